@@ -1,0 +1,62 @@
+"""The command line `qkd-gs`: one module a command, loaded only when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+
+from qkd_gs import __version__
+from qkd_gs.errors import StationError
+
+# command -> one line of help; the command's module is qkd_gs.cli.NAME ('-' becomes '_') with two functions:
+# add_arguments(parser) and run(args) -> exit status
+COMMANDS = {
+    'passes': 'list the passes of a satellite over a site',
+    'simulate': 'take a pass in the twin, in lockstep, and make a key',
+    'process': 'make the key of a session',
+    'report': 'write report.html and its figures into a session',
+    'fit-pointing': 'fit the pointing model to observed stars',
+    'key-length': 'decoy-state finite key from observed counts',
+    'bench': 'measure a part of the station',
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns
+    -------
+    int
+        0 done, 2 the user's input was refused (one sentence on standard error), 1 anything else.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(prog='qkd-gs', description='Ground station for satellite quantum key distribution')
+    parser.add_argument('--version', action='version', version=f'qkd-gs {__version__}')
+    parser.add_argument('-v', '--verbose', action='store_true', help='log what the program does, to standard error')
+    subparsers = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
+    chosen = next((word for word in argv if word in COMMANDS), None)
+    for name, line in COMMANDS.items():
+        sub = subparsers.add_parser(name, help=line, description=line[0].upper() + line[1:] + '.')
+        if name == chosen:
+            command = importlib.import_module(f'qkd_gs.cli.{name.replace("-", "_")}')
+            command.add_arguments(sub)
+            sub.set_defaults(run=command.run)
+    args = parser.parse_args(argv)
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO if args.verbose else logging.WARNING,
+        format='%(levelname)s %(name)s: %(message)s',
+    )
+    try:
+        return int(args.run(args))
+    except StationError as error:
+        print(f'qkd-gs {args.command}: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f'qkd-gs {args.command}: stopped', file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader of our output has gone, e.g. `| head`
+        return 1

@@ -1,0 +1,35 @@
+"""What every beacon laser (671 nm, 1 W) can do, real or simulated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class BeaconReading:
+    """State of the laser as it reports itself."""
+
+    stamp_ns: int
+    emitting: bool
+    power_w: float
+    interlock_closed: bool
+
+
+class Beacon(Protocol):
+    """Open, on, off, read.  Every call returns within the driver's time-out or raises DeviceFault."""
+
+    def open(self) -> None: ...
+
+    def on(self, now_ns: int) -> None:
+        """Emit; must be repeated within the driver's watchdog time or the light goes off.
+
+        Raises DeviceFault ``beacon.interlock`` if the interlock is open.
+        """
+
+    def off(self, now_ns: int) -> None:
+        """Go dark at once; allowed in every state, any number of times."""
+
+    def read(self, now_ns: int) -> BeaconReading: ...
+
+    def close(self) -> None: ...

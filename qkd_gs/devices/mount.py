@@ -1,0 +1,71 @@
+"""What every two-axis mount can do, real or simulated.  All angles are encoder angles of the axes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+
+class MountMode(IntEnum):
+    """What the drives are doing."""
+
+    OFF = 0  # no torque, brakes on
+    HOLD = 1  # holding position
+    TRACK = 2  # following timed commands
+    STOPPING = 3  # braking after stop(), a limit, or silence of the control process
+    FAULT = 4  # see MountReading.fault
+
+
+@dataclass(frozen=True)
+class MountCommand:
+    """A timed set-point: the axis shall pass `az_rad` at `at_ns` with this rate and acceleration.
+
+    Between two commands the servo extrapolates by rate and acceleration, so a late command costs
+    acceleration error only (15 mrad/s times 1 ms would be 15 urad).
+    """
+
+    at_ns: int
+    az_rad: float
+    el_rad: float
+    az_rate_rad_s: float = 0.0
+    el_rate_rad_s: float = 0.0
+    az_acc_rad_s2: float = 0.0
+    el_acc_rad_s2: float = 0.0
+
+
+@dataclass(frozen=True)
+class MountReading:
+    """One reading of both encoders, latched at `stamp_ns`."""
+
+    stamp_ns: int
+    az_rad: float
+    el_rad: float
+    az_rate_rad_s: float
+    el_rate_rad_s: float
+    mode: MountMode
+    fault: str = ''  # stable code, '' if none
+
+
+class Mount(Protocol):
+    """Open, command, read, stop.  Every call returns within the driver's time-out or raises DeviceFault."""
+
+    def open(self) -> None: ...
+
+    def enable(self, now_ns: int) -> None:
+        """Release the brakes and hold where the axes are."""
+
+    def command(self, now_ns: int, command: MountCommand) -> None:
+        """Follow a set-point.
+
+        The driver shapes a far one by the axes' limits of rate and acceleration, refuses one beyond the axis
+        limits (DeviceFault ``mount.limit``), and brakes to a stop when the next one does not come within its
+        watchdog time.
+        """
+
+    def read(self, now_ns: int) -> MountReading: ...
+
+    def stop(self, now_ns: int) -> None:
+        """Brake both axes to rest; allowed in every state, any number of times."""
+
+    def close(self) -> None: ...

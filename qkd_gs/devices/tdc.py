@@ -1,0 +1,24 @@
+"""What every time-to-digital converter can do, real or simulated."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from qkd_gs.timing.tags import TagBlock
+
+
+class Tdc(Protocol):
+    """Open, start, poll, stop.  Times are integer picoseconds of the converter's own clock since start."""
+
+    def open(self) -> None: ...
+
+    def start(self, now_ns: int) -> None:
+        """Begin a run; the converter's clock starts from an arbitrary phase."""
+
+    def poll(self, now_ns: int) -> TagBlock:
+        """Tags since the last call, in order of time."""
+
+    def stop(self, now_ns: int) -> None:
+        """End the run; allowed in every state, any number of times."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,42 @@
+"""Two kinds of failure, kept apart: an operator's mistake and a device's fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class StationError(ValueError):
+    """What the user asked for cannot be done; `str()` is one clear sentence without a traceback.
+
+    Parameters
+    ----------
+    what : str
+        What is wrong, e.g. ``'checksum of line 2 is 7, not 4'``.
+    where : str or Path, optional
+        File (and ``:line``), key or option at fault; put in front of the sentence.
+    hint : str, optional
+        What to do about it; put behind the sentence.
+    """
+
+    def __init__(self, what: str, where: str | Path | None = None, hint: str | None = None):
+        self.what = what
+        self.where = str(where) if where is not None else None
+        self.hint = hint
+        sentence = f'{self.where}: {what}' if self.where else what
+        super().__init__(f'{sentence} ({hint})' if hint else sentence)
+
+
+class DeviceFault(RuntimeError):
+    """Equipment failed; the node that owns it goes to its error state.
+
+    Parameters
+    ----------
+    code : str
+        Stable identifier for logs, diagnostics and operators, e.g. ``'mount.following_error'``.
+    message : str
+        What happened, with the measured value and the limit it broke.
+    """
+
+    def __init__(self, code: str, message: str):
+        super().__init__(f'{code}: {message}')
+        self.code = code

@@ -1,0 +1,59 @@
+"""What the transmitter sends: basis, bit and intensity of a pulse, and who can be asked for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Intensity(IntEnum):
+    """Decoy-state intensity classes."""
+
+    SIGNAL = 0
+    DECOY = 1
+    VACUUM = 2
+
+
+class Basis(IntEnum):
+    """BB84 bases.  Bit 0 is H in HV and D (+45 deg) in DA; bit 1 is V and A."""
+
+    HV = 0
+    DA = 1
+
+
+@dataclass(frozen=True)
+class PulseStates:
+    """Prepared states of n pulses; vacuum slots have a random basis and bit too."""
+
+    intensity: NDArray[np.uint8]  # (n,) of Intensity
+    basis: NDArray[np.uint8]  # (n,) of Basis
+    bit: NDArray[np.uint8]  # (n,) 0 or 1
+
+    def __repr__(self) -> str:  # never the contents: a repr ends up in logs
+        return f'<PulseStates of {len(self.bit)} pulses>'
+
+
+@dataclass(frozen=True)
+class BeaconLog:
+    """The satellite's own time tags of its 10 kHz beacon pulses.
+
+    Times are picoseconds of the satellite's clock, in which quantum pulse n leaves at n * 10,000 ps.
+    """
+
+    first_index: int  # running number of the first pulse listed
+    time_ps: NDArray[np.int64]  # (n,) ascending
+    epoch_utc_ns: int  # UTC at which the satellite's clock reads 0, by its GPS (good to about 1 us)
+
+
+class Transmitter(Protocol):
+    """The satellite's record of what it sent, as its side of the post-processing asks for it."""
+
+    def states(self, pulse: NDArray[np.int64]) -> PulseStates:
+        """States of these pulse numbers."""
+
+    def beacon_log(self, first_utc_ns: int, last_utc_ns: int) -> BeaconLog:
+        """Log of the beacon pulses that left between two UTC times."""

@@ -1,0 +1,84 @@
+"""session.json: what a session is, readable by anyone; holds no secret and no detector stream."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from qkd_gs.errors import StationError
+from qkd_gs.settings.loader import Section
+from qkd_gs.settings.site import Site
+from qkd_gs.settings.station import StationSettings
+
+SCHEMA_VERSION: Literal[1] = 1
+FILE_NAME = 'session.json'
+
+
+class LockedSpan(Section):
+    """A stretch of UTC in which the tracking camera held the satellite."""
+
+    start_ns: int
+    end_ns: int
+
+
+class Manifest(Section):
+    """The whole of session.json."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    session_id: str = Field(pattern='^[0-9a-f]{32}$')
+    simulated: bool = Field(description='for ever: a key of a simulated session is never handed out as real')
+    software: str
+    created_utc: str
+    satellite: str
+    elements: str = Field(description='the element set used, in its own format')
+    elements_format: str
+    site: Site
+    pass_info: dict[str, Any] = Field(description='the pass as `qkd-gs passes` lists it')
+    culmination_ns: int
+    tdc_start_ns: int = Field(description='UTC at which the converter was started, good to 0.1 s')
+    locked: list[LockedSpan]
+    station: StationSettings
+    tags_file: str = 'tags.sealed'
+    seed: int | None = Field(default=None, description='of the twin; None for a real pass')
+    tracking: dict[str, Any] = Field(default_factory=dict, description='figures of the pass')
+    polarization: dict[str, Any] = Field(default_factory=dict)
+    run: dict[str, Any] = Field(default_factory=dict)
+    result: dict[str, Any] | None = Field(default=None, description='set once the session is processed')
+
+    def save(self, folder: Path) -> None:
+        """Write atomically: a crash leaves the old manifest or the new one, never half."""
+        target, draft = folder / FILE_NAME, folder / f'.{FILE_NAME}.new'
+        with open(draft, 'w', encoding='utf-8') as file:
+            file.write(self.model_dump_json(indent=2) + '\n')
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, target)
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """Manifest of a session folder.
+
+    Raises
+    ------
+    StationError
+        No such folder, not a session, of another schema version, or damaged.
+    """
+    path = folder / FILE_NAME
+    try:
+        data = json.loads(path.read_text(encoding='utf-8'))
+    except FileNotFoundError as error:
+        raise StationError('is not a session (it has no session.json)', where=folder) from error
+    except (OSError, ValueError) as error:
+        raise StationError(f'cannot be read: {error}', where=path) from error
+    version = data.get('schema_version') if isinstance(data, dict) else None
+    if version != SCHEMA_VERSION:
+        raise StationError(f'schema version {version} is not {SCHEMA_VERSION}', where=path)
+    try:
+        return Manifest.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise StationError(f'{".".join(map(str, first["loc"]))}: {first["msg"]}', where=path) from error

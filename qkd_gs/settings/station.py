@@ -1,0 +1,129 @@
+"""What the station knows of itself: config/station.yaml.  Every key carries its unit, every value its range."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from qkd_gs.settings.loader import Section
+
+
+class AxisSettings(Section):
+    """One axis of the mount; encoder angles."""
+
+    min_deg: float = Field(description='lower end of travel')
+    max_deg: float = Field(description='upper end of travel')
+    max_rate_deg_s: float = Field(gt=0, le=120, description='fastest rate')
+    max_acc_deg_s2: float = Field(gt=0, le=200, description='largest acceleration')
+
+
+class MountSettings(Section):
+    """The two-axis mount."""
+
+    azimuth: AxisSettings
+    elevation: AxisSettings
+    watchdog_s: float = Field(gt=0, le=1, description='brake after this long without a command')
+    park_az_deg: float = Field(description='encoder angle at rest')
+    park_el_deg: float = Field(description='encoder angle at rest')
+
+
+class CameraModel(Section):
+    """A camera and how its picture lies on the sky."""
+
+    width_px: int = Field(ge=16, le=8192)
+    height_px: int = Field(ge=16, le=8192)
+    scale_urad_px: float = Field(gt=0, le=100, description='sky angle of a pixel')
+    roll_deg: float = Field(
+        ge=-180, le=180, description='turn of the picture: angle from +x (right) to cross-elevation, counter-clockwise'
+    )
+    reference_x_px: float = Field(description='pixel of the 850 nm field centre, nominal; calibration refines it')
+    reference_y_px: float = Field(description='likewise; y grows downwards, towards lower elevation at roll 0')
+    max_rate_hz: float = Field(gt=0, le=1000, description='frames a second, full sensor')
+    electrons_per_count: float = Field(gt=0, description='at gain 1')
+    read_noise_e: float = Field(gt=0, description='RMS electrons a pixel')
+    min_exposure_s: float = Field(gt=0, le=1)
+    max_exposure_s: float = Field(gt=0, le=10)
+    max_gain: float = Field(ge=1, le=1000)
+    spot_sigma_px: float = Field(gt=0.3, le=10, description='Gaussian width of a point source, seeing included')
+
+
+class HwpSettings(Section):
+    """The half-wave plate's rotator."""
+
+    zero_deg: float = Field(description='plate angle at which receiver frame and telescope horizontal agree')
+    delay_s: float = Field(ge=0, le=1, description='from sending a command to the plate being there; known to 5 ms')
+    rate_hz: float = Field(gt=0, le=200, description='commands a second')
+    parity: int = Field(description='+1, or -1 with an odd number of mirrors before the plate', ge=-1, le=1)
+
+
+class BeaconSettings(Section):
+    """Our 671 nm beacon."""
+
+    divergence_mrad: float = Field(gt=0, le=20, description='full 1/e^2 angle')
+    power_w: float = Field(gt=0, le=10)
+    on_above_el_deg: float = Field(ge=0, le=90, description='never emits below this elevation')
+
+
+class SunSettings(Section):
+    """Keeping the telescope off the Sun."""
+
+    exclusion_deg: float = Field(ge=1, le=60, description='smallest angle between line of sight and Sun')
+    stall_margin_s: float = Field(ge=0, description='time until unsafe that must remain if the mount stalled')
+
+
+class TrackingSettings(Section):
+    """Acquisition and the closed loop."""
+
+    control_rate_hz: float = Field(ge=10, le=1000, description='steps of the tracker a second')
+    start_el_deg: float = Field(ge=0, le=45, description='elevation at which the mount waits for the satellite')
+    data_el_deg: float = Field(ge=0, le=60, description='statistics and key only above this elevation')
+    end_el_deg: float = Field(ge=0, le=45, description='the pass ends when the satellite sets below this')
+    time_bias_limit_s: float = Field(gt=0, le=30, description='largest along-track error searched for')
+    cross_track_limit_m: float = Field(gt=0, le=100_000, description='largest cross-track error searched for')
+
+
+class DetectorSettings(Section):
+    """Fixed delays between the optics and the converter."""
+
+    delay_ns: dict[str, float] = Field(description='cable and detector delay by channel (H, V, D, A, BEACON, PPS)')
+    delay_tolerance_ns: float = Field(
+        gt=0, le=4.9, description='how well the delays are known; below half a pulse period'
+    )
+    dead_time_ns: float = Field(ge=0, le=10_000)
+
+
+class SourceSettings(Section):
+    """The satellite's source as both sides have agreed on it."""
+
+    pulse_rate_hz: float = Field(gt=0)
+    beacon_rate_hz: float = Field(gt=0)
+    mu_signal: float = Field(gt=0, lt=2)
+    mu_decoy: float = Field(gt=0, lt=2)
+    mu_vacuum: float = Field(ge=0, lt=2)
+    p_signal: float = Field(gt=0, lt=1)
+    p_decoy: float = Field(gt=0, lt=1)
+    p_vacuum: float = Field(gt=0, lt=1)
+
+
+class KeySettings(Section):
+    """Post-processing."""
+
+    gate_ns: float = Field(gt=0, le=10, description='width of the gate, fixed before the pass')
+    epsilon_total: float = Field(gt=0, lt=1e-3, description='failure probability of the whole key')
+    verification_bits: int = Field(ge=32, le=256, description='length of the hash that compares the keys')
+    max_qber: float = Field(gt=0, lt=0.5, description='the run is given up above this error rate')
+    max_efficiency_mismatch: float = Field(gt=0, le=1, description='largest imbalance of the detectors')
+
+
+class StationSettings(Section):
+    """The whole of config/station.yaml."""
+
+    mount: MountSettings
+    guiding_camera: CameraModel
+    tracking_camera: CameraModel
+    hwp: HwpSettings
+    beacon: BeaconSettings
+    sun: SunSettings
+    tracking: TrackingSettings
+    detectors: DetectorSettings
+    source: SourceSettings
+    key: KeySettings

@@ -1,0 +1,51 @@
+"""Time tags as they leave the converter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Channel(IntEnum):
+    """Inputs of the converter.  A photon's channel is the raw key bit: it never leaves the sealed file."""
+
+    H = 1
+    V = 2
+    D = 3  # +45 deg
+    A = 4  # -45 deg
+    BEACON = 5  # 10 kHz synchronizing pulses, 532 nm
+    PPS = 6
+
+
+@dataclass(frozen=True)
+class TagBlock:
+    """Tags of a stretch of time.
+
+    Attributes
+    ----------
+    time_ps : (n,) int64
+        Picoseconds of the converter's clock since the run started, ascending.
+    channel : (n,) uint8
+        One of `Channel`.
+    """
+
+    time_ps: NDArray[np.int64]
+    channel: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        if self.time_ps.shape != self.channel.shape or self.time_ps.ndim != 1:
+            raise ValueError(f'times {self.time_ps.shape} and channels {self.channel.shape} do not match')
+
+    def __len__(self) -> int:
+        return len(self.time_ps)
+
+    def __repr__(self) -> str:  # never the contents: a repr ends up in logs
+        return f'<TagBlock of {len(self)} tags>'
+
+    def of(self, channel: Channel) -> NDArray[np.int64]:
+        """Times of one channel."""
+        times: NDArray[np.int64] = self.time_ps[self.channel == channel]
+        return times
