@@ -20,6 +20,12 @@ class Site(Section):
         default=None, gt=0, le=1100, description='air pressure; not given: standard atmosphere at the altitude'
     )
     temperature_c: float = Field(default=15.0, ge=-60, le=60, description='air temperature')
+    glow_cps: float = Field(
+        default=0.0,
+        ge=0,
+        le=1e6,
+        description='noise that city light adds low in the sky, four detectors together',
+    )
     humidity: float = Field(default=0.5, ge=0, le=1, description='relative humidity')
 
 

@@ -1,0 +1,101 @@
+"""The twin's light: source and clock, link, detectors, converter, GPS.  Section `light:` of config/sim.yaml."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from qkd_gs.settings.loader import Section
+
+
+class ClockSettings(Section):
+    """An oscillator's true error; each pass draws its own within these."""
+
+    offset_us: float = Field(ge=0, le=40, description='largest offset from UTC at the start, either sign')
+    rate_ppm: float = Field(ge=0, le=10, description='largest relative frequency error, either sign')
+    drift_ppb_s: float = Field(ge=0, le=1, description='largest change of the rate, either sign')
+
+
+class BeaconSourceSettings(Section):
+    """The satellite's 532 nm beacon as a source of synchronizing pulses."""
+
+    pulse_fwhm_ns: float = Field(gt=0, le=10, description='optical pulse width')
+    trigger_jitter_ns: float = Field(ge=0, le=1000, description='RMS of the laser pulse about its 100 us grid')
+    log_error_ps: float = Field(ge=0, le=1000, description="RMS error of the satellite's own time tags")
+
+
+class LinkSettings(Section):
+    """Where the photons go."""
+
+    divergence_urad: float = Field(gt=0, le=1000, description='downlink, full 1/e^2 angle')
+    aperture_m: float = Field(gt=0, le=10, description='diameter of the receiving telescope')
+    zenith_loss_db: float = Field(ge=0, le=30, description='atmosphere at the zenith')
+    system_efficiency: float = Field(gt=0, le=1, description='telescope, module, fibre and detectors')
+    residual_db: float = Field(ge=0, le=60, description='satellite pointing, wavefront, obscuration, haze')
+    field_urad: float = Field(gt=0, le=10_000, description='diameter of the receiving field')
+    image_sigma_urad: float = Field(gt=0, le=100, description='Gaussian width of the 850 nm image, seeing included')
+
+
+class PolarizationSettings(Section):
+    """Error of the optics."""
+
+    receiver_error: float = Field(ge=0, le=0.5)
+    source_error: float = Field(ge=0, le=0.5)
+
+
+class NoiseSettings(Section):
+    """Counts that are not from the satellite, all four detectors together."""
+
+    dark_cps: float = Field(ge=0, description='dark counts')
+    sky_cps: float = Field(ge=0, description='night sky of a clean site')
+    glow_floor_deg: float = Field(ge=0, le=90, description='below this elevation the city glow does not grow further')
+    glow_scale_deg: float = Field(gt=0, le=90, description='elevation over which the glow falls by e')
+
+
+class SpadSettings(Section):
+    """Single-photon avalanche diodes."""
+
+    relative_efficiency: dict[str, float] = Field(description='of H, V, D, A; their mean is in the system efficiency')
+    jitter_ns: float = Field(ge=0, le=5, description='RMS')
+    dead_time_ns: float = Field(ge=0, le=10_000)
+    afterpulse_probability: float = Field(ge=0, le=0.2)
+    afterpulse_ns: float = Field(gt=0, le=10_000, description='decay time of afterpulses behind the dead time')
+    signal_pulse_ns: float = Field(ge=0, le=5, description='RMS width of the 850 nm pulse')
+    delay_error_ns: float = Field(ge=0, le=4, description='largest error of the known delays, either sign')
+
+
+class SyncDetectorSettings(Section):
+    """The fifth diode."""
+
+    photons_per_pulse: float = Field(gt=0, description='mean detected photons of a beacon pulse at 1000 km, clear')
+    jitter_ns: float = Field(ge=0, le=5, description='RMS')
+    noise_cps: float = Field(ge=0)
+    dead_time_ns: float = Field(ge=0, le=100_000)
+
+
+class TdcSettings(Section):
+    """The converter."""
+
+    jitter_ps: float = Field(ge=0, le=1000, description='RMS of a single tag')
+    clock: ClockSettings
+
+
+class GpsSettings(Section):
+    """The receiver."""
+
+    pps_jitter_ns: float = Field(ge=0, le=1000, description='RMS of the edge about the whole second')
+    satellites: int = Field(ge=0, le=60)
+    message_delay_s: float = Field(ge=0, le=0.9, description='from the edge to the message that names it')
+
+
+class LightSettings(Section):
+    """The whole section."""
+
+    satellite_clock: ClockSettings
+    beacon: BeaconSourceSettings
+    link: LinkSettings
+    polarization: PolarizationSettings
+    noise: NoiseSettings
+    spads: SpadSettings
+    sync_detector: SyncDetectorSettings
+    tdc: TdcSettings
+    gps: GpsSettings
