@@ -43,7 +43,8 @@ class BB84Module:
         bit = rng.random(n) >= self._error + (1 - 2 * self._error) * first
         index = 2 * basis + bit
         clicked = rng.random(n) < self._efficiency[index] / self.max_efficiency
-        return np.where(clicked, index + 1, 0).astype(np.uint8)
+        channel: NDArray[np.uint8] = np.where(clicked, index + 1, 0).astype(np.uint8)
+        return channel
 
     def jitter_ps(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """Random part of a click's time: optical pulse and diode."""
@@ -74,15 +75,14 @@ def alive(
     keep = np.ones(len(time_ps), bool)
     for number, dead in dead_ps.items():
         where = np.flatnonzero(channel == number)
+        if not len(where):
+            continue
         times = time_ps[where]
-        suspects = np.flatnonzero(
-            np.diff(times, prepend=last_ps.get(number, times[0] - dead if len(times) else 0)) < dead
-        )
+        before_ps = last_ps.get(number, int(times[0]) - dead)
+        suspects = np.flatnonzero(np.diff(times, prepend=before_ps) < dead)
         for k in suspects:  # few: only those close behind another click
-            before = times[:k][keep[where[:k]]]
-            reference = before[-1] if len(before) else last_ps.get(number, times[k] - dead)
-            keep[where[k]] = times[k] - reference >= dead
+            living = times[:k][keep[where[:k]]]
+            keep[where[k]] = times[k] - (living[-1] if len(living) else before_ps) >= dead
         living = times[keep[where]]
-        if len(living):
-            last_ps[number] = int(living[-1])
+        last_ps[number] = int(living[-1]) if len(living) else before_ps
     return keep

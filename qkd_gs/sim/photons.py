@@ -18,6 +18,7 @@ from qkd_gs.sim.transmitter import SimTransmitter
 from qkd_gs.timing.tags import Channel
 
 Times = NDArray[np.int64]
+Place = TargetState[NDArray[np.float64]]
 Clicks = tuple[Times, NDArray[np.uint8]]
 
 _PS = 10**12
@@ -37,7 +38,7 @@ class Path(Protocol):
     def emission_ps(self, arrival_ps: Times) -> Times:
         """When light that arrives at these times left."""
 
-    def table(self, t_ns: Times) -> TargetState[NDArray[np.float64]]:
+    def table(self, t_ns: Times) -> Place:
         """Apparent place and range."""
 
 
@@ -94,9 +95,7 @@ class PhotonSource:
         channel = np.concatenate([part[1] for part in parts])
         return time_ps + self._delay_ps[channel], channel
 
-    def _quantum(
-        self, start_ps: int, end_ps: int, at_ps: Times, sky: Sky, place: TargetState[NDArray[np.float64]]
-    ) -> Clicks:
+    def _quantum(self, start_ps: int, end_ps: int, at_ps: Times, sky: Sky, place: Place) -> Clicks:
         eta = transmission(self._settings.link, place.range_m, place.el_rad, sky.offset_rad) * sky.lit * sky.fade
         eta *= self._module.max_efficiency
         rng, mu = self._rng, self._transmitter.mu
@@ -118,14 +117,12 @@ class PhotonSource:
         again_ps, again = self._module.afterpulses(time_ps, channel, rng)
         return np.concatenate([time_ps, again_ps]), np.concatenate([channel, again])
 
-    def _noise(self, start_ps: int, end_ps: int, place: TargetState[NDArray[np.float64]]) -> Clicks:
+    def _noise(self, start_ps: int, end_ps: int, place: Place) -> Clicks:
         rate = float(noise_rate(self._settings.noise, self._glow_cps, place.el_rad).mean())
         n = self._rng.poisson(rate * (end_ps - start_ps) / _PS)
         return self._rng.integers(start_ps, end_ps, n), self._rng.integers(Channel.H, Channel.A + 1, n).astype(np.uint8)
 
-    def _beacon(
-        self, start_ps: int, end_ps: int, at_ps: Times, sky: Sky, place: TargetState[NDArray[np.float64]]
-    ) -> Clicks:
+    def _beacon(self, start_ps: int, end_ps: int, at_ps: Times, sky: Sky, place: Place) -> Clicks:
         sync, rng = self._settings.sync_detector, self._rng
         first, end = self._pulses_between(start_ps - _EDGE_PS, end_ps + _EDGE_PS, self._transmitter.beacon_ps)
         arrival_ps = self._arrive(self._transmitter.beacon_emission_ps(np.arange(first, end)))
