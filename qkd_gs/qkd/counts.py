@@ -1,0 +1,86 @@
+"""What decoy-state analysis starts from: pulses sent, bits sifted and errors found, by intensity and basis."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from qkd_gs.settings.loader import Section
+
+
+class Tally(Section):
+    """Pulses of one intensity."""
+
+    sent: int = Field(
+        ge=0, le=10**18, description='pulses that could have been sifted: sent in the basis, and measured in it'
+    )
+    sifted: int = Field(ge=0, description='of these, the ones detected')
+    errors: int = Field(ge=0, description='of the detected ones, those with the wrong bit')
+
+    @model_validator(mode='after')
+    def _errors_among_sifted_among_sent(self) -> Self:
+        if self.sifted > self.sent:
+            raise ValueError(f'{self.sifted} sifted are more than the {self.sent} sent')
+        if self.errors > self.sifted:
+            raise ValueError(f'{self.errors} errors are more than the {self.sifted} sifted')
+        return self
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(sent=self.sent + other.sent, sifted=self.sifted + other.sifted, errors=self.errors + other.errors)
+
+
+class BasisCounts(Section):
+    """The three intensities in one basis (or in both, pooled)."""
+
+    signal: Tally
+    decoy: Tally
+    vacuum: Tally
+
+    def __add__(self, other: BasisCounts) -> BasisCounts:
+        return BasisCounts(
+            signal=self.signal + other.signal, decoy=self.decoy + other.decoy, vacuum=self.vacuum + other.vacuum
+        )
+
+
+class Intensities(Section):
+    """Mean photon numbers of the three classes."""
+
+    signal: float = Field(gt=0, lt=2)
+    decoy: float = Field(gt=0, lt=2)
+    vacuum: float = Field(ge=0, lt=2)
+
+    @model_validator(mode='after')
+    def _in_order(self) -> Self:
+        if self.decoy >= self.signal:
+            raise ValueError(f'decoy intensity {self.decoy} must be below signal intensity {self.signal}')
+        if self.vacuum != 0.0:
+            raise ValueError(
+                f'vacuum intensity {self.vacuum} must be 0: the bounds are those for a true vacuum state, and would'
+                ' promise too much for a weak one'
+            )
+        return self
+
+
+class KeyCounts(Section):
+    """Counts of a pass in both bases."""
+
+    intensities: Intensities
+    hv: BasisCounts
+    da: BasisCounts
+
+    @property
+    def pooled(self) -> BasisCounts:
+        """Both bases together."""
+        return self.hv + self.da
+
+    @property
+    def sifted_bits(self) -> int:
+        """Signal bits of both bases: what the key is made of."""
+        return self.pooled.signal.sifted
+
+    @property
+    def qber(self) -> float:
+        """Error rate of the signal bits; 0 if there are none."""
+        signal = self.pooled.signal
+        return signal.errors / signal.sifted if signal.sifted else 0.0
