@@ -1,0 +1,49 @@
+"""Key pairs: X25519 for sealing tags, and self-signed certificates for the link."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.x509.oid import NameOID
+
+_VALID = timedelta(days=3650)  # pinned by hand on both sides, so replaced by hand too
+
+
+def new_sealing_key() -> tuple[bytes, bytes]:
+    """Private and public key of a new X25519 pair, 32 raw bytes each."""
+    private = X25519PrivateKey.generate()
+    return private.private_bytes_raw(), private.public_key().public_bytes_raw()
+
+
+def new_certificate(name: str, now: datetime | None = None) -> tuple[bytes, bytes]:
+    """Private key and self-signed certificate (PEM) of one side of the link.
+
+    Parameters
+    ----------
+    name : str
+        Common name, for people to read; what counts is the certificate itself, which the other side pins.
+    now : datetime, optional
+        Start of its validity; the present if not given.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    start = now or datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start - timedelta(days=1))
+        .not_valid_after(start + _VALID)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private_pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return private_pem, certificate.public_bytes(serialization.Encoding.PEM)

@@ -1,0 +1,85 @@
+"""Files that hold secrets: for their owner alone, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from qkd_gs.errors import StationError
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def write_secret(path: Path, content: bytes, replace: bool = False) -> None:
+    """Write a file of mode 0600; after a crash the old content is there or the new, never half.
+
+    Raises
+    ------
+    StationError
+        The file exists and `replace` was not said, or cannot be written.
+    """
+    draft = path.with_name(f'.{path.name}.new')
+    try:
+        draft.unlink(missing_ok=True)  # left over from a crash
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, 'wb') as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if replace:
+            os.replace(draft, path)
+        else:
+            os.link(draft, path)  # unlike a rename, this never replaces what is there
+            draft.unlink()
+        sync_folder(path.parent)
+    except FileExistsError as error:
+        draft.unlink(missing_ok=True)
+        raise StationError('exists already', where=path) from error
+    except OSError as error:
+        raise StationError(f'cannot be written: {error.strerror}', where=path) from error
+
+
+def read_secret(path: Path) -> bytes:
+    """Content of a secret file, after a look at who else could read it.
+
+    Raises
+    ------
+    StationError
+        Not there, not ours, open to others, or unreadable.
+    """
+    check_private(path)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StationError(f'cannot be read: {error.strerror}', where=path) from error
+
+
+def check_private(path: Path) -> None:
+    """Refuse a file or folder that is missing, a symbolic link, somebody else's, or open to others."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError as error:
+        raise StationError('is missing', where=path, hint='restore it from your backup of the key folder') from error
+    except OSError as error:
+        raise StationError(f'cannot be looked at: {error.strerror}', where=path) from error
+    mode = '0700' if stat.S_ISDIR(found.st_mode) else '0600'
+    if stat.S_ISLNK(found.st_mode):
+        raise StationError('is a symbolic link', where=path, hint='name the place itself')
+    if found.st_uid != os.geteuid():
+        raise StationError('belongs to another user', where=path, hint='run as its owner, or chown it')
+    if found.st_mode & _OTHERS:
+        raise StationError(
+            f'has mode {stat.S_IMODE(found.st_mode):04o}, so others can reach it',
+            where=path,
+            hint=f'chmod {mode} {path}',
+        )
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a new name in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,189 @@
+"""The key folder: everything secret that outlives a pass, in one place that only its owner can reach."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from qkd_gs.errors import StationError
+from qkd_gs.keys.credentials import new_certificate, new_sealing_key
+from qkd_gs.keys.files import check_private, read_secret, write_secret
+from qkd_gs.keys.preshared import PreSharedKey
+from qkd_gs.keys.store import KeyStore
+from qkd_gs.qkd.tls import TlsIdentity
+
+VARIABLE = 'QKD_GS_KEYS'
+_SEALING_KEY, _SEALING_PUBLIC = 'sealing.key', 'sealing.pub'
+_MASTER_KEY, _PRE_SHARED = 'store-master.key', 'pre-shared.key'
+_STORE, _SIMULATED_STORE = 'keys.db', 'keys-simulated.db'
+_GROUND, _SATELLITE, _SIMULATED_SATELLITE = 'ground', 'satellite', 'simulated-satellite'
+
+
+class KeyFolder:
+    """A key folder that exists.
+
+    Parameters
+    ----------
+    path : Path
+        The folder; mode 0700 and ours, as is every secret file in it.
+
+    Raises
+    ------
+    StationError
+        Not there, somebody else's, open to others, or a part is missing; says what to do.
+    """
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise StationError('is not a key folder', where=self.path, hint=f'give --keys DIR or set ${VARIABLE}')
+        check_private(self.path)
+        for name in (_SEALING_KEY, _MASTER_KEY, f'{_GROUND}.tls.key'):
+            check_private(self.path / name)
+
+    @classmethod
+    def create(cls, path: Path, pre_shared: bytes | None = None) -> KeyFolder:
+        """Make a new key folder; whole or not at all, and never over an existing one.
+
+        Parameters
+        ----------
+        path : Path
+            Where; must not exist, or be an empty folder.
+        pre_shared : bytes, optional
+            The key shared with the satellite, if there is one yet; simulated work needs none.
+
+        Raises
+        ------
+        StationError
+            Something is there already, or the place cannot be written.
+        """
+        path = Path(path)
+        if path.is_dir() and any(path.iterdir()):
+            raise StationError('is not empty, a key folder is not made over it', where=path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft = Path(tempfile.mkdtemp(prefix=f'.{path.name}-', dir=path.parent))  # mode 0700
+        except OSError as error:
+            raise StationError(f'cannot be made: {error.strerror}', where=path) from error
+        try:
+            _fill(draft)
+            if pre_shared is not None:
+                PreSharedKey.create(draft / _PRE_SHARED, pre_shared)
+            os.rename(draft, path)  # onto nothing or an empty folder; anything else is refused
+        except OSError as error:
+            raise StationError(f'cannot be made: {error.strerror}', where=path) from error
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        return cls(path)
+
+    def sealing_public_key(self) -> bytes:
+        """Public key that the detector process seals its data keys to, 32 raw bytes."""
+        return (self.path / _SEALING_PUBLIC).read_bytes()
+
+    def sealing_private_key(self) -> X25519PrivateKey:
+        """Private key that opens sealed tags."""
+        return X25519PrivateKey.from_private_bytes(read_secret(self.path / _SEALING_KEY))
+
+    def pre_shared_key(self) -> PreSharedKey:
+        """Key shared with the real satellite; a simulated pass never touches it.
+
+        Raises
+        ------
+        StationError
+            None was brought here yet.
+        """
+        if not (self.path / _PRE_SHARED).exists():
+            raise StationError(
+                'there is no key shared with the satellite',
+                where=self.path / _PRE_SHARED,
+                hint='bring it here with KeyFolder.import_pre_shared',
+            )
+        return PreSharedKey(self.path / _PRE_SHARED)
+
+    def import_pre_shared(self, material: bytes) -> None:
+        """Bring in the key shared with the satellite; an existing one is never replaced."""
+        PreSharedKey.create(self.path / _PRE_SHARED, material)
+
+    def store(self, simulated: bool) -> KeyStore:
+        """Store of finished keys; simulated ones have a file of their own."""
+        name = _SIMULATED_STORE if simulated else _STORE
+        return KeyStore(self.path / name, read_secret(self.path / _MASTER_KEY), simulated)
+
+    def tls_ground(self, simulated: bool) -> TlsIdentity:
+        """Identity of the ground on the link to the satellite, or to the twin's.
+
+        Raises
+        ------
+        StationError
+            The real satellite's certificate has not been pinned.
+        """
+        peer = _SIMULATED_SATELLITE if simulated else _SATELLITE
+        path = self.path / f'{peer}.tls.crt'
+        if not path.exists():
+            raise StationError('the certificate of the satellite side is not pinned', where=path)
+        return self._identity(_GROUND, path)
+
+    def tls_simulated_satellite(self) -> TlsIdentity:
+        """Identity of the twin's satellite."""
+        return self._identity(_SIMULATED_SATELLITE, self.path / f'{_GROUND}.tls.crt')
+
+    def pin_satellite(self, certificate_pem: bytes) -> None:
+        """Trust this certificate, and no other, as the satellite's."""
+        try:
+            x509.load_pem_x509_certificate(certificate_pem)
+        except ValueError as error:
+            raise StationError('is not a certificate in PEM', where='satellite certificate') from error
+        write_secret(self.path / f'{_SATELLITE}.tls.crt', certificate_pem)
+
+    def __repr__(self) -> str:
+        return f'<KeyFolder {self.path}>'
+
+    def _identity(self, name: str, peer: Path) -> TlsIdentity:
+        key = self.path / f'{name}.tls.key'
+        check_private(key)
+        return TlsIdentity(self.path / f'{name}.tls.crt', key, peer.read_text(encoding='ascii'))
+
+
+def find_key_folder(explicit: Path | None = None, *, simulated: bool) -> KeyFolder:
+    """Key folder of this user: `explicit`, else ``$QKD_GS_KEYS``, else the platform's data folder.
+
+    For simulated work it is made on first use; for real work that would hide a mistake, so it is refused.
+
+    Raises
+    ------
+    StationError
+        There is none and the work is real, or it is not safe to use.
+    """
+    path = Path(explicit or os.environ.get(VARIABLE) or default_path())
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        if not simulated:
+            raise StationError(
+                'there is no key folder',
+                where=path,
+                hint=f'give --keys DIR or set ${VARIABLE} to the folder that holds the pre-shared key',
+            )
+        return KeyFolder.create(path)
+    return KeyFolder(path)
+
+
+def default_path() -> Path:
+    """``$XDG_DATA_HOME/qkd_gs/keys``, usually ``~/.local/share/qkd_gs/keys``."""
+    data = os.environ.get('XDG_DATA_HOME')
+    return (Path(data) if data else Path.home() / '.local' / 'share') / 'qkd_gs' / 'keys'
+
+
+def _fill(folder: Path) -> None:
+    private, public = new_sealing_key()
+    write_secret(folder / _SEALING_KEY, private)
+    write_secret(folder / _SEALING_PUBLIC, public)
+    write_secret(folder / _MASTER_KEY, secrets.token_bytes(32))
+    for name in (_GROUND, _SIMULATED_SATELLITE):
+        key_pem, certificate_pem = new_certificate(f'qkd_gs {name}')
+        write_secret(folder / f'{name}.tls.key', key_pem)
+        write_secret(folder / f'{name}.tls.crt', certificate_pem)
