@@ -49,7 +49,8 @@ class BB84Module:
     def jitter_ps(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """Random part of a click's time: optical pulse and diode."""
         sigma_ns = np.hypot(self._spads.jitter_ns, self._spads.signal_pulse_ns)
-        return np.rint(rng.standard_normal(n) * sigma_ns * 1e3).astype(np.int64)
+        jitter: NDArray[np.int64] = np.rint(rng.standard_normal(n) * sigma_ns * 1e3).astype(np.int64)
+        return jitter
 
     def afterpulses(
         self, time_ps: NDArray[np.int64], channel: NDArray[np.uint8], rng: np.random.Generator

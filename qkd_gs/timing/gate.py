@@ -1,0 +1,206 @@
+"""From tags to numbered pulses: find where in the 10 ns slot each detector's photons lie, and keep what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from qkd_gs.errors import StationError
+from qkd_gs.timing.spline import TimeMap, target_time
+from qkd_gs.timing.tags import Channel, TagBlock
+
+Times = NDArray[np.int64]
+
+QUANTUM = (Channel.H, Channel.V, Channel.D, Channel.A)
+FIRST, LAST = int(QUANTUM[0]), int(QUANTUM[-1])
+_BINS_PER_SLOT = 200
+_MIN_PEAK_COUNTS = 50
+_MIN_PEAK_SIGMA = 6.0
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Where in the slot a photon may be.
+
+    Attributes
+    ----------
+    offset_ps : (7,) int64
+        Middle of each channel's photons after the known delays are taken off; indexed by `Channel`.
+    width_ps : int
+        Full width, fixed before the pass.
+    noise_fraction : float
+        Part of the gated events expected to be noise, from the slots' empty part.
+    """
+
+    offset_ps: Times
+    width_ps: int
+    noise_fraction: float
+
+
+@dataclass(frozen=True)
+class GatedEvents:
+    """Clicks with a pulse number; `channel` is the raw key bit.
+
+    Attributes
+    ----------
+    pulse : (n,) int64
+    channel : (n,) uint8
+    """
+
+    pulse: Times
+    channel: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.pulse)
+
+    def __repr__(self) -> str:  # never the contents: a repr ends up in logs
+        return f'<GatedEvents: {len(self)}>'
+
+
+@dataclass(frozen=True)
+class Slots:
+    """How to bring a tag into its slot: the known delays, the clock, the stretches that count, and the slot's length.
+
+    Attributes
+    ----------
+    to_satellite : TimeMap
+    delay_ps : (7,) int64
+        Known delay by channel.
+    spans_ps : (m, 2) int64
+        Stretches of converter time, ascending and apart, in which tags are used.
+    period_ps : int
+        10,000 at 100 MHz.
+    """
+
+    to_satellite: TimeMap
+    delay_ps: Times
+    spans_ps: Times
+    period_ps: int
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """What the compiled loops take: delays, edges of the spans, period, and the clock's grid."""
+        clock = self.to_satellite
+        edges = self.spans_ps.ravel()
+        return self.delay_ps, edges, self.period_ps, clock.start_ps, clock.step_ps, clock.base_ps, clock.cubic
+
+
+def find_gate(blocks: Iterable[TagBlock], slots: Slots, tolerance_ps: int, width_ps: int) -> Gate:
+    """Find each detector's offset from where its photons crowd in the slot.
+
+    Parameters
+    ----------
+    tolerance_ps : int
+        The delays are known this well; the crowd is looked for within it, which keeps the pulse number safe.
+    width_ps : int
+        Width of the gate, by the rule fixed beforehand.
+
+    Raises
+    ------
+    StationError
+        A detector without a crowd.
+    """
+    histogram = np.zeros((len(Channel) + 1, _BINS_PER_SLOT), np.int64)
+    for block in blocks:
+        _fold(block.time_ps, block.channel, *slots.arguments, histogram)
+    bin_ps = slots.period_ps / _BINS_PER_SLOT
+    centre_ps = (np.arange(_BINS_PER_SLOT) + 0.5) * bin_ps - slots.period_ps / 2
+    offset = np.zeros(len(Channel) + 1, np.int64)
+    background = 0.0
+    for channel in QUANTUM:
+        offset[channel], level = _crowd(histogram[channel], centre_ps, tolerance_ps, width_ps, channel)
+        background += level * width_ps / bin_ps
+    inside = sum(
+        int(histogram[channel][np.abs(centre_ps - offset[channel]) <= width_ps / 2].sum()) for channel in QUANTUM
+    )
+    return Gate(offset, width_ps, min(background / max(inside, 1), 1.0))
+
+
+def gate_events(blocks: Iterable[TagBlock], slots: Slots, gate: Gate) -> Iterator[GatedEvents]:
+    """Numbered events of each block."""
+    for block in blocks:
+        pulse, channel = np.empty(len(block), np.int64), np.empty(len(block), np.uint8)
+        n = _number(block.time_ps, block.channel, *slots.arguments, gate.offset_ps, gate.width_ps, pulse, channel)
+        yield GatedEvents(pulse[:n].copy(), channel[:n].copy())
+
+
+def joined(parts: Iterable[GatedEvents]) -> GatedEvents:
+    """One run of events, in the order of their pulses."""
+    parts = list(parts)
+    pulse = np.concatenate([part.pulse for part in parts]) if parts else np.empty(0, np.int64)
+    channel = np.concatenate([part.channel for part in parts]) if parts else np.empty(0, np.uint8)
+    order = np.argsort(pulse, kind='stable')
+    return GatedEvents(pulse[order], channel[order])
+
+
+def _crowd(
+    counts: NDArray[np.int64], centre_ps: NDArray[np.floating[Any]], tolerance_ps: int, width_ps: int, channel: Channel
+) -> tuple[int, float]:
+    """Middle of the crowd (ps) and the noise a bin under it."""
+    half = round(width_ps / 2 / (centre_ps[1] - centre_ps[0]))
+    wrapped = np.concatenate([counts[-half:], counts, counts[:half]])
+    total = np.convolve(wrapped, np.ones(2 * half + 1), mode='valid')
+    k = int(np.argmax(np.where(np.abs(centre_ps) <= tolerance_ps, total, -1)))
+    near = np.abs(centre_ps - centre_ps[k]) <= width_ps / 2
+    far = np.abs(centre_ps - centre_ps[k]) > width_ps
+    level = float(counts[far].mean())
+    excess = counts[near] - level
+    if counts[near].sum() < _MIN_PEAK_COUNTS or excess.sum() < _MIN_PEAK_SIGMA * np.sqrt(counts[near].sum()):
+        raise StationError(
+            f'{channel.name}: no photons of the satellite within {tolerance_ps} ps of the known delay',
+            where='detectors',
+            hint='check the delays in config/station.yaml and that the detector sees light',
+        )
+    return round(float(np.average(centre_ps[near], weights=np.maximum(excess, 0.0)))), level
+
+
+@njit(cache=True)
+def _fold(time_ps, channel, delay_ps, edges_ps, period_ps, start_ps, step_ps, base_ps, cubic, histogram):  # type: ignore[no-untyped-def]
+    """Histogram of the place in the slot, by channel, of the quantum tags inside the spans."""
+    bins, edge = histogram.shape[1], 0
+    for k in range(len(time_ps)):
+        if channel[k] < FIRST or channel[k] > LAST:
+            continue
+        while edge < len(edges_ps) and edges_ps[edge] <= time_ps[k]:
+            edge += 1
+        if edge % 2 == 1:
+            satellite_ps = target_time(time_ps[k] - delay_ps[channel[k]], start_ps, step_ps, base_ps, cubic)
+            histogram[channel[k], (satellite_ps + period_ps // 2) % period_ps * bins // period_ps] += 1
+
+
+@njit(cache=True)
+def _number(  # type: ignore[no-untyped-def]
+    time_ps,
+    channel,
+    delay_ps,
+    edges_ps,
+    period_ps,
+    start_ps,
+    step_ps,
+    base_ps,
+    cubic,
+    offset_ps,
+    width_ps,
+    pulse,
+    taken,
+):
+    """Write pulse number and channel of the quantum tags inside spans and gate; return how many."""
+    edge, n = 0, 0
+    for k in range(len(time_ps)):
+        if channel[k] < FIRST or channel[k] > LAST:
+            continue
+        while edge < len(edges_ps) and edges_ps[edge] <= time_ps[k]:
+            edge += 1
+        if edge % 2 == 1:
+            satellite_ps = target_time(time_ps[k] - delay_ps[channel[k]], start_ps, step_ps, base_ps, cubic)
+            shifted_ps = satellite_ps - offset_ps[channel[k]] + period_ps // 2
+            number = shifted_ps // period_ps
+            if abs(shifted_ps - number * period_ps - period_ps // 2) * 2 <= width_ps:
+                pulse[n], taken[n] = number, channel[k]
+                n += 1
+    return n

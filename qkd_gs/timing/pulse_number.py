@@ -1,0 +1,65 @@
+"""Which pulse of the satellite's log a beacon tag belongs to, and how one knows that the number is right."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qkd_gs.errors import StationError
+
+Times = NDArray[np.int64]
+
+# The laser fires some 50 ns off its grid, each pulse by its own amount, which the log knows.  So a numbering that
+# is wrong by one pulse shows itself: its residuals scatter by that much instead of by the single-pulse jitter.
+_MAX_SCATTER_NS = 5.0
+_MIN_CONTRAST = 5.0
+_SEARCH = 50  # pulses either way: 5 ms of error in UTC or light-time
+_SAMPLES = 20
+_SAMPLE_TAGS = 400
+
+
+def nearest(expected_ps: Times, log_ps: Times, shift: int) -> Times:
+    """Index into the log of the pulse nearest to each expected time, `shift` pulses on."""
+    index = np.clip(np.searchsorted(log_ps, expected_ps), 1, len(log_ps) - 1)
+    index -= expected_ps - log_ps[index - 1] < log_ps[index] - expected_ps
+    chosen: Times = np.clip(index + shift, 0, len(log_ps) - 1)
+    return chosen
+
+
+def find_shift(expected_ps: Times, log_ps: Times) -> int:
+    """How many pulses the prediction is off.
+
+    Raises
+    ------
+    StationError
+        No numbering fits, or more than one does.
+    """
+    if len(log_ps) < 2:
+        raise StationError('the satellite log is empty', where='beacon log')
+    samples = _samples(expected_ps)
+    shifts = np.arange(-_SEARCH, _SEARCH + 1)
+    scatter_ns = np.array(
+        [np.median([_scatter_ns(part, log_ps, shift) for part in samples]) for shift in shifts.tolist()]
+    )
+    order = np.argsort(scatter_ns)
+    best, next_best = scatter_ns[order[0]], scatter_ns[order[1]]
+    if not best < _MAX_SCATTER_NS or next_best < _MIN_CONTRAST * best:
+        raise StationError(
+            f'the beacon tags fit no numbering of the satellite log (scatter {best:.1f} ns, next {next_best:.1f} ns)',
+            where='beacon log',
+            hint='is it the log of this pass, and are the elements and the second marks right?',
+        )
+    return int(shifts[order[0]])
+
+
+def _samples(expected_ps: Times) -> list[Times]:
+    """The densest of evenly spread runs of tags: where the beacon is bright, noise tags are few."""
+    starts = np.linspace(0, max(len(expected_ps) - _SAMPLE_TAGS, 0), 10 * _SAMPLES).astype(int)
+    runs = [expected_ps[start : start + _SAMPLE_TAGS] for start in starts]
+    return sorted(runs, key=lambda run: int(run[-1] - run[0]))[:_SAMPLES]
+
+
+def _scatter_ns(expected_ps: Times, log_ps: Times, shift: int) -> float:
+    """Robust scatter of the residuals of neighbouring tags; their slow trend drops out."""
+    residual_ps = log_ps[nearest(expected_ps, log_ps, shift)] - expected_ps
+    return float(np.median(np.abs(np.diff(residual_ps))) * 1.4826e-3 / np.sqrt(2))

@@ -1,0 +1,66 @@
+"""The detector process's core: tags into the sealed file, counts in bins of a second to everyone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qkd_gs.timing.sealed import SealedWriter
+from qkd_gs.timing.tags import Channel, TagBlock
+
+# A lone count in a short bin is a raw key bit, so nothing shorter than this ever leaves the process.
+MIN_BIN_NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class CountBin:
+    """Counts of a stretch of at least a second.
+
+    Attributes
+    ----------
+    start_ns, end_ns : int
+        Station time.
+    counts : tuple of int
+        By channel: H, V, D, A, BEACON, PPS.
+    """
+
+    start_ns: int
+    end_ns: int
+    counts: tuple[int, ...]
+
+
+class TagRecorder:
+    """Seal what the converter gives; say how much it was.
+
+    Parameters
+    ----------
+    writer : SealedWriter
+    bin_ns : int
+        Length of a published bin; at least `MIN_BIN_NS`.
+    """
+
+    def __init__(self, writer: SealedWriter, bin_ns: int = MIN_BIN_NS) -> None:
+        if bin_ns < MIN_BIN_NS:
+            raise ValueError(f'bins of {bin_ns} ns are shorter than {MIN_BIN_NS} ns: a lone count is a key bit')
+        self._writer = writer
+        self._bin_ns = bin_ns
+        self._start_ns: int | None = None
+        self._counts = np.zeros(len(Channel) + 1, np.int64)
+
+    def step(self, now_ns: int, block: TagBlock) -> CountBin | None:
+        """Take the tags up to `now_ns`; a bin when one is full."""
+        self._writer.append(now_ns, block)
+        if self._start_ns is None:
+            self._start_ns = now_ns
+        self._counts += np.bincount(block.channel, minlength=len(self._counts))
+        if now_ns - self._start_ns < self._bin_ns:
+            return None
+        full = CountBin(self._start_ns, now_ns, tuple(int(n) for n in self._counts[1:]))
+        self._start_ns = now_ns
+        self._counts[:] = 0
+        return full
+
+    def close(self) -> None:
+        """Close the sealed file; what is left of the last bin is shorter than a second and stays untold."""
+        self._writer.close()

@@ -1,0 +1,220 @@
+"""The sealed tag file: the detector process can write it and not read it back.
+
+Layout (little-endian)::
+
+    header   8s magic 'QKDGSTAG' | u16 version | 16s session id | 32s ephemeral X25519 public key | 8s recipient
+    chunk    u32 length | u8 last | ciphertext with its 16-byte tag      ... repeated, about two a second
+
+A fresh key pair is made for each file; the shared secret with the recipient's public key gives the first chunk
+key (HKDF-SHA256), and each chunk's key is hashed into the next and forgotten, so that even the memory of the
+writing process opens nothing that is already on disk.  A chunk is AES-256-GCM; its number, the header and the
+mark of the last chunk are authenticated with it.  Inside is one unsigned 64-bit word a tag:
+``time_ps << 3 | channel``.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from qkd_gs.errors import StationError
+from qkd_gs.timing.tags import TagBlock
+
+MAGIC = b'QKDGSTAG'
+VERSION = 1
+_HEADER = struct.Struct('<8sH16s32s8s')
+_CHUNK = struct.Struct('<IB')
+_MAX_CHUNK = 1 << 28
+_MAX_TIME_PS = 1 << 60
+_CHANNEL_BITS = 3
+
+
+def fingerprint(public_key: bytes) -> bytes:
+    """Eight bytes that tell one recipient from another."""
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(b'qkd_gs recipient' + public_key)
+    return digest.finalize()[:8]
+
+
+class SealedWriter:
+    """Append tags; nothing that is written can be read back with what this object knows.
+
+    Parameters
+    ----------
+    path : Path
+        Must not exist yet.
+    session_id : bytes
+        16 bytes, bound to every chunk.
+    recipient : bytes
+        X25519 public key (raw, 32 bytes) of the post-processor.
+    flush_ns : int
+        A chunk is written when this much station time has passed since the last one; a crash loses no more.
+    """
+
+    def __init__(self, path: Path, session_id: bytes, recipient: bytes, flush_ns: int = 400_000_000) -> None:
+        ephemeral = X25519PrivateKey.generate()
+        self._header = _HEADER.pack(
+            MAGIC, VERSION, session_id, ephemeral.public_key().public_bytes_raw(), fingerprint(recipient)
+        )
+        secret = ephemeral.exchange(X25519PublicKey.from_public_bytes(recipient))
+        self._ratchet = _Ratchet(secret, self._header)
+        self._flush_ns = flush_ns
+        self._pending: list[TagBlock] = []
+        self._flushed_ns: int | None = None
+        self.chunks = 0
+        self.tags = 0
+        self._file: BinaryIO | None = open(path, 'xb')  # noqa: SIM115 - lives as long as the run
+        self._file.write(self._header)
+
+    def append(self, now_ns: int, block: TagBlock) -> None:
+        """Take tags; write a chunk if it is time to."""
+        if len(block):
+            self._pending.append(block)
+        if self._flushed_ns is None:
+            self._flushed_ns = now_ns
+        if now_ns - self._flushed_ns >= self._flush_ns and self._pending:
+            self._write(last=False)
+            self._flushed_ns = now_ns
+
+    def close(self) -> None:
+        """Write what is left and the mark of the last chunk; any number of times."""
+        if self._file is not None:
+            self._write(last=True)
+            self._file.close()
+            self._file = None
+
+    def _write(self, last: bool) -> None:
+        if self._file is None:
+            raise ValueError('the sealed file is closed')
+        words = np.concatenate([_packed(block) for block in self._pending]) if self._pending else np.empty(0, '<u8')
+        self._pending.clear()
+        plain = bytearray(words.tobytes())
+        sealed = self._ratchet.seal(self.chunks, last, bytes(plain))
+        words[:] = 0
+        plain[:] = bytes(len(plain))
+        self._file.write(_CHUNK.pack(len(sealed), last) + sealed)
+        self._file.flush()
+        os.fdatasync(self._file.fileno())
+        self.chunks += 1
+        self.tags += len(words)
+
+
+@dataclass(frozen=True)
+class SealedFile:
+    """A sealed file and the key that opens it.
+
+    Attributes
+    ----------
+    path : Path
+    private_key : X25519PrivateKey
+        Of the post-processor.
+    """
+
+    path: Path
+    private_key: X25519PrivateKey
+
+    def blocks(self, require_end: bool = True) -> Iterator[TagBlock]:
+        """Tags chunk by chunk, in the order they were written.
+
+        Parameters
+        ----------
+        require_end : bool
+            Whether a file that stops without its last chunk is refused.  False reads a file whose writer
+            was killed, up to the last whole chunk.
+
+        Raises
+        ------
+        StationError
+            Not a sealed file, sealed for another key, tampered with, or cut short.
+        """
+        try:
+            with open(self.path, 'rb') as file:
+                yield from self._read(file, require_end)
+        except OSError as error:
+            raise StationError(f'cannot be read: {error.strerror}', where=self.path) from error
+
+    def _read(self, file: BinaryIO, require_end: bool) -> Iterator[TagBlock]:
+        header = file.read(_HEADER.size)
+        ratchet = self._opened(header)
+        number, last = 0, False
+        while not last:
+            head = file.read(_CHUNK.size)
+            length, last = _CHUNK.unpack(head) if len(head) == _CHUNK.size else (0, False)
+            if length > _MAX_CHUNK:
+                raise StationError(f'chunk {number} has an impossible length', where=self.path)
+            sealed = file.read(length)
+            if len(head) < _CHUNK.size or len(sealed) < length:
+                if require_end:
+                    raise StationError(f'is cut short after chunk {number}: tags are missing', where=self.path)
+                return
+            try:
+                plain = ratchet.open(number, bool(last), sealed)
+            except InvalidTag as error:
+                raise StationError(f'chunk {number} has been changed since it was written', where=self.path) from error
+            yield _unpacked(plain)
+            number += 1
+        if file.read(1):
+            raise StationError('has something behind its last chunk', where=self.path)
+
+    def _opened(self, header: bytes) -> _Ratchet:
+        if len(header) < _HEADER.size or not header.startswith(MAGIC):
+            raise StationError('is not a sealed tag file', where=self.path)
+        _, version, _, ephemeral, recipient = _HEADER.unpack(header)
+        if version != VERSION:
+            raise StationError(f'version {version} is not {VERSION}', where=self.path)
+        if recipient != fingerprint(self.private_key.public_key().public_bytes_raw()):
+            raise StationError(
+                'is sealed for another key', where=self.path, hint='give the keys folder of the station that took it'
+            )
+        try:
+            secret = self.private_key.exchange(X25519PublicKey.from_public_bytes(ephemeral))
+        except ValueError as error:  # a public key of low order: only a forged header has one
+            raise StationError('has a forged header', where=self.path) from error
+        return _Ratchet(secret, header)
+
+
+class _Ratchet:
+    """A key for each chunk, the next one hashed from it."""
+
+    def __init__(self, secret: bytes, header: bytes) -> None:
+        self._header = header
+        self._key = HKDF(hashes.SHA256(), 32, salt=None, info=b'qkd_gs tags' + header).derive(secret)
+
+    def seal(self, number: int, last: bool, plain: bytes) -> bytes:
+        return self._next().encrypt(bytes(12), plain, self._context(number, last))
+
+    def open(self, number: int, last: bool, sealed: bytes) -> bytes:
+        return self._next().decrypt(bytes(12), sealed, self._context(number, last))
+
+    def _next(self) -> AESGCM:
+        cipher = AESGCM(self._key)  # each key seals one chunk, so the nonce may be constant
+        digest = hashes.Hash(hashes.SHA256())
+        digest.update(b'qkd_gs next chunk' + self._key)
+        self._key = digest.finalize()
+        return cipher
+
+    def _context(self, number: int, last: bool) -> bytes:
+        return self._header + struct.pack('<QB', number, last)
+
+
+def _packed(block: TagBlock) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    if len(block) and (block.time_ps[0] < 0 or block.time_ps[-1] >= _MAX_TIME_PS):
+        raise ValueError('a time tag is out of range')
+    return (block.time_ps.astype('<u8') << np.uint64(_CHANNEL_BITS)) | block.channel
+
+
+def _unpacked(plain: bytes) -> TagBlock:
+    words = np.frombuffer(plain, '<u8')
+    channel = (words & np.uint64((1 << _CHANNEL_BITS) - 1)).astype(np.uint8)
+    return TagBlock((words >> np.uint64(_CHANNEL_BITS)).astype(np.int64), channel)
