@@ -43,6 +43,7 @@ class CameraModel(Section):
     min_exposure_s: float = Field(gt=0, le=1)
     max_exposure_s: float = Field(gt=0, le=10)
     max_gain: float = Field(ge=1, le=1000)
+    full_scale_counts: float = Field(default=65535, ge=255, le=65535, description='a pixel saturates here')
     spot_sigma_px: float = Field(gt=0.3, le=10, description='Gaussian width of a point source, seeing included')
 
 
