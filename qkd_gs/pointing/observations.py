@@ -1,0 +1,95 @@
+"""Measured stars: where each appeared, and what the encoders read with it at the reference pixel."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite, radians
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qkd_gs.errors import StationError
+
+COLUMNS = {
+    'az_deg': (-720.0, 720.0),
+    'el_deg': (-5.0, 90.0),
+    'enc_az_deg': (-1080.0, 1080.0),
+    'enc_el_deg': (-180.0, 360.0),
+}
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Stars measured in one calibration; arrays of one length, radians."""
+
+    az_rad: NDArray[np.float64]  # apparent direction at mid-exposure
+    el_rad: NDArray[np.float64]
+    enc_az_rad: NDArray[np.float64]  # encoder reading at mid-exposure, any whole turn
+    enc_el_rad: NDArray[np.float64]
+    labels: tuple[str, ...]  # what to call each in a report: a star's name, or file:line
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def only(self, chosen: NDArray[np.bool_]) -> Observations:
+        """The chosen ones."""
+        labels = tuple(label for label, keep in zip(self.labels, chosen, strict=True) if keep)
+        return Observations(
+            self.az_rad[chosen], self.el_rad[chosen], self.enc_az_rad[chosen], self.enc_el_rad[chosen], labels
+        )
+
+    @classmethod
+    def from_rows(cls, rows: Sequence[tuple[float, float, float, float]], labels: Sequence[str]) -> Observations:
+        """From (az, el, enc_az, enc_el) tuples in radians."""
+        az, el, enc_az, enc_el = np.array(rows, dtype=np.float64).reshape(-1, 4).T
+        return cls(az, el, enc_az, enc_el, tuple(labels))
+
+
+def load_observations(path: str | Path) -> Observations:
+    """Read a CSV file with the columns az_deg, el_deg, enc_az_deg, enc_el_deg; others are ignored, `name` labels a row.
+
+    Raises
+    ------
+    StationError
+        File unreadable, a column missing, or a value that is not a number or out of range: file, line and column.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding='utf-8-sig')
+    except (OSError, UnicodeDecodeError) as error:
+        raise StationError(f'cannot be read: {error}', where=path) from error
+    lines = [(i, line) for i, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith('#')]
+    if not lines:
+        raise StationError('has no header line', where=path, hint=f'columns: {", ".join(COLUMNS)}')
+    header = [name.strip() for name in next(csv.reader([lines[0][1]]))]
+    missing = [name for name in COLUMNS if name not in header]
+    if missing:
+        raise StationError(
+            f'column {missing[0]} is missing', where=f'{path}:{lines[0][0]}', hint=f'columns: {", ".join(COLUMNS)}'
+        )
+    rows, labels = [], []
+    for number, line in lines[1:]:
+        cells = next(csv.reader([line]))
+        if len(cells) != len(header):
+            raise StationError(f'{len(cells)} values where the header has {len(header)}', where=f'{path}:{number}')
+        row = dict(zip(header, cells, strict=True))
+        az, el, enc_az, enc_el = (_angle(name, row[name], f'{path}:{number}') for name in COLUMNS)
+        rows.append((az, el, enc_az, enc_el))
+        labels.append(row.get('name', '').strip() or f'line {number}')
+    if not rows:
+        raise StationError('has no observations', where=path, hint='one line a star below the header')
+    return Observations.from_rows(rows, labels)
+
+
+def _angle(name: str, text: str, where: str) -> float:
+    low, high = COLUMNS[name]
+    try:
+        value_deg = float(text)
+    except ValueError as error:
+        raise StationError(f'{name}: {text!r} is not a number', where=where) from error
+    if not isfinite(value_deg) or not low <= value_deg <= high:
+        raise StationError(f'{name}: {text.strip()} is outside {low:g} to {high:g} deg', where=where)
+    return radians(value_deg)

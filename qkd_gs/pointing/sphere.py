@@ -1,0 +1,63 @@
+"""Small steps on the sky, exact near the zenith too: from a direction to what a pixel beside it sees, and back."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+F = TypeVar('F', float, NDArray[np.float64])
+
+
+def offset_direction(az_rad: F, el_rad: F, x_rad: F, y_rad: F) -> tuple[F, F]:
+    """Direction that appears at (x, y) in the picture of a perfect camera looking at (az, el).
+
+    Parameters
+    ----------
+    az_rad, el_rad : float or ndarray
+        Where the camera's centre looks.  Elevation beyond 90 deg: over the top, the picture upside down.
+    x_rad, y_rad : float or ndarray
+        Tangent-plane (gnomonic) coordinates, as pixels of an undistorted lens are: x across the elevation
+        towards growing azimuth, y towards growing elevation.
+
+    Returns
+    -------
+    az_rad, el_rad : float or ndarray
+        On the same side of the zenith as the elevation given (below or beyond 90 deg); azimuth within half
+        a turn of the one given.
+    """
+    side = np.where(np.cos(el_rad) >= 0, 1.0, -1.0)
+    forward = side * (np.cos(el_rad) - y_rad * np.sin(el_rad))
+    up = np.sin(el_rad) + y_rad * np.cos(el_rad)
+    turn = np.arctan2(side * x_rad, forward)
+    elevation = np.arctan2(up, np.hypot(x_rad, forward))
+    return az_rad + turn, np.where(side > 0, elevation, np.pi - elevation)[()]
+
+
+def offset_between(az_rad: F, el_rad: F, to_az_rad: F, to_el_rad: F) -> tuple[F, F]:
+    """Where (to_az, to_el) appears in the picture of a camera looking at (az, el); reverse of `offset_direction`.
+
+    Returns
+    -------
+    x_rad, y_rad : float or ndarray
+        Tangent-plane coordinates.  NaN for a direction 90 deg or more away, which no such picture holds.
+    """
+    turn = np.subtract(to_az_rad, az_rad)
+    sin_el, cos_el, cos_to = np.sin(el_rad), np.cos(el_rad), np.cos(to_el_rad)
+    # 1 - cos(turn) by the half angle: the plain difference would lose the digits of a small offset
+    fold = 2 * np.sin(turn / 2) ** 2 * cos_to
+    along = np.cos(np.subtract(to_el_rad, el_rad)) - fold * cos_el
+    along = np.where(along > 0, along, np.nan)
+    x = cos_to * np.sin(turn) / along
+    y = (np.sin(np.subtract(to_el_rad, el_rad)) + fold * sin_el) / along
+    return x[()], y[()]
+
+
+def separation(az_rad: F, el_rad: F, to_az_rad: F, to_el_rad: F) -> F:
+    """Angle between two directions, radians in [0, pi]; accurate for small and large ones (haversine and its mate)."""
+    half_el = np.sin(np.subtract(to_el_rad, el_rad) / 2) ** 2
+    half_az = np.cos(el_rad) * np.cos(to_el_rad) * np.sin(np.subtract(to_az_rad, az_rad) / 2) ** 2
+    near = np.clip(half_el + half_az, 0.0, 1.0)
+    angle: F = 2 * np.arctan2(np.sqrt(near), np.sqrt(1 - near))
+    return angle
