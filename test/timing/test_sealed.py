@@ -1,0 +1,117 @@
+"""The sealed file: what goes in comes out, and only for the right key, whole and unchanged."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qkd_gs.errors import StationError
+from qkd_gs.timing.recorder import TagRecorder
+from qkd_gs.timing.sealed import SealedFile, SealedWriter
+from qkd_gs.timing.tags import Channel, TagBlock
+
+PRIVATE = X25519PrivateKey.from_private_bytes(bytes(range(32)))
+SECOND = 10**9
+
+
+def block(rng: np.random.Generator, start_ps: int, n: int) -> TagBlock:
+    return TagBlock(start_ps + np.sort(rng.integers(0, 10**11, n)), rng.integers(1, 7, n).astype(np.uint8))
+
+
+def write(path, blocks, close=True):
+    writer = SealedWriter(path, bytes(16), PRIVATE.public_key().public_bytes_raw())
+    for k, tags in enumerate(blocks):
+        writer.append(k * SECOND // 10, tags)
+    if close:
+        writer.close()
+    return writer
+
+
+def read(path, **options):
+    parts = list(SealedFile(path, PRIVATE).blocks(**options))
+    return np.concatenate([p.time_ps for p in parts]), np.concatenate([p.channel for p in parts])
+
+
+@pytest.fixture
+def blocks():
+    rng = np.random.default_rng(3)
+    return [block(rng, k * 10**11, 200) for k in range(50)]
+
+
+def test_round_trip(tmp_path, blocks):
+    writer = write(tmp_path / 'tags', blocks)
+    time_ps, channel = read(tmp_path / 'tags')
+    np.testing.assert_array_equal(time_ps, np.concatenate([b.time_ps for b in blocks]))
+    np.testing.assert_array_equal(channel, np.concatenate([b.channel for b in blocks]))
+    assert writer.tags == len(time_ps)
+
+
+def test_a_killed_writer_loses_at_most_the_last_half_second(tmp_path, blocks):
+    write(tmp_path / 'tags', blocks, close=False)  # never closed: what is on disk is what a crash leaves
+    with pytest.raises(StationError, match='cut short'):
+        read(tmp_path / 'tags')
+    time_ps, _ = read(tmp_path / 'tags', require_end=False)
+    assert blocks[-1].time_ps[-1] - time_ps[-1] < 5 * 10**11
+
+
+def test_neither_tags_nor_channels_stand_in_the_clear(tmp_path, blocks):
+    write(tmp_path / 'tags', blocks)
+    raw = (tmp_path / 'tags').read_bytes()
+    channels = np.concatenate([b.channel for b in blocks]).tobytes()
+    words = np.concatenate([b.time_ps.astype('<i8') for b in blocks])
+    assert channels[:32] not in raw
+    assert not any(words[k : k + 1].tobytes() in raw for k in range(0, len(words), 500))
+    counts = np.bincount(np.frombuffer(raw, np.uint8), minlength=256)
+    assert counts.std() < 6 * np.sqrt(counts.mean())  # looks random
+
+
+def test_another_key_does_not_open_it(tmp_path, blocks):
+    write(tmp_path / 'tags', blocks)
+    with pytest.raises(StationError, match='sealed for another key'):
+        list(SealedFile(tmp_path / 'tags', X25519PrivateKey.generate()).blocks())
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_any_changed_byte_or_cut_is_found(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp('sealed')
+    rng = np.random.default_rng(5)
+    write(folder / 'tags', [block(rng, k * 10**11, 20) for k in range(12)])
+    raw = bytearray((folder / 'tags').read_bytes())
+    at = data.draw(st.integers(0, len(raw) - 1))
+    if data.draw(st.booleans()):
+        raw[at] ^= data.draw(st.integers(1, 255))
+    else:
+        del raw[at:]
+    (folder / 'tags').write_bytes(raw)
+    with pytest.raises(StationError):
+        read(folder / 'tags')
+
+
+def test_chunks_cannot_change_places(tmp_path, blocks):
+    write(tmp_path / 'tags', blocks[:20])
+    raw = (tmp_path / 'tags').read_bytes()
+    starts = [66]
+    while starts[-1] < len(raw):
+        starts.append(starts[-1] + int.from_bytes(raw[starts[-1] : starts[-1] + 4], 'little') + 5)
+    first, second, third, *rest = (raw[a:b] for a, b in pairwise(starts))
+    assert len(second) == len(third)
+    (tmp_path / 'tags').write_bytes(raw[:66] + first + third + second + b''.join(rest))
+    with pytest.raises(StationError, match='chunk 1 has been changed'):
+        read(tmp_path / 'tags')
+
+
+def test_counts_come_in_bins_of_a_second_and_no_shorter(tmp_path):
+    writer = SealedWriter(tmp_path / 'tags', bytes(16), PRIVATE.public_key().public_bytes_raw())
+    with pytest.raises(ValueError, match='key bit'):
+        TagRecorder(writer, bin_ns=SECOND // 2)
+    recorder = TagRecorder(writer)
+    one = TagBlock(np.array([5]), np.array([Channel.D], np.uint8))
+    bins = [full for k in range(41) if (full := recorder.step(k * SECOND // 10, one))]
+    recorder.close()
+    assert [full.end_ns - full.start_ns for full in bins] == [SECOND] * 4
+    assert sum(full.counts[Channel.D - 1] for full in bins) == 41
+    assert sum(sum(full.counts) for full in bins) == 41
