@@ -1,0 +1,207 @@
+"""Where a satellite is in the Earth-fixed frame: from mean elements (SGP4) or from a tabulated ephemeris."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import BSpline, make_interp_spline
+from sgp4.api import SGP4_ERRORS, Satrec
+from skyfield.sgp4lib import theta_GMST1982
+
+from qkd_gs.errors import StationError
+from qkd_gs.orbit.timescale import DAY_NS, Int64Array, format_utc, tai_minus_utc_ns, to_time, utc_julian_date
+
+FloatArray = NDArray[np.float64]
+
+_FOREVER_NS = 2**62
+
+
+class Orbit(Protocol):
+    """One set of elements, or one ephemeris, of one satellite."""
+
+    @property
+    def name(self) -> str:
+        """Name as the file gives it."""
+
+    @property
+    def satellite_id(self) -> str:
+        """What tells one satellite from another: the catalogue number, or the international designator."""
+
+    @property
+    def where(self) -> str:
+        """File and line it came from."""
+
+    @property
+    def span_ns(self) -> tuple[int, int]:
+        """UTC, ns, first and last time of the data: for elements both are the epoch."""
+
+    @property
+    def reach_ns(self) -> tuple[int, int]:
+        """UTC, ns, first and last time `itrs_m` may be asked for."""
+
+    def age_days(self, t_ns: int) -> float:
+        """Days between `t_ns` and the data: the elements' epoch (negative: before it), or the ephemeris' span."""
+
+    def describe(self) -> str:
+        """For the operator: which set this is."""
+
+    def itrs_m(self, t_ns: Int64Array) -> FloatArray:
+        """Earth-fixed position (n, 3), m, at UTC `t_ns` (n,); StationError where there is none."""
+
+    def period_s(self) -> float:
+        """Rough time of one revolution."""
+
+
+@dataclass(frozen=True)
+class MeanElements:
+    """SGP4 mean elements (TLE or OMM)."""
+
+    name: str
+    satellite_id: str
+    epoch_ns: int
+    satrec: Satrec
+    where: str
+
+    @property
+    def span_ns(self) -> tuple[int, int]:
+        """The epoch, twice."""
+        return self.epoch_ns, self.epoch_ns
+
+    @property
+    def reach_ns(self) -> tuple[int, int]:
+        """All times: how old elements may be is the user's decision."""
+        return -_FOREVER_NS, _FOREVER_NS
+
+    def age_days(self, t_ns: int) -> float:
+        """Days from the epoch to `t_ns`."""
+        return (t_ns - self.epoch_ns) / DAY_NS
+
+    def describe(self) -> str:
+        """Name, number and epoch."""
+        return f'{self.name} ({self.satellite_id}), elements of {format_utc(self.epoch_ns, 0)}'
+
+    def period_s(self) -> float:
+        """From the mean motion (rad/min)."""
+        return float(2 * np.pi / self.satrec.no_kozai * 60)
+
+    def itrs_m(self, t_ns: Int64Array) -> FloatArray:
+        """Earth-fixed position: TEME turned by GMST 1982 (AIAA 2006-6753, appendix C), then polar motion."""
+        errors, teme_km, _ = self.satrec.sgp4_array(*utc_julian_date(t_ns))
+        if errors.any():
+            first = int(np.flatnonzero(errors)[0])
+            raise StationError(
+                f'elements cannot be propagated to {format_utc(int(t_ns[first]))}: {SGP4_ERRORS[int(errors[first])]}',
+                where=self.where,
+                hint='get elements of a closer date',
+            )
+        time = to_time(t_ns)
+        theta, _ = theta_GMST1982(time.whole, time.ut1_fraction)
+        return polar_motion(turn_z(teme_km * 1e3, -theta), int(t_ns[len(t_ns) // 2]))
+
+
+class Ephemeris:
+    """Tabulated Earth-fixed positions, interpolated by a spline of degree 9.
+
+    Parameters
+    ----------
+    t_ns : (n,) int64 array
+        UTC, ascending; at least `MIN_POINTS`.
+    itrs_m : (n, 3) array
+        Positions.
+    usable_ns : (int, int), optional
+        Narrower span in which the maker of the ephemeris wants it used.
+
+    Raises
+    ------
+    StationError
+        Too few points, or times that do not ascend.
+    """
+
+    MIN_POINTS = 10
+
+    def __init__(
+        self,
+        name: str,
+        satellite_id: str,
+        where: str,
+        t_ns: Int64Array,
+        itrs_m: FloatArray,
+        usable_ns: tuple[int, int] | None = None,
+    ):
+        if len(t_ns) < self.MIN_POINTS:
+            raise StationError(f'{len(t_ns)} positions are too few to interpolate', where=where,
+                               hint=f'at least {self.MIN_POINTS}')  # fmt: skip
+        if (np.diff(t_ns) <= 0).any():
+            at = int(np.flatnonzero(np.diff(t_ns) <= 0)[0]) + 1
+            raise StationError(f'position {at + 1} is not later than the one before it', where=where)
+        self.name = name
+        self.satellite_id = satellite_id
+        self.where = where
+        first_ns, last_ns = int(t_ns[0]), int(t_ns[-1])
+        self.first_ns, self.last_ns = usable_ns or (first_ns, last_ns)
+        self._origin_ns = first_ns
+        self._spline: BSpline = make_interp_spline(self._seconds(t_ns), itrs_m, k=9)
+        self._radius_m = float(np.linalg.norm(itrs_m, axis=1).mean())
+
+    @property
+    def span_ns(self) -> tuple[int, int]:
+        """First and last usable time."""
+        return self.first_ns, self.last_ns
+
+    @property
+    def reach_ns(self) -> tuple[int, int]:
+        """The same: nothing is extrapolated."""
+        return self.span_ns
+
+    def age_days(self, t_ns: int) -> float:
+        """Zero inside the span, else days from it."""
+        return (t_ns - min(max(t_ns, self.first_ns), self.last_ns)) / DAY_NS
+
+    def describe(self) -> str:
+        """Name, number and span."""
+        return (
+            f'{self.name} ({self.satellite_id}), ephemeris {format_utc(self.first_ns, 0)}'
+            f' to {format_utc(self.last_ns, 0)}'
+        )
+
+    def period_s(self) -> float:
+        """Kepler's third law with the mean distance."""
+        return float(2 * np.pi * np.sqrt(self._radius_m**3 / 3.986004418e14))
+
+    def itrs_m(self, t_ns: Int64Array) -> FloatArray:
+        """Earth-fixed position from the spline."""
+        if t_ns.min() < self.first_ns or t_ns.max() > self.last_ns:
+            raise StationError(
+                f'ephemeris of {self.name} covers {format_utc(self.first_ns)} to {format_utc(self.last_ns)},'
+                f' not {format_utc(int(t_ns.min()))} to {format_utc(int(t_ns.max()))}',
+                where=self.where,
+            )
+        position: FloatArray = self._spline(self._seconds(t_ns))
+        return position
+
+    def _seconds(self, t_ns: Int64Array) -> FloatArray:
+        """Seconds of TAI since the first position, so that a leap second does not kink the curve."""
+        elapsed = t_ns - self._origin_ns + tai_minus_utc_ns(t_ns) - tai_minus_utc_ns(self._origin_ns)
+        return elapsed * 1e-9
+
+
+def turn_z(vectors: FloatArray, angle_rad: FloatArray) -> FloatArray:
+    """Turn vectors (n, 3) about the z axis by angles (n,), counter-clockwise seen from +z."""
+    c, s = np.cos(angle_rad), np.sin(angle_rad)
+    x, y, z = vectors.T
+    return np.column_stack((c * x - s * y, s * x + c * y, z))
+
+
+def polar_motion(tirs: FloatArray, t_ns: int) -> FloatArray:
+    """From the frame of the rotation pole (TIRS) to the crust-fixed one (ITRS), vectors (n, 3), at one time."""
+    turned: FloatArray = tirs @ to_time(t_ns).polar_motion_matrix().T
+    return turned
+
+
+def source(path: str | Path, line: int) -> str:
+    """How a place in a file is named in messages."""
+    return f'{path}:{line}'

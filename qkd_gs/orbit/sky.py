@@ -1,0 +1,54 @@
+"""Where the Sun and the Moon stand, and whether they shine on the satellite (JPL DE421, as installed)."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import skyfield_data
+from numpy.typing import NDArray
+from skyfield.api import load_file, wgs84
+from skyfield.framelib import itrs
+from skyfield.jpllib import SpiceKernel
+from skyfield.positionlib import Geocentric
+from skyfield.units import Distance
+
+from qkd_gs.orbit.refraction import site_refraction
+from qkd_gs.orbit.timescale import Int64Array, to_time
+from qkd_gs.settings.site import Site
+
+FloatArray = NDArray[np.float64]
+
+
+@cache
+def planets() -> SpiceKernel:
+    """JPL DE421 (1900 to 2050) from the package skyfield-data; nothing is downloaded."""
+    return load_file(str(Path(skyfield_data.__file__).parent / 'data' / 'de421.bsp'))
+
+
+def sun_azel(site: Site, t_ns: Int64Array, refracted: bool = False) -> tuple[FloatArray, FloatArray]:
+    """Azimuth (north through east) and elevation of the Sun's centre, rad, shapes (n,), at UTC `t_ns` (n,)."""
+    return _azel('sun', site, t_ns, refracted)
+
+
+def moon_azel(site: Site, t_ns: Int64Array, refracted: bool = False) -> tuple[FloatArray, FloatArray]:
+    """Azimuth and elevation of the Moon's centre, as `sun_azel`; its parallax is in."""
+    return _azel('moon', site, t_ns, refracted)
+
+
+def sunlit(itrs_m: FloatArray, t_ns: Int64Array) -> NDArray[np.bool_]:
+    """Whether places (n, 3) in the Earth-fixed frame, m, see the centre of the Sun past the Earth's sphere."""
+    time = to_time(t_ns)
+    rotation = itrs.rotation_at(time)  # (3, 3, n) from GCRS
+    gcrs_m = np.einsum('jin,nj->in', rotation, itrs_m)
+    position = Geocentric(Distance(m=gcrs_m).au, t=time, center=399)
+    return np.asarray(position.is_sunlit(planets()), dtype=bool)
+
+
+def _azel(body: str, site: Site, t_ns: Int64Array, refracted: bool) -> tuple[FloatArray, FloatArray]:
+    place = planets()['earth'] + wgs84.latlon(site.latitude_deg, site.longitude_deg, elevation_m=site.altitude_m)
+    apparent = place.at(to_time(np.atleast_1d(t_ns))).observe(planets()[body]).apparent()
+    elevation, azimuth, _ = apparent.altaz()
+    el: FloatArray = elevation.radians
+    return azimuth.radians, site_refraction(site).apparent(el) if refracted else el

@@ -1,0 +1,133 @@
+"""UTC as integer nanoseconds since the Unix epoch, and its ways into TAI, sidereal time and text."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+import numpy as np
+from astropy_iers_data import IERS_A_FILE
+from numpy.typing import NDArray
+from skyfield.data import iers
+from skyfield.timelib import Time, Timescale
+
+from qkd_gs.errors import StationError
+
+Int64Array = NDArray[np.int64]
+
+DAY_NS = 86_400_000_000_000
+_UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNIX_EPOCH_JD = 2440587.5
+_TT_MINUS_TAI_NS = 32_184_000_000
+_ISO = re.compile(
+    r'(\d{4})-(\d{2})-(\d{2})[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,12}))?)?\s*(Z|[+-]\d{2}:?\d{2})?', re.ASCII
+)
+
+
+@cache
+def timescale() -> Timescale:
+    """Leap seconds, UT1 and polar motion of the IERS (Bulletin A), as installed; nothing is downloaded.
+
+    Beyond the bulletin's predictions (about one year) Skyfield continues UT1 by its long-term model and
+    polar motion by the last value.
+    """
+    with open(IERS_A_FILE, 'rb') as file:
+        rows = iers.parse_x_y_dut1_from_finals_all(file)
+    daily_tt, daily_delta_t, leap_dates, leap_offsets = iers.build_timescale_arrays(rows['utc_mjd'], rows['dut1'])
+    scale = Timescale((daily_tt, daily_delta_t), leap_dates, leap_offsets)
+    iers.install_polar_motion_table(scale, rows)
+    return scale
+
+
+@cache
+def _leap_table() -> tuple[Int64Array, Int64Array]:
+    """UTC (ns) from which each offset holds, and the offsets TAI - UTC (ns); the first row is before 1972."""
+    scale = timescale()
+    starts_ns = ((scale.leap_dates - _UNIX_EPOCH_JD) * 86400).round().astype(np.int64) * 1_000_000_000
+    offsets_ns = np.concatenate(([scale.leap_offsets[0] - 1], scale.leap_offsets)).astype(np.int64) * 1_000_000_000
+    return starts_ns, offsets_ns
+
+
+def tai_minus_utc_ns(t_ns: int | Int64Array) -> Int64Array:
+    """TAI - UTC, ns, at UTC `t_ns`; a whole number of seconds.
+
+    Notes
+    -----
+    Unix time gives an inserted second the number of the next one, so times within it are ambiguous.
+    """
+    starts_ns, offsets_ns = _leap_table()
+    found: Int64Array = offsets_ns[np.searchsorted(starts_ns, t_ns, side='right')]
+    return found
+
+
+def utc_from_tai_ns(tai_ns: int | Int64Array) -> Int64Array:
+    """UTC, ns since the Unix epoch, of a TAI count of ns since 1970-01-01 00:00:00 TAI."""
+    starts_ns, offsets_ns = _leap_table()
+    utc: Int64Array = tai_ns - offsets_ns[np.searchsorted(starts_ns + offsets_ns[1:], tai_ns, side='right')]
+    return utc
+
+
+def to_time(t_ns: int | Int64Array) -> Time:
+    """Skyfield time of UTC `t_ns`, good to 0.01 ns."""
+    tt_ns = np.asarray(t_ns, dtype=np.int64) + tai_minus_utc_ns(t_ns) + _TT_MINUS_TAI_NS
+    whole, rest = np.divmod(tt_ns, DAY_NS)
+    return timescale().tt_jd(whole + _UNIX_EPOCH_JD, rest / DAY_NS)
+
+
+def from_time(time: Time) -> Int64Array:
+    """UTC, ns since the Unix epoch, of a Skyfield time; rounded to about 0.01 ns of it, then to 1 ns."""
+    days = np.asarray(time.whole) - _UNIX_EPOCH_JD
+    whole = np.floor(days).astype(np.int64)
+    rest_ns = np.rint((days - whole + np.asarray(time.tt_fraction)) * DAY_NS).astype(np.int64)
+    return utc_from_tai_ns(whole * DAY_NS + rest_ns - _TT_MINUS_TAI_NS)
+
+
+def utc_julian_date(t_ns: int | Int64Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """UTC Julian date as SGP4 wants it: days up to midnight, and the fraction of the day."""
+    whole, rest = np.divmod(np.asarray(t_ns, dtype=np.int64), DAY_NS)
+    return whole + _UNIX_EPOCH_JD, rest / DAY_NS
+
+
+def parse_utc(text: str, where: str | None = None) -> int:
+    """Nanoseconds since the Unix epoch (UTC) of an ISO 8601 time such as ``2018-10-03T15:56:42.5Z``.
+
+    A time without a zone is UTC; ``+08:00`` and the like are converted.  Digits beyond the nanosecond are cut.
+
+    Raises
+    ------
+    StationError
+        Not such a time, or no such date; `where` names the option or the file and line.
+    """
+    match = _ISO.fullmatch(text.strip())
+    hint = 'write it like 2018-10-03T15:56:42Z'
+    if match is None:
+        raise StationError(f'{text!r} is not an ISO 8601 time', where=where, hint=hint)
+    year, month, day, hour, minute, second = (int(group or 0) for group in match.groups()[:6])
+    fraction_ns = int((match[7] or '').ljust(9, '0')[:9])
+    leap_second = second == 60  # Unix time has no number for it: it becomes the second after
+    try:
+        moment = datetime(year, month, day, hour, minute, 59 if leap_second else second, tzinfo=UTC)
+    except ValueError as error:
+        raise StationError(f'{text!r} is not a time: {error}', where=where, hint=hint) from error
+    since = moment - _UNIX_EPOCH
+    seconds = since.days * 86400 + since.seconds + leap_second
+    return (seconds - _zone_seconds(match[8])) * 1_000_000_000 + fraction_ns
+
+
+def _zone_seconds(zone: str | None) -> int:
+    if zone in (None, 'Z'):
+        return 0
+    assert zone is not None
+    digits = zone[1:].replace(':', '')
+    seconds = int(digits[:2]) * 3600 + int(digits[2:]) * 60
+    return -seconds if zone[0] == '-' else seconds
+
+
+def format_utc(t_ns: int, digits: int = 3) -> str:
+    """ISO 8601 UTC with `digits` (0 to 9) decimals of the second, rounded, e.g. ``2018-10-03T15:56:42.123Z``."""
+    unit_ns = 10 ** (9 - digits)
+    units = (int(t_ns) + unit_ns // 2) // unit_ns
+    seconds, fraction = divmod(units, 10**digits)
+    stamp = (_UNIX_EPOCH + timedelta(seconds=seconds)).strftime('%Y-%m-%dT%H:%M:%S')
+    return f'{stamp}.{fraction:0{digits}d}Z' if digits else f'{stamp}Z'

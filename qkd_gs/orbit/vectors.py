@@ -1,0 +1,76 @@
+"""Directions on the station's sky: east-north-up vectors, azimuth and elevation, and the polarization frame."""
+
+from __future__ import annotations
+
+from math import atan2, cos, hypot, radians, sin
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from skyfield.api import wgs84
+
+from qkd_gs.settings.site import Site
+
+FloatArray = NDArray[np.float64]
+
+
+def enu_from_azel(az_rad: ArrayLike, el_rad: ArrayLike) -> FloatArray:
+    """Unit vector (east, north, up), shape (..., 3), towards azimuth (north through east) and elevation."""
+    az, el = np.broadcast_arrays(np.asarray(az_rad, dtype=float), np.asarray(el_rad, dtype=float))
+    return np.stack((np.cos(el) * np.sin(az), np.cos(el) * np.cos(az), np.sin(el)), axis=-1)
+
+
+def azel_from_enu(enu: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Azimuth in [0, 2 pi) and elevation of vectors (..., 3) of any length; full precision at the zenith too."""
+    east, north, up = np.moveaxis(np.asarray(enu, dtype=float), -1, 0)
+    az = np.arctan2(east, north) % (2 * np.pi)
+    return np.where(az == 2 * np.pi, 0.0, az), np.arctan2(up, np.hypot(east, north))
+
+
+def sky_axes(az_rad: float, el_rad: float) -> tuple[FloatArray, FloatArray]:
+    """The two directions of a telescope's field as unit ENU vectors: towards growing azimuth, and up.
+
+    An offset on the sky (rad) along them is (x: cross-elevation = azimuth times cos el, y: elevation).
+    """
+    across = np.array([cos(az_rad), -sin(az_rad), 0.0])
+    up = np.array([-sin(el_rad) * sin(az_rad), -sin(el_rad) * cos(az_rad), cos(el_rad)])
+    return across, up
+
+
+def sky_offset(az_rad: float, el_rad: float, az_ref_rad: float, el_ref_rad: float) -> tuple[float, float]:
+    """Offset (x cross-elevation, y elevation; rad) of one direction from a near reference, safe at the zenith."""
+    enu = enu_from_azel(az_rad, el_rad)
+    across, up = sky_axes(az_ref_rad, el_ref_rad)
+    x, y = float(across @ enu), float(up @ enu)
+    depth = float(enu_from_azel(az_ref_rad, el_ref_rad) @ enu)
+    tangent = hypot(x, y)
+    scale = atan2(tangent, depth) / tangent if tangent > 0 else 1.0
+    return x * scale, y * scale
+
+
+def frame_angle(az_rad: float, el_rad: float, axis_enu: ArrayLike) -> float:
+    """Angle of an axis (the satellite's H axis, say) in the telescope's field, rad in (-pi, pi].
+
+    The axis, an ENU vector of any length, is projected across the line of sight; the angle runs from the
+    telescope's horizontal (towards growing azimuth) towards its up, counter-clockwise seen against the light.
+    """
+    across, up = sky_axes(az_rad, el_rad)
+    axis = np.asarray(axis_enu, dtype=float)
+    return atan2(float(up @ axis), float(across @ axis))
+
+
+def site_itrs_m(site: Site) -> FloatArray:
+    """Position of a site in the Earth-fixed frame (ITRS), metres, shape (3,); WGS-84 ellipsoid."""
+    position: FloatArray = wgs84.latlon(site.latitude_deg, site.longitude_deg, elevation_m=site.altitude_m).itrs_xyz.m
+    return position
+
+
+def enu_rotation(site: Site) -> FloatArray:
+    """Matrix (3, 3) that turns an Earth-fixed vector into the site's (east, north, up); up is the ellipsoid's normal."""
+    lat, lon = radians(site.latitude_deg), radians(site.longitude_deg)
+    return np.array(
+        [
+            [-sin(lon), cos(lon), 0.0],
+            [-sin(lat) * cos(lon), -sin(lat) * sin(lon), cos(lat)],
+            [cos(lat) * cos(lon), cos(lat) * sin(lon), sin(lat)],
+        ]
+    )
