@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from functools import cache
 from pathlib import Path
 
 from qkd_gs.errors import StationError
@@ -11,34 +11,43 @@ _PACKAGE = 'qkd_gs'
 
 
 def share_path(*parts: str) -> Path:
-    """Path of an installed data file, e.g. ``share_path('config', 'station.yaml')``.
+    """Path of a data file, e.g. ``share_path('config', 'station.yaml')``.
 
-    A source tree comes first (the tree that the code runs from), then the ament index, then the
-    Python prefix that pip installed into.
+    Data come from where the code comes from, so the two are always of one version: beside the package in
+    a source tree, else from ``share/qkd_gs`` below the prefix that the package is installed in.
 
     Raises
     ------
     StationError
-        If the file is in none of these places.
+        If the file is not there.
     """
-    for root in _roots():
-        path = root.joinpath(*parts)
-        if path.exists():
-            return path
-    raise StationError(f'data file {"/".join(parts)} is not installed', hint='run `make setup` again')
+    path = _root().joinpath(*parts)
+    if not path.exists():
+        raise StationError(
+            f'data file {"/".join(parts)} is not installed', where=_root(), hint='run `make setup` again'
+        )
+    return path
 
 
-def _roots() -> list[Path]:
-    source = Path(__file__).resolve().parent.parent
-    roots = [source] if (source / 'package.xml').exists() else []
-    try:
-        from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
-    except ImportError:  # plain pip environment without the ament index
-        pass
-    else:
-        try:
-            roots.append(Path(get_package_share_directory(_PACKAGE)))
-        except (PackageNotFoundError, OSError, LookupError):  # AMENT_PREFIX_PATH not set, or not there
-            pass
-    roots.append(Path(sys.prefix) / 'share' / _PACKAGE)
-    return roots
+@cache
+def _root() -> Path:
+    return find_root(Path(__file__).resolve().parent)
+
+
+def find_root(package: Path) -> Path:
+    """Folder that holds config/ and launch/ of the package in the folder `package`.
+
+    PREFIX/lib/pythonX.Y/site-packages/qkd_gs (pip, colcon), ``pip install --target`` and Debian's
+    dist-packages differ in depth only, so the nearest ``share/qkd_gs`` above is taken.
+
+    Raises
+    ------
+    StationError
+        If there is none.
+    """
+    if (package.parent / 'package.xml').exists():
+        return package.parent
+    for folder in package.parents:
+        if (folder / 'share' / _PACKAGE).is_dir():
+            return folder / 'share' / _PACKAGE
+    raise StationError('share/qkd_gs is not installed', where=package, hint='run `make setup` again')

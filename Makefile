@@ -1,0 +1,73 @@
+# make setup, make demo, make test; `make help` says more.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+SESSION ?= sessions/$(shell date -u +%Y%m%dT%H%M%SZ)
+
+# A step is done when its stamp is there; the stamp's name holds a hash of all that the step depends on,
+# so that it is the content that counts (a changed or deleted file, another branch), not the time of the files.
+hash = $(shell { $(1); } 2>/dev/null | sha256sum | cut -c1-16)
+pins := $(sort $(wildcard requirements/*.txt))
+built_from := package.xml CMakeLists.txt setup.py requirements/runtime.in \
+	$(sort $(wildcard cmake/* msg/*.msg srv/*.srv action/*.action))
+nodes := $(sort $(wildcard qkd_gs/nodes/*_node.py)) # the names alone: their code runs from the checkout
+
+venv_key := $(call hash,pwd; $(PYTHON) --version)
+packages_key := $(call hash,echo $(venv_key); tail -n +1 $(pins))
+build_key := $(call hash,echo $(packages_key) $(nodes); tail -n +1 $(built_from))
+venv_done := $(VENV)/done-venv-$(venv_key)
+packages_done := $(VENV)/done-packages-$(packages_key)
+build_done := $(VENV)/done-build-$(build_key)
+
+.PHONY: help setup demo test pins clean
+
+help: ## this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: $(build_done) ## build .venv with everything in it; again: only what changed
+	@echo "ready: $(BIN)/qkd-gs --help"
+
+$(venv_done):
+	@command -v $(PYTHON) >/dev/null || { echo 'make setup: there is no $(PYTHON): run `sudo apt install build-essential python3-dev python3-venv git`.' >&2; exit 1; }
+	@$(PYTHON) tools/check_machine.py
+	$(PYTHON) -m venv --clear $(VENV)
+	$(PIP) install -q -r requirements/build.txt
+	@touch $@
+
+$(packages_done): $(venv_done)
+	@echo 'installing the pinned packages; the first time this takes a minute or two'
+	$(PIP) install -q --no-build-isolation $(addprefix -r ,$(pins))
+	@rm -f $(VENV)/done-packages-* && touch $@
+
+# Editable: the Python code, config/ and launch/ are used where they are; only what is generated gets installed.
+$(build_done): $(packages_done)
+	@echo 'building the interfaces'
+	$(PIP) install -q --no-build-isolation --no-deps --editable .
+	@rm -f $(VENV)/done-build-* && touch $@
+
+demo: setup ## simulate a pass over Shanghai and make a key; SESSION=DIR puts the session there
+	$(BIN)/qkd-gs simulate --elements config/elements/micius.tle --site Shanghai --at 2018-10-03T15:56:42Z --session '$(SESSION)'
+
+test: setup ## all checks and tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -n 2 --dist loadfile
+
+pins: ## work out requirements/*.txt again after a change of requirements/*.in; versions already pinned stay
+	$(PYTHON) -m venv --clear build/pins
+	build/pins/bin/python -m pip install -q pip-tools==7.6.2
+	for set in ros runtime test; do build/pins/bin/pip-compile -q --strip-extras --allow-unsafe --no-header --annotation-style line \
+		--no-emit-index-url --no-emit-find-links --no-emit-options -o requirements/$$set.txt requirements/$$set.in; done
+
+clean: ## remove everything that was built; sessions stay
+	rm -rf $(VENV) build install log dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find qkd_gs test tools -name __pycache__ -type d -prune -exec rm -rf {} +

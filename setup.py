@@ -1,0 +1,152 @@
+"""`pip install .`: the one CMake build, the same that colcon runs, put into a wheel, so that pip owns every file.
+
+Name, version and the rest come from package.xml, the libraries from requirements/runtime.in.
+`pip install --editable .` leaves the Python code, config/ and launch/ in the checkout and installs what is generated.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+from setuptools import Command, setup
+from setuptools.command.build import build
+from setuptools.dist import Distribution
+
+HERE = Path(__file__).resolve().parent
+PACKAGE = ElementTree.parse(HERE / 'package.xml').getroot()
+NAME = str(PACKAGE.findtext('name'))
+BUILD = HERE / 'build' / 'pip'
+
+
+def cmake_tree() -> Path:
+    """Build and install into a staging folder; what lies there goes below `sys.prefix`."""
+    stage = BUILD / 'stage'
+    _start_afresh_if_needed()
+    environment = dict(os.environ, VIRTUAL_ENV=sys.prefix, CMAKE_PREFIX_PATH=sys.prefix)
+    environment['PATH'] = os.pathsep.join((f'{sys.prefix}/bin', environment.get('PATH', '')))
+    environment['AMENT_PREFIX_PATH'] = os.pathsep.join(
+        filter(None, (sys.prefix, environment.get('AMENT_PREFIX_PATH', '')))
+    )
+
+    def cmake(*arguments: str | Path, **more: str) -> None:
+        subprocess.run(['cmake', *arguments], check=True, env=environment | more)
+
+    options = {
+        'CMAKE_INSTALL_PREFIX': sys.prefix,
+        'Python3_EXECUTABLE': sys.executable,
+        'BUILD_TESTING': 'OFF',
+        'QKD_PIP': 'ON',
+    }
+    cmake('-G', 'Ninja', '-S', HERE, '-B', BUILD, *(f'-D{name}={value}' for name, value in options.items()))
+    cmake('--build', BUILD)
+    shutil.rmtree(stage, ignore_errors=True)
+    cmake('--install', BUILD, DESTDIR=str(stage))
+    for cache in stage.rglob('__pycache__'):  # compiled with the staging path inside; pip compiles anew
+        shutil.rmtree(cache)
+    return Path(f'{stage}{sys.prefix}')
+
+
+def _start_afresh_if_needed() -> None:
+    """Generators leave the modules of deleted messages behind, and CMake refuses a cache that was moved."""
+    kinds = ('msg', 'srv', 'action')
+    interfaces = sorted(str(path.relative_to(HERE)) for kind in kinds for path in HERE.glob(f'{kind}/*'))
+    inputs = '\n'.join((str(HERE), sys.executable, *interfaces))
+    record = BUILD / 'inputs.txt'
+    if not record.exists() or record.read_text(encoding='utf-8') != inputs:
+        shutil.rmtree(BUILD, ignore_errors=True)
+        BUILD.mkdir(parents=True)
+        record.write_text(inputs, encoding='utf-8')
+
+
+class BuildCMake(Command):
+    """Put CMake's tree into the wheel: the Python package as platform library, the rest as data below the prefix.
+
+    A command of its own, because setuptools swallows the errors of a changed build_py in editable mode.
+    """
+
+    user_options = []  # noqa: RUF012  (setuptools wants it so)
+
+    def initialize_options(self) -> None:
+        self.editable_mode = False
+        self.build_lib: str | None = None
+
+    def finalize_options(self) -> None:
+        self.set_undefined_options('build', ('build_lib', 'build_lib'))
+
+    def run(self) -> None:
+        root = cmake_tree()
+        site = next(root.glob('lib/python*/site-packages'))
+        data: dict[str, list[str]] = {}
+        for path in sorted(path for path in root.rglob('*') if path.is_file()):
+            inside = path.relative_to(root)
+            python = path.relative_to(site) if path.is_relative_to(site) else None
+            if python is not None and python.parts[0] != NAME:
+                continue  # rosidl's egg-info: pip would take it for another version of this package
+            if self.editable_mode and self._is_in_checkout(python or inside):
+                continue
+            if python is not None and not self.editable_mode:
+                target = Path(str(self.build_lib)) / python
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(path, target)
+            else:
+                data.setdefault(str(inside.parent), []).append(str(path.relative_to(HERE)))
+        self.distribution.data_files = sorted(data.items())
+        if self.editable_mode:  # setuptools installs the data of a normal wheel only
+            self.run_command('install_data')
+
+    @staticmethod
+    def _is_in_checkout(path: Path) -> bool:
+        share = Path('share', NAME)
+        if path.is_relative_to(share / 'config') or path.is_relative_to(share / 'launch'):
+            return True
+        return path.parts[0] == NAME and (HERE / path).exists()
+
+    def get_outputs(self) -> list[str]:
+        return []
+
+    def get_output_mapping(self) -> dict[str, str]:
+        return {}
+
+    def get_source_files(self) -> list[str]:
+        return []
+
+
+class Build(build):
+    """The usual build, with CMake's tree last."""
+
+    sub_commands = [*build.sub_commands, ('build_cmake', None)]  # noqa: RUF012
+
+
+class BinaryDistribution(Distribution):
+    """The interfaces are compiled: the wheel belongs to one platform."""
+
+    def has_ext_modules(self) -> bool:
+        return True
+
+
+def libraries() -> list[str]:
+    """Requirements by name; the exact versions are in requirements/runtime.txt."""
+    lines = (HERE / 'requirements' / 'runtime.in').read_text(encoding='utf-8').splitlines()
+    return [line for line in lines if line and not line.startswith(('#', '-'))]
+
+
+setup(
+    name=NAME,
+    version=PACKAGE.findtext('version'),
+    description=PACKAGE.findtext('description'),
+    license=PACKAGE.findtext('license'),
+    author=PACKAGE.findtext('author'),
+    python_requires='>=3.11',
+    install_requires=libraries(),
+    packages=[NAME],
+    package_dir={'': '.'},  # in editable mode: the checkout on the path, no import hook
+    include_package_data=False,
+    distclass=BinaryDistribution,
+    cmdclass={'build': Build, 'build_cmake': BuildCMake},
+    entry_points={'console_scripts': ['qkd-gs = qkd_gs.cli:main']},
+)
