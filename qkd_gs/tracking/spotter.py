@@ -26,7 +26,7 @@ class GateRule:
 
     *Flux* (electrons per second): not below ``faintest`` and not above ``brightest`` times the running mean
     (time constant `memory_s`).  Scintillation stays within; a star a hundred times fainter that happens to be
-    there when the beacon fades does not.  The gate opens with age, by e in `memory_s`, and is gone after `forget_s`.
+    there when the beacon fades does not.  The gate opens with age, by e in `widen_s`, and is gone after `forget_s`.
 
     *Expectation*: if the tracker has said where to look, nothing outside its circle is ever taken, and a full
     search takes the brightest inside.
@@ -37,6 +37,7 @@ class GateRule:
     faintest: float = 0.05
     brightest: float = 20.0
     memory_s: float = 1.0
+    widen_s: float = 3.0
     lost_s: float = 0.3  # without a spot for so long: search the full frame
     forget_s: float = 5.0
 
@@ -72,7 +73,7 @@ class FluxMemory:
         age_s = (stamp_ns - self._stamp_ns) * 1e-9
         if self._mean_e_s is None or not 0 <= age_s <= self._rule.forget_s:
             return True
-        widen = exp(age_s / self._rule.memory_s)
+        widen = exp(age_s / self._rule.widen_s)
         return self._rule.faintest / widen <= flux_e_s / self._mean_e_s <= self._rule.brightest * widen
 
     def add(self, stamp_ns: int, flux_e_s: float) -> None:
