@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from qkd_gs.devices.beacon import BeaconReading
-from qkd_gs.devices.camera import CameraSettings
+from qkd_gs.devices.camera import Roi
 from qkd_gs.devices.mount import MountCommand, MountReading
 
 
@@ -45,6 +45,18 @@ class SpotMeasurement:
 
 
 @dataclass(frozen=True)
+class CameraRequest:
+    """What the tracker wants of a camera; exposure and gain stay the camera process's own affair.
+
+    The camera process joins it with its exposure control into one `CameraSettings`: the rate is lowered to what
+    the exposure leaves, and the exposure is never longer than one period of the rate.
+    """
+
+    rate_hz: float
+    roi: Roi | None = None  # None: the full sensor
+
+
+@dataclass(frozen=True)
 class TrackerInputs:
     """Everything new since the last step."""
 
@@ -60,11 +72,12 @@ class TrackerOutputs:
     phase: Phase
     mount: MountCommand | None  # None: do not move
     beacon_on: bool
-    frame_rad: float  # polarization frame from measured axis angles and estimated time bias
+    frame_rad: float  # polarization frame as TargetState.frame_rad, but from the measured axis angles, the mount
+    #               model's roll and the estimated time bias; holds at the stamp of the mount reading
     frame_rate_rad_s: float
-    guiding: CameraSettings | None  # wanted settings, None: no change
-    tracking: CameraSettings | None
+    guiding: CameraRequest | None  # wanted now, said anew in every step; None: the camera may rest
+    tracking: CameraRequest | None
     time_bias_s: float  # estimated: positive if the satellite runs ahead of its elements
     cross_track_m: float  # estimated, along the orbit normal
-    error_x_urad: float  # last measured offset on the tracking camera, cross-elevation; NaN if none
-    error_y_urad: float  # elevation
+    error_x_urad: float  # newest accepted spot on the tracking camera from where it shall be (the reference
+    error_y_urad: float  #   shifted by the dispersion), cross-elevation and elevation; NaN if none in this step
