@@ -190,7 +190,7 @@ def _number(  # type: ignore[no-untyped-def]
     taken,
 ):
     """Write pulse number and channel of the quantum tags inside spans and gate; return how many."""
-    edge, n = 0, 0
+    edge, n, per_ps = 0, 0, 1.0 / period_ps
     for k in range(len(time_ps)):
         if channel[k] < FIRST or channel[k] > LAST:
             continue
@@ -199,7 +199,7 @@ def _number(  # type: ignore[no-untyped-def]
         if edge % 2 == 1:
             satellite_ps = target_time(time_ps[k] - delay_ps[channel[k]], start_ps, step_ps, base_ps, cubic)
             shifted_ps = satellite_ps - offset_ps[channel[k]] + period_ps // 2
-            number = shifted_ps // period_ps
+            number = np.int64(np.floor(shifted_ps * per_ps))  # off by one at a slot's border: outside any gate
             if abs(shifted_ps - number * period_ps - period_ps // 2) * 2 <= width_ps:
                 pulse[n], taken[n] = number, channel[k]
                 n += 1

@@ -73,10 +73,12 @@ def _slopes(rise: Values) -> Values:
 def target_time(time_ps, start_ps, step_ps, base_ps, cubic):  # type: ignore[no-untyped-def]
     """One time through the map; for the compiled loops that go over every tag."""
     since = time_ps - start_ps
-    cell = min(max(since // step_ps, 0), len(base_ps) - 1)
-    x = (since - cell * step_ps) / step_ps
+    # a product instead of a division of integers, which costs more than all the rest; near a border
+    # either neighbour's cubic will do
+    cell = min(max(np.int64(since * (1.0 / step_ps)), 0), len(base_ps) - 1)
+    x = (since - cell * step_ps) * (1.0 / step_ps)
     fine = cubic[cell, 0] + x * (cubic[cell, 1] + x * (cubic[cell, 2] + x * cubic[cell, 3]))
-    return time_ps + base_ps[cell] + np.int64(np.rint(fine))
+    return time_ps + base_ps[cell] + np.int64(np.floor(fine + 0.5))
 
 
 @njit(cache=True)
