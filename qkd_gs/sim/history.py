@@ -1,0 +1,64 @@
+"""The last seconds of the twin's true state, for exposures that look back over them."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+class Column(IntEnum):
+    """What is kept of each sample."""
+
+    AZ = 0  # apparent direction of the line of sight
+    EL = 1
+    ROLL = 2  # of the tube against the sky's horizontal
+    X = 3  # target's apparent direction in the tube's frame without turbulence; NaN if there is none
+    Y = 4
+    TILT_X = 5  # cross-elevation
+    TILT_Y = 6
+    IRRADIANCE = 7  # of the target's beacon in front of the station, W/m^2, clouds and air included
+    GUIDING = 8  # scintillation through the guiding camera's aperture
+    TRACKING = 9  # and through the telescope's
+    CLEAR = 10  # transmission of air and clouds for any other source in the field
+
+
+class History:
+    """Evenly spaced samples of `Column`; old ones make room for new ones.
+
+    Parameters
+    ----------
+    start_ns : int
+        Time of the sample before the first.
+    keep : int
+        Samples that are surely still there.
+    """
+
+    def __init__(self, start_ns: int, sample_ns: int, keep: int) -> None:
+        self._sample_ns, self._keep = sample_ns, keep
+        self._rows = np.full((len(Column), 4 * keep), np.nan)
+        self._end = 0
+        self._end_ns = start_ns
+
+    def append(self, rows: Floats) -> None:
+        """Add samples, (columns, n), that follow the last one."""
+        count = rows.shape[1]
+        if self._end + count > self._rows.shape[1]:
+            kept = self._rows[:, self._end - self._keep : self._end].copy()
+            self._rows[:, : self._keep] = kept
+            self._end = self._keep
+        self._rows[:, self._end : self._end + count] = rows
+        self._end += count
+        self._end_ns += count * self._sample_ns
+
+    def at(self, t_ns: NDArray[np.int64]) -> Floats:
+        """State at times (k,), linear between samples, (columns, k); times before the first sample get the first."""
+        place = self._end - 1 + (t_ns - self._end_ns) / self._sample_ns
+        index = np.clip(np.floor(place).astype(np.int64), 0, max(self._end - 2, 0))
+        part = np.clip(place - index, 0.0, 1.0)
+        before, after = self._rows[:, index], self._rows[:, index + 1]
+        result: Floats = before + (after - before) * part
+        return result

@@ -1,0 +1,242 @@
+"""The twin's mount: two direct drives with their servo, encoders, limits and watchdog.  Speaks the Mount Protocol."""
+
+from __future__ import annotations
+
+from collections import deque
+from math import exp, isfinite, pi, radians, tau
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qkd_gs.devices.mount import MountCommand, MountMode, MountReading
+from qkd_gs.errors import DeviceFault
+from qkd_gs.settings.station import AxisSettings, MountSettings
+from qkd_gs.settings.twin_body import AxisBodySettings, Gust, MountBodySettings
+from qkd_gs.sim import axis_kernel as kernel
+
+Floats = NDArray[np.float64]
+
+_DRIVE = {
+    MountMode.OFF: kernel.BRAKED,
+    MountMode.HOLD: kernel.HOLDING,
+    MountMode.TRACK: kernel.FOLLOWING,
+    MountMode.STOPPING: kernel.STOPPING,
+    MountMode.FAULT: kernel.BRAKED,
+}
+
+
+class SimMount:
+    """Moves as the twin's time goes by.
+
+    Parameters
+    ----------
+    body : MountBodySettings
+        What the drives and axes are.
+    station : MountSettings
+        Limits and watchdog set in the drives.
+    start_ns : int
+        Time at which the mount stands at its park position, brakes on.
+    sample_hz : int
+        Samples of the true axis angles a second; divides the rate of the velocity loop.
+    rng : numpy.random.Generator
+        Wind and encoder noise.
+    """
+
+    def __init__(
+        self, body: MountBodySettings, station: MountSettings, start_ns: int, sample_hz: int, rng: np.random.Generator
+    ) -> None:
+        self._rate_hz = body.servo.velocity_loop_hz
+        self._step_ns = 10**9 // self._rate_hz
+        self._every = self._rate_hz // sample_hz
+        self._body, self._station, self._rng = body, station, rng
+        self._constants = np.array(
+            [
+                _constants(body, body.azimuth, station.azimuth),
+                _constants(body, body.elevation, station.elevation),
+            ]
+        )
+        self._state = np.zeros((2, kernel.STATES))
+        self._state[:, kernel.ANGLE] = radians(station.park_az_deg), radians(station.park_el_deg)
+        self._state[:, kernel.MEASURED] = self._state[:, kernel.ANGLE]
+        self._gusts: tuple[tuple[int, int, float], ...] = ()
+        self._mode = MountMode.OFF
+        self._fault = ''
+        self._command = np.zeros((2, 3))
+        self._command_ns = start_ns
+        self._heard_ns = start_ns
+        self._queue: deque[tuple[int, MountCommand]] = deque()
+        self._now_ns = start_ns
+
+    def open(self) -> None: ...
+
+    def enable(self, now_ns: int) -> None:
+        """Release the brakes and hold where the axes are; clears a fault."""
+        if self._mode not in (MountMode.OFF, MountMode.FAULT):
+            return
+        state = self._state
+        state[:, kernel.REF] = state[:, kernel.MEASURED]
+        for column in (kernel.REF_RATE, kernel.INTEGRAL, kernel.DEMAND):
+            state[:, column] = 0.0
+        self._mode, self._fault = MountMode.HOLD, ''
+
+    def command(self, now_ns: int, command: MountCommand) -> None:
+        """Follow a set-point; see the Protocol.
+
+        Raises
+        ------
+        DeviceFault
+            ``mount.limit`` beyond the end of travel, ``mount.command`` not a number, ``mount.off`` while the
+            brakes are on.
+        """
+        if self._mode in (MountMode.OFF, MountMode.FAULT):
+            raise DeviceFault('mount.off', f'set-point in mode {self._mode.name}; enable first')
+        values = (
+            (command.az_rad, command.az_rate_rad_s, command.az_acc_rad_s2),
+            (command.el_rad, command.el_rate_rad_s, command.el_acc_rad_s2),
+        )
+        if not all(isfinite(value) for axis in values for value in axis):
+            raise DeviceFault('mount.command', f'set-point is not a number: {command}')
+        for name, (angle_rad, _, _), c in zip(('azimuth', 'elevation'), values, self._constants, strict=True):
+            if not c[kernel.ANGLE_MIN] <= angle_rad <= c[kernel.ANGLE_MAX]:
+                raise DeviceFault(
+                    'mount.limit',
+                    f'{name} {np.degrees(angle_rad):.3f} deg is beyond '
+                    f'{np.degrees(c[kernel.ANGLE_MIN]):g} to {np.degrees(c[kernel.ANGLE_MAX]):g} deg',
+                )
+        self._queue.append((now_ns + round(self._body.servo.command_delay_s * 1e9), command))
+
+    def read(self, now_ns: int) -> MountReading:
+        """Both encoders at the last sub-step that the twin has reached."""
+        measured = self._state[:, kernel.MEASURED]
+        rate = self._state[:, kernel.MEASURED_RATE]
+        return MountReading(
+            self._now_ns,
+            float(measured[0]),
+            float(measured[1]),
+            float(rate[0]),
+            float(rate[1]),
+            self._mode,
+            self._fault,
+        )
+
+    def stop(self, now_ns: int) -> None:
+        """Brake both axes to rest, then hold."""
+        self._queue.clear()
+        if self._mode == MountMode.TRACK:
+            self._mode = MountMode.STOPPING
+
+    def close(self) -> None:
+        """Cut the power: brakes on."""
+        self._queue.clear()
+        self._mode = MountMode.OFF
+
+    # ---- the twin's side ----
+
+    def blow(self, gusts: tuple[Gust, ...], rise_ns: int) -> None:
+        """Gusts of a scenario, counted from the rise of the satellite."""
+        self._gusts = tuple(
+            (rise_ns + round(gust.start_s * 1e9), round(gust.duration_s * 1e9), gust.torque_n_m) for gust in gusts
+        )
+
+    def true_angles(self) -> tuple[float, float]:
+        """Angles of the axes now, rad, without the encoders' errors."""
+        return float(self._state[0, kernel.ANGLE]), float(self._state[1, kernel.ANGLE])
+
+    def advance(self, samples: int) -> Floats:
+        """Let time go by for that many samples.
+
+        Returns
+        -------
+        (samples, 2) array
+            True azimuth and elevation axis angle at the end of each sample, rad.
+        """
+        out = np.empty((samples, 2))
+        done, total = 0, samples * self._every
+        while done < total:
+            steps = min(total - done, self._steps_to_next_event())
+            self._run(steps, done, out)
+            done += steps
+        return out
+
+    def _steps_to_next_event(self) -> int:
+        """Take what is due now; sub-steps until the next set-point or the watchdog, at least one."""
+        while self._queue and self._queue[0][0] <= self._now_ns:
+            self._take(*self._queue.popleft())
+        events = [self._queue[0][0]] if self._queue else []
+        if self._mode == MountMode.TRACK:
+            expiry_ns = self._heard_ns + round(self._station.watchdog_s * 1e9)
+            if expiry_ns <= self._now_ns:
+                self._mode = MountMode.STOPPING
+            else:
+                events.append(expiry_ns)
+        if not events:
+            return 10**9
+        return max(-(-(min(events) - self._now_ns) // self._step_ns), 1)
+
+    def _take(self, heard_ns: int, command: MountCommand) -> None:
+        self._command[0] = command.az_rad, command.az_rate_rad_s, command.az_acc_rad_s2
+        self._command[1] = command.el_rad, command.el_rate_rad_s, command.el_acc_rad_s2
+        self._command_ns, self._heard_ns = command.at_ns, heard_ns
+        if self._mode in (MountMode.HOLD, MountMode.STOPPING):
+            self._mode, self._fault = MountMode.TRACK, ''
+
+    def _run(self, steps: int, done: int, out: Floats) -> None:
+        noise = self._rng.standard_normal((steps, 2, 2))
+        elapsed_s = (self._now_ns - self._command_ns) * 1e-9
+        limited = kernel.run(
+            self._state, self._constants, self._command, elapsed_s, _DRIVE[self._mode], steps,
+            self._step_ns * 1e-9, self._body.servo.position_divisor, self._every, noise, self._gust(), done, out,
+        )  # fmt: skip
+        self._now_ns += steps * self._step_ns
+        if limited:
+            self._mode, self._fault = MountMode.STOPPING, 'mount.limit'
+        state = self._state
+        if self._mode == MountMode.STOPPING and not state[:, kernel.REF_RATE].any():
+            self._mode = MountMode.HOLD
+        following = np.abs(state[:, kernel.REF] - state[:, kernel.MEASURED]).max()
+        if (
+            self._mode not in (MountMode.OFF, MountMode.FAULT)
+            and following > self._body.servo.following_limit_mrad * 1e-3
+        ):
+            self._mode, self._fault = MountMode.FAULT, 'mount.following_error'
+
+    def _gust(self) -> Floats:
+        torque = 0.0
+        for start_ns, duration_ns, peak in self._gusts:
+            phase = (self._now_ns - start_ns) / duration_ns
+            if 0 < phase < 1:
+                torque += peak * (1 - np.cos(tau * phase)) / 2
+        return np.full(2, torque)
+
+
+def _constants(body: MountBodySettings, axis: AxisBodySettings, limits: AxisSettings) -> Floats:
+    servo, encoder = body.servo, body.encoder
+    dt = 1 / servo.velocity_loop_hz
+    stiffness = axis.inertia_kg_m2 * tau * servo.velocity_hz
+    position = tau * servo.position_hz
+    within = 1 - servo.limit_reserve
+    c = np.zeros(kernel.CONSTANTS)
+    c[kernel.INERTIA] = axis.inertia_kg_m2
+    c[kernel.COULOMB] = axis.coulomb_n_m
+    c[kernel.VISCOUS] = axis.viscous_n_m_s
+    c[kernel.PRESLIDING] = axis.presliding_urad * 1e-6
+    c[kernel.TORQUE_MAX] = axis.torque_limit_n_m
+    c[kernel.BRAKE] = servo.brake_n_m
+    c[kernel.FEEDFORWARD] = axis.inertia_kg_m2 * (1 + servo.inertia_error)
+    c[kernel.KV] = stiffness
+    c[kernel.KP] = position
+    c[kernel.KI] = position * tau * servo.integral_hz
+    c[kernel.FILTER] = 1 - exp(-tau * servo.filter_hz * dt)
+    c[kernel.LAG] = 1 - exp(-dt / servo.current_lag_s)
+    c[kernel.SHAPING] = tau * servo.shaping_hz
+    c[kernel.RATE_MAX] = radians(limits.max_rate_deg_s) * within
+    c[kernel.ACC_MAX] = radians(limits.max_acc_deg_s2) * within
+    c[kernel.ANGLE_MIN] = radians(limits.min_deg)
+    c[kernel.ANGLE_MAX] = radians(limits.max_deg)
+    c[kernel.LSB] = 2 * pi / 2**encoder.bits
+    c[kernel.PERIODS] = encoder.periods
+    c[kernel.INTERPOLATION] = encoder.interpolation_urad * 1e-6
+    c[kernel.JITTER] = encoder.jitter_urad * 1e-6
+    c[kernel.WIND_RMS] = axis.wind_n_m
+    c[kernel.WIND_OMEGA] = tau * body.wind_corner_hz
+    return c

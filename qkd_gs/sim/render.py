@@ -1,0 +1,144 @@
+"""From electrons to counts: point sources with their trails, background, noise and conversion, compiled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import erf, sqrt
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+_REACH = 5.0  # a spot is drawn out to so many sigma
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """What converts light into counts; constant for a camera."""
+
+    response: NDArray[np.float32]  # (height, width) flat field: vignetting and pixels' response, mean about 1
+    dark_e_s: float
+    hot_x: NDArray[np.int64]
+    hot_y: NDArray[np.int64]
+    hot_e_s: Floats
+    sigma_px: float  # of the optical image, before the pixels average it
+    read_noise_e: float
+    full_well_e: float
+    electrons_per_count: float
+    pedestal_counts: float
+    adc_mask: int  # of the 16 bit: the lowest ones are 0 if the converter has fewer
+
+
+@dataclass(frozen=True)
+class Points:
+    """Point sources during one exposure, full-sensor pixels; each is seen at k instants, evenly spaced."""
+
+    x_px: Floats  # (n, k)
+    y_px: Floats  # (n, k)
+    electrons: Floats  # (n, k) what each instant contributes
+
+
+@dataclass(frozen=True)
+class Background:
+    """Sky behind the points, electrons a pixel in one exposure: level at the region's first pixel, and its slopes."""
+
+    level_e: float
+    slope_x_e: float
+    slope_y_e: float
+
+
+def noise_bank(rng: np.random.Generator, count: int) -> NDArray[np.float32]:
+    """Standard normal numbers; a frame takes a stretch from a random place."""
+    return rng.standard_normal(count, dtype=np.float32)
+
+
+def render(
+    sensor: Sensor,
+    region: tuple[int, int, int, int],
+    points: Points,
+    background: Background,
+    exposure_s: float,
+    gain: float,
+    noise: NDArray[np.float32],
+) -> NDArray[np.uint16]:
+    """One frame.
+
+    Parameters
+    ----------
+    region : (x0, y0, width, height)
+        Read-out window on the full sensor.
+    noise : (height * width,) array
+        Standard normal numbers: photon and read noise together, as a normal distribution.  At the few electrons
+        where Poisson's would be skew, the read noise covers it.
+    """
+    x0, y0, width, height = region
+    light = np.empty((height, width), np.float32)
+    response = sensor.response[y0 : y0 + height, x0 : x0 + width]
+    fill(light, response, background.level_e, background.slope_x_e,
+         background.slope_y_e, sensor.dark_e_s * exposure_s)  # fmt: skip
+    if len(points.x_px):
+        draw(light, response, points.x_px - x0, points.y_px - y0, points.electrons, sensor.sigma_px)
+    inside = (sensor.hot_x >= x0) & (sensor.hot_x < x0 + width) & (sensor.hot_y >= y0) & (sensor.hot_y < y0 + height)
+    light[sensor.hot_y[inside] - y0, sensor.hot_x[inside] - x0] += sensor.hot_e_s[inside] * exposure_s
+    counts = np.empty((height, width), np.uint16)
+    convert(light, noise, sensor.read_noise_e**2, sensor.full_well_e, gain / sensor.electrons_per_count,
+            sensor.pedestal_counts, sensor.adc_mask, counts)  # fmt: skip
+    return counts
+
+
+@njit(cache=True)
+def fill(light, response, level, slope_x, slope_y, dark):  # type: ignore[no-untyped-def]
+    """Background and dark current."""
+    height, width = light.shape
+    sx, d = np.float32(slope_x), np.float32(dark)
+    for j in range(height):
+        row = np.float32(level + slope_y * j)
+        for i in range(width):
+            light[j, i] = (row + sx * np.float32(i)) * response[j, i] + d
+
+
+@njit(cache=True)
+def draw(light, response, x_px, y_px, electrons, sigma):  # type: ignore[no-untyped-def]
+    """Add point sources, each the mean of Gaussian images integrated over the pixels."""
+    height, width = light.shape
+    reach = int(_REACH * sigma) + 2
+    column = np.empty(2 * reach + 1)
+    scale = 1.0 / (sqrt(2.0) * sigma)
+    for n in range(x_px.shape[0]):
+        for k in range(x_px.shape[1]):
+            x, y, e = x_px[n, k], y_px[n, k], electrons[n, k]
+            if not (-reach <= x <= width + reach and -reach <= y <= height + reach) or e <= 0.0:
+                continue
+            cx, cy = int(np.floor(x + 0.5)), int(np.floor(y + 0.5))
+            left = erf((cx - reach - 0.5 - x) * scale)
+            for i in range(2 * reach + 1):
+                right = erf((cx - reach + i + 0.5 - x) * scale)
+                column[i] = 0.5 * (right - left)
+                left = right
+            below = erf((cy - reach - 0.5 - y) * scale)
+            for j in range(cy - reach, cy + reach + 1):
+                above = erf((j + 0.5 - y) * scale)
+                part = 0.5 * (above - below) * e
+                below = above
+                if 0 <= j < height:
+                    for i in range(max(cx - reach, 0), min(cx + reach + 1, width)):
+                        light[j, i] += np.float32(part * column[i - cx + reach]) * response[j, i]
+
+
+@njit(cache=True, fastmath=True)
+def convert(light, noise, read_variance, full_well, counts_per_electron, pedestal, mask, counts):  # type: ignore[no-untyped-def]
+    """Photon and read noise, saturation, gain, conversion."""
+    height, width = light.shape
+    variance, well = np.float32(read_variance), np.float32(full_well)
+    factor, zero = np.float32(counts_per_electron), np.float32(pedestal + 0.5)
+    lowest, highest = np.float32(0), np.float32(65535)
+    bits = np.int32(mask)
+    for j in range(height):
+        row = noise[j * width : (j + 1) * width]
+        for i in range(width):
+            e = light[j, i]
+            e = min(e + np.sqrt(e + variance) * row[i], well)
+            value = min(max(e * factor + zero, lowest), highest)
+            counts[j, i] = np.uint16(np.int32(value) & bits)

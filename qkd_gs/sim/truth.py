@@ -1,0 +1,105 @@
+"""What the twin draws at the start of a session: the mount's true errors and the satellite's true orbit."""
+
+from __future__ import annotations
+
+from math import cos, hypot, pi, radians, sin
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qkd_gs.pointing.mount_model import MountModel
+from qkd_gs.settings.twin_body import OrbitTruthSettings, PointingErrorSettings
+
+Floats = NDArray[np.float64]
+
+_ARCSEC = pi / 180 / 3600
+_LEAST_COS = 0.02  # cross-elevation errors are not blown up into azimuth closer to the zenith than this
+_ORBIT_STREAM = 0x0B17  # keeps the orbit's draw apart from the streams that a world spawns from the same seed
+
+
+def draw_orbit_error(settings: OrbitTruthSettings, seed: int) -> tuple[float, float]:
+    """Along-track error (s, positive: ahead of its elements) and cross-track error (m), uniform.
+
+    They go into ``Trajectory.predict(..., along_track_s=..., cross_track_m=...)`` to make the true trajectory.
+    """
+    rng = np.random.default_rng(np.random.SeedSequence([seed, _ORBIT_STREAM]))
+    time_bias, cross = rng.uniform(-1, 1, 2)
+    return float(time_bias * settings.time_bias_s), float(cross * settings.cross_track_m)
+
+
+class TruePointing:
+    """Where the telescope really looks: a mount model with drawn terms, and a smooth residual beyond any model.
+
+    Parameters
+    ----------
+    settings : PointingErrorSettings
+        Sizes of the terms; signs and phases are drawn.
+    """
+
+    def __init__(self, settings: PointingErrorSettings, rng: np.random.Generator) -> None:
+        sign = rng.choice([-1.0, 1.0], 5)
+        lean, az_phase, el_phase = rng.uniform(0, 2 * pi, 3)
+        tilt, scale = radians(settings.tilt_deg), settings.eccentricity_arcsec * _ARCSEC
+        self.model = MountModel(
+            IA=sign[0] * radians(settings.zero_azimuth_deg),
+            IE=sign[1] * radians(settings.zero_elevation_deg),
+            AN=tilt * cos(lean),
+            AW=tilt * sin(lean),
+            NPAE=sign[2] * settings.nonperpendicularity_arcsec * _ARCSEC,
+            CA=sign[3] * settings.collimation_mrad * 1e-3,
+            TF=sign[4] * settings.flexure_arcsec * _ARCSEC,
+            ACES=scale * cos(az_phase),
+            ACEC=scale * sin(az_phase),
+            ECES=scale * cos(el_phase),
+            ECEC=scale * sin(el_phase),
+        )
+        self._residual = Residual(settings, rng)
+
+    def line_of_sight(self, enc_az_rad: float, enc_el_rad: float) -> tuple[float, float, float]:
+        """Apparent direction (az, el) of the field centre for error-free encoder angles, and roll of the tube, rad.
+
+        Roll: turn of the tube's horizontal against the sky's, counter-clockwise seen against the light.
+        """
+        az, el = self.model.apparent(enc_az_rad, enc_el_rad)
+        x, y = self._residual.at(enc_az_rad, enc_el_rad)
+        flat = cos(el)
+        flat = max(abs(flat), _LEAST_COS) * (1 if flat >= 0 else -1)
+        return az + x / flat, el + y, self.model.roll(enc_az_rad, enc_el_rad)
+
+
+class Residual:
+    """Smooth displacement of the line of sight over the sky that no mount model describes.
+
+    A sum of harmonics of azimuth from the third on, each with its own dependence on elevation; the terms of a
+    mount model are of the first and second.
+    """
+
+    def __init__(self, settings: PointingErrorSettings, rng: np.random.Generator) -> None:
+        self._waves = [
+            (order, pitch, rng.uniform(0, 2 * pi), rng.uniform(0, 2 * pi), axis)
+            for order in range(3, settings.residual_order + 1)
+            for pitch in (2, 3)
+            for axis in (0, 1)
+        ]
+        weights = rng.standard_normal(len(self._waves))
+        az, el = (grid.ravel() for grid in np.meshgrid(np.linspace(0, 2 * pi, 72), np.radians(np.arange(5, 90, 5))))
+        area = np.cos(el)
+        self._weights: list[float] = weights.tolist()
+        x, y = np.array([self.at(float(a), float(e)) for a, e in zip(az, el, strict=True)]).T
+        rms = np.sqrt(np.average(x**2 + y**2, weights=area))
+        self._weights = (weights * settings.residual_urad * 1e-6 / rms).tolist()
+
+    def at(self, az_rad: float, el_rad: float) -> tuple[float, float]:
+        """Displacement in cross-elevation and elevation, rad."""
+        total = [0.0, 0.0]
+        for weight, (order, pitch, az_phase, el_phase, axis) in zip(self._weights, self._waves, strict=True):
+            total[axis] += weight * cos(order * az_rad + az_phase) * cos(pitch * el_rad + el_phase)
+        return total[0], total[1]
+
+
+def within_disc(radius: float, rng: np.random.Generator) -> tuple[float, float]:
+    """A point drawn uniformly from a disc."""
+    while True:
+        x, y = rng.uniform(-radius, radius, 2)
+        if hypot(x, y) <= radius:
+            return float(x), float(y)

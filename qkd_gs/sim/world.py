@@ -1,0 +1,218 @@
+"""The physical twin: one world that devices act on and that cameras look at, advanced in lockstep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from math import cos, hypot, radians
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qkd_gs.orbit.trajectory import Trajectory
+from qkd_gs.pointing.sphere import offset_between
+from qkd_gs.settings.site import Site
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.settings.twin import TwinSettings
+from qkd_gs.sim.beacon import SimBeacon
+from qkd_gs.sim.camera import SimCamera
+from qkd_gs.sim.history import Column, History
+from qkd_gs.sim.hwp import SimHwp
+from qkd_gs.sim.mount import SimMount
+from qkd_gs.sim.optics import Picture, turned
+from qkd_gs.sim.path import LightPath, Stretch, rise_ns
+from qkd_gs.sim.photometry import beam_irradiance
+from qkd_gs.sim.render import noise_bank
+from qkd_gs.sim.satellite_body import SatelliteBody
+from qkd_gs.sim.starfield import RandomField, Stars
+from qkd_gs.sim.truth import TruePointing
+from qkd_gs.sim.view import View
+
+Floats = NDArray[np.float64]
+
+_STRETCH_S = 0.25  # the air's elevation and slew rate are held for so long
+_BLOCK_S = 0.01  # the pointing errors change linearly within
+_NOISE = 1 << 21  # numbers in the cameras' noise bank
+_KEEP_S = 2.0  # of history: longer than any exposure
+
+
+@dataclass(frozen=True)
+class Interval:
+    """True state over the time just advanced, one sample a millisecond; arrays (n,).
+
+    Offsets are the line of sight minus the apparent direction of the beacon; tilt is where light seems minus
+    where it would without turbulence.  So the beacon's image stands at tilt - offset, in x (cross-elevation, towards
+    growing azimuth) and y (elevation).  NaN where the trajectory does not reach.
+    """
+
+    t_ns: NDArray[np.int64]
+    offset_x_rad: Floats
+    offset_y_rad: Floats
+    tilt_x_rad: Floats
+    tilt_y_rad: Floats
+    frame_true_rad: Floats  # satellite's H axis from the tube's horizontal, counter-clockwise against the light
+    hwp_true_rad: Floats  # true plate angle from its zero mark, counter-clockwise against the light
+    az_rad: Floats  # apparent direction of the line of sight
+    el_rad: Floats
+    target_el_rad: Floats
+    range_m: Floats
+    dispersion_rad: Floats  # how much lower than the beacon the 850 nm photons seem
+    lit: Floats  # the satellite's sources: 0 or 1
+    fade: Floats  # transmission of clouds, 1 = clear
+
+
+class World:
+    """Everything physical of a session that is not a photon counter.
+
+    Parameters
+    ----------
+    truth : Trajectory
+        The satellite's true one: predicted with the errors of `truth.draw_orbit_error`.
+    start_ns : int
+        UTC at which the world begins, the mount parked; may be long before the pass.
+    seed : int
+        The same seed gives the same world, whatever the steps of `advance`, as long as the devices are asked the same.
+    stars : sequence of Stars
+        Bright stars by catalogue, beside the random field of faint ones.
+    """
+
+    def __init__(
+        self,
+        settings: TwinSettings,
+        station: StationSettings,
+        truth: Trajectory,
+        site: Site,
+        seed: int,
+        start_ns: int | None = None,
+        stars: tuple[Stars, ...] = (),
+    ) -> None:
+        body = settings.body
+        streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(12)]
+        self.now_ns = truth.start_ns if start_ns is None else start_ns
+        self._sample_ns = 10**9 // body.sample_hz
+        self._block, self._stretch_count = round(_BLOCK_S * body.sample_hz), round(_STRETCH_S * body.sample_hz)
+        self.rise_ns = rise_ns(truth, radians(station.tracking.start_el_deg))
+        self._pointing = TruePointing(body.pointing, streams[0])
+        self.mount = SimMount(body.mount, station.mount, self.now_ns, body.sample_hz, streams[1])
+        self.hwp = SimHwp(body.hwp, self.now_ns, body.sample_hz, streams[2])
+        self.beacon = SimBeacon(body.beacon, station.beacon, self.now_ns, streams[3])
+        self.satellite = SatelliteBody(body.satellite)
+        self._path = LightPath(body, truth, site, self.rise_ns, self.now_ns, streams[4])
+        self._ahead: Stretch | None = None
+        self._history = History(self.now_ns - self._sample_ns, self._sample_ns, round(_KEEP_S * body.sample_hz))
+        groups: tuple[Stars, ...] = (RandomField(body.sky, site, streams[5]), *stars)
+        noise = noise_bank(streams[6], _NOISE)
+        cameras = []
+        for model, camera, column, rng in (
+            (station.guiding_camera, body.guiding_camera, Column.GUIDING, streams[7]),
+            (station.tracking_camera, body.tracking_camera, Column.TRACKING, streams[8]),
+        ):
+            picture = Picture.as_built(model, camera, rng)
+            view = View(model, camera, body.sky, picture, self._history, groups, column)
+            cameras.append(SimCamera(model, camera, view, noise, rng))
+        self.guiding_camera, self.tracking_camera = cameras
+        self.mount.blow(body.mount.gusts, self.rise_ns)
+        self.beacon.schedule(self.rise_ns)
+        self._sight = self._pointing.line_of_sight(*self.mount.true_angles())
+        self._slew_rad_s = 0.0
+        self._uplink_w_m2 = 0.0
+        self._parts: list[Interval] = []
+        self._first_sample()
+
+    def advance(self, now_ns: int) -> None:
+        """Let time go by until `now_ns`, in whole samples; a time not after the last does nothing."""
+        self._parts = []
+        samples = (now_ns - self.now_ns) // self._sample_ns
+        while samples > 0:
+            ahead = self._stretch()
+            count = min(samples, len(ahead), self._block)
+            self._parts.append(self._advance_block(ahead.part(0, count)))
+            self._ahead = ahead.part(count, len(ahead))
+            samples -= count
+            self.guiding_camera.advance(self.now_ns)
+            self.tracking_camera.advance(self.now_ns)
+
+    def interval(self) -> Interval:
+        """True state over the last `advance`."""
+        if not self._parts:
+            return Interval(np.empty(0, np.int64), *(np.empty(0) for _ in fields(Interval)[1:]))
+        if len(self._parts) > 1:
+            names = [field.name for field in fields(Interval)]
+            joined = (np.concatenate([getattr(part, name) for part in self._parts]) for name in names)
+            self._parts = [Interval(*joined)]
+        return self._parts[0]
+
+    def line_of_sight(self) -> tuple[float, float]:
+        """Apparent direction (az, el) in which the telescope truly looks now, rad."""
+        return self._sight[0], self._sight[1]
+
+    def floor(self) -> Floats:
+        """Turbulence tilt averaged over each exposure of the tracking camera, (n, 3): stamp (ns), x, y (rad)."""
+        return np.array(self.tracking_camera.floor, dtype=float).reshape(-1, 3)
+
+    def _stretch(self) -> Stretch:
+        if self._ahead is None or not len(self._ahead):
+            self._ahead = self._path.stretch(self._stretch_count, self._sight[1], self._slew_rad_s)
+        return self._ahead
+
+    def _advance_block(self, air: Stretch) -> Interval:
+        count = len(air)
+        seconds = count * self._sample_ns * 1e-9
+        axes_before = self.mount.true_angles()
+        axes = self.mount.advance(count)
+        plate = self.hwp.advance(count)
+        az, el, roll = self._sight_over(axes_before, axes)
+        self._slew_rad_s = hypot((az[-1] - self._sight[0]) * cos(el[-1]), el[-1] - self._sight[1]) / seconds
+        self._sight = float(az[-1]), float(el[-1]), float(roll[-1])
+        self.now_ns += count * self._sample_ns
+        self.beacon.advance(self.now_ns)
+        x, y = offset_between(az, el, air.az_rad, air.el_rad)
+        x_tube, y_tube = turned(x, y, roll)
+        self.satellite.advance(seconds, self._uplink(x_tube[-1], y_tube[-1], air))
+        downlink = np.nan_to_num(self.satellite.downlink_w_m2(air.range_m)) * (air.el_rad > 0)
+        clear = air.clear_532 * air.cloud
+        self._history.append(
+            np.stack([az, el, roll, x_tube, y_tube, *air.tilt_rad, downlink * clear, *air.scintillation, clear])
+        )
+        return Interval(
+            t_ns=air.t_ns,
+            offset_x_rad=-x,
+            offset_y_rad=-y,
+            tilt_x_rad=air.tilt_rad[0],
+            tilt_y_rad=air.tilt_rad[1],
+            frame_true_rad=air.frame_rad - roll,
+            hwp_true_rad=plate,
+            az_rad=az,
+            el_rad=el,
+            target_el_rad=air.el_rad,
+            range_m=air.range_m,
+            dispersion_rad=air.dispersion_rad,
+            lit=np.full(count, float(self.satellite.lit)),
+            fade=air.cloud,
+        )
+
+    def _sight_over(self, before: tuple[float, float], axes: Floats) -> tuple[Floats, Floats, Floats]:
+        """Line of sight and roll for axis angles (n, 2): exact at the end, its difference to the axes linear in between."""
+        end_az, end_el, end_roll = self._pointing.line_of_sight(float(axes[-1, 0]), float(axes[-1, 1]))
+        az0, el0, roll0 = self._sight
+        share = np.arange(1, len(axes) + 1) / len(axes)
+        first_az, first_el = az0 - before[0], el0 - before[1]
+        az = axes[:, 0] + first_az + (end_az - axes[-1, 0] - first_az) * share
+        el = axes[:, 1] + first_el + (end_el - axes[-1, 1] - first_el) * share
+        return az, el, roll0 + (end_roll - roll0) * share
+
+    def _uplink(self, x_rad: float, y_rad: float, air: Stretch) -> float:
+        """Irradiance of our beacon at the satellite, W/m^2."""
+        power_w = self.beacon.emission_w()
+        if power_w == 0.0 or not np.isfinite(x_rad):
+            return 0.0
+        off_axis = hypot(x_rad - self.beacon.alignment_rad[0], y_rad - self.beacon.alignment_rad[1])
+        irradiance = beam_irradiance(power_w, self.beacon.divergence_rad, air.range_m[-1], off_axis)
+        return float(irradiance) * air.clear_671 * float(air.cloud[-1])
+
+    def _first_sample(self) -> None:
+        """State at the start, so that an exposure that begins then has something to look back to."""
+        row = np.zeros(len(Column))
+        row[[Column.AZ, Column.EL, Column.ROLL]] = self._sight
+        row[[Column.X, Column.Y]] = np.nan
+        row[[Column.GUIDING, Column.TRACKING, Column.CLEAR]] = 1.0
+        self._history.append(row[:, None])
