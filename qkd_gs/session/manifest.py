@@ -34,12 +34,14 @@ class Manifest(Section):
     software: str
     created_utc: str
     satellite: str
-    elements: str = Field(description='the element set used, in its own format')
-    elements_format: str
+    elements_file: str = Field(pattern='^[^/]+$', description='orbit data as given, in the session folder')
+    elements_used: str = Field(description='which set of it was used')
     site: Site
     pass_info: dict[str, Any] = Field(description='the pass as `qkd-gs passes` lists it')
     culmination_ns: int
     tdc_start_ns: int = Field(description='UTC at which the converter was started, good to 0.1 s')
+    time_bias_s: float = Field(description='as tracked: positive if the satellite ran ahead of its elements')
+    cross_track_m: float = Field(description='as tracked: along the orbit normal')
     locked: list[LockedSpan]
     station: StationSettings
     tags_file: str = 'tags.sealed'

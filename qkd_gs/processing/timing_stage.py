@@ -1,0 +1,147 @@
+"""From the sealed tags of a session to numbered clicks: seconds, satellite clock, gate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qkd_gs.errors import StationError
+from qkd_gs.orbit.elements import load_elements
+from qkd_gs.orbit.trajectory import Trajectory
+from qkd_gs.processing.spans import Spans, intersect, spans, where_true
+from qkd_gs.qkd.states import BeaconLog
+from qkd_gs.session.manifest import Manifest
+from qkd_gs.timing.clock import ClockFit, recover_clock
+from qkd_gs.timing.gate import Gate, GatedEvents, Slots, find_gate, gate_events, joined
+from qkd_gs.timing.sealed import SealedFile
+from qkd_gs.timing.seconds import SecondScale, name_seconds
+from qkd_gs.timing.tags import Channel
+
+_STEP_NS = 100_000_000
+_MARGIN_NS = 2_000_000_000
+_PULSES_PS = 1e12
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What timing makes of a session.
+
+    Attributes
+    ----------
+    events : GatedEvents
+        Numbered clicks of the locked time above the data elevation; raw key inside.
+    pulse_spans : tuple of (first, last)
+        Pulses of the satellite that could have been counted.
+    tags : int
+        Tags in the file.
+    utc_ns : callable
+        Pulse numbers to UTC of arrival, ns, good to a microsecond; for figures against time.
+    """
+
+    events: GatedEvents
+    pulse_spans: tuple[tuple[int, int], ...]
+    clock: ClockFit
+    gate: Gate
+    scale: SecondScale
+    tags: int
+    utc_ns: Callable[[NDArray[np.int64]], NDArray[np.int64]]
+
+
+def time_session(
+    folder: Path,
+    manifest: Manifest,
+    sealed: SealedFile,
+    beacon_log: Callable[[int, int], BeaconLog],
+    progress: Callable[[str], None],
+) -> Timed:
+    """Number the clicks of a session.
+
+    Parameters
+    ----------
+    beacon_log : callable
+        Asks the satellite for its log between two UTC times, ns.
+    progress : callable
+        Told each step in a few words.
+
+    Raises
+    ------
+    StationError
+        Tags damaged or missing, no second marks, no beacon, no photons, never locked.
+    """
+    progress('reading the sealed tags')
+    marks_ps, beacon_ps, tags = _scan(sealed)
+    delay_ps = np.zeros(len(Channel) + 1, np.int64)
+    for channel in Channel:
+        delay_ps[channel] = round(manifest.station.detectors.delay_ns[channel.name] * 1e3)
+    scale = name_seconds(marks_ps, int(delay_ps[Channel.PPS]), manifest.tdc_start_ns)
+    first_ns, last_ns = (scale.first_utc_ns + int(t) // 1000 for t in scale.utc_ps(beacon_ps[[0, -1]]))
+
+    progress("asking for the satellite's beacon log")
+    log = beacon_log(first_ns - _MARGIN_NS, last_ns + _MARGIN_NS)
+    progress("recovering the satellite's clock")
+    path = _predicted(folder, manifest, first_ns, last_ns)
+    from_scale_ps = (scale.first_utc_ns - path.epoch_ns) * 1000
+    to_log_ps = (path.epoch_ns - log.epoch_utc_ns) * 1000
+    clock = recover_clock(
+        beacon_ps - delay_ps[Channel.BEACON],
+        scale,
+        lambda utc_ps: path.emission_ps(utc_ps + from_scale_ps) + to_log_ps,
+        log.time_ps,
+    )
+
+    progress('finding the gate')
+    used_ps = intersect(scale.tdc_ps(_usable(manifest, path).ravel()).reshape(-1, 2), spans(clock.spans_ps))
+    if not len(used_ps):
+        raise StationError('the satellite was never locked while its clock was known', where=folder)
+    source, key = manifest.station.source, manifest.station.key
+    period_ps = round(_PULSES_PS / source.pulse_rate_hz)
+    slots = Slots(clock.to_satellite, delay_ps, used_ps, period_ps)
+    tolerance_ps = round(manifest.station.detectors.delay_tolerance_ns * 1e3)
+    gate = find_gate(sealed.blocks(), slots, tolerance_ps, round(key.gate_ns * 1e3))
+    events = joined(gate_events(sealed.blocks(), slots, gate))
+    edges = clock.to_satellite(used_ps.ravel()).reshape(-1, 2)
+    pulse_spans = tuple((int(a) // period_ps + 1, int(b) // period_ps - 1) for a, b in edges)
+
+    def utc_ns(pulse: NDArray[np.int64]) -> NDArray[np.int64]:
+        arrival_ps = path.arrival_ps(pulse * period_ps - to_log_ps)
+        return path.epoch_ns + arrival_ps // 1000
+
+    return Timed(events, pulse_spans, clock, gate, scale, tags, utc_ns)
+
+
+def _scan(sealed: SealedFile) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """Second marks, beacon tags, and the number of all tags."""
+    marks, beacons, tags = [], [], 0
+    for block in sealed.blocks():
+        marks.append(block.of(Channel.PPS))
+        beacons.append(block.of(Channel.BEACON))
+        tags += len(block)
+    beacon_ps = np.concatenate(beacons) if beacons else np.empty(0, np.int64)
+    if len(beacon_ps) == 0:
+        raise StationError('holds no beacon tags', where=sealed.path)
+    return np.concatenate(marks), beacon_ps, tags
+
+
+def _predicted(folder: Path, manifest: Manifest, first_ns: int, last_ns: int) -> Trajectory:
+    elements = load_elements(folder / manifest.elements_file)
+    if len(elements.satellites()) > 1:
+        elements = elements.only(manifest.satellite)
+    return Trajectory.predict(
+        elements.nearest(manifest.culmination_ns, force=True),
+        manifest.site,
+        first_ns - 2 * _MARGIN_NS,
+        last_ns + 2 * _MARGIN_NS,
+        cross_track_m=manifest.cross_track_m,
+        along_track_s=manifest.time_bias_s,
+    )
+
+
+def _usable(manifest: Manifest, path: Trajectory) -> Spans:
+    """Locked UTC above the data elevation, ns."""
+    t_ns = np.arange(path.start_ns, path.end_ns, _STEP_NS, dtype=np.int64)
+    above = path.table(t_ns).el_rad >= np.radians(manifest.station.tracking.data_el_deg)
+    return intersect(spans([(s.start_ns, s.end_ns) for s in manifest.locked]), where_true(t_ns, above))
