@@ -112,7 +112,8 @@ def tube_vector(A: float, E: float, along: float, right: float, up: float, p: Ar
     a, r = along * cc + right * sc, right * cc - along * sc
     f, u = a * cos(E) - up * sin(E), a * sin(E) + up * cos(E)
     r, u = r * cp - u * sp, r * sp + u * cp
-    return lean(f * sin(A) + r * cos(A), f * cos(A) - r * sin(A), u, p[AN], p[AW], -1.0)
+    vector: tuple[float, float, float] = lean(f * sin(A) + r * cos(A), f * cos(A) - r * sin(A), u, p[AN], p[AW], -1.0)
+    return vector
 
 
 @njit(cache=True)

@@ -1,0 +1,182 @@
+"""Where a track is too fast for an axis: leave it, turn at the axis' limits, and be back on it soon.
+
+The shortest way is to follow to the last moment and then run after the satellite; leaving earlier, ahead of
+it, takes a little longer but halves the distance on the sky, and the guiding camera keeps it in sight.  So of
+all bridges that are nearly as short as the shortest, the one closest to the satellite is taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+_STEPS = 100  # candidate starts of a bridge between its latest and its earliest
+_EARLIEST_S = 20.0  # a bridge starts at most so long before the track gets too fast
+_NEARLY = 1.3  # times the shortest
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """Path of one axis at constant acceleration, rate, and acceleration again; position and rate meet the track."""
+
+    start_s: float
+    end_s: float
+    position_rad: float  # at the start
+    rate_rad_s: float  # at the start
+    cruise_rad_s: float
+    end_rate_rad_s: float
+    acc_rad_s2: float  # size of both ramps
+
+    def at(self, t_s: float) -> tuple[float, float, float]:
+        """Position, rate and acceleration at a time, held to the bridge's own span."""
+        t = min(max(t_s, self.start_s), self.end_s) - self.start_s
+        up = self.cruise_rad_s - self.rate_rad_s
+        down = self.end_rate_rad_s - self.cruise_rad_s
+        up_s, down_s = abs(up) / self.acc_rad_s2, abs(down) / self.acc_rad_s2
+        flat_s = self.end_s - self.start_s - down_s
+        if t < up_s:
+            acc = np.copysign(self.acc_rad_s2, up)
+            return self.position_rad + self.rate_rad_s * t + acc * t**2 / 2, self.rate_rad_s + acc * t, float(acc)
+        position = self.position_rad + (self.rate_rad_s + self.cruise_rad_s) / 2 * up_s
+        if t < flat_s:
+            return position + self.cruise_rad_s * (t - up_s), self.cruise_rad_s, 0.0
+        acc = np.copysign(self.acc_rad_s2, down) if down_s > 0 else 0.0
+        t -= flat_s
+        position += self.cruise_rad_s * (flat_s - up_s)
+        return position + self.cruise_rad_s * t + acc * t**2 / 2, self.cruise_rad_s + acc * t, float(acc)
+
+
+def find_bridges(
+    t_s: Array, position: Array, rate: Array, acc: Array, max_rate: float, max_acc: float, on_sky: Array
+) -> list[Bridge]:
+    """Bridges over every part of a sampled track that an axis cannot follow.
+
+    Parameters
+    ----------
+    t_s, position, rate, acc : ndarray, (n,)
+        The track of one axis, unwrapped.
+    max_rate, max_acc : float
+        Limits of the axis.
+    on_sky : ndarray, (n,)
+        Angle on the sky for an angle of the axis: cos(el) for azimuth, 1 for elevation.
+
+    Returns
+    -------
+    list of Bridge
+        In order of time; none overlap.
+
+    Raises
+    ------
+    ValueError
+        The axis could not be back on the track before it ends.
+    """
+    # the steps between samples count too: right through the zenith the peaks may fall between them
+    too_far = (np.abs(np.diff(position)) > max_rate * np.diff(t_s)) | (np.abs(np.diff(rate)) > max_acc * np.diff(t_s))
+    too_fast = (np.abs(rate) > max_rate) | (np.abs(acc) > max_acc)
+    too_fast[:-1] |= too_far
+    too_fast[1:] |= too_far
+    bridges: list[Bridge] = []
+    i = 0
+    while i < len(t_s):
+        if not too_fast[i]:
+            i += 1
+            continue
+        last = i
+        while True:
+            while last + 1 < len(t_s) and too_fast[last + 1]:
+                last += 1
+            first_free = np.searchsorted(t_s, bridges[-1].end_s) if bridges else 0
+            candidates = _candidates(t_s, position, rate, too_fast, int(first_free), i, last, max_rate, max_acc)
+            bridge = _closest(candidates, t_s, position, on_sky)
+            end = int(np.searchsorted(t_s, bridge.end_s))
+            later = np.flatnonzero(too_fast[last + 1 : end + 1])
+            if not len(later):
+                break
+            last += 1 + int(later[-1])
+        bridges.append(bridge)
+        i = end + 1
+    return bridges
+
+
+def _candidates(
+    t_s: Array,
+    position: Array,
+    rate: Array,
+    too_fast: NDArray[np.bool_],
+    first_free: int,
+    first: int,
+    last: int,
+    max_rate: float,
+    max_acc: float,
+) -> list[Bridge]:
+    """For starts at or before sample `first` - 1, the bridges that are back soonest after `last`."""
+    found: list[Bridge] = []
+    reach = int(np.ceil(_EARLIEST_S / (t_s[1] - t_s[0])))
+    latest = max(first - 1, first_free)
+    starts = np.unique(np.linspace(max(latest - reach, first_free), latest, _STEPS).astype(int))
+    ends = last + 1 + np.flatnonzero(~too_fast[last + 1 : last + 1 + reach])
+    for start in starts[::-1]:
+        fits = _fits(
+            t_s[ends] - t_s[start], position[ends] - position[start], rate[start], rate[ends], max_rate, max_acc
+        )
+        if fits.any():
+            end = ends[np.argmax(fits)]
+            span_s, way = float(t_s[end] - t_s[start]), float(position[end] - position[start])
+            rate0, rate1 = float(rate[start]), float(rate[end])
+            cruise = _cruise(span_s, way, rate0, rate1, max_rate, max_acc)
+            found.append(
+                Bridge(float(t_s[start]), float(t_s[end]), float(position[start]), rate0, cruise, rate1, max_acc)
+            )
+    return found
+
+
+def _closest(candidates: list[Bridge], t_s: Array, position: Array, on_sky: Array) -> Bridge:
+    """Of the nearly shortest, the one that stays closest to the track on the sky."""
+    if not candidates:
+        raise ValueError('the axis cannot be back on the track before it ends')
+    shortest_s = min(bridge.end_s - bridge.start_s for bridge in candidates)
+
+    def distance(bridge: Bridge) -> float:
+        times = np.linspace(bridge.start_s, bridge.end_s, 40)
+        path = np.array([bridge.at(t)[0] for t in times])
+        return float(np.max(np.abs(path - np.interp(times, t_s, position)) * np.interp(times, t_s, on_sky)))
+
+    return min((b for b in candidates if b.end_s - b.start_s <= _NEARLY * shortest_s), key=distance)
+
+
+def _covered(cruise: Any, span_s: Any, rate0: float, rate1: Any, max_acc: float) -> Any:
+    """Way of a path that ramps from `rate0` to `cruise` and on to `rate1` within `span_s`."""
+    ramps = (rate0 - cruise) * abs(cruise - rate0) + (rate1 - cruise) * abs(cruise - rate1)
+    return cruise * span_s + ramps / (2 * max_acc)
+
+
+def _band(span_s: Any, rate0: float, rate1: Any, max_rate: float, max_acc: float) -> tuple[Any, Any]:
+    """Lowest and highest cruising rate whose ramps fit into the span; within them the way grows with the rate."""
+    low = np.maximum((rate0 + rate1 - max_acc * span_s) / 2, -max_rate)
+    return low, np.minimum((rate0 + rate1 + max_acc * span_s) / 2, max_rate)
+
+
+def _fits(span_s: Array, way: Array, rate0: float, rate1: Array, max_rate: float, max_acc: float) -> NDArray[np.bool_]:
+    """Is there a cruising rate that covers the way?"""
+    low, high = _band(span_s, rate0, rate1, max_rate, max_acc)
+    enough = _covered(high, span_s, rate0, rate1, max_acc) >= way
+    not_too_much = _covered(low, span_s, rate0, rate1, max_acc) <= way
+    fits: NDArray[np.bool_] = enough & not_too_much & (np.abs(rate1 - rate0) <= max_acc * span_s)
+    return fits
+
+
+def _cruise(span_s: float, way: float, rate0: float, rate1: float, max_rate: float, max_acc: float) -> float:
+    """The cruising rate that covers the way, by halving."""
+    low, high = _band(span_s, rate0, rate1, max_rate, max_acc)
+    for _ in range(60):
+        middle = (low + high) / 2
+        if _covered(middle, span_s, rate0, rate1, max_acc) < way:
+            low = middle
+        else:
+            high = middle
+    return float((low + high) / 2)

@@ -1,0 +1,224 @@
+"""The whole pass planned beforehand: azimuth turn, limits of both axes, the gap at the zenith, the Sun."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import degrees, pi, radians
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qkd_gs.errors import StationError
+from qkd_gs.orbit.target import TargetState
+from qkd_gs.orbit.timescale import format_utc
+from qkd_gs.pointing.bridge import Bridge, find_bridges
+from qkd_gs.pointing.mount_model import AxisMotion, MountModel
+from qkd_gs.pointing.sphere import separation
+from qkd_gs.settings.station import AxisSettings, MountSettings
+
+Array = NDArray[np.float64]
+SunPlace = Callable[[NDArray[np.int64]], tuple[Array, Array]]  # t_ns (n,) -> apparent azimuth and elevation, rad
+
+_STEP_NS = 20_000_000
+_HEADROOM = 0.95  # share of the mount's rate and acceleration that a track may use; the rest is the controller's
+_TRAVEL_MARGIN_RAD = radians(1.0)  # kept free at the ends of travel
+_LONGEST_GAP_S = 30.0
+
+
+class Track(Protocol):
+    """What a plan needs of a trajectory."""
+
+    def table(
+        self, t_ns: NDArray[np.int64], time_bias_s: float = 0.0, cross_track_m: float = 0.0
+    ) -> TargetState[Array]:
+        """Apparent states at times (n,)."""
+        ...
+
+
+@dataclass(frozen=True)
+class PassPlan:
+    """A pass that the mount can take; times are those of the elements, see `time_bias_s` of the methods."""
+
+    start_ns: int
+    end_ns: int
+    azimuth_turns_rad: float  # whole turns added to the model's encoder azimuth at the start of the pass
+    azimuth_bridges: tuple[Bridge, ...]  # seconds since start_ns
+    elevation_bridges: tuple[Bridge, ...]
+    max_az_rate_rad_s: float  # of the track, gaps apart
+    max_az_acc_rad_s2: float
+    nearest_sun_rad: float  # pi if no Sun was given
+    _az_path: Array  # encoder azimuth every _STEP_NS, turns included
+
+    @property
+    def gaps(self) -> list[tuple[int, int]]:
+        """Spans (start_ns, end_ns) in which an axis leaves the track; overlapping ones joined."""
+        joined: list[tuple[int, int]] = []
+        for bridge in sorted((*self.azimuth_bridges, *self.elevation_bridges), key=lambda b: b.start_s):
+            start, end = (self.start_ns + round(s * 1e9) for s in (bridge.start_s, bridge.end_s))
+            if joined and start <= joined[-1][1]:
+                joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+            else:
+                joined.append((start, end))
+        return joined
+
+    def in_gap(self, t_ns: int, time_bias_s: float = 0.0) -> bool:
+        """Is an axis off the track at a time, for a satellite `time_bias_s` ahead of the plan?"""
+        planned_ns = t_ns + round(time_bias_s * 1e9)
+        return any(start <= planned_ns <= end for start, end in self.gaps)
+
+    def command(self, motion: AxisMotion[float], time_bias_s: float = 0.0) -> AxisMotion[float]:
+        """The motion to command: on the planned turn of the azimuth axis, and over the bridge within a gap.
+
+        Parameters
+        ----------
+        motion : AxisMotion
+            `MountModel.encoder_command` of the target at the time of the command, on any turn.
+        time_bias_s : float
+            By how much the satellite runs ahead of the elements that were planned with.
+        """
+        t_s = (motion.at_ns - self.start_ns) * 1e-9 + time_bias_s
+        places = np.clip(t_s * 1e9 / _STEP_NS, 0, len(self._az_path) - 1)
+        low = int(places)
+        high = min(low + 1, len(self._az_path) - 1)
+        planned = self._az_path[low] + (places - low) * (self._az_path[high] - self._az_path[low])
+        az = motion.az_rad + 2 * pi * round((planned - motion.az_rad) / (2 * pi))
+        motion = replace(motion, az_rad=float(az))
+        for bridge in self.azimuth_bridges:
+            if bridge.start_s <= t_s <= bridge.end_s:
+                place, rate, acc = bridge.at(t_s)
+                motion = replace(motion, az_rad=place, az_rate_rad_s=rate, az_acc_rad_s2=acc)
+        for bridge in self.elevation_bridges:
+            if bridge.start_s <= t_s <= bridge.end_s:
+                place, rate, acc = bridge.at(t_s)
+                motion = replace(motion, el_rad=place, el_rate_rad_s=rate, el_acc_rad_s2=acc)
+        return motion
+
+
+def plan_pass(
+    track: Track,
+    start_ns: int,
+    end_ns: int,
+    model: MountModel,
+    mount: MountSettings,
+    sun: SunPlace | None = None,
+    sun_exclusion_rad: float = 0.0,
+    time_bias_s: float = 0.0,
+    cross_track_m: float = 0.0,
+) -> PassPlan:
+    """Plan a pass from `start_ns` to `end_ns`.
+
+    Parameters
+    ----------
+    track : Track
+        E.g. `orbit.trajectory.Trajectory`.
+    sun : callable, optional
+        Apparent place of the Sun; a Sun more than a degree below the horizon does not count.
+    sun_exclusion_rad : float
+        Smallest angle allowed between the line of sight and the Sun.
+    time_bias_s, cross_track_m : float
+        Where the satellite was found against its elements: plan again with them shortly before a gap.
+
+    Raises
+    ------
+    StationError
+        The pass leaves the travel of an axis, comes too close to the Sun, or has a gap that cannot be bridged.
+    """
+    t_ns = np.arange(start_ns, end_ns + 1, _STEP_NS, dtype=np.int64)
+    if len(t_ns) < 2:
+        raise StationError(f'the pass ends at {format_utc(end_ns)}, before it has begun')
+    target = track.table(t_ns, time_bias_s, cross_track_m)
+    nearest_sun = _check_sun(target, sun, sun_exclusion_rad)
+    motion = model.encoder_command(target)
+    _check_elevation(motion, mount.elevation)
+    az = np.unwrap(motion.az_rad)
+    turns = _choose_turns(az, mount.azimuth, t_ns)
+    az = az + turns
+    t_s: Array = ((t_ns - start_ns) * 1e-9).astype(np.float64)
+    az_track = (t_s, az, motion.az_rate_rad_s, motion.az_acc_rad_s2)
+    el_track = (t_s, motion.el_rad, motion.el_rate_rad_s, motion.el_acc_rad_s2)
+    az_bridges = _bridges('azimuth', *az_track, np.cos(target.el_rad), mount.azimuth, start_ns)
+    el_bridges = _bridges('elevation', *el_track, np.ones(len(t_s)), mount.elevation, start_ns)
+    on_track = np.ones(len(t_s), dtype=bool)
+    for bridge in az_bridges:
+        inside = (t_s >= bridge.start_s) & (t_s <= bridge.end_s)
+        az[inside] = [bridge.at(t)[0] for t in t_s[inside]]
+        on_track &= ~inside
+    return PassPlan(
+        start_ns=start_ns,
+        end_ns=end_ns,
+        azimuth_turns_rad=turns,
+        azimuth_bridges=tuple(az_bridges),
+        elevation_bridges=tuple(el_bridges),
+        max_az_rate_rad_s=float(np.abs(motion.az_rate_rad_s[on_track]).max()),
+        max_az_acc_rad_s2=float(np.abs(motion.az_acc_rad_s2[on_track]).max()),
+        nearest_sun_rad=nearest_sun,
+        _az_path=az,
+    )
+
+
+def _choose_turns(az: Array, axis: AxisSettings, t_ns: NDArray[np.int64]) -> float:
+    """Whole turns that put the path into the axis' travel, farthest from its ends."""
+    low, high = radians(axis.min_deg) + _TRAVEL_MARGIN_RAD, radians(axis.max_deg) - _TRAVEL_MARGIN_RAD
+    first, last = az.min(), az.max()
+    turns = 2 * pi * round(float((low + high) / 2 - (first + last) / 2) / (2 * pi))
+    if first + turns < low or last + turns > high:
+        beyond = int(np.argmax((az + turns < low) | (az + turns > high)))
+        raise StationError(
+            f'the azimuth axis turns through {degrees(last - first):.0f} deg and reaches'
+            f' {degrees(az[beyond] + turns):.1f} deg at {format_utc(int(t_ns[beyond]))}'
+            f', its travel is {axis.min_deg:g} to {axis.max_deg:g} deg',
+            where='mount.azimuth',
+            hint='take a part of the pass, or turn the mount on its base',
+        )
+    return turns
+
+
+def _check_elevation(motion: AxisMotion[Array], axis: AxisSettings) -> None:
+    outside = (motion.el_rad < radians(axis.min_deg)) | (motion.el_rad > radians(axis.max_deg))
+    if outside.any():
+        k = int(np.argmax(outside))
+        raise StationError(
+            f'the elevation axis would have to go to {degrees(motion.el_rad[k]):.2f} deg at'
+            f' {format_utc(int(motion.at_ns[k]))}, its travel is {axis.min_deg:g} to {axis.max_deg:g} deg',
+            where='mount.elevation',
+            hint='begin the pass higher, or check the zero point IE of the pointing model',
+        )
+
+
+def _bridges(
+    name: str, t_s: Array, place: Array, rate: Array, acc: Array, on_sky: Array, axis: AxisSettings, start_ns: int
+) -> list[Bridge]:
+    max_rate = _HEADROOM * radians(axis.max_rate_deg_s)
+    max_acc = _HEADROOM * radians(axis.max_acc_deg_s2)
+    try:
+        bridges = find_bridges(t_s, place, rate, acc, max_rate, max_acc, on_sky)
+    except ValueError as error:
+        raise StationError(f'{name} axis too slow: {error}', where=f'mount.{name}') from error
+    for bridge in bridges:
+        if bridge.end_s - bridge.start_s > _LONGEST_GAP_S:
+            raise StationError(
+                f'the {name} axis would be off the track for {bridge.end_s - bridge.start_s:.0f} s from'
+                f' {format_utc(start_ns + round(bridge.start_s * 1e9))}',
+                where=f'mount.{name}',
+                hint='the mount is too slow for this pass: take one that culminates lower',
+            )
+    return bridges
+
+
+def _check_sun(target: TargetState[Array], sun: SunPlace | None, exclusion_rad: float) -> float:
+    """Smallest angle to a Sun above the horizon, radians; pi if there is none."""
+    if sun is None:
+        return pi
+    sun_az, sun_el = sun(np.asarray(target.t_ns, dtype=np.int64))
+    away = np.where(sun_el > radians(-1), separation(target.az_rad, target.el_rad, sun_az, sun_el), pi)
+    k = int(np.argmin(away))
+    if away[k] < exclusion_rad:
+        raise StationError(
+            f'the line of sight comes within {degrees(away[k]):.1f} deg of the Sun at'
+            f' {format_utc(int(np.asarray(target.t_ns)[k]))}',
+            where='sun.exclusion_deg',
+            hint=f'at least {degrees(exclusion_rad):g} deg must remain: end the pass before, or take another',
+        )
+    return float(away[k])
