@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from rich.console import Console
-from rich.table import Table
-
 from qkd_gs.cli.output import add_json_option, print_json
 from qkd_gs.orbit import Pass, find_passes, load_elements
 from qkd_gs.orbit.timescale import format_utc, parse_utc
@@ -41,20 +38,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print_table(passes: list[Pass], site: str) -> None:
-    table = Table(title=f'Passes over {site} (UTC, elevations without refraction)', title_justify='left')
-    for heading in ('satellite', 'rise', 'culmination', 'set', 'highest', 'nearest', 'Sun', 'lit', 'usable'):
-        table.add_column(heading, no_wrap=heading in ('rise', 'culmination', 'set'))
+    if not passes:
+        print(f'No pass over {site}.')
+        return
+    width = max(len(one.satellite) for one in passes)
+    print(f'Passes over {site}; UTC, elevations without refraction')
+    print(f'{"satellite":{width}}  {"rise":20}  {"culmination":20}  {"set":20}  highest  nearest     Sun  lit  usable')
     for one in passes:
-        table.add_row(
-            one.satellite,
-            format_utc(one.rise_ns, 0),
-            format_utc(one.culmination_ns, 0),
-            format_utc(one.set_ns, 0),
-            f'{one.max_elevation_deg:.1f}°',
-            f'{one.min_range_km:.0f} km',
-            f'{one.sun_elevation_deg:.1f}°',
-            'yes' if one.satellite_sunlit else 'no',
-            '; '.join(one.reasons) or 'yes',
+        times = '  '.join(format_utc(t, 0) for t in (one.rise_ns, one.culmination_ns, one.set_ns))
+        print(
+            f'{one.satellite:{width}}  {times}  {one.max_elevation_deg:6.1f}°  {one.min_range_km:5.0f} km'
+            f'  {one.sun_elevation_deg:5.1f}°  {"yes" if one.satellite_sunlit else "no":3}'
+            f'  {"; ".join(one.reasons) or "yes"}'
         )
-    console = Console()
-    console.print(table if passes else f'No pass over {site}.')

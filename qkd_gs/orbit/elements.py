@@ -93,7 +93,7 @@ def check_age(orbit: Orbit, times_ns: Iterable[int], force: bool = False) -> flo
 
 
 def load_elements(path: str | Path) -> Elements:
-    """Read orbit data: OMM (JSON, XML, KVN, CSV), TLE, OEM (KVN) or CPF; the content tells which.
+    """Read orbit data: OMM (JSON, XML, KVN, CSV), TLE, OEM (KVN, XML) or CPF; the content tells which.
 
     Raises
     ------
@@ -121,12 +121,18 @@ def load_elements(path: str | Path) -> Elements:
     raise StationError('not a known format of orbit data', where=source(path, 1), hint='OMM, TLE, OEM or CPF')
 
 
+def _read_xml(path: Path, text: str) -> Sequence[Orbit]:
+    root = omm.parse_xml(path, text)
+    ephemeris = root.tag.rpartition('}')[2] == 'oem' or root.find('{*}oem') is not None
+    return oem.read_oem_xml(path, root) if ephemeris else omm.read_xml(path, text, root)
+
+
 _FORMATS: tuple[tuple[re.Pattern[str], Callable[[Path, str], Sequence[Orbit]]], ...] = (
     (re.compile(r'\A\s*[\[{]'), omm.read_json),
-    (re.compile(r'\A\s*<'), omm.read_xml),
+    (re.compile(r'\A\s*<'), _read_xml),
     (re.compile(r'\A\s*CCSDS_OEM_VERS'), oem.read_oem),
     (re.compile(r'\A\s*CCSDS_OMM_VERS'), omm.read_kvn),
     (re.compile(r'\A\s*H1\s+CPF', re.IGNORECASE), cpf.read_cpf),
-    (re.compile(r'\A[^\n]*\bNORAD_CAT_ID\b[^\n]*,|\A[^\n]*,[^\n]*\bNORAD_CAT_ID\b'), omm.read_csv),
+    (re.compile(r'\A(?=[^\n]*,)[^\n]*\b(NORAD_CAT_ID|EPOCH|MEAN_MOTION)\b'), omm.read_csv),
     (re.compile(r'^[12] [ A-Z\d]', re.MULTILINE), tle.read_tle),
 )

@@ -1,4 +1,4 @@
-"""Orbit ephemeris messages (CCSDS 502.0-B, OEM) as KVN text.
+"""Orbit ephemeris messages (CCSDS 502.0-B, OEM) as KVN or XML text.
 
 The package `oem` reads them too, but brings astropy and 0.7 s of import; one page does it here.
 """
@@ -6,6 +6,7 @@ The package `oem` reads them too, but brings astropy and 0.7 s of import; one pa
 from __future__ import annotations
 
 import re
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,6 +31,10 @@ _TAI_MINUS: dict[str, Callable[[Int64Array], Int64Array]] = {
 _REQUIRED = ('OBJECT_NAME', 'OBJECT_ID', 'CENTER_NAME', 'REF_FRAME', 'TIME_SYSTEM')
 
 
+_Rows = list[tuple[int, list[str]]]  # line, and the columns: time, position, velocity, perhaps acceleration
+_STATE = ('EPOCH', 'X', 'Y', 'Z', 'X_DOT', 'Y_DOT', 'Z_DOT')
+
+
 def read_oem(path: Path, text: str) -> list[Ephemeris]:
     """One ephemeris a segment.
 
@@ -43,7 +48,22 @@ def read_oem(path: Path, text: str) -> list[Ephemeris]:
     return [_ephemeris(path, line, meta, rows) for line, meta, rows in _segments(path, text)]
 
 
-_Rows = list[tuple[int, list[str]]]
+def read_oem_xml(path: Path, root: ET.Element) -> list[Ephemeris]:
+    """The same from the root of a parsed XML document; messages name the file, and the state vector by number."""
+    found = []
+    for segment in root.iter('{*}segment'):
+        meta = {leaf.tag.rpartition('}')[2]: (leaf.text or '').strip() for leaf in segment.iterfind('{*}metadata/*')}
+        rows = []
+        for number, vector in enumerate(segment.iter('{*}stateVector'), 1):
+            leaves = {leaf.tag.rpartition('}')[2]: (leaf.text or '').strip() for leaf in vector}
+            missing = [key for key in _STATE if key not in leaves]
+            if missing:
+                raise StationError(f'state vector {number} has no {missing[0]}', where=path)
+            rows.append((1, [leaves[key] for key in _STATE]))
+        if not rows:
+            raise StationError('a segment has no state vectors', where=path)
+        found.append(_ephemeris(path, 1, meta, rows))
+    return found
 
 
 def _segments(path: Path, text: str) -> Iterator[tuple[int, dict[str, str], _Rows]]:

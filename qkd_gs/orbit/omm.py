@@ -72,18 +72,22 @@ def read_json(path: Path, text: str) -> list[MeanElements]:
     return [_elements(record, source(path, lines[k] if exact else 1)) for k, record in enumerate(records)]
 
 
-def read_xml(path: Path, text: str) -> list[MeanElements]:
-    """`<omm>` elements, alone or within `<ndm>`."""
-    try:
-        root = ET.fromstring(text)  # noqa: S314  # the parser resolves no external entities
-    except ET.ParseError as error:
-        raise StationError(f'not XML: {error.msg}', where=source(path, error.position[0])) from error
-    starts = [_line_at(text, match.start()) for match in re.finditer(r'<segment[\s>]', text)]
+def read_xml(path: Path, text: str, root: ET.Element) -> list[MeanElements]:
+    """`<omm>` elements, alone or within `<ndm>`; `root` is the parsed `text`."""
     found = []
-    for k, segment in enumerate(root.iter('segment')):
-        fields = {leaf.tag: leaf.text or '' for leaf in segment.iter() if len(leaf) == 0}
+    starts = [_line_at(text, match.start()) for match in re.finditer(r'<([\w.-]+:)?segment[\s>]', text)]
+    for k, segment in enumerate(root.iter('{*}segment')):
+        fields = {leaf.tag.rpartition('}')[2]: leaf.text or '' for leaf in segment.iter() if len(leaf) == 0}
         found.append(_elements(fields, source(path, starts[k] if k < len(starts) else 1)))
     return found
+
+
+def parse_xml(path: Path, text: str) -> ET.Element:
+    """Root of an XML document; StationError with the line if it is none."""
+    try:
+        return ET.fromstring(text)
+    except ET.ParseError as error:
+        raise StationError(f'not XML: {error.msg}', where=source(path, error.position[0])) from error
 
 
 def read_kvn(path: Path, text: str) -> list[MeanElements]:

@@ -30,6 +30,7 @@ _LONGEST_STEP_S = 600.0  # a high satellite's elevation follows the Earth's rota
 _EXTRA_NS = 1_800_000_000_000  # looked at beyond start and end, so that a pass over either is told whole
 _TIME_TOLERANCE_S = 1e-5
 _MISSED_SINE = 0.35  # by which a sample may stay below the maximum beside it
+_RANGE_STEP_S = 10.0
 _SUN_NEAR_DEG = -10.0  # at culmination: lower, and the Sun does not rise before the satellite has set
 _NEAREST_NS = 12 * 3_600_000_000_000
 _FAR_NS = 1_800_000_000_000
@@ -145,14 +146,16 @@ def pass_nearest(elements: Elements, site: Site, t_ns: int, limits: Limits | Non
     if first.max_elevation_deg < limits.culmination_deg:
         better = next((one for one in passes if one.max_elevation_deg >= limits.culmination_deg), None)
         raise StationError(
-            f'the pass of {orbit.name} nearest to {format_utc(t_ns, 0)} culminates at {first.max_elevation_deg:.1f} deg,'
-            f' below {limits.culmination_deg:g}',
+            f'the pass of {orbit.name} nearest to {format_utc(t_ns, 0)} culminates at'
+            f' {first.max_elevation_deg:.1f} deg, below {limits.culmination_deg:g}',
             hint=f'the nearest higher one culminates at {format_utc(better.culmination_ns, 0)}' if better else None,
         )
     log.log(
         logging.WARNING if abs(first.culmination_ns - t_ns) > _FAR_NS else logging.INFO,
-        'the pass nearest to %s culminates at %s', format_utc(t_ns, 0), format_utc(first.culmination_ns, 0),
-    )  # fmt: skip
+        'the pass nearest to %s culminates at %s',
+        format_utc(t_ns, 0),
+        format_utc(first.culmination_ns, 0),
+    )
     return first
 
 
@@ -173,6 +176,8 @@ def _passes_of(
     """Passes by one orbit."""
     reach = orbit.reach_ns
     check_age(orbit, [max(start_ns, min(end_ns, reach[0])), min(end_ns, max(start_ns, reach[1]))], force)
+    if start_ns < reach[0] or end_ns > reach[1]:
+        log.warning('%s: only this part of the time wanted is searched', orbit.describe())
     start_ns, end_ns = max(start_ns, reach[0]), min(end_ns, reach[1])
     view = _View(orbit, site, start_ns)
     window = (max(start_ns - _EXTRA_NS, reach[0]), min(end_ns + _EXTRA_NS, reach[1]))
@@ -180,31 +185,45 @@ def _passes_of(
     if not arcs:
         return []
     culminations = view.t_ns(np.array([arc.culmination_s for arc in arcs]))
-    elevation, range_m = view.look(culminations)
+    elevation, _ = view.look(culminations)
     _, sun_el = sun_azel(site, culminations)
     lit = sunlit(orbit.itrs_m(culminations), culminations)
-    found = []
-    for k, arc in enumerate(arcs):
-        rise_ns, set_ns = (int(t) for t in view.t_ns(np.array([arc.rise_s, arc.set_s])))
-        sun_deg, top_deg = degrees(sun_el[k]), degrees(elevation[k])
-        reasons = _reasons(limits, top_deg, sun_deg) + arc.remarks
-        if sun_deg > _SUN_NEAR_DEG:
-            reasons += _near_sun(view, site, rise_ns, set_ns, limits)
-        found.append(
-            Pass(
-                orbit.name,
-                rise_ns,
-                int(culminations[k]),
-                set_ns,
-                top_deg,
-                float(range_m[k]) / 1e3,
-                sun_deg,
-                bool(lit[k]),
-                tuple(reasons),
-                orbit,
-            )  # fmt: skip
-        )
-    return found
+    return [
+        _judged(view, site, arc, float(elevation[k]), float(sun_el[k]), bool(lit[k]), limits)
+        for k, arc in enumerate(arcs)
+    ]
+
+
+def _judged(
+    view: _View, site: Site, arc: _Arc, elevation_rad: float, sun_rad: float, lit: bool, limits: Limits
+) -> Pass:
+    rise_ns, culmination_ns, set_ns = view.t_ns(np.array([arc.rise_s, arc.culmination_s, arc.set_s])).tolist()
+    top_deg, sun_deg = degrees(elevation_rad), degrees(sun_rad)
+    reasons = _reasons(limits, top_deg, sun_deg)
+    if sun_deg > _SUN_NEAR_DEG:
+        reasons += _near_sun(view, site, rise_ns, set_ns, limits)
+    return Pass(
+        satellite=view.orbit.name,
+        rise_ns=rise_ns,
+        culmination_ns=culmination_ns,
+        set_ns=set_ns,
+        max_elevation_deg=top_deg,
+        min_range_km=_nearest_m(view, arc) / 1e3,
+        sun_elevation_deg=sun_deg,
+        satellite_sunlit=lit,
+        reasons=(*reasons, *arc.remarks),
+        orbit=view.orbit,
+    )
+
+
+def _nearest_m(view: _View, arc: _Arc) -> float:
+    """Smallest range of a stay: near culmination its square is a parabola in time, within metres."""
+    times = arc.culmination_s + np.array([-_RANGE_STEP_S, 0.0, _RANGE_STEP_S])
+    before, here, after = view.look(view.t_ns(times))[1] ** 2
+    bend = before - 2 * here + after
+    shift_s = _RANGE_STEP_S * (before - after) / (2 * bend) if bend > 0 else 0.0
+    vertex_s = min(max(arc.culmination_s + shift_s, arc.rise_s), arc.set_s)
+    return float(view.look(view.t_ns(np.array([vertex_s, arc.rise_s, arc.culmination_s, arc.set_s])))[1].min())
 
 
 class _View:
@@ -265,20 +284,16 @@ def _arcs(view: _View, window_ns: tuple[int, int], span_ns: tuple[int, int], low
     crossings = _crossings(view, t_s[change], t_s[change + 1], low)
     edges = np.concatenate(([t_s[0]] if up[0] else [], crossings, [t_s[-1]] if up[-1] else []))
     found = []
-    for rise_s, set_s in edges.reshape(-1, 2):
-        remarks = []
-        if rise_s == t_s[0]:
-            rise_s = start_s
-            remarks.append('already up where the search begins')
-        if set_s == t_s[-1]:
-            set_s = end_s
-            remarks.append('still up where the search ends')
+    for up_s, down_s in edges.reshape(-1, 2).tolist():
+        no_rise, no_set = bool(up_s == t_s[0]), bool(down_s == t_s[-1])
+        rise_s, set_s = start_s if no_rise else up_s, end_s if no_set else down_s
+        remarks = ['already up where the search begins'] * no_rise + ['still up where the search ends'] * no_set
         inside = (t_s >= rise_s) & (t_s <= set_s)
         if not inside.any():
             continue
         top_s = float(t_s[inside][np.argmax(sine[inside])])
         if start_s <= top_s < end_s or remarks:
-            found.append(_Arc(float(rise_s), top_s, float(set_s), remarks))
+            found.append(_Arc(rise_s, top_s, set_s, remarks))
     return found
 
 

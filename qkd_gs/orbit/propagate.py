@@ -13,11 +13,21 @@ from sgp4.api import SGP4_ERRORS, Satrec
 from skyfield.sgp4lib import theta_GMST1982
 
 from qkd_gs.errors import StationError
-from qkd_gs.orbit.timescale import DAY_NS, Int64Array, format_utc, tai_minus_utc_ns, to_time, utc_julian_date
+from qkd_gs.orbit.timescale import (
+    DAY_NS,
+    Int64Array,
+    format_utc,
+    seconds_between,
+    tai_minus_utc_ns,
+    to_time,
+    utc_julian_date,
+)
 
 FloatArray = NDArray[np.float64]
 
 _FOREVER_NS = 2**62
+_EARTH_RADIUS_M = 6.35e6
+_GM_M3_S2 = 3.986004418e14
 
 
 class Orbit(Protocol):
@@ -118,7 +128,7 @@ class Ephemeris:
     Raises
     ------
     StationError
-        Too few points, or times that do not ascend.
+        Too few points, times that do not ascend, or a position within the Earth.
     """
 
     MIN_POINTS = 10
@@ -138,6 +148,10 @@ class Ephemeris:
         if (np.diff(t_ns) <= 0).any():
             at = int(np.flatnonzero(np.diff(t_ns) <= 0)[0]) + 1
             raise StationError(f'position {at + 1} is not later than the one before it', where=where)
+        radius_m = np.linalg.norm(itrs_m, axis=1)
+        if radius_m.min() < _EARTH_RADIUS_M:
+            raise StationError(f'position {int(radius_m.argmin()) + 1} lies within the Earth', where=where,
+                               hint='is its unit right?')  # fmt: skip
         self.name = name
         self.satellite_id = satellite_id
         self.where = where
@@ -145,7 +159,7 @@ class Ephemeris:
         self.first_ns, self.last_ns = usable_ns or (first_ns, last_ns)
         self._origin_ns = first_ns
         self._spline: BSpline = make_interp_spline(self._seconds(t_ns), itrs_m, k=9)
-        self._radius_m = float(np.linalg.norm(itrs_m, axis=1).mean())
+        self._radius_m = float(radius_m.mean())
 
     @property
     def span_ns(self) -> tuple[int, int]:
@@ -170,7 +184,7 @@ class Ephemeris:
 
     def period_s(self) -> float:
         """Kepler's third law with the mean distance."""
-        return float(2 * np.pi * np.sqrt(self._radius_m**3 / 3.986004418e14))
+        return float(2 * np.pi * np.sqrt(self._radius_m**3 / _GM_M3_S2))
 
     def itrs_m(self, t_ns: Int64Array) -> FloatArray:
         """Earth-fixed position from the spline."""
@@ -185,8 +199,7 @@ class Ephemeris:
 
     def _seconds(self, t_ns: Int64Array) -> FloatArray:
         """Seconds of TAI since the first position, so that a leap second does not kink the curve."""
-        elapsed = t_ns - self._origin_ns + tai_minus_utc_ns(t_ns) - tai_minus_utc_ns(self._origin_ns)
-        return elapsed * 1e-9
+        return seconds_between(self._origin_ns, t_ns + tai_minus_utc_ns(t_ns) - tai_minus_utc_ns(self._origin_ns))
 
 
 def turn_z(vectors: FloatArray, angle_rad: FloatArray) -> FloatArray:

@@ -24,6 +24,7 @@ _TOP_M = 80_000.0
 _GAS_OVER_MOLAR = 8314.32 / 28.9644  # J/(kg K)
 _VAPOUR_EXPONENT = 18.0  # water vapour falls as (T/T0)^18 (Hohenkerk and Sinclair 1985)
 _NODES = 48
+_NEWTON_STEPS = 8
 _STEP_RAD = radians(0.1)
 _LOWEST_RAD = radians(-90.0)
 _BELOW_HORIZON_SCALE_RAD = radians(1.0)
@@ -49,25 +50,30 @@ class Refraction:
 
     def apparent(self, el_rad: ArrayLike, range_m: ArrayLike = np.inf) -> FloatArray:
         """Apparent elevation of unrefracted `el_rad` (any shape); `range_m` infinite for a star."""
-        el = np.asarray(el_rad, dtype=float)
-        far = el - self._evaluate(self.offset, el) / np.asarray(range_m, dtype=float)
-        return far + self._evaluate(self.bending, far)
+        el = np.asarray(el_rad, dtype=np.float64)
+        far = el - self._curve(self.offset, el)[0] / np.asarray(range_m, dtype=np.float64)
+        return np.asarray(far + self._curve(self.bending, far)[0])
 
     def unrefract(self, apparent_rad: ArrayLike, range_m: ArrayLike = np.inf) -> FloatArray:
-        """Unrefracted elevation of an apparent one: the inverse of `apparent`, to rounding."""
-        wanted = np.asarray(apparent_rad, dtype=float)
-        el = wanted - (self.apparent(wanted, range_m) - wanted)
-        for _ in range(40):  # contracts by the slope of refraction: 0.3 a step at the horizon, 1e-3 above 5 deg
-            el = el - (self.apparent(el, range_m) - wanted)
+        """Unrefracted elevation of an apparent one: the inverse of `apparent`, to rounding (Newton)."""
+        wanted = np.asarray(apparent_rad, dtype=np.float64)
+        ranges = np.asarray(range_m, dtype=np.float64)
+        el = wanted
+        for _ in range(_NEWTON_STEPS):
+            offset, offset_slope = self._curve(self.offset, el)
+            far = el - offset / ranges
+            bending, bending_slope = self._curve(self.bending, far)
+            slope = (1 + bending_slope) * (1 - offset_slope / ranges)
+            el = el - (far + bending - wanted) / slope
         return el
 
-    def _evaluate(self, pieces: FloatArray, el: FloatArray) -> FloatArray:
+    def _curve(self, pieces: FloatArray, el: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Value and slope."""
         x = np.clip((el - self.first_rad) / self.step_rad, 0, pieces.shape[1] - 1e-9)
         k = x.astype(np.int64)
         u = (x - k) * self.step_rad
         c = pieces[:, k]
-        value: FloatArray = ((c[0] * u + c[1]) * u + c[2]) * u + c[3]
-        return value
+        return ((c[0] * u + c[1]) * u + c[2]) * u + c[3], (3 * c[0] * u + 2 * c[1]) * u + c[2]
 
 
 def site_refraction(site: Site, wavelength_nm: float = BEACON_NM) -> Refraction:
@@ -92,7 +98,7 @@ def dispersion_rad(el_rad: ArrayLike, site: Site) -> FloatArray:
         Apparent elevation of the beacon.
     """
     el = site_refraction(site, BEACON_NM).unrefract(el_rad)
-    return np.asarray(el_rad, dtype=float) - site_refraction(site, QUANTUM_NM).apparent(el)
+    return np.asarray(np.asarray(el_rad, dtype=np.float64) - site_refraction(site, QUANTUM_NM).apparent(el))
 
 
 def standard_pressure_pa(altitude_m: float) -> float:
@@ -172,7 +178,7 @@ class _Air:
         )
 
     def troposphere(self, h: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """n - 1 and its slope (1/m)."""
+        """Refractivity n - 1, and its slope (1/m)."""
         t = 1 - _LAPSE * np.minimum(h, 1.5 * self.tropopause_m) / self.temperature_k  # T / T0
         slope_t = -_LAPSE / self.temperature_k
         share, e, w = self.vapour_share, self.pressure_exponent, _VAPOUR_EXPONENT
@@ -183,7 +189,7 @@ class _Air:
         return dry + wet, dry_slope + self.vapour * (w - 1) * t ** (w - 2) * slope_t
 
     def stratosphere(self, h: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """n - 1 and its slope (1/m)."""
+        """Refractivity n - 1, and its slope (1/m)."""
         foot, _ = self.troposphere(np.array(self.tropopause_m))
         n = foot * np.exp(-(h - self.tropopause_m) / self.scale_m)
         return n, -n / self.scale_m

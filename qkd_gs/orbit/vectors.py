@@ -38,10 +38,10 @@ def sky_axes(az_rad: float, el_rad: float) -> tuple[FloatArray, FloatArray]:
 
 def sky_offset(az_rad: float, el_rad: float, az_ref_rad: float, el_ref_rad: float) -> tuple[float, float]:
     """Offset (x cross-elevation, y elevation; rad) of one direction from a near reference, safe at the zenith."""
-    enu = enu_from_azel(az_rad, el_rad)
-    across, up = sky_axes(az_ref_rad, el_ref_rad)
-    x, y = float(across @ enu), float(up @ enu)
-    depth = float(enu_from_azel(az_ref_rad, el_ref_rad) @ enu)
+    turn = az_rad - az_ref_rad
+    x = cos(el_rad) * sin(turn)
+    y = sin(el_rad) * cos(el_ref_rad) - cos(el_rad) * sin(el_ref_rad) * cos(turn)
+    depth = sin(el_rad) * sin(el_ref_rad) + cos(el_rad) * cos(el_ref_rad) * cos(turn)
     tangent = hypot(x, y)
     scale = atan2(tangent, depth) / tangent if tangent > 0 else 1.0
     return x * scale, y * scale
@@ -65,7 +65,7 @@ def site_itrs_m(site: Site) -> FloatArray:
 
 
 def enu_rotation(site: Site) -> FloatArray:
-    """Matrix (3, 3) that turns an Earth-fixed vector into the site's (east, north, up); up is the ellipsoid's normal."""
+    """Matrix (3, 3) from Earth-fixed vectors to the site's east, north, up (the ellipsoid's normal)."""
     lat, lon = radians(site.latitude_deg), radians(site.longitude_deg)
     return np.array(
         [
