@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import cos, pi, tan
+from math import cos, tan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,19 +19,16 @@ KEEP_NS = 50_000_000  # age of a Jacobian; it turns by 1 deg meanwhile in the fa
 
 
 class Prediction:
-    """A trajectory in the plan's turn of azimuth, with its sensitivity and the dispersion.
+    """A trajectory with its sensitivity and the dispersion.
 
     Parameters
     ----------
     trajectory : Trajectory
         Apparent places at 532 nm.
-    azimuth_turns : int
-        Whole turns that the plan adds to the trajectory's azimuth.
     """
 
-    def __init__(self, trajectory: Trajectory, azimuth_turns: int):
+    def __init__(self, trajectory: Trajectory):
         self._trajectory = trajectory
-        self._turn = 2 * pi * azimuth_turns
         self._grid = np.radians(np.arange(-2.0, 92.0, 0.25))
         self._dispersion = dispersion_rad(self._grid, trajectory.site)
         self._jacobian: NDArray[np.float64] = np.eye(2)
@@ -39,12 +36,11 @@ class Prediction:
 
     def at(self, t_ns: int, error: tuple[float, float]) -> TargetState[float]:
         """Apparent place for an orbit error (time bias s, cross-track m)."""
-        state = self._trajectory.at(t_ns, *error)
-        return replace(state, az_rad=state.az_rad + self._turn) if self._turn else state
+        return self._trajectory.at(t_ns, *error)
 
     def error_of(self, t_ns: int, az_rad: float, el_rad: float) -> tuple[float, float]:
         """Orbit error that explains a direction; StationError if none does."""
-        return self._trajectory.bias_of(t_ns, az_rad - self._turn, el_rad)
+        return self._trajectory.bias_of(t_ns, az_rad, el_rad)
 
     def jacobian(self, t_ns: int, error: tuple[float, float]) -> NDArray[np.float64]:
         """Shift of the apparent place, shape (2, 2): x and y in radians by second and by metre."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import cos, hypot, nan, radians, sin
-from typing import Protocol
 
 import numpy as np
 
@@ -13,14 +12,16 @@ from qkd_gs.devices.mount import MountCommand, MountMode, MountReading
 from qkd_gs.orbit.target import TargetState
 from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.pointing.mount_model import AxisMotion, MountModel
+from qkd_gs.pointing.plan import PassPlan
 from qkd_gs.pointing.sphere import offset_between
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.tracking.controller import Controller
 from qkd_gs.tracking.estimator import Residual
+from qkd_gs.tracking.frame import measured_frame
 from qkd_gs.tracking.history import EncoderHistory
 from qkd_gs.tracking.lock import Lock, Look
 from qkd_gs.tracking.picture import Picture, requests
-from qkd_gs.tracking.prediction import Prediction, place
+from qkd_gs.tracking.prediction import Prediction
 from qkd_gs.tracking.search import BeaconSearch
 from qkd_gs.tracking.tuning import Tuning
 from qkd_gs.tracking.types import CameraRole, Phase, SpotMeasurement, TrackerInputs, TrackerOutputs
@@ -28,29 +29,9 @@ from qkd_gs.tracking.types import CameraRole, Phase, SpotMeasurement, TrackerInp
 LIT = (Phase.ACQUIRE, Phase.COARSE, Phase.FINE, Phase.LOST)  # our beacon shines
 SEARCH_STEP_NS = 100_000_000
 AFTER_END_NS = 2_000_000_000  # the satellite may be late
+RELOCK_S = 3.0  # after a zenith gap
 ON_AIM_RAD = 5e-4  # a slew has arrived
 AT_REST_RAD = radians(0.01)
-ON_TRACK_RAD = 0.02  # nearer than this the frame is that of the measured line of sight
-
-
-class Plan(Protocol):
-    """What the tracker needs of a pass plan."""
-
-    @property
-    def start_ns(self) -> int:
-        """When the prediction rises to the elevation at which the mount waits."""
-
-    @property
-    def end_ns(self) -> int:
-        """When it sets below the elevation at which the pass ends."""
-
-    @property
-    def azimuth_turns(self) -> int:
-        """Whole turns added to the trajectory's azimuth to stay inside the travel."""
-
-    @property
-    def gaps(self) -> Sequence[tuple[int, int]]:
-        """Times (start, end) through the zenith that the azimuth axis cannot follow."""
 
 
 class Tracker:
@@ -64,8 +45,8 @@ class Tracker:
         Prediction from the elements.
     model : MountModel
         The mount as calibrated.
-    plan : Plan
-        Start, end, turn of azimuth, zenith gaps.
+    plan : PassPlan
+        From the rise to `start_el_deg` to the setting below `end_el_deg`: turn of azimuth, zenith gaps.
     tuning : Tuning, optional
         What is assumed of air, mount and satellite.
     """
@@ -75,12 +56,13 @@ class Tracker:
         station: StationSettings,
         trajectory: Trajectory,
         model: MountModel,
-        plan: Plan,
+        plan: PassPlan,
         tuning: Tuning | None = None,
     ):
         self._station, self._model, self._plan = station, model, plan
         self._tuning = tuning or Tuning()
-        self._prediction = Prediction(trajectory, plan.azimuth_turns)
+        self._gaps = plan.gaps
+        self._prediction = Prediction(trajectory)
         self._controller = Controller(station.mount, self._tuning)
         fastest = max(station.mount.azimuth.max_acc_deg_s2, station.mount.elevation.max_acc_deg_s2)
         self._history = EncoderHistory(radians(fastest))
@@ -118,7 +100,7 @@ class Tracker:
         state = self._prediction.at(self._within_plan(at_ns), self._aimed_error(now_ns, inputs, reading))
         self._change_phase(now_ns, state, reading)
         command = self._command(at_ns, inputs.mount.mode, reading, state)
-        frame, frame_rate = self._frame(reading, state)
+        frame, frame_rate = measured_frame(self._model, reading, state)
         guiding, tracking = requests(
             self.phase, self._station.guiding_camera, self._station.tracking_camera, self._field(now_ns, reading, state)
         )
@@ -209,7 +191,7 @@ class Tracker:
             return Phase.FINE
         if self._lock.source is CameraRole.GUIDING and self._silent_s(now_ns) < self._tuning.lost_coarse_s:
             return Phase.COARSE
-        if self._silent_s(now_ns) < self._tuning.search_after_s or self._gap(now_ns, 3.0) is not None:
+        if self._silent_s(now_ns) < self._tuning.search_after_s or self._in_gap(now_ns, RELOCK_S):
             return Phase.LOST
         self._lock.forget_source()
         self._search = self._new_search()
@@ -284,25 +266,15 @@ class Tracker:
             return self._parked(at_ns)
         residual = self._lock.estimator.residual(_axis_rate(reading)) if self._lock.known else Residual()
         motion = self._model.encoder_command(self._prediction.aim(state, residual))
+        motion = self._plan.command(motion, self._lock.error[0])
         if at_ns < self._plan.start_ns:  # the state is that of the start: stand there
             return AxisMotion(at_ns, motion.az_rad, motion.el_rad, 0.0, 0.0, 0.0, 0.0)
-        gap = self._gap(at_ns)
-        return motion if gap is None else self._bridge(at_ns, gap[1], motion, residual)
+        return motion
 
-    def _bridge(self, at_ns: int, end_ns: int, motion: AxisMotion[float], residual: Residual) -> AxisMotion[float]:
-        """Through the zenith: elevation follows, azimuth runs to the line on which it meets the satellite again."""
-        there = self._model.encoder_command(
-            self._prediction.aim(self._prediction.at(end_ns, self._lock.error), residual)
-        )
-        ahead_s = (end_ns - at_ns) * 1e-9
-        az = there.az_rad - there.az_rate_rad_s * ahead_s
-        return AxisMotion(
-            at_ns, az, motion.el_rad, there.az_rate_rad_s, motion.el_rate_rad_s, 0.0, motion.el_acc_rad_s2
-        )
-
-    def _gap(self, t_ns: int, after_s: float = 0.0) -> tuple[int, int] | None:
-        """The zenith gap that `t_ns` lies in (or no more than `after_s` behind)."""
-        return next((gap for gap in self._plan.gaps if gap[0] <= t_ns <= gap[1] + after_s * 1e9), None)
+    def _in_gap(self, t_ns: int, after_s: float = 0.0) -> bool:
+        """Whether an axis is off the track at `t_ns`, or was no more than `after_s` before."""
+        planned_ns = t_ns + round(self._lock.error[0] * 1e9)
+        return any(start <= planned_ns <= end + after_s * 1e9 for start, end in self._gaps)
 
     def _parked(self, at_ns: int) -> AxisMotion[float]:
         mount = self._station.mount
@@ -313,34 +285,12 @@ class Tracker:
         high = el >= radians(self._station.beacon.on_above_el_deg)
         return self.phase in LIT and high and inputs.beacon.interlock_closed
 
-    # --- polarization frame and regions ---
-
-    def _frame(self, reading: MountReading, state: TargetState[float]) -> tuple[float, float]:
-        """Frame angle against the tube's horizontal as the axes stand, and its rate.
-
-        Turning the telescope by d(az) turns its horizontal by d(az) sin(el) towards up; the mount's tilt and the
-        axes' squareness turn it by the model's roll.
-        """
-        t_ns = min(reading.stamp_ns, int(state.t_ns))
-        dt_s = (t_ns - state.t_ns) * 1e-9
-        frame = state.frame_rad + state.frame_rate_rad_s * dt_s
-        az, el = place(state, t_ns)
-        here_az, here_el = self._model.apparent(reading.az_rad, reading.el_rad)
-        x, y = offset_between(here_az, here_el, az, el)
-        step_s = 0.01
-        roll = self._model.roll(reading.az_rad, reading.el_rad)
-        later = self._model.roll(
-            reading.az_rad + reading.az_rate_rad_s * step_s, reading.el_rad + reading.el_rate_rad_s * step_s
-        )
-        if not hypot(x, y) < ON_TRACK_RAD:  # also NaN: on the other side of the sky
-            return frame - roll, state.frame_rate_rad_s
-        frame -= sin(0.5 * (here_el + el)) * (here_az - az) + roll
-        return frame, state.frame_rate_rad_s - (later - roll) / step_s
+    # --- regions ---
 
     def _field(self, now_ns: int, reading: MountReading, state: TargetState[float]) -> Roi | None:
         """Region in which the spot must be, while locked and through short fades."""
         held = self.phase is Phase.FINE or (self.phase is Phase.LOST and self._silent_s(now_ns) < 1.0)
-        if not held or self._gap(now_ns, 3.0) is not None:
+        if not held or self._in_gap(now_ns, RELOCK_S):
             return None
         lift = self._prediction.dispersion(state.el_rad)
         roll = self._model.roll(reading.az_rad, reading.el_rad)

@@ -44,4 +44,4 @@ class Tuning:
     # commands
     lead_s: float = 0.010  # a command holds for so long after the step
     settle_rate_s: float = 6.0  # corrections die out with this rate
-    share_of_limits: float = 0.9  # of rate and acceleration that commands may ask for
+    share_of_limits: float = 0.95  # of rate and acceleration that commands may ask for: as the pass plan's

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from math import cos, hypot, nan, radians, sin, sqrt
+from math import cos, hypot, nan, pi, radians, remainder, sin, sqrt
 
 import numpy as np
 
@@ -14,10 +14,11 @@ from qkd_gs.devices.mount import MountMode, MountReading
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.pointing.mount_model import MountModel
+from qkd_gs.pointing.plan import PassPlan, plan_pass
 from qkd_gs.pointing.sphere import offset_between
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
-from qkd_gs.settings.station import StationSettings
+from qkd_gs.settings.station import MountSettings, StationSettings
 from qkd_gs.share import share_path
 from qkd_gs.tracking.picture import Picture
 from qkd_gs.tracking.tracker import Tracker
@@ -51,14 +52,6 @@ def trajectory(culmination_deg: float) -> Trajectory:
     return moved(0.5 * (low + high))
 
 
-@dataclass(frozen=True)
-class FakePlan:
-    start_ns: int
-    end_ns: int
-    azimuth_turns: int = 0
-    gaps: tuple[tuple[int, int], ...] = ()
-
-
 def crossing_ns(track: Trajectory, el_deg: float, rising: bool = True) -> int:
     t = np.arange(track.start_ns, track.end_ns, 10**8)
     el = track.table(t).el_rad
@@ -66,11 +59,8 @@ def crossing_ns(track: Trajectory, el_deg: float, rising: bool = True) -> int:
     return int(t[up[0] if rising else up[-1]])
 
 
-def plan_for(track: Trajectory, gaps: tuple[tuple[int, int], ...] = ()) -> FakePlan:
-    start = crossing_ns(track, 5)
-    az = track.at(start).az_rad
-    turns = -1 if az > radians(180) else 0
-    return FakePlan(start, crossing_ns(track, 5, rising=False), turns, gaps)
+def plan_for(track: Trajectory, mount: MountSettings) -> PassPlan:
+    return plan_pass(track, crossing_ns(track, 5), crossing_ns(track, 5, rising=False), MODEL, mount)
 
 
 class Tilt:
@@ -113,7 +103,6 @@ class Plant:
         cross_m: float = 0.0,
         seed: int = 0,
         station_settings: StationSettings | None = None,
-        gaps: tuple[tuple[int, int], ...] = (),
         start_ns: int | None = None,
         residual_urad: float = 15.0,
         light_delay_s: float = 1.5,
@@ -121,13 +110,13 @@ class Plant:
         self.rng = np.random.default_rng(seed)
         self.station = station_settings or station()
         self.track = trajectory(culmination_deg)
-        self.plan = plan_for(self.track, gaps)
+        self.plan = plan_for(self.track, self.station.mount)
         self.bias_s, self.cross_m = bias_s, cross_m
         self.tracker = Tracker(self.station, self.track, MODEL, self.plan)
         self.now_ns = start_ns or self.plan.start_ns - 2 * 10**9
         start = self.track.at(self.now_ns, 0.0, 0.0)
-        command = MODEL.encoder(start.az_rad + 2 * np.pi * self.plan.azimuth_turns, max(start.el_rad, 0.08))
-        self.axes = np.array([*command])
+        command = MODEL.encoder(start.az_rad, max(start.el_rad, 0.08))
+        self.axes = np.array([command[0] + self.plan.azimuth_turns_rad, command[1]])
         self.rates = np.zeros(2)
         self._tilts = (Tilt(self.rng), Tilt(self.rng))
         self._phases = self.rng.uniform(0, 2 * np.pi, size=(2, 3))
@@ -167,9 +156,8 @@ class Plant:
 
     def step(self):
         truth = self.truth()
-        turn = 2 * np.pi * self.plan.azimuth_turns
         az, el = self.sight_line()
-        off_x, off_y = (float(v) for v in offset_between(az, el, truth.az_rad + turn, truth.el_rad))
+        off_x, off_y = (float(v) for v in offset_between(az, el, truth.az_rad, truth.el_rad))
         self._answer(hypot(off_x, off_y))
         rms = 3.2e-6 / sqrt(max(sin(truth.el_rad), 0.05))
         tilt = (self._tilts[0].step(0.01, rms), self._tilts[1].step(0.01, rms))
@@ -262,5 +250,5 @@ class Plant:
         roll = MODEL.roll(float(self.axes[0]), float(self.axes[1]))
         az, el = self.sight_line()
         wanted = truth.frame_rad - roll
-        turn = sin(el) * (az - truth.az_rad - 2 * np.pi * self.plan.azimuth_turns)
+        turn = sin(el) * remainder(az - truth.az_rad, 2 * pi)
         record.frame_error_rad.append((out.frame_rad - (wanted - turn) + np.pi / 2) % np.pi - np.pi / 2)
