@@ -1,0 +1,214 @@
+"""Bob's end of reconciliation: what to ask next, and which bits the answers correct."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from math import ceil, log2
+
+import numpy as np
+
+from qkd_gs.errors import StationError
+from qkd_gs.qkd import block_search
+from qkd_gs.qkd.entropy import binary_entropy
+from qkd_gs.qkd.parity import Bits, checked_bits, checked_seed, parity_tree, shuffle, subset, subset_parities, tree_size
+from qkd_gs.qkd.questions import PASS_SHIFT, SUBSETS, Questions
+
+MAX_QBER = 0.11  # beyond it there is no key, whatever the reconciliation
+_MIN_QBER = 1e-4  # smaller estimates are not believed: a first pass in a few huge blocks would find too little
+_MAX_DEPTH = 5  # halvings in one round trip
+_SLACK_BITS = 256
+
+Conversation = Generator[Questions, Bits, None]
+
+
+@dataclass(frozen=True)
+class CascadeOptions:
+    """What is traded for what.
+
+    Attributes
+    ----------
+    first_block : float
+        Size of the first pass's blocks times the error rate, before rounding up to a power of two.
+    growth : int
+        Halvings by which blocks grow from pass to pass.
+    haste : float
+        Parities more than needed that a round trip may ask, as a part of the Shannon limit of the whole key.
+    confirmations : int
+        Random subsets that must agree at the end; a wrong key passes with probability 2^-confirmations.
+    """
+
+    first_block: float = 0.5
+    growth: int = 3
+    haste: float = 0.0004
+    confirmations: int = 24
+
+
+EFFICIENT = CascadeOptions()
+QUICK = CascadeOptions(haste=0.004)
+
+
+class Corrector:
+    """Asks and corrects; a pure object, driven by `next_batch` and `feed` in turn.
+
+    Parameters
+    ----------
+    bits : (n,) uint8
+        Bob's bits, 0 or 1.
+    qber : float
+        Estimated error rate, 0 to 0.11; a wrong one costs parities, not correctness.
+    seed : int
+        Public seed of the shuffles, 0 to 2^64 - 1, drawn after the bits are fixed.
+    options : CascadeOptions
+
+    Attributes
+    ----------
+    round_trips, asked_bits, corrected_errors : int
+        So far.
+
+    Raises
+    ------
+    StationError
+        If the error rate is beyond `MAX_QBER`.
+    """
+
+    def __init__(self, bits: Bits, qber: float, seed: int, options: CascadeOptions = EFFICIENT):
+        if not 0.0 <= qber <= MAX_QBER:
+            raise StationError(f'an error rate of {qber:.3g} is not between 0 and {MAX_QBER}: there is no key in it')
+        self._bits = checked_bits(bits).copy()
+        self._seed = checked_seed(seed)
+        self._options = options
+        self._n = len(bits)
+        self._size = tree_size(self._n)
+        self._levels = _levels(self._n, max(qber, _MIN_QBER), options)
+        self._allowance = options.haste * self._n * binary_entropy(max(qber, _MIN_QBER))
+        self._make_room()
+        self.round_trips = 0
+        self.asked_bits = 0
+        self.corrected_errors = 0
+        self._talk = self._conversation()
+        self._batch = next(self._talk, None)
+
+    def __repr__(self) -> str:  # never the contents: a repr ends up in logs
+        return f'<Corrector of {self._n} bits after {self.round_trips} round trips>'
+
+    @property
+    def bits(self) -> Bits:
+        """The bits as corrected so far, (n,) uint8."""
+        return self._bits.copy()
+
+    def next_batch(self) -> Questions | None:
+        """Questions to send now, ascending; None when all is done."""
+        return self._batch
+
+    def feed(self, answers: Bits) -> None:
+        """Take the answers to the last batch.
+
+        Raises
+        ------
+        StationError
+            If their number is wrong, or so many parities were needed that no key can be left.
+        """
+        if self._batch is None:
+            raise StationError('answers came to no question')
+        if len(answers) != len(self._batch):
+            raise StationError(f'{len(answers)} answers came to {len(self._batch)} questions')
+        self.round_trips += 1
+        self.asked_bits += len(answers)
+        if self.asked_bits > self._n + _SLACK_BITS:
+            raise StationError(
+                'reconciliation disclosed more bits than the key has: the error rate is far above its estimate,'
+                ' or the two sides hold different keys'
+            )
+        try:
+            self._batch = self._talk.send(answers)
+        except StopIteration:
+            self._batch = None
+
+    def _make_room(self) -> None:
+        trees = 1 + len(self._levels)
+        self._trees = np.zeros((trees, 2 * self._size), np.uint8)
+        self._orders = np.empty((trees, self._n), np.int32)  # place -> bit
+        self._places = np.empty((trees, self._n), np.int32)  # bit -> place
+        self._orders[0] = self._places[0] = np.arange(self._n, dtype=np.int32)
+        self._member = np.zeros(self._n, np.uint8)
+        # a leaf is listed when it opens: once by its own answer, once by its whole's, once by a correction
+        self._opened = np.empty((trees, 4 * self._size), np.int32)
+        self._counts = np.zeros(trees, np.int64)
+        self._numbers = np.arange(-1, trees - 1)  # of the passes, by tree; tree 0 takes any subset
+        self._built = 1
+
+    def _conversation(self) -> Conversation:
+        if not self._n:
+            return
+        for number, level in enumerate(self._levels):
+            self._start_pass(number)
+            first = self._size >> level
+            blocks = -(-self._n // (1 << level))
+            yield from self._ask((number << PASS_SHIFT) + np.arange(first, first + blocks))
+            yield from self._search()
+        yield from self._confirm()
+
+    def _start_pass(self, number: int) -> None:
+        order = shuffle(self._n, self._seed, number)
+        slot = number + 1
+        self._built = slot + 1
+        self._orders[slot] = order
+        self._places[slot, order] = self._orders[0]
+        self._trees[slot] = parity_tree(self._bits[order], self._size)
+
+    def _search(self) -> Conversation:
+        """Halve open leaves until none is left."""
+        opened, counts = self._opened, self._counts
+        while total := block_search.collect(self._trees, self._size, opened, counts):
+            depth = self._depth(total)
+            batch = np.empty(total * ((1 << depth) - 1), np.int64)
+            batch = batch[: block_search.questions(self._size, self._n, opened, counts, self._numbers, depth, batch)]
+            batch.sort()
+            yield from self._ask(batch)
+
+    def _ask(self, batch: Questions) -> Conversation:
+        answers = yield batch
+        self._enter(batch, answers)
+
+    def _enter(self, batch: Questions, answers: Bits) -> None:
+        block_search.absorb(self._trees, self._opened, self._counts, batch, answers)
+        self.corrected_errors += block_search.correct(
+            self._bits,
+            self._trees[: self._built],
+            self._size,
+            self._places,
+            self._orders,
+            self._member,
+            self._opened,
+            self._counts,
+        )
+
+    def _confirm(self) -> Conversation:
+        """Random subsets of the whole key: each misses what errors are left with probability 1/2."""
+        roots = ((SUBSETS + np.arange(self._options.confirmations)) << PASS_SHIFT) + 1
+        answers = yield roots
+        while True:
+            wrong = np.flatnonzero(subset_parities(self._bits, self._seed, len(roots)) != answers)
+            if not len(wrong):
+                return
+            number = int(wrong[0])
+            self._member = subset(self._n, self._seed, number)
+            self._trees[0] = parity_tree(self._bits & self._member, self._size)
+            self._numbers[0] = SUBSETS + number
+            self._enter(roots[wrong[:1]], answers[wrong[:1]])
+            yield from self._search()
+
+    def _depth(self, open_leaves: int) -> int:
+        """Halvings in one round trip: d of them ask 2^d - 1 parities instead of d."""
+        depth = 1
+        while depth < _MAX_DEPTH and open_leaves * ((2 << depth) - 2 - depth) <= self._allowance:
+            depth += 1
+        return depth
+
+
+def _levels(n: int, qber: float, options: CascadeOptions) -> list[int]:
+    """Binary logarithms of the passes' block sizes; the last pass still has a few blocks."""
+    top = tree_size(n).bit_length() - 1
+    first = min(top, max(1, ceil(log2(options.first_block / qber))))
+    return [first, *range(first + options.growth, top - 2, options.growth)]

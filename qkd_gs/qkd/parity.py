@@ -1,0 +1,124 @@
+"""Trees of block parities, and the shuffles that both sides of reconciliation draw from one public seed.
+
+A tree is a heap over N = 2^k >= n places: node 1 is the whole, nodes 2i and 2i + 1 are the halves of node i, node
+N + j is place j.  Entries are uint8; bit 0 of each is the parity of one's own bits below the node.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Bits = NDArray[np.uint8]
+
+MAX_BITS = 1 << 26
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+def tree_size(n: int) -> int:
+    """Places N of a tree for n bits: a power of two, at least 2."""
+    return 1 << max(1, (n - 1).bit_length())
+
+
+def checked_bits(bits: Bits) -> Bits:
+    """The bits, if they are one-dimensional uint8 of 0 and 1 and not too many.
+
+    Raises
+    ------
+    ValueError
+        If they are not.
+    """
+    array = np.asarray(bits)
+    if array.ndim != 1 or array.dtype != np.uint8 or len(array) > MAX_BITS:
+        raise ValueError(f'bits must be at most {MAX_BITS} uint8 in a row, not {array.dtype} of shape {array.shape}')
+    if len(array) and array.max() > 1:
+        raise ValueError('bits must be 0 or 1')
+    return array
+
+
+def checked_seed(seed: int) -> int:
+    """The seed, if it fits 64 bits.
+
+    Raises
+    ------
+    ValueError
+        If it does not.
+    """
+    if not 0 <= seed < 1 << 64:
+        raise ValueError('a seed must be between 0 and 2^64 - 1')
+    return int(seed)
+
+
+def parity_tree(bits: Bits, size: int) -> Bits:
+    """Parities of all nodes over these bits; places behind them are empty."""
+    tree = np.zeros(2 * size, np.uint8)
+    tree[size : size + len(bits)] = bits
+    while size > 1:
+        half = size // 2
+        np.bitwise_xor(tree[size : 2 * size : 2], tree[size + 1 : 2 * size : 2], out=tree[half:size])
+        size = half
+    return tree
+
+
+def shuffle(n: int, seed: int, number: int) -> NDArray[np.int32]:
+    """Permutation of n places, the same on every machine; number 0 leaves everything in its place."""
+    order = np.arange(n, dtype=np.int32)
+    if number:
+        _shuffle(order, np.uint64(seed), np.uint64(number))
+    return order
+
+
+def subset(n: int, seed: int, number: int) -> Bits:
+    """Membership (0 or 1) of n places in a random half of them."""
+    words = np.empty(-(-n // 64), np.uint64)
+    _subset_words(words, np.uint64(seed), np.uint64(number))
+    return np.unpackbits(words.astype('<u8').view(np.uint8), bitorder='little')[:n]
+
+
+def subset_parities(bits: Bits, seed: int, numbers: int) -> Bits:
+    """Parities of the bits in the subsets 0 ... numbers - 1."""
+    packed = np.zeros(-(-len(bits) // 64) * 8, np.uint8)
+    packed[: -(-len(bits) // 8)] = np.packbits(bits, bitorder='little')
+    out = np.empty(numbers, np.uint8)
+    _subset_parities(packed.view('<u8').astype(np.uint64), np.uint64(seed), out)
+    return out
+
+
+@njit(cache=True)
+def _mix(value):  # type: ignore[no-untyped-def]
+    """Finalizer of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014)."""
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return value ^ (value >> np.uint64(31))
+
+
+@njit(cache=True)
+def _shuffle(order, seed, number):  # type: ignore[no-untyped-def]
+    state = _mix(seed ^ _mix(number))
+    for i in range(len(order) - 1, 0, -1):
+        state += _GOLDEN
+        j = np.int64(((_mix(state) >> np.uint64(32)) * np.uint64(i + 1)) >> np.uint64(32))
+        order[i], order[j] = order[j], order[i]
+
+
+@njit(cache=True)
+def _subset_words(words, seed, number):  # type: ignore[no-untyped-def]
+    state = _mix(seed ^ _mix(number + (np.uint64(1) << np.uint64(32))))
+    for i in range(len(words)):
+        state += _GOLDEN
+        words[i] = _mix(state)
+
+
+@njit(cache=True)
+def _subset_parities(words, seed, out):  # type: ignore[no-untyped-def]
+    for number in range(len(out)):
+        state = _mix(seed ^ _mix(np.uint64(number) + (np.uint64(1) << np.uint64(32))))
+        folded = np.uint64(0)
+        for i in range(len(words)):
+            state += _GOLDEN
+            folded ^= words[i] & _mix(state)
+        for shift in (32, 16, 8, 4, 2, 1):
+            folded ^= folded >> np.uint64(shift)
+        out[number] = np.uint8(folded & np.uint64(1))
