@@ -6,32 +6,31 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import degrees, radians, sin
+from math import degrees, pi, radians, sin
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize.elementwise import find_minimum, find_root
 
 from qkd_gs.errors import StationError
+from qkd_gs.orbit.arcs import Arc, View, find_arcs, lengths
 from qkd_gs.orbit.elements import Elements, check_age
-from qkd_gs.orbit.propagate import Orbit
+from qkd_gs.orbit.propagate import Orbit, turn_z
 from qkd_gs.orbit.sky import sun_azel, sunlit
-from qkd_gs.orbit.timescale import Int64Array, format_utc
-from qkd_gs.orbit.vectors import azel_from_enu, enu_from_azel, enu_rotation, site_itrs_m
+from qkd_gs.orbit.timescale import format_utc
+from qkd_gs.orbit.vectors import azel_from_enu, enu_from_azel
 from qkd_gs.settings.site import Site
 
 log = logging.getLogger(__name__)
 
 FloatArray = NDArray[np.float64]
 
-_SAMPLES_A_REVOLUTION = 60  # a pass of a low satellite (a twentieth of a revolution) cannot hide between two
-_LONGEST_STEP_S = 600.0  # a high satellite's elevation follows the Earth's rotation
 _EXTRA_NS = 1_800_000_000_000  # looked at beyond start and end, so that a pass over either is told whole
-_TIME_TOLERANCE_S = 1e-5
-_MISSED_SINE = 0.35  # by which a sample may stay below the maximum beside it
 _RANGE_STEP_S = 10.0
 _SUN_NEAR_DEG = -10.0  # at culmination: lower, and the Sun does not rise before the satellite has set
+_SUN_SAMPLES = 61
+_SUN_RATE_RAD_S = 2 * pi / 86400
+_SUNRISE_DEG = -0.83  # geometric, of the centre: refraction and half the disk
 _NEAREST_NS = 12 * 3_600_000_000_000
 _FAR_NS = 1_800_000_000_000
 
@@ -179,170 +178,82 @@ def _passes_of(
     if start_ns < reach[0] or end_ns > reach[1]:
         log.warning('%s: only this part of the time wanted is searched', orbit.describe())
     start_ns, end_ns = max(start_ns, reach[0]), min(end_ns, reach[1])
-    view = _View(orbit, site, start_ns)
-    window = (max(start_ns - _EXTRA_NS, reach[0]), min(end_ns + _EXTRA_NS, reach[1]))
-    arcs = _arcs(view, window, (start_ns, end_ns), sin(radians(min_elevation_deg)))
-    if not arcs:
-        return []
-    culminations = view.t_ns(np.array([arc.culmination_s for arc in arcs]))
-    elevation, _ = view.look(culminations)
-    _, sun_el = sun_azel(site, culminations)
-    lit = sunlit(orbit.itrs_m(culminations), culminations)
-    return [
-        _judged(view, site, arc, float(elevation[k]), float(sun_el[k]), bool(lit[k]), limits)
-        for k, arc in enumerate(arcs)
-    ]
+    view = View(orbit, site, start_ns)
+    window_ns = (max(start_ns - _EXTRA_NS, reach[0]), min(end_ns + _EXTRA_NS, reach[1]))
+    window_s = ((window_ns[0] - start_ns) * 1e-9, (window_ns[1] - start_ns) * 1e-9)
+    arcs = find_arcs(view, window_s, (0.0, (end_ns - start_ns) * 1e-9), sin(radians(min_elevation_deg)))
+    return _judged(view, site, arcs, limits) if arcs else []
 
 
-def _judged(
-    view: _View, site: Site, arc: _Arc, elevation_rad: float, sun_rad: float, lit: bool, limits: Limits
-) -> Pass:
-    rise_ns, culmination_ns, set_ns = view.t_ns(np.array([arc.rise_s, arc.culmination_s, arc.set_s])).tolist()
-    top_deg, sun_deg = degrees(elevation_rad), degrees(sun_rad)
-    reasons = _reasons(limits, top_deg, sun_deg)
-    if sun_deg > _SUN_NEAR_DEG:
-        reasons += _near_sun(view, site, rise_ns, set_ns, limits)
-    return Pass(
-        satellite=view.orbit.name,
-        rise_ns=rise_ns,
-        culmination_ns=culmination_ns,
-        set_ns=set_ns,
-        max_elevation_deg=top_deg,
-        min_range_km=_nearest_m(view, arc) / 1e3,
-        sun_elevation_deg=sun_deg,
-        satellite_sunlit=lit,
-        reasons=(*reasons, *arc.remarks),
-        orbit=view.orbit,
-    )
-
-
-def _nearest_m(view: _View, arc: _Arc) -> float:
-    """Smallest range of a stay: near culmination its square is a parabola in time, within metres."""
-    times = arc.culmination_s + np.array([-_RANGE_STEP_S, 0.0, _RANGE_STEP_S])
-    before, here, after = view.look(view.t_ns(times))[1] ** 2
-    bend = before - 2 * here + after
-    shift_s = _RANGE_STEP_S * (before - after) / (2 * bend) if bend > 0 else 0.0
-    vertex_s = min(max(arc.culmination_s + shift_s, arc.rise_s), arc.set_s)
-    return float(view.look(view.t_ns(np.array([vertex_s, arc.rise_s, arc.culmination_s, arc.set_s])))[1].min())
-
-
-class _View:
-    """An orbit seen from a site, with time as seconds since an origin."""
-
-    def __init__(self, orbit: Orbit, site: Site, origin_ns: int):
-        self.orbit = orbit
-        self.origin_ns = origin_ns
-        self._site_m = site_itrs_m(site)
-        self._enu = enu_rotation(site)
-
-    def t_ns(self, t_s: FloatArray) -> Int64Array:
-        """UTC of seconds since the origin."""
-        return self.origin_ns + np.rint(np.asarray(t_s) * 1e9).astype(np.int64)
-
-    def vectors_m(self, t_ns: Int64Array) -> FloatArray:
-        """East-north-up vectors (n, 3)."""
-        vectors: FloatArray = (self.orbit.itrs_m(t_ns) - self._site_m) @ self._enu.T
-        return vectors
-
-    def sine(self, t_s: FloatArray) -> FloatArray:
-        """Sine of the elevation: as good as the elevation to compare by, and smooth through the zenith."""
-        vectors = self.vectors_m(self.t_ns(t_s))
-        found: FloatArray = vectors[:, 2] / np.sqrt(np.einsum('ni,ni->n', vectors, vectors))
-        return found
-
-    def look(self, t_ns: Int64Array) -> tuple[FloatArray, FloatArray]:
-        """Elevation (rad) and range (m)."""
-        vectors = self.vectors_m(t_ns)
-        return azel_from_enu(vectors)[1], np.linalg.norm(vectors, axis=1)
-
-
-@dataclass(frozen=True)
-class _Arc:
-    """One stay above the minimum elevation, in seconds of a view."""
-
-    rise_s: float
-    culmination_s: float
-    set_s: float
-    remarks: list[str]
-
-
-def _arcs(view: _View, window_ns: tuple[int, int], span_ns: tuple[int, int], low: float) -> list[_Arc]:
-    """Stays above the sine `low` that culminate in the span (or are cut by the window), in order."""
-    first_s, last_s, start_s, end_s = ((t - view.origin_ns) * 1e-9 for t in (*window_ns, *span_ns))
-    step_s = min(view.orbit.period_s() / _SAMPLES_A_REVOLUTION, _LONGEST_STEP_S)
-    t_s = np.linspace(first_s, last_s, max(int((last_s - first_s) / step_s) + 2, 5))
-    t_s = np.unique(np.concatenate((t_s, [start_s, end_s])))
-    sine = view.sine(t_s)
-    tops = _maxima(view, t_s, sine, low)
-    t_s = np.concatenate((t_s, tops))
-    sine = np.concatenate((sine, view.sine(tops)))
-    order = np.argsort(t_s)
-    t_s, sine = t_s[order], sine[order]
-
-    up = sine > low
-    change = np.flatnonzero(up[1:] != up[:-1])
-    crossings = _crossings(view, t_s[change], t_s[change + 1], low)
-    edges = np.concatenate(([t_s[0]] if up[0] else [], crossings, [t_s[-1]] if up[-1] else []))
+def _judged(view: View, site: Site, arcs: list[Arc], limits: Limits) -> list[Pass]:
+    """What the station makes of the stays: heights, ranges, light, and what speaks against using them."""
+    times_s = np.array([(arc.rise_s, arc.culmination_s, arc.set_s) for arc in arcs])
+    times_ns = view.t_ns(times_s)
+    top_rad = azel_from_enu(view.vectors_m(times_s[:, 1]))[1]
+    near_m = _nearest_m(view, times_s)
+    sun_az, sun_el = sun_azel(site, times_ns[:, 1])
+    sun_off_deg = np.full(len(arcs), 180.0)
+    day = np.degrees(sun_el) > _SUN_NEAR_DEG
+    if day.any():
+        sun_off_deg[day] = _sun_separation_deg(view, times_s[day], enu_from_azel(sun_az[day], sun_el[day]))
+    lit = sunlit(view.orbit.itrs_m(times_ns[:, 1]), times_ns[:, 1])
     found = []
-    for up_s, down_s in edges.reshape(-1, 2).tolist():
-        no_rise, no_set = bool(up_s == t_s[0]), bool(down_s == t_s[-1])
-        rise_s, set_s = start_s if no_rise else up_s, end_s if no_set else down_s
-        remarks = ['already up where the search begins'] * no_rise + ['still up where the search ends'] * no_set
-        inside = (t_s >= rise_s) & (t_s <= set_s)
-        if not inside.any():
-            continue
-        top_s = float(t_s[inside][np.argmax(sine[inside])])
-        if start_s <= top_s < end_s or remarks:
-            found.append(_Arc(rise_s, top_s, set_s, remarks))
+    for k, arc in enumerate(arcs):
+        rise_ns, culmination_ns, set_ns = times_ns[k].tolist()
+        top_deg, sun_deg = degrees(top_rad[k]), degrees(sun_el[k])
+        found.append(
+            Pass(
+                satellite=view.orbit.name,
+                rise_ns=rise_ns,
+                culmination_ns=culmination_ns,
+                set_ns=set_ns,
+                max_elevation_deg=top_deg,
+                min_range_km=float(near_m[k]) / 1e3,
+                sun_elevation_deg=sun_deg,
+                satellite_sunlit=bool(lit[k]),
+                reasons=(*_reasons(limits, top_deg, sun_deg, float(sun_off_deg[k])), *arc.remarks),
+                orbit=view.orbit,
+            )
+        )
     return found
 
 
-def _maxima(view: _View, t_s: FloatArray, sine: FloatArray, low: float) -> FloatArray:
-    """Times of the maxima that may be above `low`, each refined between its samples."""
-    middle = sine[1:-1]
-    is_top = (middle >= sine[:-2]) & (middle > sine[2:]) & (middle > low - _MISSED_SINE)
-    k = np.flatnonzero(is_top) + 1
-    if k.size == 0:
-        return np.empty(0)
-    result = find_minimum(
-        lambda t: -view.sine(t.ravel()).reshape(t.shape),
-        (t_s[k - 1], t_s[k], t_s[k + 1]),
-        tolerances={'xatol': _TIME_TOLERANCE_S, 'xrtol': 0},
-    )
-    times: FloatArray = result.x
-    return times
+def _nearest_m(view: View, times_s: FloatArray) -> FloatArray:
+    """Smallest range (n,) of stays given by rise, culmination, set (n, 3).
+
+    Near culmination the square of the range is a parabola in time, within metres.
+    """
+    rise_s, top_s, set_s = times_s.T
+    steps = np.array([-_RANGE_STEP_S, 0.0, _RANGE_STEP_S])
+    before, here, after = (lengths(view.vectors_m(top_s[:, None] + steps)) ** 2).T
+    bend = before - 2 * here + after
+    shift_s = np.where(bend > 0, _RANGE_STEP_S * (before - after) / (2 * np.where(bend > 0, bend, 1.0)), 0.0)
+    vertex_s = np.clip(top_s + shift_s, rise_s, set_s)
+    nearest: FloatArray = lengths(view.vectors_m(np.column_stack((times_s, vertex_s)))).min(axis=1)
+    return nearest
 
 
-def _crossings(view: _View, before_s: FloatArray, after_s: FloatArray, low: float) -> FloatArray:
-    """Times at which the sine of the elevation passes `low`, each between its brackets."""
-    if before_s.size == 0:
-        return np.empty(0)
-    result = find_root(
-        lambda t: view.sine(t.ravel()).reshape(t.shape) - low,
-        (before_s, after_s),
-        tolerances={'xatol': _TIME_TOLERANCE_S, 'xrtol': 0, 'fatol': 0},
-    )
-    times: FloatArray = result.x
-    return times
+def _sun_separation_deg(view: View, times_s: FloatArray, sun_enu: FloatArray) -> FloatArray:
+    """Smallest angle (n,) from the line of sight to the Sun while it is up; 180 where it is not.
+
+    The Sun's place is known for culmination, `sun_enu` (n, 3); it turns about the Earth's axis meanwhile.
+    """
+    t_s = np.linspace(times_s[:, 0], times_s[:, 2], _SUN_SAMPLES, axis=1)
+    turned_rad = _SUN_RATE_RAD_S * (t_s - times_s[:, 1:2])
+    sun_itrs = np.repeat(sun_enu @ view.enu, _SUN_SAMPLES, axis=0)
+    sun = turn_z(sun_itrs, -turned_rad.ravel()).reshape(*t_s.shape, 3) @ view.enu.T
+    sight = view.vectors_m(t_s)
+    cosine = np.einsum('...i,...i->...', sight, sun) / lengths(sight)
+    up = sun[..., 2] > sin(radians(_SUNRISE_DEG))
+    return np.asarray(np.degrees(np.arccos(np.where(up, np.clip(cosine, -1, 1), -1.0))).min(axis=1))
 
 
-def _reasons(limits: Limits, top_deg: float, sun_deg: float) -> list[str]:
+def _reasons(limits: Limits, top_deg: float, sun_deg: float, sun_off_deg: float) -> list[str]:
     reasons = []
     if sun_deg > limits.sun_elevation_deg:
         reasons.append(f'Sun at {sun_deg:.1f} deg, above {limits.sun_elevation_deg:g}')
     if top_deg < limits.culmination_deg:
         reasons.append(f'culminates at {top_deg:.1f} deg, below {limits.culmination_deg:g}')
+    if sun_off_deg < limits.sun_separation_deg:
+        reasons.append(f'passes {sun_off_deg:.0f} deg from the Sun, within {limits.sun_separation_deg:g}')
     return reasons
-
-
-def _near_sun(view: _View, site: Site, rise_ns: int, set_ns: int, limits: Limits) -> list[str]:
-    """Whether the line of sight comes near the Sun while it is up."""
-    t_ns = np.linspace(rise_ns, set_ns, 61).astype(np.int64)
-    sun_az, sun_el = sun_azel(site, t_ns, refracted=True)
-    vectors = view.vectors_m(t_ns)
-    cosine = np.einsum('ni,ni->n', vectors, enu_from_azel(sun_az, sun_el)) / np.linalg.norm(vectors, axis=1)
-    cosine = cosine[sun_el > 0]
-    nearest_deg = degrees(np.arccos(min(float(cosine.max()), 1.0))) if cosine.size else 180.0
-    if nearest_deg >= limits.sun_separation_deg:
-        return []
-    return [f'passes {nearest_deg:.0f} deg from the Sun, within {limits.sun_separation_deg:g}']
