@@ -197,6 +197,10 @@ class KeyStore:
                 )
             return self._give(entry, first_bit, bits)
 
+    def is_finished(self, session_id: str) -> bool:
+        """Whether the session's key is stored; then nothing more of it is ever disclosed."""
+        return self.entry(session_id) is not None
+
     def disclosed_before(self, session_id: str) -> int:
         """Bits that earlier, broken attempts at this session may have disclosed."""
         row = self._database.execute(

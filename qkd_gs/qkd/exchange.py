@@ -1,0 +1,98 @@
+"""Reconciliation over the link: the ground's questions, the satellite's parities, and what they disclose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qkd_gs.errors import StationError
+from qkd_gs.qkd.channel import Kind, Message
+from qkd_gs.qkd.codes import pack_bits, pack_integers, unpack_bits, unpack_integers
+from qkd_gs.qkd.conversation import Conversation
+from qkd_gs.qkd.corrector import Corrector
+from qkd_gs.qkd.entropy import binary_entropy
+from qkd_gs.qkd.faults import ProtocolError
+from qkd_gs.qkd.parity_server import ParityServer
+from qkd_gs.qkd.steps import Bits, Progress
+
+Book = Callable[[int], None]
+_STEP = 'reconciliation'
+
+
+def pack_questions(batch: NDArray[np.int64]) -> bytes:
+    """Questions come nearly in order, so their differences are small."""
+    return pack_integers(np.diff(batch, prepend=0))
+
+
+def unpack_questions(payload: bytes) -> NDArray[np.int64]:
+    """Questions from `pack_questions`."""
+    return np.cumsum(unpack_integers(payload))
+
+
+def correct(talk: Conversation, bits: Bits, qber: float, seed: int, book: Book, progress: Progress) -> tuple[Bits, int]:
+    """Ground: ask until the key is corrected.
+
+    Parameters
+    ----------
+    talk : Conversation
+        With the satellite, past sifting.
+    bits : (n,) uint8
+        The ground's sifted bits.
+    qber, seed : float, int
+        Expected error rate and public seed, as both sides have them.
+    book : callable
+        Told the bits that will be disclosed by the answer, before the question goes out.
+    progress : callable
+        Told the step and a guess of what is done.
+
+    Returns
+    -------
+    corrected : (n,) uint8
+    disclosed_bits : int
+    """
+    corrector = Corrector(bits, qber, seed)
+    guess = 1.1 * len(bits) * binary_entropy(qber) + 1
+    disclosed = 0
+    while (batch := corrector.next_batch()) is not None:
+        disclosed += len(batch)
+        book(disclosed)
+        talk.say(Kind.PARITY_REQUEST, pack_questions(batch))
+        answer = talk.hear(Kind.PARITY_ANSWER).payload
+        corrector.feed(unpack_bits(answer, len(batch)))
+        progress(_STEP, min(0.99, disclosed / guess))
+    progress(_STEP, 1.0)
+    return corrector.bits, disclosed
+
+
+def answer_until(
+    talk: Conversation, end: Kind, bits: Bits, seed: int, book: Book, progress: Progress
+) -> tuple[Message, int]:
+    """Satellite: answer questions until a message of kind `end` comes.
+
+    Returns
+    -------
+    message : Message
+        The one that ended it.
+    disclosed_bits : int
+
+    Raises
+    ------
+    ProtocolError
+        A question that names no block, or more of them than the key has bits: nobody honest asks that.
+    """
+    server = ParityServer(bits, seed)
+    while (message := talk.hear(Kind.PARITY_REQUEST, end)).kind is not end:
+        batch = unpack_questions(message.payload)
+        if server.disclosed_bits + len(batch) > len(bits):
+            raise ProtocolError('unexpected', 'more parities are asked for than the key has bits')
+        book(server.disclosed_bits + len(batch))
+        try:
+            answer = server.answer(batch)
+        except StationError as error:
+            raise ProtocolError('malformed', error.what) from error
+        talk.say(Kind.PARITY_ANSWER, pack_bits(answer))
+        progress(_STEP, 0.5)  # only the ground knows how far it is
+    progress(_STEP, 1.0)
+    return message, server.disclosed_bits

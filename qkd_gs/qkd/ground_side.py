@@ -1,0 +1,309 @@
+"""The ground's side of the protocol: Bob, who asks, corrects his bits, and leads the run."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qkd_gs.qkd import messages, sift, steps, verify
+from qkd_gs.qkd.channel import Channel, Kind
+from qkd_gs.qkd.codes import pack_bits
+from qkd_gs.qkd.conversation import Conversation, PreShared
+from qkd_gs.qkd.counts import KeyCounts
+from qkd_gs.qkd.entropy import binary_entropy
+from qkd_gs.qkd.exchange import correct
+from qkd_gs.qkd.faults import ProtocolError
+from qkd_gs.qkd.key_length import KeyLength
+from qkd_gs.qkd.ledger import Booking, DisclosureLedger
+from qkd_gs.qkd.result import KeyResult
+from qkd_gs.qkd.sift import Detections, PulseSpan
+from qkd_gs.qkd.states import BeaconLog, Intensity
+from qkd_gs.qkd.steps import Bits, Progress, silent
+from qkd_gs.qkd.terms import Terms
+
+RandomBytes = Callable[[int], bytes]
+MIN_BIN_S = 5.0  # errors in shorter bins would say too much of single bits
+
+
+@dataclass(frozen=True)
+class _Sifted:
+    """What sifting left."""
+
+    pulse: NDArray[np.int64]  # of the signal bits
+    basis: NDArray[np.uint8]
+    bits: Bits
+    counts: KeyCounts  # without errors of the signal, which nobody knows yet
+    qber: float  # foretold
+
+
+@dataclass(frozen=True)
+class _Corrected:
+    """What reconciliation and verification left."""
+
+    bits: Bits
+    cuts: list[slice]
+    agreed: Bits  # by frame
+    disclosed_bits: int
+    round_trips: int
+
+
+class GroundSession:
+    """One run of the protocol, step by step: `open`, `request_beacon_log`, `distil`, `confirm`.
+
+    A run that fails raises, closes the channel and makes no key; the session can be processed again, and what
+    the failed run disclosed is then charged to the key.
+
+    Parameters
+    ----------
+    channel : Channel
+        To the satellite's side.
+    terms : Terms
+        As agreed with it.
+    session_id : str
+        32 hexadecimal digits.
+    pre_shared : PreShared
+        Key shared beforehand, for the tags.
+    ledger : DisclosureLedger
+        Remembers what broken runs disclosed: the key store.
+    random_bytes : callable
+        Source of public but unpredictable bytes; seeded in simulated work alone.
+    progress : callable
+        Told the name of each step and how much of it is done, 0 to 1.
+    bin_s : float
+        Width of the bins in which errors over time are reported, at least 5 s.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        terms: Terms,
+        session_id: str,
+        pre_shared: PreShared,
+        ledger: DisclosureLedger,
+        *,
+        random_bytes: RandomBytes = secrets.token_bytes,
+        progress: Progress = silent,
+        bin_s: float = MIN_BIN_S,
+    ):
+        if bin_s < MIN_BIN_S:
+            raise ValueError(f'bins of {bin_s} s are shorter than {MIN_BIN_S} s')
+        self._talk = Conversation(channel, station=True)
+        self._terms, self._session_id, self._pre_shared = terms, session_id, pre_shared
+        self._booking = Booking(ledger, session_id)
+        self._random_bytes, self._progress, self._bin_s = random_bytes, progress, bin_s
+
+    def open(self) -> None:
+        """Greet, and agree on terms and on the pre-shared bits to use.
+
+        Raises
+        ------
+        ProtocolError
+            The other side does not agree, or is not there.
+        StationError
+            The pre-shared key is used up.
+        """
+        self._progress('open', 0.0)
+        used, before = self._pre_shared.used_bits, self._booking.before
+        hello = messages.Hello(
+            session_id=self._session_id, terms=self._terms, pre_shared_first=used, disclosed_before=before
+        )
+        self._talk.say(Kind.HELLO, hello)
+        welcome = self._talk.hear_section(Kind.WELCOME, messages.Welcome)
+        self._booking.at_least(welcome.disclosed_before)
+        self._talk.authenticate(self._pre_shared, welcome.pre_shared_first)
+        self._progress('open', 1.0)
+
+    def request_beacon_log(self, first_utc_ns: int, last_utc_ns: int, beacon_rate_hz: float = 1e4) -> BeaconLog:
+        """Satellite's log of its beacon between two UTC times, vouched for by its tag.
+
+        Raises
+        ------
+        ProtocolError
+            Tampered with, another pre-shared key, or no log of a beacon of this rate.
+        """
+        self._progress('beacon log', 0.0)
+        self._talk.say(Kind.LOG_REQUEST, messages.LogRequest(first_utc_ns=first_utc_ns, last_utc_ns=last_utc_ns))
+        self._talk.vouch()
+        head = self._talk.hear_section(Kind.LOG_HEAD, messages.LogHead)
+        blocks = self._blocks(Kind.LOG_BLOCK, 'beacon log', head.pulses, messages.LOG_BLOCK)
+        log = messages.read_log(head, blocks, 1e12 / beacon_rate_hz)
+        self._talk.check()
+        return log
+
+    def distil(self, detections: Detections, locked: Sequence[PulseSpan]) -> KeyResult:
+        """Make the key: sifting, reconciliation, verification, privacy amplification.
+
+        The result is to be stored before `confirm` is called.
+
+        Parameters
+        ----------
+        detections : Detections
+            Gated and squashed; those outside locked time are left out here.
+        locked : sequence of (first, last) pulse
+            Locked time, ascending and not overlapping.
+
+        Returns
+        -------
+        KeyResult
+            With an empty key and the reasons if the data do not allow one.
+
+        Raises
+        ------
+        ProtocolError
+            See `qkd_gs.qkd.faults`; no key.
+        """
+        try:
+            return self._distil(detections, _checked(locked))
+        finally:
+            self._booking.settle()
+
+    def confirm(self) -> None:
+        """Tell the satellite that the key is stored here, so that it may use its copy; ends the run."""
+        self._talk.say(Kind.STORED, messages.KeyId(key_id=self._key_id))
+        self._talk.vouch()
+        self._talk.close()
+
+    def _distil(self, detections: Detections, spans: list[PulseSpan]) -> KeyResult:
+        sifted = self._sift(detections, spans)
+        cuts = sift.frames(len(sifted.bits))
+        reason = steps.hopeless(self._terms, sifted.counts, steps.sizes_of(cuts), sifted.qber, self._booking.before)
+        seed = int.from_bytes(self._random_bytes(8), 'big') >> 1
+        self._report_errors(sifted, reason, seed)
+        if reason:
+            return self._without_key(sifted, reason)
+        corrected = self._verify(cuts, *self._reconcile(sifted, seed))
+        return self._amplify(sifted, corrected)
+
+    def _sift(self, detections: Detections, spans: list[PulseSpan]) -> _Sifted:
+        keep = sift.within(detections.pulse, spans)
+        pulse, basis, bit = detections.pulse[keep], detections.basis[keep], detections.bit[keep]
+        self._progress('sifting', 0.0)
+        self._talk.say(Kind.SIFT_HEAD, messages.SiftHead(locked=spans, detections=len(pulse)))
+        for block in messages.detection_blocks(pulse, basis):
+            self._talk.say(Kind.DETECTIONS, block)
+        blocks = self._blocks(Kind.SIFT_ANSWER, 'sifting', len(pulse), messages.DETECTION_BLOCK)
+        match, intensity, opened = messages.read_sift(len(pulse), blocks)
+        pulse, basis, bit = pulse[match], basis[match], bit[match]
+        signal = intensity == Intensity.SIGNAL
+        wrong = bit[~signal] != opened
+        errors = sift.sifted_table(basis[~signal][wrong], intensity[~signal][wrong])
+        counts = sift.count(self._terms, sift.pulses_in(spans), sift.sifted_table(basis, intensity), errors)
+        return _Sifted(pulse[signal], basis[signal], bit[signal], counts, sift.expected_qber(counts))
+
+    def _report_errors(self, sifted: _Sifted, reason: str, seed: int) -> None:
+        counts = sifted.counts
+        errors = tuple((basis.decoy.errors, basis.vacuum.errors) for basis in (counts.hv, counts.da))
+        self._talk.say(
+            Kind.ERROR_COUNTS, messages.ErrorCounts(errors=errors, qber=sifted.qber, reason=reason, seed=seed)
+        )
+        self._talk.vouch()
+        self._talk.check()
+
+    def _reconcile(self, sifted: _Sifted, seed: int) -> tuple[Bits, int, int]:
+        before = self._talk.round_trips
+        bits, disclosed = correct(self._talk, sifted.bits, sifted.qber, seed, self._booking.ahead, self._progress)
+        return bits, disclosed, self._talk.round_trips - before
+
+    def _verify(self, cuts: list[slice], bits: Bits, disclosed: int, trips: int) -> _Corrected:
+        self._progress('verification', 0.0)
+        length = self._terms.verification_bits
+        self._booking.ahead(disclosed + len(cuts) * (length + 1))
+        seed = self._random_bytes(verify.seed_bytes(length))  # drawn only now: nobody could aim at its collisions
+        self._talk.say(Kind.VERIFY_REQUEST, seed)
+        theirs = messages.read_digests(self._talk.hear(Kind.VERIFY_ANSWER).payload, len(cuts), length)
+        agreed = np.array(
+            [
+                verify.same(verify.digest(bits[cut], seed, length), their)
+                for cut, their in zip(cuts, theirs, strict=True)
+            ],
+            np.uint8,
+        )
+        self._progress('verification', 1.0)
+        return _Corrected(bits, cuts, agreed, disclosed, trips)
+
+    def _amplify(self, sifted: _Sifted, corrected: _Corrected) -> KeyResult:
+        self._progress('amplification', 0.0)
+        cuts, agreed = corrected.cuts, corrected.agreed
+        charged = corrected.disclosed_bits + steps.dropped_bits(cuts, agreed) + self._booking.before
+        length = steps.certified(self._terms, sifted.counts, steps.sizes_of(cuts), charged)
+        kept = steps.verified_bits(corrected.bits, cuts, agreed)
+        request = steps.amplify_request(len(kept), length.secret_bits, corrected.disclosed_bits, self._random_bytes)
+        self._talk.say(Kind.VERIFY_OUTCOME, pack_bits(agreed))
+        self._talk.say(Kind.AMPLIFY, request)
+        self._key_id = self._talk.public_digest()
+        self._talk.vouch()
+        key = steps.amplify(kept, length.secret_bits, steps.read_amplify(request)[2])
+        theirs = self._talk.hear_section(Kind.AMPLIFIED, messages.KeyId).key_id
+        self._talk.check()
+        if theirs != self._key_id:
+            raise ProtocolError('disagreement', 'both sides give the key different names')
+        result = self._result(sifted, corrected, length, key)
+        steps.wipe(kept, corrected.bits, sifted.bits)
+        self._progress('amplification', 1.0)
+        return result
+
+    def _without_key(self, sifted: _Sifted, reason: str) -> KeyResult:
+        """Result of a run that ended before anything of the key was disclosed."""
+        self._key_id = self._talk.public_digest()
+        nothing = _Corrected(sifted.bits[:0], [], np.empty(0, np.uint8), 0, 0)
+        length = steps.certified(self._terms, sifted.counts, [], self._booking.before)
+        return self._result(sifted, nothing, replace(length, reason=reason), sifted.bits[:0])
+
+    def _result(self, sifted: _Sifted, corrected: _Corrected, length: KeyLength, key: Bits) -> KeyResult:
+        counts, q, limit, bins = self._errors(sifted, corrected)
+        return KeyResult(
+            session_id=self._session_id,
+            key_id=self._key_id,
+            key=key,
+            counts=counts,
+            qber=q,
+            f_ec=corrected.disclosed_bits / limit if limit else float('nan'),
+            disclosed_bits=corrected.disclosed_bits,
+            disclosed_before=self._booking.before,
+            epsilon=length.epsilon,
+            verified=bool(corrected.agreed.any()),
+            frames=len(corrected.cuts),
+            failed_frames=int((corrected.agreed == 0).sum()),
+            round_trips=self._talk.round_trips,
+            reconciliation_round_trips=corrected.round_trips,
+            pre_shared_bits=self._talk.pre_shared_bits,
+            bounds=length.bounds,
+            epsilon_ledger=length.epsilon_ledger,
+            cost=length.cost,
+            reasons=[length.reason] if length.reason else [],
+            bin_s=self._bin_s,
+            error_bins=bins,
+        )
+
+    def _errors(
+        self, sifted: _Sifted, corrected: _Corrected
+    ) -> tuple[KeyCounts, float, float, list[tuple[int, int, int]]]:
+        """Counts with the errors found, error rate, Slepian-Wolf limit of the frames, errors over time."""
+        wrong = corrected.bits != sifted.bits[: len(corrected.bits)]
+        good = [cut for cut, agreed in zip(corrected.cuts, corrected.agreed, strict=True) if agreed]
+        if not good:
+            return sifted.counts, sifted.qber, 0.0, []
+        rates = [(cut.stop - cut.start, float(wrong[cut].mean())) for cut in good]
+        limit = sum(size * binary_entropy(rate) for size, rate in rates)
+        chosen = np.concatenate([np.arange(cut.start, cut.stop) for cut in good])
+        found = np.bincount(sifted.basis[chosen][wrong[chosen]], minlength=2)
+        counts = sift.with_signal_errors(sifted.counts, int(found[0]), int(found[1]))
+        bins = sift.in_bins(sifted.pulse[chosen], wrong[chosen], round(self._bin_s * self._terms.pulse_rate_hz))
+        return counts, float(wrong[chosen].mean()), limit, bins
+
+    def _blocks(self, kind: Kind, step: str, count: int, block: int) -> Iterator[bytes]:
+        """Payloads of a list that comes in blocks, with progress."""
+        for done in range(0, count, block):
+            yield self._talk.hear(kind).payload
+            self._progress(step, min(1.0, (done + block) / count))
+
+
+def _checked(locked: Sequence[PulseSpan]) -> list[PulseSpan]:
+    spans = [(int(first), int(last)) for first, last in locked]
+    if not sift.ascending(spans):
+        raise ValueError('locked spans overlap or are not ascending')
+    return spans

@@ -1,0 +1,216 @@
+"""What the messages contain: small ones as JSON with named figures, long lists in compact codes."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from qkd_gs.qkd.codes import (
+    MAX_COUNT,
+    pack_bits,
+    pack_integers,
+    pack_symbols,
+    pack_train,
+    unpack_bits,
+    unpack_integers,
+    unpack_symbols,
+    unpack_train,
+)
+from qkd_gs.qkd.faults import ProtocolError
+from qkd_gs.qkd.sift import PulseSpan
+from qkd_gs.qkd.states import BeaconLog, Intensity
+from qkd_gs.qkd.terms import Terms
+from qkd_gs.settings.loader import Section
+
+LOG_BLOCK = 1 << 16  # pulses a message: a straight line still fits that stretch of the satellite's clock
+DETECTION_BLOCK = 1 << 18
+MAX_LOG = 1 << 26  # pulses, 1.8 hours of beacon
+MAX_DETECTIONS = 1 << 28
+_SIZES = struct.Struct('>IIII')
+_LARGEST = 2**63 - 1
+
+
+class Hello(Section):
+    """Ground to satellite: which session, on which terms, from which pre-shared bit."""
+
+    session_id: str = Field(pattern='^[0-9a-f]{32}$')
+    terms: Terms
+    pre_shared_first: int = Field(ge=0, le=_LARGEST)
+    disclosed_before: int = Field(ge=0, le=_LARGEST)
+
+
+class Welcome(Section):
+    """Satellite to ground: agreed; the larger of both sides' figures hold."""
+
+    pre_shared_first: int = Field(ge=0, le=_LARGEST)
+    disclosed_before: int = Field(ge=0, le=_LARGEST)
+
+
+class LogRequest(Section):
+    """Which stretch of UTC the ground wants the beacon log of."""
+
+    first_utc_ns: int = Field(ge=0, le=_LARGEST)
+    last_utc_ns: int = Field(ge=0, le=_LARGEST)
+
+
+class LogHead(Section):
+    """Of the log that follows in blocks of `LOG_BLOCK`."""
+
+    first_index: int = Field(ge=0, le=_LARGEST)
+    pulses: int = Field(ge=0, le=MAX_LOG)
+    epoch_utc_ns: int = Field(ge=0, le=_LARGEST)
+
+
+class SiftHead(Section):
+    """Ground to satellite: locked time, and how many detections follow in blocks of `DETECTION_BLOCK`."""
+
+    locked: list[PulseSpan] = Field(min_length=1, max_length=10_000)
+    detections: int = Field(ge=0, le=MAX_DETECTIONS)
+
+
+class ErrorCounts(Section):
+    """Ground to satellite: errors among the disclosed bits, and how reconciliation starts.
+
+    `errors` is by basis, each decoy and vacuum.
+    """
+
+    errors: tuple[tuple[int, int], tuple[int, int]]
+    qber: float = Field(ge=0, le=0.5, description='expected of the signal bits')
+    reason: str = Field(max_length=300, description='why the run ends here without a key; empty: it goes on')
+    seed: int = Field(ge=0, lt=2**63, description='of the public permutations')
+
+
+class KeyId(Section):
+    """Names the key that a side made."""
+
+    key_id: str = Field(pattern='^[0-9a-f]{32}$')
+
+
+def log_blocks(log: BeaconLog) -> Iterator[bytes]:
+    """Payloads that carry a beacon log."""
+    for start in range(0, len(log.time_ps), LOG_BLOCK):
+        yield pack_train(log.time_ps[start : start + LOG_BLOCK])
+
+
+def read_log(head: LogHead, blocks: Iterator[bytes], beacon_period_ps: float) -> BeaconLog:
+    """Beacon log from its payloads.
+
+    Raises
+    ------
+    ProtocolError
+        Of the wrong length, or times that no beacon of this period has.
+    """
+    parts = [unpack_train(next(blocks)) for _ in range(0, head.pulses, LOG_BLOCK)]
+    times = np.concatenate(parts) if parts else np.empty(0, np.int64)
+    if len(times) != head.pulses:
+        raise ProtocolError('malformed', f'{len(times)} beacon pulses came, {head.pulses} were announced')
+    steps = np.diff(times)
+    if len(steps) and not (np.abs(steps - beacon_period_ps) < 0.01 * beacon_period_ps).all():
+        raise ProtocolError('malformed', f'the beacon log is no train of pulses {beacon_period_ps:.0f} ps apart')
+    return BeaconLog(head.first_index, times, head.epoch_utc_ns)
+
+
+def detection_blocks(pulse: NDArray[np.int64], basis: NDArray[np.uint8]) -> Iterator[bytes]:
+    """Payloads that announce detections: gaps between pulse numbers, and bases, but never a bit."""
+    gaps = np.diff(pulse, prepend=0)
+    for start in range(0, len(pulse), DETECTION_BLOCK):
+        block = slice(start, start + DETECTION_BLOCK)
+        packed = pack_integers(gaps[block])
+        yield _SIZES.pack(len(packed), 0, 0, 0) + packed + pack_bits(basis[block])
+
+
+def read_detections(count: int, blocks: Iterator[bytes]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Pulse numbers and bases from their payloads.
+
+    Raises
+    ------
+    ProtocolError
+        Not in order, or not as many as announced.
+    """
+    gaps, bases = [np.empty(0, np.int64)], [np.empty(0, np.uint8)]
+    for start in range(0, count, DETECTION_BLOCK):
+        expected = min(DETECTION_BLOCK, count - start)
+        packed, bits = _parts(next(blocks), 1)
+        gaps.append(unpack_integers(packed))
+        if len(gaps[-1]) != expected:
+            raise ProtocolError('malformed', f'a block of {len(gaps[-1])} detections came, not of {expected}')
+        bases.append(unpack_bits(bits, expected))
+    gap = np.concatenate(gaps)
+    if len(gap) and (gap[0] < 0 or (gap[1:] <= 0).any() or gap.astype(np.float64).sum() > _LARGEST / 2):
+        raise ProtocolError('malformed', 'the pulse numbers of the detections are not ascending')
+    return np.cumsum(gap), np.concatenate(bases)
+
+
+def sift_blocks(match: NDArray[np.uint8], intensity: NDArray[np.uint8], bit: NDArray[np.uint8]) -> Iterator[bytes]:
+    """Payloads of the satellite's answer.
+
+    For each detection whether the bases match; if they do, the intensity; and the bit, unless it is of the
+    signal state and so of the key.
+    """
+    for start in range(0, len(match), DETECTION_BLOCK):
+        block = slice(start, start + DETECTION_BLOCK)
+        kept = match[block].astype(np.bool_)
+        sifted = intensity[block][kept]
+        open_bits = bit[block][kept][sifted != Intensity.SIGNAL]
+        parts = pack_bits(match[block]), pack_symbols(sifted), pack_bits(open_bits)
+        yield _SIZES.pack(len(parts[0]), len(parts[1]), int(kept.sum()), len(open_bits)) + b''.join(parts)
+
+
+def read_sift(count: int, blocks: Iterator[bytes]) -> tuple[NDArray[np.bool_], NDArray[np.uint8], NDArray[np.uint8]]:
+    """Basis matches (of all), intensities (of the matching) and bits (of decoy and vacuum among these).
+
+    Raises
+    ------
+    ProtocolError
+        Lengths that contradict each other, or an intensity that does not exist.
+    """
+    matches, intensities, bits = [np.empty(0, np.bool_)], [np.empty(0, np.uint8)], [np.empty(0, np.uint8)]
+    for start in range(0, count, DETECTION_BLOCK):
+        payload = next(blocks)
+        match_part, symbol_part, bit_part = _parts(payload, 2)
+        _, _, kept, opened = _SIZES.unpack(payload[: _SIZES.size])
+        matches.append(unpack_bits(match_part, min(DETECTION_BLOCK, count - start)).astype(np.bool_))
+        if kept != int(matches[-1].sum()) or kept > MAX_COUNT:
+            raise ProtocolError('malformed', 'the number of matching bases contradicts itself')
+        intensities.append(unpack_symbols(symbol_part, kept))
+        if (intensities[-1] > max(Intensity)).any() or opened != int((intensities[-1] != Intensity.SIGNAL).sum()):
+            raise ProtocolError('malformed', 'the intensities contradict themselves')
+        bits.append(unpack_bits(bit_part, opened))
+    return np.concatenate(matches), np.concatenate(intensities), np.concatenate(bits)
+
+
+def pack_digests(digests: list[bytes]) -> bytes:
+    """Digests of all frames, one after the other."""
+    return b''.join(digests)
+
+
+def read_digests(payload: bytes, count: int, bits: int) -> list[bytes]:
+    """`count` digests of so many bits.
+
+    Raises
+    ------
+    ProtocolError
+        Not as many.
+    """
+    size = (bits + 7) // 8
+    if len(payload) != count * size:
+        raise ProtocolError('malformed', f'{len(payload)} bytes came for {count} digests of {bits} bits')
+    return [payload[start : start + size] for start in range(0, len(payload), size)]
+
+
+def _parts(payload: bytes, lengths: int) -> list[bytes]:
+    """Pieces of a payload whose first `lengths` lengths stand at its head; the rest is the last piece."""
+    if len(payload) < _SIZES.size:
+        raise ProtocolError('malformed', 'a block has no head')
+    sizes = _SIZES.unpack(payload[: _SIZES.size])[:lengths]
+    pieces, at = [], _SIZES.size
+    for size in sizes:
+        pieces.append(payload[at : at + size])
+        at += size
+    if at > len(payload):
+        raise ProtocolError('malformed', 'a block is shorter than it says')
+    return [*pieces, payload[at:]]

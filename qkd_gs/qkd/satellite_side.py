@@ -1,0 +1,214 @@
+"""The satellite's side of the protocol: Alice, who answers; her bits are the key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from qkd_gs.errors import StationError
+from qkd_gs.qkd import messages, sift, steps, verify
+from qkd_gs.qkd.channel import Channel, Kind
+from qkd_gs.qkd.codes import unpack_bits
+from qkd_gs.qkd.conversation import Conversation, PreShared
+from qkd_gs.qkd.counts import KeyCounts
+from qkd_gs.qkd.exchange import answer_until
+from qkd_gs.qkd.faults import ProtocolError
+from qkd_gs.qkd.ledger import Booking, DisclosureLedger
+from qkd_gs.qkd.result import SatelliteResult
+from qkd_gs.qkd.states import Intensity, Transmitter
+from qkd_gs.qkd.steps import Bits, Progress, silent
+from qkd_gs.qkd.terms import Terms
+
+Table = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Sifted:
+    bits: Bits  # of the signal state
+    pulses: int
+    table: Table  # sifted bits by basis and intensity
+
+
+def serve(
+    channel: Channel,
+    transmitter: Transmitter,
+    terms: Terms,
+    pre_shared: PreShared,
+    ledger: DisclosureLedger,
+    progress: Progress = silent,
+) -> SatelliteResult:
+    """Answer one run of the ground's on this channel, from its greeting to its end.
+
+    Parameters
+    ----------
+    channel : Channel
+        From `qkd_gs.qkd.tls.Listener.accept`, or in memory.
+    transmitter : Transmitter
+        Record of what was sent.
+    terms : Terms
+        This side's own; a ground that wants others is refused.
+    pre_shared : PreShared
+        Key shared beforehand.
+    ledger : DisclosureLedger
+        What was disclosed of which session; on a real satellite it must outlive the process.
+    progress : callable
+        Told the name of each step and how much of it is done.
+
+    Returns
+    -------
+    SatelliteResult
+        The key, to be used only if `confirmed`; an empty one with the reason if the data allow none.
+
+    Raises
+    ------
+    ProtocolError
+        The ground, the link or somebody on it broke the protocol; no key.
+    StationError
+        This side cannot serve, e.g. its pre-shared key is used up; the ground is told so.
+    """
+    talk = Conversation(channel, station=False)
+    try:
+        return _Run(talk, transmitter, terms, pre_shared, progress).run(ledger)
+    except StationError as error:
+        talk.refuse(error.what)
+        raise
+    finally:
+        talk.close()
+
+
+class _Run:
+    def __init__(
+        self, talk: Conversation, transmitter: Transmitter, terms: Terms, pre_shared: PreShared, progress: Progress
+    ):
+        self._talk, self._transmitter, self._terms = talk, transmitter, terms
+        self._pre_shared, self._progress = pre_shared, progress
+
+    def run(self, ledger: DisclosureLedger) -> SatelliteResult:
+        hello = self._talk.hear_section(Kind.HELLO, messages.Hello)
+        self._session_id = hello.session_id
+        self._booking = Booking(ledger, hello.session_id)
+        try:
+            return self._answer(hello)
+        finally:
+            self._booking.settle()
+
+    def _answer(self, hello: messages.Hello) -> SatelliteResult:
+        self._welcome(hello)
+        self._send_log()
+        sifted = self._sift()
+        report = self._talk.hear_section(Kind.ERROR_COUNTS, messages.ErrorCounts)
+        self._talk.check()
+        counts = self._counts(sifted, report)
+        self._talk.vouch()
+        if report.reason:
+            nothing = SatelliteResult(
+                session_id=self._session_id,
+                key_id=self._talk.public_digest(),
+                key=np.empty(0, np.uint8),
+                epsilon=0.0,
+                disclosed_bits=0,
+                confirmed=False,
+                reason=report.reason,
+            )
+            return self._await_storing(nothing)
+        return self._make_key(sifted, counts, report)
+
+    def _welcome(self, hello: messages.Hello) -> None:
+        if hello.terms != self._terms:
+            differing = [name for name, value in self._terms if getattr(hello.terms, name) != value]
+            raise StationError(f'the ground wants other terms: {", ".join(differing)}', where='terms')
+        first = max(hello.pre_shared_first, self._pre_shared.used_bits)
+        self._booking.at_least(hello.disclosed_before)
+        self._talk.say(Kind.WELCOME, messages.Welcome(pre_shared_first=first, disclosed_before=self._booking.before))
+        self._talk.authenticate(self._pre_shared, first)
+
+    def _send_log(self) -> None:
+        request = self._talk.hear_section(Kind.LOG_REQUEST, messages.LogRequest)
+        self._talk.check()
+        log = self._transmitter.beacon_log(request.first_utc_ns, request.last_utc_ns)
+        head = messages.LogHead(first_index=log.first_index, pulses=len(log.time_ps), epoch_utc_ns=log.epoch_utc_ns)
+        self._talk.say(Kind.LOG_HEAD, head)
+        for done, block in enumerate(messages.log_blocks(log)):
+            self._talk.say(Kind.LOG_BLOCK, block)
+            self._progress('beacon log', min(1.0, (done + 1) * messages.LOG_BLOCK / head.pulses))
+        self._talk.vouch()
+
+    def _sift(self) -> _Sifted:
+        head = self._talk.hear_section(Kind.SIFT_HEAD, messages.SiftHead)
+        pulse, basis = messages.read_detections(head.detections, self._each(Kind.DETECTIONS))
+        if not (sift.ascending(head.locked) and sift.within(pulse, head.locked).all()):
+            raise ProtocolError('malformed', 'detections outside locked time, or no sound locked time')
+        states = self._transmitter.states(pulse)
+        match = (states.basis == basis).astype(np.uint8)
+        for block in messages.sift_blocks(match, states.intensity, states.bit):
+            self._talk.say(Kind.SIFT_ANSWER, block)
+        kept = match.astype(np.bool_)
+        intensity = states.intensity[kept]
+        table = sift.sifted_table(basis[kept], intensity)
+        bits = states.bit[kept][intensity == Intensity.SIGNAL]
+        self._progress('sifting', 1.0)
+        return _Sifted(bits, sift.pulses_in(head.locked), table)
+
+    def _counts(self, sifted: _Sifted, report: messages.ErrorCounts) -> KeyCounts:
+        errors = np.array([(0, *basis) for basis in report.errors], np.int64)
+        try:
+            return sift.count(self._terms, sifted.pulses, sifted.table, errors)
+        except ValidationError as error:
+            raise ProtocolError('disagreement', 'more errors are reported than bits were disclosed') from error
+
+    def _make_key(self, sifted: _Sifted, counts: KeyCounts, report: messages.ErrorCounts) -> SatelliteResult:
+        cuts = sift.frames(len(sifted.bits))
+        request, disclosed = answer_until(
+            self._talk, Kind.VERIFY_REQUEST, sifted.bits, report.seed, self._booking.ahead, self._progress
+        )
+        length = self._terms.verification_bits
+        if len(request.payload) != verify.seed_bytes(length):
+            raise ProtocolError('malformed', 'the seed of verification has the wrong size')
+        hashes = len(cuts) * (length + 1)
+        self._booking.ahead(disclosed + hashes)
+        digests = [verify.digest(sifted.bits[cut], request.payload, length) for cut in cuts]
+        self._talk.say(Kind.VERIFY_ANSWER, messages.pack_digests(digests))
+        agreed = unpack_bits(self._talk.hear(Kind.VERIFY_OUTCOME).payload, len(cuts))
+        secret_bits, theirs, matrix = steps.read_amplify(self._talk.hear(Kind.AMPLIFY).payload)
+        key_id = self._talk.public_digest()
+        self._talk.check()
+        if theirs != disclosed:
+            raise ProtocolError('disagreement', f'{disclosed} bits were disclosed, the ground counts {theirs}')
+        charged = disclosed + steps.dropped_bits(cuts, agreed) + self._booking.before
+        certified = steps.certified(self._terms, counts, steps.sizes_of(cuts), charged)
+        if secret_bits > certified.secret_bits:
+            raise ProtocolError(
+                'disagreement', f'the ground wants {secret_bits} bits, the data allow {certified.secret_bits}'
+            )
+        kept = steps.verified_bits(sifted.bits, cuts, agreed)
+        key = steps.amplify(kept, secret_bits, matrix)
+        steps.wipe(kept, sifted.bits)
+        self._talk.say(Kind.AMPLIFIED, messages.KeyId(key_id=key_id))
+        self._talk.vouch()
+        made = SatelliteResult(
+            session_id=self._session_id,
+            key_id=key_id,
+            key=key,
+            epsilon=certified.epsilon,
+            disclosed_bits=disclosed,
+            confirmed=False,
+            reason=certified.reason,
+        )
+        return self._await_storing(made)
+
+    def _await_storing(self, made: SatelliteResult) -> SatelliteResult:
+        """Wait for the ground to say that it stored the key; without that, ours must stay unused."""
+        try:
+            stored = self._talk.hear_section(Kind.STORED, messages.KeyId)
+            self._talk.check()
+        except ProtocolError:
+            return made
+        return replace(made, confirmed=stored.key_id == made.key_id)
+
+    def _each(self, kind: Kind) -> Iterator[bytes]:
+        while True:
+            yield self._talk.hear(kind).payload

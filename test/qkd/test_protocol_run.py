@@ -1,0 +1,184 @@
+"""The whole protocol between both sides: equal keys, honest figures, nothing disclosed twice."""
+
+import numpy as np
+import pytest
+from protocol_twin import SESSION, TERMS, KeyedTransmitter, Run, receive
+
+from qkd_gs.errors import StationError
+from qkd_gs.keys.preshared import SimulatedPreSharedKey
+from qkd_gs.keys.store import KeyStore
+from qkd_gs.qkd.conversation import SECRET_BITS, TAGS
+from qkd_gs.qkd.entropy import binary_entropy
+from qkd_gs.qkd.faults import ProtocolError
+from qkd_gs.qkd.key_length import key_length
+from qkd_gs.qkd.ledger import MemoryLedger
+from qkd_gs.qkd.states import Intensity
+from qkd_gs.qkd.streams import LinkMeter
+
+
+@pytest.fixture(scope='module')
+def light():
+    return receive(KeyedTransmitter(), np.random.default_rng(1))
+
+
+@pytest.fixture(scope='module')
+def run(light):
+    return Run(*light, wrap=LinkMeter)
+
+
+def truth(detections, locked):
+    """Sifted signal of detections, as only a test that knows both sides can tell."""
+    states = KeyedTransmitter().states(detections.pulse)
+    inside = (detections.pulse >= locked[0][0]) & (detections.pulse <= locked[0][1])
+    kept = (states.basis == detections.basis) & (states.intensity == Intensity.SIGNAL) & inside
+    return states.bit[kept], detections.bit[kept]
+
+
+def test_both_sides_have_the_same_key(run):
+    assert run.result.secret_bits > 50_000
+    assert run.result.verified
+    np.testing.assert_array_equal(run.result.key, run.satellite.key)
+    assert run.result.key_id == run.satellite.key_id
+    assert run.satellite.confirmed
+    assert run.satellite.epsilon == run.result.epsilon <= TERMS.epsilon_total * (1 + 1e-9)
+    assert abs(float(run.result.key.mean()) - 0.5) < 5 / np.sqrt(4 * run.result.secret_bits)
+
+
+def test_the_figures_are_those_of_the_raw_keys(run, light):
+    alice, bob = truth(*light)
+    result = run.result
+    assert result.sifted_bits == len(alice)
+    assert result.failed_frames == 0
+    assert result.qber == pytest.approx(float((alice != bob).mean()))
+    assert result.counts.pooled.signal.errors == int((alice != bob).sum())
+    assert sum(errors for _, _, errors in result.error_bins) == int((alice != bob).sum())
+    assert sum(bits for _, bits, _ in result.error_bins) == len(alice)
+    assert result.disclosed_bits >= len(alice) * binary_entropy(result.qber)  # Slepian, Wolf
+    assert 1.0 <= result.f_ec < 1.2
+
+
+def test_the_key_is_as_long_as_its_counts_allow(run):
+    again = key_length(
+        run.result.counts, epsilon_total=TERMS.epsilon_total, disclosed_bits=run.result.disclosed_bits
+    ).secret_bits  # without hashes and tags
+    hashes = run.result.frames * (TERMS.verification_bits + 1) + SECRET_BITS
+    assert again - hashes - 20 <= run.result.secret_bits <= again - hashes
+    assert sum(run.result.epsilon_ledger.values()) == pytest.approx(run.result.epsilon)
+    assert run.result.cost['secret_bits'] == run.result.secret_bits
+
+
+def test_authentication_is_paid_and_small(run):
+    assert TAGS <= 8
+    assert run.result.pre_shared_bits == SECRET_BITS <= 2048
+    assert run.ground_key.used_bits == run.satellite_key.used_bits == SECRET_BITS
+
+
+def test_no_raw_bit_shows_in_figures_or_reprs(run):
+    text = repr(run.result) + repr(run.satellite) + str(run.result.figures())
+    assert 'array' not in text
+    assert 'key=' not in text
+
+
+def test_progress_runs_through_the_steps(run):
+    names = list(dict.fromkeys(step for step, _ in run.steps))
+    assert names == ['open', 'beacon log', 'sifting', 'reconciliation', 'verification', 'amplification']
+    assert all(0 <= done <= 1 for _, done in run.steps)
+
+
+def test_detections_outside_locked_time_are_not_announced(light):
+    detections, _ = light
+    locked = [(0, 199_999_999), (400_000_000, 599_999_999)]
+    result = Run(detections, locked).result
+    inside = np.isin(detections.pulse // 200_000_000, [0, 2])
+    states = KeyedTransmitter().states(detections.pulse[inside])
+    matching = states.basis == detections.basis[inside]
+    assert result.sifted_bits == int((matching & (states.intensity == Intensity.SIGNAL)).sum())
+    assert result.counts.hv.signal.sent == 400_000_000 // 8
+
+
+def test_too_few_counts_make_no_key_and_disclose_nothing():
+    run = Run(*receive(KeyedTransmitter(), np.random.default_rng(2), seconds=0.1))
+    assert run.result.secret_bits == run.result.disclosed_bits == 0
+    assert run.result.reasons
+    assert run.satellite.reason == run.result.reasons[0]
+    assert run.satellite.key_id == run.result.key_id
+    assert len(run.satellite.key) == 0
+    assert not run.result.verified
+
+
+def test_no_detections_at_all():
+    detections, locked = receive(KeyedTransmitter(), np.random.default_rng(2), seconds=1e-6)
+    run = Run(detections, locked)
+    assert run.result.reasons == ['no sifted bits']
+
+
+def test_what_a_broken_run_disclosed_is_charged_to_the_next(light, run, tmp_path):
+    class Breaks:
+        """A link that breaks after so many messages of ours."""
+
+        def __init__(self, channel):
+            self.channel, self.left = channel, 20
+
+        def send(self, message):
+            self.left -= 1
+            if not self.left:
+                self.channel.close()
+            self.channel.send(message)
+
+        def receive(self):
+            return self.channel.receive()
+
+        def close(self):
+            self.channel.close()
+
+    with KeyStore(tmp_path / 'keys.db', bytes(32), simulated=True) as store:
+        with pytest.raises(ProtocolError):
+            Run(*light, wrap=Breaks, ground_ledger=store)
+        charged = store.disclosed_before(SESSION)
+        assert charged > 1000
+        second = Run(*light, ground_ledger=store)
+        np.testing.assert_array_equal(second.result.key, second.satellite.key)
+        assert second.result.disclosed_before == charged
+        lost = run.result.secret_bits - second.result.secret_bits
+        assert charged - 2000 <= lost <= charged + 2000
+        assert store.disclosed_before(SESSION) > charged
+
+
+def test_a_finished_session_is_not_run_again(light, run, tmp_path):
+    with KeyStore(tmp_path / 'keys.db', bytes(32), simulated=True) as store:
+        store.put(SESSION, run.result.key_id, run.result.key, run.result.epsilon, run.result.figures())
+        with pytest.raises(StationError, match='made into a key already'):
+            Run(*light, ground_ledger=store)
+        assert store.entry(SESSION).result['secret_bits'] == run.result.secret_bits
+
+
+def test_the_satellite_refuses_a_finished_session_too(light):
+    ledger = MemoryLedger()
+    ledger.finished.add(SESSION)
+    with pytest.raises(ProtocolError, match='made into a key already'):
+        Run(*light, satellite_ledger=ledger)
+
+
+def test_a_key_that_the_ground_did_not_store_is_not_confirmed(light):
+    run = Run(*light, confirm=False)
+    assert run.result.secret_bits > 0
+    assert not run.satellite.confirmed
+
+
+def test_the_larger_counter_of_pre_shared_bits_holds(light):
+    ahead = SimulatedPreSharedKey(1, SESSION)
+    ahead.take(4096)
+    run = Run(*light, satellite_key=ahead)
+    assert run.ground_key.used_bits == 4096 + SECRET_BITS
+    assert run.satellite.confirmed
+
+
+def test_other_terms_are_refused_by_name(light):
+    with pytest.raises(ProtocolError, match='other terms: epsilon_total'):
+        Run(*light, satellite_terms=TERMS.model_copy(update={'epsilon_total': 1e-5}))
+
+
+def test_apart_from_reconciliation_six_round_trips_are_enough(run):
+    assert run.result.round_trips == run.result.reconciliation_round_trips + 6
+    assert abs(run.channel.turns / 2 - run.result.round_trips) <= 1
+    assert run.channel.link_s() < 100
