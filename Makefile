@@ -19,7 +19,7 @@ built_from := package.xml CMakeLists.txt setup.py requirements/runtime.in \
 	$(sort $(wildcard cmake/* msg/*.msg srv/*.srv action/*.action))
 nodes := $(sort $(wildcard qkd_gs/nodes/*_node.py)) # the names alone: their code runs from the checkout
 
-venv_key := $(call hash,pwd; $(PYTHON) --version)
+venv_key := $(call hash,pwd)
 packages_key := $(call hash,echo $(venv_key); tail -n +1 $(pins))
 build_key := $(call hash,echo $(packages_key) $(nodes); tail -n +1 $(built_from))
 venv_done := $(VENV)/done-venv-$(venv_key)
@@ -43,7 +43,7 @@ $(venv_done):
 
 $(packages_done): $(venv_done)
 	@echo 'installing the pinned packages; the first time this takes a minute or two'
-	$(PIP) install -q --no-build-isolation $(addprefix -r ,$(pins))
+	$(PIP) install -q --no-build-isolation --no-compile $(addprefix -r ,$(pins))
 	@rm -f $(VENV)/done-packages-* && touch $@
 
 # Editable: the Python code, config/ and launch/ are used where they are; only what is generated gets installed.

@@ -81,6 +81,7 @@ class BuildCMake(Command):
     def run(self) -> None:
         root = cmake_tree()
         site = next(root.glob('lib/python*/site-packages'))
+        shutil.rmtree(Path(str(self.build_lib)) / NAME, ignore_errors=True)  # modules deleted since the last build
         data: dict[str, list[str]] = {}
         for path in sorted(path for path in root.rglob('*') if path.is_file()):
             inside = path.relative_to(root)

@@ -1,5 +1,12 @@
-# The ROS wheels' imported targets name include folders of the machine that built them, and CMake refuses a folder
-# that is not there.  Drop those once the project is configured.  On a full ROS none is missing, and nothing happens.
+# What it takes to build against the ROS wheels in a virtual environment; on a full ROS all of this does nothing.
+
+# A full ROS sets this in its setup file; the wheels have none.
+if(NOT DEFINED ENV{AMENT_PREFIX_PATH} AND DEFINED ENV{VIRTUAL_ENV})
+  set(ENV{AMENT_PREFIX_PATH} "$ENV{VIRTUAL_ENV}")
+endif()
+
+# The wheels' imported targets name include folders of the machine that built them, and CMake refuses a folder
+# that is not there.  Drop those once the project is configured.
 function(qkd_drop_missing_includes)
   get_property(targets DIRECTORY PROPERTY IMPORTED_TARGETS)
   foreach(target IN LISTS targets)
