@@ -1,0 +1,82 @@
+"""How long a telescope that stands still stays safe from the Sun."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import cos, inf, pi, radians, sin
+
+import numpy as np
+from numpy.typing import NDArray
+
+SunPlace = tuple[float, float]  # apparent azimuth and elevation, radians
+BELOW_RAD = radians(-1.0)  # refraction and the disc's radius: lower it cannot shine in
+STEP_NS = 10_000_000_000  # the Sun runs 0.7 mrad meanwhile: linear in between
+AHEAD = 60  # steps looked ahead
+
+
+class SunGuard:
+    """Distance from the Sun now, and time until it is too near for a stalled mount.
+
+    Parameters
+    ----------
+    sun : callable
+        Apparent azimuth and elevation (rad) of the Sun at a time (ns); asked once in ten seconds of time.
+    exclusion_rad : float
+        Smallest angle between line of sight and Sun.
+    stall_margin_s : float
+        Time that must remain.
+    """
+
+    def __init__(self, sun: Callable[[int], SunPlace], exclusion_rad: float, stall_margin_s: float):
+        self._sun = sun
+        self._exclusion_rad = exclusion_rad
+        self.stall_margin_s = stall_margin_s
+        self._first = 0  # step at which the table begins
+        self._places: NDArray[np.float64] = np.empty((0, 3))
+        self._up: NDArray[np.bool_] = np.empty(0, dtype=bool)
+
+    def distance_rad(self, t_ns: int, az_rad: float, el_rad: float) -> float:
+        """Angle between a direction and the Sun; pi if the Sun is down."""
+        return float(self._distances(t_ns, az_rad, el_rad)[0])
+
+    def margin_s(self, now_ns: int, az_rad: float, el_rad: float) -> float:
+        """Seconds until the Sun comes too near to a fixed direction: 0 if it is, inf if not within ten minutes."""
+        room = self._distances(now_ns, az_rad, el_rad) - self._exclusion_rad
+        near = np.flatnonzero(room <= 0)
+        if not len(near):
+            return inf
+        k = int(near[0])
+        if k == 0:
+            return 0.0
+        until_s = ((self._first + k) * STEP_NS - now_ns) * 1e-9
+        since_s = max(until_s - STEP_NS * 1e-9, 0.0)
+        if room[k - 1] + self._exclusion_rad >= pi:  # it rises meanwhile, and at once counts
+            return since_s
+        return float(since_s + (until_s - since_s) * room[k - 1] / (room[k - 1] - room[k]))
+
+    def _distances(self, now_ns: int, az_rad: float, el_rad: float) -> NDArray[np.float64]:
+        """Angles to the Sun now (first) and at the coming steps of the table, pi where it is down."""
+        self._look_ahead(now_ns // STEP_NS)
+        looks = np.array([cos(el_rad) * sin(az_rad), cos(el_rad) * cos(az_rad), sin(el_rad)])
+        part = now_ns % STEP_NS / STEP_NS
+        places = self._places.copy()
+        places[0] = (1 - part) * places[0] + part * places[1]
+        up = self._up.copy()
+        up[0] = up[0] or up[1]
+        # chord, not cosine: good at small angles too
+        angles = 2 * np.arcsin(np.minimum(0.5 * np.linalg.norm(places - looks, axis=1), 1.0))
+        distances: NDArray[np.float64] = np.where(up, angles, pi)
+        return distances
+
+    def _look_ahead(self, first: int) -> None:
+        """Let the table begin at the step before now; what it holds already is kept."""
+        have = len(self._places)
+        keep = have - (first - self._first) if have and 0 <= first - self._first < have else 0
+        if keep == AHEAD + 2:
+            return
+        rows = [self._sun((first + k) * STEP_NS) for k in range(keep, AHEAD + 2)]
+        az, el = np.array(rows).T
+        fresh = np.stack([np.cos(el) * np.sin(az), np.cos(el) * np.cos(az), np.sin(el)], axis=1)
+        self._places = np.concatenate([self._places[have - keep :], fresh])
+        self._up = np.concatenate([self._up[have - keep :], el >= BELOW_RAD])
+        self._first = first
