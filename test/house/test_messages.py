@@ -70,3 +70,8 @@ def test_the_compiled_message_is_the_written_one(path):
     constants, fields = parsed(path)
     assert list(compiled.get_fields_and_field_types()) == fields
     assert {name: getattr(compiled, name) for name in constants} == constants
+
+
+def test_the_list_of_interfaces_is_complete():
+    listed = re.findall(r'^\| `(\w+)` \|', share_path('doc', 'interfaces.md').read_text(encoding='utf-8'), re.MULTILINE)
+    assert sorted(listed) == [path.stem for path in MESSAGES]
