@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
+unexport PYTHONPATH PYTHONHOME AMENT_PREFIX_PATH CMAKE_PREFIX_PATH # of a full ROS in the caller's shell
 
 PYTHON ?= python3
 VENV := .venv
@@ -25,6 +26,9 @@ build_key := $(call hash,echo $(packages_key) $(nodes); tail -n +1 $(built_from)
 venv_done := $(VENV)/done-venv-$(venv_key)
 packages_done := $(VENV)/done-packages-$(packages_key)
 build_done := $(VENV)/done-build-$(build_key)
+ifeq ($(wildcard $(VENV)/lib/python*/site-packages/__editable__.qkd_gs-*.pth),)
+.PHONY: $(build_done) # somebody has uninstalled it, or put a copy of the code in its place
+endif
 
 .PHONY: help setup demo test pins clean
 
@@ -37,7 +41,7 @@ setup: $(build_done) ## build .venv with everything in it; again: only what chan
 $(venv_done):
 	@command -v $(PYTHON) >/dev/null || { echo 'make setup: there is no $(PYTHON): run `sudo apt install build-essential python3-dev python3-venv git`.' >&2; exit 1; }
 	@$(PYTHON) tools/check_machine.py
-	$(PYTHON) -m venv --clear $(VENV)
+	$(PYTHON) -m venv $(if $(wildcard $(VENV)/done-venv-*),--clear) $(VENV) # a stamp of another place: it was moved
 	$(PIP) install -q -r requirements/build.txt
 	@touch $@
 
