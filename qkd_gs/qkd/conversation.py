@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 from pydantic import ValidationError
@@ -131,7 +133,6 @@ class Conversation:
         try:
             authenticator.check(number, transcript, message.payload)
         except StationError as error:
-            self.refuse('a tag does not fit')
             raise ProtocolError('authentication', str(error)) from error
         self._record(self._other, message)
 
@@ -142,6 +143,21 @@ class Conversation:
         except ProtocolError:  # it will find the link closed
             pass
         self._channel.close()
+
+    @contextmanager
+    def ended_by_faults(self) -> Iterator[None]:
+        """Whatever goes wrong inside ends the run for both sides: the other one is told, and the channel closed."""
+        try:
+            yield
+        except StationError as error:
+            self.refuse(error.what)
+            raise
+        except ProtocolError as error:
+            self.refuse(error.code)
+            raise
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close the channel."""

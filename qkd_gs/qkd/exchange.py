@@ -11,7 +11,7 @@ from qkd_gs.errors import StationError
 from qkd_gs.qkd.channel import Kind, Message
 from qkd_gs.qkd.codes import pack_bits, pack_integers, unpack_bits, unpack_integers
 from qkd_gs.qkd.conversation import Conversation
-from qkd_gs.qkd.corrector import Corrector
+from qkd_gs.qkd.corrector import CascadeOptions, Corrector
 from qkd_gs.qkd.entropy import binary_entropy
 from qkd_gs.qkd.faults import ProtocolError
 from qkd_gs.qkd.parity_server import ParityServer
@@ -31,7 +31,9 @@ def unpack_questions(payload: bytes) -> NDArray[np.int64]:
     return np.cumsum(unpack_integers(payload))
 
 
-def correct(talk: Conversation, bits: Bits, qber: float, seed: int, book: Book, progress: Progress) -> tuple[Bits, int]:
+def correct(
+    talk: Conversation, bits: Bits, qber: float, seed: int, options: CascadeOptions, book: Book, progress: Progress
+) -> tuple[Bits, int]:
     """Ground: ask until the key is corrected.
 
     Parameters
@@ -42,6 +44,8 @@ def correct(talk: Conversation, bits: Bits, qber: float, seed: int, book: Book, 
         The ground's sifted bits.
     qber, seed : float, int
         Expected error rate and public seed, as both sides have them.
+    options : CascadeOptions
+        What is traded for what.
     book : callable
         Told the bits that will be disclosed by the answer, before the question goes out.
     progress : callable
@@ -51,16 +55,26 @@ def correct(talk: Conversation, bits: Bits, qber: float, seed: int, book: Book, 
     -------
     corrected : (n,) uint8
     disclosed_bits : int
+
+    Raises
+    ------
+    ProtocolError
+        The parities contradict each other, or the bits differ far more than expected.
     """
-    corrector = Corrector(bits, qber, seed)
+    corrector = Corrector(bits, qber, seed, options)
     guess = 1.1 * len(bits) * binary_entropy(qber) + 1
     disclosed = 0
     while (batch := corrector.next_batch()) is not None:
+        if not len(batch):  # only parities that contradict each other leave an error that no question can find
+            raise ProtocolError('disagreement', 'the parities of the satellite contradict each other')
         disclosed += len(batch)
         book(disclosed)
         talk.say(Kind.PARITY_REQUEST, pack_questions(batch))
         answer = talk.hear(Kind.PARITY_ANSWER).payload
-        corrector.feed(unpack_bits(answer, len(batch)))
+        try:
+            corrector.feed(unpack_bits(answer, len(batch)))
+        except StationError as error:
+            raise ProtocolError('disagreement', error.what) from error
         progress(_STEP, min(0.99, disclosed / guess))
     progress(_STEP, 1.0)
     return corrector.bits, disclosed

@@ -13,6 +13,7 @@ from qkd_gs.qkd import messages, sift, steps, verify
 from qkd_gs.qkd.channel import Channel, Kind
 from qkd_gs.qkd.codes import pack_bits
 from qkd_gs.qkd.conversation import Conversation, PreShared
+from qkd_gs.qkd.corrector import EFFICIENT, CascadeOptions
 from qkd_gs.qkd.counts import KeyCounts
 from qkd_gs.qkd.entropy import binary_entropy
 from qkd_gs.qkd.exchange import correct
@@ -73,6 +74,8 @@ class GroundSession:
         Source of public but unpredictable bytes; seeded in simulated work alone.
     progress : callable
         Told the name of each step and how much of it is done, 0 to 1.
+    options : CascadeOptions
+        Of reconciliation; `qkd_gs.qkd.corrector.QUICK` trades disclosed bits for round trips.
     bin_s : float
         Width of the bins in which errors over time are reported, at least 5 s.
     """
@@ -87,6 +90,7 @@ class GroundSession:
         *,
         random_bytes: RandomBytes = secrets.token_bytes,
         progress: Progress = silent,
+        options: CascadeOptions = EFFICIENT,
         bin_s: float = MIN_BIN_S,
     ):
         if bin_s < MIN_BIN_S:
@@ -94,7 +98,8 @@ class GroundSession:
         self._talk = Conversation(channel, station=True)
         self._terms, self._session_id, self._pre_shared = terms, session_id, pre_shared
         self._booking = Booking(ledger, session_id)
-        self._random_bytes, self._progress, self._bin_s = random_bytes, progress, bin_s
+        self._random_bytes, self._progress = random_bytes, progress
+        self._options, self._bin_s = options, bin_s
 
     def open(self) -> None:
         """Greet, and agree on terms and on the pre-shared bits to use.
@@ -104,8 +109,12 @@ class GroundSession:
         ProtocolError
             The other side does not agree, or is not there.
         StationError
-            The pre-shared key is used up.
+            The pre-shared key is used up, or the session has its key already.
         """
+        with self._talk.ended_by_faults():
+            self._open()
+
+    def _open(self) -> None:
         self._progress('open', 0.0)
         used, before = self._pre_shared.used_bits, self._booking.before
         hello = messages.Hello(
@@ -125,6 +134,10 @@ class GroundSession:
         ProtocolError
             Tampered with, another pre-shared key, or no log of a beacon of this rate.
         """
+        with self._talk.ended_by_faults():
+            return self._beacon_log(first_utc_ns, last_utc_ns, beacon_rate_hz)
+
+    def _beacon_log(self, first_utc_ns: int, last_utc_ns: int, beacon_rate_hz: float) -> BeaconLog:
         self._progress('beacon log', 0.0)
         self._talk.say(Kind.LOG_REQUEST, messages.LogRequest(first_utc_ns=first_utc_ns, last_utc_ns=last_utc_ns))
         self._talk.vouch()
@@ -156,8 +169,10 @@ class GroundSession:
         ProtocolError
             See `qkd_gs.qkd.faults`; no key.
         """
+        spans = _checked(locked)
         try:
-            return self._distil(detections, _checked(locked))
+            with self._talk.ended_by_faults():
+                return self._distil(detections, spans)
         finally:
             self._booking.settle()
 
@@ -205,7 +220,9 @@ class GroundSession:
 
     def _reconcile(self, sifted: _Sifted, seed: int) -> tuple[Bits, int, int]:
         before = self._talk.round_trips
-        bits, disclosed = correct(self._talk, sifted.bits, sifted.qber, seed, self._booking.ahead, self._progress)
+        bits, disclosed = correct(
+            self._talk, sifted.bits, sifted.qber, seed, self._options, self._booking.ahead, self._progress
+        )
         return bits, disclosed, self._talk.round_trips - before
 
     def _verify(self, cuts: list[slice], bits: Bits, disclosed: int, trips: int) -> _Corrected:

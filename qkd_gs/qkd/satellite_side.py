@@ -71,13 +71,10 @@ def serve(
         This side cannot serve, e.g. its pre-shared key is used up; the ground is told so.
     """
     talk = Conversation(channel, station=False)
-    try:
-        return _Run(talk, transmitter, terms, pre_shared, progress).run(ledger)
-    except StationError as error:
-        talk.refuse(error.what)
-        raise
-    finally:
-        talk.close()
+    with talk.ended_by_faults():
+        result = _Run(talk, transmitter, terms, pre_shared, progress).run(ledger)
+    talk.close()
+    return result
 
 
 class _Run:
