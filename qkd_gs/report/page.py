@@ -1,0 +1,218 @@
+"""Write report.html: everything about a session on one page that needs nothing else."""
+
+from __future__ import annotations
+
+import os
+from base64 import b64encode
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from qkd_gs.errors import StationError
+from qkd_gs.report.count_figures import clock_residual, count_rates, error_rate
+from qkd_gs.report.key_figures import waterfall
+from qkd_gs.report.paper import CITATION
+from qkd_gs.report.pass_figures import acquisition, polarization, sky_track
+from qkd_gs.report.style import RED, house_style, svg_of
+from qkd_gs.report.tables import (
+    Table,
+    Tile,
+    account_table,
+    bounds_table,
+    comparison,
+    ledger_table,
+    pass_table,
+    tiles,
+)
+from qkd_gs.report.text import MINUS
+from qkd_gs.report.tracking_figures import spot_offset, spot_scatter, tracking_error
+from qkd_gs.report.view import Maker, Plot, SessionView, number
+from qkd_gs.session import telemetry as telemetry_file
+from qkd_gs.session.manifest import load_manifest
+from qkd_gs.session.telemetry import Telemetry, load_telemetry
+
+REPORT_NAME, FIGURES_FOLDER = 'report.html', 'figures'
+_TEMPLATE = 'report.html.j2'
+
+_CHAPTERS: tuple[tuple[str, tuple[Maker, ...]], ...] = (
+    ('Pass', (sky_track,)),
+    ('Acquisition and tracking', (acquisition, tracking_error, spot_offset, spot_scatter)),
+    ('Polarization', (polarization,)),
+    ('Photons and clock', (count_rates, error_rate, clock_residual)),
+    ('Key', (waterfall,)),
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as the template needs it."""
+
+    title: str
+    caption: str
+    alt: str
+    square: bool
+    base64: str
+    width: int
+    height: int
+
+
+@dataclass
+class Section:
+    """A chapter of the page."""
+
+    title: str
+    plots: list[Picture] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    tables_before: list[Table] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that the template shows."""
+
+    title: str
+    subtitle: str
+    simulated: bool
+    notes: list[str]
+    tiles: list[Tile]
+    sections: list[Section]
+    foot: str
+
+
+def write_report(session_dir: Path) -> Path:
+    """Write report.html and the figures beside it (figures/NAME.svg) into a session's folder.
+
+    Returns
+    -------
+    Path
+        Of report.html.
+
+    Raises
+    ------
+    StationError
+        Not a session, its manifest or telemetry damaged, or the folder not writable.
+    """
+    manifest = load_manifest(session_dir)
+    recorded = (session_dir / telemetry_file.FILE_NAME).exists()
+    view = SessionView(manifest, load_telemetry(session_dir) if recorded else Telemetry())
+    try:
+        (session_dir / FIGURES_FOLDER).mkdir(exist_ok=True)
+        sections = _sections(view, session_dir / FIGURES_FOLDER)
+        page = _page(view, sections, recorded)
+        templates = Environment(
+            loader=FileSystemLoader(Path(__file__).parent),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        target = session_dir / REPORT_NAME
+        _write(target, templates.get_template(_TEMPLATE).render(page=page).encode())
+    except OSError as error:
+        raise StationError(f'the report cannot be written: {error}', where=session_dir) from error
+    return target
+
+
+def _sections(view: SessionView, folder: Path) -> list[Section]:
+    sections = []
+    for title, makers in _CHAPTERS:
+        section = Section(title)
+        for make in makers:
+            with house_style():
+                plot = make(view)
+                if plot is None:
+                    continue
+                if view.manifest.simulated:  # a figure leaves the page now and then
+                    plot.figure.text(0.998, 0.995, 'SIMULATED', color=RED, fontsize=6, ha='right', va='top')
+                section.plots.append(_picture(plot, folder))
+        sections.append(section)
+    by_title = {section.title: section for section in sections}
+    by_title['Pass'].tables_before.append(pass_table(view))
+    key = by_title['Key']
+    if view.processed:
+        key.texts += _key_texts(view)
+        if not key.plots and not view.key.get('cost'):
+            key.texts.append('What each step cost was not recorded.')
+        key.tables += [table for table in (account_table(view), bounds_table(view), ledger_table(view)) if table]
+    else:
+        key.texts.append('The session has not been processed: there is no key yet.')
+    beside = Section('Beside the paper', tables=[comparison(view)])
+    beside.texts.append(f'Published figures: {CITATION}, Fig. 5 and Table 1. A dash: not published.')
+    return [s for s in sections if s.plots or s.tables or s.texts or s.tables_before] + [beside, _provenance(view)]
+
+
+def _picture(plot: Plot, folder: Path) -> Picture:
+    svg = svg_of(plot.figure)
+    _write(folder / f'{plot.name}.svg', svg)
+    width, height = (round(96 * inches) for inches in plot.figure.get_size_inches())
+    return Picture(plot.title, plot.caption, plot.alt, plot.square, b64encode(svg).decode(), width, height)
+
+
+def _key_texts(view: SessionView) -> list[str]:
+    key, texts = view.key, []
+    if key.get('verified') is True:
+        texts.append('Both sides compared hashes of their corrected keys, and they agreed.')
+    if key.get('verified') is False:
+        texts.append('The corrected keys of both sides were not shown to be equal: there is no key.')
+    reasons = key.get('reasons') or ([key['reason']] if key.get('reason') else [])
+    texts += [f'Said by the processing: {reason}.' for reason in reasons if isinstance(reason, str)]
+    return texts
+
+
+def _provenance(view: SessionView) -> Section:
+    m = view.manifest
+    rows = [
+        ('Session', m.session_id),
+        ('Created', m.created_utc),
+        ('Software', m.software),
+        ('Orbit', f'{m.elements_used} (file {m.elements_file})'),
+        ('As tracked', f'{m.time_bias_s:+.3f} s along the orbit, {m.cross_track_m:+.0f} m across'.replace('-', MINUS)),
+        ('Converter started', _utc(m.tdc_start_ns)),
+        ('Locked', ', '.join(f'{_utc(s.start_ns)[11:]} – {_utc(s.end_ns)[11:]}' for s in m.locked) or 'never'),
+    ]
+    if m.seed is not None:
+        rows.append(('Seed of the simulation', str(m.seed)))
+    factor = number(m.run, 'real_time_factor')
+    if factor is not None:
+        rows.append(('Speed of the simulation', f'{factor:.1f} times real time'))
+    return Section('Where this comes from', tables_before=[Table(('', ''), rows)])
+
+
+def _page(view: SessionView, sections: list[Section], recorded: bool) -> Page:
+    m = view.manifest
+    notes = []
+    if m.simulated:
+        notes.append(
+            'Simulated: satellite, atmosphere, telescope and photons of this session were computed. Its key comes from '
+            'a published seed and protects nothing.'
+        )
+    if not view.processed:
+        notes.append('Not processed yet: error rate, clock and key are missing. Run “qkd-gs process” on this session.')
+    if not recorded:
+        notes.append('This session has no telemetry: figures against time are missing.')
+    highest = number(m.pass_info, 'max_elevation_deg')
+    height = f', highest {highest:.1f}°' if highest is not None else ''
+    return Page(
+        title=f'{m.satellite} over {m.site.name}',
+        subtitle=f'Culmination {_utc(m.culmination_ns)} UTC{height}',
+        simulated=m.simulated,
+        notes=notes,
+        tiles=[tile for tile in tiles(view) if any(c.isdigit() for c in tile.value)],
+        sections=sections,
+        foot=f'{m.software} · session {m.session_id} · all times UTC · this page needs no other file'
+        + (' · SIMULATED' if m.simulated else ''),
+    )
+
+
+def _utc(t_ns: int) -> str:
+    return datetime.fromtimestamp(t_ns / 1e9, UTC).strftime('%Y-%m-%d %H:%M:%S')
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Atomically: a reader sees the old file or the new one."""
+    draft = path.with_name(f'.{path.name}.new')
+    draft.write_bytes(data)
+    os.replace(draft, path)

@@ -1,0 +1,120 @@
+"""How every figure of the report looks: one width, one palette, quiet axes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from qkd_gs.tracking.types import Phase
+
+INK, GREY, FAINT = '#1d2433', '#6b7280', '#d7dbe2'
+# Okabe and Ito's colours, distinguishable by everyone
+BLUE, GREEN, RED, ORANGE, SKY, PURPLE = '#0072b2', '#009e73', '#d55e00', '#e69f00', '#56b4e9', '#cc79a7'
+DETECTORS = {'H': BLUE, 'V': SKY, 'D': ORANGE, 'A': PURPLE}
+PHASES = {
+    Phase.SLEW: '#b8bec9',
+    Phase.WAIT: '#b8bec9',
+    Phase.ACQUIRE: ORANGE,
+    Phase.COARSE: SKY,
+    Phase.FINE: BLUE,
+    Phase.LOST: RED,
+    Phase.END: '#b8bec9',
+}
+PHASE_NAMES = {
+    Phase.SLEW: 'moving to the start',
+    Phase.WAIT: 'waiting',
+    Phase.ACQUIRE: 'acquiring',
+    Phase.COARSE: 'on the guiding camera',
+    Phase.FINE: 'locked on the tracking camera',
+    Phase.LOST: 'beacon lost, predicted',
+    Phase.END: 'pass over',
+}
+WIDTH_IN = 7.4
+
+_SETTINGS: Any = {
+    'font.family': 'DejaVu Sans',
+    'font.size': 8.5,
+    'axes.titlesize': 9,
+    'axes.labelsize': 8.5,
+    'axes.edgecolor': GREY,
+    'axes.labelcolor': INK,
+    'axes.linewidth': 0.7,
+    'axes.spines.top': False,
+    'axes.spines.right': False,
+    'axes.grid': True,
+    'axes.axisbelow': True,
+    'grid.color': '#e8ebf0',
+    'grid.linewidth': 0.7,
+    'xtick.color': GREY,
+    'ytick.color': GREY,
+    'xtick.labelcolor': INK,
+    'ytick.labelcolor': INK,
+    'xtick.major.width': 0.7,
+    'ytick.major.width': 0.7,
+    'xtick.major.size': 3,
+    'ytick.major.size': 3,
+    'legend.frameon': False,
+    'legend.fontsize': 8,
+    'legend.handlelength': 1.4,
+    'lines.linewidth': 1.2,
+    'svg.hashsalt': 'qkd_gs',
+    'svg.fonttype': 'path',
+    'figure.facecolor': 'white',
+}
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Matplotlib's settings for our figures, for the time of the block."""
+    with matplotlib.rc_context(_SETTINGS):
+        yield
+
+
+def new_figure(height_in: float, width_in: float = WIDTH_IN) -> Figure:
+    """An empty figure; object interface only, so nothing is left behind in pyplot."""
+    return Figure(figsize=(width_in, height_in), layout='constrained')
+
+
+def svg_of(figure: Figure) -> bytes:
+    """The figure as SVG: the same bytes for the same figure; dense point clouds inside as pixels."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format='svg', dpi=220, metadata={'Date': None})
+    return buffer.getvalue()
+
+
+def quiet_right_axis(axes: Axes, label: str, colour: str) -> Axes:
+    """A second y axis at the right, in the colour of its line."""
+    right = axes.twinx()
+    right.grid(False)
+    right.spines['right'].set_visible(True)
+    right.spines['right'].set_color(colour)
+    right.spines['left'].set_visible(False)
+    right.tick_params(axis='y', colors=colour, labelcolor=colour)
+    right.set_ylabel(label, color=colour)
+    return right
+
+
+def seconds_from(times_ns: NDArray[np.int64], zero_ns: int) -> NDArray[np.float64]:
+    """Seconds since `zero_ns`."""
+    return np.asarray((times_ns - zero_ns) * 1e-9)
+
+
+def label_time(axes: Axes) -> None:
+    """The common time axis."""
+    axes.set_xlabel('seconds from culmination')
+
+
+def broken_at_gaps(
+    t_s: NDArray[np.float64], *series: NDArray[np.float64], gap_s: float
+) -> tuple[NDArray[np.float64], ...]:
+    """Times and series with NaN put in where samples are missing, so that no line bridges a gap."""
+    after = np.flatnonzero(np.diff(t_s) > gap_s) + 1
+    return tuple(np.insert(np.asarray(values, float), after, np.nan) for values in (t_s, *series))

@@ -1,0 +1,171 @@
+"""Tables and key figures of the report, as text ready to print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from qkd_gs.report.key_figures import account
+from qkd_gs.report.paper import SPOT_RMS_X_URAD, SPOT_RMS_Y_URAD
+from qkd_gs.report.text import MINUS, NONE, general, scientific, shown, signed
+from qkd_gs.report.view import SessionView, number
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One of the figures on top."""
+
+    what: str
+    value: str
+    unit: str = ''
+    paper: str = ''
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text."""
+
+    head: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    title: str = ''
+    note: str = ''
+    numbers: frozenset[int] = field(default_factory=frozenset)  # columns aligned to the right
+    totals: frozenset[int] = field(default_factory=frozenset)  # rows in bold
+    last_is_why: bool = False
+
+
+def tiles(view: SessionView) -> list[Tile]:
+    """The figures one looks for first."""
+    tracking, key, paper = view.manifest.tracking, view.key, view.published
+    spot = ' × '.join(shown(number(tracking, f'spot_rms_{axis}_urad'), 2) for axis in 'xy')
+    lowest = view.manifest.station.tracking.data_el_deg
+    made = [
+        Tile('Secret key', shown(number(key, 'secret_bits'), 1, 1e-3), 'kbit', f'paper: {paper.key} {paper.key_time}'),
+        Tile('Sifted key', shown(number(key, 'sifted_bits'), 1, 1e-3), 'kbit', f'above {lowest:g}° of elevation'),
+        Tile('Error rate', shown(number(key, 'qber'), 2, 100), '%', f'paper: {paper.qber}'),
+        Tile('Spot RMS, µrad', spot, '', f'paper: {SPOT_RMS_X_URAD} × {SPOT_RMS_Y_URAD}'),
+        Tile('Acquisition', shown(number(tracking, 'acquire_s'), 2), 's', 'first light to lock'),
+        Tile('Locked', shown(number(tracking, 'locked_fraction'), 2, 100), '%', 'until the satellite sets'),
+        Tile(
+            'Frame error', shown(number(view.manifest.polarization, 'max_error_deg'), 2) + '°', '', 'largest after lock'
+        ),
+        Tile('Clock', shown(number(view.timing, 'sync_rms_ns'), 3), 'ns', 'RMS at held-out pulses'),
+    ]
+    return [tile for tile in made if view.processed or tile.what not in _OF_THE_KEY]
+
+
+_GROUPS = {'hv': 'H/V', 'da': '±45°', 'pooled': 'both bases', '': 'probability'}
+_OF_THE_KEY = ('Secret key', 'Sifted key', 'Error rate', 'Clock')
+
+
+def pass_table(view: SessionView) -> Table:
+    """The pass as the prediction had it, and the site."""
+    info, site = view.manifest.pass_info, view.manifest.site
+    rows = [
+        ('Rise, culmination, set', ', '.join(_clock(info.get(name)) for name in ('rise', 'culmination', 'set'))),
+        ('Highest elevation', f'{shown(number(info, "max_elevation_deg"), 1)}°'),
+        ('Shortest distance', f'{shown(number(info, "min_range_km"), 0)} km'),
+        ('Sun at culmination', f'{shown(number(info, "sun_elevation_deg"), 1)}°'),
+        ('Site', f'{site.name}: {site.latitude_deg:.4f}°, {site.longitude_deg:.4f}°, {site.altitude_m:.0f} m'),
+    ]
+    return Table(('', ''), rows)
+
+
+def comparison(view: SessionView) -> Table:
+    """Ours beside the paper's."""
+    tracking, key, paper = view.manifest.tracking, view.key, view.published
+    window = number(view.manifest.run, 'window_s')
+    rows = [
+        (
+            'Spot in the tracking camera, RMS x',
+            f'{shown(number(tracking, "spot_rms_x_urad"), 2)} µrad',
+            '4.41 µrad (Fig. 5)',
+        ),
+        (
+            'Spot in the tracking camera, RMS y',
+            f'{shown(number(tracking, "spot_rms_y_urad"), 2)} µrad',
+            '2.99 µrad (Fig. 5)',
+        ),
+        ('Line of sight, RMS x', f'{shown(number(tracking, "rms_x_urad"), 2)} µrad', NONE),
+        ('Line of sight, RMS y', f'{shown(number(tracking, "rms_y_urad"), 2)} µrad', NONE),
+        ('Largest tracking error', f'{shown(number(tracking, "peak_urad"), 1)} µrad', NONE),
+        ('Losses of lock', shown(number(tracking, 'losses'), 0), NONE),
+        ('Sifted bits, whole pass', f'{shown(number(key, "sifted_bits"), 1, 1e-3)} kbit', NONE),
+        (
+            'Sifted bits around culmination' + (f', {window:g} s' if window is not None else ''),
+            f'{shown(number(key, "sifted_bits_window"), 1, 1e-3)} kbit',
+            f'{paper.sifted} {paper.sifted_time}',
+        ),
+        ('Error rate', f'{shown(number(key, "qber"), 2, 100)} %', paper.qber),
+        ('Secret bits', f'{shown(number(key, "secret_bits"), 1, 1e-3)} kbit', f'{paper.key} {paper.key_time}'),
+        ('Efficiency of error correction, f', shown(number(key, 'f_ec'), 3), NONE),
+        ('Failure probability', scientific(number(key, 'epsilon')), f'1e{MINUS}5 a bound'),
+    ]
+    known = [row for row in rows if not row[1].startswith(NONE)]
+    which = {'the same pass': 'Paper (the same pass)'}.get(paper.which, f'Paper ({paper.which})')
+    return Table(('Figure', 'This pass', which), known, numbers=frozenset({1, 2}))
+
+
+def account_table(view: SessionView) -> Table | None:
+    """The key's account in numbers; if it does not add up, as it was given."""
+    steps = account(view.key)
+    if steps:
+        rows = [(s.name, shown(s.bits, 0) if s.is_total else signed(s.bits), shown(s.total, 0), s.why) for s in steps]
+        return Table(
+            ('Step', 'Bits', 'Left', 'Why'),
+            rows,
+            title='The account',
+            numbers=frozenset({1, 2}),
+            totals=frozenset({0, len(rows) - 1}),
+            last_is_why=True,
+        )
+    cost = view.key.get('cost')
+    if not isinstance(cost, Mapping) or not cost:
+        return None
+    given = [(name.replace('_', ' '), shown(number(dict(cost), name), 0)) for name in cost]
+    return Table(('Step', 'Bits'), given, title='The account', numbers=frozenset({1}), note='It does not add up.')
+
+
+def bounds_table(view: SessionView) -> Table | None:
+    """Decoy-state bounds, one column a group of bits."""
+    bounds = view.key.get('bounds')
+    if not isinstance(bounds, Mapping) or not bounds:
+        return None
+    groups = {name: dict(group) for name, group in bounds.items() if isinstance(group, Mapping)} or {'': dict(bounds)}
+    names = list(dict.fromkeys(name for group in groups.values() for name in group))
+    rows = [(name.replace('_', ' '), *(general(number(group, name)) for group in groups.values())) for name in names]
+    return Table(
+        ('Bound', *(_GROUPS.get(name, name) for name in groups)),
+        rows,
+        title='Decoy-state bounds',
+        numbers=frozenset(range(1, len(groups) + 1)),
+    )
+
+
+def ledger_table(view: SessionView) -> Table | None:
+    """Who took which share of the failure probability; one column a basis."""
+    ledger = view.key.get('epsilon_ledger')
+    if not isinstance(ledger, Mapping) or not ledger:
+        return None
+    shares = {name: number(dict(ledger), name) for name in ledger}
+    groups = list(dict.fromkeys(name.split('.')[0] for name in shares if '.' in name)) or ['']
+    lines: dict[str, list[str]] = {}
+    for name, value in shares.items():
+        group, _, what = name.rpartition('.')
+        column = groups.index(group) if group else 0
+        lines.setdefault(what, [''] * len(groups))[column] = scientific(value)
+    rows = [(what.replace('_', ' '), *cells) for what, cells in lines.items()]
+    total = sum(value for value in shares.values() if value is not None)
+    return Table(
+        ('Bound, hash or tag', *(_GROUPS.get(group, group) for group in groups)),
+        [*rows, ('all together', scientific(total), *[''] * (len(groups) - 1))],
+        title='Who took which share of the failure probability',
+        numbers=frozenset(range(1, len(groups) + 1)),
+        totals=frozenset({len(rows)}),
+    )
+
+
+def _clock(text: Any) -> str:
+    """Time of day of an ISO time."""
+    return str(text)[11:19] if isinstance(text, str) and len(text) >= 19 else NONE
