@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from math import ceil, log2
+from math import ceil, floor, log2
 
 import numpy as np
 
 from qkd_gs.errors import StationError
 from qkd_gs.qkd import block_search
 from qkd_gs.qkd.entropy import binary_entropy
-from qkd_gs.qkd.parity import Bits, checked_bits, checked_seed, parity_tree, shuffle, subset, subset_parities, tree_size
+from qkd_gs.qkd.parity import (
+    Bits,
+    checked_bits,
+    checked_seed,
+    in_order,
+    parity_tree,
+    places_of,
+    shuffle,
+    subset,
+    subset_parities,
+    tree_size,
+)
 from qkd_gs.qkd.questions import PASS_SHIFT, SUBSETS, Questions
 
 MAX_QBER = 0.11  # beyond it there is no key, whatever the reconciliation
@@ -24,28 +35,34 @@ Conversation = Generator[Questions, Bits, None]
 
 @dataclass(frozen=True)
 class CascadeOptions:
-    """What is traded for what.
+    """What is traded for what: fewer parities (small blocks where errors are many) against fewer round trips.
 
     Attributes
     ----------
     first_block : float
-        Size of the first pass's blocks times the error rate, before rounding up to a power of two.
+        Size of the first pass's blocks times the error rate, to be rounded up to a power of two.
+    second_block : float
+        Size of the second pass's blocks times the error rate, to be rounded down.
     growth : int
-        Halvings by which blocks grow from pass to pass.
+        Halvings by which blocks grow from the second pass on.
     haste : float
         Parities more than needed that a round trip may ask, as a part of the Shannon limit of the whole key.
+    overlap : float
+        The next pass starts as soon as no more leaves are open than this times its number of blocks.
     confirmations : int
         Random subsets that must agree at the end; a wrong key passes with probability 2^-confirmations.
     """
 
     first_block: float = 0.5
+    second_block: float = 5.2
     growth: int = 3
     haste: float = 0.0004
+    overlap: float = 0.0
     confirmations: int = 24
 
 
 EFFICIENT = CascadeOptions()
-QUICK = CascadeOptions(haste=0.004)
+QUICK = CascadeOptions(first_block=0.25, second_block=3.0, haste=0.004)
 
 
 class Corrector:
@@ -146,7 +163,7 @@ class Corrector:
             first = self._size >> level
             blocks = -(-self._n // (1 << level))
             yield from self._ask((number << PASS_SHIFT) + np.arange(first, first + blocks))
-            yield from self._search()
+            yield from self._search(self._patience(number))
         yield from self._confirm()
 
     def _start_pass(self, number: int) -> None:
@@ -154,13 +171,19 @@ class Corrector:
         slot = number + 1
         self._built = slot + 1
         self._orders[slot] = order
-        self._places[slot, order] = self._orders[0]
-        self._trees[slot] = parity_tree(self._bits[order], self._size)
+        self._places[slot] = places_of(order)
+        self._trees[slot] = parity_tree(in_order(self._bits, order), self._size)
 
-    def _search(self) -> Conversation:
-        """Halve open leaves until none is left."""
+    def _patience(self, number: int) -> int:
+        """Open leaves at which the next pass may start: the tail of a cascade is long, and next to it there is room."""
+        if number + 1 == len(self._levels):
+            return 0
+        return int(self._options.overlap * (self._n >> self._levels[number + 1]))
+
+    def _search(self, enough: int = 0) -> Conversation:
+        """Halve open leaves until no more than `enough` are left."""
         opened, counts = self._opened, self._counts
-        while total := block_search.collect(self._trees, self._size, opened, counts):
+        while (total := block_search.collect(self._trees, self._size, opened, counts)) > enough:
             depth = self._depth(total)
             batch = np.empty(total * ((1 << depth) - 1), np.int64)
             batch = batch[: block_search.questions(self._size, self._n, opened, counts, self._numbers, depth, batch)]
@@ -211,4 +234,5 @@ def _levels(n: int, qber: float, options: CascadeOptions) -> list[int]:
     """Binary logarithms of the passes' block sizes; the last pass still has a few blocks."""
     top = tree_size(n).bit_length() - 1
     first = min(top, max(1, ceil(log2(options.first_block / qber))))
-    return [first, *range(first + options.growth, top - 2, options.growth)]
+    second = max(first + 1, floor(log2(options.second_block / qber)))
+    return [first, *range(second, top - 2, options.growth)]

@@ -105,8 +105,8 @@ def key_length(
         bit error over both bases, without a bound for it: good for comparing with published figures.  Otherwise
         each basis by itself (14 bounds), the phase error of one from the bit error of the other.
     epsilon_per_bound : float, optional
-        Failure probability of each bound.  Privacy amplification is then not charged, as in publications that
-        state only this number.
+        Failure probability of each bound, for comparison with publications that state only this number: privacy
+        amplification is not charged, and the phase error is bounded as published (not `strict`).
     epsilon_total : float, optional
         Failure probability of everything.  What `overhead` leaves of it is shared equally by the bounds and by
         privacy amplification, which costs 2 log2(1 / (2 eps)) bits (leftover hash lemma).
@@ -125,7 +125,8 @@ def key_length(
     overhead = overhead or Overhead()
     number_of_bounds = BOUNDS_POOLED if pooled else BOUNDS_PER_BASIS
     per_bound, amplification = _shares(epsilon_per_bound, epsilon_total, number_of_bounds, overhead)
-    groups = _pooled_group(counts, per_bound) if pooled else _groups_per_basis(counts, per_bound)
+    strict = epsilon_total is not None
+    groups = _pooled_group(counts, per_bound) if pooled else _groups_per_basis(counts, per_bound, strict)
     shannon = sum(_shannon_bits(group.counts) for group in groups.values())
     disclosed = _disclosed(disclosed_bits, f_ec, shannon)
     cost = _cost(counts.sifted_bits, list(groups.values()), shannon, disclosed, overhead, amplification)
@@ -173,14 +174,14 @@ def _pooled_group(counts: KeyCounts, epsilon: float) -> dict[str, _Group]:
     return {'pooled': _Group(both, singles, ideal, singles.error_upper, ideal.error_upper)}
 
 
-def _groups_per_basis(counts: KeyCounts, epsilon: float) -> dict[str, _Group]:
+def _groups_per_basis(counts: KeyCounts, epsilon: float, strict: bool) -> dict[str, _Group]:
     tallies = {'hv': counts.hv, 'da': counts.da}
     singles = {name: single_photons(basis, counts.intensities, epsilon) for name, basis in tallies.items()}
     ideal = {name: single_photons_without_fluctuations(basis, counts.intensities) for name, basis in tallies.items()}
     groups = {}
     for name, other in (('hv', 'da'), ('da', 'hv')):
         phase_error = phase_error_bound(
-            singles[other].error_upper, singles[other].sifted_lower, singles[name].sifted_lower, epsilon
+            singles[other].error_upper, singles[other].sifted_lower, singles[name].sifted_lower, epsilon, strict
         )
         groups[name] = _Group(tallies[name], singles[name], ideal[name], phase_error, ideal[other].error_upper)
     return groups

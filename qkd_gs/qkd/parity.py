@@ -10,6 +10,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from qkd_gs.qkd.questions import NODE_MASK, PASS_SHIFT, SUBSETS
+
 Bits = NDArray[np.uint8]
 
 MAX_BITS = 1 << 26
@@ -84,6 +86,37 @@ def subset_parities(bits: Bits, seed: int, numbers: int) -> Bits:
     out = np.empty(numbers, np.uint8)
     _subset_parities(packed.view('<u8').astype(np.uint64), np.uint64(seed), out)
     return out
+
+
+@njit(cache=True)
+def in_order(bits, order):  # type: ignore[no-untyped-def]
+    """Bits as shuffled."""
+    out = np.empty(len(bits), np.uint8)
+    for place in range(len(bits)):
+        out[place] = bits[order[place]]
+    return out
+
+
+@njit(cache=True)
+def places_of(order):  # type: ignore[no-untyped-def]
+    """Inverse of a shuffle: the place of each bit."""
+    out = np.empty(len(order), np.int32)
+    for place in range(len(order)):
+        out[order[place]] = place
+    return out
+
+
+@njit(cache=True)
+def look_up(trees, numbers, batch, start, answers):  # type: ignore[no-untyped-def]
+    """Answer questions from `start` on; return the first that has no tree or no node, or the length of the batch."""
+    for i in range(start, len(batch)):
+        number = batch[i] >> PASS_SHIFT
+        node = batch[i] & NODE_MASK
+        tree = 0 if number >= SUBSETS else number + 1
+        if not 0 <= tree < len(numbers) or numbers[tree] != number or not 1 <= node < trees.shape[1]:
+            return i
+        answers[i] = trees[tree, node] & 1
+    return len(batch)
 
 
 @njit(cache=True)

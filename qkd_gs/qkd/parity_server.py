@@ -5,7 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from qkd_gs.errors import StationError
-from qkd_gs.qkd.parity import Bits, checked_bits, checked_seed, parity_tree, shuffle, subset, subset_parities, tree_size
+from qkd_gs.qkd.parity import (
+    Bits,
+    checked_bits,
+    checked_seed,
+    in_order,
+    look_up,
+    parity_tree,
+    shuffle,
+    subset,
+    subset_parities,
+    tree_size,
+)
 from qkd_gs.qkd.questions import NODE_MASK, PASS_SHIFT, SUBSETS, Questions
 
 MAX_SUBSETS = 256
@@ -32,8 +43,9 @@ class ParityServer:
         self._bits = checked_bits(bits)
         self._seed = checked_seed(seed)
         self._size = tree_size(len(bits))
-        self._shuffled: dict[int, Bits] = {}
-        self._subset: tuple[int, Bits] = (-1, np.zeros(0, np.uint8))  # the last one asked into, and its tree
+        # tree 0 is that of the subset last asked into, the others are those of the shuffles
+        self._trees = np.zeros((1, 2 * self._size), np.uint8)
+        self._numbers = np.full(1, -1)
         self.disclosed_bits = 0
 
     def __repr__(self) -> str:  # never the contents: a repr ends up in logs
@@ -47,34 +59,41 @@ class ParityServer:
         StationError
             If a question names no block of this key.
         """
-        passes, nodes = batch >> PASS_SHIFT, batch & NODE_MASK
-        self._refuse_unknown(passes, nodes)
-        self.disclosed_bits += len(batch)
         answers = np.empty(len(batch), np.uint8)
-        # passes ascend in a batch, so each is one stretch of it
-        starts = np.flatnonzero(np.diff(passes, prepend=-1))
-        if len(starts) > 1 and passes[0] >= SUBSETS and nodes.max() == 1:  # roots of all subsets at once
-            answers[:] = subset_parities(self._bits, self._seed, int(passes[-1]) - SUBSETS + 1)[passes - SUBSETS]
-            return answers
-        for start, end in zip(starts, [*starts[1:], len(batch)], strict=True):
-            answers[start:end] = self._tree(int(passes[start]))[nodes[start:end]]
+        if len(batch) > 1 and batch[0] >= SUBSETS << PASS_SHIFT and np.all(batch & NODE_MASK == 1):
+            answers[:] = self._roots((batch >> PASS_SHIFT) - SUBSETS)
+            done = len(batch)
+        else:
+            done = look_up(self._trees, self._numbers, batch, 0, answers)
+        while done < len(batch):
+            self._make_tree(int(batch[done]))
+            done = look_up(self._trees, self._numbers, batch, done, answers)
+        self.disclosed_bits += len(batch)
         return answers
 
-    def _refuse_unknown(self, passes: Questions, nodes: Questions) -> None:
-        if not len(passes):
-            return
-        known = (passes < MAX_SHUFFLES) | ((passes >= SUBSETS) & (passes < SUBSETS + MAX_SUBSETS))
-        ascending = bool(np.all(np.diff(passes) >= 0))
-        if passes[0] < 0 or not known.all() or not ascending or nodes.min() < 1 or nodes.max() >= 2 * self._size:
-            raise StationError('a parity was asked of a block that this key does not have: the two sides disagree')
+    def _roots(self, subsets: Questions) -> Bits:
+        """Parities of whole subsets, all at once."""
+        if subsets.max() >= MAX_SUBSETS:
+            raise _no_such_block()
+        return np.asarray(subset_parities(self._bits, self._seed, int(subsets.max()) + 1)[subsets])
 
-    def _tree(self, number: int) -> Bits:
-        if number < SUBSETS:
-            if number not in self._shuffled:
-                order = shuffle(len(self._bits), self._seed, number)
-                self._shuffled[number] = parity_tree(self._bits[order], self._size)
-            return self._shuffled[number]
-        if self._subset[0] != number:
-            member = subset(len(self._bits), self._seed, number - SUBSETS)
-            self._subset = (number, parity_tree(self._bits & member, self._size))
-        return self._subset[1]
+    def _make_tree(self, question: int) -> None:
+        number, node = question >> PASS_SHIFT, question & NODE_MASK
+        known = 0 <= number < MAX_SHUFFLES or SUBSETS <= number < SUBSETS + MAX_SUBSETS
+        if not known or not 1 <= node < 2 * self._size:
+            raise _no_such_block()
+        n = len(self._bits)
+        if number >= SUBSETS:
+            self._trees[0] = parity_tree(self._bits & subset(n, self._seed, number - SUBSETS), self._size)
+            self._numbers[0] = number
+            return
+        missing = number + 2 - len(self._trees)
+        if missing > 0:
+            self._trees = np.concatenate([self._trees, np.zeros((missing, 2 * self._size), np.uint8)])
+            self._numbers = np.concatenate([self._numbers, np.full(missing, -1)])
+        self._trees[number + 1] = parity_tree(in_order(self._bits, shuffle(n, self._seed, number)), self._size)
+        self._numbers[number + 1] = number
+
+
+def _no_such_block() -> StationError:
+    return StationError('a parity was asked of a block that this key does not have: the two sides disagree')

@@ -1,0 +1,21 @@
+"""Table 1: the paper's setting gives the paper's key, within what its figures contradict each other."""
+
+from qkd_gs.bench.table1 import published_rows, run
+
+
+def test_the_papers_setting_gives_the_published_key():
+    figures = run()
+    assert abs(figures['paper_to_published'] - 1) < 0.15
+    assert figures['rows_within_25_percent'] >= 12
+    # per basis, and certified with a total failure probability, there is less
+    assert figures['sum_certified_bits'] < figures['sum_per_basis_bits'] < figures['sum_paper_bits']
+
+
+def test_the_table_is_whole():
+    rows = published_rows()
+    assert len(rows) == 17
+    assert sum(row.key_bits for row in rows) == 893_427
+    # sums in the text, which say which row is of which site
+    sums = {site: sum(row.sifted_bits for row in rows if row.site == site) for site in ('Jinan', 'Weihai')}
+    assert abs(sums['Jinan'] - 1.88e6) < 0.01e6
+    assert abs(sums['Weihai'] - 1.65e6) < 0.01e6
