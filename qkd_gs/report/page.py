@@ -126,7 +126,7 @@ def _sections(view: SessionView, folder: Path) -> list[Section]:
                 if plot is None:
                     continue
                 if view.manifest.simulated:  # a figure leaves the page now and then
-                    plot.figure.text(0.998, 0.995, 'SIMULATED', color=RED, fontsize=6, ha='right', va='top')
+                    plot.figure.suptitle('SIMULATED', x=0.995, color=RED, fontsize=6, ha='right')
                 section.plots.append(_picture(plot, folder))
         sections.append(section)
     by_title = {section.title: section for section in sections}

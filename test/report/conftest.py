@@ -17,6 +17,20 @@ CULMINATION_NS = 1_538_517_600_000_000_000
 SECOND_NS = 1_000_000_000
 LOCK_S, SET_S, ACQUIRE_S = -152.0, 165.0, 1.37
 
+TRACKING = {
+    'rms_x_urad': 1.52,
+    'rms_y_urad': 1.31,
+    'spot_rms_x_urad': 3.21,
+    'spot_rms_y_urad': 2.74,
+    'floor_x_urad': 0.6,
+    'floor_y_urad': 0.6,
+    'peak_urad': 9.8,
+    'acquire_s': ACQUIRE_S,
+    'locked_s': 315.0,
+    'locked_fraction': 0.9937,
+    'losses': 1,
+}
+
 
 def key_counts():
     """Counts of a good pass: 600 kbit of sifted signal."""
@@ -55,10 +69,10 @@ def key_part():
     }
 
 
-def telemetry(seed=1):
+def telemetry(seed=1, rate_hz=20):
     """A pass with a fade of two seconds in it."""
     random = np.random.default_rng(seed)
-    t_s = np.arange(-190, 175, 0.01)
+    t_s = np.arange(-190, 175, 1 / rate_hz)
     along_km, offset_km, height_km = 7.3 * t_s, 150.0, 500.0
     azimuth = np.unwrap(np.arctan2(offset_km + 0.35 * along_km, 0.94 * along_km - 0.2 * offset_km))
     elevation = np.arctan2(height_km - 6e-5 * along_km**2, np.hypot(along_km, offset_km))
@@ -74,14 +88,14 @@ def telemetry(seed=1):
 
     def tilt(spread_urad):
         noise = random.normal(0, 1, len(t_s))
-        slow = np.convolve(noise, np.exp(-np.arange(60) / 12.0), 'same')
+        slow = np.convolve(noise, np.exp(-np.arange(0.6 * rate_hz) / (0.12 * rate_hz)), 'same')
         return slow / slow.std() * spread_urad / np.sqrt(np.maximum(np.sin(elevation), 0.2))
 
     error_x, error_y = tilt(1.4), tilt(1.1)
     before = t_s < LOCK_S
     error_x[before] += 1500 * np.clip((LOCK_S - 0.5 - t_s[before]) / 10, 0, 1) + 40 * np.exp(-(LOCK_S - t_s[before]))
     spot = np.isin(phase, [Phase.FINE]) & (t_s < SET_S)
-    guide = (t_s > LOCK_S - ACQUIRE_S) & (np.arange(len(t_s)) % 5 == 0)
+    guide = (t_s > LOCK_S - ACQUIRE_S) & (np.arange(len(t_s)) % max(rate_hz // 20, 1) == 0)
     t_ns = CULMINATION_NS + np.round(t_s * 1e9).astype(np.int64)
     bins = np.arange(-150, 165)
     rate = 9000 * np.interp(bins, t_s, np.sin(elevation)) ** 2.6 * np.exp(random.normal(0, 0.1, len(bins)))
@@ -89,7 +103,7 @@ def telemetry(seed=1):
     coarse = np.arange(-150, 160, 5)
     bits = random.poisson(np.interp(coarse, bins, rate) * 5 * 0.3)
     errors = random.binomial(bits, 0.012 + 0.01 * np.interp(coarse, bins, 1 - rate / rate.max()) ** 4)
-    hwp_s = np.arange(LOCK_S, SET_S, 0.02)
+    hwp_s = np.arange(LOCK_S, SET_S, 2 / rate_hz)
     return Telemetry(
         t_ns=t_ns,
         az_rad=azimuth,
@@ -147,18 +161,14 @@ def manifest(**change):
         ],
         'station': load_yaml(share_path('config', 'station.yaml'), StationSettings),
         'seed': 7,
-        'tracking': {
-            'rms_x_urad': 1.52, 'rms_y_urad': 1.31, 'spot_rms_x_urad': 3.21, 'spot_rms_y_urad': 2.74, 'floor_x_urad': 0.6,
-            'floor_y_urad': 0.6, 'peak_urad': 9.8, 'acquire_s': ACQUIRE_S, 'locked_s': 315.0, 'locked_fraction': 0.9937,
-            'losses': 1,
-        },
+        'tracking': TRACKING,
         'polarization': {'max_error_deg': 0.24, 'open_loop_error_deg': 0.93},
         'run': {'real_time_factor': 14.2, 'seed': 7, 'window_s': 78},
         'result': {
             'timing': {'sync_rms_ns': 0.041, 'residual_single_ns': 0.43, 'tags': 5_100_000},
             'key': key_part(),
         },
-    }  # fmt: skip
+    }
     return Manifest(**(whole | change))
 
 

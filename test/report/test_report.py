@@ -1,0 +1,180 @@
+"""The report: complete, needs nothing from outside, honest about what it does not have."""
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import conftest as synthetic
+import numpy as np
+import pytest
+
+from qkd_gs.cli import main
+from qkd_gs.errors import StationError
+from qkd_gs.report import write_report
+from qkd_gs.report.key_figures import account
+from qkd_gs.report.paper import published_for
+from qkd_gs.report.tables import account_table, bounds_table, comparison, ledger_table
+from qkd_gs.report.tracking_figures import spot_offset, tracking_error
+from qkd_gs.report.view import SessionView
+from qkd_gs.session.telemetry import FILE_NAME, Telemetry
+
+FIGURES = {
+    'sky_track', 'acquisition', 'tracking_error', 'spot_offset', 'spot_scatter', 'polarization', 'count_rates', 'qber',
+    'sync_residual', 'key_account',
+}  # fmt: skip
+
+
+class Page(HTMLParser):
+    """Words, references and open tags of a page."""
+
+    VOID = frozenset({'meta', 'img', 'br', 'link', 'hr'})
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.references, self.alts, self.words = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in self.VOID:
+            self.open.append(tag)
+        given = dict(attrs)
+        self.references += [given[name] for name in ('src', 'href', 'srcset', 'action') if name in given]
+        if tag == 'img':
+            self.alts.append(given['alt'])
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != 'style':
+            self.words.append(data)
+
+    @property
+    def text(self):
+        return ' '.join(' '.join(self.words).split())
+
+
+def view(**change):
+    return SessionView(synthetic.manifest(**change), synthetic.telemetry())
+
+
+def test_the_whole_report(session, capsys):
+    assert main(['report', str(session), '--json']) == 0
+    path = session / 'report.html'
+    assert json.loads(capsys.readouterr().out) == {'report': str(path)}
+    source = path.read_text(encoding='utf-8')
+    page = Page(source)
+    assert page.open == []
+    # nothing is fetched from anywhere
+    assert len(page.references) == len(FIGURES)
+    assert all(reference.startswith('data:image/svg+xml;base64,') for reference in page.references)
+    assert not re.search(r'@import|url\(|<script|<link', source)
+    assert all(page.alts)
+    # the figures beside it are sound SVG, without references either
+    assert {file.stem for file in (session / 'figures').iterdir()} == FIGURES
+    for file in (session / 'figures').iterdir():
+        root = ElementTree.parse(file).getroot()
+        links = [value for e in root.iter() for name, value in e.attrib.items() if name.endswith('href')]
+        assert all(link.startswith(('#', 'data:')) for link in links)
+    # figures are those of the session and of the paper
+    for words in ('SIMULATED', 'MICIUS over Shanghai', '3.21 × 2.74', '4.41 µrad', '63.8 kbit', '345.9 kbit'):
+        assert words in page.text
+    assert str(synthetic.key_part()['secret_bits'] // 1000) in page.text
+
+
+def test_a_session_that_was_not_processed_says_so(tmp_path):
+    synthetic.manifest(result=None, simulated=False, seed=None).save(tmp_path)
+    page = Page(write_report(tmp_path).read_text(encoding='utf-8'))
+    assert 'Not processed yet' in page.text
+    assert 'no telemetry' in page.text
+    assert 'Secret key' not in page.text
+    assert 'SIMULATED' not in page.text
+    assert page.references == []
+
+
+def test_a_report_is_written_anew_without_leaving_drafts(tmp_path):
+    synthetic.manifest(result=None).save(tmp_path)
+    first = write_report(tmp_path).read_bytes()
+    assert write_report(tmp_path).read_bytes() == first
+    assert not [path for path in tmp_path.rglob('*') if path.name.endswith('.new')]
+
+
+def test_names_from_a_session_are_never_markup(tmp_path):
+    synthetic.manifest(result=None, satellite='<script>alert(1)</script>').save(tmp_path)
+    assert '<script' not in write_report(tmp_path).read_text(encoding='utf-8')
+
+
+def test_what_is_no_session_is_refused(tmp_path, capsys):
+    assert main(['report', str(tmp_path)]) == 2
+    assert 'is not a session' in capsys.readouterr().err
+    synthetic.manifest(result=None).save(tmp_path)
+    (tmp_path / FILE_NAME).write_bytes(b'rubbish')
+    with pytest.raises(StationError, match=FILE_NAME):
+        write_report(tmp_path)
+
+
+def test_the_account_adds_up_to_the_key():
+    steps = account(synthetic.key_part())
+    assert steps[0].bits + sum(s.bits for s in steps[1:-1]) == pytest.approx(steps[-1].bits, abs=1)
+    assert [s.is_total for s in steps] == [True] + [False] * (len(steps) - 2) + [True]
+    table = account_table(view())
+    assert len(table.rows) == len(steps)
+
+
+def test_an_account_that_does_not_add_up_is_not_drawn():
+    key = synthetic.key_part()
+    key['cost'] = key['cost'] | {'secret_bits': key['secret_bits'] + 1000}
+    assert account(key) == []
+    shown = account_table(view(result={'key': key}))
+    assert shown.note == 'It does not add up.'
+
+
+def test_the_failure_probabilities_listed_sum_to_the_total():
+    table = ledger_table(view())
+    assert table.rows[-1][1] == '1e−10'
+    given = sum(float(cell.replace('−', '-')) for row in table.rows[:-1] for cell in row[1:] if cell)
+    assert given == pytest.approx(1e-10, rel=0.05)  # two digits each
+
+
+@pytest.mark.parametrize(
+    'key', [{}, {'cost': None}, {'cost': {'a': 'b'}}, {'bounds': 3, 'epsilon_ledger': []}, {'qber': None}]
+)
+def test_a_sparse_result_still_makes_tables(key):
+    sparse = view(result={'key': key})
+    assert bounds_table(sparse) is None
+    assert ledger_table(sparse) is None
+    assert comparison(sparse).rows
+
+
+def test_a_real_pass_shows_the_spot_and_no_truth():
+    real = SessionView(
+        synthetic.manifest(simulated=False),
+        replace(synthetic.telemetry(), error_x_urad=np.empty(0), error_y_urad=np.empty(0)),
+    )
+    assert tracking_error(real) is None
+    assert spot_offset(real) is not None
+
+
+def test_the_rms_of_a_figure_is_that_of_locked_samples_above_the_data_elevation():
+    there = view(tracking={})
+    use = there.above(there.telemetry.spot_t_ns)
+    elevation = np.rad2deg(there.elevation_at(there.telemetry.spot_t_ns[use]))
+    assert elevation.min() >= 20
+    x, y = (np.sqrt(np.mean(v[use] ** 2)) for v in (there.telemetry.spot_x_urad, there.telemetry.spot_y_urad))
+    assert spot_offset(there).alt == f'RMS {x:.2f} by {y:.2f} microradians.'
+
+
+def test_without_telemetry_nothing_is_locked():
+    empty = SessionView(synthetic.manifest(locked=[]), Telemetry())
+    assert empty.lock_ns() is None
+    assert not empty.above(np.arange(3)).any()
+
+
+def test_the_paper_s_own_pass_is_found_by_site_and_local_date():
+    evening_of_second_utc = 1_538_517_600_000_000_000
+    assert published_for('Shanghai', evening_of_second_utc).which == 'the same pass'
+    assert published_for('Shanghai', evening_of_second_utc).key == '63.8 kbit'
+    assert published_for('Lijiang', evening_of_second_utc).which == '17 passes'
+    assert published_for('Lijiang', evening_of_second_utc).qber == '0.80–2.91 %'
