@@ -51,10 +51,10 @@ def read_oem(path: Path, text: str) -> list[Ephemeris]:
 def read_oem_xml(path: Path, root: ET.Element) -> list[Ephemeris]:
     """The same from the root of a parsed XML document; messages name the file, and the state vector by number."""
     found = []
-    for segment in root.iter('{*}segment'):
+    for segment in root.iterfind('.//{*}segment'):
         meta = {leaf.tag.rpartition('}')[2]: (leaf.text or '').strip() for leaf in segment.iterfind('{*}metadata/*')}
         rows = []
-        for number, vector in enumerate(segment.iter('{*}stateVector'), 1):
+        for number, vector in enumerate(segment.iterfind('.//{*}stateVector'), 1):
             leaves = {leaf.tag.rpartition('}')[2]: (leaf.text or '').strip() for leaf in vector}
             missing = [key for key in _STATE if key not in leaves]
             if missing:

@@ -76,7 +76,7 @@ def read_xml(path: Path, text: str, root: ET.Element) -> list[MeanElements]:
     """`<omm>` elements, alone or within `<ndm>`; `root` is the parsed `text`."""
     found = []
     starts = [_line_at(text, match.start()) for match in re.finditer(r'<([\w.-]+:)?segment[\s>]', text)]
-    for k, segment in enumerate(root.iter('{*}segment')):
+    for k, segment in enumerate(root.iterfind('.//{*}segment')):
         fields = {leaf.tag.rpartition('}')[2]: leaf.text or '' for leaf in segment.iter() if len(leaf) == 0}
         found.append(_elements(fields, source(path, starts[k] if k < len(starts) else 1)))
     return found

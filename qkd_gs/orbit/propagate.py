@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import BSpline, make_interp_spline
 from sgp4.api import SGP4_ERRORS, Satrec
 from skyfield.sgp4lib import theta_GMST1982
+from skyfield.timelib import Time
 
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.timescale import (
@@ -110,7 +111,7 @@ class MeanElements:
             )
         time = to_time(t_ns)
         theta, _ = theta_GMST1982(time.whole, time.ut1_fraction)
-        return polar_motion(turn_z(teme_km * 1e3, -theta), int(t_ns[len(t_ns) // 2]))
+        return polar_motion(turn_z(teme_km * 1e3, -theta), time)
 
 
 class Ephemeris:
@@ -209,10 +210,9 @@ def turn_z(vectors: FloatArray, angle_rad: FloatArray) -> FloatArray:
     return np.column_stack((c * x - s * y, s * x + c * y, z))
 
 
-def polar_motion(tirs: FloatArray, t_ns: int) -> FloatArray:
-    """From the frame of the rotation pole (TIRS) to the crust-fixed one (ITRS), vectors (n, 3), at one time."""
-    turned: FloatArray = tirs @ to_time(t_ns).polar_motion_matrix().T
-    return turned
+def polar_motion(tirs: FloatArray, time: Time) -> FloatArray:
+    """From the frame of the rotation pole (TIRS) to the crust-fixed one (ITRS), vectors (n, 3) at n times."""
+    return np.asarray(np.einsum('ijn,nj->ni', time.polar_motion_matrix(), tirs))
 
 
 def source(path: str | Path, line: int) -> str:
