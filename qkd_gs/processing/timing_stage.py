@@ -39,7 +39,9 @@ class Timed:
     tags : int
         Tags in the file.
     utc_ns : callable
-        Pulse numbers to UTC of arrival, ns, good to a microsecond; for figures against time.
+        Pulse numbers to UTC of arrival, ns, good to some microseconds; for figures against time.
+    pulse_at_utc : callable
+        Its inverse.
     """
 
     events: GatedEvents
@@ -49,6 +51,7 @@ class Timed:
     scale: SecondScale
     tags: int
     utc_ns: Callable[[NDArray[np.int64]], NDArray[np.int64]]
+    pulse_at_utc: Callable[[NDArray[np.int64]], NDArray[np.int64]]
 
 
 def time_session(
@@ -110,7 +113,10 @@ def time_session(
         arrival_ps = path.arrival_ps(pulse * period_ps - to_log_ps)
         return path.epoch_ns + arrival_ps // 1000
 
-    return Timed(events, pulse_spans, clock, gate, scale, tags, utc_ns)
+    def pulse_at_utc(t_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+        return (path.emission_ps((t_ns - path.epoch_ns) * 1000) + to_log_ps) // period_ps
+
+    return Timed(events, pulse_spans, clock, gate, scale, tags, utc_ns, pulse_at_utc)
 
 
 def _scan(sealed: SealedFile) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:

@@ -8,6 +8,8 @@ from scipy.special import erfc
 
 from qkd_gs.settings.twin_light import LinkSettings, NoiseSettings
 
+_LEAST_SINE = 0.03
+
 
 def transmission(
     link: LinkSettings, range_m: ArrayLike, el_rad: ArrayLike, offset_rad: ArrayLike
@@ -27,11 +29,17 @@ def transmission(
     """
     width_m = np.asarray(range_m) * link.divergence_urad * 1e-6 / 2
     geometric = -np.expm1(-2 * (link.aperture_m / 2 / width_m) ** 2)
-    air_db = link.zenith_loss_db / np.sin(el_rad)
+    air_db = link.zenith_loss_db * air_mass(el_rad)
     rest = link.system_efficiency * 10 ** (-(air_db + link.residual_db) / 10)
     edge = (np.abs(offset_rad) * 1e6 - link.field_urad / 2) / link.image_sigma_urad
     inside: NDArray[np.float64] = geometric * rest * 0.5 * erfc(edge / np.sqrt(2))
     return inside
+
+
+def air_mass(el_rad: ArrayLike) -> NDArray[np.float64]:
+    """Air mass 1 / sin(el), held below 1.7 deg, where it means nothing and nothing comes through."""
+    mass: NDArray[np.float64] = 1 / np.maximum(np.sin(el_rad), _LEAST_SINE)
+    return mass
 
 
 def noise_rate(noise: NoiseSettings, glow_cps: float, el_rad: ArrayLike) -> NDArray[np.float64]:

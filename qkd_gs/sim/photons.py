@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qkd_gs.orbit.target import TargetState
+from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.qkd.states import PulseStates
 from qkd_gs.settings.station import DetectorSettings
 from qkd_gs.settings.twin_light import LightSettings
 from qkd_gs.sim.detectors import BB84Module
-from qkd_gs.sim.link import noise_rate, transmission
+from qkd_gs.sim.link import air_mass, noise_rate, transmission
 from qkd_gs.sim.transmitter import SimTransmitter
 from qkd_gs.timing.tags import Channel
 
@@ -25,21 +25,6 @@ _PS = 10**12
 _SYNC_REFERENCE_M = 1e6
 _EDGE_PS = 10**9  # a pulse whose trigger jitter carries it over the edge of a stretch belongs to the next one
 _FWHM = 2.3548
-
-
-class Path(Protocol):
-    """What the photons need of the true trajectory; times in ps since `epoch_ns`."""
-
-    epoch_ns: int
-
-    def arrival_ps(self, emission_ps: Times) -> Times:
-        """When light that leaves at these times arrives."""
-
-    def emission_ps(self, arrival_ps: Times) -> Times:
-        """When light that arrives at these times left."""
-
-    def table(self, t_ns: Times) -> Place:
-        """Apparent place and range."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +50,7 @@ class PhotonSource:
         settings: LightSettings,
         detectors: DetectorSettings,
         transmitter: SimTransmitter,
-        path: Path,
+        path: Trajectory,
         glow_cps: float,
         rng: np.random.Generator,
     ) -> None:
@@ -127,7 +112,7 @@ class PhotonSource:
         first, end = self._pulses_between(start_ps - _EDGE_PS, end_ps + _EDGE_PS, self._transmitter.beacon_ps)
         arrival_ps = self._arrive(self._transmitter.beacon_emission_ps(np.arange(first, end)))
         arrival_ps = arrival_ps[(arrival_ps >= start_ps) & (arrival_ps < end_ps)]
-        air = 10 ** (-self._settings.link.zenith_loss_db / np.sin(place.el_rad) / 10)
+        air = 10 ** (-self._settings.link.zenith_loss_db * air_mass(place.el_rad) / 10)
         photons = sync.photons_per_pulse * (_SYNC_REFERENCE_M / place.range_m) ** 2 * air * sky.lit * sky.fade
         seen = rng.random(len(arrival_ps)) < -np.expm1(-np.interp(arrival_ps, at_ps, photons))
         sigma_ps = 1e3 * np.hypot(self._settings.beacon.pulse_fwhm_ns / _FWHM, sync.jitter_ns)

@@ -1,0 +1,68 @@
+"""`qkd-gs process SESSION`: from sealed tags to a stored key."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from qkd_gs.cli.output import add_json_option, print_json
+from qkd_gs.cli.progress import ConsoleWatcher
+from qkd_gs.cli.summary import print_key
+from qkd_gs.errors import StationError
+from qkd_gs.keys.folder import KeyFolder, find_key_folder
+from qkd_gs.processing.pipeline import DEFAULT_WINDOW_S, process_session
+from qkd_gs.session.manifest import load_manifest
+from qkd_gs.sim.satellite import simulated_satellite
+
+
+def add_window_option(parser: argparse.ArgumentParser) -> None:
+    """`--window`, the same for simulate and process."""
+    parser.add_argument(
+        '--window',
+        type=float,
+        default=DEFAULT_WINDOW_S,
+        metavar='S',
+        help=f'width of the window about culmination for sifted_bits_window ({DEFAULT_WINDOW_S:g})',
+    )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument('session', type=Path, help='folder of the session')
+    parser.add_argument('--keys', type=Path, metavar='DIR', help='key folder (default: $QKD_GS_KEYS)')
+    add_window_option(parser)
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Process, or return what was stored."""
+    manifest = load_manifest(args.session)
+    keys = find_key_folder(args.keys, simulated=manifest.simulated)
+    watcher = ConsoleWatcher()
+    try:
+        result = make_key(args.session, keys, watcher, args.window)
+    finally:
+        watcher.done()
+    if args.json:
+        print_json(result)
+    else:
+        print_key(result)
+    return 0
+
+
+def make_key(folder: Path, keys: KeyFolder, watcher: ConsoleWatcher, window_s: float) -> dict[str, Any]:
+    """Process a session with the satellite that belongs to it.
+
+    Raises
+    ------
+    StationError
+        A real session: there is no link to a satellite here.
+    """
+    if not 5 <= window_s <= 3600:
+        raise StationError(f'{window_s:g} is not within 5 to 3600 s', where='--window')
+    if not load_manifest(folder).simulated:
+        raise StationError(
+            'is of a real pass, and no link to its satellite is configured', where=folder, hint='nothing was disclosed'
+        )
+    return process_session(folder, keys, lambda: simulated_satellite(folder, keys), watcher.making_key, window_s)

@@ -1,0 +1,186 @@
+"""One session from sealed tags to a stored key."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qkd_gs.errors import StationError
+from qkd_gs.keys.folder import KeyFolder
+from qkd_gs.keys.preshared import SimulatedPreSharedKey
+from qkd_gs.processing.timing_stage import Timed, time_session
+from qkd_gs.qkd.channel import Channel
+from qkd_gs.qkd.conversation import PreShared
+from qkd_gs.qkd.ground_side import GroundSession
+from qkd_gs.qkd.result import KeyResult
+from qkd_gs.qkd.sift import squash
+from qkd_gs.qkd.terms import Terms
+from qkd_gs.session.manifest import Manifest, load_manifest
+from qkd_gs.session.telemetry import FILE_NAME as TELEMETRY
+from qkd_gs.session.telemetry import Telemetry, load_telemetry
+from qkd_gs.timing.gate import QUANTUM, GatedEvents
+from qkd_gs.timing.sealed import SealedFile
+
+Link = Callable[[], AbstractContextManager[Channel]]
+Progress = Callable[[str, float], None]
+DEFAULT_WINDOW_S = 78.0  # efficient time of the Shanghai pass of 2018-10-03 in Table 1 of the paper
+
+
+def process_session(
+    folder: Path, keys: KeyFolder, link: Link, progress: Progress, window_s: float = DEFAULT_WINDOW_S
+) -> dict[str, Any]:
+    """Make the key of a session and store it; processing it again returns what is stored and discloses nothing.
+
+    Parameters
+    ----------
+    folder : Path
+        The session.
+    keys : KeyFolder
+        Private key of the post-processor, pre-shared key, key store.
+    link : callable
+        Opens a channel to the satellite's side.
+    progress : callable
+        Told the name of each step and how much of it is done.
+    window_s : float
+        Width of the window about culmination for `sifted_bits_window`.
+
+    Returns
+    -------
+    dict
+        Parts ``timing`` and ``key`` of the session's result.
+
+    Raises
+    ------
+    StationError
+        Session damaged, tampered with or not usable; wrong keys.
+    DeviceFault
+        The link to the satellite failed; nothing was stored, the session can be processed again.
+    """
+    manifest = load_manifest(folder)
+    with keys.store(manifest.simulated) as store:
+        stored = store.entry(manifest.session_id)
+        if stored is not None:
+            return _finished(folder, manifest, dict(stored.result))
+        with link() as channel:
+            session = GroundSession(
+                channel,
+                Terms.of_station(manifest.station),
+                manifest.session_id,
+                _pre_shared(keys, manifest),
+                store,
+                random_bytes=_random_bytes(manifest),
+                progress=progress,
+            )
+            session.open()
+            sealed = SealedFile(folder / manifest.tags_file, keys.sealing_private_key())
+            timed = time_session(folder, manifest, sealed, session.request_beacon_log, lambda step: progress(step, 0.0))
+            mismatch = efficiency_mismatch(timed.events)
+            limit = manifest.station.key.max_efficiency_mismatch
+            if mismatch > limit:
+                raise StationError(
+                    f'the detectors differ by {mismatch:.0%}, more than the {limit:.0%} allowed: no key is made',
+                    where=folder,
+                    hint='balance the detectors; an imbalance lets an eavesdropper steer which one clicks',
+                )
+            squashed = squash(timed.events.pulse, timed.events.channel, _chooser(manifest))
+            made = session.distil(squashed.detections, timed.pulse_spans, [_window(manifest, timed, window_s)])
+            result = _figures(manifest, timed, made, mismatch, window_s)
+            store.put(manifest.session_id, made.key_id, made.key, made.epsilon, result)
+            session.confirm()
+    _add_telemetry(folder, timed, made)
+    return _finished(folder, manifest, result)
+
+
+def efficiency_mismatch(events: GatedEvents) -> float:
+    """Largest imbalance of the two detectors of a basis: difference of their counts over the sum."""
+    counts = np.bincount(events.channel, minlength=len(QUANTUM) + 1)[list(QUANTUM)].reshape(2, 2)
+    return float(np.max(np.abs(counts[:, 0] - counts[:, 1]) / np.maximum(counts.sum(axis=1), 1)))
+
+
+def _pre_shared(keys: KeyFolder, manifest: Manifest) -> PreShared:
+    if manifest.simulated:
+        return SimulatedPreSharedKey(_seed(manifest), manifest.session_id)
+    return keys.pre_shared_key()
+
+
+def _random_bytes(manifest: Manifest) -> Callable[[int], bytes]:
+    """Unpredictable bytes; in a simulated session reproducible ones, so that the same seed gives the same key."""
+    if not manifest.simulated:
+        return secrets.token_bytes
+    return np.random.default_rng([_seed(manifest), 1]).bytes
+
+
+def _chooser(manifest: Manifest) -> np.random.Generator:
+    """Decides double clicks."""
+    return np.random.default_rng([_seed(manifest), 2] if manifest.simulated else secrets.randbits(128))
+
+
+def _seed(manifest: Manifest) -> int:
+    if manifest.seed is None:
+        raise StationError('is marked as simulated but has no seed', where='session.json')
+    return manifest.seed
+
+
+def _window(manifest: Manifest, timed: Timed, window_s: float) -> tuple[int, int]:
+    """Pulses that arrive within half a window of culmination."""
+    half_ns = round(window_s * 5e8)
+    first, last = timed.pulse_at_utc(
+        np.array([manifest.culmination_ns - half_ns, manifest.culmination_ns + half_ns], np.int64)
+    )
+    return int(first), int(last)
+
+
+def _figures(manifest: Manifest, timed: Timed, made: KeyResult, mismatch: float, window_s: float) -> dict[str, Any]:
+    key = made.figures() | {
+        'sifted_bits_window': made.window_bits[0],
+        'window_s': window_s,
+        'simulated': manifest.simulated,
+        'efficiency_mismatch': mismatch,
+    }
+    timing = {
+        'sync_rms_ns': timed.clock.sync_rms_ns,
+        'residual_single_ns': timed.clock.residual_single_ns,
+        'tags': timed.tags,
+        'beacon_pulses': timed.clock.pulses,
+        'beacon_outliers': timed.clock.outliers,
+        'pps_rms_ns': timed.scale.rms_ps * 1e-3,
+        'gate_ns': timed.gate.width_ps * 1e-3,
+        'gate_offset_ns': {channel.name: float(timed.gate.offset_ps[channel]) * 1e-3 for channel in QUANTUM},
+        'noise_fraction': timed.gate.noise_fraction,
+    }
+    return {'timing': timing, 'key': key}
+
+
+def _finished(folder: Path, manifest: Manifest, result: dict[str, Any]) -> dict[str, Any]:
+    """Put the result into the manifest."""
+    whole = {
+        'pass': manifest.pass_info,
+        'tracking': manifest.tracking,
+        'polarization': manifest.polarization,
+        'timing': result['timing'],
+        'key': result['key'],
+        'run': manifest.run,
+    }
+    manifest.model_copy(update={'result': whole}).save(folder)
+    return {'timing': result['timing'], 'key': result['key']}
+
+
+def _add_telemetry(folder: Path, timed: Timed, made: KeyResult) -> None:
+    """Error rate and sync residual against time, for the report."""
+    telemetry = load_telemetry(folder) if (folder / TELEMETRY).exists() else Telemetry()
+    bins = np.array(made.error_bins, np.int64).reshape(-1, 3)
+    sync_ns = timed.scale.first_utc_ns + timed.scale.utc_ps(timed.clock.series_t_ps) // 1000
+    replace(
+        telemetry,
+        qber_t_ns=timed.utc_ns(bins[:, 0]),
+        qber=bins[:, 2] / np.maximum(bins[:, 1], 1),
+        qber_bits=bins[:, 1],
+        sync_t_ns=sync_ns,
+        sync_residual_ns=timed.clock.series_rms_ns,
+    ).save(folder)

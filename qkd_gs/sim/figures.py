@@ -1,0 +1,81 @@
+"""The figures of a simulated pass that only the truth can give."""
+
+from __future__ import annotations
+
+from math import radians
+from typing import Any
+
+import numpy as np
+
+from qkd_gs.orbit.trajectory import Trajectory
+from qkd_gs.pointing.mount_model import MountModel
+from qkd_gs.pointing.polarization import tube_frame
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.sim.flight import FlightLog
+from qkd_gs.sim.twin import Twin
+from qkd_gs.tracking.statistics import (
+    Offsets,
+    PassSamples,
+    TrackingFigures,
+    counted_samples,
+    tracking_figures,
+)
+from qkd_gs.tracking.types import Phase
+
+_URAD = 1e-6
+
+
+def _samples(log: FlightLog, twin: Twin, station: StationSettings) -> PassSamples:
+    t_ns = log.column(0).astype(np.int64)
+    x_rad, y_rad = log.column(3) * _URAD, log.column(4) * _URAD
+    camera = station.guiding_camera
+    half_rad = camera.scale_urad_px * _URAD * min(camera.width_px, camera.height_px) / 2
+    lit = log.column(6) > 0
+    return PassSamples(
+        t_ns=t_ns,
+        x_rad=x_rad,
+        y_rad=y_rad,
+        el_rad=twin.truth.table(t_ns).el_rad,
+        locked=log.column(5) == Phase.FINE,
+        lit=lit,
+        in_guiding_field=lit & (np.hypot(x_rad, y_rad) < half_rad),
+    )
+
+
+def tracking_part(log: FlightLog, twin: Twin, station: StationSettings) -> TrackingFigures:
+    """Part ``tracking`` of the result."""
+    spot_t_ns, spot_x, spot_y = log.spots()
+    floor = twin.world.floor()
+    return tracking_figures(
+        _samples(log, twin, station),
+        Offsets(spot_t_ns, spot_x * _URAD, spot_y * _URAD),
+        Offsets(floor[:, 0].astype(np.int64), floor[:, 1], floor[:, 2]),
+        radians(station.tracking.data_el_deg),
+    )
+
+
+def polarization_part(
+    log: FlightLog, predicted: Trajectory, model: MountModel, twin: Twin, station: StationSettings
+) -> dict[str, Any]:
+    """Part ``polarization``: largest frame error while counted, and what the elements alone would have left.
+
+    Open loop: the plate perfectly at the frame that the prediction gives, without time bias and with the
+    mount's roll as modelled.
+    """
+    samples = _samples(log, twin, station)
+    counted = counted_samples(samples, radians(station.tracking.data_el_deg))
+    plate_t_ns, error_rad = log.plate()
+    index = np.clip(np.searchsorted(samples.t_ns, plate_t_ns), 0, len(samples.t_ns) - 1)
+    during = counted[index]
+    if not during.any():
+        return {'max_error_deg': None, 'open_loop_error_deg': None}
+    frames = []
+    for path in (predicted, twin.truth):
+        place = path.table(plate_t_ns[during])
+        frame, _ = tube_frame(model, model.encoder_command(place), place.frame_rad, place.frame_rate_rad_s)
+        frames.append(frame)
+    turn = np.remainder(frames[0] - frames[1] + np.pi / 2, np.pi) - np.pi / 2
+    return {
+        'max_error_deg': float(np.degrees(np.abs(error_rad[during]).max())),
+        'open_loop_error_deg': float(np.degrees(np.abs(turn).max())),
+    }

@@ -1,0 +1,110 @@
+"""What happened in a simulated pass: the station's own record, and the truth beside it."""
+
+from __future__ import annotations
+
+from math import nan
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qkd_gs.session.manifest import LockedSpan
+from qkd_gs.session.telemetry import Telemetry
+from qkd_gs.sim.twin import Twin, pointing_error_rad
+from qkd_gs.sim.world import Interval
+from qkd_gs.timing.recorder import CountBin
+from qkd_gs.timing.tags import Channel
+from qkd_gs.tracking.types import Phase, TrackerOutputs
+
+_PLATE_EVERY = 10  # frame errors are kept at a tenth of the control rate
+
+
+class FlightLog:
+    """Collects samples of a pass.
+
+    Attributes
+    ----------
+    tdc_start_ns : int
+        UTC at which the converter was started.
+    last_error_urad : (float, float)
+        Newest offset of the spot on the tracking camera, NaN before the first.
+    """
+
+    def __init__(self, twin: Twin) -> None:
+        self._twin = twin
+        self.tdc_start_ns = 0
+        self.last_error_urad = (nan, nan)
+        self.time_bias_s, self.cross_track_m = 0.0, 0.0
+        self._rows: list[tuple[int, float, float, float, float, int, float]] = []
+        self._spots: list[tuple[int, float, float]] = []
+        self._plate: list[tuple[int, float, float]] = []
+        self._counts: list[CountBin] = []
+
+    def add(self, now_ns: int, interval: Interval, outputs: TrackerOutputs) -> None:
+        """One control step."""
+        lit = float(interval.lit[-1]) if len(interval.t_ns) else 0.0
+        x, y = pointing_error_rad(interval) if len(interval.t_ns) else (nan, nan)
+        az, el = self._twin.world.line_of_sight()
+        self._rows.append((now_ns, az, el, x * 1e6, y * 1e6, int(outputs.phase), lit))
+        if outputs.error_x_urad == outputs.error_x_urad:  # a new spot: not NaN
+            self.last_error_urad = (outputs.error_x_urad, outputs.error_y_urad)
+            self._spots.append((now_ns, *self.last_error_urad))
+        if outputs.phase is Phase.FINE:
+            self.time_bias_s, self.cross_track_m = outputs.time_bias_s, outputs.cross_track_m
+        if len(self._rows) % _PLATE_EVERY == 0 and len(interval.t_ns) and np.isfinite(x):
+            self._plate.append((now_ns, float(self._twin.frame_error_rad(interval)[-1]), outputs.frame_rad))
+
+    def count(self, full: CountBin) -> None:
+        """A bin of counts."""
+        self._counts.append(full)
+
+    @property
+    def end_ns(self) -> int:
+        """Time of the last control step."""
+        return self._rows[-1][0]
+
+    def locked_spans(self) -> list[LockedSpan]:
+        """Stretches of UTC in which the tracking camera held the satellite."""
+        t_ns, phase = self.column(0).astype(np.int64), self.column(5)
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], phase == Phase.FINE, [False]]).astype(np.int8)))
+        return [
+            LockedSpan(start_ns=int(t_ns[first]), end_ns=int(t_ns[end - 1]))
+            for first, end in zip(edges[::2], edges[1::2], strict=True)
+            if end - first > 1
+        ]
+
+    def column(self, index: int) -> NDArray[np.float64]:
+        """A column of the control steps: t_ns, az, el, error x, error y (urad), phase, satellite lit."""
+        if index == 0:
+            return np.array([row[0] for row in self._rows], np.int64)  # type: ignore[return-value]
+        return np.array([row[index] for row in self._rows])
+
+    def plate(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Times and true frame errors (rad)."""
+        return np.array([row[0] for row in self._plate], np.int64), np.array([row[1] for row in self._plate])
+
+    def spots(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+        """Times and offsets (urad) of the spots on the tracking camera."""
+        table = np.array([row[1:] for row in self._spots], float).reshape(-1, 2)
+        return np.array([row[0] for row in self._spots], np.int64), table[:, 0], table[:, 1]
+
+    def telemetry(self) -> Telemetry:
+        """For the session."""
+        spot_t_ns, spot_x, spot_y = self.spots()
+        plate_t_ns, plate_rad = self.plate()
+        counts = np.array([full.counts for full in self._counts], np.int64).reshape(-1, len(Channel)).T
+        return Telemetry(
+            t_ns=self.column(0).astype(np.int64),
+            az_rad=np.unwrap(self.column(1)),
+            el_rad=self.column(2),
+            error_x_urad=self.column(3),
+            error_y_urad=self.column(4),
+            phase=self.column(5).astype(np.uint8),
+            spot_t_ns=spot_t_ns,
+            spot_x_urad=spot_x,
+            spot_y_urad=spot_y,
+            hwp_t_ns=plate_t_ns,
+            frame_error_deg=np.degrees(plate_rad),
+            count_t_ns=np.array([full.start_ns for full in self._counts], np.int64),
+            counts=counts[:4],
+            beacon_counts=counts[Channel.BEACON - 1],
+        )

@@ -1,0 +1,122 @@
+"""A pass in lockstep: the station's own core objects on the twin's devices, in one process, faster than real time.
+
+The ROS nodes wrap the very same objects; this is the one place that wires them without ROS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from qkd_gs.devices.mount import MountMode
+from qkd_gs.pointing.hwp import HwpFollower
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.sim.flight import FlightLog
+from qkd_gs.sim.twin import Twin
+from qkd_gs.timing.recorder import CountBin, TagRecorder
+from qkd_gs.tracking.camera_loop import CameraLoop
+from qkd_gs.tracking.tracker import Tracker
+from qkd_gs.tracking.types import CameraRole, Phase, TrackerInputs, TrackerOutputs
+
+_TAGS_EVERY_NS = 100_000_000
+_PROGRESS_EVERY_NS = 2_000_000_000
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What an operator watches."""
+
+    now_ns: int
+    phase: Phase
+    el_rad: float
+    error_x_urad: float
+    error_y_urad: float
+    counts: CountBin | None
+
+
+class Lockstep:
+    """Run one pass.
+
+    Parameters
+    ----------
+    twin : Twin
+    tracker : Tracker
+        Built from what the station knows.
+    recorder : TagRecorder
+        Takes the converter's tags.
+    """
+
+    def __init__(self, twin: Twin, station: StationSettings, tracker: Tracker, recorder: TagRecorder) -> None:
+        self._twin, self._tracker, self._recorder = twin, tracker, recorder
+        world = twin.world
+        self._guiding = CameraLoop(CameraRole.GUIDING, station.guiding_camera, world.guiding_camera)
+        self._tracking = CameraLoop(CameraRole.TRACKING, station.tracking_camera, world.tracking_camera)
+        self._period_ns = round(1e9 / station.tracking.control_rate_hz)
+        self._plate_ns = round(1e9 / station.hwp.rate_hz)
+        self._plate = HwpFollower(
+            _radians(station.hwp.zero_deg), round(station.hwp.delay_s * 1e9), station.hwp.parity, self._plate_ns
+        )
+        self.log = FlightLog(twin)
+
+    def run(self, start_ns: int, end_ns: int, progress: Callable[[Progress], None]) -> None:
+        """From `start_ns` until the tracker is done, or `end_ns`."""
+        world, log = self._twin.world, self.log
+        log.tdc_start_ns = start_ns
+        self._twin.tdc.start(start_ns)
+        if world.mount.read(start_ns).mode is MountMode.OFF:
+            world.mount.enable(start_ns)
+        outputs: TrackerOutputs | None = None
+        counts: CountBin | None = None
+        for now_ns in range(start_ns, end_ns, self._period_ns):
+            interval = self._twin.advance(now_ns)
+            outputs = self._control(now_ns, outputs)
+            log.add(now_ns, interval, outputs)
+            if (now_ns - start_ns) % self._plate_ns < self._period_ns:
+                self._turn_plate(now_ns, outputs)
+            if (now_ns - start_ns) % _TAGS_EVERY_NS < self._period_ns:
+                full = self._recorder.step(now_ns, self._twin.tdc.poll(now_ns))
+                if full:
+                    counts = full
+                    log.count(full)
+            if (now_ns - start_ns) % _PROGRESS_EVERY_NS < self._period_ns:
+                progress(Progress(now_ns, outputs.phase, interval_elevation(self._twin), *log.last_error_urad, counts))
+            if self._tracker.done:
+                break
+        self._twin.tdc.stop(now_ns)
+        world.beacon.off(now_ns)
+        world.mount.stop(now_ns)
+        self._recorder.close()
+
+    def _control(self, now_ns: int, before: TrackerOutputs | None) -> TrackerOutputs:
+        """One step of the loop: read, decide, command."""
+        world = self._twin.world
+        spots = (
+            *self._guiding.step(now_ns, before.guiding if before else None),
+            *self._tracking.step(now_ns, before.tracking if before else None),
+        )
+        outputs = self._tracker.step(
+            now_ns, TrackerInputs(world.mount.read(now_ns), world.beacon.read(now_ns), tuple(spots))
+        )
+        if outputs.mount is not None:
+            world.mount.command(now_ns, outputs.mount)
+        if outputs.beacon_on:
+            world.beacon.on(now_ns)
+        else:
+            world.beacon.off(now_ns)
+        return outputs
+
+    def _turn_plate(self, now_ns: int, outputs: TrackerOutputs) -> None:
+        if outputs.phase in (Phase.IDLE, Phase.END, Phase.PARK):
+            self._twin.world.hwp.stop(now_ns)
+            return
+        command = self._plate.step(now_ns, outputs.frame_rad, outputs.frame_rate_rad_s)
+        self._twin.world.hwp.move(now_ns, command.angle_rad)
+
+
+def interval_elevation(twin: Twin) -> float:
+    """Elevation of the line of sight now, rad."""
+    return twin.world.line_of_sight()[1]
+
+
+def _radians(deg: float) -> float:
+    return deg * 0.017453292519943295

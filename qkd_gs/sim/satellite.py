@@ -1,0 +1,88 @@
+"""The simulated satellite's side of the protocol, in a process and on a TLS socket of its own on loopback.
+
+``python -m qkd_gs.sim.satellite SESSION KEYS`` prints its port, answers one run, and ends.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from qkd_gs.errors import DeviceFault, StationError
+from qkd_gs.keys.folder import KeyFolder
+from qkd_gs.keys.preshared import SimulatedPreSharedKey
+from qkd_gs.qkd.channel import Channel
+from qkd_gs.qkd.ledger import MemoryLedger
+from qkd_gs.qkd.satellite_side import serve
+from qkd_gs.qkd.terms import Terms
+from qkd_gs.qkd.tls import Listener, connect
+from qkd_gs.session.manifest import load_manifest
+from qkd_gs.sim.satellite_record import load_record
+
+_START_S = 60.0  # for a fresh process to import and to listen
+_STOP_S = 5.0
+_ARGUMENTS = 2
+
+
+@contextmanager
+def simulated_satellite(folder: Path, keys: KeyFolder) -> Iterator[Channel]:
+    """Start the satellite of a simulated session; a channel to it.
+
+    Raises
+    ------
+    DeviceFault
+        The process did not come up.
+    """
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'qkd_gs.sim.satellite', str(folder), str(keys.path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        line = process.stdout.readline() if process.stdout else ''
+        if not line.strip().isdigit():
+            _, complaint = process.communicate(timeout=_START_S)
+            raise DeviceFault('link.silent', f'the simulated satellite did not start: {complaint.strip()[-300:]}')
+        channel = connect(keys.tls_ground(simulated=True), int(line))
+        try:
+            yield channel
+        finally:
+            channel.close()
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Let the process end by itself; then make it."""
+    try:
+        process.communicate(timeout=_STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+
+
+def main(arguments: list[str]) -> int:
+    """Serve one run."""
+    if len(arguments) != _ARGUMENTS:
+        print('usage: python -m qkd_gs.sim.satellite SESSION KEYS', file=sys.stderr)  # noqa: T201
+        return 2
+    folder, keys = Path(arguments[0]), KeyFolder(Path(arguments[1]))
+    manifest, record = load_manifest(folder), load_record(folder)
+    with Listener(keys.tls_simulated_satellite()) as listener:
+        print(listener.port, flush=True)  # noqa: T201 - the protocol with the parent
+        channel = listener.accept(_START_S)
+    pre_shared = SimulatedPreSharedKey(record.seed, manifest.session_id)
+    serve(channel, record.transmitter(), Terms.of_station(manifest.station), pre_shared, MemoryLedger())
+    return 0
+
+
+if __name__ == '__main__':
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except (StationError, DeviceFault) as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        sys.exit(1)

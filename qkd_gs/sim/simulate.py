@@ -1,0 +1,215 @@
+"""Take a pass in the twin from beginning to end, in lockstep, and leave a session to be processed."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import asdict, dataclass
+from math import isfinite, radians
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qkd_gs import __version__
+from qkd_gs.errors import StationError
+from qkd_gs.orbit.elements import Elements
+from qkd_gs.orbit.passes import Pass, pass_nearest
+from qkd_gs.orbit.sky import sun_azel
+from qkd_gs.orbit.timescale import format_utc
+from qkd_gs.orbit.trajectory import Trajectory
+from qkd_gs.pointing.plan import PassPlan, plan_pass
+from qkd_gs.session.manifest import Manifest
+from qkd_gs.settings.site import Site
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.settings.twin import TwinSettings
+from qkd_gs.sim.calibration import Calibrated, calibrate
+from qkd_gs.sim.figures import polarization_part, tracking_part
+from qkd_gs.sim.lockstep import Lockstep, Progress
+from qkd_gs.sim.named_stars import NamedStars
+from qkd_gs.sim.twin import Scene, Twin
+from qkd_gs.timing.recorder import TagRecorder
+from qkd_gs.timing.sealed import SealedWriter
+from qkd_gs.tracking.tracker import Tracker
+
+_NIGHT_NS = 1500 * 10**9  # from the start of the calibration to the rise of the satellite
+_ARMED_NS = 30 * 10**9  # the mount waits at the first point so long
+_AFTER_NS = 60 * 10**9  # to park
+_STEP_NS = 100_000_000
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What to simulate.
+
+    Attributes
+    ----------
+    elements : Elements
+        Of one satellite.
+    at_ns : int
+        The pass whose culmination is nearest to this UTC is taken.
+    seed : int
+        Draws everything that the station does not know; the same seed gives the same session.
+    """
+
+    elements: Elements
+    site: Site
+    at_ns: int
+    seed: int
+    station: StationSettings
+    twin: TwinSettings
+    scenario: str | None = None
+    force: bool = False
+
+
+class Watcher:
+    """What a caller may want to show; every method may be left as it is."""
+
+    def step(self, text: str) -> None:
+        """A new part of the work."""
+
+    def calibrating(self, now_ns: int, text: str) -> None:
+        """The calibration goes on."""
+
+    def passing(self, progress: Progress) -> None:
+        """The pass goes on."""
+
+
+def take_pass(simulation: Simulation, folder: Path, sealing_key: bytes, watcher: Watcher) -> Manifest:
+    """Calibrate, take the pass, and write the session.
+
+    Parameters
+    ----------
+    folder : Path
+        Must not exist, or be empty.
+    sealing_key : bytes
+        Public key of the post-processor.
+
+    Raises
+    ------
+    StationError
+        No such pass, one that this mount cannot take, or a folder in use.
+    """
+    station, site, seed = simulation.station, simulation.site, simulation.seed
+    watcher.step('planning the pass')
+    found = pass_nearest(simulation.elements, site, simulation.at_ns, force=simulation.force)
+    predicted = Trajectory.predict(
+        found.orbit, site, found.rise_ns - 2 * _NIGHT_NS, found.set_ns + _AFTER_NS + 10 * _STEP_NS
+    )
+    start_ns, end_ns = above(predicted, found, radians(station.tracking.start_el_deg))
+    night_ns = start_ns - _NIGHT_NS
+    watcher.step('calibrating the pointing on stars')
+    twin = Twin(
+        simulation.twin,
+        station,
+        Scene(found.orbit, site, night_ns, end_ns + _AFTER_NS),
+        start_ns - 2 * _ARMED_NS,
+        seed,
+        (NamedStars(site, night_ns, end_ns),),
+    )
+    calibrated = calibrate(
+        twin, station, site, night_ns, seed, lambda now_ns, out: watcher.calibrating(now_ns, out.message)
+    )
+    station = refined(station, calibrated)
+    plan = _plan(predicted, start_ns, end_ns, calibrated, station, site)
+    begin_ns = start_ns - _ARMED_NS
+    if calibrated.end_ns > begin_ns:
+        raise StationError('the calibration was not done before the satellite rose')
+
+    watcher.step('taking the pass')
+    _new_folder(folder)
+    session_id = hashlib.sha256(f'{seed} {found.culmination_ns} {site} {station}'.encode()).hexdigest()[:32]
+    writer = SealedWriter(folder / 'tags.sealed', bytes.fromhex(session_id), sealing_key)
+    tracker = Tracker(station, predicted, calibrated.model, plan)
+    lockstep = Lockstep(twin, station, tracker, TagRecorder(writer))
+    twin.world.advance(begin_ns)
+    lockstep.run(begin_ns, end_ns + _AFTER_NS, watcher.passing)
+
+    log = lockstep.log
+    manifest = Manifest(
+        session_id=session_id,
+        simulated=True,
+        software=f'qkd_gs {__version__}',
+        created_utc=format_utc(begin_ns),
+        satellite=found.satellite,
+        elements_file=f'elements{simulation.elements.path.suffix or ".txt"}',
+        elements_used=found.orbit.describe(),
+        site=site,
+        pass_info=found.to_dict(),
+        culmination_ns=found.culmination_ns,
+        tdc_start_ns=log.tdc_start_ns,
+        time_bias_s=log.time_bias_s,
+        cross_track_m=log.cross_track_m,
+        locked=log.locked_spans(),
+        station=station,
+        seed=seed,
+        tracking=finite(tracking_part(log, twin, station)),
+        polarization=finite(polarization_part(log, predicted, calibrated.model, twin, station)),
+        run={
+            'seed': seed,
+            'pass_s': (log.end_ns - begin_ns) * 1e-9,
+            'calibration': calibrated.report.summary,
+            'scenario': simulation.scenario,
+        },
+    )
+    shutil.copyfile(simulation.elements.path, folder / manifest.elements_file)
+    log.telemetry().save(folder)
+    twin.record.save(folder)
+    manifest.save(folder)
+    return manifest
+
+
+def above(predicted: Trajectory, found: Pass, el_rad: float) -> tuple[int, int]:
+    """When the satellite seems to stand above an elevation: first and last UTC, ns, on a grid of 0.1 s.
+
+    Raises
+    ------
+    StationError
+        Never in this pass.
+    """
+    t_ns = np.arange(found.rise_ns - 60 * 10**9, found.set_ns + 60 * 10**9, _STEP_NS, dtype=np.int64)
+    up = t_ns[predicted.table(t_ns).el_rad >= el_rad]
+    if len(up) < 2:
+        raise StationError(
+            f'the pass that culminates at {format_utc(found.culmination_ns, 0)} only reaches '
+            f'{found.max_elevation_deg:.1f} deg',
+            where='--at',
+            hint='choose another one with `qkd-gs passes`',
+        )
+    return int(up[0]), int(up[-1])
+
+
+def refined(station: StationSettings, calibrated: Calibrated) -> StationSettings:
+    """Settings with what the calibration has learnt of the guiding camera."""
+    x_px, y_px = calibrated.guide_reference_px
+    camera = station.guiding_camera.model_copy(update={'reference_x_px': x_px, 'reference_y_px': y_px})
+    return station.model_copy(update={'guiding_camera': camera})
+
+
+def _plan(
+    predicted: Trajectory, start_ns: int, end_ns: int, calibrated: Calibrated, station: StationSettings, site: Site
+) -> PassPlan:
+    return plan_pass(
+        predicted,
+        start_ns,
+        end_ns,
+        calibrated.model,
+        station.mount,
+        sun=lambda t_ns: sun_azel(site, t_ns),
+        sun_exclusion_rad=radians(station.sun.exclusion_deg),
+    )
+
+
+def _new_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise StationError('is not empty', where=folder, hint='give --session a new folder')
+    except OSError as error:
+        raise StationError(f'cannot be made: {error.strerror}', where=folder) from error
+
+
+def finite(figures: Any) -> dict[str, Any]:
+    """A dataclass of figures as a dict for JSON: what was not measured is None."""
+    values = figures if isinstance(figures, dict) else asdict(figures)
+    return {name: None if isinstance(v, float) and not isfinite(v) else v for name, v in values.items()}

@@ -1,0 +1,50 @@
+"""One camera's process: its spotter, its settings, and what the tracker asks of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from qkd_gs.devices.camera import Camera, CameraSettings
+from qkd_gs.settings.station import CameraModel
+from qkd_gs.tracking.spotter import Spotter
+from qkd_gs.tracking.types import CameraRequest, CameraRole, SpotMeasurement
+
+_LONGEST_SHARE = 0.9  # of a frame's period that may be exposure
+
+
+class CameraLoop:
+    """Keep a camera at what the tracker asks for and the exposure control wants; turn its frames into spots.
+
+    Parameters
+    ----------
+    camera : Camera
+        An open device.
+    """
+
+    def __init__(self, role: CameraRole, model: CameraModel, camera: Camera, spotter: Spotter | None = None) -> None:
+        self._camera = camera
+        self._model = model
+        self.spotter = spotter or Spotter(role, model)
+        self._sent: CameraSettings | None = None
+
+    def step(self, now_ns: int, request: CameraRequest | None) -> list[SpotMeasurement]:
+        """Spots of the frames that have arrived; None as request lets the camera rest."""
+        if request is None:
+            if self._sent is not None:
+                self._camera.stop(now_ns)
+                self._sent = None
+            return []
+        wanted = joined(self.spotter.settings, request)
+        if wanted != self._sent:
+            self._camera.configure(now_ns, wanted)
+            self._sent = wanted
+        return [self.spotter.step(now_ns, frame) for frame in self._camera.poll(now_ns)]
+
+
+def joined(own: CameraSettings, request: CameraRequest) -> CameraSettings:
+    """Settings that meet a request with the exposure control's exposure and gain.
+
+    An exposure is never longer than the request's rate allows; the rate is as asked.
+    """
+    exposure_s = min(own.exposure_s, _LONGEST_SHARE / request.rate_hz)
+    return replace(own, exposure_s=exposure_s, rate_hz=request.rate_hz, roi=request.roi)
