@@ -8,7 +8,7 @@ from typing import Any
 
 from qkd_gs.report.key_figures import account
 from qkd_gs.report.paper import SPOT_RMS_X_URAD, SPOT_RMS_Y_URAD
-from qkd_gs.report.text import MINUS, NONE, general, scientific, shown, signed
+from qkd_gs.report.text import NONE, general, scientific, shown, signed
 from qkd_gs.report.view import SessionView, number
 
 
@@ -100,7 +100,7 @@ def comparison(view: SessionView) -> Table:
         ('Error rate', f'{shown(number(key, "qber"), 2, 100)} %', paper.qber),
         ('Secret bits', f'{shown(number(key, "secret_bits"), 1, 1e-3)} kbit', f'{paper.key} {paper.key_time}'),
         ('Efficiency of error correction, f', shown(number(key, 'f_ec'), 3), NONE),
-        ('Failure probability', scientific(number(key, 'epsilon')), f'1e{MINUS}5 a bound'),
+        ('Failure probability', scientific(number(key, 'epsilon')), f'{scientific(1e-5)} a bound'),
     ]
     known = [row for row in rows if not row[1].startswith(NONE)]
     which = {'the same pass': 'Paper (the same pass)'}.get(paper.which, f'Paper ({paper.which})')
