@@ -62,7 +62,7 @@ class CascadeOptions:
 
 
 EFFICIENT = CascadeOptions()
-QUICK = CascadeOptions(first_block=0.25, second_block=3.0, haste=0.004)
+QUICK = CascadeOptions(first_block=0.3, second_block=2.6, growth=5, haste=0.0025)
 
 
 class Corrector:
@@ -158,13 +158,21 @@ class Corrector:
     def _conversation(self) -> Conversation:
         if not self._n:
             return
-        for number, level in enumerate(self._levels):
+        # what every pass and the end will ask for certain is asked at once, and kept until its turn
+        tops = [self._tops(number) for number in range(len(self._levels))]
+        roots = ((SUBSETS + np.arange(self._options.confirmations)) << PASS_SHIFT) + 1
+        answers = yield np.concatenate([*tops, roots])
+        for number, top in enumerate(tops):
             self._start_pass(number)
-            first = self._size >> level
-            blocks = -(-self._n // (1 << level))
-            yield from self._ask((number << PASS_SHIFT) + np.arange(first, first + blocks))
+            self._enter(top, answers[: len(top)])
+            answers = answers[len(top) :]
             yield from self._search(self._patience(number))
-        yield from self._confirm()
+        yield from self._confirm(roots, answers)
+
+    def _tops(self, number: int) -> Questions:
+        """All blocks of a pass."""
+        first = self._size >> self._levels[number]
+        return (number << PASS_SHIFT) + np.arange(first, first + -(-self._n // (1 << self._levels[number])))
 
     def _start_pass(self, number: int) -> None:
         order = shuffle(self._n, self._seed, number)
@@ -188,11 +196,8 @@ class Corrector:
             batch = np.empty(total * ((1 << depth) - 1), np.int64)
             batch = batch[: block_search.questions(self._size, self._n, opened, counts, self._numbers, depth, batch)]
             batch.sort()
-            yield from self._ask(batch)
-
-    def _ask(self, batch: Questions) -> Conversation:
-        answers = yield batch
-        self._enter(batch, answers)
+            answers = yield batch
+            self._enter(batch, answers)
 
     def _enter(self, batch: Questions, answers: Bits) -> None:
         block_search.absorb(self._trees, self._opened, self._counts, batch, answers)
@@ -207,10 +212,8 @@ class Corrector:
             self._counts,
         )
 
-    def _confirm(self) -> Conversation:
+    def _confirm(self, roots: Questions, answers: Bits) -> Conversation:
         """Random subsets of the whole key: each misses what errors are left with probability 1/2."""
-        roots = ((SUBSETS + np.arange(self._options.confirmations)) << PASS_SHIFT) + 1
-        answers = yield roots
         while True:
             wrong = np.flatnonzero(subset_parities(self._bits, self._seed, len(roots)) != answers)
             if not len(wrong):

@@ -60,14 +60,14 @@ class ParityServer:
             If a question names no block of this key.
         """
         answers = np.empty(len(batch), np.uint8)
-        if len(batch) > 1 and batch[0] >= SUBSETS << PASS_SHIFT and np.all(batch & NODE_MASK == 1):
-            answers[:] = self._roots((batch >> PASS_SHIFT) - SUBSETS)
-            done = len(batch)
-        else:
-            done = look_up(self._trees, self._numbers, batch, 0, answers)
-        while done < len(batch):
+        end = len(batch)
+        subsets = int(np.searchsorted(batch, SUBSETS << PASS_SHIFT))
+        if end > subsets + 1 and np.all(batch[subsets:] & NODE_MASK == 1):
+            answers[subsets:] = self._roots((batch[subsets:] >> PASS_SHIFT) - SUBSETS)
+            end = subsets
+        done = 0
+        while (done := look_up(self._trees, self._numbers, batch[:end], done, answers)) < end:
             self._make_tree(int(batch[done]))
-            done = look_up(self._trees, self._numbers, batch, done, answers)
         self.disclosed_bits += len(batch)
         return answers
 
