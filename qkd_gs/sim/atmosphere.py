@@ -77,7 +77,8 @@ class Tilt:
             count = series.shape[1]
             total += series[:, index % count] * (1 - part) + series[:, (index + 1) % count] * part
             self._place_m[i] = (place[-1] * self._step_m) % (count * self._step_m)
-        return total * np.sqrt(mass)
+        tilt: Floats = total * np.sqrt(mass)
+        return tilt
 
 
 class Scintillation:
@@ -105,7 +106,7 @@ class Scintillation:
         speed = self._wind_m_s + slew_rad_s * self._height_m * airmass(el_rad)
         keep = exp(-dt_s * 2 * speed / self._aperture_m)
         noise = self._rng.standard_normal(samples) * np.sqrt(1 - keep * keep)
-        normal, last = lfilter([1.0], [1.0, -keep], noise, zi=[keep * self._last])
+        normal, _ = lfilter([1.0], [1.0, -keep], noise, zi=[keep * self._last])
         self._last = float(normal[-1])
         irradiance: Floats = np.exp(np.sqrt(variance) * normal - variance / 2)
         return irradiance

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import cos, exp, sqrt, pi, sin
+from math import exp, sin, sqrt
 
 import numpy as np
 from numba import njit
@@ -43,7 +43,7 @@ STATES = 13
 ) = range(23)
 CONSTANTS = 23
 # What the drive does, as the loop sees it.
-FREE, BRAKED, HOLDING, FOLLOWING, STOPPING = range(5)
+FREE, BRAKED, HOLDING, FOLLOWING, STOPPING = range(5)  # with torque from HOLDING on
 
 
 @njit(cache=True)
@@ -93,18 +93,19 @@ def run(state, constants, command, elapsed, mode, steps, dt, divisor, every, noi
         An axis had to brake before the end of its travel.
     """
     limited = False
+    driven = mode >= HOLDING
     for axis in range(2):
         s, c = state[axis], constants[axis]
         for i in range(steps):
-            drive = mode == HOLDING or mode == FOLLOWING or mode == STOPPING
-            if drive:
+            if driven:
                 rate = s[REF_RATE]
                 if mode == FOLLOWING:
                     tau = elapsed + i * dt
+                    target_rate = command[axis, 1] + tau * command[axis, 2]
+                    target = command[axis, 0] + 0.5 * tau * (command[axis, 1] + target_rate)
                     acc = shape(
-                        s[REF], rate, command[axis, 0] + tau * (command[axis, 1] + 0.5 * tau * command[axis, 2]),
-                        command[axis, 1] + tau * command[axis, 2], command[axis, 2], c[SHAPING], c[RATE_MAX], c[ACC_MAX], dt,
-                    )  # fmt: skip
+                        s[REF], rate, target, target_rate, command[axis, 2], c[SHAPING], c[RATE_MAX], c[ACC_MAX], dt
+                    )
                     # the braking parabola towards the end of travel, a tenth in hand
                     room = c[ANGLE_MAX] - s[REF] if rate > 0 else s[REF] - c[ANGLE_MIN]
                     if rate * rate > 1.8 * c[ACC_MAX] * max(room, 0.0):
@@ -127,9 +128,8 @@ def run(state, constants, command, elapsed, mode, steps, dt, divisor, every, noi
             s[TORQUE] += c[LAG] * (torque - s[TORQUE])
             # wind: white noise through a critically damped second-order low pass
             w = c[WIND_OMEGA]
-            s[WIND_RATE] += (-2 * w * s[WIND_RATE] - w * w * s[WIND]) * dt + 2 * w * sqrt(w * dt) * c[WIND_RMS] * noise[
-                i, axis, 0
-            ]
+            kick = 2 * w * sqrt(w * dt) * c[WIND_RMS] * noise[i, axis, 0]
+            s[WIND_RATE] += kick - (2 * w * s[WIND_RATE] + w * w * s[WIND]) * dt
             s[WIND] += s[WIND_RATE] * dt
             # friction: Dahl's model, exact for a constant rate within the step
             coulomb = c[COULOMB] + (c[BRAKE] if mode == BRAKED else 0.0)

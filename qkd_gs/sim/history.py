@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -56,9 +57,18 @@ class History:
 
     def at(self, t_ns: NDArray[np.int64]) -> Floats:
         """State at times (k,), linear between samples, (columns, k); times before the first sample get the first."""
-        place = self._end - 1 + (t_ns - self._end_ns) / self._sample_ns
-        index = np.clip(np.floor(place).astype(np.int64), 0, max(self._end - 2, 0))
-        part = np.clip(place - index, 0.0, 1.0)
-        before, after = self._rows[:, index], self._rows[:, index + 1]
-        result: Floats = before + (after - before) * part
-        return result
+        out = np.empty((len(Column), len(t_ns)))
+        _sample(self._rows, self._end, (t_ns - self._end_ns) / self._sample_ns, out)
+        return out
+
+
+@njit(cache=True)
+def _sample(rows, end, place, out):  # type: ignore[no-untyped-def]
+    """Columns at places counted from the last sample, linear in between."""
+    for k in range(place.shape[0]):
+        at = min(max(end - 1 + place[k], 0.0), end - 1.0)
+        index = min(int(at), max(end - 2, 0))
+        part = at - index
+        for column in range(rows.shape[0]):
+            before = rows[column, index]
+            out[column, k] = before + (rows[column, index + 1] - before) * part if part > 0 else before

@@ -1,4 +1,4 @@
-"""The twin's half-wave-plate rotator: finite rate, motor steps, delay, a hidden mounting error.  HwpRotator Protocol."""
+"""The twin's half-wave-plate rotator: finite rate, motor steps, delay, hidden mounting error.  HwpRotator Protocol."""
 
 from __future__ import annotations
 

@@ -16,6 +16,10 @@ from qkd_gs.sim import axis_kernel as kernel
 
 Floats = NDArray[np.float64]
 
+_GUST_NS = 10_000_000  # a gust's torque is held for so long
+_AT_REST_RAD_S = 1e-9
+_NEVER = 10**9  # sub-steps
+
 _DRIVE = {
     MountMode.OFF: kernel.BRAKED,
     MountMode.HOLD: kernel.HOLDING,
@@ -153,24 +157,32 @@ class SimMount:
         out = np.empty((samples, 2))
         done, total = 0, samples * self._every
         while done < total:
+            self._take_due()
             steps = min(total - done, self._steps_to_next_event())
             self._run(steps, done, out)
             done += steps
+        self._take_due()
         return out
 
-    def _steps_to_next_event(self) -> int:
-        """Take what is due now; sub-steps until the next set-point or the watchdog, at least one."""
+    def _take_due(self) -> None:
+        """Set-points that have arrived, and the watchdog."""
         while self._queue and self._queue[0][0] <= self._now_ns:
             self._take(*self._queue.popleft())
+        if self._mode == MountMode.TRACK and self._expiry_ns() <= self._now_ns:
+            self._mode = MountMode.STOPPING
+
+    def _expiry_ns(self) -> int:
+        return self._heard_ns + round(self._station.watchdog_s * 1e9)
+
+    def _steps_to_next_event(self) -> int:
+        """Sub-steps until the next set-point, the watchdog or the next value of a gust; at least one."""
         events = [self._queue[0][0]] if self._queue else []
         if self._mode == MountMode.TRACK:
-            expiry_ns = self._heard_ns + round(self._station.watchdog_s * 1e9)
-            if expiry_ns <= self._now_ns:
-                self._mode = MountMode.STOPPING
-            else:
-                events.append(expiry_ns)
+            events.append(self._expiry_ns())
+        if self._gusts:
+            events.append((self._now_ns // _GUST_NS + 1) * _GUST_NS)
         if not events:
-            return 10**9
+            return _NEVER
         return max(-(-(min(events) - self._now_ns) // self._step_ns), 1)
 
     def _take(self, heard_ns: int, command: MountCommand) -> None:
@@ -191,7 +203,7 @@ class SimMount:
         if limited:
             self._mode, self._fault = MountMode.STOPPING, 'mount.limit'
         state = self._state
-        if self._mode == MountMode.STOPPING and not state[:, kernel.REF_RATE].any():
+        if self._mode == MountMode.STOPPING and np.abs(state[:, kernel.REF_RATE]).max() < _AT_REST_RAD_S:
             self._mode = MountMode.HOLD
         following = np.abs(state[:, kernel.REF] - state[:, kernel.MEASURED]).max()
         if (
@@ -214,7 +226,6 @@ def _constants(body: MountBodySettings, axis: AxisBodySettings, limits: AxisSett
     dt = 1 / servo.velocity_loop_hz
     stiffness = axis.inertia_kg_m2 * tau * servo.velocity_hz
     position = tau * servo.position_hz
-    within = 1 - servo.limit_reserve
     c = np.zeros(kernel.CONSTANTS)
     c[kernel.INERTIA] = axis.inertia_kg_m2
     c[kernel.COULOMB] = axis.coulomb_n_m
@@ -229,8 +240,8 @@ def _constants(body: MountBodySettings, axis: AxisBodySettings, limits: AxisSett
     c[kernel.FILTER] = 1 - exp(-tau * servo.filter_hz * dt)
     c[kernel.LAG] = 1 - exp(-dt / servo.current_lag_s)
     c[kernel.SHAPING] = tau * servo.shaping_hz
-    c[kernel.RATE_MAX] = radians(limits.max_rate_deg_s) * within
-    c[kernel.ACC_MAX] = radians(limits.max_acc_deg_s2) * within
+    c[kernel.RATE_MAX] = radians(limits.max_rate_deg_s) * (1 - servo.rate_reserve)
+    c[kernel.ACC_MAX] = radians(limits.max_acc_deg_s2) * (1 - servo.acceleration_reserve)
     c[kernel.ANGLE_MIN] = radians(limits.min_deg)
     c[kernel.ANGLE_MAX] = radians(limits.max_deg)
     c[kernel.LSB] = 2 * pi / 2**encoder.bits

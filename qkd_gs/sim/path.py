@@ -74,7 +74,9 @@ class LightPath:
         seeds: np.random.Generator,
     ) -> None:
         self._air = body.atmosphere
-        self._trajectory, self._site, self._rise_ns = trajectory, site, rise_ns
+        self._trajectory, self._rise_ns = trajectory, rise_ns
+        grid = np.radians(np.arange(0.0, 90.0, 0.1))
+        self._dispersion = grid, dispersion_rad(grid, site)
         self._sample_ns = 10**9 // body.sample_hz
         self._dt_s = 1 / body.sample_hz
         telescope_m = body.tracking_camera.aperture_m
@@ -105,7 +107,7 @@ class LightPath:
             dispersion_rad=dispersion,
             tilt_rad=self._tilt.advance(*arguments),
             scintillation=np.stack([self._guiding.advance(*arguments), self._tracking.advance(*arguments)]),
-            cloud=clouds(self._air, (t_ns - self._rise_ns) * 1e-9),
+            cloud=clouds(self._air, np.multiply(t_ns - self._rise_ns, 1e-9, dtype=np.float64)),
             clear_532=transmission(el_rad, self._air.extinction_532_db),
             clear_671=transmission(el_rad, self._air.extinction_671_db),
         )
@@ -115,9 +117,7 @@ class LightPath:
         columns = np.full((5, len(t_ns)), np.nan)
         if inside.any():
             place = self._trajectory.table(t_ns[inside])
-            # dispersion changes by 0.1 urad a second: its ends are enough
-            ends = dispersion_rad(place.el_rad[[0, -1]], self._site)
-            spread = np.interp(t_ns[inside], t_ns[inside][[0, -1]], ends)
+            spread = np.interp(place.el_rad, *self._dispersion)
             columns[:, inside] = place.az_rad, place.el_rad, place.range_m, place.frame_rad, spread
         return columns[0], columns[1], columns[2], columns[3], columns[4]
 

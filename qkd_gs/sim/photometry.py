@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from math import asin, degrees, exp, pi
+from math import asin, degrees, exp, log10, pi
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from qkd_gs.settings.twin_body import CameraBodySettings, SkySettings
 
@@ -15,22 +15,19 @@ _PLANCK_LIGHT = 1.98644586e-25  # h c, J m
 _ARCSEC_URAD = 4.84813681
 
 
-def beam_irradiance(power_w: float, divergence_rad: float, range_m: ArrayLike, off_axis_rad: ArrayLike) -> Floats:
+def beam_irradiance(power_w: float, divergence_rad: float, range_m: float, off_axis_rad: float) -> float:
     """Irradiance of a Gaussian beam in its far field, W/m^2, without air.
 
     Parameters
     ----------
     divergence_rad : float
         Full angle between the 1/e^2 points: the waist grows as half of it times the range.
-    off_axis_rad : array_like
+    off_axis_rad : float
         Angle from the beam's axis.
     """
     half = divergence_rad / 2
-    waist = half * np.asarray(range_m, dtype=float)
-    irradiance: Floats = (
-        2 * power_w / (pi * waist**2) * np.exp(-2 * (np.asarray(off_axis_rad, dtype=float) / half) ** 2)
-    )
-    return irradiance
+    waist = half * range_m
+    return 2 * power_w / (pi * waist**2) * exp(-2 * (off_axis_rad / half) ** 2)
 
 
 def electrons_a_watt(camera: CameraBodySettings, wavelength_m: float) -> float:
@@ -46,8 +43,13 @@ def star_electrons(camera: CameraBodySettings, sky: SkySettings, magnitude: Floa
     return electrons
 
 
+def faintest(camera: CameraBodySettings, sky: SkySettings, electrons_s: float) -> float:
+    """Magnitude of a star above the air that gives so many photo-electrons a second: inverse of `star_electrons`."""
+    return -2.5 * log10(electrons_s / float(star_electrons(camera, sky, np.array(0.0))))
+
+
 def sky_electrons(camera: CameraBodySettings, sky: SkySettings, scale_urad_px: float, el_rad: float) -> float:
-    """Photo-electrons a second and pixel of the sky behind the stars: night sky, and city glow that grows to the horizon."""
+    """Photo-electrons a second and pixel of the sky behind the stars: night sky, and city glow near the horizon."""
     square_arcsec = (scale_urad_px / _ARCSEC_URAD) ** 2
     zenith = float(star_electrons(camera, sky, np.array(sky.zenith_mag_arcsec2))) * square_arcsec
     return zenith * (1 + sky.glow_ratio * glow(sky, el_rad))

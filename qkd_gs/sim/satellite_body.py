@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from math import exp
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
 from qkd_gs.settings.twin_body import SatelliteBodySettings
 from qkd_gs.sim.photometry import beam_irradiance
 
@@ -43,9 +40,9 @@ class SatelliteBody:
         """Angle between the axis of its beam and the station."""
         return self._error_rad
 
-    def downlink_w_m2(self, range_m: ArrayLike) -> NDArray[np.float64]:
+    def downlink_w_m2(self, range_m: float) -> float:
         """Irradiance of its beacon at the station without air."""
         if not self.lit:
-            return np.zeros(np.shape(range_m))
+            return 0.0
         divergence_rad = self._body.beacon_divergence_mrad * 1e-3
         return beam_irradiance(self._body.beacon_w, divergence_rad, range_m, self._error_rad)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import pi, radians
+from math import cos, pi, radians, sin
 from typing import Protocol
 
 import numpy as np
@@ -17,22 +17,37 @@ Floats = NDArray[np.float64]
 
 _NOON_2000_NS = 946_728_000_000_000_000  # JD 2451545.0, taken as UT1
 _DAY_NS = 86_400_000_000_000
+_EARTH_RAD_S = 7.292115e-5
+_AHEAD_RAD = 0.05  # by which a look-up is wider than asked for
+_REFRACTION_RAD = 0.003  # above 5 deg; the cone is about an apparent direction, the vectors are not refracted
 
 
 @dataclass(frozen=True)
 class StarsInView:
     """Stars near a direction at one time; arrays (n,)."""
 
-    az_rad: Floats
+    az_rad: Floats  # apparent
     el_rad: Floats
+    az_rate_rad_s: Floats  # by the turning Earth
+    el_rate_rad_s: Floats
     magnitude: Floats
+
+
+_NO_STARS = StarsInView(*(np.empty(0) for _ in range(5)))
 
 
 class Stars(Protocol):
     """Anything that knows stars."""
 
-    def near(self, t_ns: int, az_rad: float, el_rad: float, radius_rad: float) -> StarsInView:
-        """Stars within a cone about an apparent direction."""
+    def near(self, t_ns: int, az_rad: float, el_rad: float, radius_rad: float, faintest_mag: float) -> StarsInView:
+        """Stars within a cone about an apparent direction, down to a magnitude."""
+
+
+def diurnal_rates(latitude_rad: float, az_rad: Floats, el_rad: Floats) -> tuple[Floats, Floats]:
+    """Rates of azimuth and elevation of something that rests on the celestial sphere, rad/s."""
+    az_rate = _EARTH_RAD_S * (sin(latitude_rad) - cos(latitude_rad) * np.cos(az_rad) * np.tan(el_rad))
+    el_rate = _EARTH_RAD_S * cos(latitude_rad) * np.sin(az_rad)
+    return az_rate, el_rate
 
 
 class RandomField:
@@ -48,50 +63,42 @@ class RandomField:
             for m in (settings.stars_mag_limit, settings.stars_brightest_mag)
         )
         count = round(faint - bright)
-        self._magnitude = 6 + np.log10(rng.uniform(bright, faint, count) / settings.stars_brighter_than_6) / (
-            settings.stars_slope
-        )
+        number = np.sort(rng.uniform(bright, faint, count))
+        self._magnitude = 6 + np.log10(number / settings.stars_brighter_than_6) / settings.stars_slope
         z, turn = rng.uniform(-1, 1, count), rng.uniform(0, 2 * pi, count)
         across = np.sqrt(1 - z * z)
         self._vectors = np.stack([across * np.cos(turn), across * np.sin(turn), z], axis=1)
         self._latitude, self._longitude = radians(site.latitude_deg), radians(site.longitude_deg)
         self._refraction = site_refraction(site)
-        self._held: tuple[float, float, float, float] | None = None
-        self._near = np.empty(0, np.int64)
+        self._centre, self._reach_rad = np.zeros(3), -1.0
+        self._nearby = np.empty(0, np.int64)
 
-    def near(self, t_ns: int, az_rad: float, el_rad: float, radius_rad: float) -> StarsInView:
-        """Stars within a cone about an apparent direction."""
+    def near(self, t_ns: int, az_rad: float, el_rad: float, radius_rad: float, faintest_mag: float) -> StarsInView:
+        """Stars within a cone about an apparent direction, down to a magnitude."""
         rotation = self._horizon(t_ns)
-        candidates = self._candidates(t_ns, az_rad, el_rad, radius_rad, rotation)
-        east, north, up = rotation @ self._vectors[candidates].T
-        az = np.arctan2(east, north)
+        direction = np.array([sin(az_rad) * cos(el_rad), cos(az_rad) * cos(el_rad), sin(el_rad)]) @ rotation
+        nearby = self._around(direction, radius_rad)
+        nearby = nearby[: np.searchsorted(self._magnitude[nearby], faintest_mag)]
+        inside = nearby[self._vectors[nearby] @ direction > cos(radius_rad + _REFRACTION_RAD)]
+        if not len(inside):
+            return _NO_STARS
+        east, north, up = rotation @ self._vectors[inside].T
         el: Floats = self._refraction.apparent(np.arcsin(np.clip(up, -1, 1)))
-        return StarsInView(az, el, self._magnitude[candidates])
+        az: Floats = np.arctan2(east, north)
+        return StarsInView(az, el, *diurnal_rates(self._latitude, az, el), self._magnitude[inside])
 
-    def _candidates(
-        self, t_ns: int, az_rad: float, el_rad: float, radius_rad: float, rotation: Floats
-    ) -> NDArray[np.int64]:
-        """Indices within a wider cone, looked up again only when the direction has left the middle of the last one."""
-        direction = (
-            np.array([np.sin(az_rad) * np.cos(el_rad), np.cos(az_rad) * np.cos(el_rad), np.sin(el_rad)]) @ rotation
-        )  # in the celestial frame
-        key = (*direction.tolist(), radius_rad)
-        if self._held is not None and self._held[3] == radius_rad:
-            moved = np.sqrt(sum((a - b) ** 2 for a, b in zip(self._held[:3], key[:3], strict=True)))
-            if moved < _REUSE_RAD:
-                return self._near
-        self._held = key
-        self._near = np.flatnonzero(self._vectors @ direction > np.cos(radius_rad + _REUSE_RAD + _REFRACTION_RAD))
-        return self._near
+    def _around(self, direction: Floats, radius_rad: float) -> NDArray[np.int64]:
+        """Indices within a wide cone, looked up again only when the narrow one touches its edge."""
+        moved = float(np.linalg.norm(direction - self._centre))
+        if moved + radius_rad + _REFRACTION_RAD > self._reach_rad:
+            self._centre, self._reach_rad = direction, radius_rad + _REFRACTION_RAD + _AHEAD_RAD
+            self._nearby = np.flatnonzero(self._vectors @ direction > cos(self._reach_rad))
+        return self._nearby
 
     def _horizon(self, t_ns: int) -> Floats:
-        """Rotation from the celestial frame to east, north, up; by the Earth rotation angle (IERS Conventions 2010, 5.15)."""
+        """Rotation from the celestial frame to east, north, up, by the Earth rotation angle (IERS 2010, eq. 5.15)."""
         days = (t_ns - _NOON_2000_NS) / _DAY_NS
         turn = 2 * pi * ((0.7790572732640 + 0.00273781191135448 * days + days % 1.0) % 1.0) + self._longitude
         s, c = np.sin(turn), np.cos(turn)
         sp, cp = np.sin(self._latitude), np.cos(self._latitude)
         return np.array([[-s, c, 0.0], [-sp * c, -sp * s, cp], [cp * c, cp * s, sp]])
-
-
-_REUSE_RAD = 0.02
-_REFRACTION_RAD = 0.003  # the candidates' cone is about an apparent direction, the vectors are not refracted

@@ -24,7 +24,7 @@ _NOLL_TILT = 0.182  # (lambda / D)^2 (D / r0)^(5/3): one axis, Kolmogorov
 
 def kolmogorov_tilt_variance(r0_m: float, aperture_m: float) -> float:
     """Variance of the tilt along one axis without outer scale, rad^2 (Noll 1976); grows with airmass."""
-    return _NOLL_TILT * (R0_WAVELENGTH_M / aperture_m) ** 2 * (aperture_m / r0_m) ** (5 / 3)
+    return float(_NOLL_TILT * (R0_WAVELENGTH_M / aperture_m) ** 2 * (aperture_m / r0_m) ** (5 / 3))
 
 
 def tilt_variance(r0_m: float, aperture_m: float, outer_scale_m: float) -> float:

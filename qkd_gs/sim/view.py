@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import cos, hypot, sin
+from math import cos, hypot, log10, sin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from qkd_gs.settings.station import CameraModel
 from qkd_gs.settings.twin_body import CameraBodySettings, SkySettings
 from qkd_gs.sim.history import Column, History
 from qkd_gs.sim.optics import Picture, turned
-from qkd_gs.sim.photometry import electrons_a_watt, sky_electrons, sky_gradient, star_electrons
+from qkd_gs.sim.photometry import electrons_a_watt, faintest, sky_electrons, sky_gradient, star_electrons
 from qkd_gs.sim.render import Background, Points
 from qkd_gs.sim.starfield import Stars
 
@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 BEACON_M = 532e-9
 _MOST_INSTANTS = 64
 _FEWEST_INSTANTS = 4
-_STAR_ELECTRONS = 0.5  # of a whole exposure: fainter stars drown in the read noise
+_STAR_ELECTRONS = 5.0  # of a whole exposure, before the air: fainter stars drown in the read noise
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class View:
         self._scale_urad_px = model.scale_urad_px
         self._sigma_rad = model.spot_sigma_px * picture.scale_rad_px
         self._scintillation = scintillation
+        self._faintest_in_1_s = faintest(body, sky, _STAR_ELECTRONS)
         self._responsivity = electrons_a_watt(body, BEACON_M)
 
     def expose(self, start_ns: int, exposure_ns: int, roi: Roi) -> Exposed:
@@ -102,20 +103,18 @@ class View:
         az, el = state[Column.AZ], state[Column.EL]
         trail = hypot((az[-1] - az[0]) * cos(el[middle]), el[-1] - el[0])
         corner = self._corner_rad(roi) + trail
-        half_ns = exposure_ns // 2
-        first = group.near(mid_ns - half_ns, az[middle], el[middle], corner)
-        if not len(first.az_rad):
+        faintest_mag = self._faintest_in_1_s + 2.5 * log10(exposure_ns * 1e-9)
+        stars = group.near(mid_ns, float(az[middle]), float(el[middle]), corner, faintest_mag)
+        if not len(stars.az_rad):
             return _nothing(count)
-        last = group.near(mid_ns + half_ns, az[middle], el[middle], corner)
-        clear = state[Column.CLEAR] * state[self._scintillation]
-        share = (np.arange(count) + 0.5) / count
-        star_az = first.az_rad[:, None] + np.angle(np.exp(1j * (last.az_rad - first.az_rad)))[:, None] * share
-        star_el = first.el_rad[:, None] + (last.el_rad - first.el_rad)[:, None] * share
-        electrons = star_electrons(self._body, self._sky, first.magnitude) * exposure_ns * 1e-9
+        since_s = ((np.arange(count) + 0.5) / count - 0.5) * exposure_ns * 1e-9
+        star_az = stars.az_rad[:, None] + stars.az_rate_rad_s[:, None] * since_s
+        star_el = stars.el_rad[:, None] + stars.el_rate_rad_s[:, None] * since_s
         x, y = offset_between(az, el, star_az, star_el)
         x, y = turned(x, y, state[Column.ROLL])
-        keep = (electrons > _STAR_ELECTRONS) & np.isfinite(x).all(axis=1)
-        return x[keep], y[keep], electrons[keep, None] * clear / count
+        electrons = star_electrons(self._body, self._sky, stars.magnitude) * exposure_ns * 1e-9
+        clear = state[Column.CLEAR] * state[self._scintillation]
+        return x, y, electrons[:, None] * clear / count
 
     def _corner_rad(self, roi: Roi) -> float:
         """Largest angle between the line of sight and the region."""

@@ -168,11 +168,14 @@ class World:
         x, y = offset_between(az, el, air.az_rad, air.el_rad)
         x_tube, y_tube = turned(x, y, roll)
         self.satellite.advance(seconds, self._uplink(x_tube[-1], y_tube[-1], air))
-        downlink = np.nan_to_num(self.satellite.downlink_w_m2(air.range_m)) * (air.el_rad > 0)
-        clear = air.clear_532 * air.cloud
-        self._history.append(
-            np.stack([az, el, roll, x_tube, y_tube, *air.tilt_rad, downlink * clear, *air.scintillation, clear])
-        )
+        rows = np.empty((len(Column), count))
+        rows[Column.AZ], rows[Column.EL], rows[Column.ROLL] = az, el, roll
+        rows[Column.X], rows[Column.Y] = x_tube, y_tube
+        rows[Column.TILT_X : Column.TILT_Y + 1] = air.tilt_rad
+        rows[Column.GUIDING : Column.TRACKING + 1] = air.scintillation
+        rows[Column.CLEAR] = air.clear_532 * air.cloud
+        rows[Column.IRRADIANCE] = self._downlink(air) * rows[Column.CLEAR]
+        self._history.append(rows)
         return Interval(
             t_ns=air.t_ns,
             offset_x_rad=-x,
@@ -191,7 +194,7 @@ class World:
         )
 
     def _sight_over(self, before: tuple[float, float], axes: Floats) -> tuple[Floats, Floats, Floats]:
-        """Line of sight and roll for axis angles (n, 2): exact at the end, its difference to the axes linear in between."""
+        """Line of sight and roll for axis angles (n, 2): exact at the end, its difference to the axes linear before."""
         end_az, end_el, end_roll = self._pointing.line_of_sight(float(axes[-1, 0]), float(axes[-1, 1]))
         az0, el0, roll0 = self._sight
         share = np.arange(1, len(axes) + 1) / len(axes)
@@ -206,8 +209,13 @@ class World:
         if power_w == 0.0 or not np.isfinite(x_rad):
             return 0.0
         off_axis = hypot(x_rad - self.beacon.alignment_rad[0], y_rad - self.beacon.alignment_rad[1])
-        irradiance = beam_irradiance(power_w, self.beacon.divergence_rad, air.range_m[-1], off_axis)
-        return float(irradiance) * air.clear_671 * float(air.cloud[-1])
+        irradiance = beam_irradiance(power_w, self.beacon.divergence_rad, float(air.range_m[-1]), off_axis)
+        return irradiance * air.clear_671 * float(air.cloud[-1])
+
+    def _downlink(self, air: Stretch) -> float:
+        """Irradiance of the satellite's beacon at the station without air, W/m^2."""
+        above = air.el_rad[-1] > 0  # not a number: the trajectory does not reach
+        return self.satellite.downlink_w_m2(float(air.range_m[-1])) if above else 0.0
 
     def _first_sample(self) -> None:
         """State at the start, so that an exposure that begins then has something to look back to."""
