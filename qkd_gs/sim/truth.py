@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import cos, hypot, pi, radians, sin
+from math import cos, hypot, pi, radians, remainder, sin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,16 @@ class TruePointing:
         flat = cos(el)
         flat = max(abs(flat), _LEAST_COS) * (1 if flat >= 0 else -1)
         return az + x / flat, el + y, self.model.roll(enc_az_rad, enc_el_rad)
+
+
+    def axes_at(self, az_rad: float, el_rad: float) -> tuple[float, float]:
+        """Error-free encoder angles that put the field centre on an apparent direction: reverse of `line_of_sight`."""
+        enc_az, enc_el = self.model.encoder(az_rad, el_rad)
+        for _ in range(3):  # the residual changes by 1e-4 of a step: each pass gains four digits
+            seen_az, seen_el, _ = self.line_of_sight(enc_az, enc_el)
+            enc_az += remainder(az_rad - seen_az, 2 * pi)
+            enc_el += el_rad - seen_el
+        return enc_az, enc_el
 
 
 class Residual:

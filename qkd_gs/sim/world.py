@@ -145,6 +145,10 @@ class World:
         """Apparent direction (az, el) in which the telescope truly looks now, rad."""
         return self._sight[0], self._sight[1]
 
+    def axes_at(self, az_rad: float, el_rad: float) -> tuple[float, float]:
+        """Encoder angles that truly put the line of sight on an apparent direction, rad."""
+        return self._pointing.axes_at(az_rad, el_rad)
+
     def floor(self) -> Floats:
         """Turbulence tilt averaged over each exposure of the tracking camera, (n, 3): stamp (ns), x, y (rad)."""
         return np.array(self.tracking_camera.floor, dtype=float).reshape(-1, 3)
