@@ -116,11 +116,11 @@ def find_passes(
     if not -90 <= min_elevation_deg < 90:
         raise StationError(f'a minimum elevation of {min_elevation_deg:g} deg is not from -90 to 90')
     orbits = source.orbits if isinstance(source, Elements) else (source,)
-    found = [
-        one
-        for orbit, first_ns, last_ns in _shares(orbits, start_ns, end_ns)
-        for one in _passes_of(orbit, site, first_ns, last_ns, min_elevation_deg, limits or Limits(), force)
-    ]
+    found: list[Pass] = []
+    for orbit, first_ns, last_ns in _shares(orbits, start_ns, end_ns):
+        within = [max(first_ns, min(last_ns, edge)) for edge in orbit.reach_ns]
+        check_age(orbit, within, force)
+        found += _passes_of(orbit, site, first_ns, last_ns, min_elevation_deg, limits or Limits())
     return sorted(found, key=lambda one: one.culmination_ns)
 
 
@@ -134,7 +134,7 @@ def pass_nearest(elements: Elements, site: Site, t_ns: int, limits: Limits | Non
     """
     limits = limits or Limits()
     orbit = elements.nearest(t_ns, force)
-    passes = find_passes(orbit, site, t_ns - _NEAREST_NS, t_ns + _NEAREST_NS, 0.0, limits, force=True)
+    passes = _passes_of(orbit, site, t_ns - _NEAREST_NS, t_ns + _NEAREST_NS, 0.0, limits)
     passes.sort(key=lambda one: abs(one.culmination_ns - t_ns))
     if not passes:
         raise StationError(
@@ -170,11 +170,10 @@ def _shares(orbits: Sequence[Orbit], start_ns: int, end_ns: int) -> Iterator[tup
 
 
 def _passes_of(
-    orbit: Orbit, site: Site, start_ns: int, end_ns: int, min_elevation_deg: float, limits: Limits, force: bool
+    orbit: Orbit, site: Site, start_ns: int, end_ns: int, min_elevation_deg: float, limits: Limits
 ) -> list[Pass]:
-    """Passes by one orbit."""
+    """Passes by one orbit, of the part of the span that it reaches."""
     reach = orbit.reach_ns
-    check_age(orbit, [max(start_ns, min(end_ns, reach[0])), min(end_ns, max(start_ns, reach[1]))], force)
     if start_ns < reach[0] or end_ns > reach[1]:
         log.warning('%s: only this part of the time wanted is searched', orbit.describe())
     start_ns, end_ns = max(start_ns, reach[0]), min(end_ns, reach[1])
