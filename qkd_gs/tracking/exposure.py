@@ -18,7 +18,7 @@ class ExposureLimits:
     aim: float = 0.30  # a scintillating beacon doubles at times: 5 dB of headroom
     high: float = 0.60  # above: less light
     saturated: float = 0.95
-    most_exposure_s: float = 0.02  # longer smears the spot of a satellite that is not yet followed well
+    most_exposure_s: float = 0.05  # longer smears the spot of a satellite that is not yet followed well
     settle_frames: int = 3  # frames still to come with the old settings, and one to judge the new ones
     patience_s: float = 0.5  # a weak peak must last this long: scintillation fades within 10-100 ms
     forget_s: float = 2.0  # without a spot for so long: open up again to find it
@@ -53,7 +53,12 @@ class ExposureControl:
         return CameraSettings(exposure_s=self._longest_s(rate_hz), gain=1.0, rate_hz=rate_hz)
 
     def step(
-        self, now_ns: int, peak_counts: float | None, settings: CameraSettings, background_counts: float = 0.0
+        self,
+        now_ns: int,
+        peak_counts: float | None,
+        settings: CameraSettings,
+        background_counts: float = 0.0,
+        saturated: bool = False,
     ) -> CameraSettings | None:
         """New settings after a frame, or None to keep them.
 
@@ -67,6 +72,8 @@ class ExposureControl:
             The frame was taken with these.
         background_counts : float
             Level about the spot; offset and sky are no light of the beacon.
+        saturated : bool
+            The spot has a plateau, wherever the sensor's limit is.
         """
         if peak_counts is not None and not isfinite(peak_counts):
             raise StationError(f'{peak_counts} is not a peak', where='peak_counts')
@@ -77,7 +84,7 @@ class ExposureControl:
         wanted = (
             self._without_spot(now_ns, settings)
             if peak_counts is None
-            else self._with_spot(now_ns, peak_counts, background_counts, settings)
+            else self._with_spot(now_ns, peak_counts, background_counts, settings, saturated)
         )
         if wanted is None or _same(wanted, settings):
             return None
@@ -95,13 +102,13 @@ class ExposureControl:
         return replace(settings, exposure_s=widest.exposure_s, gain=widest.gain)
 
     def _with_spot(
-        self, now_ns: int, peak_counts: float, background_counts: float, settings: CameraSettings
+        self, now_ns: int, peak_counts: float, background_counts: float, settings: CameraSettings, saturated: bool
     ) -> CameraSettings | None:
         limits = self._limits
         self._seen_ns = now_ns
         room = max(self._model.full_scale_counts - background_counts, 1.0)
         part = (peak_counts - background_counts) / room
-        if peak_counts >= limits.saturated * self._model.full_scale_counts:
+        if saturated or peak_counts >= limits.saturated * self._model.full_scale_counts:
             return self._scaled(settings, 0.2)  # how far above is unknown
         if part > limits.high:
             return self._scaled(settings, limits.aim / part)

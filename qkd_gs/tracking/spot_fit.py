@@ -76,7 +76,7 @@ def _plane(window, good, x0, y0, plane):  # type: ignore[no-untyped-def]
         plane[:] = right
         explained = right[0] * before[0] + right[1] * before[1] + right[2] * before[2]
         noise = np.sqrt(max((square - explained) / n, 0.0))
-    return max(noise, 0.3)
+    return noise
 
 
 @njit(cache=True)  # type: ignore[misc]
@@ -236,6 +236,17 @@ def _ellipticity(data, good, shape, amplitude):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)  # type: ignore[misc]
+def _step(window):  # type: ignore[no-untyped-def]
+    """Smallest step in counts that the window shows; rounding to it is noise too."""
+    bits = 0
+    first = np.int64(window[0, 0])
+    for y in range(0, window.shape[0], 2):
+        for x in range(0, window.shape[1], 2):
+            bits |= np.int64(window[y, x]) ^ first
+    return bits & -bits if bits else 1
+
+
+@njit(cache=True)  # type: ignore[misc]
 def _highest(window, good, x_px, y_px):  # type: ignore[no-untyped-def]
     """Highest sound pixel near the spot, and how many share its value."""
     height, width = window.shape
@@ -283,6 +294,7 @@ def fit_spot(window, hot, x_px, y_px, sigma, free, ceiling, per_count, out):  # 
     noise = _plane(window, good, float(x_px), float(y_px), plane)
     if noise < 0.0:
         return False
+    noise = max(noise, 0.3 * _step(window))
     _mark_hot(window, good, x_px, y_px, 16, plane[0], noise)
     highest, times = _highest(window, good, x_px, y_px)
     # a converter may saturate below the type's range: several pixels at one far highest value say so

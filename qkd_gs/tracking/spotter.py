@@ -224,7 +224,11 @@ class Spotter:
 
     def _control_exposure(self, frame: Frame, spot: Spot | None) -> None:
         taken = replace(self.settings, exposure_s=frame.exposure_s, gain=frame.gain)
-        peak, background = (None, 0.0) if spot is None else (spot.peak_counts, spot.background_counts)
-        wanted = self._exposure.step(frame.stamp_ns, peak, taken, background)
+        if spot is None:
+            wanted = self._exposure.step(frame.stamp_ns, None, taken)
+        else:
+            wanted = self._exposure.step(
+                frame.stamp_ns, spot.peak_counts, taken, spot.background_counts, saturated=spot.saturated_px > 0
+            )
         if wanted is not None:
             self.settings = wanted

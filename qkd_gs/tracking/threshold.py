@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numba import njit
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 TILE_PX = 64  # large against a spot (sigma 3 px), small against vignetting and twilight gradients
 _STEP_PX = 4  # samples of the 3x3 median further apart than its kernel are independent
 _ROW_STEP_PX = 8  # 128 samples a tile: level good to a tenth of the noise, noise to 8 %
-_FLOOR_COUNTS = 0.35  # rounding to whole counts alone is 0.29; keeps a noiseless picture from shouting
+_FLOOR_STEPS = 0.35  # rounding to the converter's steps alone is 0.29; keeps a noiseless picture from shouting
 
 
 @njit(cache=True)  # type: ignore[misc]
@@ -113,6 +115,12 @@ def _peaks(smooth, threshold, out):  # type: ignore[no-untyped-def]
     return found
 
 
+def converter_step(values: NDArray[Any]) -> int:
+    """Smallest step in counts that the values show: 16 for a 12-bit converter that fills the upper bits."""
+    bits = int(np.bitwise_or.reduce(values ^ values.flat[0], axis=None))
+    return bits & -bits if bits else 1
+
+
 def find_peaks(image: NDArray[np.uint16], sigmas: float, most: int = 4096) -> NDArray[np.float32]:
     """Places where a picture stands out of its background, strongest first.
 
@@ -137,11 +145,12 @@ def find_peaks(image: NDArray[np.uint16], sigmas: float, most: int = 4096) -> ND
     height, width = smooth.shape
     rows, columns = max(height // TILE_PX, 1), max(width // TILE_PX, 1)
     level, noise = _tiles(smooth, rows, columns)
+    floor = _FLOOR_STEPS * converter_step(smooth[::8, ::8])
     if min(rows, columns) >= 3:  # a tile full of a saturated beacon borrows from its neighbours
         usual_level, usual_noise = cv2.medianBlur(level, 3), cv2.medianBlur(noise, 3)
-        full = noise > 2 * usual_noise + _FLOOR_COUNTS
+        full = noise > 2 * usual_noise + floor
         level, noise = np.where(full, usual_level, level), np.where(full, usual_noise, noise)
-    threshold = (level + sigmas * np.maximum(noise, _FLOOR_COUNTS)).astype(np.float32)
+    threshold = (level + sigmas * np.maximum(noise, floor)).astype(np.float32)
     out = np.empty((most, 3), np.float32)
     peaks = out[: _peaks(smooth, threshold, out)]
     return np.asarray(peaks[np.argsort(-peaks[:, 2], kind='stable')])

@@ -109,3 +109,11 @@ def test_nonsense_is_refused():
         ExposureControl(CAMERA, ExposureLimits(low=0.5))
     with pytest.raises(StationError, match='rate_hz'):
         ExposureControl(CAMERA).widest(0.0)
+
+
+def test_a_plateau_below_full_scale_counts_as_saturated():
+    control = ExposureControl(CAMERA)
+    chosen = CameraSettings(exposure_s=0.004, gain=1.0, rate_hz=100.0)
+    assert control.step(0, 0.5 * FULL, chosen) is None
+    wanted = control.step(STEP_NS, 0.5 * FULL, chosen, saturated=True)
+    assert wanted.exposure_s == pytest.approx(0.0008)

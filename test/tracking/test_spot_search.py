@@ -128,3 +128,17 @@ def test_a_small_region_and_a_byte_camera_will_do(detector):
     frame = frame_with(random, [(20.3, 11.8, 1.2, 90.0)], shape=(30, 40)).clip(0, 255).astype(np.uint8)
     (spot,) = detector.search(frame)
     assert np.hypot(spot.x_px - 20.3, spot.y_px - 11.8) < 0.4
+
+
+@pytest.mark.parametrize('level', [99.6, 103.9, 104.0, 110.3])
+def test_a_converter_with_coarse_steps_makes_no_spots(detector, level):
+    """12 bits in the upper part of 16: steps of 16 counts over a noise of 4, so that whole regions flip at once."""
+    random = np.random.default_rng(14)
+    x = np.arange(SHAPE[1])
+    coarse = (np.rint(level + 4 * np.sin(x / 90) + random.normal(0, 4, SHAPE)).astype(np.uint16) // 16) * 16
+    assert detector.search(coarse) == []
+    y_px, x_px = 200.3, 311.8
+    light = random.poisson(bench.spot_image(SHAPE, x_px, y_px, 2.0, 300.0))
+    spots = detector.search(((coarse + light) // 16 * 16).astype(np.uint16))
+    assert len(spots) == 1
+    assert np.hypot(spots[0].x_px - x_px, spots[0].y_px - y_px) < 0.2
