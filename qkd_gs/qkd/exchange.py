@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 
 import numpy as np
@@ -15,20 +16,34 @@ from qkd_gs.qkd.corrector import CascadeOptions, Corrector
 from qkd_gs.qkd.entropy import binary_entropy
 from qkd_gs.qkd.faults import ProtocolError
 from qkd_gs.qkd.parity_server import ParityServer
+from qkd_gs.qkd.sift import even_cuts
 from qkd_gs.qkd.steps import Bits, Progress
 
 Book = Callable[[int], None]
 _STEP = 'reconciliation'
+_SEGMENT = struct.Struct('>I')
+_SEGMENT_BITS = 1 << 21
 
 
-def pack_questions(batch: NDArray[np.int64]) -> bytes:
-    """Questions come nearly in order, so their differences are small."""
-    return pack_integers(np.diff(batch, prepend=0))
+def segments(bits: int) -> list[slice]:
+    """Cut a long key into segments that are corrected one after the other, so that memory stays bounded.
+
+    A pass is one segment, in which all frames share their round trips.
+    """
+    return even_cuts(bits, max(1, -(-bits // _SEGMENT_BITS)))
 
 
-def unpack_questions(payload: bytes) -> NDArray[np.int64]:
-    """Questions from `pack_questions`."""
-    return np.cumsum(unpack_integers(payload))
+def pack_questions(segment: int, batch: NDArray[np.int64]) -> bytes:
+    """Questions about a segment; they ascend, so their differences are small."""
+    return _SEGMENT.pack(segment) + pack_integers(np.diff(batch, prepend=0))
+
+
+def unpack_questions(payload: bytes) -> tuple[int, NDArray[np.int64]]:
+    """Segment and questions from `pack_questions`."""
+    if len(payload) < _SEGMENT.size:
+        raise ProtocolError('malformed', 'a question has no head')
+    (segment,) = _SEGMENT.unpack(payload[: _SEGMENT.size])
+    return segment, np.cumsum(unpack_integers(payload[_SEGMENT.size :]))
 
 
 def correct(
@@ -61,23 +76,25 @@ def correct(
     ProtocolError
         The parities contradict each other, or the bits differ far more than expected.
     """
-    corrector = Corrector(bits, qber, seed, options)
+    corrected, disclosed = bits.copy(), 0
     guess = 1.1 * len(bits) * binary_entropy(qber) + 1
-    disclosed = 0
-    while (batch := corrector.next_batch()) is not None:
-        if not len(batch):  # only parities that contradict each other leave an error that no question can find
-            raise ProtocolError('disagreement', 'the parities of the satellite contradict each other')
-        disclosed += len(batch)
-        book(disclosed)
-        talk.say(Kind.PARITY_REQUEST, pack_questions(batch))
-        answer = talk.hear(Kind.PARITY_ANSWER).payload
-        try:
-            corrector.feed(unpack_bits(answer, len(batch)))
-        except StationError as error:
-            raise ProtocolError('disagreement', error.what) from error
-        progress(_STEP, min(0.99, disclosed / guess))
+    for number, cut in enumerate(segments(len(bits))):
+        corrector = Corrector(bits[cut], qber, seed + number, options)
+        while (batch := corrector.next_batch()) is not None:
+            if not len(batch):  # only parities that contradict each other leave an error that no question can find
+                raise ProtocolError('disagreement', 'the parities of the satellite contradict each other')
+            disclosed += len(batch)
+            book(disclosed)
+            talk.say(Kind.PARITY_REQUEST, pack_questions(number, batch))
+            answer = talk.hear(Kind.PARITY_ANSWER).payload
+            try:
+                corrector.feed(unpack_bits(answer, len(batch)))
+            except StationError as error:
+                raise ProtocolError('disagreement', error.what) from error
+            progress(_STEP, min(0.99, disclosed / guess))
+        corrected[cut] = corrector.bits
     progress(_STEP, 1.0)
-    return corrector.bits, disclosed
+    return corrected, disclosed
 
 
 def answer_until(
@@ -96,12 +113,18 @@ def answer_until(
     ProtocolError
         A question that names no block, or more of them than the key has bits: nobody honest asks that.
     """
-    server = ParityServer(bits, seed)
+    cuts = segments(len(bits))
+    number, server, disclosed = -1, ParityServer(bits[:0], seed), 0
     while (message := talk.hear(Kind.PARITY_REQUEST, end)).kind is not end:
-        batch = unpack_questions(message.payload)
-        if server.disclosed_bits + len(batch) > len(bits):
+        asked, batch = unpack_questions(message.payload)
+        if asked != number:
+            if asked != number + 1 or asked >= len(cuts):
+                raise ProtocolError('unexpected', 'parities are asked for out of turn')
+            number, server = asked, ParityServer(bits[cuts[asked]], seed + asked)
+        disclosed += len(batch)
+        if disclosed > len(bits):
             raise ProtocolError('unexpected', 'more parities are asked for than the key has bits')
-        book(server.disclosed_bits + len(batch))
+        book(disclosed)
         try:
             answer = server.answer(batch)
         except StationError as error:
@@ -109,4 +132,4 @@ def answer_until(
         talk.say(Kind.PARITY_ANSWER, pack_bits(answer))
         progress(_STEP, 0.5)  # only the ground knows how far it is
     progress(_STEP, 1.0)
-    return message, server.disclosed_bits
+    return message, disclosed

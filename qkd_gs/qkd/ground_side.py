@@ -34,9 +34,9 @@ MIN_BIN_S = 5.0  # errors in shorter bins would say too much of single bits
 class _Sifted:
     """What sifting left."""
 
-    pulse: NDArray[np.int64]  # of the signal bits
+    bits: Bits  # of the signal state
     basis: NDArray[np.uint8]
-    bits: Bits
+    bin_number: NDArray[np.int32]  # of the time
     counts: KeyCounts  # without errors of the signal, which nobody knows yet
     qber: float  # foretold
 
@@ -142,8 +142,7 @@ class GroundSession:
         self._talk.say(Kind.LOG_REQUEST, messages.LogRequest(first_utc_ns=first_utc_ns, last_utc_ns=last_utc_ns))
         self._talk.vouch()
         head = self._talk.hear_section(Kind.LOG_HEAD, messages.LogHead)
-        blocks = self._blocks(Kind.LOG_BLOCK, 'beacon log', head.pulses, messages.LOG_BLOCK)
-        log = messages.read_log(head, blocks, 1e12 / beacon_rate_hz)
+        log = messages.read_log(head, self._log_blocks(head), 1e12 / beacon_rate_hz)
         self._talk.check()
         return log
 
@@ -194,20 +193,32 @@ class GroundSession:
         return self._amplify(sifted, corrected)
 
     def _sift(self, detections: Detections, spans: list[PulseSpan]) -> _Sifted:
-        keep = sift.within(detections.pulse, spans)
-        pulse, basis, bit = detections.pulse[keep], detections.basis[keep], detections.bit[keep]
+        inside = detections.within(spans)
+        pulse, basis, bit = inside.pulse, inside.basis, inside.bit
         self._progress('sifting', 0.0)
         self._talk.say(Kind.SIFT_HEAD, messages.SiftHead(locked=spans, detections=len(pulse)))
-        for block in messages.detection_blocks(pulse, basis):
-            self._talk.say(Kind.DETECTIONS, block)
-        blocks = self._blocks(Kind.SIFT_ANSWER, 'sifting', len(pulse), messages.DETECTION_BLOCK)
-        match, intensity, opened = messages.read_sift(len(pulse), blocks)
-        pulse, basis, bit = pulse[match], basis[match], bit[match]
-        signal = intensity == Intensity.SIGNAL
-        wrong = bit[~signal] != opened
-        errors = sift.sifted_table(basis[~signal][wrong], intensity[~signal][wrong])
-        counts = sift.count(self._terms, sift.pulses_in(spans), sift.sifted_table(basis, intensity), errors)
-        return _Sifted(pulse[signal], basis[signal], bit[signal], counts, sift.expected_qber(counts))
+        for announcement in messages.detection_blocks(pulse, basis):
+            self._talk.say(Kind.DETECTIONS, announcement)
+        table, errors = np.zeros((2, 3), np.int64), np.zeros((2, 3), np.int64)
+        bits, bases, bins = [np.empty(0, np.uint8)], [np.empty(0, np.uint8)], [np.empty(0, np.int32)]
+        pulses_a_bin = round(self._bin_s * self._terms.pulse_rate_hz)
+        for start in range(0, len(pulse), messages.DETECTION_BLOCK):
+            block = slice(start, start + messages.DETECTION_BLOCK)
+            answer = self._talk.hear(Kind.SIFT_ANSWER).payload
+            match, intensity, opened = messages.read_sift(answer, len(pulse[block]))
+            matched_basis, matched_bit = basis[block][match], bit[block][match]
+            signal = intensity == Intensity.SIGNAL
+            wrong = matched_bit[~signal] != opened
+            table += sift.sifted_table(matched_basis, intensity)
+            errors += sift.sifted_table(matched_basis[~signal][wrong], intensity[~signal][wrong])
+            bits.append(matched_bit[signal])
+            bases.append(matched_basis[signal])
+            bins.append((pulse[block][match][signal] // pulses_a_bin).astype(np.int32))
+            self._progress('sifting', min(1.0, block.stop / len(pulse)))
+        counts = sift.count(self._terms, sift.pulses_in(spans), table, errors)
+        return _Sifted(
+            np.concatenate(bits), np.concatenate(bases), np.concatenate(bins), counts, sift.expected_qber(counts)
+        )
 
     def _report_errors(self, sifted: _Sifted, reason: str, seed: int) -> None:
         counts = sifted.counts
@@ -298,7 +309,7 @@ class GroundSession:
 
     def _errors(
         self, sifted: _Sifted, corrected: _Corrected
-    ) -> tuple[KeyCounts, float, float, list[tuple[int, int, int]]]:
+    ) -> tuple[KeyCounts, float, float, list[tuple[float, int, int]]]:
         """Counts with the errors found, error rate, Slepian-Wolf limit of the frames, errors over time."""
         wrong = corrected.bits != sifted.bits[: len(corrected.bits)]
         good = [cut for cut, agreed in zip(corrected.cuts, corrected.agreed, strict=True) if agreed]
@@ -309,14 +320,14 @@ class GroundSession:
         chosen = np.concatenate([np.arange(cut.start, cut.stop) for cut in good])
         found = np.bincount(sifted.basis[chosen][wrong[chosen]], minlength=2)
         counts = sift.with_signal_errors(sifted.counts, int(found[0]), int(found[1]))
-        bins = sift.in_bins(sifted.pulse[chosen], wrong[chosen], round(self._bin_s * self._terms.pulse_rate_hz))
+        found_in = sift.in_bins(sifted.bin_number[chosen], wrong[chosen])
+        bins = [(number * self._bin_s, size, errors) for number, size, errors in found_in]
         return counts, float(wrong[chosen].mean()), limit, bins
 
-    def _blocks(self, kind: Kind, step: str, count: int, block: int) -> Iterator[bytes]:
-        """Payloads of a list that comes in blocks, with progress."""
-        for done in range(0, count, block):
-            yield self._talk.hear(kind).payload
-            self._progress(step, min(1.0, (done + block) / count))
+    def _log_blocks(self, head: messages.LogHead) -> Iterator[bytes]:
+        for done in range(0, head.pulses, messages.LOG_BLOCK):
+            yield self._talk.hear(Kind.LOG_BLOCK).payload
+            self._progress('beacon log', min(1.0, (done + messages.LOG_BLOCK) / head.pulses))
 
 
 def _checked(locked: Sequence[PulseSpan]) -> list[PulseSpan]:

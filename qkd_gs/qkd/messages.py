@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from qkd_gs.qkd.codes import (
-    MAX_COUNT,
     pack_bits,
     pack_integers,
     pack_symbols,
@@ -123,44 +122,45 @@ def detection_blocks(pulse: NDArray[np.int64], basis: NDArray[np.uint8]) -> Iter
         yield _SIZES.pack(len(packed), 0, 0, 0) + packed + pack_bits(basis[block])
 
 
-def read_detections(count: int, blocks: Iterator[bytes]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Pulse numbers and bases from their payloads.
+def read_detections(count: int, blocks: Iterator[bytes]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+    """Pulse numbers and bases from their payloads, block by block.
 
     Raises
     ------
     ProtocolError
         Not in order, or not as many as announced.
     """
-    gaps, bases = [np.empty(0, np.int64)], [np.empty(0, np.uint8)]
+    last = -1
     for start in range(0, count, DETECTION_BLOCK):
         expected = min(DETECTION_BLOCK, count - start)
         packed, bits = _parts(next(blocks), 1)
-        gaps.append(unpack_integers(packed))
-        if len(gaps[-1]) != expected:
-            raise ProtocolError('malformed', f'a block of {len(gaps[-1])} detections came, not of {expected}')
-        bases.append(unpack_bits(bits, expected))
-    gap = np.concatenate(gaps)
-    if len(gap) and (gap[0] < 0 or (gap[1:] <= 0).any() or gap.astype(np.float64).sum() > _LARGEST / 2):
-        raise ProtocolError('malformed', 'the pulse numbers of the detections are not ascending')
-    return np.cumsum(gap), np.concatenate(bases)
+        gap = unpack_integers(packed)
+        if len(gap) != expected:
+            raise ProtocolError('malformed', f'a block of {len(gap)} detections came, not of {expected}')
+        # the very first gap is the first pulse's number, which may be 0
+        if (gap < (0 if last < 0 else 1))[:1].any() or (gap[1:] < 1).any() or gap.max() > _LARGEST >> 23:
+            raise ProtocolError('malformed', 'the pulse numbers of the detections are not ascending')
+        pulse = max(last, 0) + np.cumsum(gap)
+        last = int(pulse[-1])
+        if last > _LARGEST >> 1:
+            raise ProtocolError('malformed', 'the pulse numbers of the detections are too large')
+        yield pulse, unpack_bits(bits, expected)
 
 
-def sift_blocks(match: NDArray[np.uint8], intensity: NDArray[np.uint8], bit: NDArray[np.uint8]) -> Iterator[bytes]:
-    """Payloads of the satellite's answer.
+def pack_sift(match: NDArray[np.uint8], intensity: NDArray[np.uint8], bit: NDArray[np.uint8]) -> bytes:
+    """Payload of the satellite's answer to a block of detections.
 
     For each detection whether the bases match; if they do, the intensity; and the bit, unless it is of the
     signal state and so of the key.
     """
-    for start in range(0, len(match), DETECTION_BLOCK):
-        block = slice(start, start + DETECTION_BLOCK)
-        kept = match[block].astype(np.bool_)
-        sifted = intensity[block][kept]
-        open_bits = bit[block][kept][sifted != Intensity.SIGNAL]
-        parts = pack_bits(match[block]), pack_symbols(sifted), pack_bits(open_bits)
-        yield _SIZES.pack(len(parts[0]), len(parts[1]), int(kept.sum()), len(open_bits)) + b''.join(parts)
+    kept = match.astype(np.bool_)
+    sifted = intensity[kept]
+    opened = bit[kept][sifted != Intensity.SIGNAL]
+    parts = pack_bits(match), pack_symbols(sifted), pack_bits(opened)
+    return _SIZES.pack(len(parts[0]), len(parts[1]), int(kept.sum()), len(opened)) + b''.join(parts)
 
 
-def read_sift(count: int, blocks: Iterator[bytes]) -> tuple[NDArray[np.bool_], NDArray[np.uint8], NDArray[np.uint8]]:
+def read_sift(payload: bytes, count: int) -> tuple[NDArray[np.bool_], NDArray[np.uint8], NDArray[np.uint8]]:
     """Basis matches (of all), intensities (of the matching) and bits (of decoy and vacuum among these).
 
     Raises
@@ -168,19 +168,15 @@ def read_sift(count: int, blocks: Iterator[bytes]) -> tuple[NDArray[np.bool_], N
     ProtocolError
         Lengths that contradict each other, or an intensity that does not exist.
     """
-    matches, intensities, bits = [np.empty(0, np.bool_)], [np.empty(0, np.uint8)], [np.empty(0, np.uint8)]
-    for start in range(0, count, DETECTION_BLOCK):
-        payload = next(blocks)
-        match_part, symbol_part, bit_part = _parts(payload, 2)
-        _, _, kept, opened = _SIZES.unpack(payload[: _SIZES.size])
-        matches.append(unpack_bits(match_part, min(DETECTION_BLOCK, count - start)).astype(np.bool_))
-        if kept != int(matches[-1].sum()) or kept > MAX_COUNT:
-            raise ProtocolError('malformed', 'the number of matching bases contradicts itself')
-        intensities.append(unpack_symbols(symbol_part, kept))
-        if (intensities[-1] > max(Intensity)).any() or opened != int((intensities[-1] != Intensity.SIGNAL).sum()):
-            raise ProtocolError('malformed', 'the intensities contradict themselves')
-        bits.append(unpack_bits(bit_part, opened))
-    return np.concatenate(matches), np.concatenate(intensities), np.concatenate(bits)
+    match_part, symbol_part, bit_part = _parts(payload, 2)
+    _, _, kept, opened = _SIZES.unpack(payload[: _SIZES.size])
+    match = unpack_bits(match_part, count).astype(np.bool_)
+    if kept != int(match.sum()):
+        raise ProtocolError('malformed', 'the number of matching bases contradicts itself')
+    intensity = unpack_symbols(symbol_part, kept)
+    if (intensity > max(Intensity)).any() or opened != int((intensity != Intensity.SIGNAL).sum()):
+        raise ProtocolError('malformed', 'the intensities contradict themselves')
+    return match, intensity, unpack_bits(bit_part, opened)
 
 
 def pack_digests(digests: list[bytes]) -> bytes:

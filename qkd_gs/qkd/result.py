@@ -33,8 +33,8 @@ class KeyResult:
         By reconciliation in this run.
     verified : bool
         Whether the key is made of frames whose hashes agreed on both sides.
-    error_bins : list of (start pulse, bits, errors)
-        Of signal bits in verified frames, in bins of `bin_s`.
+    error_bins : list of (start, bits, errors)
+        Of signal bits in verified frames, in bins of `bin_s` that start at this many seconds of the satellite's clock.
     """
 
     session_id: str
@@ -57,7 +57,7 @@ class KeyResult:
     cost: dict[str, float]
     reasons: list[str]
     bin_s: float
-    error_bins: list[tuple[int, int, int]]
+    error_bins: list[tuple[float, int, int]]
 
     @property
     def sifted_bits(self) -> int:

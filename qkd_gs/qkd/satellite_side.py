@@ -136,19 +136,21 @@ class _Run:
 
     def _sift(self) -> _Sifted:
         head = self._talk.hear_section(Kind.SIFT_HEAD, messages.SiftHead)
-        pulse, basis = messages.read_detections(head.detections, self._each(Kind.DETECTIONS))
-        if not (sift.ascending(head.locked) and sift.within(pulse, head.locked).all()):
-            raise ProtocolError('malformed', 'detections outside locked time, or no sound locked time')
-        states = self._transmitter.states(pulse)
-        match = (states.basis == basis).astype(np.uint8)
-        for block in messages.sift_blocks(match, states.intensity, states.bit):
-            self._talk.say(Kind.SIFT_ANSWER, block)
-        kept = match.astype(np.bool_)
-        intensity = states.intensity[kept]
-        table = sift.sifted_table(basis[kept], intensity)
-        bits = states.bit[kept][intensity == Intensity.SIGNAL]
+        if not sift.ascending(head.locked):
+            raise ProtocolError('malformed', 'the spans of locked time are not sound')
+        table, key, answers = np.zeros((2, 3), np.int64), [np.empty(0, np.uint8)], []
+        for pulse, basis in messages.read_detections(head.detections, self._each(Kind.DETECTIONS)):
+            if not sift.within(pulse, head.locked).all():
+                raise ProtocolError('malformed', 'detections outside locked time')
+            states = self._transmitter.states(pulse)
+            match = states.basis == basis
+            answers.append(messages.pack_sift(match.astype(np.uint8), states.intensity, states.bit))
+            table += sift.sifted_table(basis[match], states.intensity[match])
+            key.append(states.bit[match & (states.intensity == Intensity.SIGNAL)])
+        for answer in answers:  # only now: the ground does not listen while it announces
+            self._talk.say(Kind.SIFT_ANSWER, answer)
         self._progress('sifting', 1.0)
-        return _Sifted(bits, sift.pulses_in(head.locked), table)
+        return _Sifted(np.concatenate(key), sift.pulses_in(head.locked), table)
 
     def _counts(self, sifted: _Sifted, report: messages.ErrorCounts) -> KeyCounts:
         errors = np.array([(0, *basis) for basis in report.errors], np.int64)

@@ -44,6 +44,11 @@ class Detections:
     def __len__(self) -> int:
         return len(self.pulse)
 
+    def within(self, spans: Sequence[PulseSpan]) -> Detections:
+        """Those in one of the ascending spans."""
+        keep = within(self.pulse, spans)
+        return self if keep.all() else Detections(self.pulse[keep], self.basis[keep], self.bit[keep])
+
     def __repr__(self) -> str:  # never the contents: a repr ends up in logs
         return f'<Detections of {len(self)} pulses>'
 
@@ -110,12 +115,12 @@ def within(pulse: NDArray[np.int64], spans: Sequence[PulseSpan]) -> NDArray[np.b
     return inside
 
 
-def in_bins(pulse: NDArray[np.int64], wrong: NDArray[np.bool_], pulses_a_bin: int) -> list[tuple[int, int, int]]:
-    """Start pulse, bits and errors of bins of time, the empty ones left out."""
-    number, where = np.unique(pulse // pulses_a_bin, return_inverse=True)
-    bits = np.bincount(where, minlength=len(number))
-    errors = np.bincount(where, weights=wrong, minlength=len(number)).astype(np.int64)
-    return [(int(n) * pulses_a_bin, int(b), int(e)) for n, b, e in zip(number, bits, errors, strict=True)]
+def in_bins(number: NDArray[np.int32], wrong: NDArray[np.bool_]) -> list[tuple[int, int, int]]:
+    """Number, bits and errors of bins of time, the empty ones left out."""
+    present, where = np.unique(number, return_inverse=True)
+    bits = np.bincount(where, minlength=len(present))
+    errors = np.bincount(where, weights=wrong, minlength=len(present)).astype(np.int64)
+    return [(int(n), int(b), int(e)) for n, b, e in zip(present, bits, errors, strict=True)]
 
 
 def sifted_table(basis: NDArray[np.uint8], intensity: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -183,6 +188,10 @@ def expected_qber(counts: KeyCounts) -> float:
 
 def frames(bits: int, frame_bits: int = 100_000) -> list[slice]:
     """Cut sifted bits into frames of about equal length, in the order of time."""
-    number = max(1, round(bits / frame_bits))
+    return even_cuts(bits, max(1, round(bits / frame_bits)))
+
+
+def even_cuts(bits: int, number: int) -> list[slice]:
+    """Cut a range into `number` parts, none longer than another by more than 1."""
     borders = [bits * i // number for i in range(number + 1)]
     return [slice(start, stop) for start, stop in pairwise(borders)]

@@ -1,0 +1,152 @@
+"""Codes and messages: exact, near their entropy, and never trusting."""
+
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from qkd_gs.qkd import messages
+from qkd_gs.qkd.codes import (
+    pack_bits,
+    pack_integers,
+    pack_symbols,
+    pack_train,
+    unpack_bits,
+    unpack_integers,
+    unpack_symbols,
+    unpack_train,
+)
+from qkd_gs.qkd.exchange import pack_questions, unpack_questions
+from qkd_gs.qkd.faults import ProtocolError
+from qkd_gs.qkd.states import BeaconLog
+
+RNG = np.random.default_rng(8)
+integers = arrays(np.int64, st.integers(0, 60), elements=st.integers(-(2**63), 2**63 - 1))
+
+
+@given(values=integers)
+@settings(max_examples=60, deadline=None)
+def test_numbers_come_back_exactly(values):
+    np.testing.assert_array_equal(unpack_integers(pack_integers(values)), values)
+
+
+@given(start=st.integers(0, 2**62), gaps=arrays(np.int64, st.integers(0, 50), elements=st.integers(0, 2**40)))
+@settings(max_examples=60, deadline=None)
+def test_times_come_back_exactly_whatever_the_train_does(start, gaps):
+    times = start + np.cumsum(gaps)
+    np.testing.assert_array_equal(unpack_train(pack_train(times)), times)
+
+
+@given(bits=arrays(np.uint8, st.integers(0, 100), elements=st.integers(0, 1)))
+@settings(max_examples=30, deadline=None)
+def test_bits_and_symbols_come_back_exactly(bits):
+    np.testing.assert_array_equal(unpack_bits(pack_bits(bits), len(bits)), bits)
+    np.testing.assert_array_equal(unpack_symbols(pack_symbols(bits), len(bits)), bits)
+
+
+@pytest.mark.parametrize('decode', [unpack_integers, unpack_train, unpack_questions])
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_damaged_codes_are_refused_or_give_numbers(decode, data):
+    good = {
+        unpack_integers: pack_integers(np.arange(50) ** 2 * 977 % 1999),
+        unpack_train: pack_train(np.arange(50) * 1000),
+        unpack_questions: pack_questions(0, np.arange(50)),
+    }[decode]
+    junk = data.draw(st.one_of(st.binary(max_size=80), st.just(good)))
+    if junk:
+        junk = bytearray(junk)
+        junk[data.draw(st.integers(0, len(junk) - 1))] ^= data.draw(st.integers(0, 255))
+    with suppress(ProtocolError):  # and nothing else
+        assert decode(bytes(junk)) is not None
+
+
+def test_a_message_cannot_blow_up_in_memory():
+    bomb = pack_symbols(np.zeros(50_000_000, np.uint8))
+    assert len(bomb) < 100_000
+    with pytest.raises(ProtocolError):
+        unpack_symbols(bomb, 1000)
+
+
+def log_of(pulses, jitter_ps=50_000):
+    times = np.arange(pulses) * 100_000_000 + RNG.normal(0, jitter_ps, pulses).astype(np.int64) + 7 * 10**15
+    return BeaconLog(4711, times, 1_538_000_000_000_000_000)
+
+
+def test_the_beacon_log_crosses_the_slow_link_in_a_third_of_its_raw_time():
+    log = log_of(200_000)
+    blocks = list(messages.log_blocks(log))
+    head = messages.LogHead(first_index=4711, pulses=200_000, epoch_utc_ns=log.epoch_utc_ns)
+    back = messages.read_log(head, iter(blocks), 1e8)
+    np.testing.assert_array_equal(back.time_ps, log.time_ps)
+    bits_a_pulse = 8 * sum(map(len, blocks)) / 200_000
+    entropy = np.log2(50_000 * np.sqrt(2 * np.pi * np.e))  # of the jitter, in ps
+    assert bits_a_pulse < entropy + 0.4
+    assert 3e6 * bits_a_pulse / 1e6 < 192 / 3  # seconds at 1 Mbit/s
+
+
+def test_a_log_of_the_wrong_length_or_rate_is_refused():
+    log = log_of(1000)
+    blocks = list(messages.log_blocks(log))
+    for pulses in (999, 1001):
+        with pytest.raises(ProtocolError):
+            messages.read_log(messages.LogHead(first_index=0, pulses=pulses, epoch_utc_ns=0), iter(blocks), 1e8)
+    with pytest.raises(ProtocolError, match='no train of pulses'):
+        messages.read_log(messages.LogHead(first_index=0, pulses=1000, epoch_utc_ns=0), iter(blocks), 2e8)
+
+
+@given(gaps=st.lists(st.integers(1, 2**39), max_size=40), first=st.integers(0, 2**39), block=st.integers(1, 15))
+@settings(max_examples=40, deadline=None)
+def test_detections_come_back_exactly(gaps, first, block):
+    pulse = np.cumsum([first, *gaps])
+    basis = RNG.integers(0, 2, len(pulse)).astype(np.uint8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(messages, 'DETECTION_BLOCK', block)
+        back = list(messages.read_detections(len(pulse), iter(list(messages.detection_blocks(pulse, basis)))))
+    np.testing.assert_array_equal(np.concatenate([p for p, _ in back]), pulse)
+    np.testing.assert_array_equal(np.concatenate([b for _, b in back]), basis)
+
+
+@pytest.mark.parametrize('pulse', [[5, 5], [7, 6], [-1, 3], [2**62, 2**62 + 1]])
+def test_detections_out_of_order_are_refused(pulse):
+    blocks = messages.detection_blocks(np.array(pulse), np.zeros(2, np.uint8))
+    with pytest.raises(ProtocolError, match='pulse numbers'):
+        list(messages.read_detections(2, blocks))
+
+
+def test_detections_cost_little_more_than_their_entropy():
+    pulse = np.cumsum(1 + RNG.geometric(1e-4, 100_000))
+    size = sum(len(block) for block in messages.detection_blocks(pulse, RNG.integers(0, 2, 100_000).astype(np.uint8)))
+    assert 8 * size / 100_000 < 1 + np.log2(np.e * 1e4) + 0.4
+
+
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_the_answer_discloses_no_signal_bit(data):
+    n = data.draw(st.integers(1, 40))
+    match, bit = (data.draw(arrays(np.uint8, n, elements=st.integers(0, 1))) for _ in range(2))
+    intensity = data.draw(arrays(np.uint8, n, elements=st.integers(0, 2)))
+    payload = messages.pack_sift(match, intensity, bit)
+    back_match, back_intensity, opened = messages.read_sift(payload, n)
+    kept = match == 1
+    np.testing.assert_array_equal(back_match, kept)
+    np.testing.assert_array_equal(back_intensity, intensity[kept])
+    np.testing.assert_array_equal(opened, bit[kept & (intensity != 0)])
+    other = np.where(kept & (intensity != 0), bit, 1 - bit)  # all other bits turned round: the same answer
+    assert messages.pack_sift(match, intensity, other.astype(np.uint8)) == payload
+
+
+@given(flip=st.integers(0, 10_000), value=st.integers(1, 255))
+@settings(max_examples=60, deadline=None)
+def test_a_damaged_answer_is_refused_or_consistent(flip, value):
+    rng = np.random.default_rng(1)
+    match, bit = rng.integers(0, 2, (2, 300)).astype(np.uint8)
+    payload = bytearray(messages.pack_sift(match, rng.integers(0, 3, 300).astype(np.uint8), bit))
+    payload[flip % len(payload)] ^= value
+    with suppress(ProtocolError):  # and nothing else
+        back_match, intensity, opened = messages.read_sift(bytes(payload), 300)
+        assert len(intensity) == back_match.sum()
+        assert len(opened) == (intensity != 0).sum()
