@@ -38,10 +38,11 @@ help: ## this list
 setup: $(build_done) ## build .venv with everything in it; again: only what changed
 	@echo "ready: $(BIN)/qkd-gs --help"
 
+# Cleared where there is the stamp of another place: the folder was moved, and every script in it names the old one.
 $(venv_done):
 	@command -v $(PYTHON) >/dev/null || { echo 'make setup: there is no $(PYTHON): run `sudo apt install build-essential python3-dev python3-venv git`.' >&2; exit 1; }
 	@$(PYTHON) tools/check_machine.py
-	$(PYTHON) -m venv $(if $(wildcard $(VENV)/done-venv-*),--clear) $(VENV) # a stamp of another place: it was moved
+	$(PYTHON) -m venv $(if $(wildcard $(VENV)/done-venv-*),--clear) $(VENV)
 	$(PIP) install -q -r requirements/build.txt
 	@touch $@
 
