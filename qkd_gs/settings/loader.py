@@ -20,8 +20,13 @@ class Section(BaseModel):
 S = TypeVar('S', bound=BaseModel)
 
 
-def load_yaml(path: str | Path, model: type[S]) -> S:
+def load_yaml(path: str | Path, model: type[S], overlay: str | Path | None = None) -> S:
     """Read `path` and check it against `model`.
+
+    Parameters
+    ----------
+    overlay : str or Path, optional
+        Another file whose values replace those of `path` key by key; lists are replaced whole.
 
     Raises
     ------
@@ -30,6 +35,23 @@ def load_yaml(path: str | Path, model: type[S]) -> S:
         out of its range; ``str()`` reads ``config/station.yaml:12: mount.azimuth: …``.
     """
     path = Path(path)
+    node, data = _read(path)
+    files = [(path, node)]
+    if overlay is not None:
+        over_node, over = _read(Path(overlay))
+        data = _laid_over(data, over)
+        files.insert(0, (Path(overlay), over_node))
+    try:
+        return model.model_validate({} if data is None else data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        location = first['loc']
+        key = '.'.join(str(part) for part in location) or 'the whole file'
+        file, node = max(files, key=lambda one: _depth(one[1], location))
+        raise StationError(f'{key}: {first["msg"]}', where=f'{file}:{_line_of(node, location)}') from error
+
+
+def _read(path: Path) -> tuple[yaml.Node | None, Any]:
     try:
         text = path.read_text(encoding='utf-8')
     except (OSError, UnicodeDecodeError) as error:
@@ -37,19 +59,32 @@ def load_yaml(path: str | Path, model: type[S]) -> S:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         _refuse_repeated_keys(path, node)
-        data = yaml.safe_load(text)
+        return node, yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise StationError(f'not YAML: {error.problem}', where=f'{path}:{line}') from error
     except yaml.YAMLError as error:  # e.g. a control character, which carries no line
         raise StationError(f'not YAML: {" ".join(str(error).split())}', where=path) from error
-    try:
-        return model.model_validate({} if data is None else data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        location = first['loc']
-        key = '.'.join(str(part) for part in location) or 'the whole file'
-        raise StationError(f'{key}: {first["msg"]}', where=f'{path}:{_line_of(node, location)}') from error
+
+
+def _laid_over(data: Any, over: Any) -> Any:
+    if not isinstance(data, dict) or not isinstance(over, dict):
+        return data if over is None else over
+    return {**data, **{key: _laid_over(data.get(key), value) for key, value in over.items()}}
+
+
+def _depth(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
+    """How many parts of `location` a file has: the complaint belongs to the file that has most."""
+    depth = 0
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            node = next((value for key, value in node.value if key.value == str(part)), None)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+        else:
+            return depth
+        depth += node is not None
+    return depth
 
 
 def _refuse_repeated_keys(path: Path, node: yaml.Node | None) -> None:
