@@ -68,6 +68,8 @@ def error_rate(view: SessionView) -> Plot | None:
     """QBER against time."""
     t = view.telemetry
     usable = np.isfinite(t.qber)
+    if len(t.qber_bits):
+        usable &= t.qber_bits > 0
     if not usable.any():
         return None
     seconds = view.seconds(t.qber_t_ns)

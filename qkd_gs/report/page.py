@@ -24,6 +24,7 @@ from qkd_gs.report.tables import (
     comparison,
     ledger_table,
     pass_table,
+    processing_table,
     tiles,
 )
 from qkd_gs.report.text import MINUS
@@ -136,7 +137,8 @@ def _sections(view: SessionView, folder: Path) -> list[Section]:
         key.texts += _key_texts(view)
         if not key.plots and not view.key.get('cost'):
             key.texts.append('What each step cost was not recorded.')
-        key.tables += [table for table in (account_table(view), bounds_table(view), ledger_table(view)) if table]
+        makers = (account_table, processing_table, bounds_table, ledger_table)
+        key.tables += [table for make in makers if (table := make(view)) is not None]
     else:
         key.texts.append('The session has not been processed: there is no key yet.')
     beside = Section('Beside the paper', tables=[comparison(view)])

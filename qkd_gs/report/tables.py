@@ -75,7 +75,7 @@ def pass_table(view: SessionView) -> Table:
 def comparison(view: SessionView) -> Table:
     """Ours beside the paper's."""
     tracking, key, paper = view.manifest.tracking, view.key, view.published
-    window = number(view.manifest.run, 'window_s')
+    window = number(key, 'window_s') or number(view.manifest.run, 'window_s')
     rows = [
         (
             'Spot in the tracking camera, RMS x',
@@ -125,6 +125,30 @@ def account_table(view: SessionView) -> Table | None:
         return None
     given = [(name.replace('_', ' '), shown(number(dict(cost), name), 0)) for name in cost]
     return Table(('Step', 'Bits'), given, title='The account', numbers=frozenset({1}), note='It does not add up.')
+
+
+def processing_table(view: SessionView) -> Table | None:
+    """How the key was made, as far as it was recorded."""
+    key, timing = view.key, view.timing
+    parts = (
+        ('Time tags read', timing, 'tags', 0, 1.0, ''),
+        ('Beacon pulses used', timing, 'beacon_pulses', 0, 1.0, ''),
+        ('Clock, RMS at held-out pulses', timing, 'sync_rms_ns', 3, 1.0, ' ns'),
+        ('Clock, single pulses', timing, 'residual_single_ns', 3, 1.0, ' ns'),
+        ('Noise among gated photons', timing, 'noise_fraction', 2, 100.0, ' %'),
+        ('Imbalance of the detectors', key, 'efficiency_mismatch', 1, 100.0, ' %'),
+        ('Frames corrected', key, 'frames', 0, 1.0, ''),
+        ('Frames that failed', key, 'failed_frames', 0, 1.0, ''),
+        ('Bits disclosed by error correction', key, 'disclosed_bits', 0, 1.0, ''),
+        ('Round trips to the satellite', key, 'round_trips', 0, 1.0, ''),
+        ('Pre-shared key used', key, 'pre_shared_bits', 0, 1.0, ' bit'),
+    )
+    known = [
+        (name, f'{shown(number(part, field_name), digits, factor)}{unit}')
+        for name, part, field_name, digits, factor, unit in parts
+        if number(part, field_name) is not None
+    ]
+    return Table(('', ''), known, title='How it was made', numbers=frozenset({1})) if known else None
 
 
 def bounds_table(view: SessionView) -> Table | None:

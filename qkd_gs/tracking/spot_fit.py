@@ -238,7 +238,7 @@ def _ellipticity(data, good, shape, amplitude):  # type: ignore[no-untyped-def]
 @njit(cache=True)  # type: ignore[misc]
 def _step(window):  # type: ignore[no-untyped-def]
     """Smallest step in counts that the window shows; rounding to it is noise too."""
-    bits = 0
+    bits = np.int64(0)
     first = np.int64(window[0, 0])
     for y in range(0, window.shape[0], 2):
         for x in range(0, window.shape[1], 2):
