@@ -137,8 +137,8 @@ def _sections(view: SessionView, folder: Path) -> list[Section]:
         key.texts += _key_texts(view)
         if not key.plots and not view.key.get('cost'):
             key.texts.append('What each step cost was not recorded.')
-        makers = (account_table, processing_table, bounds_table, ledger_table)
-        key.tables += [table for make in makers if (table := make(view)) is not None]
+        tabulate = (account_table, processing_table, bounds_table, ledger_table)
+        key.tables += [table for each in tabulate if (table := each(view)) is not None]
     else:
         key.texts.append('The session has not been processed: there is no key yet.')
     beside = Section('Beside the paper', tables=[comparison(view)])
