@@ -12,9 +12,11 @@ from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.qkd.states import PulseStates
 from qkd_gs.settings.station import DetectorSettings
 from qkd_gs.settings.twin_light import LightSettings
+from qkd_gs.sim.clocks import DriftingClock
 from qkd_gs.sim.detectors import BB84Module
 from qkd_gs.sim.link import air_mass, noise_rate, transmission
 from qkd_gs.sim.transmitter import SimTransmitter
+from qkd_gs.timing.spline import TimeMap
 from qkd_gs.timing.tags import Channel
 
 Times = NDArray[np.int64]
@@ -25,6 +27,7 @@ _PS = 10**12
 _SYNC_REFERENCE_M = 1e6
 _EDGE_PS = 10**9  # a pulse whose trigger jitter carries it over the edge of a stretch belongs to the next one
 _FWHM = 2.3548
+_GRID_PS = 50 * 10**9
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class PhotonSource:
         self._path = path
         self._glow_cps = glow_cps
         self._rng = rng
+        self._arrival, self._emission = _maps(path, transmitter.clock)
         self._module = BB84Module(settings.spads, settings.polarization)
         limit_ns = settings.spads.delay_error_ns
         self._delay_ps = np.zeros(len(Channel) + 1, np.int64)
@@ -89,7 +93,7 @@ class PhotonSource:
         count = rng.binomial(end - first, most) if most > 0 else 0
         pulse = np.unique(rng.integers(first, end, count))
         states = self._transmitter.states(pulse)
-        arrival_ps = self._arrive(pulse * self._transmitter.pulse_ps)
+        arrival_ps = self._arrival(pulse * self._transmitter.pulse_ps)
         mean = mu[states.intensity] * np.interp(arrival_ps, at_ps, eta)
         taken = rng.random(len(pulse)) * most < -np.expm1(-mean)
         second = taken & (rng.random(len(pulse)) < mean / 2)  # another photon of the same pulse
@@ -110,7 +114,7 @@ class PhotonSource:
     def _beacon(self, start_ps: int, end_ps: int, at_ps: Times, sky: Sky, place: Place) -> Clicks:
         sync, rng = self._settings.sync_detector, self._rng
         first, end = self._pulses_between(start_ps - _EDGE_PS, end_ps + _EDGE_PS, self._transmitter.beacon_ps)
-        arrival_ps = self._arrive(self._transmitter.beacon_emission_ps(np.arange(first, end)))
+        arrival_ps = self._arrival(self._transmitter.beacon_emission_ps(np.arange(first, end)))
         arrival_ps = arrival_ps[(arrival_ps >= start_ps) & (arrival_ps < end_ps)]
         air = 10 ** (-self._settings.link.zenith_loss_db * air_mass(place.el_rad) / 10)
         photons = sync.photons_per_pulse * (_SYNC_REFERENCE_M / place.range_m) ** 2 * air * sky.lit * sky.fade
@@ -128,11 +132,23 @@ class PhotonSource:
         jitter_ps = self._rng.standard_normal(len(edges)) * self._settings.gps.pps_jitter_ns * 1e3
         return edges + np.rint(jitter_ps).astype(np.int64), np.full(len(edges), Channel.PPS, np.uint8)
 
-    def _arrive(self, satellite_ps: Times) -> Times:
-        return self._path.arrival_ps(self._transmitter.clock.when(satellite_ps))
-
     def _pulses_between(self, start_ps: int, end_ps: int, period_ps: int) -> tuple[int, int]:
         """Pulses [first, end) of a regular train that arrive in [start_ps, end_ps)."""
-        edges = self._transmitter.clock.read(self._path.emission_ps(np.array([start_ps, end_ps], np.int64)))
-        first, end = -(-edges // period_ps)
+        first, end = -(-self._emission(np.array([start_ps, end_ps], np.int64)) // period_ps)
         return int(first), int(end)
+
+
+def _maps(path: Trajectory, clock: DriftingClock) -> tuple[TimeMap, TimeMap]:
+    """From the satellite's clock to true arrival, and back, over the whole of a trajectory.
+
+    Drawn once: a spline of the light-time for every stretch would cost more than the photons.
+    """
+    last_ps = (path.end_ns - path.start_ns) * 1000
+    grid = np.arange(0, last_ps, _GRID_PS, dtype=np.int64)
+    emitted = clock.read(path.emission_ps(grid))
+    arriving = path.arrival_ps(clock.when(grid))
+    nothing = np.zeros(len(grid))
+    return (
+        TimeMap.through(0, _GRID_PS, arriving - grid, nothing),
+        TimeMap.through(0, _GRID_PS, emitted - grid, nothing),
+    )
