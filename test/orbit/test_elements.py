@@ -284,6 +284,22 @@ def test_the_package_oem_reads_the_same_file_alike(tmp_path, demo, minute_rows):
     assert from_xml.satellite_id == ours.satellite_id
 
 
+@pytest.mark.parametrize(('step_s', 'inside_m', 'edge_m'), [(120, 1e-4, 2e-3), (300, 0.01, 6)])
+def test_rows_far_apart_are_still_joined_well(demo, step_s, inside_m, edge_m):
+    t_ns = demo.start_ns + np.arange(0, 21600, step_s) * SECOND_NS
+    ephemeris = Ephemeris('X', '5', 'test', t_ns, demo.orbit.itrs_m(t_ns))
+    between = t_ns[:-1] + step_s * SECOND_NS // 2
+    miss = np.linalg.norm(ephemeris.itrs_m(between) - demo.orbit.itrs_m(between), axis=1)
+    assert miss[8:-8].max() < inside_m
+    assert miss.max() < edge_m
+
+
+def test_rows_too_far_apart_are_warned_of(demo, caplog):
+    t_ns = demo.start_ns + np.arange(0, 86400, 900) * SECOND_NS
+    Ephemeris('X', '5', 'coarse.oem:3', t_ns, demo.orbit.itrs_m(t_ns))
+    assert 'coarse.oem:3: the rows are too far apart' in caplog.text
+
+
 def test_what_an_ephemeris_does_not_cover_is_refused(tmp_path, demo, minute_rows):
     usable = f'USEABLE_STOP_TIME = {format_utc(int(minute_rows[40]))}\n'
     elements = load_elements(write(tmp_path, oem_text(demo.orbit, minute_rows, extra=usable)))

@@ -105,6 +105,7 @@ def _shoot(model, apparent_rad):
 def test_dispersion_of_beacon_and_photons():
     # 9.4 urad at 20 deg elevation between 532 and 850 nm
     assert dispersion_rad(radians(20), load_site('shanghai')) * 1e6 == pytest.approx(9.4, abs=0.2)
+    assert dispersion_rad(radians(20), load_site('shanghai'), 1.2e6) * 1e6 == pytest.approx(9.1, abs=0.2)
     assert dispersion_rad(pi / 2, load_site('shanghai')) == pytest.approx(0, abs=1e-9)
 
 

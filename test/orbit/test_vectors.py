@@ -65,10 +65,10 @@ def test_frame_angle_turns_from_horizontal_to_up(az, el, angle):
     assert frame_angle(az, el, axis) == pytest.approx(angle, abs=1e-9)
 
 
-@given(st.floats(-90, 90), st.floats(-180, 180), st.floats(-500, 9000))
+@given(st.floats(-90, 90), st.floats(-180, 180), st.floats(-400, 9000))
 def test_site_axes_are_those_of_the_ellipsoid(lat, lon, altitude):
     site = Site(name='x', latitude_deg=lat, longitude_deg=lon, altitude_m=altitude)
-    higher = Site(name='x', latitude_deg=lat, longitude_deg=lon, altitude_m=altitude - 100)
+    lower = Site(name='x', latitude_deg=lat, longitude_deg=lon, altitude_m=altitude - 100)
     place = wgs84.latlon(lat, lon, elevation_m=altitude)
-    assert enu_rotation(site) @ (site_itrs_m(site) - site_itrs_m(higher)) == pytest.approx([0, 0, 100], abs=1e-6)
+    assert enu_rotation(site) @ (site_itrs_m(site) - site_itrs_m(lower)) == pytest.approx([0, 0, 100], abs=1e-6)
     assert np.linalg.norm(site_itrs_m(site)) == pytest.approx(np.linalg.norm(place.itrs_xyz.m))
