@@ -20,6 +20,7 @@ from qkd_gs.tracking.tuning import Tuning
 
 BIAS, CROSS, X, Y, X_SLOPE, Y_SLOPE = range(6)
 Matrix = NDArray[np.float64]
+ONE: Matrix = np.eye(6)
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Estimator:
         arc = max(axis_rate_rad_s, 1e-3) * dt_s
         w = 1 / tuning.residual_angle_rad
         decay = exp(-w * arc)
-        F = np.eye(6)
+        F = ONE.copy()
         # critically damped: x'' = -2 w x' - w^2 x, exact over the arc
         F[X, X] = F[Y, Y] = decay * (1 + w * arc)
         F[X, X_SLOPE] = F[Y, Y_SLOPE] = decay * arc
@@ -131,20 +132,22 @@ class Estimator:
             RMS of everything else in one measurement.
         """
         H = _design(jacobian)
-        innovation = np.array(offset_rad) - self.state[2:4]
-        spread = H @ self.covariance @ H.T
+        across = self.covariance @ H.T
+        spread = H @ across
+        x, y = offset_rad[0] - float(self.state[X]), offset_rad[1] - float(self.state[Y])
         single = tilt_rad**2 + extra_rad**2
-        gate = self._tuning.gate_sigma**2 * (np.diag(spread) + single)
-        if np.any(innovation**2 > gate):
+        gate = self._tuning.gate_sigma**2
+        if x * x > gate * (spread[0, 0] + single) or y * y > gate * (spread[1, 1] + single):
             return False
         dt_s = max((stamp_ns - self._last_spot_ns) * 1e-9, 1e-3)
         self._last_spot_ns = stamp_ns
         # neighbouring frames see the same tilt: white noise of the same density in their place
         noise = extra_rad**2 + tilt_rad**2 * max(1.0, 2 * self._tuning.tilt_correlation_s / dt_s)
-        gain = np.linalg.solve(spread + noise * np.eye(2), H @ self.covariance).T
-        self.state = self.state + gain @ innovation
-        keep = np.eye(6) - gain @ H
-        self.covariance = keep @ self.covariance @ keep.T + noise * (gain @ gain.T)
+        a, b, c = spread[0, 0] + noise, spread[0, 1], spread[1, 1] + noise
+        gain = across @ np.array([[c, -b], [-b, a]]) / (a * c - b * b)
+        self.state = self.state + gain @ np.array([x, y])
+        keep = ONE - gain @ H
+        self.covariance = keep @ self.covariance @ keep.T + noise * (gain @ gain.T)  # Joseph's form stays symmetric
         return True
 
 

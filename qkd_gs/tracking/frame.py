@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from math import hypot, pi, remainder, sin
+from math import cos, hypot, pi, remainder, sin
 
 from qkd_gs.devices.mount import MountReading
 from qkd_gs.orbit.target import TargetState
 from qkd_gs.pointing.mount_model import AxisMotion, MountModel
 from qkd_gs.pointing.polarization import tube_frame
-from qkd_gs.pointing.sphere import offset_between
 from qkd_gs.tracking.prediction import place
 
 WITHIN_NS = 100_000_000  # before the pass the state is that of its start: no extrapolation from there
@@ -39,9 +38,9 @@ def measured_frame(model: MountModel, reading: MountReading, state: TargetState[
     frame = state.frame_rad + state.frame_rate_rad_s * (t_ns - state.t_ns) * 1e-9
     az, el = place(state, t_ns)
     here_az, here_el = model.apparent(reading.az_rad, reading.el_rad)
-    x, y = offset_between(here_az, here_el, az, el)
-    if hypot(x, y) < ON_TRACK_RAD:  # not so for NaN: on the other side of the sky
-        frame -= remainder(here_az - az, 2 * pi) * sin(0.5 * (here_el + el))
+    turned = remainder(here_az - az, 2 * pi)
+    if hypot(turned * cos(el), here_el - el) < ON_TRACK_RAD:
+        frame -= turned * sin(0.5 * (here_el + el))
     axes = AxisMotion(t_ns, reading.az_rad, reading.el_rad, reading.az_rate_rad_s, reading.el_rate_rad_s, 0.0, 0.0)
     frame, rate = tube_frame(model, axes, frame, state.frame_rate_rad_s)
     return float(frame), float(rate)

@@ -17,6 +17,8 @@ from qkd_gs.tracking.tuning import Tuning
 Array = NDArray[np.float64]
 BIAS_CELLS, CROSS_CELLS = 41, 21
 FAR_BELIEF = 1e-3  # in places up to the limits, against those within the expected error
+NEARNESS = 1e-4  # belief that a beam's radius of distance from the middle must be worth
+ELSEWHERE = 1e-9  # than where it was held before: some 50 s of silence until it is believed to have gone
 
 
 class BeaconSearch:
@@ -55,7 +57,7 @@ class BeaconSearch:
         across = np.maximum(np.abs(self.cross_m - centre[1]) / flat_m - 1, 0)[None, :] / 0.5
         belief = np.exp(-0.5 * (along**2 + across**2)) + FAR_BELIEF
         if found_before:
-            belief *= FAR_BELIEF**2
+            belief *= ELSEWHERE
             belief[BIAS_CELLS // 2, CROSS_CELLS // 2] = 1.0
         self.belief: Array = belief / belief.sum()
         self._covered_s: Array = np.zeros_like(self.belief)
@@ -99,10 +101,10 @@ class BeaconSearch:
         return distance2
 
     def _best(self, metric: Array) -> tuple[float, float]:
-        """Cell around which the beam covers most belief; of equals the one nearest to the middle."""
+        """Cell around which the beam covers most belief; of near equals the one closest to the middle."""
         centre = (float(self.bias_s[BIAS_CELLS // 2]), float(self.cross_m[CROSS_CELLS // 2]))
         beam = (self._distance2(centre, metric) <= self._radius**2).astype(np.float64)
         gain = correlate(self.belief, beam, mode='constant')
-        gain = np.round(gain, 9) - 1e-9 * self._distance2(self._middle, metric) / self._radius**2
+        gain = gain - NEARNESS * self._distance2(self._middle, metric) / self._radius**2
         i, j = np.unravel_index(int(np.argmax(gain)), gain.shape)
         return float(self.bias_s[i]), float(self.cross_m[j])

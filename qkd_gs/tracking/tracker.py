@@ -127,9 +127,10 @@ class Tracker:
             return None
         x, y = self._pictures[spot.camera].angles(spot.x_px, spot.y_px)
         az, el = self._model.apparent(*axes, x, y)
-        here_az, here_el = self._model.apparent(*axes)
-        across, along = offset_between(here_az, here_el, az, el)
-        return Look(spot.camera, spot.stamp_ns, az, el, float(across), float(along) - self._prediction.dispersion(el))
+        roll = self._model.roll(*axes)
+        across = x * cos(roll) - y * sin(roll)
+        along = x * sin(roll) + y * cos(roll)
+        return Look(spot.camera, spot.stamp_ns, az, el, across, along - self._prediction.dispersion(el))
 
     def _take(self, now_ns: int, reading: MountReading, seen: Sequence[Look]) -> tuple[float, float]:
         error_x = error_y = nan
@@ -182,11 +183,18 @@ class Tracker:
         return self._lose(now_ns, self._tuning.lost_coarse_s, Phase.COARSE)
 
     def _holding(self, now_ns: int, reading: MountReading) -> Phase:
-        phase = self._lose(now_ns, self._tuning.lost_fine_s, Phase.FINE)
+        if self._in_gap(now_ns):
+            self._lock.unsettle()
+            phase = Phase.LOST
+        else:
+            phase = self._lose(now_ns, self._tuning.lost_fine_s, Phase.FINE)
         self.losses += phase is not Phase.FINE
         return phase
 
     def _coasting(self, now_ns: int, reading: MountReading) -> Phase:
+        if self._in_gap(now_ns):
+            self._lock.unsettle()
+            return Phase.LOST
         if self._lock.settled:
             return Phase.FINE
         if self._lock.source is CameraRole.GUIDING and self._silent_s(now_ns) < self._tuning.lost_coarse_s:

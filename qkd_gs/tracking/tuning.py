@@ -35,7 +35,7 @@ class Tuning:
     )
     gate_sigma: float = 6.0
     # mount: what the fitted model leaves, as a smooth function of where the axes stand
-    residual_urad: float = 30.0
+    residual_urad: float = 20.0
     residual_angle_rad: float = 0.3  # axes must turn so far before it is another
     guiding_sigma_urad: float = 30.0  # guiding camera against tracking camera
     # orbit errors that are not a constant time bias and cross-track offset, as random walks

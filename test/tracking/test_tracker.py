@@ -5,7 +5,7 @@ from math import radians
 
 import numpy as np
 import pytest
-from plant import Plant, crossing_ns, trajectory
+from plant import Plant, crossing_ns, plan_for, station, trajectory
 
 from qkd_gs.tracking.types import CameraRole, Phase, SpotMeasurement
 
@@ -64,6 +64,19 @@ def test_a_fade_is_coasted_through(fade_s, seed):
     assert max(np.abs(record.x_urad[coast])) < 60  # the corrected prediction holds
     assert plant.run_to(Phase.FINE, 3) < 2
     assert plant.tracker.losses == 1
+
+
+def test_a_slow_mount_locks_again_soon_after_the_zenith():
+    azimuth = station().mount.azimuth.model_copy(update={'max_rate_deg_s': 15.0})
+    slow = station().model_copy(update={'mount': station().mount.model_copy(update={'azimuth': azimuth})})
+    track = trajectory(88.0)
+    gap_start_ns, gap_end_ns = plan_for(track, slow.mount).gaps[0]
+    plant = Plant(88.0, 0.2, 600.0, seed=1, station_settings=slow, start_ns=gap_start_ns - 12 * 10**9)
+    plant.run_to(Phase.FINE, 11)
+    plant.run_to(Phase.LOST, 5)  # the lock is not claimed while the axis is off the track
+    plant.run((gap_end_ns - plant.now_ns) * 1e-9)
+    assert plant.outputs.phase is Phase.LOST
+    assert plant.run_to(Phase.FINE, 3) < 2
 
 
 def test_a_star_in_the_field_is_not_taken_for_the_beacon():
