@@ -70,8 +70,8 @@ test: setup ## all checks and tests
 pins: ## work out requirements/*.txt again after a change of requirements/*.in; versions already pinned stay
 	$(PYTHON) -m venv --clear build/pins
 	build/pins/bin/python -m pip install -q pip-tools==7.6.2
-	for set in ros runtime test; do build/pins/bin/pip-compile -q --strip-extras --allow-unsafe --no-header --annotation-style line \
-		--no-emit-index-url --no-emit-find-links --no-emit-options -o requirements/$$set.txt requirements/$$set.in; done
+	cd requirements && for set in ros runtime test; do ../build/pins/bin/pip-compile -q --strip-extras --allow-unsafe --no-header \
+		--annotation-style line --no-emit-index-url --no-emit-find-links --no-emit-options -o $$set.txt $$set.in; done
 
 clean: ## remove everything that was built; sessions stay
 	rm -rf $(VENV) build install log dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
