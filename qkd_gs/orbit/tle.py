@@ -20,11 +20,13 @@ _NUMBER = r'[A-HJ-NP-Z ][\d ]{3}\d|\d{5}'
 # columns of the format (CelesTrak FAQ, "Two-Line Element Set Format"); blanks may stand for leading zeros
 _LINE_1 = re.compile(
     rf'1 (?P<number>{_NUMBER})[A-Z ] (?P<designator>[\d ]{{5}}[A-Z ]{{3}}) (?P<year>\d\d)(?P<day>[\d ]{{3}}\.\d{{8}})'
-    r' [+\- ]\.[\d ]{8} [+\- ][\d ]{5}[+\-]\d [+\- ][\d ]{5}[+\-]\d [\d ] [\d ]{4}(?P<sum>\d)'
+    r' [+\- ]\.[\d ]{8} [+\- ][\d ]{5}[+\-]\d [+\- ][\d ]{5}[+\-]\d [\d ] [\d ]{4}(?P<sum>\d)',
+    re.ASCII,
 )
 _LINE_2 = re.compile(
     rf'2 (?P<number>{_NUMBER}) (?P<inclination>[\d ]{{3}}\.\d{{4}}) [\d ]{{3}}\.\d{{4}} [\d ]{{7}} [\d ]{{3}}\.\d{{4}}'
-    r' [\d ]{3}\.\d{4} [\d ]{2}\.\d{8}[\d ]{5}(?P<sum>\d)'
+    r' [\d ]{3}\.\d{4} [\d ]{2}\.\d{8}[\d ]{5}(?P<sum>\d)',
+    re.ASCII,
 )
 
 
