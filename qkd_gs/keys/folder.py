@@ -168,7 +168,12 @@ def find_key_folder(explicit: Path | None = None, *, simulated: bool) -> KeyFold
                 where=path,
                 hint=f'give --keys DIR or set ${VARIABLE} to the folder that holds the pre-shared key',
             )
-        return KeyFolder.create(path)
+        try:
+            return KeyFolder.create(path)
+        except StationError:
+            if not path.is_dir() or not any(path.iterdir()):
+                raise
+            # another process was faster; what it made is looked at below
     return KeyFolder(path)
 
 

@@ -81,14 +81,7 @@ class PreSharedKey:
         with self._locked():
             used = self.used_bits
             start = used if first is None else first
-            if bits <= 0 or bits % 8 or start % 8:
-                raise ValueError('bits are taken by whole bytes')
-            if not used <= start <= used + MAX_SKIP_BITS:
-                raise StationError(
-                    f'{used} bits are used here, the other side wants to start at {start}',
-                    where=self._path,
-                    hint='both sides must hold the same key; never restore an old counter',
-                )
+            _check_start(used, start, bits)
             with open(self._path, 'r+b') as file:
                 size = os.fstat(file.fileno()).st_size
                 if start + bits > 8 * size:
@@ -135,13 +128,22 @@ class SimulatedPreSharedKey:
     def take(self, bits: int, first: int | None = None) -> Secret:
         """Like `PreSharedKey.take`, without an end."""
         start = self.used_bits if first is None else first
-        if start < self.used_bits:
-            raise StationError(f'bit {start} of the simulated pre-shared key is used already')
+        _check_start(self.used_bits, start, bits)
         self.used_bits = start + bits
         return Secret(hashlib.shake_256(self._label).digest((start + bits) // 8)[start // 8 :])
 
     def __repr__(self) -> str:
         return '<SimulatedPreSharedKey>'
+
+
+def _check_start(used: int, start: int, bits: int) -> None:
+    if bits <= 0 or bits % 8 or start % 8:
+        raise StationError('pre-shared bits are taken by whole bytes')
+    if not used <= start <= used + MAX_SKIP_BITS:
+        raise StationError(
+            f'{used} pre-shared bits are used here, the other side wants to start at {start}',
+            hint='both sides must hold the same key; never restore an old counter',
+        )
 
 
 def _counter(bits: int) -> bytes:

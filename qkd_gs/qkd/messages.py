@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,17 +21,19 @@ from qkd_gs.qkd.codes import (
     unpack_train,
 )
 from qkd_gs.qkd.faults import ProtocolError
-from qkd_gs.qkd.sift import PulseSpan
+from qkd_gs.qkd.sift import MAX_PULSE, PulseSpan
 from qkd_gs.qkd.states import BeaconLog, Intensity
 from qkd_gs.qkd.terms import Terms
 from qkd_gs.settings.loader import Section
 
 LOG_BLOCK = 1 << 16  # pulses a message: a straight line still fits that stretch of the satellite's clock
 DETECTION_BLOCK = 1 << 18
-MAX_LOG = 1 << 26  # pulses, 1.8 hours of beacon
+MAX_LOG = 1 << 26  # pulses
+MAX_LOG_NS = 6000 * 10**9  # 100 minutes, longer than an orbit of this height
 MAX_DETECTIONS = 1 << 28
 _SIZES = struct.Struct('>IIII')
 _LARGEST = 2**63 - 1
+_Count = Annotated[int, Field(ge=0, le=MAX_DETECTIONS)]
 
 
 class Hello(Section):
@@ -68,7 +71,7 @@ class SiftHead(Section):
     """Ground to satellite: locked time, and how many detections follow in blocks of `DETECTION_BLOCK`."""
 
     locked: list[PulseSpan] = Field(min_length=1, max_length=10_000)
-    detections: int = Field(ge=0, le=MAX_DETECTIONS)
+    detections: _Count
 
 
 class ErrorCounts(Section):
@@ -77,7 +80,7 @@ class ErrorCounts(Section):
     `errors` is by basis, each decoy and vacuum.
     """
 
-    errors: tuple[tuple[int, int], tuple[int, int]]
+    errors: tuple[tuple[_Count, _Count], tuple[_Count, _Count]]
     qber: float = Field(ge=0, le=0.5, description='expected of the signal bits')
     reason: str = Field(max_length=300, description='why the run ends here without a key; empty: it goes on')
     seed: int = Field(ge=0, lt=2**63, description='of the public permutations')
@@ -138,11 +141,11 @@ def read_detections(count: int, blocks: Iterator[bytes]) -> Iterator[tuple[NDArr
         if len(gap) != expected:
             raise ProtocolError('malformed', f'a block of {len(gap)} detections came, not of {expected}')
         # the very first gap is the first pulse's number, which may be 0
-        if (gap < (0 if last < 0 else 1))[:1].any() or (gap[1:] < 1).any() or gap.max() > _LARGEST >> 23:
+        if gap[0] < (0 if last < 0 else 1) or (gap[1:] < 1).any() or gap.astype(np.float64).sum() > MAX_PULSE:
             raise ProtocolError('malformed', 'the pulse numbers of the detections are not ascending')
         pulse = max(last, 0) + np.cumsum(gap)
         last = int(pulse[-1])
-        if last > _LARGEST >> 1:
+        if last > MAX_PULSE:
             raise ProtocolError('malformed', 'the pulse numbers of the detections are too large')
         yield pulse, unpack_bits(bits, expected)
 

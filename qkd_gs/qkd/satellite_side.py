@@ -126,6 +126,8 @@ class _Run:
     def _send_log(self) -> None:
         request = self._talk.hear_section(Kind.LOG_REQUEST, messages.LogRequest)
         self._talk.check()
+        if not 0 <= request.last_utc_ns - request.first_utc_ns <= messages.MAX_LOG_NS:
+            raise ProtocolError('malformed', 'a beacon log is asked for that no pass is as long as')
         log = self._transmitter.beacon_log(request.first_utc_ns, request.last_utc_ns)
         head = messages.LogHead(first_index=log.first_index, pulses=len(log.time_ps), epoch_utc_ns=log.epoch_utc_ns)
         self._talk.say(Kind.LOG_HEAD, head)

@@ -15,6 +15,7 @@ from qkd_gs.qkd.terms import Terms
 from qkd_gs.timing.tags import Channel
 
 PulseSpan = tuple[int, int]  # first and last pulse, both within
+MAX_PULSE = 1 << 56  # of 10 ns: 22 years
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,8 @@ def ascending(spans: Sequence[PulseSpan]) -> bool:
     """Whether the spans are whole, in order and apart."""
     borders = [border for span in spans for border in span]
     whole = all(first <= last for first, last in spans)
-    return bool(spans) and borders[0] >= 0 and whole and all(a[1] < b[0] for a, b in pairwise(spans))
+    in_range = bool(spans) and borders[0] >= 0 and borders[-1] < MAX_PULSE
+    return in_range and whole and all(a[1] < b[0] for a, b in pairwise(spans))
 
 
 def within(pulse: NDArray[np.int64], spans: Sequence[PulseSpan]) -> NDArray[np.bool_]:

@@ -14,6 +14,7 @@ from qkd_gs.qkd.channel import FramedChannel
 from qkd_gs.qkd.faults import ProtocolError
 
 LOOPBACK = '127.0.0.1'
+SILENCE_S = 120.0  # between two messages the other side may have tags of a whole pass to look through
 _SLOWEST_BIT_S = 100_000  # a peer slower than this is as good as silent
 
 
@@ -59,7 +60,7 @@ class SocketStream:
     """
 
     def __init__(
-        self, connection: ssl.SSLSocket, timeout_s: float = 30.0, clock_s: Callable[[], float] = time.monotonic
+        self, connection: ssl.SSLSocket, timeout_s: float = SILENCE_S, clock_s: Callable[[], float] = time.monotonic
     ):
         self._connection, self._timeout_s, self._clock_s = connection, timeout_s, clock_s
         connection.settimeout(timeout_s)
@@ -117,8 +118,15 @@ class Listener:
         self._socket = socket.create_server((host, port))
         self.host, self.port = self._socket.getsockname()[:2]
 
-    def accept(self, timeout_s: float = 30.0) -> FramedChannel:
+    def accept(self, timeout_s: float = 30.0, silence_s: float = SILENCE_S) -> FramedChannel:
         """Channel to the next client that shows the pinned certificate.
+
+        Parameters
+        ----------
+        timeout_s : float
+            How long to wait for somebody to call and to greet.
+        silence_s : float
+            Longest silence afterwards.
 
         Raises
         ------
@@ -130,7 +138,7 @@ class Listener:
             raw, _ = self._socket.accept()
         except TimeoutError as error:
             raise ProtocolError('silent', f'nobody called within {timeout_s:g} s') from error
-        return _secured(raw, self._context, self._identity, timeout_s, server=True)
+        return _secured(raw, self._context, self._identity, timeout_s, silence_s, server=True)
 
     def close(self) -> None:
         """Stop listening; any number of times."""
@@ -143,7 +151,9 @@ class Listener:
         self.close()
 
 
-def connect(identity: TlsIdentity, port: int, host: str = LOOPBACK, timeout_s: float = 30.0) -> FramedChannel:
+def connect(
+    identity: TlsIdentity, port: int, host: str = LOOPBACK, timeout_s: float = 30.0, silence_s: float = SILENCE_S
+) -> FramedChannel:
     """Channel to the side that listens there.
 
     Raises
@@ -155,11 +165,11 @@ def connect(identity: TlsIdentity, port: int, host: str = LOOPBACK, timeout_s: f
         raw = socket.create_connection((host, port), timeout=timeout_s)
     except OSError as error:
         raise ProtocolError('silent', f'nobody answers at {host}:{port}') from error
-    return _secured(raw, identity.context(server=False), identity, timeout_s, server=False)
+    return _secured(raw, identity.context(server=False), identity, timeout_s, silence_s, server=False)
 
 
 def _secured(
-    raw: socket.socket, context: ssl.SSLContext, identity: TlsIdentity, timeout_s: float, server: bool
+    raw: socket.socket, context: ssl.SSLContext, identity: TlsIdentity, timeout_s: float, silence_s: float, server: bool
 ) -> FramedChannel:
     raw.settimeout(timeout_s)
     try:
@@ -172,4 +182,4 @@ def _secured(
     if not hmac.compare_digest(shown, ssl.PEM_cert_to_DER_cert(identity.peer_certificate)):
         connection.close()
         raise ProtocolError('identity', 'the other side shows a certificate that is not the pinned one')
-    return FramedChannel(SocketStream(connection, timeout_s))
+    return FramedChannel(SocketStream(connection, silence_s))

@@ -167,6 +167,34 @@ def test_killed_while_storing_the_key_is_there_whole_or_not_at_all(tmp_path):
     assert outcomes == {0, 1}
 
 
+def test_killed_at_any_moment_from_outside(tmp_path):
+    # the database's own instructions are too coarse to die inside a commit; a parent that kills is not
+    outcomes = []
+    for delay in range(0, 60_000, 4_000):
+        path = tmp_path / f'{delay}.db'
+        KeyStore(path, MASTER, simulated=False).close()
+        ready, told = os.pipe()
+        child = os.fork()
+        if child == 0:
+            store = KeyStore(path, MASTER, simulated=False)
+            os.write(told, b'.')
+            store.put('s', 'k', KEY, 1e-10, {})
+            os._exit(0)
+        os.read(ready, 1)
+        for _ in range(delay):
+            pass
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(ready)
+        os.close(told)
+        with KeyStore(path, MASTER, simulated=False) as store:
+            outcomes.append(len(store.entries()))
+            store.put('s', 'k', KEY, 1e-10, {})
+            np.testing.assert_array_equal(bits_of(store.take(len(KEY))), KEY)
+        path.unlink()
+    assert set(outcomes) <= {0, 1}
+
+
 def test_killed_while_handing_out_no_bit_comes_twice(tmp_path):
     path = tmp_path / 'keys.db'
     with KeyStore(path, MASTER, simulated=False) as store:

@@ -6,10 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from protocol_twin import SESSION, TERMS, KeyedTransmitter, Run, receive, splitting_gain
 
+from qkd_gs.errors import StationError
 from qkd_gs.keys.preshared import SimulatedPreSharedKey
 from qkd_gs.qkd.channel import Kind, Message
 from qkd_gs.qkd.codes import pack_train, unpack_train
 from qkd_gs.qkd.faults import ProtocolError
+from qkd_gs.qkd.ledger import MemoryLedger
+from qkd_gs.qkd.messages import Hello
 from qkd_gs.qkd.satellite_side import serve
 from qkd_gs.qkd.sift import Detections
 from qkd_gs.qkd.states import BeaconLog
@@ -224,3 +227,22 @@ def test_nonsense_ends_the_run_with_a_clear_error(said, json):
     for messages in (said, [Message(Kind.HELLO, json), *said]):
         with pytest.raises(ProtocolError):
             serve(Script(messages), KeyedTransmitter(), TERMS, SimulatedPreSharedKey(1, SESSION), None)
+
+
+@pytest.mark.parametrize('first', [3, 1 << 40, -8])
+def test_a_greeting_cannot_burn_or_blow_up_the_pre_shared_key(first):
+    key = SimulatedPreSharedKey(1, SESSION)
+    greeting = Hello.model_construct(session_id=SESSION, terms=TERMS, pre_shared_first=first, disclosed_before=0)
+    with pytest.raises((ProtocolError, StationError)):
+        serve(
+            Script([Message(Kind.HELLO, greeting.model_dump_json().encode())]),
+            KeyedTransmitter(), TERMS, key, MemoryLedger(),
+        )  # fmt: skip
+    assert key.used_bits == 0
+
+
+def test_locked_time_beyond_all_numbers_is_refused(little):
+    def endless(message):
+        return [Message(message.kind, message.payload.replace(b'199999999', b'9' * 30))]
+
+    assert meddled(little, Kind.SIFT_HEAD, endless) == 'link.refused'

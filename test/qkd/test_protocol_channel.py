@@ -128,23 +128,26 @@ def folder(tmp_path_factory):
     return KeyFolder.create(tmp_path_factory.mktemp('tls') / 'keys')
 
 
-def talk(server_identity, client_identity, serve, faults, timeout_s=5.0):
+def talk(server_identity, client_identity, serve, faults, silence_s=5.0):
     """Run `serve(channel)` behind a listener; return the answer; the server's faults go to `faults`."""
 
     def run():
         try:
-            serve(listener.accept(timeout_s))
+            serve(listener.accept())
         except ProtocolError as fault:
             faults.append(fault.code)
 
     with Listener(server_identity) as listener:
         thread = threading.Thread(target=run)
         thread.start()
+        channel = None
         try:
-            channel = connect(client_identity, listener.port, timeout_s=timeout_s)
+            channel = connect(client_identity, listener.port, silence_s=silence_s)
             channel.send(HELLO)
             return channel.receive()
         finally:
+            if channel:
+                channel.close()
             thread.join()
 
 
@@ -174,7 +177,7 @@ def test_a_peer_that_hangs_up_or_stays_silent_is_noticed(folder):
     with pytest.raises(ProtocolError, match=r'link\.truncated'):
         talk(*pair, lambda channel: channel.close(), [])
     with pytest.raises(ProtocolError, match=r'link\.silent'):
-        talk(*pair, lambda channel: [channel.receive(), channel.receive()], [], timeout_s=0.2)
+        talk(*pair, lambda channel: [channel.receive(), channel.receive()], [], silence_s=0.2)
 
 
 def test_nobody_there_is_told_at_once(folder):
