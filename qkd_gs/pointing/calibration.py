@@ -22,6 +22,7 @@ from qkd_gs.settings.station import StationSettings
 log = logging.getLogger(__name__)
 
 _ENOUGH = 3  # stars for zero points and tilt
+_UNTRUSTED_RAD = 3e-3  # a fit whose stars predict each other worse would lead away from the next star
 _SILENT_S = 1.0
 _LOWEST_RAD = radians(15)
 
@@ -199,6 +200,10 @@ class Calibrator:
             self._fit = fit_mount(seen, base=self._start_model)
         except StationError as error:  # e.g. a wrong star makes terms that cannot be: go on with what was
             log.warning('fit of %d stars refused: %s', len(rows), error)
+            return
+        held_out_rad = self._fit.heldout_rms_rad or 0.0
+        if 'AN' in self._fit.sigma_rad and held_out_rad > _UNTRUSTED_RAD:
+            log.warning('%d stars disagree by %.0f urad: going on with the last model', len(rows), held_out_rad * 1e6)
             return
         self.model = self._fit.model
         log.info('%d stars, RMS %.1f urad', len(rows), self._fit.rms_rad * 1e6)

@@ -29,11 +29,15 @@ LADDER = (
     (('ACES', 'ACEC'), 1e-4),
     (('ECES',), 1e-4),
 )
+SIZE_RAD = {name: size_rad for names, size_rad in LADDER for name in names} | {'ECEC': 1e-4}
 NOISE_RAD = 2e-5  # error of one star per axis that is assumed before any fit: seeing and the mount's scatter
 SPARE = 2  # measurements that must be left over as a check
+FEW = 12  # stars, of which one may carry so much of the fit that reweighting does not find it
 FEWEST_TO_REJECT = 5  # with fewer stars nobody can tell which one is wrong
+GROSS_RAD = 0.1  # from the zero points alone: no tilt of a mount explains more
 LIMIT_SIGMA = 4.0  # of a Rayleigh distribution: one honest star in 3000 is lost
 REJECT_FRACTION = 0.3
+_ROUNDS = 15
 SINGULAR = 1e5  # term error over star error at which terms cannot be told from each other
 
 
@@ -95,10 +99,10 @@ def fit_mount(
 
     Notes
     -----
-    Residuals are angles on the sky.  A first fit with a soft L1 loss finds the stars that disagree; they are
-    left out when their residual exceeds 4 robust sigma, and the rest is fitted by plain least squares, whose
-    covariance gives the errors.  Held-out residuals follow from the fit without refitting: for star i with
-    residual r_i and hat block H_i it is (1 - H_i)^-1 r_i (Cook and Weisberg, Residuals and Influence, 1982).
+    Residuals are angles on the sky.  A robust fit finds the stars that disagree (`_robust`); they are left out when
+    their residual exceeds 4 robust sigma, and the rest is fitted by plain least squares, whose covariance gives
+    the errors.  Held-out residuals follow from the fit without refitting: for star i with residual r_i and hat
+    block H_i it is (1 - H_i)^-1 r_i (Cook and Weisberg, Residuals and Influence, 1982).
     """
     if len(seen) == 0:
         raise StationError('no star has been measured', hint='a fit needs one star, a useful one ten')
@@ -124,7 +128,7 @@ def fit_mount(
         for i in np.flatnonzero(~kept)
     )
     return PointingFit(
-        model=MountModel.from_values(values),
+        model=_believable(values, len(seen)),
         sigma_rad={name: float(noise_rad * np.sqrt(covariance[i, i])) for i, name in enumerate(names)},
         left_out=left_out,
         x_rad=x,
@@ -154,7 +158,8 @@ def _ladder(seen: Observations, start: Array) -> tuple[list[str], dict[str, str]
     left_out: dict[str, str] = {}
     for group, size_rad in LADDER:
         trial = [*names, *group]
-        if group != LADDER[0][0] and 2 * len(seen) - len(trial) < SPARE:
+        needed = len(trial) + SPARE if len(trial) <= 4 else 1.5 * len(trial)
+        if group != LADDER[0][0] and 2 * len(seen) < needed:
             left_out |= dict.fromkeys(group, f'{len(seen)} stars are too few')
             continue
         free = np.array([NAMES.index(name) for name in trial])
@@ -210,34 +215,73 @@ def _reject(seen: Observations, start: Array, free: NDArray[np.int_]) -> tuple[A
     """Values, mask of the stars kept, and the last limit of the radial residual."""
     kept = np.ones(len(seen), dtype=bool)
     if len(seen) < FEWEST_TO_REJECT or 2 * len(seen) - len(free) <= SPARE:
-        return _solve(start, seen, free, loss='linear'), kept, np.inf
-    values = _solve(start, seen, free, loss='soft_l1')
-    limit_rad = np.inf
+        return _solve(start, seen, free), kept, np.inf
+    near = np.hypot(*_residuals(start, seen).reshape(2, -1)) < GROSS_RAD
     most = max(int(REJECT_FRACTION * len(seen)), 1)
+    values = _consensus(start, seen, near if near.sum() * 2 > len(seen) else kept, free, most)
+    limit_rad = np.inf
     for _ in range(10):
         radius = np.hypot(*_residuals(values, seen).reshape(2, -1))
         # a Rayleigh distribution has its median at 1.18 sigma; the fit has eaten part of the scatter
         shrink = np.sqrt(max(1 - len(free) / (2 * kept.sum()), 0.1))
-        sigma_rad = max(float(np.median(radius[kept])) / 1.18 / shrink, NOISE_RAD / 4)
+        # and with few stars it may have eaten nearly all: believe no scatter far below the usual one
+        floor_rad = NOISE_RAD * np.sqrt(len(free) / (2 * len(seen)))
+        sigma_rad = max(float(np.median(radius[kept])) / 1.18 / shrink, floor_rad)
         limit_rad = LIMIT_SIGMA * sigma_rad
         wanted = radius <= max(limit_rad, np.sort(radius)[-1 - most])
         if 2 * wanted.sum() - len(free) < SPARE:
             break
         settled = np.array_equal(wanted, kept)
         kept = wanted
-        values = _solve(values, seen.only(kept), free, loss='linear')
+        values = _solve(values, seen.only(kept), free)
         if settled:
             break
     return values, kept, limit_rad
 
 
-def _solve(start: Array, seen: Observations, free: NDArray[np.int_], loss: str) -> Array:
+def _consensus(start: Array, seen: Observations, usable: NDArray[np.bool_], free: NDArray[np.int_], most: int) -> Array:
+    """The robust fit; of few stars also without each one in turn, taking the fit that most stars agree with."""
+    trials = [usable]
+    if len(seen) <= FEW:
+        for i in np.flatnonzero(usable):
+            without = usable.copy()
+            without[i] = False
+            trials.append(without)
+
+    def disagreement(values: Array) -> float:
+        radius = np.sort(np.hypot(*_residuals(values, seen).reshape(2, -1)))
+        return float(np.sum(radius[: len(seen) - most] ** 2))
+
+    return min((_robust(start, seen.only(trial), free) for trial in trials), key=disagreement)
+
+
+def _robust(start: Array, seen: Observations, free: NDArray[np.int_]) -> Array:
+    """Values that wrong stars hardly move: reweighted Gauss-Newton steps, first as for L1, then redescending.
+
+    Every term is held near its start within some times its usual size; else, of a few stars, a wrong one would be
+    explained by a tube that bends by a degree.
+    """
+    values = start.copy()
+    hold = (NOISE_RAD / (3 * np.array([SIZE_RAD[NAMES[i]] for i in free]))) ** 2  # zero for the zero points
+    for round_ in range(2 * _ROUNDS):
+        missed = _residuals(values, seen) / NOISE_RAD
+        jacobian = _jacobian(values, seen, free) / NOISE_RAD
+        radius = np.hypot(*missed.reshape(2, -1))
+        scale = max(float(np.median(radius)) / 1.18, 0.25)
+        weight = 1 / np.maximum(radius / scale, 1) if round_ < _ROUNDS else (1 + (radius / (3 * scale)) ** 2) ** -2
+        weight = np.tile(weight, 2)
+        towards = jacobian.T @ (weight * missed) + hold / NOISE_RAD**2 * (values[free] - start[free])
+        values[free] -= np.linalg.pinv((jacobian.T * weight) @ jacobian + np.diag(hold / NOISE_RAD**2)) @ towards
+    return values
+
+
+def _solve(start: Array, seen: Observations, free: NDArray[np.int_]) -> Array:
     def misses(part: Array) -> Array:
         values = start.copy()
         values[free] = part
         return _residuals(values, seen) / NOISE_RAD
 
-    found = least_squares(misses, start[free], x_scale=1e-4, loss=loss, method='trf', xtol=1e-14, ftol=1e-14)
+    found = least_squares(misses, start[free], x_scale=1e-4, xtol=1e-14, ftol=1e-14)
     values = start.copy()
     values[free] = found.x
     values[kernels.IA] = np.angle(np.exp(1j * values[kernels.IA]))
@@ -277,6 +321,14 @@ def _heldout(residual: Array, jacobian: Array, covariance: Array) -> float | Non
             return None
         missed[i] = np.linalg.solve(rest, residual[[i, n + i]])
     return float(np.sqrt(np.mean(np.sum(missed**2, axis=1))))
+
+
+def _believable(values: Array, count: int) -> MountModel:
+    try:
+        return MountModel.from_values(values)
+    except StationError as error:
+        hint = f'one of these {count} stars may be a wrong one: measure more stars or fit fewer terms'
+        raise StationError(f'the fit fails: {error.what}', hint=hint) from error
 
 
 def _radial_rms(residual: Array) -> float:

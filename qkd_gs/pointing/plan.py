@@ -22,6 +22,7 @@ Array = NDArray[np.float64]
 SunPlace = Callable[[NDArray[np.int64]], tuple[Array, Array]]  # t_ns (n,) -> apparent azimuth and elevation, rad
 
 _STEP_NS = 20_000_000
+_SUN_STEP_NS = 10_000_000_000  # the Sun moves 0.04 deg meanwhile
 _HEADROOM = 0.95  # share of the mount's rate and acceleration that a track may use; the rest is the controller's
 _TRAVEL_MARGIN_RAD = radians(1.0)  # kept free at the ends of travel
 _LONGEST_GAP_S = 30.0
@@ -50,6 +51,7 @@ class PassPlan:
     max_az_acc_rad_s2: float
     nearest_sun_rad: float  # pi if no Sun was given
     _az_path: Array  # encoder azimuth every _STEP_NS, turns included
+    notes: tuple[str, ...] = ()  # what the operator should know
 
     @property
     def gaps(self) -> list[tuple[int, int]]:
@@ -123,7 +125,8 @@ def plan_pass(
     Raises
     ------
     StationError
-        The pass leaves the travel of an axis, comes too close to the Sun, or has a gap that cannot be bridged.
+        The pass leaves the travel of an axis (beginning and end below the elevation axis' reach are cut off, with
+        a note), comes too close to the Sun, or has a gap that cannot be bridged.
     """
     t_ns = np.arange(start_ns, end_ns + 1, _STEP_NS, dtype=np.int64)
     if len(t_ns) < 2:
@@ -131,7 +134,11 @@ def plan_pass(
     target = track.table(t_ns, time_bias_s, cross_track_m)
     nearest_sun = _check_sun(target, sun, sun_exclusion_rad)
     motion = model.encoder_command(target)
-    _check_elevation(motion, mount.elevation)
+    reach = _within_travel(motion, mount.elevation)
+    if reach != (0, len(t_ns)):
+        first, last = (int(t_ns[k]) for k in (reach[0], reach[1] - 1))
+        rest = plan_pass(track, first, last, model, mount, sun, sun_exclusion_rad, time_bias_s, cross_track_m)
+        return replace(rest, notes=(_shortened(first, last, mount.elevation), *rest.notes))
     az = np.unwrap(motion.az_rad)
     turns = _choose_turns(az, mount.azimuth, t_ns)
     az = az + turns
@@ -175,16 +182,34 @@ def _choose_turns(az: Array, axis: AxisSettings, t_ns: NDArray[np.int64]) -> flo
     return turns
 
 
-def _check_elevation(motion: AxisMotion[Array], axis: AxisSettings) -> None:
-    outside = (motion.el_rad < radians(axis.min_deg)) | (motion.el_rad > radians(axis.max_deg))
-    if outside.any():
-        k = int(np.argmax(outside))
-        raise StationError(
-            f'the elevation axis would have to go to {degrees(motion.el_rad[k]):.2f} deg at'
-            f' {format_utc(int(motion.at_ns[k]))}, its travel is {axis.min_deg:g} to {axis.max_deg:g} deg',
-            where='mount.elevation',
-            hint='begin the pass higher, or check the zero point IE of the pointing model',
-        )
+def _within_travel(motion: AxisMotion[Array], axis: AxisSettings) -> tuple[int, int]:
+    """First sample, and the one after the last, of the pass as far as the elevation axis reaches low enough."""
+    too_low = motion.el_rad < radians(axis.min_deg)
+    high_enough = np.flatnonzero(~too_low)
+    if len(high_enough) < 2:
+        k = int(np.argmax(motion.el_rad))
+        raise _elevation_error(motion, k, axis)
+    first, last = int(high_enough[0]), int(high_enough[-1])
+    outside = too_low | (motion.el_rad > radians(axis.max_deg))
+    if outside[first : last + 1].any():
+        raise _elevation_error(motion, first + int(np.argmax(outside[first : last + 1])), axis)
+    return first, last + 1
+
+
+def _elevation_error(motion: AxisMotion[Array], k: int, axis: AxisSettings) -> StationError:
+    return StationError(
+        f'the elevation axis would have to go to {degrees(motion.el_rad[k]):.2f} deg at'
+        f' {format_utc(int(motion.at_ns[k]))}, its travel is {axis.min_deg:g} to {axis.max_deg:g} deg',
+        where='mount.elevation',
+        hint='check the zero point IE of the pointing model, or set the encoder to zero at the horizon',
+    )
+
+
+def _shortened(first_ns: int, last_ns: int, axis: AxisSettings) -> str:
+    return (
+        f'the elevation axis ends at {axis.min_deg:g} deg: the pass is taken from {format_utc(first_ns)}'
+        f' to {format_utc(last_ns)} only'
+    )
 
 
 def _bridges(
@@ -211,7 +236,11 @@ def _check_sun(target: TargetState[Array], sun: SunPlace | None, exclusion_rad: 
     """Smallest angle to a Sun above the horizon, radians; pi if there is none."""
     if sun is None:
         return pi
-    sun_az, sun_el = sun(np.asarray(target.t_ns, dtype=np.int64))
+    t_ns = np.asarray(target.t_ns, dtype=np.int64)
+    knots = np.linspace(0, len(t_ns) - 1, max(int((t_ns[-1] - t_ns[0]) // _SUN_STEP_NS), 1) + 1).astype(int)
+    knot_az, knot_el = sun(t_ns[knots])
+    sun_az = np.interp(np.arange(len(t_ns)), knots, np.unwrap(knot_az))
+    sun_el = np.interp(np.arange(len(t_ns)), knots, knot_el)
     away = np.where(sun_el > radians(-1), separation(target.az_rad, target.el_rad, sun_az, sun_el), pi)
     k = int(np.argmin(away))
     if away[k] < exclusion_rad:

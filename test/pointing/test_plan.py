@@ -143,10 +143,21 @@ def test_what_cannot_be_done_is_said():
         plan_pass(track, START_NS, END_NS, MountModel(), mount(low=-60, high=60))
     with pytest.raises(StationError, match=r'mount.elevation: .* IE'):
         plan_pass(track, START_NS, END_NS, MountModel(IE=0.4), mount())
+    with pytest.raises(StationError, match=r'mount.elevation: .* IE'):
+        plan_pass(track, START_NS, END_NS, MountModel(IE=-1.5), mount())
     with pytest.raises(StationError, match=r'too slow|lower'):
         plan_pass(StraightPass(89.9), START_NS, END_NS, MountModel(), mount(rate_deg_s=1))
     with pytest.raises(StationError, match='before it has begun'):
         plan_pass(track, START_NS, START_NS - 5, MountModel(), mount())
+
+
+def test_low_ends_beyond_the_travel_are_cut_off_with_a_note():
+    plan = plan_pass(StraightPass(80), START_NS, END_NS, MountModel(IE=radians(-25)), mount())
+    assert plan.start_ns > START_NS
+    assert plan.end_ns < END_NS
+    at_start = StraightPass(80).table(np.array([plan.start_ns]))
+    assert float(at_start.el_rad[0]) == pytest.approx(radians(22), abs=1e-3)
+    assert 'ends at -3 deg' in plan.notes[0]
 
 
 def test_the_sun_is_kept_away():
