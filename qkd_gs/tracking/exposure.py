@@ -18,7 +18,8 @@ class ExposureLimits:
     aim: float = 0.30  # a scintillating beacon doubles at times: 5 dB of headroom
     high: float = 0.60  # above: less light
     saturated: float = 0.95
-    most_exposure_s: float = 0.05  # longer smears the spot of a satellite that is not yet followed well
+    most_exposure_s: float = 1.0  # frame rate and camera limit it further
+    read_noise_counts: float = 2.0  # a gain that spreads the read noise over more counts shows nothing new
     settle_frames: int = 3  # frames still to come with the old settings, and one to judge the new ones
     patience_s: float = 0.5  # a weak peak must last this long: scintillation fades within 10-100 ms
     forget_s: float = 2.0  # without a spot for so long: open up again to find it
@@ -29,7 +30,8 @@ class ExposureControl:
 
     Too bright is corrected at once, too dark only when it lasts, so that scintillation does not drive the
     settings; between `low` and `high` nothing changes (hysteresis).  Light comes from exposure first, which
-    improves the SNR, and from gain only at the longest exposure that frame rate and limits allow.
+    improves the SNR, and from gain only at the longest exposure that frame rate and limits allow, and only as
+    far as it resolves the read noise.
 
     Parameters
     ----------
@@ -43,6 +45,8 @@ class ExposureControl:
         if not 0 < limits.low < limits.aim < limits.high < limits.saturated <= 1:
             raise StationError('low < aim < high < saturated does not hold', where='ExposureLimits')
         self._model = model
+        per_count = limits.read_noise_counts * model.electrons_per_count / model.read_noise_e
+        self._useful_gain = min(max(per_count, 1.0), model.max_gain)
         self._limits = limits
         self._changed_ns: int | None = None
         self._dark_since_ns: int | None = None
@@ -94,9 +98,7 @@ class ExposureControl:
 
     def _without_spot(self, now_ns: int, settings: CameraSettings) -> CameraSettings | None:
         self._dark_since_ns = None
-        if self._seen_ns is None:
-            self._seen_ns = now_ns
-        if now_ns - self._seen_ns < self._limits.forget_s * 1e9:
+        if self._seen_ns is not None and 0 <= now_ns - self._seen_ns < self._limits.forget_s * 1e9:
             return None
         widest = self.widest(settings.rate_hz)
         return replace(settings, exposure_s=widest.exposure_s, gain=widest.gain)
@@ -126,7 +128,7 @@ class ExposureControl:
         light = settings.exposure_s * settings.gain * factor
         longest_s = self._longest_s(settings.rate_hz)
         exposure_s = min(max(light, self._model.min_exposure_s), longest_s)
-        gain = min(max(light / exposure_s, 1.0), self._model.max_gain)
+        gain = min(max(light / exposure_s, 1.0), self._useful_gain)
         return replace(settings, exposure_s=exposure_s, gain=gain)
 
     def _longest_s(self, rate_hz: float) -> float:

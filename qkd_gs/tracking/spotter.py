@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import exp, hypot, nan
 
 from qkd_gs.devices.camera import CameraSettings, Frame
@@ -130,6 +131,8 @@ class Spotter:
         rate_hz = model.max_rate_hz if rate_hz is None else rate_hz
         if not 0 < rate_hz <= model.max_rate_hz:
             raise StationError(f'{rate_hz} is beyond the camera, which does {model.max_rate_hz}', where='rate_hz')
+        self._rate_wanted_hz = self._rate_hz = rate_hz
+        self._stamps_ns: deque[int] = deque(maxlen=4)
         self.settings: CameraSettings = self._exposure.widest(rate_hz)  # wanted; hand them to the camera on change
         self.last_spot: Spot | None = None  # in pixels of the last frame, for displays
 
@@ -173,6 +176,7 @@ class Spotter:
         # too old, or the clock was set back (a replay starts anew)
         if self._fixes and not 0 < self._age_s(frame) <= self._rule.lost_s:
             self._fixes.clear()
+        self._note_rate(frame)
         spot = self._follow(frame) if self._fixes else self._search(frame)
         self.last_spot = spot
         self._control_exposure(frame, spot)
@@ -219,11 +223,24 @@ class Spotter:
         while frame.stamp_ns - self._fixes[0].stamp_ns > _MOTION_NS:
             self._fixes.popleft()
 
+    def _note_rate(self, frame: Frame) -> None:
+        """The camera may run slower than its fastest, which leaves time for longer exposures.
+
+        The shortest of the last spacings counts: a dropped frame doubles one.
+        """
+        if self._stamps_ns and frame.stamp_ns <= self._stamps_ns[-1]:
+            self._stamps_ns.clear()
+        self._stamps_ns.append(frame.stamp_ns)
+        if len(self._stamps_ns) == self._stamps_ns.maxlen:
+            stamps = list(self._stamps_ns)
+            spacing_ns = min(later - earlier for earlier, later in pairwise(stamps))
+            self._rate_hz = min(1e9 / spacing_ns, self._rate_wanted_hz)
+
     def _age_s(self, frame: Frame) -> float:
         return (frame.stamp_ns - self._fixes[-1].stamp_ns) * 1e-9
 
     def _control_exposure(self, frame: Frame, spot: Spot | None) -> None:
-        taken = replace(self.settings, exposure_s=frame.exposure_s, gain=frame.gain)
+        taken = CameraSettings(frame.exposure_s, frame.gain, self._rate_hz)
         if spot is None:
             wanted = self._exposure.step(frame.stamp_ns, None, taken)
         else:
@@ -231,4 +248,4 @@ class Spotter:
                 frame.stamp_ns, spot.peak_counts, taken, spot.background_counts, saturated=spot.saturated_px > 0
             )
         if wanted is not None:
-            self.settings = wanted
+            self.settings = replace(self.settings, exposure_s=wanted.exposure_s, gain=wanted.gain)

@@ -119,6 +119,15 @@ def test_exposure_comes_down_before_the_picture_burns(spotter):
     assert 0.05 < spotter.last_spot.peak_counts / CAMERA.full_scale_counts < 0.7
 
 
+def test_a_slower_camera_exposes_longer(spotter):
+    sky = Sky()
+    assert spotter.settings.exposure_s == pytest.approx(0.009)
+    for k in range(12):
+        spotter.step(k * STEP_NS, sky.frame(10 * k, [(320, 200, 2e4)], spotter.settings))
+    assert spotter.settings.exposure_s == pytest.approx(0.09)
+    assert spotter.tracking
+
+
 def test_it_is_a_pure_function_of_its_frames():
     runs = [
         follow(Spotter(CameraRole.GUIDING, CAMERA), Sky(3), [[(300 + k, 200, 1e6)] for k in range(30)]) for _ in 'ab'
