@@ -12,6 +12,7 @@ from qkd_gs.devices.mount import MountCommand, MountMode, MountReading
 from qkd_gs.orbit.target import TargetState
 from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.pointing.mount_model import AxisMotion, MountModel
+from qkd_gs.pointing.picture import Picture
 from qkd_gs.pointing.plan import PassPlan
 from qkd_gs.pointing.sphere import offset_between
 from qkd_gs.settings.station import StationSettings
@@ -20,8 +21,8 @@ from qkd_gs.tracking.estimator import Residual
 from qkd_gs.tracking.frame import measured_frame
 from qkd_gs.tracking.history import EncoderHistory
 from qkd_gs.tracking.lock import Lock, Look
-from qkd_gs.tracking.picture import Picture, requests
 from qkd_gs.tracking.prediction import Prediction
+from qkd_gs.tracking.requests import field_around, requests
 from qkd_gs.tracking.search import BeaconSearch
 from qkd_gs.tracking.tuning import Tuning
 from qkd_gs.tracking.types import CameraRole, Phase, SpotMeasurement, TrackerInputs, TrackerOutputs
@@ -67,8 +68,8 @@ class Tracker:
         fastest = max(station.mount.azimuth.max_acc_deg_s2, station.mount.elevation.max_acc_deg_s2)
         self._history = EncoderHistory(radians(fastest))
         self._pictures = {
-            CameraRole.GUIDING: Picture(station.guiding_camera),
-            CameraRole.TRACKING: Picture(station.tracking_camera),
+            CameraRole.GUIDING: Picture.of(station.guiding_camera),
+            CameraRole.TRACKING: Picture.of(station.tracking_camera),
         }
         self._lock = Lock(self._tuning, self._prediction)
         self._search = self._new_search()
@@ -302,7 +303,7 @@ class Tracker:
             return None
         lift = self._prediction.dispersion(state.el_rad)
         roll = self._model.roll(reading.az_rad, reading.el_rad)
-        return self._pictures[CameraRole.TRACKING].field_around(lift * sin(roll), lift * cos(roll))
+        return field_around(self._station.tracking_camera, lift * sin(roll), lift * cos(roll))
 
 
 def _axis_rate(reading: MountReading) -> float:

@@ -14,13 +14,13 @@ from qkd_gs.devices.mount import MountMode, MountReading
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.pointing.mount_model import MountModel
+from qkd_gs.pointing.picture import Picture
 from qkd_gs.pointing.plan import PassPlan, plan_pass
 from qkd_gs.pointing.sphere import offset_between
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import MountSettings, StationSettings
 from qkd_gs.share import share_path
-from qkd_gs.tracking.picture import Picture
 from qkd_gs.tracking.tracker import Tracker
 from qkd_gs.tracking.types import CameraRole, Phase, SpotMeasurement, TrackerInputs
 
@@ -132,8 +132,8 @@ class Plant:
         self._due = {role: 0 for role in CameraRole}
         self._in_flight: list[tuple[int, SpotMeasurement]] = []
         self._pictures = {
-            CameraRole.GUIDING: Picture(self.station.guiding_camera),
-            CameraRole.TRACKING: Picture(self.station.tracking_camera),
+            CameraRole.GUIDING: Picture.of(self.station.guiding_camera),
+            CameraRole.TRACKING: Picture.of(self.station.tracking_camera),
         }
         self.record = Record()
         self.outputs = None

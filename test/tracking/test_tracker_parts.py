@@ -1,4 +1,4 @@
-"""The parts of the tracker alone: axis follower, encoder history, estimator, sightings, search, pictures, frame."""
+"""The parts of the tracker alone: axis follower, encoder history, estimator, sightings, search, regions, frame."""
 
 from dataclasses import replace
 from math import atan2, cos, degrees, nan, pi, radians, sin
@@ -11,13 +11,14 @@ from plant import MODEL, crossing_ns, station, trajectory
 
 from qkd_gs.devices.mount import MountMode, MountReading
 from qkd_gs.pointing.mount_model import MountModel
+from qkd_gs.pointing.picture import Picture
 from qkd_gs.settings.station import AxisSettings
 from qkd_gs.tracking.estimator import Estimator
 from qkd_gs.tracking.follower import AxisFollower, AxisPoint
 from qkd_gs.tracking.frame import measured_frame
 from qkd_gs.tracking.history import TRUST_AGAIN, EncoderHistory
-from qkd_gs.tracking.picture import FIELD_PX, Picture
 from qkd_gs.tracking.prediction import Prediction
+from qkd_gs.tracking.requests import FIELD_PX, field_around
 from qkd_gs.tracking.search import BeaconSearch
 from qkd_gs.tracking.sightings import Sighting, Sightings
 from qkd_gs.tracking.tuning import Tuning
@@ -225,31 +226,16 @@ def test_a_dark_beam_teaches_nothing_and_a_known_place_is_kept():
         assert search.step(0.1, search.aim, J, hold=False) == pytest.approx((0.2, 100.0))
 
 
-# --- pictures ---
-
-
-@given(st.floats(0, 639), st.floats(0, 479), st.floats(-180, 180))
-def test_pixels_and_angles_close(x_px, y_px, roll_deg):
-    picture = Picture(station().tracking_camera.model_copy(update={'roll_deg': roll_deg}))
-    assert picture.pixel(*picture.angles(x_px, y_px)) == pytest.approx((x_px, y_px), abs=1e-9)
-
-
-def test_signs_of_the_picture():
-    camera = station().tracking_camera
-    x, y = Picture(camera).angles(camera.reference_x_px + 1, camera.reference_y_px + 1)
-    assert (x, y) == pytest.approx((4e-6, -4e-6))
-    rolled = Picture(camera.model_copy(update={'roll_deg': 90.0}))  # cross-elevation points up in the picture
-    assert rolled.angles(camera.reference_x_px, camera.reference_y_px - 1) == pytest.approx((4e-6, 0.0))
+# --- regions ---
 
 
 @given(st.floats(-2e-3, 2e-3), st.floats(-2e-3, 2e-3))
 def test_the_region_lies_on_the_sensor_and_holds_the_spot(x_rad, y_rad):
     camera = station().tracking_camera
-    picture = Picture(camera)
-    roi = picture.field_around(x_rad, y_rad)
+    roi = field_around(camera, x_rad, y_rad)
     assert 0 <= roi.x0_px <= camera.width_px - FIELD_PX
     assert 0 <= roi.y0_px <= camera.height_px - FIELD_PX
-    x_px, y_px = picture.pixel(x_rad, y_rad)
+    x_px, y_px = Picture.of(camera).pixel(x_rad, y_rad)
     if 0 <= x_px < camera.width_px and 0 <= y_px < camera.height_px:
         assert roi.x0_px <= x_px < roi.x0_px + FIELD_PX
         assert roi.y0_px <= y_px < roi.y0_px + FIELD_PX
