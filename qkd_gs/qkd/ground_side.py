@@ -37,6 +37,7 @@ class _Sifted:
     bits: Bits  # of the signal state
     basis: NDArray[np.uint8]
     bin_number: NDArray[np.int32]  # of the time
+    window_bits: list[int]
     counts: KeyCounts  # without errors of the signal, which nobody knows yet
     qber: float  # foretold
 
@@ -100,6 +101,7 @@ class GroundSession:
         self._booking = Booking(ledger, session_id)
         self._random_bytes, self._progress = random_bytes, progress
         self._options, self._bin_s = options, bin_s
+        self._pulses_a_bin = round(bin_s * terms.pulse_rate_hz)
 
     def open(self) -> None:
         """Greet, and agree on terms and on the pre-shared bits to use.
@@ -146,7 +148,9 @@ class GroundSession:
         self._talk.check()
         return log
 
-    def distil(self, detections: Detections, locked: Sequence[PulseSpan]) -> KeyResult:
+    def distil(
+        self, detections: Detections, locked: Sequence[PulseSpan], windows: Sequence[PulseSpan] = ()
+    ) -> KeyResult:
         """Make the key: sifting, reconciliation, verification, privacy amplification.
 
         The result is to be stored before `confirm` is called.
@@ -157,6 +161,8 @@ class GroundSession:
             Gated and squashed; those outside locked time are left out here.
         locked : sequence of (first, last) pulse
             Locked time, ascending and not overlapping.
+        windows : sequence of (first, last) pulse
+            Stretches whose sifted bits are counted in `KeyResult.window_bits`.
 
         Returns
         -------
@@ -171,7 +177,7 @@ class GroundSession:
         spans = _checked(locked)
         try:
             with self._talk.ended_by_faults():
-                return self._distil(detections, spans)
+                return self._distil(detections, spans, windows)
         finally:
             self._booking.settle()
 
@@ -181,8 +187,8 @@ class GroundSession:
         self._talk.vouch()
         self._talk.close()
 
-    def _distil(self, detections: Detections, spans: list[PulseSpan]) -> KeyResult:
-        sifted = self._sift(detections, spans)
+    def _distil(self, detections: Detections, spans: list[PulseSpan], windows: Sequence[PulseSpan]) -> KeyResult:
+        sifted = self._sift(detections, spans, windows)
         cuts = sift.frames(len(sifted.bits))
         reason = steps.hopeless(self._terms, sifted.counts, steps.sizes_of(cuts), sifted.qber, self._booking.before)
         seed = int.from_bytes(self._random_bytes(8), 'big') >> 1
@@ -192,7 +198,7 @@ class GroundSession:
         corrected = self._verify(cuts, *self._reconcile(sifted, seed))
         return self._amplify(sifted, corrected)
 
-    def _sift(self, detections: Detections, spans: list[PulseSpan]) -> _Sifted:
+    def _sift(self, detections: Detections, spans: list[PulseSpan], windows: Sequence[PulseSpan]) -> _Sifted:
         inside = detections.within(spans)
         pulse, basis, bit = inside.pulse, inside.basis, inside.bit
         self._progress('sifting', 0.0)
@@ -201,7 +207,7 @@ class GroundSession:
             self._talk.say(Kind.DETECTIONS, announcement)
         table, errors = np.zeros((2, 3), np.int64), np.zeros((2, 3), np.int64)
         bits, bases, bins = [np.empty(0, np.uint8)], [np.empty(0, np.uint8)], [np.empty(0, np.int32)]
-        pulses_a_bin = round(self._bin_s * self._terms.pulse_rate_hz)
+        in_windows = np.zeros(len(windows), np.int64)
         for start in range(0, len(pulse), messages.DETECTION_BLOCK):
             block = slice(start, start + messages.DETECTION_BLOCK)
             answer = self._talk.hear(Kind.SIFT_ANSWER).payload
@@ -213,11 +219,18 @@ class GroundSession:
             errors += sift.sifted_table(matched_basis[~signal][wrong], intensity[~signal][wrong])
             bits.append(matched_bit[signal])
             bases.append(matched_basis[signal])
-            bins.append((pulse[block][match][signal] // pulses_a_bin).astype(np.int32))
+            signal_pulse = pulse[block][match][signal]
+            bins.append((signal_pulse // self._pulses_a_bin).astype(np.int32))
+            in_windows += np.array([sift.within(signal_pulse, [window]).sum() for window in windows], np.int64)
             self._progress('sifting', min(1.0, block.stop / len(pulse)))
         counts = sift.count(self._terms, sift.pulses_in(spans), table, errors)
         return _Sifted(
-            np.concatenate(bits), np.concatenate(bases), np.concatenate(bins), counts, sift.expected_qber(counts)
+            np.concatenate(bits),
+            np.concatenate(bases),
+            np.concatenate(bins),
+            in_windows.tolist(),
+            counts,
+            sift.expected_qber(counts),
         )
 
     def _report_errors(self, sifted: _Sifted, reason: str, seed: int) -> None:
@@ -303,13 +316,14 @@ class GroundSession:
             epsilon_ledger=length.epsilon_ledger,
             cost=length.cost,
             reasons=[length.reason] if length.reason else [],
+            window_bits=sifted.window_bits,
             bin_s=self._bin_s,
             error_bins=bins,
         )
 
     def _errors(
         self, sifted: _Sifted, corrected: _Corrected
-    ) -> tuple[KeyCounts, float, float, list[tuple[float, int, int]]]:
+    ) -> tuple[KeyCounts, float, float, list[tuple[int, int, int]]]:
         """Counts with the errors found, error rate, Slepian-Wolf limit of the frames, errors over time."""
         wrong = corrected.bits != sifted.bits[: len(corrected.bits)]
         good = [cut for cut, agreed in zip(corrected.cuts, corrected.agreed, strict=True) if agreed]
@@ -321,7 +335,7 @@ class GroundSession:
         found = np.bincount(sifted.basis[chosen][wrong[chosen]], minlength=2)
         counts = sift.with_signal_errors(sifted.counts, int(found[0]), int(found[1]))
         found_in = sift.in_bins(sifted.bin_number[chosen], wrong[chosen])
-        bins = [(number * self._bin_s, size, errors) for number, size, errors in found_in]
+        bins = [(number * self._pulses_a_bin, size, errors) for number, size, errors in found_in]
         return counts, float(wrong[chosen].mean()), limit, bins
 
     def _log_blocks(self, head: messages.LogHead) -> Iterator[bytes]:

@@ -33,8 +33,10 @@ class KeyResult:
         By reconciliation in this run.
     verified : bool
         Whether the key is made of frames whose hashes agreed on both sides.
-    error_bins : list of (start, bits, errors)
-        Of signal bits in verified frames, in bins of `bin_s` that start at this many seconds of the satellite's clock.
+    window_bits : list of int
+        Sifted bits in each of the windows asked for.
+    error_bins : list of (first pulse, bits, errors)
+        Of signal bits in verified frames, in bins of `bin_s`.
     """
 
     session_id: str
@@ -56,8 +58,9 @@ class KeyResult:
     epsilon_ledger: dict[str, float]
     cost: dict[str, float]
     reasons: list[str]
+    window_bits: list[int]
     bin_s: float
-    error_bins: list[tuple[float, int, int]]
+    error_bins: list[tuple[int, int, int]]
 
     @property
     def sifted_bits(self) -> int:

@@ -117,12 +117,12 @@ class Run:
         thread = threading.Thread(target=satellite)
         thread.start()
         try:
-            self.result = self._ground(terms, detections, locked, parts.get('confirm', True))
+            self.result = self._ground(terms, detections, locked, parts)
         finally:
             self.channel.close()
             thread.join()
 
-    def _ground(self, terms, detections, locked, confirm):
+    def _ground(self, terms, detections, locked, parts):
         rng = np.random.default_rng(99)
         session = GroundSession(
             self.channel, terms, SESSION, self.ground_key, self.ground_ledger,
@@ -130,7 +130,7 @@ class Run:
         )  # fmt: skip
         session.open()
         self.log = session.request_beacon_log(EPOCH_NS, EPOCH_NS + 1_000_000_000)
-        result = session.distil(detections, locked)
-        if confirm:
+        result = session.distil(detections, locked, parts.get('windows', ()))
+        if parts.get('confirm', True):
             session.confirm()
         return result

@@ -95,12 +95,16 @@ def test_progress_runs_through_the_steps(run):
 def test_detections_outside_locked_time_are_not_announced(light):
     detections, _ = light
     locked = [(0, 199_999_999), (400_000_000, 499_999_999)]
-    result = Run(detections, locked).result
+    run = Run(detections, locked, windows=[(100_000_000, 449_999_999), (0, 10**10)])
+    result = run.result
     inside = np.isin(detections.pulse // 100_000_000, [0, 1, 4])
     states = KeyedTransmitter().states(detections.pulse[inside])
     matching = states.basis == detections.basis[inside]
     assert result.sifted_bits == int((matching & (states.intensity == Intensity.SIGNAL)).sum())
     assert result.counts.hv.signal.sent == 300_000_000 // 8
+    signal = detections.pulse[inside][matching & (states.intensity == Intensity.SIGNAL)]
+    assert result.window_bits == [int(((signal >= 100_000_000) & (signal <= 449_999_999)).sum()), len(signal)]
+    assert [start for start, _, _ in result.error_bins] == [0]
 
 
 def test_too_few_counts_make_no_key_and_disclose_nothing():
