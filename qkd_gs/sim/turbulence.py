@@ -14,7 +14,7 @@ from math import pi
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import jv
+from scipy.special import j0, j1
 
 Floats = NDArray[np.float64]
 
@@ -76,6 +76,15 @@ def _phase_spectrum(k: Floats, r0_m: float, outer_scale_m: float) -> Floats:
 def _tilt_filter(k: Floats, aperture_m: float) -> Floats:
     """Square of tilt over phase at wave number k, rad^2, both axes together."""
     radius = aperture_m / 2
-    coefficient = 16 * (jv(2, k * radius) / (k * radius)) ** 2  # of Noll's Z2 and Z3, unit RMS over the aperture
+    coefficient = 16 * (_bessel_2(k * radius) / (k * radius)) ** 2  # of Noll's Z2 and Z3, unit RMS over the aperture
     squared: Floats = coefficient * (2 / radius * R0_WAVELENGTH_M / (2 * pi)) ** 2
     return squared
+
+
+def _bessel_2(x: Floats) -> Floats:
+    """J2 by recurrence from J0 and J1, some ten times as fast as the general function; by its series near zero."""
+    small = x < 0.1
+    safe = np.where(small, 1.0, x)
+    series = x**2 / 8 * (1 - x**2 / 12 * (1 - x**2 / 32))
+    result: Floats = np.where(small, series, 2 / safe * j1(safe) - j0(safe))
+    return result
