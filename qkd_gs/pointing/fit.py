@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from qkd_gs.errors import StationError
-from qkd_gs.pointing import kernels
+from qkd_gs.pointing import fit_kernels, kernels
 from qkd_gs.pointing.mount_model import NAMES, MountModel
 from qkd_gs.pointing.observations import Observations
-from qkd_gs.pointing.sphere import offset_between
 
 Array = NDArray[np.float64]
 
@@ -37,7 +36,9 @@ FEWEST_TO_REJECT = 5  # with fewer stars nobody can tell which one is wrong
 GROSS_RAD = 0.1  # from the zero points alone: no tilt of a mount explains more
 LIMIT_SIGMA = 4.0  # of a Rayleigh distribution: one honest star in 3000 is lost
 REJECT_FRACTION = 0.3
-_ROUNDS = 15
+_ROUNDS = 15  # of the robust fit, each of its two kinds
+_SETTLED_RAD = 1e-7
+_RIDGE = 1e-3  # (1/rad)^2: keeps the steps solvable where stars coincide, against 1e9 and more of one star
 SINGULAR = 1e5  # term error over star error at which terms cannot be told from each other
 
 
@@ -263,15 +264,20 @@ def _robust(start: Array, seen: Observations, free: NDArray[np.int_]) -> Array:
     """
     values = start.copy()
     hold = (NOISE_RAD / (3 * np.array([SIZE_RAD[NAMES[i]] for i in free]))) ** 2  # zero for the zero points
-    for round_ in range(2 * _ROUNDS):
-        missed = _residuals(values, seen) / NOISE_RAD
-        jacobian = _jacobian(values, seen, free) / NOISE_RAD
-        radius = np.hypot(*missed.reshape(2, -1))
-        scale = max(float(np.median(radius)) / 1.18, 0.25)
-        weight = 1 / np.maximum(radius / scale, 1) if round_ < _ROUNDS else (1 + (radius / (3 * scale)) ** 2) ** -2
-        weight = np.tile(weight, 2)
-        towards = jacobian.T @ (weight * missed) + hold / NOISE_RAD**2 * (values[free] - start[free])
-        values[free] -= np.linalg.pinv((jacobian.T * weight) @ jacobian + np.diag(hold / NOISE_RAD**2)) @ towards
+    pull = np.diag(hold / NOISE_RAD**2 + _RIDGE)
+    for redescending in (False, True):
+        for _ in range(_ROUNDS):
+            missed = _residuals(values, seen) / NOISE_RAD
+            jacobian = _jacobian(values, seen, free) / NOISE_RAD
+            radius = np.hypot(*missed.reshape(2, -1))
+            scale = max(float(np.median(radius)) / 1.18, 0.25)
+            star_weight = (1 + (radius / (3 * scale)) ** 2) ** -2 if redescending else 1 / np.maximum(radius / scale, 1)
+            weight = np.concatenate([star_weight, star_weight])
+            towards = jacobian.T @ (weight * missed) + hold / NOISE_RAD**2 * (values[free] - start[free])
+            step = np.linalg.solve((jacobian.T * weight) @ jacobian + pull, towards)
+            values[free] -= step
+            if abs(step).max() < _SETTLED_RAD:
+                break
     return values
 
 
@@ -281,7 +287,12 @@ def _solve(start: Array, seen: Observations, free: NDArray[np.int_]) -> Array:
         values[free] = part
         return _residuals(values, seen) / NOISE_RAD
 
-    found = least_squares(misses, start[free], x_scale=1e-4, xtol=1e-14, ftol=1e-14)
+    def slopes(part: Array) -> Array:
+        values = start.copy()
+        values[free] = part
+        return _jacobian(values, seen, free) / NOISE_RAD
+
+    found = least_squares(misses, start[free], jac=slopes, x_scale=1e-4, xtol=1e-14, ftol=1e-14)
     values = start.copy()
     values[free] = found.x
     values[kernels.IA] = np.angle(np.exp(1j * values[kernels.IA]))
@@ -290,24 +301,20 @@ def _solve(start: Array, seen: Observations, free: NDArray[np.int_]) -> Array:
 
 def _residuals(values: Array, seen: Observations) -> Array:
     """Star minus line of sight on the sky, (2 n,): first all x (cross-elevation), then all y (elevation)."""
-    zeros = np.zeros(len(seen))
-    out = np.empty((3, len(seen)))
-    kernels.decode_all(np.array([seen.enc_az_rad, seen.enc_el_rad, zeros, zeros]), values, out)
-    x, y = offset_between(out[0], out[1], seen.az_rad, seen.el_rad)
-    missed: Array = np.nan_to_num(np.concatenate([x, y]), nan=1.0)  # 90 deg away and more: as bad as a radian
-    return missed
+    out = np.empty(2 * len(seen))
+    fit_kernels.residuals(_table(seen), values, out)
+    return out
 
 
 def _jacobian(values: Array, seen: Observations, free: NDArray[np.int_]) -> Array:
-    """Derivative of the residuals by the free terms, (2 n, k), by central differences."""
-    columns = []
-    step = 1e-6
-    for i in free:
-        up, down = values.copy(), values.copy()
-        up[i] += step
-        down[i] -= step
-        columns.append((_residuals(up, seen) - _residuals(down, seen)) / (2 * step))
-    return np.array(columns).T
+    """Derivative of the residuals by the free terms, (2 n, k)."""
+    out = np.empty((2 * len(seen), len(free)))
+    fit_kernels.slopes(_table(seen), values, free, out)
+    return out
+
+
+def _table(seen: Observations) -> Array:
+    return np.array([seen.az_rad, seen.el_rad, seen.enc_az_rad, seen.enc_el_rad])
 
 
 def _heldout(residual: Array, jacobian: Array, covariance: Array) -> float | None:

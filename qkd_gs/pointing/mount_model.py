@@ -146,8 +146,8 @@ class MountModel:
             Closer to the azimuth axis than about abs(CA + NPAE), where the line of sight cannot reach, the
             elevation axis is put to 90 deg: the nearest that it can.
         """
-        if isinstance(az_rad, float) and isinstance(el_rad, float):
-            out = kernels.encode(az_rad, el_rad, 0.0, 0.0, 0.0, 0.0, self._p)
+        if isinstance(az_rad, int | float) and isinstance(el_rad, int | float):
+            out = kernels.encode(float(az_rad), float(el_rad), 0.0, 0.0, 0.0, 0.0, self._p)
             return out[0], out[1]
         columns = self._encode(az_rad, el_rad, 0.0, 0.0, 0.0, 0.0)
         return columns[0], columns[1]
@@ -218,8 +218,8 @@ class MountModel:
         return out.reshape(6, *shape)
 
     def _decode(self, enc_az: Any, enc_el: Any, x: Any, y: Any) -> tuple[Any, Any, Any]:
-        if isinstance(enc_az, float) and isinstance(enc_el, float):
-            az, el, roll = kernels.decode(enc_az, enc_el, float(x), float(y), self._p)
+        if isinstance(enc_az, int | float) and isinstance(enc_el, int | float) and np.ndim(x) == np.ndim(y) == 0:
+            az, el, roll = kernels.decode(float(enc_az), float(enc_el), float(x), float(y), self._p)
             return az, el, roll
         columns = np.broadcast_arrays(enc_az, enc_el, x, y)
         stacked = np.ascontiguousarray([np.ravel(column) for column in columns], dtype=np.float64)
