@@ -55,7 +55,7 @@ def tiles(view: SessionView) -> list[Tile]:
     return [tile for tile in made if view.processed or tile.what not in _OF_THE_KEY]
 
 
-_GROUPS = {'hv': 'H/V', 'da': '±45°', 'pooled': 'both bases', '': 'probability'}
+_GROUPS = {'hv': 'H/V', 'da': '±45°', 'pooled': 'both bases', '': 'whole key'}
 _OF_THE_KEY = ('Secret key', 'Sifted key', 'Error rate', 'Clock')
 
 
@@ -173,17 +173,16 @@ def ledger_table(view: SessionView) -> Table | None:
     if not isinstance(ledger, Mapping) or not ledger:
         return None
     shares = {name: number(dict(ledger), name) for name in ledger}
-    groups = list(dict.fromkeys(name.split('.')[0] for name in shares if '.' in name)) or ['']
+    groups = list(dict.fromkeys(name.rpartition('.')[0] for name in shares))  # '': the key as a whole
     lines: dict[str, list[str]] = {}
     for name, value in shares.items():
         group, _, what = name.rpartition('.')
-        column = groups.index(group) if group else 0
-        lines.setdefault(what, [''] * len(groups))[column] = scientific(value)
+        lines.setdefault(what, [''] * len(groups))[groups.index(group)] = scientific(value)
     rows = [(what.replace('_', ' '), *cells) for what, cells in lines.items()]
     total = sum(value for value in shares.values() if value is not None)
     return Table(
         ('Bound, hash or tag', *(_GROUPS.get(group, group) for group in groups)),
-        [*rows, ('all together', scientific(total), *[''] * (len(groups) - 1))],
+        [*rows, ('all together', *[''] * (len(groups) - 1), scientific(total))],
         title='Who took which share of the failure probability',
         numbers=frozenset(range(1, len(groups) + 1)),
         totals=frozenset({len(rows)}),
