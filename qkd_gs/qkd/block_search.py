@@ -98,8 +98,12 @@ def absorb(trees, opened, counts, asked, answers):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True)
-def correct(bits, trees, size, places, orders, member, opened, counts):  # type: ignore[no-untyped-def]
-    """Flip every single place that is open, and follow it through all trees; return the number of flips."""
+def correct(bits, corrected, trees, size, places, orders, member, opened, counts):  # type: ignore[no-untyped-def]
+    """Flip every single place that is open, and follow it through all trees; return the number of flips.
+
+    True parities prove each error once.  A place that would be flipped back, or holds no bit, shows that Alice's
+    answers contradict each other: then -1.
+    """
     passes = trees.shape[0]
     flips = 0
     for p in range(passes):
@@ -109,8 +113,11 @@ def correct(bits, trees, size, places, orders, member, opened, counts):  # type:
             i += 1
             if node < size or not _differs(trees[p, node]):
                 continue
+            if node - size >= len(bits) or corrected[orders[p, node - size]]:
+                return -1
             x = orders[p, node - size]
             bits[x] ^= 1
+            corrected[x] = 1
             flips += 1
             for q in range(passes):
                 if q == 0 and member[x] == 0:

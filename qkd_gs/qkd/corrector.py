@@ -62,7 +62,7 @@ class CascadeOptions:
 
 
 EFFICIENT = CascadeOptions()
-QUICK = CascadeOptions(first_block=0.3, second_block=2.6, growth=5, haste=0.0025)
+QUICK = CascadeOptions(first_block=0.3, second_block=2.6, growth=5, haste=0.003)
 
 
 class Corrector:
@@ -149,6 +149,7 @@ class Corrector:
         self._places = np.empty((trees, self._n), np.int32)  # bit -> place
         self._orders[0] = self._places[0] = np.arange(self._n, dtype=np.int32)
         self._member = np.zeros(self._n, np.uint8)
+        self._corrected = np.zeros(self._n, np.uint8)
         # a leaf is listed when it opens: once by its own answer, once by its whole's, once by a correction
         self._opened = np.empty((trees, 4 * self._size), np.int32)
         self._counts = np.zeros(trees, np.int64)
@@ -195,14 +196,17 @@ class Corrector:
             depth = self._depth(total)
             batch = np.empty(total * ((1 << depth) - 1), np.int64)
             batch = batch[: block_search.questions(self._size, self._n, opened, counts, self._numbers, depth, batch)]
+            if not len(batch):
+                raise _contradiction()
             batch.sort()
             answers = yield batch
             self._enter(batch, answers)
 
     def _enter(self, batch: Questions, answers: Bits) -> None:
         block_search.absorb(self._trees, self._opened, self._counts, batch, answers)
-        self.corrected_errors += block_search.correct(
+        flips = block_search.correct(
             self._bits,
+            self._corrected,
             self._trees[: self._built],
             self._size,
             self._places,
@@ -211,6 +215,9 @@ class Corrector:
             self._opened,
             self._counts,
         )
+        if flips < 0:
+            raise _contradiction()
+        self.corrected_errors += flips
 
     def _confirm(self, roots: Questions, answers: Bits) -> Conversation:
         """Random subsets of the whole key: each misses what errors are left with probability 1/2."""
@@ -222,8 +229,11 @@ class Corrector:
             self._member = subset(self._n, self._seed, number)
             self._trees[0] = parity_tree(self._bits & self._member, self._size)
             self._numbers[0] = SUBSETS + number
+            before = self.corrected_errors
             self._enter(roots[wrong[:1]], answers[wrong[:1]])
             yield from self._search()
+            if self.corrected_errors == before:
+                raise _contradiction()
 
     def _depth(self, open_leaves: int) -> int:
         """Halvings in one round trip: d of them ask 2^d - 1 parities instead of d."""
@@ -231,6 +241,12 @@ class Corrector:
         while depth < _MAX_DEPTH and open_leaves * ((2 << depth) - 2 - depth) <= self._allowance:
             depth += 1
         return depth
+
+
+def _contradiction() -> StationError:
+    return StationError(
+        "Alice's parities contradict each other: the two sides shuffle differently, or a message was changed"
+    )
 
 
 def _levels(n: int, qber: float, options: CascadeOptions) -> list[int]:
