@@ -7,39 +7,25 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qkd_gs.qkd import messages, sift, steps, verify
 from qkd_gs.qkd.channel import Channel, Kind
 from qkd_gs.qkd.codes import pack_bits
 from qkd_gs.qkd.conversation import Conversation, PreShared
 from qkd_gs.qkd.corrector import EFFICIENT, CascadeOptions
-from qkd_gs.qkd.counts import KeyCounts
-from qkd_gs.qkd.entropy import binary_entropy
 from qkd_gs.qkd.exchange import correct
 from qkd_gs.qkd.faults import ProtocolError
 from qkd_gs.qkd.key_length import KeyLength
 from qkd_gs.qkd.ledger import Booking, DisclosureLedger
 from qkd_gs.qkd.result import KeyResult
 from qkd_gs.qkd.sift import Detections, PulseSpan
-from qkd_gs.qkd.states import BeaconLog, Intensity
+from qkd_gs.qkd.sifted import SiftedKey, Sifter, found_errors
+from qkd_gs.qkd.states import BeaconLog
 from qkd_gs.qkd.steps import Bits, Progress, silent
 from qkd_gs.qkd.terms import Terms
 
 RandomBytes = Callable[[int], bytes]
 MIN_BIN_S = 5.0  # errors in shorter bins would say too much of single bits
-
-
-@dataclass(frozen=True)
-class _Sifted:
-    """What sifting left."""
-
-    bits: Bits  # of the signal state
-    basis: NDArray[np.uint8]
-    bin_number: NDArray[np.int32]  # of the time
-    window_bits: list[int]
-    counts: KeyCounts  # without errors of the signal, which nobody knows yet
-    qber: float  # foretold
 
 
 @dataclass(frozen=True)
@@ -198,42 +184,22 @@ class GroundSession:
         corrected = self._verify(cuts, *self._reconcile(sifted, seed))
         return self._amplify(sifted, corrected)
 
-    def _sift(self, detections: Detections, spans: list[PulseSpan], windows: Sequence[PulseSpan]) -> _Sifted:
+    def _sift(self, detections: Detections, spans: list[PulseSpan], windows: Sequence[PulseSpan]) -> SiftedKey:
         inside = detections.within(spans)
-        pulse, basis, bit = inside.pulse, inside.basis, inside.bit
+        count, size = len(inside), messages.DETECTION_BLOCK
         self._progress('sifting', 0.0)
-        self._talk.say(Kind.SIFT_HEAD, messages.SiftHead(locked=spans, detections=len(pulse)))
-        for announcement in messages.detection_blocks(pulse, basis):
+        self._talk.say(Kind.SIFT_HEAD, messages.SiftHead(locked=spans, detections=count))
+        for announcement in messages.detection_blocks(inside.pulse, inside.basis):
             self._talk.say(Kind.DETECTIONS, announcement)
-        table, errors = np.zeros((2, 3), np.int64), np.zeros((2, 3), np.int64)
-        bits, bases, bins = [np.empty(0, np.uint8)], [np.empty(0, np.uint8)], [np.empty(0, np.int32)]
-        in_windows = np.zeros(len(windows), np.int64)
-        for start in range(0, len(pulse), messages.DETECTION_BLOCK):
-            block = slice(start, start + messages.DETECTION_BLOCK)
+        sifter = Sifter(self._terms, self._pulses_a_bin, windows)
+        for start in range(0, count, size):
+            block = inside.part(slice(start, start + size))
             answer = self._talk.hear(Kind.SIFT_ANSWER).payload
-            match, intensity, opened = messages.read_sift(answer, len(pulse[block]))
-            matched_basis, matched_bit = basis[block][match], bit[block][match]
-            signal = intensity == Intensity.SIGNAL
-            wrong = matched_bit[~signal] != opened
-            table += sift.sifted_table(matched_basis, intensity)
-            errors += sift.sifted_table(matched_basis[~signal][wrong], intensity[~signal][wrong])
-            bits.append(matched_bit[signal])
-            bases.append(matched_basis[signal])
-            signal_pulse = pulse[block][match][signal]
-            bins.append((signal_pulse // self._pulses_a_bin).astype(np.int32))
-            in_windows += np.array([sift.within(signal_pulse, [window]).sum() for window in windows], np.int64)
-            self._progress('sifting', min(1.0, block.stop / len(pulse)))
-        counts = sift.count(self._terms, sift.pulses_in(spans), table, errors)
-        return _Sifted(
-            np.concatenate(bits),
-            np.concatenate(bases),
-            np.concatenate(bins),
-            in_windows.tolist(),
-            counts,
-            sift.expected_qber(counts),
-        )
+            sifter.add(block, *messages.read_sift(answer, len(block)))
+            self._progress('sifting', min(1.0, (start + size) / count))
+        return sifter.finish(sift.pulses_in(spans))
 
-    def _report_errors(self, sifted: _Sifted, reason: str, seed: int) -> None:
+    def _report_errors(self, sifted: SiftedKey, reason: str, seed: int) -> None:
         counts = sifted.counts
         errors = tuple((basis.decoy.errors, basis.vacuum.errors) for basis in (counts.hv, counts.da))
         self._talk.say(
@@ -242,7 +208,7 @@ class GroundSession:
         self._talk.vouch()
         self._talk.check()
 
-    def _reconcile(self, sifted: _Sifted, seed: int) -> tuple[Bits, int, int]:
+    def _reconcile(self, sifted: SiftedKey, seed: int) -> tuple[Bits, int, int]:
         before = self._talk.round_trips
         bits, disclosed = correct(
             self._talk, sifted.bits, sifted.qber, seed, self._options, self._booking.ahead, self._progress
@@ -266,7 +232,7 @@ class GroundSession:
         self._progress('verification', 1.0)
         return _Corrected(bits, cuts, agreed, disclosed, trips)
 
-    def _amplify(self, sifted: _Sifted, corrected: _Corrected) -> KeyResult:
+    def _amplify(self, sifted: SiftedKey, corrected: _Corrected) -> KeyResult:
         self._progress('amplification', 0.0)
         cuts, agreed = corrected.cuts, corrected.agreed
         charged = corrected.disclosed_bits + steps.dropped_bits(cuts, agreed) + self._booking.before
@@ -287,22 +253,23 @@ class GroundSession:
         self._progress('amplification', 1.0)
         return result
 
-    def _without_key(self, sifted: _Sifted, reason: str) -> KeyResult:
+    def _without_key(self, sifted: SiftedKey, reason: str) -> KeyResult:
         """Result of a run that ended before anything of the key was disclosed."""
         self._key_id = self._talk.public_digest()
         nothing = _Corrected(sifted.bits[:0], [], np.empty(0, np.uint8), 0, 0)
         length = steps.certified(self._terms, sifted.counts, [], self._booking.before)
         return self._result(sifted, nothing, replace(length, reason=reason), sifted.bits[:0])
 
-    def _result(self, sifted: _Sifted, corrected: _Corrected, length: KeyLength, key: Bits) -> KeyResult:
-        counts, q, limit, bins = self._errors(sifted, corrected)
+    def _result(self, sifted: SiftedKey, corrected: _Corrected, length: KeyLength, key: Bits) -> KeyResult:
+        good = [cut for cut, agreed in zip(corrected.cuts, corrected.agreed, strict=True) if agreed]
+        found = found_errors(sifted, corrected.bits, good, self._pulses_a_bin)
         return KeyResult(
             session_id=self._session_id,
             key_id=self._key_id,
             key=key,
-            counts=counts,
-            qber=q,
-            f_ec=corrected.disclosed_bits / limit if limit else float('nan'),
+            counts=found.counts,
+            qber=found.qber,
+            f_ec=corrected.disclosed_bits / found.limit_bits if found.limit_bits else float('nan'),
             disclosed_bits=corrected.disclosed_bits,
             disclosed_before=self._booking.before,
             epsilon=length.epsilon,
@@ -318,25 +285,8 @@ class GroundSession:
             reasons=[length.reason] if length.reason else [],
             window_bits=sifted.window_bits,
             bin_s=self._bin_s,
-            error_bins=bins,
+            error_bins=found.bins,
         )
-
-    def _errors(
-        self, sifted: _Sifted, corrected: _Corrected
-    ) -> tuple[KeyCounts, float, float, list[tuple[int, int, int]]]:
-        """Counts with the errors found, error rate, Slepian-Wolf limit of the frames, errors over time."""
-        wrong = corrected.bits != sifted.bits[: len(corrected.bits)]
-        good = [cut for cut, agreed in zip(corrected.cuts, corrected.agreed, strict=True) if agreed]
-        if not good:
-            return sifted.counts, sifted.qber, 0.0, []
-        rates = [(cut.stop - cut.start, float(wrong[cut].mean())) for cut in good]
-        limit = sum(size * binary_entropy(rate) for size, rate in rates)
-        chosen = np.concatenate([np.arange(cut.start, cut.stop) for cut in good])
-        found = np.bincount(sifted.basis[chosen][wrong[chosen]], minlength=2)
-        counts = sift.with_signal_errors(sifted.counts, int(found[0]), int(found[1]))
-        found_in = sift.in_bins(sifted.bin_number[chosen], wrong[chosen])
-        bins = [(number * self._pulses_a_bin, size, errors) for number, size, errors in found_in]
-        return counts, float(wrong[chosen].mean()), limit, bins
 
     def _log_blocks(self, head: messages.LogHead) -> Iterator[bytes]:
         for done in range(0, head.pulses, messages.LOG_BLOCK):

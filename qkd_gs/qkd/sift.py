@@ -48,7 +48,11 @@ class Detections:
     def within(self, spans: Sequence[PulseSpan]) -> Detections:
         """Those in one of the ascending spans."""
         keep = within(self.pulse, spans)
-        return self if keep.all() else Detections(self.pulse[keep], self.basis[keep], self.bit[keep])
+        return self if keep.all() else self.part(keep)
+
+    def part(self, which: slice | NDArray[np.bool_]) -> Detections:
+        """Some of them."""
+        return Detections(self.pulse[which], self.basis[which], self.bit[which])
 
     def __repr__(self) -> str:  # never the contents: a repr ends up in logs
         return f'<Detections of {len(self)} pulses>'

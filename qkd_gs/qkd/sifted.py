@@ -1,0 +1,127 @@
+"""The ground's sifted key as it grows block by block, and what reconciliation later tells about its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qkd_gs.qkd import sift
+from qkd_gs.qkd.counts import KeyCounts
+from qkd_gs.qkd.entropy import binary_entropy
+from qkd_gs.qkd.sift import Detections, PulseSpan
+from qkd_gs.qkd.states import Intensity
+from qkd_gs.qkd.terms import Terms
+
+Bits = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class SiftedKey:
+    """Signal bits in matching bases, in the order of time."""
+
+    bits: Bits
+    basis: NDArray[np.uint8]
+    bin_number: NDArray[np.int32]  # of the time
+    window_bits: list[int]
+    counts: KeyCounts  # without errors of the signal, which nobody knows yet
+    qber: float  # foretold by the decoys
+
+    def __repr__(self) -> str:  # never the contents: a repr ends up in logs
+        return f'<SiftedKey of {len(self.bits)} bits>'
+
+
+class Sifter:
+    """Collects blocks of detections with the satellite's answers to them.
+
+    Parameters
+    ----------
+    terms : Terms
+        Agreed.
+    pulses_a_bin : int
+        Width of the bins of time.
+    windows : sequence of (first, last) pulse
+        Stretches to count the sifted bits of.
+    """
+
+    def __init__(self, terms: Terms, pulses_a_bin: int, windows: Sequence[PulseSpan]):
+        self._terms, self._pulses_a_bin, self._windows = terms, pulses_a_bin, windows
+        self._table, self._errors = np.zeros((2, 3), np.int64), np.zeros((2, 3), np.int64)
+        self._bits, self._bases = [np.empty(0, np.uint8)], [np.empty(0, np.uint8)]
+        self._bins = [np.empty(0, np.int32)]
+        self._in_windows = np.zeros(len(windows), np.int64)
+
+    def add(self, block: Detections, match: NDArray[np.bool_], intensity: Bits, opened: Bits) -> None:
+        """Take a block of detections.
+
+        Parameters
+        ----------
+        block : Detections
+            As announced.
+        match : (n,) bool
+            Whether the bases match.
+        intensity : (m,) uint8
+            Of the matching ones.
+        opened : uint8
+            The satellite's bits of decoy and vacuum states among these.
+        """
+        pulse, basis, bit = block.pulse[match], block.basis[match], block.bit[match]
+        signal = intensity == Intensity.SIGNAL
+        wrong = bit[~signal] != opened
+        self._table += sift.sifted_table(basis, intensity)
+        self._errors += sift.sifted_table(basis[~signal][wrong], intensity[~signal][wrong])
+        self._bits.append(bit[signal])
+        self._bases.append(basis[signal])
+        self._bins.append((pulse[signal] // self._pulses_a_bin).astype(np.int32))
+        inside = [sift.within(pulse[signal], [window]).sum() for window in self._windows]
+        self._in_windows += np.array(inside, np.int64)
+
+    def finish(self, locked_pulses: int) -> SiftedKey:
+        """Return the whole, for so many pulses in locked time."""
+        counts = sift.count(self._terms, locked_pulses, self._table, self._errors)
+        return SiftedKey(
+            bits=np.concatenate(self._bits),
+            basis=np.concatenate(self._bases),
+            bin_number=np.concatenate(self._bins),
+            window_bits=[int(n) for n in self._in_windows],
+            counts=counts,
+            qber=sift.expected_qber(counts),
+        )
+
+
+@dataclass(frozen=True)
+class FoundErrors:
+    """What the corrected bits tell of the raw ones, in frames that are known to be right."""
+
+    counts: KeyCounts  # with signal errors
+    qber: float  # the foretold one if no frame is right
+    limit_bits: float  # Slepian-Wolf limit of the frames' own error rates
+    bins: list[tuple[int, int, int]]  # first pulse, bits, errors
+
+
+def found_errors(sifted: SiftedKey, corrected: Bits, good: list[slice], pulses_a_bin: int) -> FoundErrors:
+    """Errors of the sifted key, now that reconciliation has found them.
+
+    Parameters
+    ----------
+    sifted : SiftedKey
+        As measured.
+    corrected : (n,) uint8
+        The same, corrected.
+    good : list of slice
+        Frames whose digests agreed.
+    pulses_a_bin : int
+        As the sifted key was made with.
+    """
+    if not good:
+        return FoundErrors(sifted.counts, sifted.qber, 0.0, [])
+    wrong = corrected != sifted.bits
+    limit = sum((cut.stop - cut.start) * binary_entropy(float(wrong[cut].mean())) for cut in good)
+    chosen = np.concatenate([np.arange(cut.start, cut.stop) for cut in good])
+    by_basis = np.bincount(sifted.basis[chosen][wrong[chosen]], minlength=2)
+    counts = sift.with_signal_errors(sifted.counts, int(by_basis[0]), int(by_basis[1]))
+    in_bins = sift.in_bins(sifted.bin_number[chosen], wrong[chosen])
+    bins = [(number * pulses_a_bin, bits, errors) for number, bits, errors in in_bins]
+    return FoundErrors(counts, float(wrong[chosen].mean()), limit, bins)
