@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 _GUST_NS = 10_000_000  # a gust's torque is held for so long
 _AT_REST_RAD_S = 1e-9
 _NEVER = 10**9  # sub-steps
+_CALM = np.zeros(2)
 
 _DRIVE = {
     MountMode.OFF: kernel.BRAKED,
@@ -213,6 +214,8 @@ class SimMount:
             self._mode, self._fault = MountMode.FAULT, 'mount.following_error'
 
     def _gust(self) -> Floats:
+        if not self._gusts:
+            return _CALM
         torque = 0.0
         for start_ns, duration_ns, peak in self._gusts:
             phase = (self._now_ns - start_ns) / duration_ns

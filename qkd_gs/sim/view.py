@@ -118,15 +118,17 @@ class View:
 
     def _corner_rad(self, roi: Roi) -> float:
         """Largest angle between the line of sight and the region."""
-        xs = np.array([roi.x0_px, roi.x0_px + roi.width_px]) - self._picture.x0_px
-        ys = np.array([roi.y0_px, roi.y0_px + roi.height_px]) - self._picture.y0_px
-        return float(np.hypot(np.abs(xs).max(), np.abs(ys).max())) * self._picture.scale_rad_px
+        picture = self._picture
+        x_px = max(abs(x - picture.x0_px) for x in (roi.x0_px, roi.x0_px + roi.width_px))
+        y_px = max(abs(y - picture.y0_px) for y in (roi.y0_px, roi.y0_px + roi.height_px))
+        return hypot(x_px, y_px) * picture.scale_rad_px
 
     def _background(self, state: Floats, seconds: float, roi: Roi) -> Background:
-        el = float(state[Column.EL].mean())
+        middle = state.shape[1] // 2
+        el = float(state[Column.EL, middle])
         level = sky_electrons(self._body, self._sky, self._scale_urad_px, el) * seconds
         slope = level * sky_gradient(self._sky, el) * self._picture.scale_rad_px  # a pixel upwards on the sky
-        roll = self._picture.roll_rad - float(state[Column.ROLL].mean())
+        roll = self._picture.roll_rad - float(state[Column.ROLL, middle])
         slope_x, slope_y = slope * sin(roll), -slope * cos(roll)
         corner = level + slope_x * (roi.x0_px - self._picture.x0_px) + slope_y * (roi.y0_px - self._picture.y0_px)
         return Background(max(corner, 0.0), slope_x, slope_y)
