@@ -20,9 +20,11 @@ from qkd_gs.pointing.calibration import (
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.stars import Star, StarTrack, load_stars, select_stars, star_azel
 from qkd_gs.settings.site import Site
-from qkd_gs.settings.station import StationSettings
+from qkd_gs.settings.station import CameraModel, StationSettings
 from qkd_gs.sim.twin import Twin
 from qkd_gs.tracking.camera_loop import CameraLoop
+from qkd_gs.tracking.exposure import ExposureControl, ExposureLimits
+from qkd_gs.tracking.spotter import Spotter
 from qkd_gs.tracking.types import CameraRequest, CameraRole
 
 _STARS = 20
@@ -60,8 +62,18 @@ def calibrate(
     """
     calibrator = Calibrator(*_coarse(twin, site, start_ns, seed), station)
     world = twin.world
-    guiding = CameraLoop(CameraRole.GUIDING, station.guiding_camera, world.guiding_camera)
-    tracking = CameraLoop(CameraRole.TRACKING, station.tracking_camera, world.tracking_camera)
+    guiding = CameraLoop(
+        CameraRole.GUIDING,
+        station.guiding_camera,
+        world.guiding_camera,
+        _star_spotter(CameraRole.GUIDING, station.guiding_camera, _GUIDING),
+    )
+    tracking = CameraLoop(
+        CameraRole.TRACKING,
+        station.tracking_camera,
+        world.tracking_camera,
+        _star_spotter(CameraRole.TRACKING, station.tracking_camera, _TRACKING),
+    )
     period_ns = round(1e9 / station.tracking.control_rate_hz)
     if world.mount.read(start_ns).mode is MountMode.OFF:
         world.mount.enable(start_ns)
@@ -86,6 +98,12 @@ def calibrate(
     if calibrator.state is CalibrationState.FAILED or report.guide_reference_px is None:
         raise StationError(f'the calibration failed: {outputs.message}')
     return Calibrated(calibrator.model, report.guide_reference_px, report, now_ns)
+
+
+def _star_spotter(role: CameraRole, camera: CameraModel, request: CameraRequest) -> Spotter:
+    """A spotter that exposes as long as its frame rate allows: a star stands still, and is faint."""
+    exposure = ExposureControl(camera, ExposureLimits(most_exposure_s=1 / request.rate_hz))
+    return Spotter(role, camera, exposure=exposure, rate_hz=request.rate_hz)
 
 
 def _coarse(
