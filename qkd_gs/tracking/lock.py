@@ -113,26 +113,36 @@ class Lock:
         return True
 
     def _sight(self, look: Look) -> bool:
-        """Collect evidence; start the estimate when it suffices."""
+        """Collect evidence; when it suffices go on with the estimate if it agrees, else start it anew."""
         found = self._confirmed(look)
         if found is None:
             return False
+        self._near = 0
+        self._sightings[look.camera].clear()
+        if self.known and self._agrees(look):
+            self.source = CameraRole.TRACKING
+            self.last_ns = max(self.last_ns, look.stamp_ns)
+            return True
         error = (found.time_bias_s, found.cross_track_m)
-        tracking = look.camera is CameraRole.TRACKING
-        sigma = 5e-6 if tracking else self._tuning.guiding_sigma_urad * 1e-6
+        sigma = 5e-6 if look.camera is CameraRole.TRACKING else self._tuning.guiding_sigma_urad * 1e-6
         self.estimator.start(look.stamp_ns, *error, self._prediction.jacobian(look.stamp_ns, error), sigma)
         self.known = True
         self.source = look.camera
         self.last_ns = look.stamp_ns
-        self._near = 0
-        self._sightings[look.camera].clear()
         return True
+
+    def _agrees(self, look: Look) -> bool:
+        """Whether the light is where the estimate of an earlier lock has it."""
+        return self._update(look) if look.camera is CameraRole.TRACKING else self._off_rad(look) < NEARBY_RAD
+
+    def _off_rad(self, look: Look) -> float:
+        predicted = self._prediction.at(look.stamp_ns, self.error)
+        x, y = offset_between(predicted.az_rad, predicted.el_rad, look.az_rad, look.el_rad)
+        return hypot(x, y)
 
     def _second_opinion(self, look: Look) -> bool:
         """The guiding camera while the tracking camera leads: heard only if it insists on another place."""
-        predicted = self._prediction.at(look.stamp_ns, self.error)
-        x, y = offset_between(predicted.az_rad, predicted.el_rad, look.az_rad, look.el_rad)
-        if self._silent_s(look) < self._tuning.lost_fine_s or hypot(x, y) < NEARBY_RAD:
+        if self._silent_s(look) < self._tuning.lost_fine_s or self._off_rad(look) < NEARBY_RAD:
             return False
         return self._sight(look)
 

@@ -15,7 +15,7 @@ class Tuning:
     # search with our beacon
     light_delay_s: float = 2.0  # the satellite answers after our beacon has covered it for so long
     notice_s: float = 0.6  # light-time, one guiding frame and its processing
-    footprint: float = 0.8  # part of the beacon's half-angle that counts as covered
+    footprint: float = 0.9  # part of the beacon's half-angle that counts as covered
     miss_factor: float = 0.3  # belief left in a place that did not answer (cloud, late answer)
     # what may be called the beacon
     confirm_count: int = 4  # sightings that agree with one time bias
