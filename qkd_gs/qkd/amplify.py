@@ -21,6 +21,7 @@ from scipy.fft import fft, ifft, irfft, next_fast_len, rfft
 Bits = NDArray[np.uint8]
 
 _BLOCK_BITS = 1 << 20  # larger matrices are cut into blocks of this side: bounds the memory, and fits the cache better
+_STEP = 64
 _MAX_ROUNDING = 0.25  # never reached, by the bound above; a broken FFT library must not make two different keys
 
 
@@ -108,9 +109,16 @@ class _Transform:
 
 @lru_cache(maxsize=1)
 def _twiddles(rows: int, columns: int) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
-    turns = np.outer(np.arange(rows // 2 + 1), np.arange(columns)) / (rows * columns)
-    twiddle = np.asarray(np.exp(-2j * np.pi * turns))
+    # a product of two short tables: an exponential for each entry would take longer than the transforms
+    row = np.arange(rows // 2 + 1)
+    coarse = _roots_of_unity(np.outer(row, _STEP * np.arange(-(-columns // _STEP))), rows * columns)
+    fine = _roots_of_unity(np.outer(row, np.arange(_STEP)), rows * columns)
+    twiddle = (coarse[:, :, None] * fine[:, None, :]).reshape(len(row), -1)[:, :columns].copy()
     return twiddle, twiddle.conj()
+
+
+def _roots_of_unity(numerator: NDArray[np.int64], denominator: int) -> NDArray[np.complex128]:
+    return np.asarray(np.exp(-2j * np.pi / denominator * (numerator % denominator)))
 
 
 def _parity(counts: NDArray[np.float64]) -> Bits:
