@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from qkd_gs.errors import StationError
 from qkd_gs.qkd import messages, sift, steps, verify
@@ -158,8 +157,8 @@ class _Run:
         errors = np.array([(0, *basis) for basis in report.errors], np.int64)
         try:
             return sift.count(self._terms, sifted.pulses, sifted.table, errors)
-        except ValidationError as error:
-            raise ProtocolError('disagreement', 'more errors are reported than bits were disclosed') from error
+        except StationError as error:
+            raise ProtocolError('disagreement', error.what) from error
 
     def _make_key(self, sifted: _Sifted, counts: KeyCounts, report: messages.ErrorCounts) -> SatelliteResult:
         cuts = sift.frames(len(sifted.bits))

@@ -8,7 +8,9 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
+from qkd_gs.errors import StationError
 from qkd_gs.qkd.counts import BasisCounts, KeyCounts, Tally
 from qkd_gs.qkd.states import Basis, Intensity
 from qkd_gs.qkd.terms import Terms
@@ -151,6 +153,11 @@ def count(terms: Terms, pulses: int, sifted: NDArray[np.int64], errors: NDArray[
         Pulses in locked time.
     sifted, errors : (2, 3) int64
         By basis and intensity.
+
+    Raises
+    ------
+    StationError
+        More sifted than can have been sent, or more errors than sifted.
     """
 
     def basis_counts(basis: Basis) -> BasisCounts:
@@ -164,7 +171,12 @@ def count(terms: Terms, pulses: int, sifted: NDArray[np.int64], errors: NDArray[
         }
         return BasisCounts(**tallies)
 
-    return KeyCounts(intensities=terms.intensities, hv=basis_counts(Basis.HV), da=basis_counts(Basis.DA))
+    try:
+        return KeyCounts(intensities=terms.intensities, hv=basis_counts(Basis.HV), da=basis_counts(Basis.DA))
+    except ValidationError as error:
+        raise StationError(
+            f'the counts contradict themselves: {error.errors()[0]["msg"]}', hint='is the locked time right?'
+        ) from error
 
 
 def with_signal_errors(counts: KeyCounts, hv: int, da: int) -> KeyCounts:

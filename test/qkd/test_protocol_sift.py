@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from protocol_twin import TERMS, KeyedTransmitter, receive
 
+from qkd_gs.errors import StationError
 from qkd_gs.qkd import sift
 from qkd_gs.qkd.exchange import segments
 from qkd_gs.qkd.sift import Detections, squash
@@ -116,3 +117,11 @@ def test_frames_and_segments_cover_the_key_once(bits):
         assert all(a.stop == b.start for a, b in pairwise(cuts))
     assert all(cut.stop - cut.start <= 150_000 for cut in sift.frames(bits))
     assert max(cut.stop - cut.start for cut in segments(bits)) <= 1 << 21
+
+
+def test_more_sifted_than_sent_is_refused():
+    table = np.full((2, 3), 10)
+    with pytest.raises(StationError, match='more than the 1 sent'):
+        sift.count(TERMS, 10, table, np.zeros((2, 3), np.int64))
+    with pytest.raises(StationError, match='errors are more'):
+        sift.count(TERMS, 10_000, table, table + 1)
