@@ -182,5 +182,5 @@ def _add_telemetry(folder: Path, timed: Timed, made: KeyResult) -> None:
         qber=bins[:, 2] / np.maximum(bins[:, 1], 1),
         qber_bits=bins[:, 1],
         sync_t_ns=sync_ns,
-        sync_residual_ns=timed.clock.series_rms_ns,
+        sync_residual_ns=timed.clock.series_rms_ns.astype(np.float64),
     ).save(folder)

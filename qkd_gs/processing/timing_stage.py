@@ -76,7 +76,7 @@ def time_session(
         Tags damaged or missing, no second marks, no beacon, no photons, never locked.
     """
     progress('reading the sealed tags')
-    marks_ps, beacon_ps, tags = _scan(sealed)
+    marks_ps, beacon_ps, tags = _scan(sealed, manifest.closed)
     delay_ps = np.zeros(len(Channel) + 1, np.int64)
     for channel in Channel:
         delay_ps[channel] = round(manifest.station.detectors.delay_ns[channel.name] * 1e3)
@@ -104,8 +104,8 @@ def time_session(
     period_ps = round(_PULSES_PS / source.pulse_rate_hz)
     slots = Slots(clock.to_satellite, delay_ps, used_ps, period_ps)
     tolerance_ps = round(manifest.station.detectors.delay_tolerance_ns * 1e3)
-    gate = find_gate(sealed.blocks(), slots, tolerance_ps, round(key.gate_ns * 1e3))
-    events = joined(gate_events(sealed.blocks(), slots, gate))
+    gate = find_gate(sealed.blocks(manifest.closed), slots, tolerance_ps, round(key.gate_ns * 1e3))
+    events = joined(gate_events(sealed.blocks(manifest.closed), slots, gate))
     edges = clock.to_satellite(used_ps.ravel()).reshape(-1, 2)
     pulse_spans = tuple((int(a) // period_ps + 1, int(b) // period_ps - 1) for a, b in edges)
 
@@ -119,10 +119,10 @@ def time_session(
     return Timed(events, pulse_spans, clock, gate, scale, tags, utc_ns, pulse_at_utc)
 
 
-def _scan(sealed: SealedFile) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+def _scan(sealed: SealedFile, closed: bool) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
     """Second marks, beacon tags, and the number of all tags."""
     marks, beacons, tags = [], [], 0
-    for block in sealed.blocks():
+    for block in sealed.blocks(closed):
         marks.append(block.of(Channel.PPS))
         beacons.append(block.of(Channel.BEACON))
         tags += len(block)

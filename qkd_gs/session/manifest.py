@@ -43,6 +43,7 @@ class Manifest(Section):
     time_bias_s: float = Field(description='as tracked: positive if the satellite ran ahead of its elements')
     cross_track_m: float = Field(description='as tracked: along the orbit normal')
     locked: list[LockedSpan]
+    closed: bool = Field(description='False while the pass is being recorded, and ever after if that was cut off')
     station: StationSettings
     tags_file: str = 'tags.sealed'
     seed: int | None = Field(default=None, description='of the twin; None for a real pass')

@@ -23,15 +23,12 @@ class FlightLog:
 
     Attributes
     ----------
-    tdc_start_ns : int
-        UTC at which the converter was started.
     last_error_urad : (float, float)
         Newest offset of the spot on the tracking camera, NaN before the first.
     """
 
     def __init__(self, twin: Twin) -> None:
         self._twin = twin
-        self.tdc_start_ns = 0
         self.last_error_urad = (nan, nan)
         self.time_bias_s, self.cross_track_m = 0.0, 0.0
         self._rows: list[tuple[int, float, float, float, float, int, float]] = []

@@ -61,7 +61,6 @@ class Lockstep:
     def run(self, start_ns: int, end_ns: int, progress: Callable[[Progress], None]) -> None:
         """From `start_ns` until the tracker is done, or `end_ns`."""
         world, log = self._twin.world, self.log
-        log.tdc_start_ns = start_ns
         self._twin.tdc.start(start_ns)
         if world.mount.read(start_ns).mode is MountMode.OFF:
             world.mount.enable(start_ns)

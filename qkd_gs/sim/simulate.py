@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 from dataclasses import asdict, dataclass
-from math import isfinite, radians
+from math import radians
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from qkd_gs import __version__
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.elements import Elements
 from qkd_gs.orbit.passes import Pass, pass_nearest
@@ -27,6 +23,7 @@ from qkd_gs.sim.calibration import Calibrated, calibrate
 from qkd_gs.sim.figures import polarization_part, tracking_part
 from qkd_gs.sim.lockstep import Lockstep, Progress
 from qkd_gs.sim.named_stars import NamedStars
+from qkd_gs.sim.session_book import SessionBook, finite
 from qkd_gs.sim.twin import Scene, Twin
 from qkd_gs.timing.recorder import TagRecorder
 from qkd_gs.timing.sealed import SealedWriter
@@ -117,46 +114,23 @@ def take_pass(simulation: Simulation, folder: Path, sealing_key: bytes, watcher:
         raise StationError('the calibration was not done before the satellite rose')
 
     watcher.step('taking the pass')
-    _new_folder(folder)
-    session_id = hashlib.sha256(f'{seed} {found.culmination_ns} {site} {station}'.encode()).hexdigest()[:32]
-    writer = SealedWriter(folder / 'tags.sealed', bytes.fromhex(session_id), sealing_key)
+    book = SessionBook(simulation, found, station, calibrated, begin_ns, folder)
+    writer = SealedWriter(book.tags_path, book.session_id, sealing_key)
     tracker = Tracker(station, predicted, calibrated.model, plan)
     lockstep = Lockstep(twin, station, tracker, TagRecorder(writer))
-    twin.world.advance(begin_ns)
-    lockstep.run(begin_ns, end_ns + _AFTER_NS, watcher.passing)
-
-    log = lockstep.log
-    manifest = Manifest(
-        session_id=session_id,
-        simulated=True,
-        software=f'qkd_gs {__version__}',
-        created_utc=format_utc(begin_ns),
-        satellite=found.satellite,
-        elements_file=f'elements{simulation.elements.path.suffix or ".txt"}',
-        elements_used=found.orbit.describe(),
-        site=site,
-        pass_info=found.to_dict(),
-        culmination_ns=found.culmination_ns,
-        tdc_start_ns=log.tdc_start_ns,
-        time_bias_s=log.time_bias_s,
-        cross_track_m=log.cross_track_m,
-        locked=log.locked_spans(),
-        station=station,
-        seed=seed,
-        tracking=finite(tracking_part(log, twin, station)),
-        polarization=finite(polarization_part(log, predicted, calibrated.model, twin, station)),
-        run={
-            'seed': seed,
-            'pass_s': (log.end_ns - begin_ns) * 1e-9,
-            'calibration': calibrated.report.summary,
-            'scenario': simulation.scenario,
-        },
-    )
-    shutil.copyfile(simulation.elements.path, folder / manifest.elements_file)
-    log.telemetry().save(folder)
     twin.record.save(folder)
-    manifest.save(folder)
-    return manifest
+    twin.world.advance(begin_ns)
+
+    def passing(progress: Progress) -> None:
+        book.keep(lockstep.log)
+        watcher.passing(progress)
+
+    lockstep.run(begin_ns, end_ns + _AFTER_NS, passing)
+    figures = {
+        'tracking': finite(asdict(tracking_part(lockstep.log, twin, station))),
+        'polarization': finite(polarization_part(lockstep.log, predicted, calibrated.model, twin, station)),
+    }
+    return book.close(lockstep.log, figures)
 
 
 def above(predicted: Trajectory, found: Pass, el_rad: float) -> tuple[int, int]:
@@ -195,21 +169,6 @@ def _plan(
         end_ns,
         calibrated.model,
         station.mount,
-        sun=lambda t_ns: sun_azel(site, t_ns),
+        sun=lambda t_ns: sun_azel(site, t_ns, refracted=True),
         sun_exclusion_rad=radians(station.sun.exclusion_deg),
     )
-
-
-def _new_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise StationError('is not empty', where=folder, hint='give --session a new folder')
-    except OSError as error:
-        raise StationError(f'cannot be made: {error.strerror}', where=folder) from error
-
-
-def finite(figures: Any) -> dict[str, Any]:
-    """A dataclass of figures as a dict for JSON: what was not measured is None."""
-    values = figures if isinstance(figures, dict) else asdict(figures)
-    return {name: None if isinstance(v, float) and not isfinite(v) else v for name, v in values.items()}

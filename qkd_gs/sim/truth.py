@@ -66,7 +66,6 @@ class TruePointing:
         flat = max(abs(flat), _LEAST_COS) * (1 if flat >= 0 else -1)
         return az + x / flat, el + y, self.model.roll(enc_az_rad, enc_el_rad)
 
-
     def axes_at(self, az_rad: float, el_rad: float) -> tuple[float, float]:
         """Error-free encoder angles that put the field centre on an apparent direction: reverse of `line_of_sight`."""
         enc_az, enc_el = self.model.encoder(az_rad, el_rad)
