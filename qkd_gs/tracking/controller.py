@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import cos, hypot, radians
+from math import cos, hypot, inf, radians
 
 from qkd_gs.devices.mount import MountCommand, MountReading
 from qkd_gs.pointing.mount_model import AxisMotion
@@ -30,16 +30,18 @@ class Controller:
         self._azimuth = AxisFollower(mount.azimuth, tuning.share_of_limits, tuning.settle_rate_s)
         self._elevation = AxisFollower(mount.elevation, tuning.share_of_limits, tuning.settle_rate_s)
         self._at_ns: int | None = None
+        self._aim: AxisMotion[float] | None = None
 
     def time_of(self, now_ns: int) -> int:
         """When the command of this step holds."""
         return now_ns + self._lead_ns
 
-    @property
-    def deviation_rad(self) -> float:
-        """Angle on the sky between set-point and aim."""
-        el = self._elevation.point.position
-        return hypot(self._azimuth.deviation * cos(el), self._elevation.deviation)
+    def distance_rad(self, reading: MountReading) -> float:
+        """Angle on the sky between the axes and the last aim; inf before the first."""
+        if self._aim is None:
+            return inf
+        turn = reading.az_rad - self._aim.az_rad
+        return hypot(turn * cos(reading.el_rad), reading.el_rad - self._aim.el_rad)
 
     def release(self) -> None:
         """The axes are not ours now; the next step starts from where they are."""
@@ -53,7 +55,7 @@ class Controller:
         if dt_s > 0:
             self._azimuth.step(AxisPoint(aim.az_rad, aim.az_rate_rad_s, aim.az_acc_rad_s2), dt_s)
             self._elevation.step(AxisPoint(aim.el_rad, aim.el_rate_rad_s, aim.el_acc_rad_s2), dt_s)
-        self._at_ns = at_ns
+        self._at_ns, self._aim = at_ns, aim
         az, el = self._azimuth.point, self._elevation.point
         return MountCommand(at_ns, az.position, el.position, az.rate, el.rate, az.acceleration, el.acceleration)
 

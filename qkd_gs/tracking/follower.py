@@ -39,7 +39,6 @@ class AxisFollower:
         self.max_acc = share * radians(axis.max_acc_deg_s2)
         self._settle = settle_rate_s
         self.point = AxisPoint(0.0)
-        self.deviation = 0.0  # set-point minus target, at the last step
 
     def restart(self, position: float, rate: float) -> None:
         """Continue from where the axis really is."""
@@ -58,7 +57,6 @@ class AxisFollower:
         rate = self.point.rate + acceleration * dt_s
         position = self.point.position + 0.5 * (self.point.rate + rate) * dt_s
         self.point = AxisPoint(position, rate, acceleration)
-        self.deviation = position - target.position
         return self.point
 
     def _closing_rate(self, deviation: float, target_acc: float) -> float:

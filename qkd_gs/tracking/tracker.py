@@ -168,7 +168,7 @@ class Tracker:
     def _slewing(self, now_ns: int, reading: MountReading) -> Phase:
         if now_ns > self._plan.end_ns:
             return Phase.END
-        if self._controller.deviation_rad > ON_AIM_RAD:
+        if self._controller.distance_rad(reading) > ON_AIM_RAD:
             return Phase.SLEW
         return Phase.WAIT
 

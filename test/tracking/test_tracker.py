@@ -5,7 +5,7 @@ from math import radians
 
 import numpy as np
 import pytest
-from plant import Plant, crossing_ns, plan_for, station, trajectory
+from plant import MODEL, Plant, crossing_ns, plan_for, station, trajectory
 
 from qkd_gs.tracking.types import CameraRole, Phase, SpotMeasurement
 
@@ -164,6 +164,18 @@ def test_an_encoder_glitch_moves_nothing():
     plant.upset = glitch
     record = plant.run(3)
     assert max(np.hypot(record.x_urad[-300:], record.y_urad[-300:])) < 20
+
+
+def test_the_mount_is_at_the_rising_point_before_it_says_that_it_waits():
+    plant = Plant(72.0, seed=1, start_ns=crossing_ns(trajectory(72.0), 5) - 30 * 10**9)
+    plant.axes = np.zeros(2)  # parked
+    assert plant.step().phase is Phase.SLEW
+    assert plant.run_to(Phase.WAIT, 25) > 1
+    goal = plant.plan.command(MODEL.encoder_command(plant.track.at(plant.plan.start_ns)))
+    assert plant.axes == pytest.approx([goal.az_rad, goal.el_rad], abs=1e-3)
+    assert plant.run(1).phase[-1] is Phase.WAIT
+    assert not plant.outputs.beacon_on
+    plant.run_to(Phase.ACQUIRE, 20)
 
 
 def test_the_light_is_only_on_when_it_may_be():
