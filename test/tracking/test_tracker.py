@@ -175,7 +175,7 @@ def test_the_mount_is_at_the_rising_point_before_it_says_that_it_waits():
     assert plant.axes == pytest.approx([goal.az_rad, goal.el_rad], abs=1e-3)
     assert plant.run(1).phase[-1] is Phase.WAIT
     assert not plant.outputs.beacon_on
-    plant.run_to(Phase.ACQUIRE, 20)
+    plant.run_to(Phase.ACQUIRE, 30)
 
 
 def test_the_light_is_only_on_when_it_may_be():
