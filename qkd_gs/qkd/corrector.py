@@ -28,6 +28,7 @@ from qkd_gs.qkd.questions import PASS_SHIFT, SUBSETS, Questions
 MAX_QBER = 0.11  # beyond it there is no key, whatever the reconciliation
 _MIN_QBER = 1e-4  # smaller estimates are not believed: a first pass in a few huge blocks would find too little
 _MAX_DEPTH = 5  # halvings in one round trip
+_LONG = 160.0  # round trips
 _SLACK_BITS = 256
 
 Conversation = Generator[Questions, Bits, None]
@@ -236,9 +237,13 @@ class Corrector:
                 raise _contradiction()
 
     def _depth(self, open_leaves: int) -> int:
-        """Halvings in one round trip: d of them ask 2^d - 1 parities instead of d."""
+        """Halvings in one round trip: d of them ask 2^d - 1 parities instead of d.
+
+        The longer it lasts the more may be asked: it keeps the rare long chain of corrections short.
+        """
+        allowance = self._allowance * (1.0 + (self.round_trips / _LONG) ** 8)
         depth = 1
-        while depth < _MAX_DEPTH and open_leaves * ((2 << depth) - 2 - depth) <= self._allowance:
+        while depth < _MAX_DEPTH and open_leaves * ((2 << depth) - 2 - depth) <= allowance:
             depth += 1
         return depth
 
