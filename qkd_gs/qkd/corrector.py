@@ -26,7 +26,7 @@ from qkd_gs.qkd.parity import (
 from qkd_gs.qkd.questions import PASS_SHIFT, SUBSETS, Questions
 
 MAX_QBER = 0.11  # beyond it there is no key, whatever the reconciliation
-_MIN_QBER = 1e-4  # smaller estimates are not believed: a first pass in a few huge blocks would find too little
+_MIN_QBER = 5e-4  # smaller estimates are not believed: a first pass in a few huge blocks would find too little
 _MAX_DEPTH = 5  # halvings in one round trip
 _LONG = 160.0  # round trips
 _SLACK_BITS = 256

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qkd_gs.qkd.corrector import EFFICIENT, CascadeOptions, Corrector
+from qkd_gs.qkd.corrector import EFFICIENT, QUICK, CascadeOptions, Corrector
 from qkd_gs.qkd.parity import Bits
 from qkd_gs.qkd.parity_server import ParityServer
 
-__all__ = ['EFFICIENT', 'CascadeOptions', 'Corrector', 'ParityServer', 'Reconciled', 'reconcile']
+__all__ = ['EFFICIENT', 'QUICK', 'CascadeOptions', 'Corrector', 'ParityServer', 'Reconciled', 'reconcile']
 
 
 @dataclass(frozen=True)
