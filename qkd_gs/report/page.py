@@ -191,6 +191,8 @@ def _page(view: SessionView, sections: list[Section], recorded: bool) -> Page:
             'Simulated: satellite, atmosphere, telescope and photons of this session were computed. Its key comes from '
             'a published seed and protects nothing.'
         )
+    if not m.closed:
+        notes.append('The recording of this pass was cut off: what follows ends before the pass did.')
     if not view.processed:
         notes.append('Not processed yet: error rate, clock and key are missing. Run “qkd-gs process” on this session.')
     if not recorded:

@@ -151,6 +151,7 @@ def manifest(**change):
             'min_range_km': 522.0,
             'sun_elevation_deg': -3.1,
         },
+        'closed': True,
         'culmination_ns': CULMINATION_NS,
         'tdc_start_ns': CULMINATION_NS - 200 * SECOND_NS,
         'time_bias_s': -0.183,
