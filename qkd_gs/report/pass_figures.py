@@ -150,7 +150,7 @@ def acquisition(view: SessionView) -> Plot | None:
         )
     axes.annotate(
         'lock',
-        (0, 0.97),
+        (0, 0.86),
         (3, 0),
         xycoords=axes.get_xaxis_transform(),
         textcoords='offset points',

@@ -26,15 +26,9 @@ _AXES = (('cross-elevation (x)', BLUE), ('elevation (y)', GREEN))
 def tracking_error(view: SessionView) -> Plot | None:
     """Line of sight minus apparent direction; the twin alone knows it."""
     t, tracking = view.telemetry, view.manifest.tracking
-    floor = [number(tracking, f'floor_{axis}_urad') for axis in 'xy']
     told = [number(tracking, f'rms_{axis}_urad') for axis in 'xy']
     if not (np.isfinite(t.error_x_urad).any() and np.isfinite(t.error_y_urad).any()):
         return None
-    best = (
-        f' An ideal mount would be left with {floor[0]:.2f} and {floor[1]:.2f} µrad of turbulence.'
-        if floor[0] is not None and floor[1] is not None
-        else ''
-    )
     return _against_time(
         view,
         'tracking_error',
@@ -42,7 +36,7 @@ def tracking_error(view: SessionView) -> Plot | None:
         (t.t_ns, t.error_x_urad, t.error_y_urad),
         told,
         'Direction in which the telescope really looked, minus the satellite’s apparent direction: only a simulation '
-        f'knows it.{best}',
+        'knows it.',
     )
 
 
@@ -52,6 +46,12 @@ def spot_offset(view: SessionView) -> Plot | None:
     if not (np.isfinite(t.spot_x_urad).any() and np.isfinite(t.spot_y_urad).any()):
         return None
     told = [number(tracking, f'spot_rms_{axis}_urad') for axis in 'xy']
+    floor = [number(tracking, f'floor_{axis}_urad') for axis in 'xy']
+    best = (
+        f' On an ideal mount turbulence alone would make {floor[0]:.2f} and {floor[1]:.2f} µrad.'
+        if floor[0] is not None and floor[1] is not None
+        else ''
+    )
     return _against_time(
         view,
         'spot_offset',
@@ -60,7 +60,7 @@ def spot_offset(view: SessionView) -> Plot | None:
         told,
         'Offset of the beacon’s spot from its reference place, turbulence and noise of the camera included: what the '
         f'paper’s Fig. 5 shows. Paper: {SPOT_RMS_X_URAD} and {SPOT_RMS_Y_URAD} µrad RMS (a pass over Shanghai of '
-        'unstated height).',
+        f'unstated height).{best}',
     )
 
 
