@@ -235,8 +235,7 @@ class GroundSession:
     def _amplify(self, sifted: SiftedKey, corrected: _Corrected) -> KeyResult:
         self._progress('amplification', 0.0)
         cuts, agreed = corrected.cuts, corrected.agreed
-        charged = corrected.disclosed_bits + steps.dropped_bits(cuts, agreed) + self._booking.before
-        length = steps.certified(self._terms, sifted.counts, steps.sizes_of(cuts), charged)
+        length = steps.certified(self._terms, sifted.counts, steps.sizes_of(cuts), self._charged(corrected))
         kept = steps.verified_bits(corrected.bits, cuts, agreed)
         request = steps.amplify_request(len(kept), length.secret_bits, corrected.disclosed_bits, self._random_bytes)
         self._talk.say(Kind.VERIFY_OUTCOME, pack_bits(agreed))
@@ -253,16 +252,26 @@ class GroundSession:
         self._progress('amplification', 1.0)
         return result
 
+    def _charged(self, corrected: _Corrected) -> int:
+        """Bits that this and earlier runs disclosed, those of dropped frames included."""
+        dropped = steps.dropped_bits(corrected.cuts, corrected.agreed)
+        return corrected.disclosed_bits + dropped + self._booking.before
+
     def _without_key(self, sifted: SiftedKey, reason: str) -> KeyResult:
         """Result of a run that ended before anything of the key was disclosed."""
         self._key_id = self._talk.public_digest()
         nothing = _Corrected(sifted.bits[:0], [], np.empty(0, np.uint8), 0, 0)
         length = steps.certified(self._terms, sifted.counts, [], self._booking.before)
-        return self._result(sifted, nothing, replace(length, reason=reason), sifted.bits[:0])
+        given_up = {'given_up': -float(length.secret_bits), 'secret_bits': 0.0} if length.secret_bits else {}
+        length = replace(length, secret_bits=0, reason=reason, cost=length.cost | given_up)
+        return self._result(sifted, nothing, length, sifted.bits[:0])
 
     def _result(self, sifted: SiftedKey, corrected: _Corrected, length: KeyLength, key: Bits) -> KeyResult:
         good = [cut for cut, agreed in zip(corrected.cuts, corrected.agreed, strict=True) if agreed]
         found = found_errors(sifted, corrected.bits, good, self._pulses_a_bin)
+        # the key is certified without signal errors, which the satellite does not know; they only split a line of the
+        # table of costs into what had to be disclosed and what was disclosed above it
+        split = steps.certified(self._terms, found.counts, steps.sizes_of(corrected.cuts), self._charged(corrected))
         return KeyResult(
             session_id=self._session_id,
             key_id=self._key_id,
@@ -281,7 +290,7 @@ class GroundSession:
             pre_shared_bits=self._talk.pre_shared_bits,
             bounds=length.bounds,
             epsilon_ledger=length.epsilon_ledger,
-            cost=length.cost,
+            cost=split.cost if split.secret_bits == length.secret_bits else length.cost,
             reasons=[length.reason] if length.reason else [],
             window_bits=sifted.window_bits,
             bin_s=self._bin_s,

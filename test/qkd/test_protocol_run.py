@@ -72,6 +72,9 @@ def test_the_key_is_as_long_as_its_counts_allow(run):
     assert again - hashes - 20 <= run.result.secret_bits <= again - hashes
     assert sum(run.result.epsilon_ledger.values()) == pytest.approx(run.result.epsilon)
     assert run.result.cost['secret_bits'] == run.result.secret_bits
+    limit = run.result.cost['error_correction_shannon_limit']
+    assert limit + run.result.cost['error_correction_above_limit'] == pytest.approx(-run.result.disclosed_bits)
+    assert 1 <= run.result.disclosed_bits / -limit < 1.2
 
 
 def test_authentication_is_paid_and_small(run):
@@ -115,6 +118,13 @@ def test_too_few_counts_make_no_key_and_disclose_nothing():
     assert run.satellite.key_id == run.result.key_id
     assert len(run.satellite.key) == 0
     assert not run.result.verified
+
+
+def test_an_error_rate_over_the_limit_gives_up_a_key_that_the_counts_would_allow(light):
+    run = Run(*light, terms=TERMS.model_copy(update={'max_qber': 0.005}))
+    assert 'above the limit of 0.5%' in run.result.reasons[0]
+    assert run.result.secret_bits == run.result.cost['secret_bits'] == run.result.disclosed_bits == 0
+    assert sum(value for name, value in run.result.cost.items() if name != 'secret_bits') == pytest.approx(0, abs=1e-6)
 
 
 def test_no_detections_at_all():
