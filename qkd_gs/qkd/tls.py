@@ -14,7 +14,7 @@ from qkd_gs.qkd.channel import FramedChannel
 from qkd_gs.qkd.faults import ProtocolError
 
 LOOPBACK = '127.0.0.1'
-SILENCE_S = 120.0  # between two messages the other side may have tags of a whole pass to look through
+SILENCE_S = 300.0  # between two messages the other side may have tags of a whole pass to look through
 _SLOWEST_BIT_S = 100_000  # a peer slower than this is as good as silent
 
 
