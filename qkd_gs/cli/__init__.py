@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from qkd_gs import __version__
-from qkd_gs.errors import StationError
+from qkd_gs.errors import DeviceFault, StationError
 
 # command -> one line of help; the command's module is qkd_gs.cli.NAME ('-' becomes '_') with two functions:
 # add_arguments(parser) and run(args) -> exit status
@@ -55,6 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except StationError as error:
         print(f'qkd-gs {args.command}: {error}', file=sys.stderr)
         return 2
+    except DeviceFault as fault:
+        print(f'qkd-gs {args.command}: {fault}', file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(f'qkd-gs {args.command}: stopped', file=sys.stderr)
         return 1

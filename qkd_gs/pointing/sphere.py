@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 import numpy as np
+from numba import guvectorize
 from numpy.typing import NDArray
 
 F = TypeVar('F', float, NDArray[np.float64])
@@ -43,15 +44,22 @@ def offset_between(az_rad: F, el_rad: F, to_az_rad: F, to_el_rad: F) -> tuple[F,
     x_rad, y_rad : float or ndarray
         Tangent-plane coordinates.  NaN for a direction 90 deg or more away, which no such picture holds.
     """
-    turn = np.subtract(to_az_rad, az_rad)
-    sin_el, cos_el, cos_to = np.sin(el_rad), np.cos(el_rad), np.cos(to_el_rad)
+    x, y = _offset(az_rad, el_rad, to_az_rad, to_el_rad)
+    return x, y
+
+
+@guvectorize(['(f8, f8, f8, f8, f8[:], f8[:])'], '(),(),(),()->(),()', cache=True)
+def _offset(az, el, to_az, to_el, x, y):  # type: ignore[no-untyped-def]
+    """Compiled, because the tracker and the twin ask for it hundreds of times a second, one at a time."""
+    turn, rise = to_az - az, to_el - el
     # 1 - cos(turn) by the half angle: the plain difference would lose the digits of a small offset
-    fold = 2 * np.sin(turn / 2) ** 2 * cos_to
-    along = np.cos(np.subtract(to_el_rad, el_rad)) - fold * cos_el
-    along = np.where(along > 0, along, np.nan)
-    x = cos_to * np.sin(turn) / along
-    y = (np.sin(np.subtract(to_el_rad, el_rad)) + fold * sin_el) / along
-    return x[()], y[()]
+    fold = 2 * np.sin(turn / 2) ** 2 * np.cos(to_el)
+    along = np.cos(rise) - fold * np.cos(el)
+    if along > 0:
+        x[0] = np.cos(to_el) * np.sin(turn) / along
+        y[0] = (np.sin(rise) + fold * np.sin(el)) / along
+    else:
+        x[0] = y[0] = np.nan
 
 
 def separation(az_rad: F, el_rad: F, to_az_rad: F, to_el_rad: F) -> F:

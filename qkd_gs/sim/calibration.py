@@ -18,10 +18,11 @@ from qkd_gs.pointing.calibration import (
     Calibrator,
 )
 from qkd_gs.pointing.mount_model import MountModel
+from qkd_gs.pointing.star_visit import VisitRules
 from qkd_gs.pointing.stars import Star, StarTrack, load_stars, select_stars, star_azel
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import CameraModel, StationSettings
-from qkd_gs.sim.twin import Twin
+from qkd_gs.sim.world import World
 from qkd_gs.tracking.camera_loop import CameraLoop
 from qkd_gs.tracking.exposure import ExposureControl, ExposureLimits
 from qkd_gs.tracking.spotter import Spotter
@@ -29,6 +30,9 @@ from qkd_gs.tracking.types import CameraRequest, CameraRole
 
 _STARS = 20
 _HAND_ERROR_RAD = radians(0.1)  # how well a star is centred by hand in the guiding field
+# Where the operator looks for the first star: centred too high, it would put the tilt into the azimuth's zero point.
+_FIRST_RAD = (radians(180), radians(35))
+_RULES = VisitRules(min_snr=4.0)  # good to a fifth of a pixel, and 25 frames are averaged
 _STREAM = 0x5A4D
 _GUIDING = CameraRequest(5.0)
 _TRACKING = CameraRequest(10.0)
@@ -46,22 +50,21 @@ class Calibrated:
 
 
 def calibrate(
-    twin: Twin,
+    world: World,
     station: StationSettings,
     site: Site,
     start_ns: int,
     seed: int,
     progress: Callable[[int, CalibrationOutputs], None],
 ) -> Calibrated:
-    """Calibrate the twin's mount on stars, starting from one star that the operator has centred by hand.
+    """Calibrate the world's mount on stars, starting from one star that the operator has centred by hand.
 
     Raises
     ------
     StationError
         The calibration failed; says why.
     """
-    calibrator = Calibrator(*_coarse(twin, site, start_ns, seed), station)
-    world = twin.world
+    calibrator = Calibrator(*_coarse(world, site, start_ns, seed), station, _RULES)
     guiding = CameraLoop(
         CameraRole.GUIDING,
         station.guiding_camera,
@@ -107,13 +110,13 @@ def _star_spotter(role: CameraRole, camera: CameraModel, request: CameraRequest)
 
 
 def _coarse(
-    twin: Twin, site: Site, start_ns: int, seed: int
+    world: World, site: Site, start_ns: int, seed: int
 ) -> tuple[list[Star], Callable[[Star, int, int], StarTrack], MountModel]:
     """Stars to visit, their tracks, and the model after one star was centred by hand (paper, section 3.1)."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, _STREAM]))
-    stars = select_stars(load_stars(), site, start_ns, _STARS)
+    stars = select_stars(load_stars(), site, start_ns, _STARS, first=_FIRST_RAD)
     az, el = star_azel(stars[:1], site, start_ns)
-    enc_az, enc_el = twin.world.axes_at(float(az[0]), float(el[0]))
+    enc_az, enc_el = world.axes_at(float(az[0]), float(el[0]))
     hand_az, hand_el = rng.normal(0.0, _HAND_ERROR_RAD, 2)
     model = MountModel(IA=enc_az + hand_az - float(az[0]), IE=enc_el + hand_el - float(el[0]))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import radians
 
 from qkd_gs.devices.mount import MountMode
 from qkd_gs.pointing.hwp import HwpFollower
@@ -54,7 +55,7 @@ class Lockstep:
         self._period_ns = round(1e9 / station.tracking.control_rate_hz)
         self._plate_ns = round(1e9 / station.hwp.rate_hz)
         self._plate = HwpFollower(
-            _radians(station.hwp.zero_deg), round(station.hwp.delay_s * 1e9), station.hwp.parity, self._plate_ns
+            radians(station.hwp.zero_deg), round(station.hwp.delay_s * 1e9), station.hwp.parity, self._plate_ns
         )
         self.log = FlightLog(twin)
 
@@ -115,7 +116,3 @@ class Lockstep:
 def interval_elevation(twin: Twin) -> float:
     """Elevation of the line of sight now, rad."""
     return twin.world.line_of_sight()[1]
-
-
-def _radians(deg: float) -> float:
-    return deg * 0.017453292519943295

@@ -33,9 +33,12 @@ def simulated_satellite(folder: Path, keys: KeyFolder) -> Iterator[Channel]:
 
     Raises
     ------
+    StationError
+        The session is not a simulated one.
     DeviceFault
         The process did not come up.
     """
+    load_record(folder)  # an operator's mistake is told here, not by a process that ends
     process = subprocess.Popen(
         [sys.executable, '-m', 'qkd_gs.sim.satellite', str(folder), str(keys.path)],
         stdout=subprocess.PIPE,

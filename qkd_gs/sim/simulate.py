@@ -24,12 +24,13 @@ from qkd_gs.sim.figures import polarization_part, tracking_part
 from qkd_gs.sim.lockstep import Lockstep, Progress
 from qkd_gs.sim.named_stars import NamedStars
 from qkd_gs.sim.session_book import SessionBook, finite
-from qkd_gs.sim.twin import Scene, Twin
+from qkd_gs.sim.twin import Twin, true_trajectory
+from qkd_gs.sim.world import World
 from qkd_gs.timing.recorder import TagRecorder
 from qkd_gs.timing.sealed import SealedWriter
 from qkd_gs.tracking.tracker import Tracker
 
-_NIGHT_NS = 1500 * 10**9  # from the start of the calibration to the rise of the satellite
+_NIGHT_NS = 3600 * 10**9  # from the start of the calibration to the rise of the satellite
 _ARMED_NS = 30 * 10**9  # the mount waits at the first point so long
 _AFTER_NS = 60 * 10**9  # to park
 _STEP_NS = 100_000_000
@@ -91,35 +92,30 @@ def take_pass(simulation: Simulation, folder: Path, sealing_key: bytes, watcher:
     watcher.step('planning the pass')
     found = pass_nearest(simulation.elements, site, simulation.at_ns, force=simulation.force)
     predicted = Trajectory.predict(
-        found.orbit, site, found.rise_ns - 2 * _NIGHT_NS, found.set_ns + _AFTER_NS + 10 * _STEP_NS
+        found.orbit, site, found.rise_ns - 2 * _ARMED_NS, found.set_ns + _AFTER_NS + 10 * _STEP_NS
     )
     start_ns, end_ns = above(predicted, found, radians(station.tracking.start_el_deg))
-    night_ns = start_ns - _NIGHT_NS
     watcher.step('calibrating the pointing on stars')
-    twin = Twin(
-        simulation.twin,
-        station,
-        Scene(found.orbit, site, night_ns, end_ns + _AFTER_NS),
-        start_ns - 2 * _ARMED_NS,
-        seed,
-        (NamedStars(site, night_ns, end_ns),),
-    )
+    night_ns = start_ns - _NIGHT_NS
+    truth = true_trajectory(simulation.twin, found.orbit, site, start_ns - 2 * _ARMED_NS, end_ns + _AFTER_NS, seed)
+    stars = NamedStars(site, night_ns, end_ns)
+    # the evening before and the pass are two worlds of one seed: the mount and its errors are the same, and the
+    # time between need not be lived through
+    evening = World(simulation.twin, station, truth, site, seed, night_ns, (stars,))
     calibrated = calibrate(
-        twin, station, site, night_ns, seed, lambda now_ns, out: watcher.calibrating(now_ns, out.message)
+        evening, station, site, night_ns, seed, lambda now_ns, out: watcher.calibrating(now_ns, out.message)
     )
     station = refined(station, calibrated)
     plan = _plan(predicted, start_ns, end_ns, calibrated, station, site)
-    begin_ns = start_ns - _ARMED_NS
-    if calibrated.end_ns > begin_ns:
-        raise StationError('the calibration was not done before the satellite rose')
 
     watcher.step('taking the pass')
+    begin_ns = start_ns - _ARMED_NS
+    twin = Twin(simulation.twin, station, truth, site, begin_ns, seed, (stars,))
     book = SessionBook(simulation, found, station, calibrated, begin_ns, folder)
     writer = SealedWriter(book.tags_path, book.session_id, sealing_key)
     tracker = Tracker(station, predicted, calibrated.model, plan)
     lockstep = Lockstep(twin, station, tracker, TagRecorder(writer))
     twin.record.save(folder)
-    twin.world.advance(begin_ns)
 
     def passing(progress: Progress) -> None:
         book.keep(lockstep.log)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import radians
 
 import numpy as np
@@ -25,14 +24,19 @@ _MARGIN_NS = 120 * 10**9
 _STREAM = 0x11C7  # keeps the photons' draws apart from the world's
 
 
-@dataclass(frozen=True)
-class Scene:
-    """Which pass is simulated: an orbit over a site between two times."""
-
-    orbit: Orbit
-    site: Site
-    start_ns: int
-    end_ns: int
+def true_trajectory(
+    settings: TwinSettings, orbit: Orbit, site: Site, start_ns: int, end_ns: int, seed: int
+) -> Trajectory:
+    """Where the satellite really is: the orbit with the errors that the seed draws."""
+    time_bias_s, cross_track_m = draw_orbit_error(settings.body.orbit, seed)
+    return Trajectory.predict(
+        orbit,
+        site,
+        start_ns - _MARGIN_NS,
+        end_ns + _MARGIN_NS,
+        cross_track_m=cross_track_m,
+        along_track_s=time_bias_s,
+    )
 
 
 class Twin:
@@ -40,10 +44,10 @@ class Twin:
 
     Parameters
     ----------
-    scene : Scene
-        The pass, from the beginning of the world to its end.
-    pass_start_ns : int
-        When the satellite is about to rise; its true trajectory is tabulated from a little before.
+    truth : Trajectory
+        From `true_trajectory`.
+    start_ns : int
+        UTC at which the world begins, the mount parked.
     seed : int
         Draws everything that the station does not know.
     stars : tuple of Stars
@@ -54,21 +58,14 @@ class Twin:
         self,
         settings: TwinSettings,
         station: StationSettings,
-        scene: Scene,
-        pass_start_ns: int,
+        truth: Trajectory,
+        site: Site,
+        start_ns: int,
         seed: int,
         stars: tuple[Stars, ...] = (),
     ) -> None:
-        time_bias_s, cross_track_m = draw_orbit_error(settings.body.orbit, seed)
-        self.truth = Trajectory.predict(
-            scene.orbit,
-            scene.site,
-            pass_start_ns - _MARGIN_NS,
-            scene.end_ns + _MARGIN_NS,
-            cross_track_m=cross_track_m,
-            along_track_s=time_bias_s,
-        )
-        self.world = World(settings, station, self.truth, scene.site, seed, scene.start_ns, stars)
+        self.truth = truth
+        self.world = World(settings, station, truth, site, seed, start_ns, stars)
         rng = np.random.default_rng(np.random.SeedSequence([seed, _STREAM]))
         clock = DriftingClock.drawn(0, settings.light.satellite_clock, rng)
         self.record = SatelliteRecord(
@@ -80,11 +77,9 @@ class Twin:
             clock_rate=clock.rate,
             clock_drift_per_s=clock.drift_per_s,
         )
-        source = PhotonSource(
-            settings.light, station.detectors, self.record.transmitter(), self.truth, scene.site.glow_cps, rng
-        )
+        source = PhotonSource(settings.light, station.detectors, self.record.transmitter(), truth, site.glow_cps, rng)
         self.tdc = SimTdc(settings.light, station.detectors, source, self.truth.epoch_ns, int(rng.integers(1 << 62)))
-        self.gps = SimGps(settings.light, scene.site)
+        self.gps = SimGps(settings.light, site)
         self._zero_rad, self._parity = radians(station.hwp.zero_deg), station.hwp.parity
 
     def advance(self, now_ns: int) -> Interval:
