@@ -33,7 +33,7 @@ class StarsInView:
     magnitude: Floats
 
 
-_NO_STARS = StarsInView(*(np.empty(0) for _ in range(5)))
+NO_STARS = StarsInView(*(np.empty(0) for _ in range(5)))
 
 
 class Stars(Protocol):
@@ -81,7 +81,7 @@ class RandomField:
         nearby = nearby[: np.searchsorted(self._magnitude[nearby], faintest_mag)]
         inside = nearby[self._vectors[nearby] @ direction > cos(radius_rad + _REFRACTION_RAD)]
         if not len(inside):
-            return _NO_STARS
+            return NO_STARS
         east, north, up = rotation @ self._vectors[inside].T
         el: Floats = self._refraction.apparent(np.arcsin(np.clip(up, -1, 1)))
         az: Floats = np.arctan2(east, north)
