@@ -14,6 +14,7 @@ import numpy as np
 from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.keys.preshared import SimulatedPreSharedKey
+from qkd_gs.processing.anomalies import afterpulse_share, bunching_of, find_anomalies
 from qkd_gs.processing.timing_stage import Timed, time_session
 from qkd_gs.qkd.channel import Channel
 from qkd_gs.qkd.conversation import PreShared
@@ -80,21 +81,52 @@ def process_session(
             session.open()
             sealed = SealedFile(folder / manifest.tags_file, keys.sealing_private_key())
             timed = time_session(folder, manifest, sealed, session.request_beacon_log, lambda step: progress(step, 0.0))
-            mismatch = efficiency_mismatch(timed.events)
-            limit = manifest.station.key.max_efficiency_mismatch
-            if mismatch > limit:
-                raise StationError(
-                    f'the detectors differ by {mismatch:.0%}, more than the {limit:.0%} allowed: no key is made',
-                    where=folder,
-                    hint='balance the detectors; an imbalance lets an eavesdropper steer which one clicks',
-                )
+            progress('looking for anomalies', 0.0)
+            watched = watched_figures(manifest, timed)
             squashed = squash(timed.events.pulse, timed.events.channel, _chooser(manifest))
             made = session.distil(squashed.detections, timed.pulse_spans, [_window(manifest, timed, window_s)])
-            result = _figures(manifest, timed, made, mismatch, window_s)
+            watched |= {'double_clicks': squashed.double_clicks, 'cross_clicks': squashed.cross_clicks}
+            result = _figures(manifest, timed, made, watched, window_s)
             store.put(manifest.session_id, made.key_id, made.key, made.epsilon, result)
             session.confirm()
     _add_telemetry(folder, timed, made)
     return _finished(folder, manifest, result)
+
+
+def watched_figures(manifest: Manifest, timed: Timed) -> dict[str, Any]:
+    """What the clicks look like, for the result.
+
+    Raises
+    ------
+    StationError
+        They are not those of detectors that the proof is about: no key is made.
+    """
+    station, where = manifest.station, f'session {manifest.session_id}'
+    mismatch, limit = efficiency_mismatch(timed.events), station.key.max_efficiency_mismatch
+    if mismatch > limit:
+        raise StationError(
+            f'the detectors differ by {mismatch:.0%}, more than the {limit:.0%} allowed: no key is made',
+            where=where,
+            hint='balance the detectors; an imbalance lets an eavesdropper steer which one clicks',
+        )
+    source = station.source
+    bunching = bunching_of(
+        (source.mu_signal, source.mu_decoy, source.mu_vacuum), (source.p_signal, source.p_decoy, source.p_vacuum)
+    )
+    anomalies = find_anomalies(timed.clicks, round(source.pulse_rate_hz), bunching, limit)
+    fatal = [anomaly for anomaly in anomalies if anomaly.fatal]
+    if fatal:
+        raise StationError(
+            f'{fatal[0].kind}: {fatal[0].detail}: no key is made',
+            where=where,
+            hint='the security proof does not cover such clicks; look at the detectors, and at what shone into them',
+        )
+    return {
+        'efficiency_mismatch': mismatch,
+        'anomalies': [anomaly.to_dict() for anomaly in anomalies],
+        'held_clicks': timed.held_clicks,
+        'afterpulse_share': afterpulse_share(timed.clicks),
+    }
 
 
 def efficiency_mismatch(events: GatedEvents) -> float:
@@ -136,13 +168,18 @@ def _window(manifest: Manifest, timed: Timed, window_s: float) -> tuple[int, int
     return int(first), int(last)
 
 
-def _figures(manifest: Manifest, timed: Timed, made: KeyResult, mismatch: float, window_s: float) -> dict[str, Any]:
-    key = made.figures() | {
-        'sifted_bits_window': made.window_bits[0],
-        'window_s': window_s,
-        'simulated': manifest.simulated,
-        'efficiency_mismatch': mismatch,
-    }
+def _figures(
+    manifest: Manifest, timed: Timed, made: KeyResult, watched: dict[str, Any], window_s: float
+) -> dict[str, Any]:
+    key = (
+        made.figures()
+        | watched
+        | {
+            'sifted_bits_window': made.window_bits[0],
+            'window_s': window_s,
+            'simulated': manifest.simulated,
+        }
+    )
     timing = {
         'sync_rms_ns': timed.clock.sync_rms_ns,
         'residual_single_ns': timed.clock.residual_single_ns,

@@ -15,6 +15,8 @@ from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.processing.spans import Spans, intersect, spans, where_true
 from qkd_gs.qkd.states import BeaconLog
 from qkd_gs.session.manifest import Manifest
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.timing.clicks import ClickStatistics, ClickWatch, HoldOff
 from qkd_gs.timing.clock import ClockFit, recover_clock
 from qkd_gs.timing.gate import Gate, GatedEvents, Slots, find_gate, gate_events, joined
 from qkd_gs.timing.sealed import SealedFile
@@ -38,10 +40,14 @@ class Timed:
         Pulses of the satellite that could have been counted.
     tags : int
         Tags in the file.
+    clicks : ClickStatistics
+        Of the locked time, those outside the gate included.
+    held_clicks : int
+        Clicks inside the gate that the hold-off left out.
     utc_ns : callable
         Pulse numbers to UTC of arrival, ns, good to some microseconds; for figures against time.
     pulse_at_utc : callable
-        Its inverse.
+        Its inverse; times far before or behind the tags are brought to their ends.
     """
 
     events: GatedEvents
@@ -50,6 +56,8 @@ class Timed:
     gate: Gate
     scale: SecondScale
     tags: int
+    clicks: ClickStatistics
+    held_clicks: int
     utc_ns: Callable[[NDArray[np.int64]], NDArray[np.int64]]
     pulse_at_utc: Callable[[NDArray[np.int64]], NDArray[np.int64]]
 
@@ -105,18 +113,31 @@ def time_session(
     slots = Slots(clock.to_satellite, delay_ps, used_ps, period_ps)
     tolerance_ps = round(manifest.station.detectors.delay_tolerance_ns * 1e3)
     gate = find_gate(sealed.blocks(manifest.closed), slots, tolerance_ps, round(key.gate_ns * 1e3))
-    events = joined(gate_events(sealed.blocks(manifest.closed), slots, gate))
     edges = clock.to_satellite(used_ps.ravel()).reshape(-1, 2)
     pulse_spans = tuple((int(a) // period_ps + 1, int(b) // period_ps - 1) for a, b in edges)
+    hold_off, watch = _watching(manifest.station, period_ps, pulse_spans)
+    events = joined(gate_events(sealed.blocks(manifest.closed), slots, gate, hold_off, watch))
 
     def utc_ns(pulse: NDArray[np.int64]) -> NDArray[np.int64]:
         arrival_ps = path.arrival_ps(pulse * period_ps - to_log_ps)
         return path.epoch_ns + arrival_ps // 1000
 
     def pulse_at_utc(t_ns: NDArray[np.int64]) -> NDArray[np.int64]:
-        return (path.emission_ps((t_ns - path.epoch_ns) * 1000) + to_log_ps) // period_ps
+        within_ns = np.clip(t_ns, first_ns - _MARGIN_NS, last_ns + _MARGIN_NS)  # there are no tags outside
+        return (path.emission_ps((within_ns - path.epoch_ns) * 1000) + to_log_ps) // period_ps
 
-    return Timed(events, pulse_spans, clock, gate, scale, tags, utc_ns, pulse_at_utc)
+    return Timed(events, pulse_spans, clock, gate, scale, tags, watch.statistics(), hold_off.held, utc_ns, pulse_at_utc)
+
+
+def _watching(
+    station: StationSettings, period_ps: int, pulse_spans: tuple[tuple[int, int], ...]
+) -> tuple[HoldOff, ClickWatch]:
+    """Hold-off by the rule of the station, and the watch over all clicks."""
+    hold_off, dead = (
+        -(-round(time_ns * 1e3) // period_ps) for time_ns in (station.key.hold_off_ns, station.detectors.dead_time_ns)
+    )
+    first, last = pulse_spans[0][0], pulse_spans[-1][1]
+    return HoldOff(hold_off), ClickWatch(first, last, round(station.source.pulse_rate_hz), dead, hold_off)
 
 
 def _scan(sealed: SealedFile, closed: bool) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:

@@ -109,6 +109,11 @@ class KeySettings(Section):
     """Post-processing."""
 
     gate_ns: float = Field(gt=0, le=10, description='width of the gate, fixed before the pass')
+    hold_off_ns: float = Field(
+        ge=0,
+        le=100_000,
+        description='all four detectors are ignored for so long after any click; longer than dead time and afterpulses',
+    )
     epsilon_total: float = Field(gt=0, lt=1e-3, description='failure probability of the whole key')
     verification_bits: int = Field(ge=32, le=256, description='length of the hash that compares the keys')
     max_qber: float = Field(gt=0, lt=0.5, description='the run is given up above this error rate')

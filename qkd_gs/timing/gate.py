@@ -11,6 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from qkd_gs.errors import StationError
+from qkd_gs.timing.clicks import BEFORE, BEHIND, INSIDE, PLACE_SHIFT, PULSE_SHIFT, ClickWatch, HoldOff
 from qkd_gs.timing.spline import TimeMap, target_time
 from qkd_gs.timing.tags import Channel, TagBlock
 
@@ -21,6 +22,7 @@ FIRST, LAST = int(QUANTUM[0]), int(QUANTUM[-1])
 _BINS_PER_SLOT = 200
 _MIN_PEAK_COUNTS = 50
 _MIN_PEAK_SIGMA = 6.0
+MAX_SWAPS = 256
 
 
 @dataclass(frozen=True)
@@ -121,21 +123,54 @@ def find_gate(blocks: Iterable[TagBlock], slots: Slots, tolerance_ps: int, width
     return Gate(offset, width_ps, min(background / max(inside, 1), 1.0))
 
 
-def gate_events(blocks: Iterable[TagBlock], slots: Slots, gate: Gate) -> Iterator[GatedEvents]:
-    """Numbered events of each block."""
+def gate_events(
+    blocks: Iterable[TagBlock], slots: Slots, gate: Gate, hold_off: HoldOff, watch: ClickWatch | None = None
+) -> Iterator[GatedEvents]:
+    """Numbered events that the gate and the hold-off let through, in the order of their pulses.
+
+    Memory is that of a block, whatever the length of the stream.
+
+    Parameters
+    ----------
+    hold_off : HoldOff
+        By the rule fixed beforehand; new for each stream.
+    watch : ClickWatch, optional
+        Told every click of the spans, those outside the gate included.
+
+    Raises
+    ------
+    StationError
+        Tags far out of order.
+    """
+    delays_ps = (slots.delay_ps + gate.offset_ps)[list(QUANTUM)]
+    disorder = 2 + int(np.ptp(delays_ps)) // slots.period_ps  # a late detector's clicks come this many slots late
+    waiting, edge = np.empty(0, np.int64), np.zeros(1, np.int64)
     for block in blocks:
-        pulse, channel = np.empty(len(block), np.int64), np.empty(len(block), np.uint8)
-        n = _number(block.time_ps, block.channel, *slots.arguments, gate.offset_ps, gate.width_ps, pulse, channel)
-        yield GatedEvents(pulse[:n].copy(), channel[:n].copy())
+        words = np.empty(len(waiting) + len(block), np.int64)
+        words[: len(waiting)] = waiting
+        n = _number(
+            block.time_ps, block.channel, *slots.arguments, gate.offset_ps, gate.width_ps, edge, words, len(waiting)
+        )
+        if n < 0:
+            raise StationError('are not in the order of time', where='tags', hint='is the converter broken?')
+        ready = int(np.searchsorted(words[:n], max(words[n - 1] - (disorder << PULSE_SHIFT), 0))) if n else 0
+        waiting = words[ready:n].copy()
+        yield _let_through(words[:ready], hold_off, watch)
+    yield _let_through(waiting, hold_off, watch)
+
+
+def _let_through(words: Times, hold_off: HoldOff, watch: ClickWatch | None) -> GatedEvents:
+    if watch is not None:
+        watch.see(words)
+    return GatedEvents(*hold_off.admit(words))
 
 
 def joined(parts: Iterable[GatedEvents]) -> GatedEvents:
-    """One run of events, in the order of their pulses."""
+    """One run of events."""
     parts = list(parts)
     pulse = np.concatenate([part.pulse for part in parts]) if parts else np.empty(0, np.int64)
     channel = np.concatenate([part.channel for part in parts]) if parts else np.empty(0, np.uint8)
-    order = np.argsort(pulse, kind='stable')
-    return GatedEvents(pulse[order], channel[order])
+    return GatedEvents(pulse, channel)
 
 
 def _crowd(
@@ -186,21 +221,40 @@ def _number(  # type: ignore[no-untyped-def]
     cubic,
     offset_ps,
     width_ps,
-    pulse,
-    taken,
+    reached,
+    words,
+    n,
 ):
-    """Write pulse number and channel of the quantum tags inside spans and gate; return how many."""
-    edge, n, per_ps = 0, 0, 1.0 / period_ps
+    """Put the quantum tags inside the spans behind the first n words, in order; how many there are then, or -1.
+
+    The first click of a span counts as out of the gate: what came before it was not seen.
+    """
+    edge, per_ps, half_ps = reached[0], 1.0 / period_ps, period_ps // 2
     for k in range(len(time_ps)):
         if channel[k] < FIRST or channel[k] > LAST:
             continue
+        entered = False
         while edge < len(edges_ps) and edges_ps[edge] <= time_ps[k]:
             edge += 1
+            entered = True
         if edge % 2 == 1:
             satellite_ps = target_time(time_ps[k] - delay_ps[channel[k]], start_ps, step_ps, base_ps, cubic)
-            shifted_ps = satellite_ps - offset_ps[channel[k]] + period_ps // 2
+            shifted_ps = satellite_ps - offset_ps[channel[k]] + half_ps
             number = np.int64(np.floor(shifted_ps * per_ps))  # off by one at a slot's border: outside any gate
-            if abs(shifted_ps - number * period_ps - period_ps // 2) * 2 <= width_ps:
-                pulse[n], taken[n] = number, channel[k]
-                n += 1
+            away_ps = shifted_ps - number * period_ps - half_ps
+            place = BEHIND if away_ps > 0 else BEFORE
+            if abs(away_ps) * 2 <= width_ps:
+                place = INSIDE
+            if entered:
+                place = BEFORE
+            word = number << PULSE_SHIFT | place << PLACE_SHIFT | channel[k]
+            to = n
+            while to > 0 and words[to - 1] > word:  # detectors of different delay swap neighbours
+                words[to] = words[to - 1]
+                to -= 1
+                if n - to > MAX_SWAPS:
+                    return -1
+            words[to] = word
+            n += 1
+    reached[0] = edge
     return n

@@ -1,0 +1,163 @@
+"""What looks wrong about the clicks of a pass: signs of a broken receiver, or of somebody who steers it with light.
+
+The proof takes four detectors that answer alike, each pulse by itself.  Where the clicks show that they did not, no
+key is made (`Anomaly.fatal`).  What is odd but covered (multiple clicks cost key by their random bits) is flagged.
+Detector control by bright light (Lydersen et al., Nature Photonics 4, 686 (2010)) is not covered by the proof; its
+known traces are looked for here, and an attack without them would not be seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qkd_gs.timing.clicks import ClickStatistics
+from qkd_gs.timing.gate import QUANTUM
+
+Counts = NDArray[np.int64]
+
+_SIGMA = 6.0  # of chance: 1e-9 a look
+_MULTIPLE_FACTOR = 4.0  # turbulence gathers photons: the mean square of a scintillating signal is up to twice as large
+_JUMP_FACTOR = 5.0
+_JUMP_REACH = 10  # seconds either side that a second is compared with
+_STRETCH = 10  # seconds over which the balance of the detectors is judged
+_SILENT_MEAN = 40.0  # counts of the other three: chance alone leaves a detector out with e^-40
+_MAX_TOO_SOON = 1e-3  # of all clicks
+_MAX_TAIL = 1e-3  # afterpulses behind the hold-off, of all clicks
+
+
+@dataclass(frozen=True)
+class Anomaly:
+    """One thing that looks wrong.
+
+    Attributes
+    ----------
+    kind : str
+        ``coincidences``, ``rate_jump``, ``silent_detector``, ``unbalanced``, ``too_soon`` or ``afterpulse_tail``.
+    detail : str
+        One sentence with figures.
+    fatal : bool
+        The proof does not hold for such clicks: no key is made.
+    """
+
+    kind: str
+    detail: str
+    fatal: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def find_anomalies(clicks: ClickStatistics, pulses_a_bin: int, bunching: float, max_mismatch: float) -> list[Anomaly]:
+    """Look at the clicks of a pass.
+
+    Parameters
+    ----------
+    clicks : ClickStatistics
+        Of the locked time.
+    pulses_a_bin : int
+        Pulses of a second.
+    bunching : float
+        Mean square of the source's intensity over the square of its mean (see `bunching_of`).
+    max_mismatch : float
+        Largest imbalance of the two detectors of a basis, 0 to 1.
+    """
+    found = (
+        _coincidences(clicks, pulses_a_bin, bunching),
+        _rate_jump(clicks.counts),
+        _silent(clicks.counts),
+        _unbalanced(clicks.counts, max_mismatch),
+        _too_soon(clicks),
+        _tail(clicks),
+    )
+    return [anomaly for anomaly in found if anomaly is not None]
+
+
+def bunching_of(mu: tuple[float, ...], probability: tuple[float, ...]) -> float:
+    """How much more often two photons come together than from a source of one intensity."""
+    mean = float(np.dot(mu, probability))
+    return float(np.dot(np.square(mu), probability)) / mean**2
+
+
+def _coincidences(clicks: ClickStatistics, pulses_a_bin: int, bunching: float) -> Anomaly | None:
+    """Far more slots with several clicks than independent photons make: bright pulses."""
+    total = clicks.counts.sum(axis=1)
+    expected = float(np.sum(total.astype(float) ** 2)) / (2 * pulses_a_bin) * 0.75 * bunching  # 3 of 4 pairs differ
+    seen = int(clicks.multiple.sum())
+    limit = _MULTIPLE_FACTOR * expected
+    if seen <= limit + _SIGMA * np.sqrt(limit + 1) + 10:
+        return None
+    return Anomaly('coincidences', f'{seen} pulses with several clicks, {expected:.0f} were to be expected', False)
+
+
+def _rate_jump(counts: Counts) -> Anomaly | None:
+    """A second in which a detector clicks far more than in the seconds around it.  Less is a cloud."""
+    for column, channel in zip(counts.T, QUANTUM, strict=True):
+        for second, here in enumerate(column):
+            first = max(second - _JUMP_REACH, 0)
+            around = np.delete(column[first : second + _JUMP_REACH + 1], second - first)
+            around = around[around > 0]  # seconds out of lock say nothing
+            if len(around) < 3:
+                continue
+            usual = float(np.median(around))
+            limit = _JUMP_FACTOR * usual
+            if here > limit + _SIGMA * np.sqrt(limit + 1):
+                return Anomaly(
+                    'rate_jump', f'{channel.name}: {here} clicks in second {second}, {usual:.0f} usual', False
+                )
+    return None
+
+
+def _silent(counts: Counts) -> Anomaly | None:
+    """A detector without a click in a second in which the others have many: blinded, or dead."""
+    mean_of_others = (counts.sum(axis=1, keepdims=True) - counts) / 3
+    second, detector = np.nonzero((counts == 0) & (mean_of_others > _SILENT_MEAN))
+    if not len(second):
+        return None
+    names = sorted({QUANTUM[d].name for d in detector})
+    return Anomaly('silent_detector', f'{", ".join(names)}: no click in {len(set(second.tolist()))} s of light', True)
+
+
+def _unbalanced(counts: Counts, limit: float) -> Anomaly | None:
+    """Ten seconds in which the detectors of a basis differ by more than the proof was told."""
+    starts = np.arange(0, len(counts), _STRETCH)
+    pairs = np.add.reduceat(counts, starts, axis=0).reshape(-1, 2, 2) if len(counts) else np.empty((0, 2, 2), np.int64)
+    both = np.maximum(pairs.sum(axis=2), 1)
+    mismatch = np.abs(pairs[:, :, 0] - pairs[:, :, 1]) / both
+    sure = mismatch - _SIGMA / np.sqrt(both) > limit
+    if not sure.any():
+        return None
+    stretch, basis = (int(index) for index in np.argwhere(sure)[0])
+    names = '/'.join(channel.name for channel in QUANTUM[2 * basis : 2 * basis + 2])
+    detail = (
+        f'{names}: differ by {mismatch[stretch, basis]:.0%} from second {stretch * _STRETCH}, {limit:.0%} is allowed'
+    )
+    return Anomaly('unbalanced', detail, True)
+
+
+def _too_soon(clicks: ClickStatistics) -> Anomaly | None:
+    """Clicks within the dead time: a diode under bright light no longer counts single photons."""
+    total = int(clicks.counts.sum())
+    if clicks.too_soon <= _MAX_TOO_SOON * total + _SIGMA * np.sqrt(_MAX_TOO_SOON * total + 1):
+        return None
+    return Anomaly(
+        'too_soon', f'{clicks.too_soon} of {total} clicks came within half the dead time of their diode', True
+    )
+
+
+def _tail(clicks: ClickStatistics) -> Anomaly | None:
+    """Afterpulses that outlast the hold-off: it is too short for these diodes."""
+    total, chance = int(clicks.counts.sum()), clicks.other[1] / 3
+    excess = float(clicks.same[1] - chance)
+    if excess <= _MAX_TAIL * total + _SIGMA * np.sqrt(clicks.same[1] + clicks.other[1] / 9 + 1):
+        return None
+    return Anomaly('afterpulse_tail', f'{excess / total:.2%} of the clicks are afterpulses behind the hold-off', True)
+
+
+def afterpulse_share(clicks: ClickStatistics) -> float:
+    """Part of the clicks that are afterpulses within the hold-off, measured against clicks of other detectors."""
+    return max(0.0, float(clicks.same[0] - clicks.other[0] / 3)) / max(int(clicks.counts.sum()), 1)
