@@ -167,13 +167,13 @@ def _refract(
     el: float, el1: float, el2: float, rho: float, rho1: float, rho2: float, tables: Tables
 ) -> tuple[float, float, float]:
     """Apparent elevation with two derivatives: first the near satellite's part, then the bending."""
-    o, slope, bend = _curve(el, tables.offset, tables.air_first_rad, tables.air_step_rad)
+    o, slope, bend = curve(el, tables.offset, tables.air_first_rad, tables.air_step_rad)
     o1 = slope * el1
     o2 = bend * el1 * el1 + slope * el2
     far = el - o / rho
     far1 = el1 - (o1 - o * rho1 / rho) / rho
     far2 = el2 - (o2 - (2 * o1 * rho1 + o * rho2) / rho + 2 * o * rho1 * rho1 / (rho * rho)) / rho
-    up, slope, bend = _curve(far, tables.bending, tables.air_first_rad, tables.air_step_rad)
+    up, slope, bend = curve(far, tables.bending, tables.air_first_rad, tables.air_step_rad)
     return far + up, far1 * (1 + slope), far2 * (1 + slope) + bend * far1 * far1
 
 
@@ -256,7 +256,7 @@ def _turned(enu: FloatArray, c: float, s: float, x: float, y: float, z: float) -
 
 
 @njit(cache=True)
-def _curve(x: float, pieces: FloatArray, first: float, step: float) -> tuple[float, float, float]:
+def curve(x: float, pieces: FloatArray, first: float, step: float) -> tuple[float, float, float]:
     """Value and two derivatives of a cubic curve on a uniform grid."""
     k = min(max(int((x - first) / step), 0), pieces.shape[1] - 1)
     u = x - first - k * step

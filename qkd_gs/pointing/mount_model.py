@@ -26,6 +26,8 @@ from qkd_gs.pointing import kernels
 
 F = TypeVar('F', float, NDArray[np.float64])
 
+_NUMBER = (int, float)  # what goes straight to the compiled scalar functions; NumPy's float64 is a float
+
 
 @dataclass(frozen=True)
 class Term:
@@ -146,7 +148,7 @@ class MountModel:
             Closer to the azimuth axis than about abs(CA + NPAE), where the line of sight cannot reach, the
             elevation axis is put to 90 deg: the nearest that it can.
         """
-        if isinstance(az_rad, int | float) and isinstance(el_rad, int | float):
+        if isinstance(az_rad, _NUMBER) and isinstance(el_rad, _NUMBER):
             out = kernels.encode(float(az_rad), float(el_rad), 0.0, 0.0, 0.0, 0.0, self._p)
             return out[0], out[1]
         columns = self._encode(az_rad, el_rad, 0.0, 0.0, 0.0, 0.0)
@@ -178,8 +180,12 @@ class MountModel:
         light.  With a tilt t it reaches t / cos(el): a picture's right is not quite azimuth, and neither is the
         receiver's horizontal polarization.
         """
+        return self.look(enc_az_rad, enc_el_rad)[2]
+
+    def look(self, enc_az_rad: F, enc_el_rad: F) -> tuple[F, F, F]:
+        """Apparent azimuth and elevation of the line of sight, and `roll`, at once."""
         seen: tuple[F, F, F] = self._decode(enc_az_rad, enc_el_rad, 0.0, 0.0)
-        return seen[2]
+        return seen
 
     def centred(self, enc_az_rad: float, enc_el_rad: float, x_rad: float, y_rad: float) -> tuple[float, float]:
         """Encoder angles at which the line of sight is where the pixel (x, y) looks now; the same azimuth turn."""
@@ -193,7 +199,7 @@ class MountModel:
         Rates and accelerations are exact derivatives, except in the unreachable cone (see `encoder`) where they
         are zero: a plan must bridge it.
         """
-        motion = (
+        motion: Any = (
             target.az_rad,
             target.el_rad,
             target.az_rate_rad_s,
@@ -202,9 +208,8 @@ class MountModel:
             target.el_acc_rad_s2,
         )
         columns: Any
-        if np.ndim(target.az_rad) == 0:
-            az, el, az1, el1, az2, el2 = (float(value) for value in motion)
-            columns = kernels.encode(az, el, az1, el1, az2, el2, self._p)
+        if isinstance(target.az_rad, _NUMBER):
+            columns = kernels.encode(*map(float, motion), self._p)
         else:
             columns = self._encode(*motion)
         return AxisMotion(target.t_ns, *columns)
@@ -218,9 +223,9 @@ class MountModel:
         return out.reshape(6, *shape)
 
     def _decode(self, enc_az: Any, enc_el: Any, x: Any, y: Any) -> tuple[Any, Any, Any]:
-        if isinstance(enc_az, int | float) and isinstance(enc_el, int | float) and np.ndim(x) == np.ndim(y) == 0:
-            az, el, roll = kernels.decode(float(enc_az), float(enc_el), float(x), float(y), self._p)
-            return az, el, roll
+        if isinstance(enc_az, _NUMBER) and isinstance(enc_el, _NUMBER) and isinstance(x, _NUMBER):
+            seen: tuple[float, float, float] = kernels.decode(float(enc_az), float(enc_el), float(x), float(y), self._p)
+            return seen
         columns = np.broadcast_arrays(enc_az, enc_el, x, y)
         stacked = np.ascontiguousarray([np.ravel(column) for column in columns], dtype=np.float64)
         out = np.empty((3, stacked.shape[1]))

@@ -81,12 +81,13 @@ class PassPlan:
             By how much the satellite runs ahead of the elements that were planned with.
         """
         t_s = (motion.at_ns - self.start_ns) * 1e-9 + time_bias_s
-        places = np.clip(t_s * 1e9 / _STEP_NS, 0, len(self._az_path) - 1)
+        last = len(self._az_path) - 1
+        places = min(max(t_s * 1e9 / _STEP_NS, 0.0), float(last))
         low = int(places)
-        high = min(low + 1, len(self._az_path) - 1)
-        planned = self._az_path[low] + (places - low) * (self._az_path[high] - self._az_path[low])
+        before, after = self._az_path.item(low), self._az_path.item(min(low + 1, last))
+        planned = before + (places - low) * (after - before)
         az = motion.az_rad + 2 * pi * round((planned - motion.az_rad) / (2 * pi))
-        motion = replace(motion, az_rad=float(az))
+        motion = replace(motion, az_rad=az)
         for bridge in self.azimuth_bridges:
             if bridge.start_s <= t_s <= bridge.end_s:
                 place, rate, acc = bridge.at(t_s)

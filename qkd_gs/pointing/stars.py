@@ -17,6 +17,7 @@ from skyfield.api import Star as SkyfieldStar
 from skyfield.api import wgs84
 
 from qkd_gs.errors import StationError
+from qkd_gs.orbit.kernel import curve
 from qkd_gs.orbit.refraction import BEACON_NM, site_refraction
 from qkd_gs.orbit.sky import planets
 from qkd_gs.orbit.target import TargetState
@@ -164,13 +165,13 @@ class StarTrack:
         count = int((end_ns - start_ns) * 1e-9 / _TRACK_STEP_S) + 2
         t_s = _TRACK_STEP_S * np.arange(-2, count + 3)
         az, el = star_azel([star], site, start_ns + np.rint(t_s * 1e9).astype(np.int64))
-        self._az = CubicSpline(t_s, np.unwrap(az[0]))
-        self._el = CubicSpline(t_s, el[0])
+        self._first_s = float(t_s[0])
+        self._az, self._el = (np.ascontiguousarray(CubicSpline(t_s, y).c) for y in (np.unwrap(az[0]), el[0]))
 
     def at(self, t_ns: int) -> TargetState[float]:
         """Apparent state, with the satellite's columns that a star has not set to NaN (range: infinite)."""
         t_s = (t_ns - self._start_ns) * 1e-9
-        az, el = ([float(curve(t_s, order)) for order in range(3)] for curve in (self._az, self._el))
+        az, el = (curve(t_s, pieces, self._first_s, _TRACK_STEP_S) for pieces in (self._az, self._el))
         return TargetState(
             t_ns, az[0], el[0], az[1], el[1], az[2], el[2], inf, 0.0, float('nan'), float('nan'), float('nan')
         )

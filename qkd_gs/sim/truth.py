@@ -60,11 +60,11 @@ class TruePointing:
 
         Roll: turn of the tube's horizontal against the sky's, counter-clockwise seen against the light.
         """
-        az, el = self.model.apparent(enc_az_rad, enc_el_rad)
+        az, el, roll = self.model.look(enc_az_rad, enc_el_rad)
         x, y = self._residual.at(enc_az_rad, enc_el_rad)
         flat = cos(el)
         flat = max(abs(flat), _LEAST_COS) * (1 if flat >= 0 else -1)
-        return az + x / flat, el + y, self.model.roll(enc_az_rad, enc_el_rad)
+        return az + x / flat, el + y, roll
 
     def axes_at(self, az_rad: float, el_rad: float) -> tuple[float, float]:
         """Error-free encoder angles that put the field centre on an apparent direction: reverse of `line_of_sight`."""

@@ -26,18 +26,21 @@ class CameraLoop:
         self._model = model
         self.spotter = spotter or Spotter(role, model)
         self._sent: CameraSettings | None = None
+        self._joined: tuple[CameraSettings, CameraRequest] | None = None  # that `_sent` was made of
 
     def step(self, now_ns: int, request: CameraRequest | None) -> list[SpotMeasurement]:
         """Spots of the frames that have arrived; None as request lets the camera rest."""
         if request is None:
             if self._sent is not None:
                 self._camera.stop(now_ns)
-                self._sent = None
+                self._sent = self._joined = None
             return []
-        wanted = joined(self.spotter.settings, request)
-        if wanted != self._sent:
-            self._camera.configure(now_ns, wanted)
-            self._sent = wanted
+        own = self.spotter.settings
+        if self._joined is None or self._joined[0] is not own or self._joined[1] != request:
+            wanted = joined(own, request)
+            if wanted != self._sent:
+                self._camera.configure(now_ns, wanted)
+            self._sent, self._joined = wanted, (own, request)
         return [self.spotter.step(now_ns, frame) for frame in self._camera.poll(now_ns)]
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from math import exp, sqrt
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from qkd_gs.tracking.tuning import Tuning
@@ -83,21 +84,8 @@ class Estimator:
         self._t_ns = t_ns
         tuning = self._tuning
         arc = max(axis_rate_rad_s, 1e-3) * dt_s
-        w = 1 / tuning.residual_angle_rad
-        decay = exp(-w * arc)
-        F = ONE.copy()
-        # critically damped: x'' = -2 w x' - w^2 x, exact over the arc
-        F[X, X] = F[Y, Y] = decay * (1 + w * arc)
-        F[X, X_SLOPE] = F[Y, Y_SLOPE] = decay * arc
-        F[X_SLOPE, X] = F[Y_SLOPE, Y] = -decay * w * w * arc
-        F[X_SLOPE, X_SLOPE] = F[Y_SLOPE, Y_SLOPE] = decay * (1 - w * arc)
-        noise = 4 * (tuning.residual_urad * 1e-6) ** 2 * w**3  # density that keeps the variance
-        Q = np.zeros((6, 6))
-        Q[BIAS, BIAS] = tuning.bias_walk_s**2 * dt_s
-        Q[CROSS, CROSS] = tuning.cross_walk_m**2 * dt_s
-        Q[X, X] = Q[Y, Y] = noise * arc**3 / 3
-        Q[X, X_SLOPE] = Q[X_SLOPE, X] = Q[Y, Y_SLOPE] = Q[Y_SLOPE, Y] = noise * arc**2 / 2
-        Q[X_SLOPE, X_SLOPE] = Q[Y_SLOPE, Y_SLOPE] = noise * arc
+        walks = tuning.bias_walk_s**2 * dt_s, tuning.cross_walk_m**2 * dt_s
+        F, Q = _over_arc(arc, 1 / tuning.residual_angle_rad, tuning.residual_urad * 1e-6, *walks)
         self.state = F @ self.state
         self.covariance = F @ self.covariance @ F.T + Q
 
@@ -149,6 +137,25 @@ class Estimator:
         keep = ONE - gain @ H
         self.covariance = keep @ self.covariance @ keep.T + noise * (gain @ gain.T)  # Joseph's form stays symmetric
         return True
+
+
+@njit(cache=True)
+def _over_arc(arc: float, w: float, size_rad: float, bias_walk: float, cross_walk: float) -> tuple[Matrix, Matrix]:
+    """Transition and added covariance over an arc; `w` by radian, the walks are variances (s^2, m^2)."""
+    decay = exp(-w * arc)
+    F, Q = np.eye(6), np.zeros((6, 6))
+    # critically damped: x'' = -2 w x' - w^2 x, exact over the arc
+    F[X, X] = F[Y, Y] = decay * (1 + w * arc)
+    F[X, X_SLOPE] = F[Y, Y_SLOPE] = decay * arc
+    F[X_SLOPE, X] = F[Y_SLOPE, Y] = -decay * w * w * arc
+    F[X_SLOPE, X_SLOPE] = F[Y_SLOPE, Y_SLOPE] = decay * (1 - w * arc)
+    noise = 4 * size_rad**2 * w**3  # density that keeps the variance
+    Q[BIAS, BIAS] = bias_walk
+    Q[CROSS, CROSS] = cross_walk
+    Q[X, X] = Q[Y, Y] = noise * arc**3 / 3
+    Q[X, X_SLOPE] = Q[X_SLOPE, X] = Q[Y, Y_SLOPE] = Q[Y_SLOPE, Y] = noise * arc**2 / 2
+    Q[X_SLOPE, X_SLOPE] = Q[Y_SLOPE, Y_SLOPE] = noise * arc
+    return F, Q
 
 
 def _design(jacobian: Matrix) -> Matrix:

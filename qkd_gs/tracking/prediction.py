@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import cos, tan
+from math import cos, radians, tan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.tracking.estimator import Residual
 
 KEEP_NS = 50_000_000  # age of a Jacobian; it turns by 1 deg meanwhile in the fastest zenith pass
+
+_LOWEST_RAD, _STEP_RAD, _STEPS = radians(-2.0), radians(0.25), 376  # elevations at which the dispersion is kept
 
 # the line of sight aims at the 850 nm light; the camera sees 532 nm, so its spot belongs higher by the dispersion
 
@@ -29,8 +31,8 @@ class Prediction:
 
     def __init__(self, trajectory: Trajectory):
         self._trajectory = trajectory
-        self._grid = np.radians(np.arange(-2.0, 92.0, 0.25))
-        self._dispersion = dispersion_rad(self._grid, trajectory.site)
+        grid = _LOWEST_RAD + _STEP_RAD * np.arange(_STEPS + 1)
+        self._dispersion: list[float] = dispersion_rad(grid, trajectory.site).tolist()
         self._jacobian: NDArray[np.float64] = np.eye(2)
         self._jacobian_ns: int | None = None
 
@@ -51,7 +53,9 @@ class Prediction:
 
     def dispersion(self, el_rad: float) -> float:
         """How much higher than the 850 nm light the camera sees the beacon, radians."""
-        return float(np.interp(el_rad, self._grid, self._dispersion))
+        place = min(max((el_rad - _LOWEST_RAD) / _STEP_RAD, 0.0), float(_STEPS))
+        low = min(int(place), _STEPS - 1)
+        return self._dispersion[low] + (place - low) * (self._dispersion[low + 1] - self._dispersion[low])
 
     def aim(self, state: TargetState[float], residual: Residual) -> TargetState[float]:
         """Direction the line of sight shall take: the 850 nm light, with the mount's residual put on.

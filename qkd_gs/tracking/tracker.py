@@ -74,6 +74,16 @@ class Tracker:
         self._lock = Lock(self._tuning, self._prediction)
         self._search = self._new_search()
         self._searched_ns: int | None = None
+        self._change = {
+            Phase.SLEW: self._slewing,
+            Phase.WAIT: self._waiting,
+            Phase.ACQUIRE: self._acquiring,
+            Phase.COARSE: self._centring,
+            Phase.FINE: self._holding,
+            Phase.LOST: self._coasting,
+            Phase.END: self._ending,
+            Phase.PARK: self._parking,
+        }
         self.phase = Phase.SLEW
         self.losses = 0  # times that a lock was lost, zenith gaps included
 
@@ -102,13 +112,14 @@ class Tracker:
         self._change_phase(now_ns, state, reading)
         command = self._command(at_ns, inputs.mount.mode, reading, state)
         frame, frame_rate = measured_frame(self._model, reading, state)
+        _, looks_el, roll = self._model.look(reading.az_rad, reading.el_rad)
         guiding, tracking = requests(
-            self.phase, self._station.guiding_camera, self._station.tracking_camera, self._field(now_ns, reading, state)
+            self.phase, self._station.guiding_camera, self._station.tracking_camera, self._field(now_ns, roll, state)
         )
         return TrackerOutputs(
             phase=self.phase,
             mount=command,
-            beacon_on=self._beacon_on(inputs, reading),
+            beacon_on=self._beacon_on(inputs, looks_el),
             frame_rad=frame,
             frame_rate_rad_s=frame_rate,
             guiding=guiding,
@@ -146,24 +157,14 @@ class Tracker:
     # --- phases ---
 
     def _change_phase(self, now_ns: int, state: TargetState[float], reading: MountReading) -> None:
-        change = {
-            Phase.SLEW: self._slewing,
-            Phase.WAIT: self._waiting,
-            Phase.ACQUIRE: self._acquiring,
-            Phase.COARSE: self._centring,
-            Phase.FINE: self._holding,
-            Phase.LOST: self._coasting,
-            Phase.END: self._ending,
-            Phase.PARK: self._parking,
-        }.get(self.phase)
         if self.phase in LIT or self.phase is Phase.WAIT:
             end_el = radians(self._station.tracking.end_el_deg)
             down = state.el_rate_rad_s < 0 and state.el_rad < end_el
             if down or now_ns > self._plan.end_ns + AFTER_END_NS:
                 self.phase = Phase.END
                 return
-        if change is not None:
-            self.phase = change(now_ns, reading)
+        if self.phase in self._change:
+            self.phase = self._change[self.phase](now_ns, reading)
 
     def _slewing(self, now_ns: int, reading: MountReading) -> Phase:
         if now_ns > self._plan.end_ns:
@@ -289,21 +290,19 @@ class Tracker:
         mount = self._station.mount
         return AxisMotion(at_ns, radians(mount.park_az_deg), radians(mount.park_el_deg), 0.0, 0.0, 0.0, 0.0)
 
-    def _beacon_on(self, inputs: TrackerInputs, reading: MountReading) -> bool:
-        _, el = self._model.apparent(reading.az_rad, reading.el_rad)
-        high = el >= radians(self._station.beacon.on_above_el_deg)
+    def _beacon_on(self, inputs: TrackerInputs, looks_el_rad: float) -> bool:
+        high = looks_el_rad >= radians(self._station.beacon.on_above_el_deg)
         return self.phase in LIT and high and inputs.beacon.interlock_closed
 
     # --- regions ---
 
-    def _field(self, now_ns: int, reading: MountReading, state: TargetState[float]) -> Roi | None:
+    def _field(self, now_ns: int, roll_rad: float, state: TargetState[float]) -> Roi | None:
         """Region in which the spot must be, while locked and through short fades."""
         held = self.phase is Phase.FINE or (self.phase is Phase.LOST and self._silent_s(now_ns) < 1.0)
         if not held or self._in_gap(now_ns, RELOCK_S):
             return None
         lift = self._prediction.dispersion(state.el_rad)
-        roll = self._model.roll(reading.az_rad, reading.el_rad)
-        return field_around(self._station.tracking_camera, lift * sin(roll), lift * cos(roll))
+        return field_around(self._station.tracking_camera, lift * sin(roll_rad), lift * cos(roll_rad))
 
 
 def _axis_rate(reading: MountReading) -> float:
