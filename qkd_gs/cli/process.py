@@ -20,11 +20,18 @@ def add_window_option(parser: argparse.ArgumentParser) -> None:
     """`--window`, the same for simulate and process."""
     parser.add_argument(
         '--window',
-        type=float,
+        type=_window_s,
         default=DEFAULT_WINDOW_S,
         metavar='S',
         help=f'width of the window about culmination for sifted_bits_window ({DEFAULT_WINDOW_S:g})',
     )
+
+
+def _window_s(text: str) -> float:
+    window_s = float(text)
+    if not 5 <= window_s <= 3600:
+        raise argparse.ArgumentTypeError(f'{text} is not within 5 to 3600 s')
+    return window_s
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,8 +66,6 @@ def make_key(folder: Path, keys: KeyFolder, watcher: ConsoleWatcher, window_s: f
     StationError
         A real session: there is no link to a satellite here.
     """
-    if not 5 <= window_s <= 3600:
-        raise StationError(f'{window_s:g} is not within 5 to 3600 s', where='--window')
     if not load_manifest(folder).simulated:
         raise StationError(
             'is of a real pass, and no link to its satellite is configured', where=folder, hint='nothing was disclosed'

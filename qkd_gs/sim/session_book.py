@@ -30,12 +30,7 @@ class SessionBook:
     Parameters
     ----------
     folder : Path
-        Must not exist, or be empty.
-
-    Raises
-    ------
-    StationError
-        The folder is in use or cannot be made.
+        From `new_folder`.
     """
 
     def __init__(
@@ -47,7 +42,6 @@ class SessionBook:
         begin_ns: int,
         folder: Path,
     ) -> None:
-        _new_folder(folder)
         self._folder = folder
         seed, source = simulation.seed, simulation.elements.path
         # the same pass of the same twin is the same session: made into a key once, and never again
@@ -112,7 +106,14 @@ def finite(figures: dict[str, Any]) -> dict[str, Any]:
     return {name: None if isinstance(v, float) and not isfinite(v) else v for name, v in figures.items()}
 
 
-def _new_folder(folder: Path) -> None:
+def new_folder(folder: Path) -> None:
+    """Make the folder of a session.
+
+    Raises
+    ------
+    StationError
+        It is in use or cannot be made.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):

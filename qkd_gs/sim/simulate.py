@@ -23,7 +23,7 @@ from qkd_gs.sim.calibration import Calibrated, calibrate
 from qkd_gs.sim.figures import polarization_part, tracking_part
 from qkd_gs.sim.lockstep import Lockstep, Progress
 from qkd_gs.sim.named_stars import NamedStars
-from qkd_gs.sim.session_book import SessionBook, finite
+from qkd_gs.sim.session_book import SessionBook, finite, new_folder
 from qkd_gs.sim.twin import Twin, true_trajectory
 from qkd_gs.sim.world import World
 from qkd_gs.timing.recorder import TagRecorder
@@ -95,6 +95,7 @@ def take_pass(simulation: Simulation, folder: Path, sealing_key: bytes, watcher:
         found.orbit, site, found.rise_ns - 2 * _ARMED_NS, found.set_ns + _AFTER_NS + 10 * _STEP_NS
     )
     start_ns, end_ns = above(predicted, found, radians(station.tracking.start_el_deg))
+    new_folder(folder)  # now: a mistake is told before the calibration, not after it
     watcher.step('calibrating the pointing on stars')
     night_ns = start_ns - _NIGHT_NS
     truth = true_trajectory(simulation.twin, found.orbit, site, start_ns - 2 * _ARMED_NS, end_ns + _AFTER_NS, seed)

@@ -1,33 +1,42 @@
 """The Shanghai pass of 2018-10-03, taken once by the command line, and what it left."""
 
+import io
 import json
-import os
-import subprocess
-import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from qkd_gs.cli import main
 from qkd_gs.share import share_path
 
 ELEMENTS = str(share_path('config', 'elements', 'micius.tle'))
 AT = '2018-10-03T15:56:42Z'
 
 
-def qkd_gs(*arguments: object, keys: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command as a user would."""
-    environment = {name: value for name, value in os.environ.items() if name != 'QKD_GS_KEYS'}
-    if keys is not None:
-        environment['QKD_GS_KEYS'] = str(keys)
-    return subprocess.run(
-        [sys.executable, '-m', 'qkd_gs', *map(str, arguments)],
-        check=False,
-        capture_output=True,
-        text=True,
-        env=environment,
-    )
+@dataclass(frozen=True)
+class Done:
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def qkd_gs(*arguments: object, keys: Path | None = None) -> Done:
+    """Run a command as its user would, but in this process: an import a call would cost seconds."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.delenv('QKD_GS_KEYS', raising=False)
+        if keys is not None:
+            patch.setenv('QKD_GS_KEYS', str(keys))
+        try:
+            status = main([str(word) for word in arguments])
+        except SystemExit as stop:  # argparse's own
+            status = int(stop.code or 0)
+    return Done(status, out.getvalue(), err.getvalue())
 
 
 @dataclass(frozen=True)
