@@ -6,14 +6,12 @@ all rows: one transmittance and one optical error a pass, and a constant rate of
 
 from __future__ import annotations
 
-import csv
-from dataclasses import dataclass
 from math import exp, log
 from typing import Any
 
 from qkd_gs.qkd.counts import BasisCounts, Intensities, KeyCounts, Tally
 from qkd_gs.qkd.key_length import key_length
-from qkd_gs.share import share_path
+from qkd_gs.session.published import PublishedPass, published_passes
 
 PULSE_RATE_HZ = 1e8
 PROBABILITY = {'signal': 0.5, 'decoy': 0.25, 'vacuum': 0.25}
@@ -26,36 +24,7 @@ NOISE_PAPER_HZ = 300.0  # all four detectors together
 NOISE_CLEAN_HZ = 150.0
 
 
-@dataclass(frozen=True)
-class Row:
-    """One pass as published."""
-
-    site: str
-    date: str
-    t_s: float
-    sifted_bits: float
-    qber: float
-    key_bits: int
-
-
-def published_rows() -> list[Row]:
-    """The 17 passes."""
-    with open(share_path('config', 'table1.csv'), encoding='utf-8', newline='') as file:
-        lines = csv.DictReader(line for line in file if not line.startswith('#'))
-        return [
-            Row(
-                site=line['site'],
-                date=line['date'],
-                t_s=float(line['t_s']),
-                sifted_bits=1e3 * float(line['sifted_kbit']),
-                qber=float(line['qber']),
-                key_bits=int(line['key_bits']),
-            )
-            for line in lines
-        ]
-
-
-def modelled_counts(row: Row, noise_hz: float) -> KeyCounts:
+def modelled_counts(row: PublishedPass, noise_hz: float) -> KeyCounts:
     """Counts of a pass with these sifted bits and errors.
 
     A sifted pulse of intensity m is detected with probability y0 + 1 - exp(-eta m), y0 being the noise in one gate;
@@ -63,7 +32,7 @@ def modelled_counts(row: Row, noise_hz: float) -> KeyCounts:
     bases get one half of everything.
     """
     noise = noise_hz * GATE_S
-    sent = {name: PULSE_RATE_HZ * row.t_s * p / 2 for name, p in PROBABILITY.items()}
+    sent = {name: PULSE_RATE_HZ * row.time_s * p / 2 for name, p in PROBABILITY.items()}
     gain = row.sifted_bits / sent['signal']
     transmittance = -log(1 - (gain - noise)) / INTENSITY['signal']
     optical_error = max(0.0, (row.qber * gain - noise / 2) / (gain - noise))
@@ -82,7 +51,7 @@ def modelled_counts(row: Row, noise_hz: float) -> KeyCounts:
 
 def run() -> dict[str, Any]:
     """Key of each row in the paper's setting, and certified ones, with all assumptions."""
-    rows = [_compare(row) for row in published_rows()]
+    rows = [_compare(row) for row in published_passes()]
     published = sum(row['published_bits'] for row in rows)
     return {
         'assumptions': {
@@ -109,7 +78,7 @@ def run() -> dict[str, Any]:
     }
 
 
-def _compare(row: Row) -> dict[str, Any]:
+def _compare(row: PublishedPass) -> dict[str, Any]:
     noisy, clean = modelled_counts(row, NOISE_PAPER_HZ), modelled_counts(row, NOISE_CLEAN_HZ)
     paper = key_length(noisy, pooled=True, epsilon_per_bound=EPSILON_PER_BOUND, f_ec=F_EC).secret_bits
     return {

@@ -1,6 +1,7 @@
 """Table 1: the paper's setting gives the paper's key, within what its figures contradict each other."""
 
-from qkd_gs.bench.table1 import published_rows, run
+from qkd_gs.bench.table1 import run
+from qkd_gs.session.published import published_passes
 
 
 def test_the_papers_setting_gives_the_published_key():
@@ -12,7 +13,7 @@ def test_the_papers_setting_gives_the_published_key():
 
 
 def test_the_table_is_whole():
-    rows = published_rows()
+    rows = published_passes()
     assert len(rows) == 17
     assert sum(row.key_bits for row in rows) == 893_427
     # sums in the text, which say which row is of which site
