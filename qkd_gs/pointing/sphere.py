@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from math import cos, nan, sin
 from typing import TypeVar
 
 import numpy as np
-from numba import guvectorize
+from numba import guvectorize, njit
 from numpy.typing import NDArray
 
 F = TypeVar('F', float, NDArray[np.float64])
@@ -44,22 +45,29 @@ def offset_between(az_rad: F, el_rad: F, to_az_rad: F, to_el_rad: F) -> tuple[F,
     x_rad, y_rad : float or ndarray
         Tangent-plane coordinates.  NaN for a direction 90 deg or more away, which no such picture holds.
     """
-    x, y = _offset(az_rad, el_rad, to_az_rad, to_el_rad)
-    return x, y
+    seen: tuple[F, F]
+    if all(isinstance(angle, float) for angle in (az_rad, el_rad, to_az_rad, to_el_rad)):
+        seen = offset(az_rad, el_rad, to_az_rad, to_el_rad)
+    else:
+        seen = _offsets(az_rad, el_rad, to_az_rad, to_el_rad)
+    return seen
+
+
+@njit(cache=True)
+def offset(az, el, to_az, to_el):  # type: ignore[no-untyped-def]
+    """`offset_between` of floats; compiled, because the tracker asks for it hundreds of times a second."""
+    turn, rise = to_az - az, to_el - el
+    # 1 - cos(turn) by the half angle: the plain difference would lose the digits of a small offset
+    fold = 2 * sin(turn / 2) ** 2 * cos(to_el)
+    along = cos(rise) - fold * cos(el)
+    if not along > 0:
+        return nan, nan
+    return cos(to_el) * sin(turn) / along, (sin(rise) + fold * sin(el)) / along
 
 
 @guvectorize(['(f8, f8, f8, f8, f8[:], f8[:])'], '(),(),(),()->(),()', cache=True)
-def _offset(az, el, to_az, to_el, x, y):  # type: ignore[no-untyped-def]
-    """Compiled, because the tracker and the twin ask for it hundreds of times a second, one at a time."""
-    turn, rise = to_az - az, to_el - el
-    # 1 - cos(turn) by the half angle: the plain difference would lose the digits of a small offset
-    fold = 2 * np.sin(turn / 2) ** 2 * np.cos(to_el)
-    along = np.cos(rise) - fold * np.cos(el)
-    if along > 0:
-        x[0] = np.cos(to_el) * np.sin(turn) / along
-        y[0] = (np.sin(rise) + fold * np.sin(el)) / along
-    else:
-        x[0] = y[0] = np.nan
+def _offsets(az, el, to_az, to_el, x, y):  # type: ignore[no-untyped-def]
+    x[0], y[0] = offset(az, el, to_az, to_el)
 
 
 def separation(az_rad: F, el_rad: F, to_az_rad: F, to_el_rad: F) -> F:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from math import exp, isfinite, pi, radians, tau
+from math import degrees, exp, isfinite, pi, radians, tau
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,12 +53,19 @@ class SimMount:
         self._rate_hz = body.servo.velocity_loop_hz
         self._step_ns = 10**9 // self._rate_hz
         self._every = self._rate_hz // sample_hz
-        self._body, self._station, self._rng = body, station, rng
+        self._body, self._rng = body, rng
+        self._delay_ns = round(body.servo.command_delay_s * 1e9)
+        self._watchdog_ns = round(station.watchdog_s * 1e9)
+        self._following_limit_rad = body.servo.following_limit_mrad * 1e-3
         self._constants = np.array(
             [
                 _constants(body, body.azimuth, station.azimuth),
                 _constants(body, body.elevation, station.elevation),
             ]
+        )
+        self._travel = tuple(
+            (name, float(c[kernel.ANGLE_MIN]), float(c[kernel.ANGLE_MAX]))
+            for name, c in zip(('azimuth', 'elevation'), self._constants, strict=True)
         )
         self._state = np.zeros((2, kernel.STATES))
         self._state[:, kernel.ANGLE] = radians(station.park_az_deg), radians(station.park_el_deg)
@@ -95,31 +102,26 @@ class SimMount:
         """
         if self._mode in (MountMode.OFF, MountMode.FAULT):
             raise DeviceFault('mount.off', f'set-point in mode {self._mode.name}; enable first')
-        values = (
-            (command.az_rad, command.az_rate_rad_s, command.az_acc_rad_s2),
-            (command.el_rad, command.el_rate_rad_s, command.el_acc_rad_s2),
-        )
-        if not all(isfinite(value) for axis in values for value in axis):
+        azimuth = command.az_rad, command.az_rate_rad_s, command.az_acc_rad_s2
+        elevation = command.el_rad, command.el_rate_rad_s, command.el_acc_rad_s2
+        if not all(map(isfinite, azimuth + elevation)):
             raise DeviceFault('mount.command', f'set-point is not a number: {command}')
-        for name, (angle_rad, _, _), c in zip(('azimuth', 'elevation'), values, self._constants, strict=True):
-            if not c[kernel.ANGLE_MIN] <= angle_rad <= c[kernel.ANGLE_MAX]:
+        for (name, low, high), angle_rad in zip(self._travel, (command.az_rad, command.el_rad), strict=True):
+            if not low <= angle_rad <= high:
                 raise DeviceFault(
                     'mount.limit',
-                    f'{name} {np.degrees(angle_rad):.3f} deg is beyond '
-                    f'{np.degrees(c[kernel.ANGLE_MIN]):g} to {np.degrees(c[kernel.ANGLE_MAX]):g} deg',
+                    f'{name} {degrees(angle_rad):.3f} deg is beyond {degrees(low):g} to {degrees(high):g} deg',
                 )
-        self._queue.append((now_ns + round(self._body.servo.command_delay_s * 1e9), command))
+        self._queue.append((now_ns + self._delay_ns, command))
 
     def read(self, now_ns: int) -> MountReading:
         """Both encoders at the last sub-step that the twin has reached."""
-        measured = self._state[:, kernel.MEASURED]
-        rate = self._state[:, kernel.MEASURED_RATE]
         return MountReading(
             self._now_ns,
-            float(measured[0]),
-            float(measured[1]),
-            float(rate[0]),
-            float(rate[1]),
+            self._state.item(0, kernel.MEASURED),
+            self._state.item(1, kernel.MEASURED),
+            self._state.item(0, kernel.MEASURED_RATE),
+            self._state.item(1, kernel.MEASURED_RATE),
             self._mode,
             self._fault,
         )
@@ -145,7 +147,7 @@ class SimMount:
 
     def true_angles(self) -> tuple[float, float]:
         """Angles of the axes now, rad, without the encoders' errors."""
-        return float(self._state[0, kernel.ANGLE]), float(self._state[1, kernel.ANGLE])
+        return self._state.item(0, kernel.ANGLE), self._state.item(1, kernel.ANGLE)
 
     def advance(self, samples: int) -> Floats:
         """Let time go by for that many samples.
@@ -157,10 +159,11 @@ class SimMount:
         """
         out = np.empty((samples, 2))
         done, total = 0, samples * self._every
+        noise = self._rng.standard_normal((total, 2, 2))
         while done < total:
             self._take_due()
             steps = min(total - done, self._steps_to_next_event())
-            self._run(steps, done, out)
+            self._run(noise[done : done + steps], done, out)
             done += steps
         self._take_due()
         return out
@@ -173,7 +176,7 @@ class SimMount:
             self._mode = MountMode.STOPPING
 
     def _expiry_ns(self) -> int:
-        return self._heard_ns + round(self._station.watchdog_s * 1e9)
+        return self._heard_ns + self._watchdog_ns
 
     def _steps_to_next_event(self) -> int:
         """Sub-steps until the next set-point, the watchdog or the next value of a gust; at least one."""
@@ -193,8 +196,8 @@ class SimMount:
         if self._mode in (MountMode.HOLD, MountMode.STOPPING):
             self._mode, self._fault = MountMode.TRACK, ''
 
-    def _run(self, steps: int, done: int, out: Floats) -> None:
-        noise = self._rng.standard_normal((steps, 2, 2))
+    def _run(self, noise: Floats, done: int, out: Floats) -> None:
+        steps = len(noise)
         elapsed_s = (self._now_ns - self._command_ns) * 1e-9
         limited = kernel.run(
             self._state, self._constants, self._command, elapsed_s, _DRIVE[self._mode], steps,
@@ -203,14 +206,12 @@ class SimMount:
         self._now_ns += steps * self._step_ns
         if limited:
             self._mode, self._fault = MountMode.STOPPING, 'mount.limit'
-        state = self._state
-        if self._mode == MountMode.STOPPING and np.abs(state[:, kernel.REF_RATE]).max() < _AT_REST_RAD_S:
-            self._mode = MountMode.HOLD
-        following = np.abs(state[:, kernel.REF] - state[:, kernel.MEASURED]).max()
-        if (
-            self._mode not in (MountMode.OFF, MountMode.FAULT)
-            and following > self._body.servo.following_limit_mrad * 1e-3
-        ):
+        value = self._state.item
+        if self._mode == MountMode.STOPPING:
+            rate = max(abs(value(axis, kernel.REF_RATE)) for axis in range(2))
+            self._mode = MountMode.HOLD if rate < _AT_REST_RAD_S else self._mode
+        following = max(abs(value(axis, kernel.REF) - value(axis, kernel.MEASURED)) for axis in range(2))
+        if following > self._following_limit_rad and self._mode not in (MountMode.OFF, MountMode.FAULT):
             self._mode, self._fault = MountMode.FAULT, 'mount.following_error'
 
     def _gust(self) -> Floats:

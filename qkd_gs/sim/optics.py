@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import cos, radians, sin
 
 import numpy as np
+from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from qkd_gs.settings.station import CameraModel
@@ -54,6 +55,7 @@ class Picture:
         return c * right + s * up, c * up - s * right
 
 
+@register_jitable  # type: ignore[misc]
 def turned(x_rad: Floats, y_rad: Floats, roll_rad: Floats | float) -> tuple[Floats, Floats]:
     """Sky offsets (cross-elevation, elevation) as seen in a frame that is turned counter-clockwise by `roll_rad`."""
     c, s = np.cos(roll_rad), np.sin(roll_rad)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from math import cos, hypot, radians
+from math import cos, hypot, isfinite, radians
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qkd_gs.orbit.trajectory import Trajectory
-from qkd_gs.pointing.sphere import offset_between
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import TwinSettings
@@ -18,11 +17,12 @@ from qkd_gs.sim.camera import SimCamera
 from qkd_gs.sim.history import Column, History
 from qkd_gs.sim.hwp import SimHwp
 from qkd_gs.sim.mount import SimMount
-from qkd_gs.sim.optics import Picture, turned
+from qkd_gs.sim.optics import Picture
 from qkd_gs.sim.path import LightPath, Stretch, rise_ns
 from qkd_gs.sim.photometry import beam_irradiance
 from qkd_gs.sim.render import noise_bank
 from qkd_gs.sim.satellite_body import SatelliteBody
+from qkd_gs.sim.sight_kernel import look
 from qkd_gs.sim.starfield import RandomField, Stars
 from qkd_gs.sim.truth import TruePointing
 from qkd_gs.sim.view import View
@@ -33,6 +33,7 @@ _STRETCH_S = 0.25  # the air's elevation and slew rate are held for so long
 _BLOCK_S = 0.01  # the pointing errors change linearly within
 _NOISE = 1 << 21  # numbers in the cameras' noise bank
 _KEEP_S = 2.0  # of history: longer than any exposure
+_COLUMNS = len(Column)
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class World:
         self.satellite = SatelliteBody(body.satellite)
         self._path = LightPath(body, truth, site, self.rise_ns, self.now_ns, streams[4])
         self._ahead: Stretch | None = None
+        self._lived = 0  # samples of it
         self._history = History(self.now_ns - self._sample_ns, self._sample_ns, round(_KEEP_S * body.sample_hz))
         groups: tuple[Stars, ...] = (RandomField(body.sky, site, streams[5]), *stars)
         noise = noise_bank(streams[6], _NOISE)
@@ -124,9 +126,9 @@ class World:
         samples = (now_ns - self.now_ns) // self._sample_ns
         while samples > 0:
             ahead = self._stretch()
-            count = min(samples, len(ahead), self._block)
-            self._parts.append(self._advance_block(ahead.part(0, count)))
-            self._ahead = ahead.part(count, len(ahead))
+            count = min(samples, len(ahead) - self._lived, self._block)
+            self._parts.append(self._advance_block(ahead.part(self._lived, self._lived + count)))
+            self._lived += count
             samples -= count
             self.guiding_camera.advance(self.now_ns)
             self.tracking_camera.advance(self.now_ns)
@@ -154,8 +156,9 @@ class World:
         return np.array(self.tracking_camera.floor, dtype=float).reshape(-1, 3)
 
     def _stretch(self) -> Stretch:
-        if self._ahead is None or not len(self._ahead):
+        if self._ahead is None or self._lived == len(self._ahead):
             self._ahead = self._path.stretch(self._stretch_count, self._sight[1], self._slew_rad_s)
+            self._lived = 0
         return self._ahead
 
     def _advance_block(self, air: Stretch) -> Interval:
@@ -164,17 +167,14 @@ class World:
         axes_before = self.mount.true_angles()
         axes = self.mount.advance(count)
         plate = self.hwp.advance(count)
-        az, el, roll = self._sight_over(axes_before, axes)
-        self._slew_rad_s = hypot((az[-1] - self._sight[0]) * cos(el[-1]), el[-1] - self._sight[1]) / seconds
-        self._sight = float(az[-1]), float(el[-1]), float(roll[-1])
+        before, self._sight = self._sight, self._pointing.line_of_sight(*axes[-1].tolist())
+        az, el, _ = self._sight
+        self._slew_rad_s = hypot((az - before[0]) * cos(el), el - before[1]) / seconds
         self.now_ns += count * self._sample_ns
         self.beacon.advance(self.now_ns)
-        x, y = offset_between(az, el, air.az_rad, air.el_rad)
-        x_tube, y_tube = turned(x, y, roll)
-        self.satellite.advance(seconds, self._uplink(x_tube[-1], y_tube[-1], air))
-        rows = np.empty((len(Column), count))
-        rows[Column.AZ], rows[Column.EL], rows[Column.ROLL] = az, el, roll
-        rows[Column.X], rows[Column.Y] = x_tube, y_tube
+        rows, offset = np.empty((_COLUMNS, count)), np.empty((2, count))
+        look(axes, axes_before, before, self._sight, air.az_rad, air.el_rad, rows, offset)
+        self.satellite.advance(seconds, self._uplink(rows.item(Column.X, -1), rows.item(Column.Y, -1), air))
         rows[Column.TILT_X : Column.TILT_Y + 1] = air.tilt_rad
         rows[Column.GUIDING : Column.TRACKING + 1] = air.scintillation
         rows[Column.CLEAR] = air.clear_532 * air.cloud
@@ -182,14 +182,14 @@ class World:
         self._history.append(rows)
         return Interval(
             t_ns=air.t_ns,
-            offset_x_rad=-x,
-            offset_y_rad=-y,
+            offset_x_rad=offset[0],
+            offset_y_rad=offset[1],
             tilt_x_rad=air.tilt_rad[0],
             tilt_y_rad=air.tilt_rad[1],
-            frame_true_rad=air.frame_rad - roll,
+            frame_true_rad=air.frame_rad - rows[Column.ROLL],
             hwp_true_rad=plate,
-            az_rad=az,
-            el_rad=el,
+            az_rad=rows[Column.AZ],
+            el_rad=rows[Column.EL],
             target_el_rad=air.el_rad,
             range_m=air.range_m,
             dispersion_rad=air.dispersion_rad,
@@ -197,20 +197,10 @@ class World:
             fade=air.cloud,
         )
 
-    def _sight_over(self, before: tuple[float, float], axes: Floats) -> tuple[Floats, Floats, Floats]:
-        """Line of sight and roll for axis angles (n, 2): exact at the end, its difference to the axes linear before."""
-        end_az, end_el, end_roll = self._pointing.line_of_sight(float(axes[-1, 0]), float(axes[-1, 1]))
-        az0, el0, roll0 = self._sight
-        share = np.arange(1, len(axes) + 1) / len(axes)
-        first_az, first_el = az0 - before[0], el0 - before[1]
-        az = axes[:, 0] + first_az + (end_az - axes[-1, 0] - first_az) * share
-        el = axes[:, 1] + first_el + (end_el - axes[-1, 1] - first_el) * share
-        return az, el, roll0 + (end_roll - roll0) * share
-
     def _uplink(self, x_rad: float, y_rad: float, air: Stretch) -> float:
         """Irradiance of our beacon at the satellite, W/m^2."""
         power_w = self.beacon.emission_w()
-        if power_w == 0.0 or not np.isfinite(x_rad):
+        if power_w == 0.0 or not isfinite(x_rad):
             return 0.0
         off_axis = hypot(x_rad - self.beacon.alignment_rad[0], y_rad - self.beacon.alignment_rad[1])
         irradiance = beam_irradiance(power_w, self.beacon.divergence_rad, float(air.range_m[-1]), off_axis)
