@@ -40,6 +40,7 @@ class HoldOff:
     def __init__(self, slots: int) -> None:
         self.slots = slots
         self._clear_from = np.full(1, _NEVER, np.int64)
+        self._pulse, self._channel = np.empty(0, np.int64), np.empty(0, np.uint8)
         self.held = 0  # clicks inside the gate that were left out
 
     def admit(self, words: Words) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
@@ -47,10 +48,11 @@ class HoldOff:
 
         `words` are ascending, hold whole pulses, and follow those of the last call.
         """
-        pulse, channel = np.empty(len(words), np.int64), np.empty(len(words), np.uint8)
-        n, held = _admit(words, self.slots, self._clear_from, pulse, channel)
+        if len(self._pulse) < len(words):
+            self._pulse, self._channel = np.empty(2 * len(words), np.int64), np.empty(2 * len(words), np.uint8)
+        n, held = _admit(words, self.slots, self._clear_from, self._pulse, self._channel)
         self.held += held
-        return pulse[:n].copy(), channel[:n].copy()
+        return self._pulse[:n].copy(), self._channel[:n].copy()
 
 
 @dataclass(frozen=True)
@@ -136,10 +138,13 @@ def _admit(words, hold, clear_from, pulse, channel):  # type: ignore[no-untyped-
 @njit(cache=True)
 def _watch(words, first, pulses_a_bin, dead, hold, last, counts, multiple, near):  # type: ignore[no-untyped-def]
     before, detector_before, joined = last[0], last[1], last[2]
+    number, until = 0, first  # second of the clicks, and where it ends
     for k in range(len(words)):
         slot, detector = words[k] >> PULSE_SHIFT, (words[k] & _CHANNELS) - 1
         inside = (words[k] >> PLACE_SHIFT) & _PLACES == INSIDE
-        number = min(max((slot - first) // pulses_a_bin, 0), len(multiple) - 1)
+        if slot >= until:
+            number = min(max((slot - first) // pulses_a_bin, 0), len(multiple) - 1)
+            until = first + (number + 1) * pulses_a_bin
         counts[number, detector] += 1
         gap = slot - before
         if gap == 0 and inside and joined == 1 and detector != detector_before:

@@ -144,19 +144,18 @@ def gate_events(
     """
     delays_ps = (slots.delay_ps + gate.offset_ps)[list(QUANTUM)]
     disorder = 2 + int(np.ptp(delays_ps)) // slots.period_ps  # a late detector's clicks come this many slots late
-    waiting, edge = np.empty(0, np.int64), np.zeros(1, np.int64)
+    words, left, edge = np.empty(0, np.int64), 0, np.zeros(1, np.int64)
     for block in blocks:
-        words = np.empty(len(waiting) + len(block), np.int64)
-        words[: len(waiting)] = waiting
-        n = _number(
-            block.time_ps, block.channel, *slots.arguments, gate.offset_ps, gate.width_ps, edge, words, len(waiting)
-        )
+        if len(words) < left + len(block):  # one buffer for all blocks: fresh memory costs more than the work in it
+            words = np.concatenate([words[:left], np.empty(2 * len(block), np.int64)])
+        n = _number(block.time_ps, block.channel, *slots.arguments, gate.offset_ps, gate.width_ps, edge, words, left)
         if n < 0:
             raise StationError('are not in the order of time', where='tags', hint='is the converter broken?')
         ready = int(np.searchsorted(words[:n], max(words[n - 1] - (disorder << PULSE_SHIFT), 0))) if n else 0
-        waiting = words[ready:n].copy()
         yield _let_through(words[:ready], hold_off, watch)
-    yield _let_through(waiting, hold_off, watch)
+        left = n - ready
+        words[:left] = words[ready:n].copy()
+    yield _let_through(words[:left], hold_off, watch)
 
 
 def _let_through(words: Times, hold_off: HoldOff, watch: ClickWatch | None) -> GatedEvents:
@@ -198,6 +197,7 @@ def _crowd(
 def _fold(time_ps, channel, delay_ps, edges_ps, period_ps, start_ps, step_ps, base_ps, cubic, histogram):  # type: ignore[no-untyped-def]
     """Histogram of the place in the slot, by channel, of the quantum tags inside the spans."""
     bins, edge = histogram.shape[1], 0
+    per_ps, a_bin = 1.0 / period_ps, histogram.shape[1] / period_ps  # products: divisions of integers cost most
     for k in range(len(time_ps)):
         if channel[k] < FIRST or channel[k] > LAST:
             continue
@@ -205,7 +205,9 @@ def _fold(time_ps, channel, delay_ps, edges_ps, period_ps, start_ps, step_ps, ba
             edge += 1
         if edge % 2 == 1:
             satellite_ps = target_time(time_ps[k] - delay_ps[channel[k]], start_ps, step_ps, base_ps, cubic)
-            histogram[channel[k], (satellite_ps + period_ps // 2) % period_ps * bins // period_ps] += 1
+            shifted_ps = satellite_ps + period_ps // 2
+            into_ps = shifted_ps - np.int64(np.floor(shifted_ps * per_ps)) * period_ps
+            histogram[channel[k], min(max(np.int64(into_ps * a_bin), 0), bins - 1)] += 1
 
 
 @njit(cache=True)
@@ -230,6 +232,7 @@ def _number(  # type: ignore[no-untyped-def]
     The first click of a span counts as out of the gate: what came before it was not seen.
     """
     edge, per_ps, half_ps = reached[0], 1.0 / period_ps, period_ps // 2
+    top = words[n - 1] if n else -(1 << 62)
     for k in range(len(time_ps)):
         if channel[k] < FIRST or channel[k] > LAST:
             continue
@@ -249,11 +252,14 @@ def _number(  # type: ignore[no-untyped-def]
                 place = BEFORE
             word = number << PULSE_SHIFT | place << PLACE_SHIFT | channel[k]
             to = n
-            while to > 0 and words[to - 1] > word:  # detectors of different delay swap neighbours
-                words[to] = words[to - 1]
-                to -= 1
+            if word < top:  # detectors of different delay swap neighbours
+                while to > 0 and words[to - 1] > word:
+                    words[to] = words[to - 1]
+                    to -= 1
                 if n - to > MAX_SWAPS:
                     return -1
+            else:
+                top = word
             words[to] = word
             n += 1
     reached[0] = edge

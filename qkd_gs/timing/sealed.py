@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from numba import njit
 
 from qkd_gs.errors import StationError
 from qkd_gs.timing.tags import TagBlock
@@ -215,6 +216,13 @@ def _packed(block: TagBlock) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
 
 
 def _unpacked(plain: bytes) -> TagBlock:
-    words = np.frombuffer(plain, '<u8')
-    channel = (words & np.uint64((1 << _CHANNEL_BITS) - 1)).astype(np.uint8)
-    return TagBlock((words >> np.uint64(_CHANNEL_BITS)).astype(np.int64), channel)
+    words = np.frombuffer(plain, '<i8')  # no time uses the sign
+    time_ps, channel = np.empty(len(words), np.int64), np.empty(len(words), np.uint8)
+    _unpack(words, time_ps, channel)
+    return TagBlock(time_ps, channel)
+
+
+@njit(cache=True)
+def _unpack(words, time_ps, channel):  # type: ignore[no-untyped-def]
+    for k in range(len(words)):
+        time_ps[k], channel[k] = words[k] >> _CHANNEL_BITS, words[k] & ((1 << _CHANNEL_BITS) - 1)
