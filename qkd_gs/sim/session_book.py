@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
+import uuid
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,11 +44,8 @@ class SessionBook:
     ) -> None:
         self._folder = folder
         seed, source = simulation.seed, simulation.elements.path
-        # the same pass of the same twin is the same session: made into a key once, and never again
-        identity = f'{seed} {found.culmination_ns} {simulation.site} {station} {simulation.twin}'
-        name = hashlib.sha256(identity.encode()).hexdigest()[:32]
         self._manifest = Manifest(
-            session_id=name,
+            session_id=uuid.uuid4().hex,  # of this run; the seed is what makes two runs alike
             simulated=True,
             software=f'qkd_gs {__version__}',
             created_utc=format_utc(begin_ns),
