@@ -184,6 +184,8 @@ def _figures(
         'sync_rms_ns': timed.clock.sync_rms_ns,
         'residual_single_ns': timed.clock.residual_single_ns,
         'tags': timed.tags,
+        'detections': len(timed.events),
+        'counted_s': sum(last - first + 1 for first, last in timed.pulse_spans) / manifest.station.source.pulse_rate_hz,
         'beacon_pulses': timed.clock.pulses,
         'beacon_outliers': timed.clock.outliers,
         'pps_rms_ns': timed.scale.rms_ps * 1e-3,

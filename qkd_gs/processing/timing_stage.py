@@ -26,6 +26,7 @@ from qkd_gs.timing.tags import Channel
 _STEP_NS = 100_000_000
 _MARGIN_NS = 2_000_000_000
 _PULSES_PS = 1e12
+_AROUND_PS = 2 * 10**12  # the clock's curve is best a little inside its ends
 
 
 @dataclass(frozen=True)
@@ -91,21 +92,28 @@ def time_session(
     scale = name_seconds(marks_ps, int(delay_ps[Channel.PPS]), manifest.tdc_start_ns)
     first_ns, last_ns = (scale.first_utc_ns + int(t) // 1000 for t in scale.utc_ps(beacon_ps[[0, -1]]))
 
-    progress("asking for the satellite's beacon log")
-    log = beacon_log(first_ns - _MARGIN_NS, last_ns + _MARGIN_NS)
-    progress("recovering the satellite's clock")
     path = _predicted(folder, manifest, first_ns, last_ns)
+    usable_ps = scale.tdc_ps(_usable(manifest, path).ravel()).reshape(-1, 2)
+    beacon_ps = beacon_ps - delay_ps[Channel.BEACON]
+    if len(usable_ps):  # neither the log nor the clock of the rest is of any use
+        around_ps = usable_ps[[0, -1], [0, 1]] + np.array([-_AROUND_PS, _AROUND_PS])
+        first, end = np.searchsorted(beacon_ps, around_ps)
+        beacon_ps = beacon_ps[first:end]
+    if not len(beacon_ps):
+        raise StationError('the satellite was never locked while its beacon was seen', where=folder)
+
+    progress("asking for the satellite's beacon log")
+    seen_ns = scale.first_utc_ns + scale.utc_ps(beacon_ps[[0, -1]]) // 1000
+    log = beacon_log(int(seen_ns[0]) - _MARGIN_NS, int(seen_ns[1]) + _MARGIN_NS)
+    progress("recovering the satellite's clock")
     from_scale_ps = (scale.first_utc_ns - path.epoch_ns) * 1000
     to_log_ps = (path.epoch_ns - log.epoch_utc_ns) * 1000
     clock = recover_clock(
-        beacon_ps - delay_ps[Channel.BEACON],
-        scale,
-        lambda utc_ps: path.emission_ps(utc_ps + from_scale_ps) + to_log_ps,
-        log.time_ps,
+        beacon_ps, scale, lambda utc_ps: path.emission_ps(utc_ps + from_scale_ps) + to_log_ps, log.time_ps
     )
 
     progress('finding the gate')
-    used_ps = intersect(scale.tdc_ps(_usable(manifest, path).ravel()).reshape(-1, 2), spans(clock.spans_ps))
+    used_ps = intersect(usable_ps, spans(clock.spans_ps))
     if not len(used_ps):
         raise StationError('the satellite was never locked while its clock was known', where=folder)
     source, key = manifest.station.source, manifest.station.key

@@ -17,6 +17,12 @@ from qkd_gs.qkd.terms import Terms
 from qkd_gs.timing.tags import Channel
 
 PulseSpan = tuple[int, int]  # first and last pulse, both within
+_UNDECIDED = 2
+# by the set of detectors that clicked, one bit each: H 1, V 2, D 4, A 8
+_BASIS_OF = np.full(16, _UNDECIDED, np.uint8)
+_BASIS_OF[[1, 2, 3]], _BASIS_OF[[4, 8, 12]] = Basis.HV, Basis.DA
+_BIT_OF = np.full(16, _UNDECIDED, np.uint8)
+_BIT_OF[[1, 4]], _BIT_OF[[2, 8]] = 0, 1
 MAX_PULSE = 1 << 56  # of 10 ns: 22 years
 
 
@@ -88,19 +94,21 @@ def squash(pulse: NDArray[np.int64], channel: NDArray[np.uint8], rng: np.random.
     rng : Generator
         Must be unpredictable in real work (seeded from the system's entropy).
     """
-    if len(channel) and not np.isin(channel, (Channel.H, Channel.V, Channel.D, Channel.A)).all():
+    if len(channel) and not Channel.H <= channel.min() <= channel.max() <= Channel.A:
         raise ValueError('a click is in none of the channels H, V, D, A')
-    numbers, where = np.unique(pulse, return_inverse=True)
-    clicked = np.zeros((len(numbers), 4), np.bool_)
-    clicked[where.ravel(), channel.astype(np.int64) - Channel.H] = True
-    in_basis = np.stack([clicked[:, :2].any(axis=1), clicked[:, 2:].any(axis=1)])
-    cross = in_basis.all(axis=0)
-    basis = np.where(cross, rng.integers(0, 2, len(numbers)), in_basis[Basis.DA]).astype(np.uint8)
-    ones = np.where(basis == Basis.HV, clicked[:, 1], clicked[:, 3])
-    zeros = np.where(basis == Basis.HV, clicked[:, 0], clicked[:, 2])
-    undecided = cross | (zeros & ones)
-    bit = np.where(undecided, rng.integers(0, 2, len(numbers)), ones).astype(np.uint8)
-    return Squashed(Detections(numbers, basis, bit), int((undecided & ~cross).sum()), int(cross.sum()))
+    if (np.diff(pulse) < 0).any():
+        order = np.argsort(pulse, kind='stable')
+        pulse, channel = pulse[order], channel[order]
+    starts = np.flatnonzero(np.diff(pulse, prepend=pulse[:1] - 1))
+    if not len(starts):
+        return Squashed(Detections(pulse, channel, channel), 0, 0)
+    clicked = np.bitwise_or.reduceat(np.left_shift(1, channel - np.uint8(Channel.H), dtype=np.uint8), starts)
+    basis, bit = _BASIS_OF[clicked], _BIT_OF[clicked]
+    cross = np.flatnonzero(basis == _UNDECIDED)
+    basis[cross] = rng.integers(0, 2, len(cross), np.uint8)
+    undecided = np.flatnonzero(bit == _UNDECIDED)
+    bit[undecided] = rng.integers(0, 2, len(undecided), np.uint8)
+    return Squashed(Detections(pulse[starts], basis, bit), len(undecided) - len(cross), len(cross))
 
 
 def pulses_in(spans: Sequence[PulseSpan]) -> int:

@@ -1,0 +1,132 @@
+"""A whole session from sealed tags to a stored key: ground and satellite in two processes over TLS on loopback.
+
+The light is the twin's (a stretch of the Shanghai pass on a better link), so the key is a true one of both sides.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from qkd_gs.keys.folder import KeyFolder
+from qkd_gs.processing.pipeline import process_session
+from qkd_gs.qkd.entropy import binary_entropy
+from qkd_gs.qkd.streams import LinkMeter
+from qkd_gs.sim.satellite import simulated_satellite
+from qkd_gs.sim.stretch import Stretch
+
+TAGS = 20_000_000
+ROUND_TRIP_S, RATE_BIT_S = 0.25, 1e6
+_SECONDS, _BEFORE_S = 330.0, 165.0  # above 20 deg
+_BEACON_TAGS, _PHOTON_TAGS = 3.4e6, 2.75e6  # of this stretch on the link as it is
+_WARM_UP_S = 10.0
+
+
+def run(tags: int = TAGS, ten_times: bool = False) -> dict[str, Any]:
+    """Figures of a pass with the link as published, and of one with light enough for `tags` tags.
+
+    Parameters
+    ----------
+    ten_times : bool
+        Whether to take a session of ten times the tags as well; takes some minutes.
+
+    Returns
+    -------
+    dict
+        ``seconds`` is wall time from opening the session to the key in the store, the start of the satellite's
+        process included; ``slow_link_seconds`` adds what the traffic would take at 250 ms of round trip and
+        1 Mbit/s, and ``slow_link_least_seconds`` is what naming the detected pulses and their bases alone takes
+        there in the shortest code that there is; memory is the peak of each process.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder)
+        keys = KeyFolder.create(base / 'keys')
+        _measure(base / 'warm-up', keys, Stretch(_WARM_UP_S, _WARM_UP_S / 2))  # compiles what nobody has yet
+        published = _measure(base / 'published', keys, _bright(_BEACON_TAGS + _PHOTON_TAGS))
+        whole = _measure(base / 'whole', keys, _bright(tags))
+        figures = whole | {
+            'round_trip_s': ROUND_TRIP_S,
+            'rate_bit_s': RATE_BIT_S,
+            'published_link': published,
+            'growth': _growth(published, whole),
+        }
+        if ten_times:
+            long = _measure(base / 'long', keys, _bright(10.0 * tags))
+            figures |= {'ten_times': long, 'growth_ten_times': _growth(whole, long)}
+    return figures
+
+
+def _bright(tags: float) -> Stretch:
+    """The pass above 20 deg, on a link good enough for so many tags."""
+    return Stretch(_SECONDS, _BEFORE_S, gain=max((tags - _BEACON_TAGS) / _PHOTON_TAGS, 0.1))
+
+
+def _growth(small: dict[str, Any], large: dict[str, Any]) -> dict[str, float]:
+    return {name: large[name] / small[name] for name in ('tags', 'seconds', 'ground_memory_mb')}
+
+
+def _measure(folder: Path, keys: KeyFolder, stretch: Stretch) -> dict[str, Any]:
+    begin = perf_counter()
+    stretch.write(folder, keys.sealing_public_key())
+    drawn_s = perf_counter() - begin
+    fresh = multiprocessing.get_context('spawn')  # so that the memory is that of processing alone
+    with ProcessPoolExecutor(1, mp_context=fresh) as pool:
+        found: dict[str, Any] = pool.submit(_process, folder, keys.path).result()
+    return found | {'session_s': stretch.seconds, 'seconds_to_draw': drawn_s}
+
+
+def _process(folder: Path, key_path: Path) -> dict[str, Any]:
+    """Process a session; runs in a process of its own."""
+    keys = KeyFolder(key_path)
+    meters: list[LinkMeter] = []
+    steps: list[tuple[str, float]] = []
+
+    @contextmanager
+    def link() -> Iterator[LinkMeter]:
+        with simulated_satellite(folder, keys) as channel:
+            meters.append(LinkMeter(channel))
+            yield meters[0]
+
+    def progress(step: str, done: float) -> None:
+        if not steps or steps[-1][0] != step:
+            steps.append((step, perf_counter()))
+
+    begin = perf_counter()
+    result = process_session(folder, keys, link, progress)
+    end = perf_counter()
+    ends = [at for _, at in steps[1:]] + [end]
+    link_s = meters[0].link_s(ROUND_TRIP_S, RATE_BIT_S)
+    key = result['key']
+    return {
+        'tags': result['timing']['tags'],
+        'sifted_bits': key['sifted_bits'],
+        'secret_bits': key['secret_bits'],
+        'f_ec': key['f_ec'],
+        'sync_rms_ns': result['timing']['sync_rms_ns'],
+        'seconds': end - begin,
+        'slow_link_seconds': end - begin + link_s,
+        'slow_link_least_seconds': _least_bits(result['timing']['detections'], result['timing']['counted_s'])
+        / RATE_BIT_S,
+        'link_bytes': meters[0].bytes_by_kind,
+        'round_trips': key['round_trips'],
+        'steps_s': {step: until - at for (step, at), until in zip(steps, ends, strict=True)},
+        'ground_memory_mb': _memory_mb(resource.RUSAGE_SELF),
+        'satellite_memory_mb': _memory_mb(resource.RUSAGE_CHILDREN),
+    }
+
+
+def _least_bits(detections: int, seconds: float, pulse_rate_hz: float = 1e8) -> float:
+    """Entropy of which pulses were detected, and of their bases."""
+    pulses = seconds * pulse_rate_hz
+    return pulses * binary_entropy(detections / pulses) + detections
+
+
+def _memory_mb(who: int) -> float:
+    return resource.getrusage(who).ru_maxrss / 1024  # Linux counts in KiB
