@@ -26,17 +26,17 @@ _URAD = 1e-6
 
 
 def _samples(log: FlightLog, twin: Twin, station: StationSettings) -> PassSamples:
-    t_ns = log.column(0).astype(np.int64)
-    x_rad, y_rad = log.column(3) * _URAD, log.column(4) * _URAD
+    t_ns = log.times()
+    x_rad, y_rad = log.column('x_urad') * _URAD, log.column('y_urad') * _URAD
     camera = station.guiding_camera
     half_rad = camera.scale_urad_px * _URAD * min(camera.width_px, camera.height_px) / 2
-    lit = log.column(6) > 0
+    lit = log.column('lit') > 0
     return PassSamples(
         t_ns=t_ns,
         x_rad=x_rad,
         y_rad=y_rad,
         el_rad=twin.truth.table(t_ns).el_rad,
-        locked=log.column(5) == Phase.FINE,
+        locked=log.column('phase') == Phase.FINE,
         lit=lit,
         in_guiding_field=lit & (np.hypot(x_rad, y_rad) < half_rad),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import nan
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,18 @@ from qkd_gs.tracking.types import Phase, TrackerOutputs
 _PLATE_EVERY = 10  # frame errors are kept at a tenth of the control rate
 
 
+class Step(NamedTuple):
+    """One control step."""
+
+    t_ns: int
+    az_rad: float  # true apparent direction of the line of sight
+    el_rad: float
+    x_urad: float  # line of sight minus direction wanted; NaN while the satellite's place is not tabulated
+    y_urad: float
+    phase: int
+    lit: float  # satellite's beacon: 0 or 1
+
+
 class FlightLog:
     """Collects samples of a pass.
 
@@ -31,7 +44,7 @@ class FlightLog:
         self._twin = twin
         self.last_error_urad = (nan, nan)
         self.time_bias_s, self.cross_track_m = 0.0, 0.0
-        self._rows: list[tuple[int, float, float, float, float, int, float]] = []
+        self._rows: list[Step] = []
         self._spots: list[tuple[int, float, float]] = []
         self._plate: list[tuple[int, float, float]] = []
         self._counts: list[CountBin] = []
@@ -41,7 +54,7 @@ class FlightLog:
         lit = float(interval.lit[-1]) if len(interval.t_ns) else 0.0
         x, y = pointing_error_rad(interval) if len(interval.t_ns) else (nan, nan)
         az, el = self._twin.world.line_of_sight()
-        self._rows.append((now_ns, az, el, x * 1e6, y * 1e6, int(outputs.phase), lit))
+        self._rows.append(Step(now_ns, az, el, x * 1e6, y * 1e6, int(outputs.phase), lit))
         if outputs.error_x_urad == outputs.error_x_urad:  # a new spot: not NaN
             self.last_error_urad = (outputs.error_x_urad, outputs.error_y_urad)
             self._spots.append((now_ns, *self.last_error_urad))
@@ -57,11 +70,11 @@ class FlightLog:
     @property
     def end_ns(self) -> int:
         """Time of the last control step."""
-        return self._rows[-1][0]
+        return self._rows[-1].t_ns
 
     def locked_spans(self) -> list[LockedSpan]:
         """Stretches of UTC in which the tracking camera held the satellite."""
-        t_ns, phase = self.column(0).astype(np.int64), self.column(5)
+        t_ns, phase = self.times(), self.column('phase')
         edges = np.flatnonzero(np.diff(np.concatenate([[False], phase == Phase.FINE, [False]]).astype(np.int8)))
         return [
             LockedSpan(start_ns=int(t_ns[first]), end_ns=int(t_ns[end - 1]))
@@ -69,11 +82,14 @@ class FlightLog:
             if end - first > 1
         ]
 
-    def column(self, index: int) -> NDArray[np.float64]:
-        """A column of the control steps: t_ns, az, el, error x, error y (urad), phase, satellite lit."""
-        if index == 0:
-            return np.array([row[0] for row in self._rows], np.int64)  # type: ignore[return-value]
-        return np.array([row[index] for row in self._rows])
+    def times(self) -> NDArray[np.int64]:
+        """Times of the control steps."""
+        return np.array([row.t_ns for row in self._rows], np.int64)
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        """A field of `Step` over all control steps."""
+        index = Step._fields.index(name)
+        return np.array([row[index] for row in self._rows], float)
 
     def plate(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Times and true frame errors (rad)."""
@@ -90,12 +106,12 @@ class FlightLog:
         plate_t_ns, plate_rad = self.plate()
         counts = np.array([full.counts for full in self._counts], np.int64).reshape(-1, len(Channel)).T
         return Telemetry(
-            t_ns=self.column(0).astype(np.int64),
-            az_rad=np.unwrap(self.column(1)),
-            el_rad=self.column(2),
-            error_x_urad=self.column(3),
-            error_y_urad=self.column(4),
-            phase=self.column(5).astype(np.uint8),
+            t_ns=self.times(),
+            az_rad=np.unwrap(self.column('az_rad')),
+            el_rad=self.column('el_rad'),
+            error_x_urad=self.column('x_urad'),
+            error_y_urad=self.column('y_urad'),
+            phase=self.column('phase').astype(np.uint8),
             spot_t_ns=spot_t_ns,
             spot_x_urad=spot_x,
             spot_y_urad=spot_y,
