@@ -16,10 +16,12 @@ from qkd_gs.sim.flight import FlightLog
 from qkd_gs.sim.twin import Twin
 from qkd_gs.timing.recorder import CountBin, TagRecorder
 from qkd_gs.tracking.camera_loop import CameraLoop
+from qkd_gs.tracking.supervisor import Supervisor, SupervisorInputs, Verdict
 from qkd_gs.tracking.tracker import Tracker
 from qkd_gs.tracking.types import CameraRole, Phase, TrackerInputs, TrackerOutputs
 
 _TAGS_EVERY_NS = 100_000_000
+_SUPERVISE_EVERY_NS = 50_000_000
 _PROGRESS_EVERY_NS = 2_000_000_000
 
 
@@ -43,12 +45,23 @@ class Lockstep:
     twin : Twin
     tracker : Tracker
         Built from what the station knows.
+    supervisor : Supervisor
+        Independent of the tracker: what it forbids is not done.
     recorder : TagRecorder
         Takes the converter's tags.
+
+    Attributes
+    ----------
+    stops : set of str
+        Reasons for which the supervisor stopped the mount.
     """
 
-    def __init__(self, twin: Twin, station: StationSettings, tracker: Tracker, recorder: TagRecorder) -> None:
-        self._twin, self._tracker, self._recorder = twin, tracker, recorder
+    def __init__(
+        self, twin: Twin, station: StationSettings, tracker: Tracker, supervisor: Supervisor, recorder: TagRecorder
+    ) -> None:
+        self._twin, self._tracker, self._supervisor, self._recorder = twin, tracker, supervisor, recorder
+        self._verdict = Verdict(allow_motion=False, allow_light=False, reasons=(), sun_margin_s=0.0)
+        self.stops: set[str] = set()
         world = twin.world
         self._guiding = CameraLoop(CameraRole.GUIDING, station.guiding_camera, world.guiding_camera)
         self._tracking = CameraLoop(CameraRole.TRACKING, station.tracking_camera, world.tracking_camera)
@@ -69,6 +82,8 @@ class Lockstep:
         counts: CountBin | None = None
         for now_ns in range(start_ns, end_ns, self._period_ns):
             interval = self._twin.advance(now_ns)
+            if (now_ns - start_ns) % _SUPERVISE_EVERY_NS < self._period_ns:
+                self._supervise(now_ns)
             outputs = self._control(now_ns, outputs)
             log.add(now_ns, interval, outputs)
             if (now_ns - start_ns) % self._plate_ns < self._period_ns:
@@ -97,13 +112,22 @@ class Lockstep:
         outputs = self._tracker.step(
             now_ns, TrackerInputs(world.mount.read(now_ns), world.beacon.read(now_ns), tuple(spots))
         )
-        if outputs.mount is not None:
+        if outputs.mount is not None and self._verdict.allow_motion:
             world.mount.command(now_ns, outputs.mount)
-        if outputs.beacon_on:
+        if outputs.beacon_on and self._verdict.allow_light:
             world.beacon.on(now_ns)
         else:
             world.beacon.off(now_ns)
         return outputs
+
+    def _supervise(self, now_ns: int) -> None:
+        """Ask what is allowed; stop what is not."""
+        world = self._twin.world
+        inputs = SupervisorInputs(world.mount.read(now_ns), world.beacon.read(now_ns), control_heard_ns=now_ns)
+        self._verdict = self._supervisor.step(now_ns, inputs)
+        if not self._verdict.allow_motion:
+            self.stops.update(self._verdict.reasons)
+            world.mount.stop(now_ns)
 
     def _turn_plate(self, now_ns: int, outputs: TrackerOutputs) -> None:
         if outputs.phase in (Phase.IDLE, Phase.END, Phase.PARK):

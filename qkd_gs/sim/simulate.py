@@ -28,6 +28,7 @@ from qkd_gs.sim.twin import Twin, true_trajectory
 from qkd_gs.sim.world import World
 from qkd_gs.timing.recorder import TagRecorder
 from qkd_gs.timing.sealed import SealedWriter
+from qkd_gs.tracking.supervisor import Supervisor
 from qkd_gs.tracking.tracker import Tracker
 
 _NIGHT_NS = 3600 * 10**9  # from the start of the calibration to the rise of the satellite
@@ -115,7 +116,8 @@ def take_pass(simulation: Simulation, folder: Path, sealing_key: bytes, watcher:
     book = SessionBook(simulation, found, station, calibrated, begin_ns, folder)
     writer = SealedWriter(book.tags_path, book.session_id, sealing_key)
     tracker = Tracker(station, predicted, calibrated.model, plan)
-    lockstep = Lockstep(twin, station, tracker, TagRecorder(writer))
+    supervisor = Supervisor(station, calibrated.model, lambda t_ns: sun_at(site, t_ns))
+    lockstep = Lockstep(twin, station, tracker, supervisor, TagRecorder(writer))
     twin.record.save(folder)
 
     def passing(progress: Progress) -> None:
@@ -148,6 +150,12 @@ def above(predicted: Trajectory, found: Pass, el_rad: float) -> tuple[int, int]:
             hint='choose another one with `qkd-gs passes`',
         )
     return int(up[0]), int(up[-1])
+
+
+def sun_at(site: Site, t_ns: int) -> tuple[float, float]:
+    """Apparent azimuth and elevation of the Sun at one time, rad."""
+    az, el = sun_azel(site, np.array([t_ns], np.int64), refracted=True)
+    return float(az[0]), float(el[0])
 
 
 def refined(station: StationSettings, calibrated: Calibrated) -> StationSettings:

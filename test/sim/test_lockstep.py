@@ -17,11 +17,12 @@ from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import load_twin
 from qkd_gs.share import share_path
 from qkd_gs.sim.lockstep import Lockstep
-from qkd_gs.sim.simulate import above
+from qkd_gs.sim.simulate import above, sun_at
 from qkd_gs.sim.truth import TruePointing
 from qkd_gs.sim.twin import Twin, true_trajectory
 from qkd_gs.timing.recorder import TagRecorder
 from qkd_gs.timing.sealed import SealedFile, SealedWriter
+from qkd_gs.tracking.supervisor import Supervisor
 from qkd_gs.tracking.tracker import Tracker
 from qkd_gs.tracking.types import Phase
 
@@ -46,10 +47,12 @@ def taken(folder, seed, seconds=25):
     model = TruePointing(settings.body.pointing, np.random.default_rng(streams[0])).model
     tracker = Tracker(STATION, predicted, model, plan_pass(predicted, start_ns, end_ns, model, STATION.mount))
     writer = SealedWriter(folder / f'tags{seed}', bytes(16), PRIVATE.public_key().public_bytes_raw())
-    lockstep = Lockstep(twin, STATION, tracker, TagRecorder(writer))
+    supervisor = Supervisor(STATION, model, lambda t_ns: sun_at(SITE, t_ns))
+    lockstep = Lockstep(twin, STATION, tracker, supervisor, TagRecorder(writer))
     lockstep.run(begin_ns, begin_ns + seconds * SECOND, lambda progress: None)
     blocks = list(SealedFile(folder / f'tags{seed}', PRIVATE).blocks())
     tags = np.concatenate([block.time_ps for block in blocks])
+    assert not lockstep.stops
     return lockstep.log, truth, tags
 
 
