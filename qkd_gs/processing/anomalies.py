@@ -36,7 +36,8 @@ class Anomaly:
     Attributes
     ----------
     kind : str
-        ``coincidences``, ``rate_jump``, ``silent_detector``, ``unbalanced``, ``too_soon`` or ``afterpulse_tail``.
+        ``coincidences``, ``rate_jump``, ``silent_detector``, ``no_noise``, ``unbalanced``, ``too_soon`` or
+        ``afterpulse_tail``.
     detail : str
         One sentence with figures.
     fatal : bool
@@ -70,6 +71,7 @@ def find_anomalies(clicks: ClickStatistics, pulses_a_bin: int, bunching: float, 
         _coincidences(clicks, pulses_a_bin, bunching),
         _rate_jump(clicks.counts),
         _silent(clicks.counts),
+        _no_noise(clicks),
         _unbalanced(clicks.counts, max_mismatch),
         _too_soon(clicks),
         _tail(clicks),
@@ -120,6 +122,25 @@ def _silent(counts: Counts) -> Anomaly | None:
         return None
     names = sorted({QUANTUM[d].name for d in detector})
     return Anomaly('silent_detector', f'{", ".join(names)}: no click in {len(set(second.tolist()))} s of light', True)
+
+
+def _no_noise(clicks: ClickStatistics) -> Anomaly | None:
+    """A detector with light and yet no dark counts: blinded diodes have none, they only click when they are told to.
+
+    A diode that counts single photons has tens of dark counts a second, and most fall outside the gate.
+    """
+    starts = np.arange(0, len(clicks.counts) - _STRETCH + 1, _STRETCH)
+    if not len(starts):
+        return None
+    end = starts[-1] + _STRETCH
+    light = np.add.reduceat(clicks.counts[:end], starts, axis=0)
+    stretch, detector = np.nonzero(
+        (np.add.reduceat(clicks.outside[:end], starts, axis=0) == 0) & (light > _STRETCH * _SILENT_MEAN)
+    )
+    if not len(stretch):
+        return None
+    names = sorted({QUANTUM[d].name for d in detector})
+    return Anomaly('no_noise', f'{", ".join(names)}: photons, but no dark count in {_STRETCH} s', True)
 
 
 def _unbalanced(counts: Counts, limit: float) -> Anomaly | None:

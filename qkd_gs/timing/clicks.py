@@ -63,6 +63,8 @@ class ClickStatistics:
     ----------
     counts : (n, 4) int64
         Clicks by second of the satellite's clock and detector H, V, D, A.
+    outside : (n, 4) int64
+        Those of them that lie outside the gate.
     multiple : (n,) int64
         Slots with clicks of more than one detector inside the gate, by second.
     too_soon : int
@@ -73,6 +75,7 @@ class ClickStatistics:
     """
 
     counts: NDArray[np.int64]
+    outside: NDArray[np.int64]
     multiple: NDArray[np.int64]
     too_soon: int
     same: NDArray[np.int64]
@@ -97,20 +100,20 @@ class ClickWatch:
     ) -> None:
         bins = max(last_pulse - first_pulse, 0) // pulses_a_bin + 1
         self._layout = first_pulse, pulses_a_bin, dead_slots, max(hold_off_slots, dead_slots + 1)
-        self._counts = np.zeros((bins, DETECTORS), np.int64)
+        self._counts, self._outside = np.zeros((2, bins, DETECTORS), np.int64)
         self._multiple = np.zeros(bins, np.int64)
         self._near = np.zeros((3, 2), np.int64)
         self._last = np.array([_NEVER, 0, 0], np.int64)  # slot and detector of the last click, and if it was inside
 
     def see(self, words: Words) -> None:
         """Take clicks, ascending and following those of the last call."""
-        _watch(words, *self._layout, self._last, self._counts, self._multiple, self._near)
+        _watch(words, *self._layout, self._last, self._counts, self._outside, self._multiple, self._near)
 
     def statistics(self) -> ClickStatistics:
         """What was seen."""
-        near = self._near
+        same, other, too_soon = self._near.copy()
         return ClickStatistics(
-            self._counts.copy(), self._multiple.copy(), int(near[2, 0]), near[0].copy(), near[1].copy()
+            self._counts.copy(), self._outside.copy(), self._multiple.copy(), int(too_soon[0]), same, other
         )
 
 
@@ -136,7 +139,7 @@ def _admit(words, hold, clear_from, pulse, channel):  # type: ignore[no-untyped-
 
 
 @njit(cache=True)
-def _watch(words, first, pulses_a_bin, dead, hold, last, counts, multiple, near):  # type: ignore[no-untyped-def]
+def _watch(words, first, pulses_a_bin, dead, hold, last, counts, outside, multiple, near):  # type: ignore[no-untyped-def]
     before, detector_before, joined = last[0], last[1], last[2]
     number, until = 0, first  # second of the clicks, and where it ends
     for k in range(len(words)):
@@ -146,6 +149,7 @@ def _watch(words, first, pulses_a_bin, dead, hold, last, counts, multiple, near)
             number = min(max((slot - first) // pulses_a_bin, 0), len(multiple) - 1)
             until = first + (number + 1) * pulses_a_bin
         counts[number, detector] += 1
+        outside[number, detector] += not inside
         gap = slot - before
         if gap == 0 and inside and joined == 1 and detector != detector_before:
             multiple[number] += 1

@@ -1,0 +1,76 @@
+"""Short sessions of the twin's light, and both sides of the protocol in one process."""
+
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from qkd_gs.keys.folder import KeyFolder
+from qkd_gs.keys.preshared import SimulatedPreSharedKey
+from qkd_gs.processing.pipeline import process_session
+from qkd_gs.qkd.ledger import MemoryLedger
+from qkd_gs.qkd.satellite_side import serve
+from qkd_gs.qkd.streams import channel_pair
+from qkd_gs.qkd.terms import Terms
+from qkd_gs.session.manifest import load_manifest
+from qkd_gs.sim.satellite_record import load_record
+from qkd_gs.sim.stretch import Stretch
+
+
+@dataclass
+class Processed:
+    """Both ends of a run."""
+
+    figures: dict[str, Any]
+    satellite: Any
+    ground_key: bytes = field(repr=False)
+
+    @property
+    def key(self) -> dict[str, Any]:
+        return self.figures['key']
+
+
+def stretch(**changes: Any) -> Stretch:
+    """Eight seconds about culmination with the photons of a pass."""
+    return Stretch(**({'seconds': 8.0, 'before_s': 4.0, 'gain': 8.0} | changes))
+
+
+def make(folder: Path, **changes: Any) -> Processed:
+    """Take a stretch and process it."""
+    lie = changes.pop('lie', lambda transmitter: transmitter)
+    keys = KeyFolder.create(folder / 'keys')
+    stretch(**changes).write(folder / 'session', keys.sealing_public_key())
+    return process(folder / 'session', keys, lie)
+
+
+def process(folder: Path, keys: KeyFolder, lie=lambda transmitter: transmitter) -> Processed:
+    """Process a session; the satellite answers from a thread, with a transmitter that may lie."""
+    results: list[Any] = []
+
+    @contextmanager
+    def link():
+        manifest, record = load_manifest(folder), load_record(folder)
+        ground, satellite = channel_pair(timeout_s=30.0)
+        pre_shared = SimulatedPreSharedKey(record.seed, manifest.session_id)
+
+        def answer():
+            try:
+                terms = Terms.of_station(manifest.station)
+                results.append(serve(satellite, lie(record.transmitter()), terms, pre_shared, MemoryLedger()))
+            except Exception as fault:  # noqa: BLE001 - the test looks at it
+                results.append(fault)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            yield ground
+        finally:
+            ground.close()
+            thread.join()
+
+    figures = process_session(folder, keys, link, lambda step, done: None)
+    bits = figures['key']['secret_bits'] // 8 * 8
+    with keys.store(simulated=True) as store:
+        taken = store.take(bits, simulated=True).material.reveal() if bits else b''
+    return Processed(figures, results[0] if results else None, taken)
