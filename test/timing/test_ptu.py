@@ -5,6 +5,7 @@ import contextlib
 import numpy as np
 import ptufile
 import pytest
+import tttrlib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -74,3 +75,12 @@ def test_an_existing_file_is_not_written_over(tmp_path):
     with pytest.raises(StationError, match='exists'):
         write_ptu(tmp_path / 'x.ptu', random_blocks(blocks=1), STARTED_NS)
     assert (tmp_path / 'x.ptu').read_bytes() == b'precious'
+
+
+def test_a_second_reader_finds_them_too(tmp_path):
+    """Tttrlib, whose names of the header's entries are those of PicoQuant's own demo code."""
+    blocks = random_blocks(seed=1)
+    write_ptu(tmp_path / 'x.ptu', blocks, STARTED_NS)
+    file = tttrlib.TTTR(str(tmp_path / 'x.ptu'), 'PTU')
+    np.testing.assert_array_equal(np.asarray(file.macro_times, np.int64), np.concatenate([b.time_ps for b in blocks]))
+    np.testing.assert_array_equal(file.routing_channels, np.concatenate([b.channel for b in blocks]))
