@@ -8,7 +8,7 @@ from a later row while the Earth stays where it is.
 from __future__ import annotations
 
 from math import atan2, cos, floor, pi, sin, sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -36,8 +36,16 @@ class Tables(NamedTuple):
 
 
 @njit(cache=True)
-def state(t: float, bias_s: float, cross_m: float, tables: Tables, out: FloatArray) -> bool:
-    """Apparent state at `t` (s after the epoch) into `out` (COLUMNS,); False where the table does not reach."""
+def state(t: float, bias_s: float, cross_m: float, plain: tuple[Any, ...], out: FloatArray) -> bool:
+    """Apparent state at `t` (s after the epoch) into `out` (COLUMNS,); False where the table does not reach.
+
+    `plain` holds the fields of `Tables`: a named tuple takes numba longer to recognize than all the rest takes.
+    """
+    return _state(t, bias_s, cross_m, Tables(*plain), out)
+
+
+@njit(cache=True)
+def _state(t: float, bias_s: float, cross_m: float, tables: Tables, out: FloatArray) -> bool:
     r, v, a = np.empty(3), np.empty(3), np.empty(3)
     sight = np.empty((3, 3))
     reached, rho, rho1, rho2 = _line_of_sight(t, bias_s, cross_m, tables, r, v, a, sight)
@@ -54,9 +62,9 @@ def state(t: float, bias_s: float, cross_m: float, tables: Tables, out: FloatArr
 
 @njit(cache=True)
 def states(t: FloatArray, bias_s: float, cross_m: float, tables: Tables, out: FloatArray) -> int:
-    """`state` for many times: `t` (n,), `out` (n, COLUMNS); returns how many rows were reached."""
+    """The same for many times: `t` (n,), `out` (n, COLUMNS); returns how many rows were reached."""
     for i in range(t.size):
-        if not state(t[i], bias_s, cross_m, tables, out[i]):
+        if not _state(t[i], bias_s, cross_m, tables, out[i]):
             return i
     return t.size
 

@@ -65,7 +65,7 @@ class Trajectory:
         self.end_ns = end_ns
         self.along_track_s = along_track_s
         self.cross_track_m = cross_track_m
-        self._tables = tables
+        self._tables, self._plain_tables = tables, tuple(tables)
         # follow the angles through the pass, so that every reading falls into the right turn
         t_s = np.arange(1.0 - _MARGIN_S, (end_ns - start_ns) * 1e-9 + _MARGIN_S - 1.0, _BRANCH_STEP_S)
         columns = self._columns(t_s, 0.0, 0.0)
@@ -138,7 +138,7 @@ class Trajectory:
         t_s = (t_ns - self.start_ns) * 1e-9
         out = np.empty(kernel.COLUMNS)
         if not kernel.state(
-            t_s, self.along_track_s + time_bias_s, self.cross_track_m + cross_track_m, self._tables, out
+            t_s, self.along_track_s + time_bias_s, self.cross_track_m + cross_track_m, self._plain_tables, out
         ):
             raise self._out_of_reach(t_ns)
         az, el, az_rate, el_rate, az_acc, el_acc, range_m, range_rate, light_s, frame, frame_rate = out.tolist()

@@ -15,7 +15,7 @@ matter of wiring and depends on the parity, not on the pass.
 
 from __future__ import annotations
 
-from math import pi, remainder, sin
+from math import pi, sin
 from typing import TypeVar
 
 import numpy as np
@@ -33,12 +33,14 @@ def plate_angle(frame_rad: float, zero_rad: float, parity: int = 1) -> float:
     return zero_rad + parity * frame_rad / 2
 
 
-def frame_error(plate_rad: float, zero_rad: float, frame_rad: float, parity: int = 1) -> float:
-    """Frame angle left uncorrected, radians in [-pi/2, pi/2]: twice the plate's own error.
+def frame_error(plate_rad: F, zero_rad: float, frame_rad: F, parity: int = 1) -> F:
+    """Frame angle left uncorrected, radians in [-pi/2, pi/2]: twice the plate's own error; floats or arrays.
 
     Positive: the light comes out too far counter-clockwise.
     """
-    return remainder(2 * (plate_rad - zero_rad) - parity * frame_rad, pi)
+    turned = 2 * (plate_rad - zero_rad) - parity * frame_rad
+    left: F = turned - pi * np.rint(turned / pi)
+    return left
 
 
 def wrong_fraction(error_rad: float) -> float:

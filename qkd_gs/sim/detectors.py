@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from qkd_gs.qkd.states import PulseStates
@@ -73,17 +74,20 @@ def alive(
     last_ps : dict
         Time of the last living click by channel; carried from call to call.
     """
-    keep = np.ones(len(time_ps), bool)
-    for number, dead in dead_ps.items():
-        where = np.flatnonzero(channel == number)
-        if not len(where):
-            continue
-        times = time_ps[where]
-        before_ps = last_ps.get(number, int(times[0]) - dead)
-        suspects = np.flatnonzero(np.diff(times, prepend=before_ps) < dead)
-        for k in suspects:  # few: only those close behind another click
-            living = times[:k][keep[where[:k]]]
-            keep[where[k]] = times[k] - (living[-1] if len(living) else before_ps) >= dead
-        living = times[keep[where]]
-        last_ps[number] = int(living[-1]) if len(living) else before_ps
+    long_ago = np.iinfo(np.int64).min // 2
+    dead, last = np.zeros(256, np.int64), np.full(256, long_ago)
+    for number, width_ps in dead_ps.items():
+        dead[number], last[number] = width_ps, last_ps.get(number, long_ago)
+    keep = np.empty(len(time_ps), np.bool_)
+    _alive(time_ps, channel, dead, last, keep)
+    last_ps.update({number: int(last[number]) for number in dead_ps if last[number] > long_ago})
     return keep
+
+
+@njit(cache=True)
+def _alive(time_ps, channel, dead_ps, last_ps, keep):  # type: ignore[no-untyped-def]
+    for k in range(len(time_ps)):
+        number = channel[k]
+        keep[k] = time_ps[k] - last_ps[number] >= dead_ps[number]
+        if keep[k]:
+            last_ps[number] = time_ps[k]

@@ -48,6 +48,8 @@ class FlightLog:
         self._spots: list[tuple[int, float, float]] = []
         self._plate: list[tuple[int, float, float]] = []
         self._counts: list[CountBin] = []
+        self._locked: list[tuple[int, int]] = []  # first and last step of each lock
+        self._fine = False
 
     def add(self, now_ns: int, interval: Interval, outputs: TrackerOutputs) -> None:
         """One control step."""
@@ -58,10 +60,17 @@ class FlightLog:
         if outputs.error_x_urad == outputs.error_x_urad:  # a new spot: not NaN
             self.last_error_urad = (outputs.error_x_urad, outputs.error_y_urad)
             self._spots.append((now_ns, *self.last_error_urad))
+        self._note_lock(now_ns, outputs.phase is Phase.FINE)
         if outputs.phase is Phase.FINE:
             self.time_bias_s, self.cross_track_m = outputs.time_bias_s, outputs.cross_track_m
         if len(self._rows) % _PLATE_EVERY == 0 and len(interval.t_ns) and np.isfinite(x):
             self._plate.append((now_ns, float(self._twin.frame_error_rad(interval)[-1]), outputs.frame_rad))
+
+    def _note_lock(self, now_ns: int, fine: bool) -> None:
+        if fine:
+            first_ns = self._locked.pop()[0] if self._fine else now_ns
+            self._locked.append((first_ns, now_ns))
+        self._fine = fine
 
     def count(self, full: CountBin) -> None:
         """A bin of counts."""
@@ -74,13 +83,7 @@ class FlightLog:
 
     def locked_spans(self) -> list[LockedSpan]:
         """Stretches of UTC in which the tracking camera held the satellite."""
-        t_ns, phase = self.times(), self.column('phase')
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], phase == Phase.FINE, [False]]).astype(np.int8)))
-        return [
-            LockedSpan(start_ns=int(t_ns[first]), end_ns=int(t_ns[end - 1]))
-            for first, end in zip(edges[::2], edges[1::2], strict=True)
-            if end - first > 1
-        ]
+        return [LockedSpan(start_ns=first, end_ns=last) for first, last in self._locked if last > first]
 
     def times(self) -> NDArray[np.int64]:
         """Times of the control steps."""

@@ -65,6 +65,9 @@ class SimHwp:
 
     def advance(self, samples: int) -> NDArray[np.float64]:
         """Let time go by; true plate angles at the end of each sample, (samples,), rad, mounting error included."""
+        if not self._queue and self._angle == self._target and not self._rate:  # at rest, as nearly always
+            self._now_ns += samples * self._sample_ns
+            return np.full(samples, self._angle + self.mounting_error_rad)
         out = np.empty(samples)
         for i in range(samples):
             self._now_ns += self._sample_ns

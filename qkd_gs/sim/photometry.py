@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from math import asin, degrees, exp, log10, pi
+from math import asin, degrees, exp, log10, pi, sin
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qkd_gs.settings.twin_body import CameraBodySettings, SkySettings
 
-Floats = NDArray[np.float64]
+F = TypeVar('F', float, NDArray[np.float64])
 
 _PLANCK_LIGHT = 1.98644586e-25  # h c, J m
 _ARCSEC_URAD = 4.84813681
@@ -35,23 +36,23 @@ def electrons_a_watt(camera: CameraBodySettings, wavelength_m: float) -> float:
     return pi / 4 * camera.aperture_m**2 * camera.throughput * wavelength_m / _PLANCK_LIGHT
 
 
-def star_electrons(camera: CameraBodySettings, sky: SkySettings, magnitude: Floats) -> Floats:
+def star_electrons(camera: CameraBodySettings, sky: SkySettings, magnitude: F) -> F:
     """Photo-electrons a second of stars above the air."""
     area = pi / 4 * camera.aperture_m**2
     zero = sky.star_photons_m2_s_nm * camera.filter_nm * area * camera.throughput
-    electrons: Floats = zero * 10 ** (-0.4 * magnitude)
+    electrons: F = zero * 10 ** (-0.4 * magnitude)
     return electrons
 
 
 def faintest(camera: CameraBodySettings, sky: SkySettings, electrons_s: float) -> float:
     """Magnitude of a star above the air that gives so many photo-electrons a second: inverse of `star_electrons`."""
-    return -2.5 * log10(electrons_s / float(star_electrons(camera, sky, np.array(0.0))))
+    return -2.5 * log10(electrons_s / star_electrons(camera, sky, 0.0))
 
 
 def sky_electrons(camera: CameraBodySettings, sky: SkySettings, scale_urad_px: float, el_rad: float) -> float:
     """Photo-electrons a second and pixel of the sky behind the stars: night sky, and city glow near the horizon."""
     square_arcsec = (scale_urad_px / _ARCSEC_URAD) ** 2
-    zenith = float(star_electrons(camera, sky, np.array(sky.zenith_mag_arcsec2))) * square_arcsec
+    zenith = star_electrons(camera, sky, sky.zenith_mag_arcsec2) * square_arcsec
     return zenith * (1 + sky.glow_ratio * glow(sky, el_rad))
 
 
@@ -63,4 +64,4 @@ def sky_gradient(sky: SkySettings, el_rad: float) -> float:
 
 def glow(sky: SkySettings, el_rad: float) -> float:
     """City glow relative to the horizon's."""
-    return exp(-max(degrees(asin(np.sin(el_rad))), 0.0) / sky.glow_scale_deg)
+    return exp(-max(degrees(asin(sin(el_rad))), 0.0) / sky.glow_scale_deg)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import erf, sqrt
 
 import numpy as np
@@ -29,6 +30,11 @@ class Sensor:
     electrons_per_count: float
     pedestal_counts: float
     adc_mask: int  # of the 16 bit: the lowest ones are 0 if the converter has fewer
+
+    @cached_property
+    def light(self) -> NDArray[np.float32]:
+        """Room for the electrons of one frame, used anew for each: fresh pages cost more than filling them."""
+        return np.empty(self.response.size, np.float32)
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ def render(
         where Poisson's would be skew, the read noise covers it.
     """
     x0, y0, width, height = region
-    light = np.empty((height, width), np.float32)
+    light = sensor.light[: width * height].reshape(height, width)
     response = sensor.response[y0 : y0 + height, x0 : x0 + width]
     fill(light, response, background.level_e, background.slope_x_e,
          background.slope_y_e, sensor.dark_e_s * exposure_s)  # fmt: skip

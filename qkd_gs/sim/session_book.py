@@ -20,6 +20,8 @@ from qkd_gs.sim.flight import FlightLog
 if TYPE_CHECKING:
     from qkd_gs.sim.simulate import Simulation
 
+_KEEP_EVERY_NS = 10_000_000_000
+
 
 class SessionBook:
     """A session's folder while its pass is taken.
@@ -43,6 +45,7 @@ class SessionBook:
         folder: Path,
     ) -> None:
         self._folder = folder
+        self._kept_ns = begin_ns
         seed, source = simulation.seed, simulation.elements.path
         self._manifest = Manifest(
             session_id=uuid.uuid4().hex,  # of this run; the seed is what makes two runs alike
@@ -78,7 +81,12 @@ class SessionBook:
         return self._folder / self._manifest.tags_file
 
     def keep(self, log: FlightLog) -> None:
-        """Bring the manifest up to date."""
+        """Bring the manifest up to date if it is older than ten seconds."""
+        if log.end_ns - self._kept_ns >= _KEEP_EVERY_NS:
+            self._renew(log)
+
+    def _renew(self, log: FlightLog) -> None:
+        self._kept_ns = log.end_ns
         self._manifest = self._manifest.model_copy(
             update={
                 'locked': log.locked_spans(),
@@ -90,7 +98,7 @@ class SessionBook:
 
     def close(self, log: FlightLog, figures: dict[str, dict[str, Any]]) -> Manifest:
         """The pass is over: telemetry and figures."""
-        self.keep(log)
+        self._renew(log)
         log.telemetry().save(self._folder)
         run = self._manifest.run | {'pass_s': (log.end_ns - self._manifest.tdc_start_ns) * 1e-9}
         self._manifest = self._manifest.model_copy(update={'closed': True, 'run': run, **figures})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import cos, pi, radians, sin
+from math import cos, dist, pi, radians, sin
 from typing import Protocol
 
 import numpy as np
@@ -43,6 +43,11 @@ class Stars(Protocol):
         """Stars within a cone about an apparent direction, down to a magnitude."""
 
 
+def towards(az_rad: float, el_rad: float) -> Floats:
+    """Unit vector (east, north, up) towards a direction, (3,)."""
+    return np.array([sin(az_rad) * cos(el_rad), cos(az_rad) * cos(el_rad), sin(el_rad)])
+
+
 def diurnal_rates(latitude_rad: float, az_rad: Floats, el_rad: Floats) -> tuple[Floats, Floats]:
     """Rates of azimuth and elevation of something that rests on the celestial sphere, rad/s."""
     az_rate = _EARTH_RAD_S * (sin(latitude_rad) - cos(latitude_rad) * np.cos(az_rad) * np.tan(el_rad))
@@ -71,34 +76,33 @@ class RandomField:
         self._latitude, self._longitude = radians(site.latitude_deg), radians(site.longitude_deg)
         self._refraction = site_refraction(site)
         self._centre, self._reach_rad = np.zeros(3), -1.0
-        self._nearby = np.empty(0, np.int64)
+        self._near, self._near_magnitude = np.empty((0, 3)), np.empty(0)
 
     def near(self, t_ns: int, az_rad: float, el_rad: float, radius_rad: float, faintest_mag: float) -> StarsInView:
         """Stars within a cone about an apparent direction, down to a magnitude."""
         rotation = self._horizon(t_ns)
-        direction = np.array([sin(az_rad) * cos(el_rad), cos(az_rad) * cos(el_rad), sin(el_rad)]) @ rotation
-        nearby = self._around(direction, radius_rad)
-        nearby = nearby[: np.searchsorted(self._magnitude[nearby], faintest_mag)]
-        inside = nearby[self._vectors[nearby] @ direction > cos(radius_rad + _REFRACTION_RAD)]
+        direction = towards(az_rad, el_rad) @ rotation
+        self._look_around(direction, radius_rad)
+        count = self._near_magnitude.searchsorted(faintest_mag)
+        inside = np.flatnonzero(self._near[:count] @ direction > cos(radius_rad + _REFRACTION_RAD))
         if not len(inside):
             return NO_STARS
-        east, north, up = rotation @ self._vectors[inside].T
+        east, north, up = rotation @ self._near[inside].T
         el: Floats = self._refraction.apparent(np.arcsin(np.clip(up, -1, 1)))
         az: Floats = np.arctan2(east, north)
-        return StarsInView(az, el, *diurnal_rates(self._latitude, az, el), self._magnitude[inside])
+        return StarsInView(az, el, *diurnal_rates(self._latitude, az, el), self._near_magnitude[inside])
 
-    def _around(self, direction: Floats, radius_rad: float) -> NDArray[np.int64]:
-        """Indices within a wide cone, looked up again only when the narrow one touches its edge."""
-        moved = float(np.linalg.norm(direction - self._centre))
-        if moved + radius_rad + _REFRACTION_RAD > self._reach_rad:
+    def _look_around(self, direction: Floats, radius_rad: float) -> None:
+        """Keep the stars of a wide cone, looked up again only when the narrow one touches its edge."""
+        if dist(direction, self._centre) + radius_rad + _REFRACTION_RAD > self._reach_rad:
             self._centre, self._reach_rad = direction, radius_rad + _REFRACTION_RAD + _AHEAD_RAD
-            self._nearby = np.flatnonzero(self._vectors @ direction > cos(self._reach_rad))
-        return self._nearby
+            nearby = np.flatnonzero(self._vectors @ direction > cos(self._reach_rad))
+            self._near, self._near_magnitude = self._vectors[nearby], self._magnitude[nearby]
 
     def _horizon(self, t_ns: int) -> Floats:
         """Rotation from the celestial frame to east, north, up, by the Earth rotation angle (IERS 2010, eq. 5.15)."""
         days = (t_ns - _NOON_2000_NS) / _DAY_NS
         turn = 2 * pi * ((0.7790572732640 + 0.00273781191135448 * days + days % 1.0) % 1.0) + self._longitude
-        s, c = np.sin(turn), np.cos(turn)
-        sp, cp = np.sin(self._latitude), np.cos(self._latitude)
+        s, c = sin(turn), cos(turn)
+        sp, cp = sin(self._latitude), cos(self._latitude)
         return np.array([[-s, c, 0.0], [-sp * c, -sp * s, cp], [cp * c, cp * s, sp]])

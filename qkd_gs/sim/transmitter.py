@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -78,8 +79,10 @@ class SimTransmitter:
         if len(index) == 0:
             return np.empty(0)
         blocks = range(int(index[0]) // _JITTER_BLOCK, int(index[-1]) // _JITTER_BLOCK + 1)
-        drawn = [
-            np.random.default_rng((self._seed, flag, block + (1 << 32))).standard_normal(_JITTER_BLOCK)
-            for block in blocks
-        ]
+        drawn = [_normal_block(self._seed, flag, block) for block in blocks]
         return np.concatenate(drawn)[index - blocks.start * _JITTER_BLOCK]
+
+
+@lru_cache(maxsize=4)  # a pass asks for the same block some four times in a row
+def _normal_block(seed: int, flag: int, block: int) -> NDArray[np.float64]:
+    return np.random.default_rng((seed, flag, block + (1 << 32))).standard_normal(_JITTER_BLOCK)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import cos, hypot, pi, radians, remainder, sin
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from qkd_gs.pointing.mount_model import MountModel
@@ -84,26 +85,39 @@ class Residual:
     """
 
     def __init__(self, settings: PointingErrorSettings, rng: np.random.Generator) -> None:
-        self._waves = [
-            (order, pitch, rng.uniform(0, 2 * pi), rng.uniform(0, 2 * pi), axis)
-            for order in range(3, settings.residual_order + 1)
-            for pitch in (2, 3)
-            for axis in (0, 1)
-        ]
+        self._waves = np.array(
+            [
+                (axis, order, rng.uniform(0, 2 * pi), pitch, rng.uniform(0, 2 * pi))
+                for order in range(3, settings.residual_order + 1)
+                for pitch in (2, 3)
+                for axis in (0, 1)
+            ]
+        ).reshape(-1, 5)
         weights = rng.standard_normal(len(self._waves))
         az, el = (grid.ravel() for grid in np.meshgrid(np.linspace(0, 2 * pi, 72), np.radians(np.arange(5, 90, 5))))
         area = np.cos(el)
-        self._weights: list[float] = weights.tolist()
+        self._weights: Floats = weights
         x, y = np.array([self.at(float(a), float(e)) for a, e in zip(az, el, strict=True)]).T
         rms = np.sqrt(np.average(x**2 + y**2, weights=area))
-        self._weights = (weights * settings.residual_urad * 1e-6 / rms).tolist()
+        self._weights = weights * settings.residual_urad * 1e-6 / rms
 
     def at(self, az_rad: float, el_rad: float) -> tuple[float, float]:
         """Displacement in cross-elevation and elevation, rad."""
-        total = [0.0, 0.0]
-        for weight, (order, pitch, az_phase, el_phase, axis) in zip(self._weights, self._waves, strict=True):
-            total[axis] += weight * cos(order * az_rad + az_phase) * cos(pitch * el_rad + el_phase)
-        return total[0], total[1]
+        x, y = _sum(self._weights, self._waves, az_rad, el_rad)
+        return x, y
+
+
+@njit(cache=True)
+def _sum(weights, waves, az, el):  # type: ignore[no-untyped-def]
+    """Waves are rows of axis (0 or 1), order and phase in azimuth, order and phase in elevation."""
+    x, y = 0.0, 0.0
+    for i in range(len(waves)):
+        wave = weights[i] * cos(waves[i, 1] * az + waves[i, 2]) * cos(waves[i, 3] * el + waves[i, 4])
+        if waves[i, 0] == 0:
+            x += wave
+        else:
+            y += wave
+    return x, y
 
 
 def within_disc(radius: float, rng: np.random.Generator) -> tuple[float, float]:

@@ -103,11 +103,7 @@ class Twin:
 
     def frame_error_rad(self, interval: Interval) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         """Frame angle left uncorrected by the plate, (n,)."""
-        left = [
-            frame_error(plate, self._zero_rad, frame, self._parity)
-            for plate, frame in zip(interval.hwp_true_rad.tolist(), interval.frame_true_rad.tolist(), strict=True)
-        ]
-        return np.array(left)
+        return frame_error(interval.hwp_true_rad, self._zero_rad, interval.frame_true_rad, self._parity)
 
 
 def pointing_error_rad(interval: Interval) -> tuple[float, float]:

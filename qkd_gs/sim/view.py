@@ -82,8 +82,8 @@ class View:
     def _count(self, start_ns: int, exposure_ns: int) -> int:
         """Instants that show the fastest source's trail without gaps: one a sigma, and one a millisecond at first."""
         ends = self._history.at(np.array([start_ns, start_ns + exposure_ns]))
-        az, el = np.diff(ends[Column.AZ])[0] * cos(ends[Column.EL, 0]), np.diff(ends[Column.EL])[0]
-        trail = int(hypot(az, el) / self._sigma_rad)
+        (az, az_end), (el, el_end) = ends[Column.AZ].tolist(), ends[Column.EL].tolist()
+        trail = int(hypot((az_end - az) * cos(el), el_end - el) / self._sigma_rad)
         return min(max(trail, min(exposure_ns // 1_000_000, 16), _FEWEST_INSTANTS), _MOST_INSTANTS)
 
     def _beacon(self, state: Floats, seconds: float) -> tuple[Floats, Floats, Floats]:
@@ -101,10 +101,11 @@ class View:
         count = state.shape[1]
         middle = count // 2
         az, el = state[Column.AZ], state[Column.EL]
-        trail = hypot((az[-1] - az[0]) * cos(el[middle]), el[-1] - el[0])
+        middle_az, middle_el = az.item(middle), el.item(middle)
+        trail = hypot((az.item(-1) - az.item(0)) * cos(middle_el), el.item(-1) - el.item(0))
         corner = self._corner_rad(roi) + trail
         faintest_mag = self._faintest_in_1_s + 2.5 * log10(exposure_ns * 1e-9)
-        stars = group.near(mid_ns, float(az[middle]), float(el[middle]), corner, faintest_mag)
+        stars = group.near(mid_ns, middle_az, middle_el, corner, faintest_mag)
         if not len(stars.az_rad):
             return _nothing(count)
         since_s = ((np.arange(count) + 0.5) / count - 0.5) * exposure_ns * 1e-9

@@ -109,17 +109,22 @@ def _moments(data, good, shape):  # type: ignore[no-untyped-def]
     `shape` holds x, y, sigma and takes the result; returns whether it settled.
     """
     height, width = data.shape
+    row = np.empty(width)  # the weight is the product of one of x and one of y
     for _ in range(15):
         x0, y0, s2 = shape[0], shape[1], shape[2] ** 2
         reach = int(3.0 * shape[2]) + 1
         total, sx, sy, second = 0.0, 0.0, 0.0, 0.0
+        first, end = max(int(x0) - reach, 0), min(int(x0) + reach + 2, width)
+        for x in range(first, end):
+            row[x] = np.exp(-0.5 * (x - x0) ** 2 / s2)
         for y in range(max(int(y0) - reach, 0), min(int(y0) + reach + 2, height)):
             dy = y - y0
-            for x in range(max(int(x0) - reach, 0), min(int(x0) + reach + 2, width)):
+            column = np.exp(-0.5 * dy * dy / s2)
+            for x in range(first, end):
                 if not good[y, x]:
                     continue
                 dx = x - x0
-                v = data[y, x] * np.exp(-0.5 * (dx * dx + dy * dy) / s2)
+                v = data[y, x] * row[x] * column
                 total += v
                 sx += v * dx
                 sy += v * dy
@@ -152,18 +157,23 @@ def _normal_equations(data, good, shape, amplitude, noise, per_count, normal, ri
     height, width = data.shape
     x0, y0, sigma = shape[0], shape[1], shape[2]
     reach = min(int(3.2 * sigma) + 2, 24)
+    first, end = max(int(x0) - reach, 0), min(int(x0) + reach + 2, width)
+    row = np.empty(width)  # the model is the product of one of x and one of y
+    for x in range(first, end):
+        row[x] = np.exp(-0.5 * ((x - x0) / sigma) ** 2)
     slope = np.zeros(4)
     normal[:] = 0.0
     right[:] = 0.0
     square, worst, worst_x, worst_y = 0.0, 0.0, -1, -1
     for y in range(max(int(y0) - reach, 0), min(int(y0) + reach + 2, height)):
         dy = (y - y0) / sigma
-        for x in range(max(int(x0) - reach, 0), min(int(x0) + reach + 2, width)):
+        column = np.exp(-0.5 * dy * dy)
+        for x in range(first, end):
             if not good[y, x]:
                 continue
             dx = (x - x0) / sigma
             r2 = dx * dx + dy * dy
-            g = np.exp(-0.5 * r2)
+            g = row[x] * column
             model = amplitude * g
             variance = noise * noise + model / per_count
             rest = data[y, x] - model
