@@ -25,7 +25,7 @@ from qkd_gs.sim.stretch import Stretch
 TAGS = 20_000_000
 ROUND_TRIP_S, RATE_BIT_S = 0.25, 1e6
 _SECONDS, _BEFORE_S = 330.0, 165.0  # above 20 deg
-_BEACON_TAGS, _PHOTON_TAGS = 3.4e6, 2.75e6  # of this stretch on the link as it is
+_BEACON_TAGS, _PHOTON_TAGS = 2.43e6, 1.38e6  # of this stretch on the link as it is
 _WARM_UP_S = 10.0
 
 

@@ -22,6 +22,7 @@ from qkd_gs.timing.gate import Gate, GatedEvents, Slots, find_gate, gate_events,
 from qkd_gs.timing.sealed import SealedFile
 from qkd_gs.timing.seconds import SecondScale, name_seconds
 from qkd_gs.timing.tags import Channel
+from qkd_gs.timing.thinned import Thinned
 
 _STEP_NS = 100_000_000
 _MARGIN_NS = 2_000_000_000
@@ -124,7 +125,7 @@ def time_session(
     edges = clock.to_satellite(used_ps.ravel()).reshape(-1, 2)
     pulse_spans = tuple((int(a) // period_ps + 1, int(b) // period_ps - 1) for a, b in edges)
     hold_off, watch = _watching(manifest.station, period_ps, pulse_spans)
-    events = joined(gate_events(sealed.blocks(manifest.closed), slots, gate, hold_off, watch))
+    events = joined(gate_events(sealed.blocks(manifest.closed), slots, gate, hold_off, watch), tags)
 
     def utc_ns(pulse: NDArray[np.int64]) -> NDArray[np.int64]:
         arrival_ps = path.arrival_ps(pulse * period_ps - to_log_ps)
@@ -149,13 +150,13 @@ def _watching(
 
 
 def _scan(sealed: SealedFile, closed: bool) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    """Second marks, beacon tags, and the number of all tags."""
-    marks, beacons, tags = [], [], 0
+    """Second marks, beacon tags (thinned evenly where there are very many), and the number of all tags."""
+    marks, tags, beacons = [], 0, Thinned()
     for block in sealed.blocks(closed):
         marks.append(block.of(Channel.PPS))
-        beacons.append(block.of(Channel.BEACON))
+        beacons.add(block.of(Channel.BEACON))
         tags += len(block)
-    beacon_ps = np.concatenate(beacons) if beacons else np.empty(0, np.int64)
+    beacon_ps = beacons.times_ps()
     if len(beacon_ps) == 0:
         raise StationError('holds no beacon tags', where=sealed.path)
     return np.concatenate(marks), beacon_ps, tags

@@ -1,5 +1,7 @@
 """From tags to numbered pulses: against what the satellite really sent."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -22,7 +24,7 @@ def slots(faded):
 
 def test_gated_photons_carry_the_satellites_bits(faded, slots):
     gate = find_gate(faded.blocks, slots, tolerance_ps=2000, width_ps=2000)
-    events = joined(gate_events(faded.blocks, slots, gate, HoldOff(0)))
+    events = joined(gate_events(faded.blocks, slots, gate, HoldOff(0)), len(faded.tags))
     sent = faded.transmitter.states(events.pulse)
     basis, bit = (events.channel - Channel.H) // 2, (events.channel - Channel.H) % 2
     sifted = (basis == sent.basis) & (sent.intensity == Intensity.SIGNAL)
@@ -35,7 +37,7 @@ def test_gated_photons_carry_the_satellites_bits(faded, slots):
 
 def test_intensities_click_as_often_as_they_should(faded, slots):
     gate = find_gate(faded.blocks, slots, 2000, 2000)
-    events = joined(gate_events(faded.blocks, slots, gate, HoldOff(0)))
+    events = joined(gate_events(faded.blocks, slots, gate, HoldOff(0)), len(faded.tags))
     clicks = np.bincount(faded.transmitter.states(events.pulse).intensity, minlength=3)
     noise = clicks[Intensity.VACUUM]  # a quarter of the pulses, as are the decoys; half are signals
     ratio = (clicks[Intensity.SIGNAL] - 2 * noise) / (clicks[Intensity.DECOY] - noise)
@@ -51,15 +53,11 @@ def test_a_dark_detector_is_named(faded, slots):
 
 def test_only_the_spans_count(faded, slots):
     gate = find_gate(faded.blocks, slots, 2000, 2000)
-    whole = joined(gate_events(faded.blocks, slots, gate, HoldOff(0)))
+    whole = joined(gate_events(faded.blocks, slots, gate, HoldOff(0)), len(faded.tags))
     start, end = (int(t) for t in slots.spans_ps[0])
     middle = (start + end) // 2
     halves = [
-        joined(
-            gate_events(
-                faded.blocks, Slots(slots.to_satellite, slots.delay_ps, np.array([span]), 10_000), gate, HoldOff(0)
-            )
-        )
+        joined(gate_events(faded.blocks, replace(slots, spans_ps=np.array([span])), gate, HoldOff(0)), len(whole))
         for span in ((start, middle), (middle, end), slots.spans_ps[1])
     ]
     assert len(whole) - 3 <= sum(len(half) for half in halves) <= len(whole)  # the first click of a span does not count

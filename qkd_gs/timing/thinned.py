@@ -1,0 +1,37 @@
+"""At most so many of a stream of times, evenly chosen: a clock needs no more pulses in a session of hours."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Times = NDArray[np.int64]
+
+MOST = 8_000_000  # pulses of 13 minutes at 10 kHz: an ordinary pass is left whole
+
+
+class Thinned:
+    """Every one of the times, or every 2nd, 4th, 8th ... so that at most `most` are held.
+
+    Which ones are kept depends on their number alone, not on how the stream is cut into blocks.
+    """
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._step, self._seen, self._held = 1, 0, 0
+        self._parts: list[Times] = []
+
+    def add(self, time_ps: Times) -> None:
+        """Take the next times of the stream."""
+        kept = time_ps[-self._seen % self._step :: self._step]
+        self._seen += len(time_ps)
+        self._parts.append(kept)
+        self._held += len(kept)
+        while self._held > self._most:
+            self._step *= 2
+            self._parts = [self.times_ps()[::2].copy()]
+            self._held = len(self._parts[0])
+
+    def times_ps(self) -> Times:
+        """What is kept, in order."""
+        return np.concatenate(self._parts) if self._parts else np.empty(0, np.int64)

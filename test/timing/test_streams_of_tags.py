@@ -1,0 +1,139 @@
+"""Streams of any length in the memory of a block; the hold-off; what the watch sees."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qkd_gs.errors import StationError
+from qkd_gs.timing.clicks import BEFORE, BEHIND, INSIDE, PLACE_SHIFT, PULSE_SHIFT, ClickWatch, HoldOff
+from qkd_gs.timing.gate import Gate, Slots, gate_events, joined
+from qkd_gs.timing.spline import TimeMap
+from qkd_gs.timing.tags import Channel, TagBlock
+from qkd_gs.timing.thinned import Thinned
+
+PERIOD_PS = 10_000
+END_PS = 10**13
+
+
+def straight_slots(delay_ps=(0, 0, 0, 0, 0, 0, 0), spans=((0, END_PS),)):
+    clock = TimeMap.through(0, END_PS, np.zeros(3, np.int64), np.zeros(3))
+    return Slots(clock, np.array(delay_ps, np.int64), np.array(spans, np.int64), PERIOD_PS)
+
+
+GATE = Gate(np.zeros(7, np.int64), 2000, 0.0)
+
+
+def clicks(*slots_places_channels):
+    return np.array([s << PULSE_SHIFT | p << PLACE_SHIFT | c for s, p, c in slots_places_channels], np.int64)
+
+
+def tags(*pulses_channels, late_ps=0):
+    pulse, channel = np.array(pulses_channels, np.int64).T
+    return TagBlock(pulse * PERIOD_PS + late_ps, channel.astype(np.uint8))
+
+
+def through(blocks, slots, hold=0):
+    parts = list(gate_events(blocks, slots, GATE, HoldOff(hold)))
+    return joined(parts, sum(len(part) for part in parts))
+
+
+def admitted_by_definition(words, hold):
+    """A slot counts if none of the `hold` slots before it has a click, and it has none itself before the gate."""
+    slots = words >> PULSE_SHIFT
+    places = (words >> PLACE_SHIFT) & 3
+    early = set(slots[places == BEFORE].tolist())
+    busy = set(slots.tolist())
+    free = [not any(s - k in busy for k in range(1, hold + 1)) and s not in early for s in slots.tolist()]
+    return [int(s) for s, p, f in zip(slots, places, free, strict=True) if f and p == INSIDE]
+
+
+CLICK = st.tuples(st.integers(0, 60), st.sampled_from([BEFORE, INSIDE, BEHIND]), st.integers(1, 4))
+
+
+@settings(max_examples=60)
+@given(st.lists(CLICK, max_size=30), st.integers(1, 12), st.integers(0, 60))
+def test_the_hold_off_is_what_its_definition_says_however_the_stream_is_cut(drawn, hold, cut):
+    words = np.sort(clicks(*drawn)) if drawn else np.empty(0, np.int64)
+    at = int(np.searchsorted(words, cut << PULSE_SHIFT))
+    hold_off = HoldOff(hold)
+    found = [int(p) for part in (words[:at], words[at:]) for p in hold_off.admit(part)[0]]
+    assert found == admitted_by_definition(words, hold)
+    assert hold_off.held + len(found) == np.count_nonzero((words >> PLACE_SHIFT) & 3 == INSIDE)
+
+
+def test_double_clicks_of_a_slot_pass_together():
+    pulse, channel = HoldOff(5).admit(clicks((3, INSIDE, 1), (3, INSIDE, 2), (4, INSIDE, 3), (11, INSIDE, 4)))
+    assert pulse.tolist() == [3, 3, 11]
+    assert channel.tolist() == [1, 2, 4]
+
+
+def test_detectors_of_very_different_delay_come_out_in_order():
+    """H is 1 us late: its tags of early pulses come among those of later ones, over the borders of blocks."""
+    delay_ps = np.zeros(7, np.int64)
+    delay_ps[Channel.H] = 1_000_000
+    pulse = np.arange(10, 5000, 3)
+    channel = np.where(np.arange(len(pulse)) % 2, Channel.H, Channel.D).astype(np.uint8)
+    time_ps = pulse * PERIOD_PS + delay_ps[channel]
+    order = np.argsort(time_ps, kind='stable')
+    blocks = [TagBlock(time_ps[part], channel[part]) for part in np.array_split(order, 40)]
+    events = through(blocks, straight_slots(delay_ps))
+    np.testing.assert_array_equal(events.pulse, pulse[1:])  # the first click of a span does not count
+    np.testing.assert_array_equal(events.channel, channel[1:])
+
+
+def test_tags_out_of_order_are_refused_and_quickly():
+    wild = np.random.default_rng(1).permutation(np.arange(1, 200_000)) * PERIOD_PS
+    with pytest.raises(StationError, match='order of time'):
+        through([TagBlock(wild, np.ones(len(wild), np.uint8))], straight_slots())
+
+
+def test_memory_is_that_of_a_block():
+    rng = np.random.default_rng(2)
+
+    def stream(blocks):
+        for number in range(blocks):
+            time_ps = np.sort(rng.integers(number * 10**10, (number + 1) * 10**10, 20_000))
+            yield TagBlock(time_ps, rng.integers(1, 6, 20_000).astype(np.uint8))
+
+    def peak(blocks):
+        watch = ClickWatch(0, 10**9, 10**8, 5, 50)
+        tracemalloc.start()
+        for _ in gate_events(stream(blocks), straight_slots(), GATE, HoldOff(50), watch):
+            pass
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    peak(2)
+    assert peak(400) < 1.2 * peak(20)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.integers(0, 40), max_size=20), st.integers(1, 50))
+def test_thinning_does_not_depend_on_the_blocks(sizes, most):
+    times = np.arange(sum(sizes))
+    cut, whole = Thinned(most), Thinned(most)
+    for part in np.split(times, np.cumsum(sizes)):
+        cut.add(part)
+    whole.add(times)
+    kept = cut.times_ps()
+    np.testing.assert_array_equal(kept, whole.times_ps())
+    assert len(kept) <= most
+    assert len(kept) >= min(len(times), most // 2)
+    assert len(set(np.diff(kept).tolist())) <= 1
+
+
+def test_the_watch_counts_what_is_there():
+    watch = ClickWatch(0, 299, 100, dead_slots=5, hold_off_slots=50)
+    watch.see(clicks((10, INSIDE, 1), (10, INSIDE, 3), (60, BEHIND, 2), (61, INSIDE, 2)))
+    watch.see(clicks((75, INSIDE, 2), (150, INSIDE, 4), (250, BEFORE, 4)))
+    seen = watch.statistics()
+    assert seen.counts.tolist() == [[1, 3, 1, 0], [0, 0, 0, 1], [0, 0, 0, 1]]
+    assert seen.outside.tolist() == [[0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
+    assert seen.multiple.tolist() == [1, 0, 0]
+    assert seen.too_soon == 1  # 61 after 60
+    assert seen.same.tolist() == [1, 1]  # 75 after 61; 250 after 150
+    assert seen.other.tolist() == [1, 1]  # 60 after 10; 150 after 75
