@@ -48,6 +48,7 @@ class Kind(IntEnum):
     TAG = 17
     STORED = 18
     REFUSE = 19
+    SYNDROMES = 20
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from qkd_gs.qkd.codes import pack_bits
 from qkd_gs.qkd.conversation import Conversation, PreShared
 from qkd_gs.qkd.corrector import EFFICIENT, CascadeOptions
 from qkd_gs.qkd.exchange import correct
+from qkd_gs.qkd.exchange_one_way import correct_by_syndromes, design_rate, planned_bits
 from qkd_gs.qkd.faults import ProtocolError
 from qkd_gs.qkd.key_length import KeyLength
 from qkd_gs.qkd.ledger import Booking, DisclosureLedger
@@ -62,7 +63,8 @@ class GroundSession:
     progress : callable
         Told the name of each step and how much of it is done, 0 to 1.
     options : CascadeOptions
-        Of reconciliation; `qkd_gs.qkd.corrector.QUICK` trades disclosed bits for round trips.
+        Of Cascade; `qkd_gs.qkd.corrector.QUICK` trades disclosed bits for round trips.  Whether Cascade is used
+        at all is in the terms.
     bin_s : float
         Width of the bins in which errors over time are reported, at least 5 s.
     """
@@ -176,12 +178,12 @@ class GroundSession:
     def _distil(self, detections: Detections, spans: list[PulseSpan], windows: Sequence[PulseSpan]) -> KeyResult:
         sifted = self._sift(detections, spans, windows)
         cuts = sift.frames(len(sifted.bits))
-        reason = steps.hopeless(self._terms, sifted.counts, steps.sizes_of(cuts), sifted.qber, self._booking.before)
+        reason = self._hopeless(sifted, cuts)
         seed = int.from_bytes(self._random_bytes(8), 'big') >> 1
         self._report_errors(sifted, reason, seed)
         if reason:
             return self._without_key(sifted, reason)
-        corrected = self._verify(cuts, *self._reconcile(sifted, seed))
+        corrected = self._verify(cuts, *self._reconcile(sifted, cuts, seed))
         return self._amplify(sifted, corrected)
 
     def _sift(self, detections: Detections, spans: list[PulseSpan], windows: Sequence[PulseSpan]) -> SiftedKey:
@@ -208,11 +210,27 @@ class GroundSession:
         self._talk.vouch()
         self._talk.check()
 
-    def _reconcile(self, sifted: SiftedKey, seed: int) -> tuple[Bits, int, int]:
+    def _hopeless(self, sifted: SiftedKey, cuts: list[slice]) -> str:
+        """Why it ends here; if it goes on, what the satellite will disclose unasked is booked."""
+        sizes, before = steps.sizes_of(cuts), self._booking.before
+        reason = steps.hopeless(self._terms, sifted.counts, sizes, sifted.qber, before)
+        if reason or not self._terms.one_way:
+            return reason
+        planned = planned_bits(cuts, design_rate(sifted.counts))
+        reason = steps.hopeless(self._terms, sifted.counts, sizes, sifted.qber, before, planned)
+        if not reason:
+            self._booking.ahead(planned)
+        return reason
+
+    def _reconcile(self, sifted: SiftedKey, cuts: list[slice], seed: int) -> tuple[Bits, int, int]:
         before = self._talk.round_trips
-        bits, disclosed = correct(
-            self._talk, sifted.bits, sifted.qber, seed, self._options, self._booking.ahead, self._progress
-        )
+        if self._terms.one_way:
+            rate = design_rate(sifted.counts)
+            bits, disclosed = correct_by_syndromes(self._talk, sifted.bits, cuts, rate, seed, self._progress)
+        else:
+            bits, disclosed = correct(
+                self._talk, sifted.bits, sifted.qber, seed, self._options, self._booking.ahead, self._progress
+            )
         return bits, disclosed, self._talk.round_trips - before
 
     def _verify(self, cuts: list[slice], bits: Bits, disclosed: int, trips: int) -> _Corrected:

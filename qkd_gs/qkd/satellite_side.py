@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from qkd_gs.errors import StationError
 from qkd_gs.qkd import messages, sift, steps, verify
-from qkd_gs.qkd.channel import Channel, Kind
+from qkd_gs.qkd.channel import Channel, Kind, Message
 from qkd_gs.qkd.codes import unpack_bits
 from qkd_gs.qkd.conversation import Conversation, PreShared
 from qkd_gs.qkd.counts import KeyCounts
 from qkd_gs.qkd.exchange import answer_until
+from qkd_gs.qkd.exchange_one_way import design_rate, send_syndromes
 from qkd_gs.qkd.faults import ProtocolError
 from qkd_gs.qkd.ledger import Booking, DisclosureLedger
 from qkd_gs.qkd.result import SatelliteResult
@@ -162,9 +163,7 @@ class _Run:
 
     def _make_key(self, sifted: _Sifted, counts: KeyCounts, report: messages.ErrorCounts) -> SatelliteResult:
         cuts = sift.frames(len(sifted.bits))
-        request, disclosed = answer_until(
-            self._talk, Kind.VERIFY_REQUEST, sifted.bits, report.seed, self._booking.ahead, self._progress
-        )
+        request, disclosed = self._reconcile(sifted.bits, cuts, counts, report.seed)
         length = self._terms.verification_bits
         if len(request.payload) != verify.seed_bytes(length):
             raise ProtocolError('malformed', 'the seed of verification has the wrong size')
@@ -199,6 +198,14 @@ class _Run:
             reason=certified.reason,
         )
         return self._await_storing(made)
+
+    def _reconcile(self, bits: Bits, cuts: list[slice], counts: KeyCounts, seed: int) -> tuple[Message, int]:
+        """Disclose what reconciliation takes; ends with the ground's wish to verify."""
+        book, progress = self._booking.ahead, self._progress
+        if self._terms.one_way:
+            disclosed = send_syndromes(self._talk, bits, cuts, design_rate(counts), seed, book, progress)
+            return self._talk.hear(Kind.VERIFY_REQUEST), disclosed
+        return answer_until(self._talk, Kind.VERIFY_REQUEST, bits, seed, book, progress)
 
     def _await_storing(self, made: SatelliteResult) -> SatelliteResult:
         """Wait for the ground to say that it stored the key; without that, ours must stay unused."""

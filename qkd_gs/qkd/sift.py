@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -210,6 +211,18 @@ def expected_qber(counts: KeyCounts) -> float:
     optics = max(0.0, both.decoy.errors / both.decoy.sent - background)
     scale = mu.signal / mu.decoy
     return min(0.5, (background + optics * scale) * both.signal.sent / both.signal.sifted)
+
+
+def qber_error(counts: KeyCounts) -> float:
+    """Standard deviation of `expected_qber`, from the errors counted; 0.5 if there is nothing to go by."""
+    both, mu = counts.pooled, counts.intensities
+    if not (both.signal.sifted and both.decoy.sent and both.vacuum.sent):
+        return 0.5
+    scale = mu.signal / mu.decoy
+    decoy = scale / both.decoy.sent
+    background = (scale - 1.0) / both.vacuum.sent
+    variance = decoy * decoy * both.decoy.errors + background * background * both.vacuum.errors
+    return sqrt(variance) * both.signal.sent / both.signal.sifted
 
 
 def frames(bits: int, frame_bits: int = 100_000) -> list[slice]:

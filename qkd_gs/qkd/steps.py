@@ -61,16 +61,24 @@ def certified(terms: Terms, counts: KeyCounts, sizes: list[int], disclosed_bits:
     )
 
 
-def hopeless(terms: Terms, counts: KeyCounts, sizes: list[int], qber: float, disclosed_before: int) -> str:
+def hopeless(
+    terms: Terms,
+    counts: KeyCounts,
+    sizes: list[int],
+    qber: float,
+    disclosed_before: int,
+    planned_bits: int | None = None,
+) -> str:
     """Why a run should end before anything of the key is disclosed; empty if there is hope.
 
-    Even with a reconciliation at the Slepian-Wolf limit the counts would have to allow a key.
+    The counts have to allow a key after what reconciliation is planned to disclose; if that is not known
+    beforehand, after a reconciliation at the Slepian-Wolf limit.
     """
     if not counts.sifted_bits:
         return 'no sifted bits'
     if qber > terms.max_qber:
         return f'the decoy states foretell an error rate of {qber:.1%}, above the limit of {terms.max_qber:.1%}'
-    limit = ceil(counts.sifted_bits * binary_entropy(qber))
+    limit = ceil(counts.sifted_bits * binary_entropy(qber)) if planned_bits is None else planned_bits
     try:
         return certified(terms, counts, sizes, limit + disclosed_before).reason
     except StationError as error:  # e.g. a failure probability that the hashes alone use up

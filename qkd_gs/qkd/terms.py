@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field
 
@@ -23,6 +23,12 @@ class Terms(Section):
     epsilon_total: float = Field(gt=0, lt=1e-3)
     verification_bits: int = Field(ge=32, le=256)
     max_qber: float = Field(gt=0, lt=0.5)
+    reconciliation: Literal['cascade', 'one_way'] = 'cascade'
+
+    @property
+    def one_way(self) -> bool:
+        """Whether reconciliation is one message, without questions."""
+        return self.reconciliation == 'one_way'
 
     @classmethod
     def of_station(cls, settings: StationSettings) -> Self:
@@ -37,6 +43,7 @@ class Terms(Section):
             epsilon_total=key.epsilon_total,
             verification_bits=key.verification_bits,
             max_qber=key.max_qber,
+            reconciliation=key.reconciliation,
         )
 
     def probability(self, intensity: Intensity) -> float:

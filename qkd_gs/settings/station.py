@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from qkd_gs.settings.loader import Section
@@ -118,6 +120,9 @@ class KeySettings(Section):
     verification_bits: int = Field(ge=32, le=256, description='length of the hash that compares the keys')
     max_qber: float = Field(gt=0, lt=0.5, description='the run is given up above this error rate')
     max_efficiency_mismatch: float = Field(gt=0, le=1, description='largest imbalance of the detectors')
+    reconciliation: Literal['cascade', 'one_way'] = Field(
+        'cascade', description='questions and answers, or one message for links of long round trips'
+    )
 
 
 class StationSettings(Section):

@@ -1,0 +1,98 @@
+"""Reconciliation in one message over the link: the satellite's syndromes, and what they disclose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from qkd_gs.qkd import one_way
+from qkd_gs.qkd.channel import Kind
+from qkd_gs.qkd.codes import pack_bits, unpack_bits
+from qkd_gs.qkd.conversation import Conversation
+from qkd_gs.qkd.corrector import MAX_QBER
+from qkd_gs.qkd.counts import KeyCounts
+from qkd_gs.qkd.sift import expected_qber, qber_error
+from qkd_gs.qkd.steps import Bits, Progress
+
+Book = Callable[[int], None]
+_STEP = 'reconciliation'
+_CAUTION = 2.5  # standard deviations: nobody asks again if the decoys foretold too few errors
+
+
+def design_rate(counts: KeyCounts) -> float:
+    """Error rate that the syndromes must be long enough for; both sides have the counts that it follows from."""
+    expected = expected_qber(counts)
+    return max(expected, min(MAX_QBER, expected + _CAUTION * qber_error(counts)))
+
+
+def planned_bits(cuts: list[slice], rate: float) -> int:
+    """Bits that the message will disclose.
+
+    Raises
+    ------
+    StationError
+        The error rate is beyond what any key can be made of.
+    """
+    return sum(one_way.plan(block.stop - block.start, rate).disclosed_bits for block in one_way.blocks(cuts, rate))
+
+
+def send_syndromes(
+    talk: Conversation, bits: Bits, cuts: list[slice], rate: float, seed: int, book: Book, progress: Progress
+) -> int:
+    """Satellite: the only message.
+
+    Parameters
+    ----------
+    talk : Conversation
+        With the ground, past sifting.
+    bits : (n,) uint8
+        The key.
+    cuts : list of slice
+        Its frames.
+    rate, seed : float, int
+        From `design_rate`; public seed of the shuffles.
+    book : callable
+        Told the bits that are disclosed, before they are.
+    progress : callable
+        Told the step and what is done of it.
+
+    Returns
+    -------
+    disclosed_bits : int
+    """
+    blocks = one_way.blocks(cuts, rate)
+    parts = [one_way.syndrome(bits[block], rate, seed + number) for number, block in enumerate(blocks)]
+    sent = np.concatenate(parts)
+    book(len(sent))
+    talk.say(Kind.SYNDROMES, pack_bits(sent))
+    progress(_STEP, 1.0)
+    return len(sent)
+
+
+def correct_by_syndromes(
+    talk: Conversation, bits: Bits, cuts: list[slice], rate: float, seed: int, progress: Progress
+) -> tuple[Bits, int]:
+    """Ground: wait for the message and correct by it; what it discloses is booked already.
+
+    Returns
+    -------
+    corrected : (n,) uint8
+        Blocks that had too many errors are left to verification.
+    disclosed_bits : int
+
+    Raises
+    ------
+    ProtocolError
+        The message is not as long as planned.
+    """
+    blocks, disclosed = one_way.blocks(cuts, rate), planned_bits(cuts, rate)
+    progress(_STEP, 0.0)
+    sent = unpack_bits(talk.hear(Kind.SYNDROMES).payload, disclosed)
+    corrected, at = bits.copy(), 0
+    for number, block in enumerate(blocks):
+        size = one_way.plan(block.stop - block.start, rate).disclosed_bits
+        corrected[block], _ = one_way.decode(bits[block], rate, seed + number, sent[at : at + size])
+        at += size
+        progress(_STEP, (number + 1) / len(blocks))
+    return corrected, disclosed
