@@ -41,7 +41,8 @@ def state(t: float, bias_s: float, cross_m: float, plain: tuple[Any, ...], out: 
 
     `plain` holds the fields of `Tables`: a named tuple takes numba longer to recognize than all the rest takes.
     """
-    return _state(t, bias_s, cross_m, Tables(*plain), out)
+    reached: bool = _state(t, bias_s, cross_m, Tables(*plain), out)
+    return reached
 
 
 @njit(cache=True)

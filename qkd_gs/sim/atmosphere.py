@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import exp, log1p, pi
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from qkd_gs.settings.twin_body import AtmosphereSettings
 from qkd_gs.sim.turbulence import R0_WAVELENGTH_M, kolmogorov_tilt_variance, tilt_series, tilt_spectrum
@@ -68,15 +68,9 @@ class Tilt:
         """
         mass = airmass(el_rad)
         total = np.zeros((2, samples))
-        steps = dt_s * np.arange(1, samples + 1)
         for i, (height_m, series) in enumerate(zip(self._heights_m, self._series, strict=True)):
             speed = self._wind_m_s + slew_rad_s * height_m * mass
-            place = (self._place_m[i] + speed * steps) / self._step_m
-            index = place.astype(np.int64)
-            part = place - index
-            count = series.shape[1]
-            total += series[:, index % count] * (1 - part) + series[:, (index + 1) % count] * part
-            self._place_m[i] = (place[-1] * self._step_m) % (count * self._step_m)
+            self._place_m[i] = _carry(series, self._step_m, self._place_m[i], speed * dt_s, total)
         tilt: Floats = total * np.sqrt(mass)
         return tilt
 
@@ -106,10 +100,32 @@ class Scintillation:
         speed = self._wind_m_s + slew_rad_s * self._height_m * airmass(el_rad)
         keep = exp(-dt_s * 2 * speed / self._aperture_m)
         noise = self._rng.standard_normal(samples) * np.sqrt(1 - keep * keep)
-        normal, _ = lfilter([1.0], [1.0, -keep], noise, zi=[keep * self._last])
-        self._last = float(normal[-1])
-        irradiance: Floats = np.exp(np.sqrt(variance) * normal - variance / 2)
+        _colour(noise, keep, self._last)
+        self._last = float(noise[-1])
+        irradiance: Floats = np.exp(np.sqrt(variance) * noise - variance / 2)
         return irradiance
+
+
+@njit(cache=True)
+def _carry(series, step_m, place_m, way_m, total):  # type: ignore[no-untyped-def]
+    """Add a periodic series (2, m) that moves by `way_m` a sample to `total` (2, n); returns the last place."""
+    count = series.shape[1]
+    place = place_m / step_m
+    for i in range(total.shape[1]):
+        place = (place_m + way_m * (i + 1)) / step_m
+        index = int(place)
+        part = place - index
+        for axis in range(2):
+            total[axis, i] += series[axis, index % count] * (1 - part) + series[axis, (index + 1) % count] * part
+    return (place * step_m) % (count * step_m)
+
+
+@njit(cache=True)
+def _colour(values, keep, last):  # type: ignore[no-untyped-def]
+    """First-order low pass in place: each value plus `keep` times the one before."""
+    for i in range(len(values)):
+        last = values[i] + keep * last
+        values[i] = last
 
 
 def log_variance(zenith_variance: float, el_rad: float, limit: float) -> float:
