@@ -98,6 +98,7 @@ def _process(folder: Path, key_path: Path) -> dict[str, Any]:
         if not steps or steps[-1][0] != step:
             steps.append((step, perf_counter()))
 
+    before_s = _processor_s(resource.RUSAGE_SELF)
     begin = perf_counter()
     result = process_session(folder, keys, link, progress)
     end = perf_counter()
@@ -117,6 +118,8 @@ def _process(folder: Path, key_path: Path) -> dict[str, Any]:
         'link_bytes': meters[0].bytes_by_kind,
         'round_trips': key['round_trips'],
         'steps_s': {step: until - at for (step, at), until in zip(steps, ends, strict=True)},
+        'ground_processor_s': _processor_s(resource.RUSAGE_SELF) - before_s,
+        'satellite_processor_s': _processor_s(resource.RUSAGE_CHILDREN),
         'ground_memory_mb': _memory_mb(resource.RUSAGE_SELF),
         'satellite_memory_mb': _memory_mb(resource.RUSAGE_CHILDREN),
     }
@@ -126,6 +129,11 @@ def _least_bits(detections: int, seconds: float, pulse_rate_hz: float = 1e8) -> 
     """Entropy of which pulses were detected, and of their bases."""
     pulses = seconds * pulse_rate_hz
     return pulses * binary_entropy(detections / pulses) + detections
+
+
+def _processor_s(who: int) -> float:
+    used = resource.getrusage(who)
+    return used.ru_utime + used.ru_stime
 
 
 def _memory_mb(who: int) -> float:
