@@ -10,19 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.keys.preshared import SimulatedPreSharedKey
 from qkd_gs.processing.anomalies import afterpulse_share, bunching_of, find_anomalies
-from qkd_gs.processing.timing_stage import Timed, time_session
+from qkd_gs.processing.timing_stage import Timed, number_clicks, scan_session
 from qkd_gs.qkd.channel import Channel
 from qkd_gs.qkd.conversation import PreShared
 from qkd_gs.qkd.ground_side import GroundSession
 from qkd_gs.qkd.result import KeyResult
 from qkd_gs.qkd.sift import squash
 from qkd_gs.qkd.terms import Terms
-from qkd_gs.session.manifest import Manifest, load_manifest
+from qkd_gs.session.manifest import FILE_NAME, Manifest, load_manifest
 from qkd_gs.session.telemetry import FILE_NAME as TELEMETRY
 from qkd_gs.session.telemetry import Telemetry, load_telemetry
 from qkd_gs.timing.gate import QUANTUM, GatedEvents
@@ -68,10 +69,13 @@ def process_session(
         stored = store.entry(manifest.session_id)
         if stored is not None:
             return _finished(folder, manifest, dict(stored.result))
+        progress('reading the sealed tags', 0.0)  # before the satellite is asked: damage costs no disclosure
+        sealed = SealedFile(folder / manifest.tags_file, keys.sealing_private_key())
+        scanned = scan_session(folder, manifest, sealed)
         with link() as channel:
             session = GroundSession(
                 channel,
-                Terms.of_station(manifest.station),
+                agreed_terms(manifest),
                 manifest.session_id,
                 _pre_shared(keys, manifest),
                 store,
@@ -79,8 +83,8 @@ def process_session(
                 progress=progress,
             )
             session.open()
-            sealed = SealedFile(folder / manifest.tags_file, keys.sealing_private_key())
-            timed = time_session(folder, manifest, sealed, session.request_beacon_log, lambda step: progress(step, 0.0))
+            log = session.request_beacon_log(*scanned.log_span_ns, manifest.station.source.beacon_rate_hz)
+            timed = number_clicks(manifest, scanned, log, lambda step: progress(step, 0.0))
             progress('looking for anomalies', 0.0)
             watched = watched_figures(manifest, timed)
             squashed = squash(timed.events.pulse, timed.events.channel, _chooser(manifest))
@@ -91,6 +95,20 @@ def process_session(
             session.confirm()
     _add_telemetry(folder, timed, made)
     return _finished(folder, manifest, result)
+
+
+def agreed_terms(manifest: Manifest) -> Terms:
+    """What is to be agreed with the satellite.
+
+    Raises
+    ------
+    StationError
+        The source's settings contradict each other.
+    """
+    try:
+        return Terms.of_station(manifest.station)
+    except ValidationError as error:
+        raise StationError(f'station.source: {error.errors()[0]["msg"]}', where=FILE_NAME) from error
 
 
 def watched_figures(manifest: Manifest, timed: Timed) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from qkd_gs.timing.thinned import Thinned
 
 _STEP_NS = 100_000_000
 _MARGIN_NS = 2_000_000_000
+_EPOCHS_NS = 86_400 * 10**9
 _PULSES_PS = 1e12
 _AROUND_PS = 2 * 10**12  # the clock's curve is best a little inside its ends
 
@@ -64,35 +65,56 @@ class Timed:
     pulse_at_utc: Callable[[NDArray[np.int64]], NDArray[np.int64]]
 
 
-def time_session(
-    folder: Path,
-    manifest: Manifest,
-    sealed: SealedFile,
-    beacon_log: Callable[[int, int], BeaconLog],
-    progress: Callable[[str], None],
-) -> Timed:
-    """Number the clicks of a session.
+@dataclass(frozen=True)
+class Scanned:
+    """What the tags say by themselves, before the satellite is asked for anything.
 
-    Parameters
+    Attributes
     ----------
-    beacon_log : callable
-        Asks the satellite for its log between two UTC times, ns.
-    progress : callable
-        Told each step in a few words.
+    sealed : SealedFile
+    tags : int
+        Tags in the file.
+    scale : SecondScale
+        Names UTC.
+    path : Trajectory
+        Predicted, with the errors that tracking has found.
+    usable_ps : (m, 2) int64
+        Locked converter time above the data elevation.
+    beacon_ps : (n,) int64
+        Beacon tags about it, cable delay taken off.
+    delay_ps : (7,) int64
+        Known delay by channel.
+    """
+
+    sealed: SealedFile
+    tags: int
+    scale: SecondScale
+    path: Trajectory
+    usable_ps: Spans
+    beacon_ps: NDArray[np.int64]
+    delay_ps: NDArray[np.int64]
+
+    @property
+    def log_span_ns(self) -> tuple[int, int]:
+        """UTC between which the satellite's beacon log is needed."""
+        first, last = self.scale.first_utc_ns + self.scale.utc_ps(self.beacon_ps[[0, -1]]) // 1000
+        return int(first) - _MARGIN_NS, int(last) + _MARGIN_NS
+
+
+def scan_session(folder: Path, manifest: Manifest, sealed: SealedFile) -> Scanned:
+    """Read the tags through once.
 
     Raises
     ------
     StationError
-        Tags damaged or missing, no second marks, no beacon, no photons, never locked.
+        Tags damaged or missing, no second marks, no beacon, never locked.
     """
-    progress('reading the sealed tags')
     marks_ps, beacon_ps, tags = _scan(sealed, manifest.closed)
     delay_ps = np.zeros(len(Channel) + 1, np.int64)
     for channel in Channel:
         delay_ps[channel] = round(manifest.station.detectors.delay_ns[channel.name] * 1e3)
     scale = name_seconds(marks_ps, int(delay_ps[Channel.PPS]), manifest.tdc_start_ns)
     first_ns, last_ns = (scale.first_utc_ns + int(t) // 1000 for t in scale.utc_ps(beacon_ps[[0, -1]]))
-
     path = _predicted(folder, manifest, first_ns, last_ns)
     usable_ps = scale.tdc_ps(_usable(manifest, path).ravel()).reshape(-1, 2)
     beacon_ps = beacon_ps - delay_ps[Channel.BEACON]
@@ -100,42 +122,52 @@ def time_session(
         around_ps = usable_ps[[0, -1], [0, 1]] + np.array([-_AROUND_PS, _AROUND_PS])
         first, end = np.searchsorted(beacon_ps, around_ps)
         beacon_ps = beacon_ps[first:end]
-    if not len(beacon_ps):
+    if not len(usable_ps) or not len(beacon_ps):
         raise StationError('the satellite was never locked while its beacon was seen', where=folder)
+    return Scanned(sealed, tags, scale, path, usable_ps, beacon_ps, delay_ps)
 
-    progress("asking for the satellite's beacon log")
-    seen_ns = scale.first_utc_ns + scale.utc_ps(beacon_ps[[0, -1]]) // 1000
-    log = beacon_log(int(seen_ns[0]) - _MARGIN_NS, int(seen_ns[1]) + _MARGIN_NS)
+
+def number_clicks(manifest: Manifest, scanned: Scanned, log: BeaconLog, progress: Callable[[str], None]) -> Timed:
+    """Recover the satellite's clock from its log, find the gate, and number the clicks.
+
+    Raises
+    ------
+    StationError
+        The log does not fit the tags, a detector is dark, never locked while the clock is known.
+    """
     progress("recovering the satellite's clock")
+    path, scale, closed = scanned.path, scanned.scale, manifest.closed
     from_scale_ps = (scale.first_utc_ns - path.epoch_ns) * 1000
+    if abs(log.epoch_utc_ns - path.epoch_ns) > _EPOCHS_NS:
+        raise StationError("the clock of the satellite's log does not start in the day of the pass", where='beacon log')
     to_log_ps = (path.epoch_ns - log.epoch_utc_ns) * 1000
     clock = recover_clock(
-        beacon_ps, scale, lambda utc_ps: path.emission_ps(utc_ps + from_scale_ps) + to_log_ps, log.time_ps
+        scanned.beacon_ps, scale, lambda utc_ps: path.emission_ps(utc_ps + from_scale_ps) + to_log_ps, log.time_ps
     )
-
     progress('finding the gate')
-    used_ps = intersect(usable_ps, spans(clock.spans_ps))
+    used_ps = intersect(scanned.usable_ps, spans(clock.spans_ps))
     if not len(used_ps):
-        raise StationError('the satellite was never locked while its clock was known', where=folder)
-    source, key = manifest.station.source, manifest.station.key
-    period_ps = round(_PULSES_PS / source.pulse_rate_hz)
-    slots = Slots(clock.to_satellite, delay_ps, used_ps, period_ps)
-    tolerance_ps = round(manifest.station.detectors.delay_tolerance_ns * 1e3)
-    gate = find_gate(sealed.blocks(manifest.closed), slots, tolerance_ps, round(key.gate_ns * 1e3))
+        raise StationError('the satellite was never locked while its clock was known', where=scanned.sealed.path)
+    station = manifest.station
+    period_ps = round(_PULSES_PS / station.source.pulse_rate_hz)
+    slots = Slots(clock.to_satellite, scanned.delay_ps, used_ps, period_ps)
+    tolerance_ps = round(station.detectors.delay_tolerance_ns * 1e3)
+    gate = find_gate(scanned.sealed.blocks(closed), slots, tolerance_ps, round(station.key.gate_ns * 1e3))
     edges = clock.to_satellite(used_ps.ravel()).reshape(-1, 2)
     pulse_spans = tuple((int(a) // period_ps + 1, int(b) // period_ps - 1) for a, b in edges)
-    hold_off, watch = _watching(manifest.station, period_ps, pulse_spans)
-    events = joined(gate_events(sealed.blocks(manifest.closed), slots, gate, hold_off, watch), tags)
+    hold_off, watch = _watching(station, period_ps, pulse_spans)
+    events = joined(gate_events(scanned.sealed.blocks(closed), slots, gate, hold_off, watch), scanned.tags)
 
     def utc_ns(pulse: NDArray[np.int64]) -> NDArray[np.int64]:
         arrival_ps = path.arrival_ps(pulse * period_ps - to_log_ps)
         return path.epoch_ns + arrival_ps // 1000
 
     def pulse_at_utc(t_ns: NDArray[np.int64]) -> NDArray[np.int64]:
-        within_ns = np.clip(t_ns, first_ns - _MARGIN_NS, last_ns + _MARGIN_NS)  # there are no tags outside
+        within_ns = np.clip(t_ns, path.start_ns, path.end_ns)  # there are no tags outside
         return (path.emission_ps((within_ns - path.epoch_ns) * 1000) + to_log_ps) // period_ps
 
-    return Timed(events, pulse_spans, clock, gate, scale, tags, watch.statistics(), hold_off.held, utc_ns, pulse_at_utc)
+    statistics, held = watch.statistics(), hold_off.held
+    return Timed(events, pulse_spans, clock, gate, scale, scanned.tags, statistics, held, utc_ns, pulse_at_utc)
 
 
 def _watching(
