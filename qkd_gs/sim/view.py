@@ -66,13 +66,12 @@ class View:
         state = self._history.at(_instants(start_ns, exposure_ns, self._count(start_ns, exposure_ns)))
         seconds = exposure_ns * 1e-9
         tilt = turned(state[Column.TILT_X], state[Column.TILT_Y], state[Column.ROLL])
-        x, y, electrons = self._beacon(state, seconds)
         mid_ns = start_ns + exposure_ns // 2
-        stars = [self._star_points(group, state, mid_ns, exposure_ns, roi) for group in self._stars]
-        x = np.concatenate([x, *(s[0] for s in stars)]) + tilt[0]
-        y = np.concatenate([y, *(s[1] for s in stars)]) + tilt[1]
-        electrons = np.concatenate([electrons, *(s[2] for s in stars)])
-        x_px, y_px = self._picture.pixel(x, y)
+        lights = [self._beacon(state, seconds)]
+        lights += [self._star_points(group, state, mid_ns, exposure_ns, roi) for group in self._stars]
+        lit = [light for light in lights if len(light[0])]
+        x, y, electrons = lit[0] if len(lit) == 1 else map(np.concatenate, zip(*lights, strict=True))
+        x_px, y_px = self._picture.pixel(x + tilt[0], y + tilt[1])
         return Exposed(
             Points(x_px, y_px, electrons),
             self._background(state, seconds, roi),

@@ -57,6 +57,8 @@ class SunGuard:
     def _distances(self, now_ns: int, az_rad: float, el_rad: float) -> NDArray[np.float64]:
         """Angles to the Sun now (first) and at the coming steps of the table, pi where it is down."""
         self._look_ahead(now_ns // STEP_NS)
+        if not self._up.any():  # night, as on every pass
+            return np.full(len(self._up), pi)
         looks = np.array([cos(el_rad) * sin(az_rad), cos(el_rad) * cos(az_rad), sin(el_rad)])
         part = now_ns % STEP_NS / STEP_NS
         places = self._places.copy()
