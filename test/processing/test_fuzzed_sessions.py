@@ -94,3 +94,17 @@ def test_any_byte_may_be_anything(session, tmp_path_factory, name, data):
         content[at] = data.draw(st.integers(0, 255))
     end = data.draw(st.one_of(st.just(len(content)), st.integers(0, len(content))))
     survives(changed(session, tmp_path_factory, name, bytes(content[:end])))
+
+
+@pytest.mark.parametrize(
+    ('name', 'at', 'value', 'complaint'),
+    [
+        ('session.json', ('station', 'source', 'mu_decoy'), 1.0, 'decoy intensity 1.0 must be below'),
+        ('simulated_satellite.json', ('epoch_utc_ns',), 0, 'does not start in the day of the pass'),
+    ],
+)  # found by the fuzzing above
+def test_a_complaint_says_what_is_wrong(session, tmp_path_factory, name, at, value, complaint):
+    whole = json.loads((session / 'session' / name).read_text())
+    folder = changed(session, tmp_path_factory, name, json.dumps(put(whole, at, value)).encode())
+    with pytest.raises(StationError, match=complaint):
+        process(folder / 'session', KeyFolder(folder / 'keys'))
