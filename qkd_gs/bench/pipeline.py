@@ -87,6 +87,7 @@ def _process(folder: Path, key_path: Path) -> dict[str, Any]:
     keys = KeyFolder(key_path)
     meters: list[LinkMeter] = []
     steps: list[tuple[str, float]] = []
+    peaks: dict[str, float] = {}
 
     @contextmanager
     def link() -> Iterator[LinkMeter]:
@@ -97,6 +98,7 @@ def _process(folder: Path, key_path: Path) -> dict[str, Any]:
     def progress(step: str, done: float) -> None:
         if not steps or steps[-1][0] != step:
             steps.append((step, perf_counter()))
+        peaks[step] = _memory_mb(resource.RUSAGE_SELF)
 
     before_s = _processor_s(resource.RUSAGE_SELF)
     begin = perf_counter()
@@ -113,13 +115,13 @@ def _process(folder: Path, key_path: Path) -> dict[str, Any]:
         'sync_rms_ns': result['timing']['sync_rms_ns'],
         'seconds': end - begin,
         'slow_link_seconds': end - begin + link_s,
-        'slow_link_least_seconds': _least_bits(result['timing']['detections'], result['timing']['counted_s'])
-        / RATE_BIT_S,
+        'slow_link_least_seconds': _least_bits(key['detections'], result['timing']['counted_s']) / RATE_BIT_S,
         'link_bytes': meters[0].bytes_by_kind,
         'round_trips': key['round_trips'],
         'steps_s': {step: until - at for (step, at), until in zip(steps, ends, strict=True)},
         'ground_processor_s': _processor_s(resource.RUSAGE_SELF) - before_s,
         'satellite_processor_s': _processor_s(resource.RUSAGE_CHILDREN),
+        'memory_up_to_mb': peaks,
         'ground_memory_mb': _memory_mb(resource.RUSAGE_SELF),
         'satellite_memory_mb': _memory_mb(resource.RUSAGE_CHILDREN),
     }

@@ -87,7 +87,9 @@ def process_session(
             timed = number_clicks(manifest, scanned, log, lambda step: progress(step, 0.0))
             progress('looking for anomalies', 0.0)
             watched = watched_figures(manifest, timed)
+            watched['detections'] = len(timed.events)
             squashed = squash(timed.events.pulse, timed.events.channel, _chooser(manifest))
+            timed = replace(timed, events=GatedEvents(np.empty(0, np.int64), np.empty(0, np.uint8)))  # room for the key
             made = session.distil(squashed.detections, timed.pulse_spans, [_window(manifest, timed, window_s)])
             watched |= {'double_clicks': squashed.double_clicks, 'cross_clicks': squashed.cross_clicks}
             result = _figures(manifest, timed, made, watched, window_s)
@@ -202,7 +204,6 @@ def _figures(
         'sync_rms_ns': timed.clock.sync_rms_ns,
         'residual_single_ns': timed.clock.residual_single_ns,
         'tags': timed.tags,
-        'detections': len(timed.events),
         'counted_s': sum(last - first + 1 for first, last in timed.pulse_spans) / manifest.station.source.pulse_rate_hz,
         'beacon_pulses': timed.clock.pulses,
         'beacon_outliers': timed.clock.outliers,
