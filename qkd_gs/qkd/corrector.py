@@ -27,8 +27,7 @@ from qkd_gs.qkd.questions import PASS_SHIFT, SUBSETS, Questions
 
 MAX_QBER = 0.11  # beyond it there is no key, whatever the reconciliation
 _MIN_QBER = 5e-4  # smaller estimates are not believed: a first pass in a few huge blocks would find too little
-_MAX_DEPTH = 5  # halvings in one round trip
-_LONG = 160.0  # round trips
+_MAX_DEPTH = 7  # halvings in one round trip
 _SLACK_BITS = 256
 
 Conversation = Generator[Questions, Bits, None]
@@ -50,6 +49,8 @@ class CascadeOptions:
         Parities more than needed that a round trip may ask, as a part of the Shannon limit of the whole key.
     overlap : float
         The next pass starts as soon as no more leaves are open than this times its number of blocks.
+    patience : float
+        Round trips after which more may be asked than `haste` says, and ever more.
     confirmations : int
         Random subsets that must agree at the end; a wrong key passes with probability 2^-confirmations.
     """
@@ -59,11 +60,12 @@ class CascadeOptions:
     growth: int = 3
     haste: float = 0.0004
     overlap: float = 0.0
+    patience: float = 160.0
     confirmations: int = 24
 
 
 EFFICIENT = CascadeOptions()
-QUICK = CascadeOptions(first_block=0.3, second_block=2.6, growth=5, haste=0.003)
+QUICK = CascadeOptions(first_block=0.4, second_block=1.95, growth=5, haste=0.0035, overlap=0.4, patience=27.5)
 
 
 class Corrector:
@@ -241,7 +243,7 @@ class Corrector:
 
         The longer it lasts the more may be asked: it keeps the rare long chain of corrections short.
         """
-        allowance = self._allowance * (1.0 + (self.round_trips / _LONG) ** 8)
+        allowance = self._allowance * (1.0 + (self.round_trips / self._options.patience) ** 8)
         depth = 1
         while depth < _MAX_DEPTH and open_leaves * ((2 << depth) - 2 - depth) <= allowance:
             depth += 1

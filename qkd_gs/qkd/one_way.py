@@ -35,10 +35,10 @@ _ENOUGH = 0.045  # error rate from which on sums are not summed again
 _SUM_WEIGHTS = ((8, 110), (20, 80))
 _LIGHT_SUMS = 700  # columns of weight 2, per mille of the checks
 _PAIR_WEIGHTS = ((2, 80), (8, 50), (10, 40), (20, 100))
-_SUM_EXCESS, _PAIR_EXCESS = 1.115, 1.08  # checks over the limit that the codes need
+_SUM_EXCESS, _PAIR_EXCESS = 1.11, 1.08  # checks over the limit that the codes need
 _DOUBLES_EXCESS = 1.2  # more of them for pairs, times the error rate, since some hide two errors
 _SPREAD = 2.7  # standard deviations by which a frame may have more errors than expected
-_PAIR_SPREAD = 2.5
+_FINITE_SUM, _FINITE_PAIR = 0.3, 3.7  # further checks, times the root of that limit: what short codes lose
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,8 @@ def plan(bits: int, qber: float) -> Plan:
 
 
 def _sum_stage(size: int, usual: float, worst: float) -> Stage:
-    checks = min(size, ceil(_SUM_EXCESS * size * binary_entropy(worst)))
+    need = size * binary_entropy(worst)
+    checks = min(size, ceil(_SUM_EXCESS * need + _FINITE_SUM * sqrt(need)))
     light = _LIGHT_SUMS * checks // size
     return Stage(sparse_code(size, checks, ((2, light), *_SUM_WEIGHTS)), usual)
 
@@ -108,7 +109,7 @@ def _sum_stage(size: int, usual: float, worst: float) -> Stage:
 def _pair_stage(size: int, usual: float, worst: float) -> Stage:
     erased = 2.0 * worst * (1.0 - worst)
     need = size * (erased + (1.0 - erased) * binary_entropy(_both_wrong(worst)))
-    checks = min(size, ceil((_PAIR_EXCESS + _DOUBLES_EXCESS * usual) * need + _PAIR_SPREAD * sqrt(need)))
+    checks = min(size, ceil((_PAIR_EXCESS + _DOUBLES_EXCESS * usual) * need + _FINITE_PAIR * sqrt(need)))
     return Stage(sparse_code(size, checks, _PAIR_WEIGHTS), usual)
 
 

@@ -43,9 +43,21 @@ def test_a_whole_pass_takes_few_round_trips():
     assert found.round_trips <= 200
     quick = reconcile(alice, bob, 0.014, 7, QUICK)
     assert (quick.bits == alice).all()
-    assert quick.round_trips <= 45
+    assert quick.round_trips <= 40
     assert efficiency(found, alice, bob) < 1.06
     assert efficiency(quick, alice, bob) < 1.15
+
+
+@pytest.mark.parametrize('qber', [0.01, 0.02, 0.03])
+def test_the_quick_setting_keeps_its_promise_of_40_round_trips(qber):
+    ratios = []
+    for seed in range(8):
+        alice, bob = keys(100_000, qber, seed)
+        found = reconcile(alice, bob, qber, seed, QUICK)
+        np.testing.assert_array_equal(found.bits, alice)
+        assert found.round_trips <= 40
+        ratios.append(efficiency(found, alice, bob))
+    assert np.mean(ratios) < 1.15
 
 
 @settings(max_examples=60, deadline=None)
