@@ -1,4 +1,4 @@
-"""Reconciliation beside the Slepian-Wolf limit (f = 1): efficiency, speed and round trips of Cascade and of one message.
+"""Reconciliation beside the Slepian-Wolf limit (f = 1): efficiency, speed, round trips; Cascade and one message.
 
 Speed is sifted bits over processor time, both ends in one process.  A frame has failed if any error is left.
 """
