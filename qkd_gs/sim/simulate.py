@@ -117,7 +117,7 @@ def take_pass(simulation: Simulation, folder: Path, sealing_key: bytes, watcher:
     writer = SealedWriter(book.tags_path, book.session_id, sealing_key)
     tracker = Tracker(station, predicted, calibrated.model, plan)
     supervisor = Supervisor(station, calibrated.model, lambda t_ns: sun_at(site, t_ns))
-    lockstep = Lockstep(twin, station, tracker, supervisor, TagRecorder(writer))
+    lockstep = Lockstep(twin, station, tracker, supervisor, TagRecorder(writer, station.source))
     twin.record.save(folder)
 
     def passing(progress: Progress) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qkd_gs.settings.station import SourceSettings
+from qkd_gs.timing.live import Live, look_at
 from qkd_gs.timing.sealed import SealedWriter
 from qkd_gs.timing.tags import Channel, TagBlock
 
@@ -23,11 +25,14 @@ class CountBin:
         Station time.
     counts : tuple of int
         By channel: H, V, D, A, BEACON, PPS.
+    live : Live
+        Scatter of the beacon's pulses, and the signal's share of the photons.
     """
 
     start_ns: int
     end_ns: int
     counts: tuple[int, ...]
+    live: Live
 
 
 class TagRecorder:
@@ -36,29 +41,38 @@ class TagRecorder:
     Parameters
     ----------
     writer : SealedWriter
+    source : SourceSettings
+        Rates of source and beacon.
     bin_ns : int
         Length of a published bin; at least `MIN_BIN_NS`.
     """
 
-    def __init__(self, writer: SealedWriter, bin_ns: int = MIN_BIN_NS) -> None:
+    def __init__(self, writer: SealedWriter, source: SourceSettings, bin_ns: int = MIN_BIN_NS) -> None:
         if bin_ns < MIN_BIN_NS:
             raise ValueError(f'bins of {bin_ns} ns are shorter than {MIN_BIN_NS} ns: a lone count is a key bit')
         self._writer = writer
         self._bin_ns = bin_ns
         self._start_ns: int | None = None
-        self._counts = np.zeros(len(Channel) + 1, np.int64)
+        self._beacon_ps = round(1e12 / source.beacon_rate_hz)
+        self._pulse_ps = round(1e12 / source.pulse_rate_hz)
+        self._bin: list[TagBlock] = []
 
     def step(self, now_ns: int, block: TagBlock) -> CountBin | None:
         """Take the tags up to `now_ns`; a bin when one is full."""
         self._writer.append(now_ns, block)
         if self._start_ns is None:
             self._start_ns = now_ns
-        self._counts += np.bincount(block.channel, minlength=len(self._counts))
+        self._bin.append(block)
         if now_ns - self._start_ns < self._bin_ns:
             return None
-        full = CountBin(self._start_ns, now_ns, tuple(int(n) for n in self._counts[1:]))
+        tags = TagBlock(
+            np.concatenate([part.time_ps for part in self._bin]), np.concatenate([part.channel for part in self._bin])
+        )
+        counts = np.bincount(tags.channel, minlength=len(Channel) + 1)[1:]
+        live = look_at(tags, self._beacon_ps, self._pulse_ps)
+        full = CountBin(self._start_ns, now_ns, tuple(counts.tolist()), live)
         self._start_ns = now_ns
-        self._counts[:] = 0
+        self._bin.clear()
         return full
 
     def close(self) -> None:

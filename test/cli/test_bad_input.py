@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import AT, ELEMENTS, qkd_gs
+from command_line import AT, ELEMENTS, qkd_gs
 
 from qkd_gs.share import share_path
 

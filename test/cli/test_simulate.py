@@ -8,7 +8,7 @@ import stat
 
 import numpy as np
 import pytest
-from conftest import ELEMENTS, qkd_gs
+from command_line import ELEMENTS, qkd_gs
 
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.session.manifest import load_manifest

@@ -48,7 +48,7 @@ def taken(folder, seed, seconds=25):
     tracker = Tracker(STATION, predicted, model, plan_pass(predicted, start_ns, end_ns, model, STATION.mount))
     writer = SealedWriter(folder / f'tags{seed}', bytes(16), PRIVATE.public_key().public_bytes_raw())
     supervisor = Supervisor(STATION, model, lambda t_ns: sun_at(SITE, t_ns))
-    lockstep = Lockstep(twin, STATION, tracker, supervisor, TagRecorder(writer))
+    lockstep = Lockstep(twin, STATION, tracker, supervisor, TagRecorder(writer, STATION.source))
     lockstep.run(begin_ns, begin_ns + seconds * SECOND, lambda progress: None)
     blocks = list(SealedFile(folder / f'tags{seed}', PRIVATE).blocks())
     tags = np.concatenate([block.time_ps for block in blocks])

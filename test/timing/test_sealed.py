@@ -9,12 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qkd_gs.errors import StationError
+from qkd_gs.settings.loader import load_yaml
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.share import share_path
 from qkd_gs.timing.recorder import TagRecorder
 from qkd_gs.timing.sealed import SealedFile, SealedWriter
 from qkd_gs.timing.tags import Channel, TagBlock
 
 PRIVATE = X25519PrivateKey.from_private_bytes(bytes(range(32)))
 SECOND = 10**9
+SOURCE = load_yaml(share_path('config', 'station.yaml'), StationSettings).source
 
 
 def block(rng: np.random.Generator, start_ps: int, n: int) -> TagBlock:
@@ -107,8 +111,8 @@ def test_chunks_cannot_change_places(tmp_path, blocks):
 def test_counts_come_in_bins_of_a_second_and_no_shorter(tmp_path):
     writer = SealedWriter(tmp_path / 'tags', bytes(16), PRIVATE.public_key().public_bytes_raw())
     with pytest.raises(ValueError, match='key bit'):
-        TagRecorder(writer, bin_ns=SECOND // 2)
-    recorder = TagRecorder(writer)
+        TagRecorder(writer, SOURCE, bin_ns=SECOND // 2)
+    recorder = TagRecorder(writer, SOURCE)
     one = TagBlock(np.array([5]), np.array([Channel.D], np.uint8))
     bins = [full for k in range(41) if (full := recorder.step(k * SECOND // 10, one))]
     recorder.close()

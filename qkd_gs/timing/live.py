@@ -1,0 +1,83 @@
+"""What can be told of a running pass each second, without the satellite's log and without telling a bit.
+
+The beacon's received period follows from its own tags.  Two photons of the satellite are a whole number of received
+pulse periods apart, a photon and a noise count are not: so the share of coherent neighbours is the square of the
+signal's share of the counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import nan, pi, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qkd_gs.timing.tags import Channel, TagBlock
+
+Times = NDArray[np.int64]
+
+_DETECTORS = (Channel.H, Channel.V, Channel.D, Channel.A)
+_LEAST_BEACONS = 200
+_LEAST_PHOTONS = 200
+_MOST_OFF = 1e-4  # Doppler of a low satellite is 2.5e-5, a converter's own error far less
+_CLEAR = 0.5  # more than so many neighbours must agree on the period
+_AGREE_PS = 10**6  # laser's trigger jitter, a generous multiple
+
+
+@dataclass(frozen=True)
+class Live:
+    """Figures of a second or more; NaN where there is too little light.
+
+    Attributes
+    ----------
+    sync_residual_ns : float
+        Scatter of the beacon's pulses about their received period: the laser's own trigger jitter (50 ns) while all
+        is well; the satellite's log takes it out later.
+    signal_share : float
+        Part of the photon counts that comes from the satellite's source, 0 to 1.
+    """
+
+    sync_residual_ns: float
+    signal_share: float
+
+
+def look_at(tags: TagBlock, beacon_ps: int, pulse_ps: int) -> Live:
+    """Figures of the tags of a second.
+
+    Parameters
+    ----------
+    beacon_ps, pulse_ps : int
+        Periods of beacon and source in the satellite's clock.
+    """
+    beacons = tags.of(Channel.BEACON)
+    stretch, residual_ns = _received(beacons, beacon_ps)
+    # within one detector: the delays of two differ by an unknown part of a pulse period
+    between = np.concatenate([np.diff(tags.of(channel)) for channel in _DETECTORS])
+    if not stretch or len(between) < _LEAST_PHOTONS:
+        return Live(residual_ns, nan)
+    gaps = between / (pulse_ps * stretch)
+    coherent = float(np.mean(np.cos(2 * pi * (gaps - np.rint(gaps)))))
+    return Live(residual_ns, sqrt(min(max(coherent, 0.0), 1.0)))
+
+
+def _received(beacons_ps: Times, period_ps: int) -> tuple[float, float]:
+    """Received over sent period (0 if it is not clear), and scatter of the pulses about it, ns."""
+    if len(beacons_ps) < _LEAST_BEACONS:
+        return 0.0, nan
+    half = len(beacons_ps) // 2
+    apart = beacons_ps[half:] - beacons_ps[: len(beacons_ps) - half]
+    drift = (_off_grid(apart, period_ps)) / apart
+    slope = float(np.median(drift))
+    agree = np.abs(drift - slope) * apart < _AGREE_PS
+    if abs(slope) > _MOST_OFF or agree.mean() < _CLEAR:
+        return 0.0, nan
+    stretch = 1 + float(drift[agree].mean())
+    step = np.diff(beacons_ps)
+    off = _off_grid(step, period_ps) - (stretch - 1) * step
+    return stretch, float(np.median(np.abs(off))) * 1.4826e-3 / sqrt(2)
+
+
+def _off_grid(gap_ps: Times, period_ps: int) -> Times:
+    """Distance of gaps from the nearest whole number of periods."""
+    return gap_ps - (gap_ps + period_ps // 2) // period_ps * period_ps
