@@ -55,6 +55,8 @@ $(packages_done): $(venv_done)
 $(build_done): $(packages_done)
 	@echo 'building the interfaces'
 	$(PIP) install -q --no-build-isolation --no-deps --editable .
+	@echo 'compiling the numerical kernels; half a minute'
+	@$(BIN)/python tools/warm_up.py
 	@rm -f $(VENV)/done-build-* && touch $@
 
 demo: setup ## simulate a pass over Shanghai and make a key; SESSION=DIR puts the session there

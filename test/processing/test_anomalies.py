@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sessions import process, stretch
+from short_sessions import process, stretch
 
 from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import KeyFolder

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sessions import make
+from short_sessions import make
 
 from qkd_gs.errors import StationError
 from qkd_gs.qkd.states import PulseStates

@@ -1,0 +1,78 @@
+"""Compile the numerical kernels once, at set-up, so that the first pass does not wait for them.
+
+Takes the first seconds of a pass in the twin and makes the key of a short bright stretch; nothing is kept but
+numba's cache beside the code.
+"""
+
+import logging
+import tempfile
+from math import radians
+from pathlib import Path
+
+from qkd_gs.keys.folder import KeyFolder
+from qkd_gs.orbit.elements import load_elements
+from qkd_gs.orbit.passes import pass_nearest
+from qkd_gs.orbit.trajectory import Trajectory
+from qkd_gs.pointing.mount_model import MountModel
+from qkd_gs.pointing.plan import plan_pass
+from qkd_gs.processing.pipeline import process_session
+from qkd_gs.settings.loader import load_yaml
+from qkd_gs.settings.site import load_site
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.settings.twin import load_twin
+from qkd_gs.share import share_path
+from qkd_gs.sim.lockstep import Lockstep
+from qkd_gs.sim.named_stars import NamedStars
+from qkd_gs.sim.satellite import simulated_satellite
+from qkd_gs.sim.simulate import above, sun_at
+from qkd_gs.sim.stretch import CULMINATION_NS, Stretch
+from qkd_gs.sim.twin import Twin, true_trajectory
+from qkd_gs.timing.recorder import TagRecorder
+from qkd_gs.timing.sealed import SealedWriter
+from qkd_gs.tracking.supervisor import Supervisor
+from qkd_gs.tracking.tracker import Tracker
+
+SECOND_NS = 10**9
+SEED = 1
+
+
+def take_a_few_seconds(folder: Path, keys: KeyFolder) -> None:
+    """Tracker, cameras and twin."""
+    station = load_yaml(share_path('config', 'station.yaml'), StationSettings)
+    twin_settings, site = load_twin(), load_site('shanghai')
+    found = pass_nearest(load_elements(share_path('config', 'elements', 'micius.tle')), site, CULMINATION_NS)
+    predicted = Trajectory.predict(found.orbit, site, found.rise_ns - 60 * SECOND_NS, found.set_ns + 60 * SECOND_NS)
+    start_ns, end_ns = above(predicted, found, radians(station.tracking.start_el_deg))
+    truth = true_trajectory(twin_settings, found.orbit, site, start_ns, end_ns, SEED)
+    begin_ns = start_ns - 6 * SECOND_NS
+    twin = Twin(twin_settings, station, truth, site, begin_ns, SEED, (NamedStars(site, begin_ns, end_ns),))
+    # zero points as the twin has them, so that the beacon comes into the field and spots are measured
+    az, el = predicted.at(start_ns).az_rad, predicted.at(start_ns).el_rad
+    enc_az, enc_el = twin.world.axes_at(az, el)
+    model = MountModel(IA=enc_az - az, IE=enc_el - el)
+    tracker = Tracker(station, predicted, model, plan_pass(predicted, start_ns, end_ns, model, station.mount))
+    supervisor = Supervisor(station, model, lambda t_ns: sun_at(site, t_ns))
+    writer = SealedWriter(folder / 'tags', bytes(16), keys.sealing_public_key())
+    lockstep = Lockstep(twin, station, tracker, supervisor, TagRecorder(writer, station.source))
+    lockstep.run(begin_ns, begin_ns + 15 * SECOND_NS, lambda progress: None)
+
+
+def make_a_key(folder: Path, keys: KeyFolder) -> None:
+    """Timing, reconciliation, amplification; the satellite's side in its own process."""
+    session = folder / 'session'
+    Stretch(seconds=8.0, before_s=4.0, gain=8.0).write(session, keys.sealing_public_key())
+    process_session(session, keys, lambda: simulated_satellite(session, keys), lambda step, share: None)
+
+
+def main() -> None:
+    """Both, in a folder that goes away."""
+    logging.disable(logging.WARNING)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        keys = KeyFolder.create(folder / 'keys')
+        take_a_few_seconds(folder, keys)
+        make_a_key(folder, keys)
+
+
+if __name__ == '__main__':
+    main()
