@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite, radians
+from math import radians
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qkd_gs.errors import StationError
+from qkd_gs.settings.numbers import read_number
 
 COLUMNS = {
     'az_deg': (-720.0, 720.0),
@@ -76,20 +77,11 @@ def load_observations(path: str | Path) -> Observations:
         if len(cells) != len(header):
             raise StationError(f'{len(cells)} values where the header has {len(header)}', where=f'{path}:{number}')
         row = dict(zip(header, cells, strict=True))
-        az, el, enc_az, enc_el = (_angle(name, row[name], f'{path}:{number}') for name in COLUMNS)
+        where = f'{path}:{number}'
+        degrees = (read_number(name, row[name], where, limits, ' deg') for name, limits in COLUMNS.items())
+        az, el, enc_az, enc_el = (radians(value) for value in degrees)
         rows.append((az, el, enc_az, enc_el))
         labels.append(row.get('name', '').strip() or f'line {number}')
     if not rows:
         raise StationError('has no observations', where=path, hint='one line a star below the header')
     return Observations.from_rows(rows, labels)
-
-
-def _angle(name: str, text: str, where: str) -> float:
-    low, high = COLUMNS[name]
-    try:
-        value_deg = float(text)
-    except ValueError as error:
-        raise StationError(f'{name}: {text!r} is not a number', where=where) from error
-    if not isfinite(value_deg) or not low <= value_deg <= high:
-        raise StationError(f'{name}: {text.strip()} is outside {low:g} to {high:g} deg', where=where)
-    return radians(value_deg)

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from math import inf, isfinite, pi, radians
+from math import inf, pi, radians
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from qkd_gs.orbit.sky import planets
 from qkd_gs.orbit.target import TargetState
 from qkd_gs.orbit.timescale import to_time
 from qkd_gs.pointing.sphere import separation
+from qkd_gs.settings.numbers import read_number
 from qkd_gs.settings.site import Site
 from qkd_gs.share import share_path
 
@@ -83,23 +84,12 @@ def _read(path: Path) -> tuple[Star, ...]:
         if len(cells) != len(header):
             raise StationError(f'{len(cells)} values where the header has {len(header)}', where=where)
         row = dict(zip(header, cells, strict=True))
-        values = {name: _number(name, row[name], where) for name in _COLUMNS}
+        values = {name: read_number(name, row[name], where, _COLUMNS[name]) for name in _COLUMNS}
         hip = int(values.pop('hip'))
         if hip in stars:
             raise StationError(f'HIP {hip} is given twice', where=where)
         stars[hip] = Star(hip=hip, name=row['name'], **values)
     return tuple(stars.values())
-
-
-def _number(name: str, text: str, where: str) -> float:
-    low, high = _COLUMNS[name]
-    try:
-        value = float(text)
-    except ValueError as error:
-        raise StationError(f'{name}: {text!r} is not a number', where=where) from error
-    if not isfinite(value) or not low <= value <= high:
-        raise StationError(f'{name}: {text} is outside {low} to {high}', where=where)
-    return value
 
 
 def star_azel(
