@@ -6,13 +6,10 @@ numba's cache beside the code.
 
 import logging
 import tempfile
-from math import radians
 from pathlib import Path
 
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.orbit.elements import load_elements
-from qkd_gs.orbit.passes import pass_nearest
-from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.plan import plan_pass
 from qkd_gs.processing.pipeline import process_session
@@ -24,7 +21,7 @@ from qkd_gs.share import share_path
 from qkd_gs.sim.lockstep import Lockstep
 from qkd_gs.sim.named_stars import NamedStars
 from qkd_gs.sim.satellite import simulated_satellite
-from qkd_gs.sim.simulate import above, sun_at
+from qkd_gs.sim.simulate import approach, sun_at
 from qkd_gs.sim.stretch import CULMINATION_NS, Stretch
 from qkd_gs.sim.twin import Twin, true_trajectory
 from qkd_gs.timing.recorder import TagRecorder
@@ -40,9 +37,8 @@ def take_a_few_seconds(folder: Path, keys: KeyFolder) -> None:
     """Tracker, cameras and twin."""
     station = load_yaml(share_path('config', 'station.yaml'), StationSettings)
     twin_settings, site = load_twin(), load_site('shanghai')
-    found = pass_nearest(load_elements(share_path('config', 'elements', 'micius.tle')), site, CULMINATION_NS)
-    predicted = Trajectory.predict(found.orbit, site, found.rise_ns - 60 * SECOND_NS, found.set_ns + 60 * SECOND_NS)
-    start_ns, end_ns = above(predicted, found, radians(station.tracking.start_el_deg))
+    elements = load_elements(share_path('config', 'elements', 'micius.tle'))
+    found, predicted, start_ns, end_ns = approach(elements, site, CULMINATION_NS, station)
     truth = true_trajectory(twin_settings, found.orbit, site, start_ns, end_ns, SEED)
     begin_ns = start_ns - 6 * SECOND_NS
     twin = Twin(twin_settings, station, truth, site, begin_ns, SEED, (NamedStars(site, begin_ns, end_ns),))

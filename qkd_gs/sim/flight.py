@@ -46,7 +46,7 @@ class FlightLog:
         self.time_bias_s, self.cross_track_m = 0.0, 0.0
         self._rows: list[Step] = []
         self._spots: list[tuple[int, float, float]] = []
-        self._plate: list[tuple[int, float, float]] = []
+        self._plate: list[tuple[int, float]] = []
         self._counts: list[CountBin] = []
         self._locked: list[tuple[int, int]] = []  # first and last step of each lock
         self._fine = False
@@ -64,7 +64,7 @@ class FlightLog:
         if outputs.phase is Phase.FINE:
             self.time_bias_s, self.cross_track_m = outputs.time_bias_s, outputs.cross_track_m
         if len(self._rows) % _PLATE_EVERY == 0 and len(interval.t_ns) and np.isfinite(x):
-            self._plate.append((now_ns, float(self._twin.frame_error_rad(interval)[-1]), outputs.frame_rad))
+            self._plate.append((now_ns, float(self._twin.frame_error_rad(interval)[-1])))
 
     def _note_lock(self, now_ns: int, fine: bool) -> None:
         if fine:

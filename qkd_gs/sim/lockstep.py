@@ -94,7 +94,7 @@ class Lockstep:
                     counts = full
                     log.count(full)
             if (now_ns - start_ns) % _PROGRESS_EVERY_NS < self._period_ns:
-                progress(Progress(now_ns, outputs.phase, interval_elevation(self._twin), *log.last_error_urad, counts))
+                progress(Progress(now_ns, outputs.phase, world.line_of_sight()[1], *log.last_error_urad, counts))
             if self._tracker.done:
                 break
         self._twin.tdc.stop(now_ns)
@@ -135,8 +135,3 @@ class Lockstep:
             return
         command = self._plate.step(now_ns, outputs.frame_rad, outputs.frame_rate_rad_s)
         self._twin.world.hwp.move(now_ns, command.angle_rad)
-
-
-def interval_elevation(twin: Twin) -> float:
-    """Elevation of the line of sight now, rad."""
-    return twin.world.line_of_sight()[1]

@@ -91,11 +91,9 @@ def take_pass(simulation: Simulation, folder: Path, sealing_key: bytes, watcher:
     """
     station, site, seed = simulation.station, simulation.site, simulation.seed
     watcher.step('planning the pass')
-    found = pass_nearest(simulation.elements, site, simulation.at_ns, force=simulation.force)
-    predicted = Trajectory.predict(
-        found.orbit, site, found.rise_ns - 2 * _ARMED_NS, found.set_ns + _AFTER_NS + 10 * _STEP_NS
+    found, predicted, start_ns, end_ns = approach(
+        simulation.elements, site, simulation.at_ns, station, simulation.force
     )
-    start_ns, end_ns = above(predicted, found, radians(station.tracking.start_el_deg))
     new_folder(folder)  # now: a mistake is told before the calibration, not after it
     watcher.step('calibrating the pointing on stars')
     night_ns = start_ns - _NIGHT_NS
@@ -130,6 +128,23 @@ def take_pass(simulation: Simulation, folder: Path, sealing_key: bytes, watcher:
         'polarization': finite(polarization_part(lockstep.log, predicted, calibrated.model, twin, station)),
     }
     return book.close(lockstep.log, figures)
+
+
+def approach(
+    elements: Elements, site: Site, at_ns: int, station: StationSettings, force: bool = False
+) -> tuple[Pass, Trajectory, int, int]:
+    """The pass nearest to a time, its prediction, and when the station has it above its start elevation (ns).
+
+    Raises
+    ------
+    StationError
+        No such pass, or one that stays below that elevation.
+    """
+    found = pass_nearest(elements, site, at_ns, force=force)
+    predicted = Trajectory.predict(
+        found.orbit, site, found.rise_ns - 2 * _ARMED_NS, found.set_ns + _AFTER_NS + 10 * _STEP_NS
+    )
+    return found, predicted, *above(predicted, found, radians(station.tracking.start_el_deg))
 
 
 def above(predicted: Trajectory, found: Pass, el_rad: float) -> tuple[int, int]:

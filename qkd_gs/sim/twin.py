@@ -110,6 +110,6 @@ def pointing_error_rad(interval: Interval) -> tuple[float, float]:
     """Line of sight minus apparent direction of the 850 nm light, at the end of an interval: x, y.
 
     The photons come lower than the 532 nm beacon by the dispersion, and the line of sight is where the photons
-    are caught; `conditions` of the tracking figures are met with this dispersion taken out.
+    are caught: so the tracking figures are taken with this dispersion out.
     """
     return float(interval.offset_x_rad[-1]), float(interval.offset_y_rad[-1] + interval.dispersion_rad[-1])

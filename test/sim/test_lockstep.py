@@ -1,15 +1,11 @@
 """The station on the twin in lockstep: reproducible by its seed, and locked from drawn errors."""
 
-from math import radians
-
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from qkd_gs.orbit.elements import load_elements
-from qkd_gs.orbit.passes import pass_nearest
 from qkd_gs.orbit.timescale import parse_utc
-from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.pointing.plan import plan_pass
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
@@ -17,7 +13,7 @@ from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import load_twin
 from qkd_gs.share import share_path
 from qkd_gs.sim.lockstep import Lockstep
-from qkd_gs.sim.simulate import above, sun_at
+from qkd_gs.sim.simulate import approach, sun_at
 from qkd_gs.sim.truth import TruePointing
 from qkd_gs.sim.twin import Twin, true_trajectory
 from qkd_gs.timing.recorder import TagRecorder
@@ -35,11 +31,8 @@ SITE = load_site('shanghai')
 def taken(folder, seed, seconds=25):
     """The first seconds of the pass, from before the rise on; the mount model is the true one without its residual."""
     settings = load_twin()
-    found = pass_nearest(
-        load_elements(share_path('config', 'elements', 'micius.tle')), SITE, parse_utc('2018-10-03T15:56:42Z')
-    )
-    predicted = Trajectory.predict(found.orbit, SITE, found.rise_ns - 60 * SECOND, found.set_ns + 60 * SECOND)
-    start_ns, end_ns = above(predicted, found, radians(STATION.tracking.start_el_deg))
+    elements = load_elements(share_path('config', 'elements', 'micius.tle'))
+    found, predicted, start_ns, end_ns = approach(elements, SITE, parse_utc('2018-10-03T15:56:42Z'), STATION)
     truth = true_trajectory(settings, found.orbit, SITE, start_ns, end_ns, seed)
     begin_ns = start_ns - 10 * SECOND
     twin = Twin(settings, STATION, truth, SITE, begin_ns, seed)
