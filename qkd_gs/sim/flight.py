@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from qkd_gs.session.manifest import LockedSpan
 from qkd_gs.session.telemetry import Telemetry
+from qkd_gs.sim.body import Interval
 from qkd_gs.sim.twin import Twin, pointing_error_rad
-from qkd_gs.sim.world import Interval
 from qkd_gs.timing.recorder import CountBin
 from qkd_gs.timing.tags import Channel
 from qkd_gs.tracking.types import Phase, TrackerOutputs

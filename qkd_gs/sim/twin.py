@@ -12,13 +12,14 @@ from qkd_gs.pointing.polarization import frame_error
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import TwinSettings
+from qkd_gs.sim.body import Interval
 from qkd_gs.sim.clocks import DriftingClock
 from qkd_gs.sim.light import SimGps, SimTdc
 from qkd_gs.sim.photons import PhotonSource, Sky
 from qkd_gs.sim.satellite_record import SatelliteRecord
 from qkd_gs.sim.starfield import Stars
 from qkd_gs.sim.truth import draw_orbit_error
-from qkd_gs.sim.world import Interval, World
+from qkd_gs.sim.world import World
 
 _MARGIN_NS = 120 * 10**9
 _STREAM = 0x11C7  # keeps the photons' draws apart from the world's
