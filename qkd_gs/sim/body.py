@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qkd_gs.orbit.trajectory import Trajectory
+from qkd_gs.pointing.polarization import frame_error
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import TwinSettings
@@ -92,6 +93,7 @@ class Body:
         self.mount.blow(body.mount.gusts, self.rise_ns)
         self.beacon.schedule(self.rise_ns)
         self._sight = self._pointing.line_of_sight(*self.mount.true_angles())
+        self._zero_rad, self._parity = radians(station.hwp.zero_deg), station.hwp.parity
         self._slew_rad_s = 0.0
         self._uplink_w_m2 = 0.0
         self._parts: list[Interval] = []
@@ -129,6 +131,10 @@ class Body:
     def axes_at(self, az_rad: float, el_rad: float) -> tuple[float, float]:
         """Encoder angles that truly put the line of sight on an apparent direction, rad."""
         return self._pointing.axes_at(az_rad, el_rad)
+
+    def frame_error_rad(self, interval: Interval) -> Floats:
+        """Frame angle left uncorrected by the plate, (n,)."""
+        return frame_error(interval.hwp_true_rad, self._zero_rad, interval.frame_true_rad, self._parity)
 
     def _stretch(self) -> Stretch:
         if self._ahead is None or self._lived == len(self._ahead):
@@ -197,3 +203,12 @@ class Body:
 def draws(seed: int) -> list[np.random.Generator]:
     """The world's independent streams of random numbers, by purpose: 0 to 4 for the body, 5 to 8 for the cameras."""
     return [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(12)]
+
+
+def pointing_error_rad(interval: Interval) -> tuple[float, float]:
+    """Line of sight minus apparent direction of the 850 nm light, at the end of an interval: x, y.
+
+    The photons come lower than the 532 nm beacon by the dispersion, and the line of sight is where the photons
+    are caught: so the tracking figures are taken with this dispersion out.
+    """
+    return float(interval.offset_x_rad[-1]), float(interval.offset_y_rad[-1] + interval.dispersion_rad[-1])

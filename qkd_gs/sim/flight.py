@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from qkd_gs.session.manifest import LockedSpan
 from qkd_gs.session.telemetry import Telemetry
-from qkd_gs.sim.body import Interval
-from qkd_gs.sim.twin import Twin, pointing_error_rad
+from qkd_gs.sim.body import Body, Interval, pointing_error_rad
 from qkd_gs.timing.recorder import CountBin
 from qkd_gs.timing.tags import Channel
 from qkd_gs.tracking.types import Phase, TrackerOutputs
@@ -40,8 +39,8 @@ class FlightLog:
         Newest offset of the spot on the tracking camera, NaN before the first.
     """
 
-    def __init__(self, twin: Twin) -> None:
-        self._twin = twin
+    def __init__(self, body: Body) -> None:
+        self._body = body
         self.last_error_urad = (nan, nan)
         self.time_bias_s, self.cross_track_m = 0.0, 0.0
         self._rows: list[Step] = []
@@ -55,7 +54,7 @@ class FlightLog:
         """One control step."""
         lit = float(interval.lit[-1]) if len(interval.t_ns) else 0.0
         x, y = pointing_error_rad(interval) if len(interval.t_ns) else (nan, nan)
-        az, el = self._twin.world.line_of_sight()
+        az, el = self._body.line_of_sight()
         self._rows.append(Step(now_ns, az, el, x * 1e6, y * 1e6, int(outputs.phase), lit))
         if outputs.error_x_urad == outputs.error_x_urad:  # a new spot: not NaN
             self.last_error_urad = (outputs.error_x_urad, outputs.error_y_urad)
@@ -64,7 +63,7 @@ class FlightLog:
         if outputs.phase is Phase.FINE:
             self.time_bias_s, self.cross_track_m = outputs.time_bias_s, outputs.cross_track_m
         if len(self._rows) % _PLATE_EVERY == 0 and len(interval.t_ns) and np.isfinite(x):
-            self._plate.append((now_ns, float(self._twin.frame_error_rad(interval)[-1])))
+            self._plate.append((now_ns, float(self._body.frame_error_rad(interval)[-1])))
 
     def _note_lock(self, now_ns: int, fine: bool) -> None:
         if fine:

@@ -70,7 +70,7 @@ class Lockstep:
         self._plate = HwpFollower(
             radians(station.hwp.zero_deg), round(station.hwp.delay_s * 1e9), station.hwp.parity, self._plate_ns
         )
-        self.log = FlightLog(twin)
+        self.log = FlightLog(world)
 
     def run(self, start_ns: int, end_ns: int, progress: Callable[[Progress], None]) -> None:
         """From `start_ns` until the tracker is done, or `end_ns`."""

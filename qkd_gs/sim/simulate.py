@@ -124,8 +124,8 @@ def take_pass(simulation: Simulation, folder: Path, sealing_key: bytes, watcher:
 
     lockstep.run(begin_ns, end_ns + _AFTER_NS, passing)
     figures = {
-        'tracking': finite(asdict(tracking_part(lockstep.log, twin, station))),
-        'polarization': finite(polarization_part(lockstep.log, predicted, calibrated.model, twin, station)),
+        'tracking': finite(asdict(tracking_part(lockstep.log, truth, twin.world.floor(), station))),
+        'polarization': finite(polarization_part(lockstep.log, predicted, calibrated.model, truth, station)),
     }
     return book.close(lockstep.log, figures)
 
