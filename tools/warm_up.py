@@ -10,6 +10,8 @@ from pathlib import Path
 
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.orbit.elements import load_elements
+from qkd_gs.orbit.sky import sun_at
+from qkd_gs.pointing.approach import approach
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.plan import plan_pass
 from qkd_gs.processing.pipeline import process_session
@@ -21,7 +23,6 @@ from qkd_gs.share import share_path
 from qkd_gs.sim.lockstep import Lockstep
 from qkd_gs.sim.named_stars import NamedStars
 from qkd_gs.sim.satellite import simulated_satellite
-from qkd_gs.sim.simulate import approach, sun_at
 from qkd_gs.sim.stretch import CULMINATION_NS, Stretch
 from qkd_gs.sim.twin import Twin, true_trajectory
 from qkd_gs.timing.recorder import TagRecorder

@@ -61,3 +61,9 @@ def _time(t_ns: Int64Array) -> Time:
     time = to_time(t_ns)
     time._nutation_angles_radians = iau2000b_radians(time)  # as Skyfield's page on efficiency has it
     return time
+
+
+def sun_at(site: Site, t_ns: int) -> tuple[float, float]:
+    """Apparent azimuth and elevation of the Sun at one time, rad."""
+    az, el = sun_azel(site, np.array([t_ns], np.int64), refracted=True)
+    return float(az[0]), float(el[0])

@@ -1,0 +1,106 @@
+"""How well a loop keeps its period: for diagnostics and for whoever has to believe the figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import nan
+
+import numpy as np
+
+_BIN_MS = 0.05
+_BINS = 4000  # up to 200 ms; longer ones count as that long
+_PERCENTS = (50, 95, 99)
+
+
+class Spread:
+    """Percentiles of a stream of durations (s), good to 0.05 ms, in memory that does not grow."""
+
+    def __init__(self) -> None:
+        self._bins = np.zeros(_BINS, np.int64)
+
+    def add(self, seconds: float) -> None:
+        """Take one in."""
+        self._bins[min(max(int(seconds * 1e3 / _BIN_MS), 0), _BINS - 1)] += 1
+
+    def percentiles_ms(self) -> tuple[float, float, float]:
+        """50, 95 and 99 %, ms (upper edges of the bins); NaN before the first."""
+        total = np.cumsum(self._bins)
+        if total[-1] == 0:
+            return nan, nan, nan
+        a, b, c = (float(np.searchsorted(total, total[-1] * p / 100) + 1) * _BIN_MS for p in _PERCENTS)
+        return a, b, c
+
+    def clear(self) -> None:
+        """Start anew."""
+        self._bins[:] = 0
+
+
+@dataclass(frozen=True)
+class LoopFigures:
+    """Of all steps since the last `clear`; times in ms of station time."""
+
+    steps: int
+    missed: int  # periods in which no step began
+    period_ms: tuple[float, float, float]  # 50, 95, 99 %
+    latency_ms: tuple[float, float, float]  # newest picture's mid-exposure to the command made of it
+    busy_ms: tuple[float, float, float]  # of real time, that a step takes
+
+    @property
+    def missed_share(self) -> float:
+        """Of all periods."""
+        periods = self.steps + self.missed
+        return self.missed / periods if periods else 0.0
+
+
+class LoopWatch:
+    """Fed once a step.
+
+    Parameters
+    ----------
+    period_s : float
+        Of station time.
+    """
+
+    def __init__(self, period_s: float) -> None:
+        self._period_s = period_s
+        self._period, self._latency, self._busy = Spread(), Spread(), Spread()
+        self._steps = self._missed = 0
+        self._last_ns: int | None = None
+
+    def step(self, now_ns: int) -> None:
+        """A step begins at this station time."""
+        if self._last_ns is not None:
+            since_s = (now_ns - self._last_ns) * 1e-9
+            self._period.add(since_s)
+            self._missed += max(int(since_s / self._period_s + 0.5) - 1, 0)
+        self._last_ns = now_ns
+        self._steps += 1
+
+    def latency(self, seconds: float) -> None:
+        """Age of the newest picture that a command was made of, s of station time."""
+        self._latency.add(seconds)
+
+    def busy(self, seconds: float) -> None:
+        """Real time that the step took, s."""
+        self._busy.add(seconds)
+
+    def pause(self) -> None:
+        """The time until the next step is nobody's fault: the clock was set, the node was idle."""
+        self._last_ns = None
+
+    def clear(self) -> None:
+        """Count from here."""
+        for spread in (self._period, self._latency, self._busy):
+            spread.clear()
+        self._steps = self._missed = 0
+        self._last_ns = None
+
+    def figures(self) -> LoopFigures:
+        """So far."""
+        return LoopFigures(
+            self._steps,
+            self._missed,
+            self._period.percentiles_ms(),
+            self._latency.percentiles_ms(),
+            self._busy.percentiles_ms(),
+        )

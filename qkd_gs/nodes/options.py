@@ -1,0 +1,90 @@
+"""What an operator may choose when the station is started: said once, for `ros2 launch`, `qkd-gs up` and the nodes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from qkd_gs.errors import StationError
+
+Value = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class Option:
+    """One choice; `default` fixes its type."""
+
+    name: str
+    default: Value
+    description: str
+    choices: tuple[str, ...] = ()
+
+    def parse(self, text: str) -> Value:
+        """Value of what somebody typed.
+
+        Raises
+        ------
+        StationError
+            Of another type, or none of the choices.
+        """
+        if self.choices and text not in self.choices:
+            raise StationError(f'{text!r} is none of {", ".join(self.choices)}', where=self.name)
+        try:
+            if isinstance(self.default, bool):
+                return {'true': True, 'false': False}[text.lower()]
+            return type(self.default)(text)
+        except (KeyError, ValueError) as error:
+            wanted = 'true or false' if isinstance(self.default, bool) else f'a {type(self.default).__name__}'
+            raise StationError(f'{text!r} is not {wanted}', where=self.name) from error
+
+
+OPTIONS = (
+    Option('devices', 'sim', "what the nodes drive: 'sim', 'hardware', or a file like config/devices/sim.yaml"),
+    Option('site', 'shanghai', 'name from config/sites, or LAT_DEG,LON_DEG,ALT_M'),
+    Option('elements', '', 'orbit of the satellite, a file of OMM, TLE, OEM or CPF; empty: config/elements/micius.tle'),
+    Option('station', '', 'settings of the station; empty: config/station.yaml'),
+    Option('sessions_dir', 'sessions', 'folder in which every pass gets a folder'),
+    Option('state_dir', '', 'folder of what the station learns (its pointing model); empty: $QKD_GS_STATE, or below ~'),
+    Option('record', True, 'write every pass into a bag in its session'),
+    Option('speed', 1.0, 'seconds of station time a second; only with simulated devices'),
+    Option('at', '2018-10-03T15:56:42Z', 'UTC near the pass that the simulated sky holds; only with simulated devices'),
+    Option('lead_s', 60.0, 'the simulated world begins so long before that pass, s; 3900 for a calibration first'),
+    Option('scenario', '', 'what goes wrong in the simulated world, a name from config/scenarios; empty: nothing'),
+    Option('seed', 1, 'draws everything of the simulated world that the station does not know'),
+    Option('log_level', 'info', 'how much the nodes tell', ('debug', 'info', 'warn', 'error')),
+    Option('namespace', '', 'prefix of all names, for two stations on one machine; empty: none'),
+)
+
+# of these the graph makes command line arguments for every node, or decides which nodes there are
+OF_THE_GRAPH = ('log_level', 'namespace')
+
+
+def defaults() -> dict[str, Value]:
+    """Every option as nobody has chosen otherwise."""
+    return {option.name: option.default for option in OPTIONS}
+
+
+def option(name: str) -> Option:
+    """The option of that name."""
+    return next(option for option in OPTIONS if option.name == name)
+
+
+def chosen(given: Mapping[str, Value]) -> dict[str, Value]:
+    """All options, those given replacing the defaults; paths made absolute, since nodes may run anywhere."""
+    values = defaults() | dict(given)
+    for name in ('elements', 'station', 'sessions_dir', 'state_dir'):
+        if values[name]:
+            values[name] = str(Path(str(values[name])).absolute())
+    if str(values['devices']) not in ('sim', 'hardware'):
+        values['devices'] = str(Path(str(values['devices'])).absolute())
+    return values
+
+
+def state_folder(text: str, simulated: bool) -> Path:
+    """Where the station keeps what it learns; a simulated one apart from a real one."""
+    if text:
+        return Path(text)
+    base = Path(os.environ.get('QKD_GS_STATE') or Path.home() / '.local' / 'state' / 'qkd_gs')
+    return base / 'simulated' if simulated else base

@@ -1,0 +1,128 @@
+"""Settings as ROS parameters: one declaration, the checked models of `settings`, seen by rqt and `ros2 param describe`.
+
+A value given on the command line or by a launch file replaces the one of the file, and is checked by the same model;
+a value that the model refuses is refused with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import inf, nextafter
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from qkd_gs.errors import StationError
+from qkd_gs.settings.loader import Section
+
+S = TypeVar('S', bound=Section)
+
+_TYPES: dict[type, Parameter.Type] = {
+    bool: Parameter.Type.BOOL,
+    int: Parameter.Type.INTEGER,
+    float: Parameter.Type.DOUBLE,
+    str: Parameter.Type.STRING,
+}
+_MOST = 1 << 53  # bounds that are not given
+
+
+def declare(node: Node, settings: Section, prefix: str = '') -> None:
+    """Declare every value of a model as a parameter ``prefix.section.key``, with its description and range.
+
+    Raises
+    ------
+    StationError
+        A value given from outside is of another type than the model's.
+    """
+    for name, value, field in _leaves(settings, prefix):
+        descriptor = ParameterDescriptor(description=_description(name, field))
+        low, high = _range(field)
+        if isinstance(value, float) and (low > -inf or high < inf):
+            descriptor.floating_point_range = [
+                FloatingPointRange(from_value=max(low, -1e308), to_value=min(high, 1e308), step=0.0)
+            ]
+        elif isinstance(value, int) and not isinstance(value, bool) and (low > -inf or high < inf):
+            descriptor.integer_range = [
+                IntegerRange(from_value=int(max(low, -_MOST)), to_value=int(min(high, _MOST)), step=1)
+            ]
+        declare_one(node, name, value, descriptor)
+
+
+def declare_one(node: Node, name: str, value: Any, descriptor: ParameterDescriptor) -> Any:
+    """Declare a parameter; its value.
+
+    Raises
+    ------
+    StationError
+        The value given from outside does not fit; names the parameter.
+    """
+    given = node._parameter_overrides.get(name)
+    if given is not None and isinstance(value, float) and given.type_ is Parameter.Type.INTEGER:
+        node._parameter_overrides[name] = Parameter(name, value=float(given.value))  # `speed:=2`
+    try:
+        return node.declare_parameter(name, value, descriptor).value
+    except Exception as error:
+        was = f' = {given.value!r}' if given is not None else ''
+        raise StationError(f'{name}{was}: {error}', where=f'node {node.get_name()}') from error
+
+
+def read(node: Node, model: type[S], settings: S, prefix: str = '', changed: Sequence[Parameter] = ()) -> S:
+    """The model as the parameters have it now, or would have it with `changed`.
+
+    Raises
+    ------
+    StationError
+        The values do not fit the model.
+    """
+    new = {parameter.name: parameter.value for parameter in changed}
+    data = settings.model_dump()
+    for name, _, _ in _leaves(settings, prefix):
+        value = new.get(name, node.get_parameter(name).value)
+        place = data
+        *sections, key = name.removeprefix(prefix + '.' if prefix else '').split('.')
+        for section in sections:
+            place = place[section]
+        place[key] = value
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = '.'.join((*([prefix] if prefix else []), *map(str, first['loc'])))
+        raise StationError(f'{key}: {first["msg"]}', where=f'node {node.get_name()}') from error
+
+
+def _leaves(settings: BaseModel, prefix: str) -> Iterator[tuple[str, Any, FieldInfo]]:
+    for key, field in type(settings).model_fields.items():
+        value, name = getattr(settings, key), f'{prefix}.{key}' if prefix else key
+        if isinstance(value, BaseModel):
+            yield from _leaves(value, name)
+        elif isinstance(value, dict):
+            for inner, number in value.items():
+                yield f'{name}.{inner}', number, field
+        elif type(value) in _TYPES:
+            yield name, value, field
+
+
+def _description(name: str, field: FieldInfo) -> str:
+    words = field.description or name.rsplit('.', maxsplit=1)[-1].replace('_', ' ')
+    unit = next((u for end, u in _UNITS if name.endswith(end)), '')
+    return f'{words} [{unit}]' if unit else words
+
+
+_UNITS = (  # longest endings first
+    ('_deg_s2', 'deg/s^2'), ('_deg_s', 'deg/s'), ('_urad_px', 'urad/px'), ('_deg', 'deg'), ('_mrad', 'mrad'),
+    ('_urad', 'urad'), ('_hz', 'Hz'), ('_px', 'px'), ('_ns', 'ns'), ('_s', 's'), ('_m', 'm'), ('_w', 'W'), ('_e', 'e-'),
+)  # fmt: skip
+
+
+def _range(field: FieldInfo) -> tuple[float, float]:
+    """Closed range; an open end is moved to the next number."""
+    low, high = -inf, inf
+    for rule in field.metadata:
+        low = max(low, getattr(rule, 'ge', -inf), nextafter(getattr(rule, 'gt', -inf), inf))
+        high = min(high, getattr(rule, 'le', inf), nextafter(getattr(rule, 'lt', inf), -inf))
+    return low if low != nextafter(-inf, inf) else -inf, high if high != nextafter(inf, -inf) else inf

@@ -1,0 +1,74 @@
+"""The pass to take: which one, from when to when, and the plan of the whole way."""
+
+from __future__ import annotations
+
+from math import radians
+
+import numpy as np
+
+from qkd_gs.errors import StationError
+from qkd_gs.orbit.elements import Elements
+from qkd_gs.orbit.passes import Pass, pass_nearest
+from qkd_gs.orbit.sky import sun_azel
+from qkd_gs.orbit.timescale import format_utc
+from qkd_gs.orbit.trajectory import Trajectory
+from qkd_gs.pointing.mount_model import MountModel
+from qkd_gs.pointing.plan import PassPlan, plan_pass
+from qkd_gs.settings.site import Site
+from qkd_gs.settings.station import StationSettings
+
+_ARMED_NS = 30 * 10**9  # the mount waits at the first point so long
+_AFTER_NS = 60 * 10**9  # to park
+_STEP_NS = 100_000_000
+
+
+def approach(
+    elements: Elements, site: Site, at_ns: int, station: StationSettings, force: bool = False
+) -> tuple[Pass, Trajectory, int, int]:
+    """The pass nearest to a time, its prediction, and when the station has it above its start elevation (ns).
+
+    Raises
+    ------
+    StationError
+        No such pass, or one that stays below that elevation.
+    """
+    found = pass_nearest(elements, site, at_ns, force=force)
+    predicted = Trajectory.predict(
+        found.orbit, site, found.rise_ns - 2 * _ARMED_NS, found.set_ns + _AFTER_NS + 10 * _STEP_NS
+    )
+    return found, predicted, *above(predicted, found, radians(station.tracking.start_el_deg))
+
+
+def above(predicted: Trajectory, found: Pass, el_rad: float) -> tuple[int, int]:
+    """When the satellite seems to stand above an elevation: first and last UTC, ns, on a grid of 0.1 s.
+
+    Raises
+    ------
+    StationError
+        Never in this pass.
+    """
+    t_ns = np.arange(found.rise_ns - 60 * 10**9, found.set_ns + 60 * 10**9, _STEP_NS, dtype=np.int64)
+    up = t_ns[predicted.table(t_ns).el_rad >= el_rad]
+    if len(up) < 2:
+        raise StationError(
+            f'the pass that culminates at {format_utc(found.culmination_ns, 0)} only reaches '
+            f'{found.max_elevation_deg:.1f} deg',
+            where='--at',
+            hint='choose another one with `qkd-gs passes`',
+        )
+    return int(up[0]), int(up[-1])
+
+
+def plan_against_sun(
+    predicted: Trajectory, start_ns: int, end_ns: int, model: MountModel, station: StationSettings, site: Site
+) -> PassPlan:
+    """Plan of a whole pass: turn of azimuth, limits, zenith gaps, the Sun; see `plan_pass`."""
+    return plan_pass(
+        predicted,
+        start_ns,
+        end_ns,
+        model,
+        station.mount,
+        sun=lambda t_ns: sun_azel(site, t_ns, refracted=True),
+        sun_exclusion_rad=radians(station.sun.exclusion_deg),
+    )
