@@ -16,6 +16,7 @@ from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.pointing.plan import PassPlan, plan_pass
 from qkd_gs.session.manifest import Manifest
+from qkd_gs.session.tag_files import next_tags_path
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import TwinSettings
@@ -112,7 +113,7 @@ def take_pass(simulation: Simulation, folder: Path, sealing_key: bytes, watcher:
     begin_ns = start_ns - _ARMED_NS
     twin = Twin(simulation.twin, station, truth, site, begin_ns, seed, (stars,))
     book = SessionBook(simulation, found, station, calibrated, begin_ns, folder)
-    writer = SealedWriter(book.tags_path, book.session_id, sealing_key)
+    writer = SealedWriter(next_tags_path(folder), book.session_id, sealing_key, begin_ns)
     tracker = Tracker(station, predicted, calibrated.model, plan)
     supervisor = Supervisor(station, calibrated.model, lambda t_ns: sun_at(site, t_ns))
     lockstep = Lockstep(twin, station, tracker, supervisor, TagRecorder(writer, station.source))
