@@ -90,7 +90,7 @@ def _blocks(tags: int, slots: Slots) -> list[TagBlock]:
 
 
 def _seal(path: Path, key: X25519PrivateKey, blocks: Iterable[TagBlock]) -> None:
-    writer = SealedWriter(path, bytes(16), key.public_key().public_bytes_raw())
+    writer = SealedWriter(path, bytes(16), key.public_key().public_bytes_raw(), _STARTED_NS)
     for block in blocks:
         writer.append(int(block.time_ps[-1]) // 1000, block)
     writer.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -16,7 +17,9 @@ from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.keys.preshared import SimulatedPreSharedKey
 from qkd_gs.processing.anomalies import afterpulse_share, bunching_of, find_anomalies
-from qkd_gs.processing.timing_stage import Timed, number_clicks, scan_session
+from qkd_gs.processing.tag_runs import RunReports, scan_session
+from qkd_gs.processing.timing_figures import sync_series, timing_figures
+from qkd_gs.processing.timing_stage import Timed, number_clicks
 from qkd_gs.qkd.channel import Channel
 from qkd_gs.qkd.conversation import PreShared
 from qkd_gs.qkd.ground_side import GroundSession
@@ -27,7 +30,8 @@ from qkd_gs.session.manifest import FILE_NAME, Manifest, load_manifest
 from qkd_gs.session.telemetry import FILE_NAME as TELEMETRY
 from qkd_gs.session.telemetry import Telemetry, load_telemetry
 from qkd_gs.timing.gate import QUANTUM, GatedEvents
-from qkd_gs.timing.sealed import SealedFile
+
+_log = logging.getLogger(__name__)
 
 Link = Callable[[], AbstractContextManager[Channel]]
 Progress = Callable[[str, float], None]
@@ -70,8 +74,7 @@ def process_session(
         if stored is not None:
             return _finished(folder, manifest, dict(stored.result))
         progress('reading the sealed tags', 0.0)  # before the satellite is asked: damage costs no disclosure
-        sealed = SealedFile(folder / manifest.tags_file, keys.sealing_private_key())
-        scanned = scan_session(folder, manifest, sealed)
+        scanned = scan_session(folder, manifest, keys.sealing_private_key())
         with link() as channel:
             session = GroundSession(
                 channel,
@@ -85,6 +88,9 @@ def process_session(
             session.open()
             log = session.request_beacon_log(*scanned.log_span_ns, manifest.station.source.beacon_rate_hz)
             timed = number_clicks(manifest, scanned, log, lambda step: progress(step, 0.0))
+            for report in scanned.reports.runs:
+                if report.unused:
+                    _log.warning('%s is not used: %s', report.file, report.unused)
             progress('looking for anomalies', 0.0)
             watched = watched_figures(manifest, timed)
             watched['detections'] = len(timed.events)
@@ -92,7 +98,7 @@ def process_session(
             timed = replace(timed, events=GatedEvents(np.empty(0, np.int64), np.empty(0, np.uint8)))  # room for the key
             made = session.distil(squashed.detections, timed.pulse_spans, [_window(manifest, timed, window_s)])
             watched |= {'double_clicks': squashed.double_clicks, 'cross_clicks': squashed.cross_clicks}
-            result = _figures(manifest, timed, made, watched, window_s)
+            result = _figures(manifest, timed, scanned.reports, made, watched, window_s)
             store.put(manifest.session_id, made.key_id, made.key, made.epsilon, result)
             session.confirm()
     _add_telemetry(folder, timed, made)
@@ -189,7 +195,12 @@ def _window(manifest: Manifest, timed: Timed, window_s: float) -> tuple[int, int
 
 
 def _figures(
-    manifest: Manifest, timed: Timed, made: KeyResult, watched: dict[str, Any], window_s: float
+    manifest: Manifest,
+    timed: Timed,
+    reports: RunReports,
+    made: KeyResult,
+    watched: dict[str, Any],
+    window_s: float,
 ) -> dict[str, Any]:
     key = (
         made.figures()
@@ -200,19 +211,7 @@ def _figures(
             'simulated': manifest.simulated,
         }
     )
-    timing = {
-        'sync_rms_ns': timed.clock.sync_rms_ns,
-        'residual_single_ns': timed.clock.residual_single_ns,
-        'tags': timed.tags,
-        'counted_s': sum(last - first + 1 for first, last in timed.pulse_spans) / manifest.station.source.pulse_rate_hz,
-        'beacon_pulses': timed.clock.pulses,
-        'beacon_outliers': timed.clock.outliers,
-        'pps_rms_ns': timed.scale.rms_ps * 1e-3,
-        'gate_ns': timed.gate.width_ps * 1e-3,
-        'gate_offset_ns': {channel.name: float(timed.gate.offset_ps[channel]) * 1e-3 for channel in QUANTUM},
-        'noise_fraction': timed.gate.noise_fraction,
-    }
-    return {'timing': timing, 'key': key}
+    return {'timing': timing_figures(timed, reports, manifest.station.source.pulse_rate_hz), 'key': key}
 
 
 def _finished(folder: Path, manifest: Manifest, result: dict[str, Any]) -> dict[str, Any]:
@@ -233,12 +232,12 @@ def _add_telemetry(folder: Path, timed: Timed, made: KeyResult) -> None:
     """Error rate and sync residual against time, for the report."""
     telemetry = load_telemetry(folder) if (folder / TELEMETRY).exists() else Telemetry()
     bins = np.array(made.error_bins, np.int64).reshape(-1, 3)
-    sync_ns = timed.scale.first_utc_ns + timed.scale.utc_ps(timed.clock.series_t_ps) // 1000
+    sync_ns, sync_rms_ns = sync_series(timed)
     replace(
         telemetry,
         qber_t_ns=timed.utc_ns(bins[:, 0]),
         qber=bins[:, 2] / np.maximum(bins[:, 1], 1),
         qber_bits=bins[:, 1],
         sync_t_ns=sync_ns,
-        sync_residual_ns=timed.clock.series_rms_ns.astype(np.float64),
+        sync_residual_ns=sync_rms_ns,
     ).save(folder)

@@ -172,7 +172,7 @@ def _provenance(view: SessionView) -> Section:
         ('Software', m.software),
         ('Orbit', f'{m.elements_used} (file {m.elements_file})'),
         ('As tracked', f'{m.time_bias_s:+.3f} s along the orbit, {m.cross_track_m:+.0f} m across'.replace('-', MINUS)),
-        ('Converter started', _utc(m.tdc_start_ns)),
+        *_runs_of_the_converter(view),
         ('Locked', ', '.join(f'{_utc(s.start_ns)[11:]} – {_utc(s.end_ns)[11:]}' for s in m.locked) or 'never'),
     ]
     if m.seed is not None:
@@ -181,6 +181,19 @@ def _provenance(view: SessionView) -> Section:
     if factor is not None:
         rows.append(('Speed of the simulation', f'{factor:.1f} times real time'))
     return Section('Where this comes from', tables_before=[Table(('', ''), rows)])
+
+
+def _runs_of_the_converter(view: SessionView) -> list[tuple[str, str]]:
+    """A row for each; a session that has not been processed does not tell."""
+    rows = []
+    for run in view.timing.get('runs', []):
+        what = f'started {(run["started"] or "at an unknown time")[:19].replace("T", " ")}, {run["tags"]:,} tags'
+        if run['cut_short']:
+            what += ', cut off'
+        if run['unused']:
+            what += f'; not used: {run["unused"]}'
+        rows.append((f'Run of the converter ({run["file"]})', what))
+    return rows
 
 
 def _page(view: SessionView, sections: list[Section], recorded: bool) -> Page:

@@ -1,4 +1,7 @@
-"""session.json: what a session is, readable by anyone; holds no secret and no detector stream."""
+"""session.json: what a session is, readable by anyone; holds no secret and no detector stream.
+
+The sealed tags lie beside it (`qkd_gs.session.tag_files`), each file with the start of its own run.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from qkd_gs.settings.loader import Section
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
 FILE_NAME = 'session.json'
 
 
@@ -28,7 +31,7 @@ class LockedSpan(Section):
 class Manifest(Section):
     """The whole of session.json."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     session_id: str = Field(pattern='^[0-9a-f]{32}$')
     simulated: bool = Field(description='for ever: a key of a simulated session is never handed out as real')
     software: str
@@ -39,13 +42,14 @@ class Manifest(Section):
     site: Site
     pass_info: dict[str, Any] = Field(description='the pass as `qkd-gs passes` lists it')
     culmination_ns: int
-    tdc_start_ns: int = Field(description='UTC at which the converter was started, good to 0.1 s')
     time_bias_s: float = Field(description='as tracked: positive if the satellite ran ahead of its elements')
     cross_track_m: float = Field(description='as tracked: along the orbit normal')
     locked: list[LockedSpan]
-    closed: bool = Field(description='False while the pass is being recorded, and ever after if that was cut off')
+    closed: bool = Field(
+        description='the pass was recorded to its end, and so was the last run of the converter; False while it is'
+        ' being recorded, and ever after if that was cut off'
+    )
     station: StationSettings
-    tags_file: str = 'tags.sealed'
     seed: int | None = Field(default=None, description='of the twin; None for a real pass')
     tracking: dict[str, Any] = Field(default_factory=dict, description='figures of the pass')
     polarization: dict[str, Any] = Field(default_factory=dict)
@@ -79,7 +83,11 @@ def load_manifest(folder: Path) -> Manifest:
         raise StationError(f'cannot be read: {error}', where=path) from error
     version = data.get('schema_version') if isinstance(data, dict) else None
     if version != SCHEMA_VERSION:
-        raise StationError(f'schema version {version} is not {SCHEMA_VERSION}', where=path)
+        raise StationError(
+            f'schema version {version} is not {SCHEMA_VERSION}',
+            where=path,
+            hint='process the session with the software that took it',
+        )
     try:
         return Manifest.model_validate(data)
     except ValidationError as error:

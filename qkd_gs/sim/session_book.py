@@ -13,9 +13,11 @@ from qkd_gs.errors import StationError
 from qkd_gs.orbit.passes import Pass
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.session.manifest import Manifest
+from qkd_gs.session.tag_files import tags_paths
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.sim.calibration import Calibrated
 from qkd_gs.sim.flight import FlightLog
+from qkd_gs.timing.sealed import has_end
 
 if TYPE_CHECKING:
     from qkd_gs.sim.simulate import Simulation
@@ -45,7 +47,7 @@ class SessionBook:
         folder: Path,
     ) -> None:
         self._folder = folder
-        self._kept_ns = begin_ns
+        self._begin_ns = self._kept_ns = begin_ns
         seed, source = simulation.seed, simulation.elements.path
         self._manifest = Manifest(
             session_id=uuid.uuid4().hex,  # of this run; the seed is what makes two runs alike
@@ -58,7 +60,6 @@ class SessionBook:
             site=simulation.site,
             pass_info=found.to_dict(),
             culmination_ns=found.culmination_ns,
-            tdc_start_ns=begin_ns,
             time_bias_s=0.0,
             cross_track_m=0.0,
             locked=[],
@@ -74,11 +75,6 @@ class SessionBook:
     def session_id(self) -> bytes:
         """Sixteen bytes."""
         return bytes.fromhex(self._manifest.session_id)
-
-    @property
-    def tags_path(self) -> Path:
-        """Where the sealed tags go."""
-        return self._folder / self._manifest.tags_file
 
     def keep(self, log: FlightLog) -> None:
         """Bring the manifest up to date if it is older than ten seconds."""
@@ -100,8 +96,10 @@ class SessionBook:
         """The pass is over: telemetry and figures."""
         self._renew(log)
         log.telemetry().save(self._folder)
-        run = self._manifest.run | {'pass_s': (log.end_ns - self._manifest.tdc_start_ns) * 1e-9}
-        self._manifest = self._manifest.model_copy(update={'closed': True, 'run': run, **figures})
+        run = self._manifest.run | {'pass_s': (log.end_ns - self._begin_ns) * 1e-9}
+        self._manifest = self._manifest.model_copy(
+            update={'closed': has_end(tags_paths(self._folder)[-1]), 'run': run, **figures}
+        )
         self._manifest.save(self._folder)
         return self._manifest
 

@@ -11,6 +11,7 @@ from qkd_gs.orbit.sky import sun_at
 from qkd_gs.pointing.approach import plan_against_sun
 from qkd_gs.pointing.calibration import CalibrationOutputs
 from qkd_gs.session.manifest import Manifest
+from qkd_gs.session.tag_files import next_tags_path
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import TwinSettings
@@ -99,7 +100,7 @@ def take_pass(simulation: Simulation, folder: Path, sealing_key: bytes, watcher:
     stars = NamedStars(site, begin_ns, stage.end_ns)
     twin = Twin(simulation.twin, station, truth, site, begin_ns, seed, (stars,))
     book = SessionBook(simulation, stage.found, station, calibrated, begin_ns, folder)
-    writer = SealedWriter(book.tags_path, book.session_id, sealing_key)
+    writer = SealedWriter(next_tags_path(folder), book.session_id, sealing_key, begin_ns)
     tracker = Tracker(station, predicted, calibrated.model, plan)
     supervisor = Supervisor(station, calibrated.model, lambda t_ns: sun_at(site, t_ns))
     lockstep = Lockstep(twin, station, tracker, supervisor, TagRecorder(writer, station.source))

@@ -19,6 +19,7 @@ from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.timescale import format_utc, parse_utc
 from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.session.manifest import LockedSpan, Manifest
+from qkd_gs.session.tag_files import next_tags_path
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import StationSettings
@@ -68,6 +69,9 @@ class Stretch:
         `PhotonSource`, or one that somebody sits in.
     change : callable
         What happens to the tags of each tenth of a second before they are sealed.
+    outages : tuple of (from, to)
+        Stretches of seconds from the start, in whole tenths, in which the detector process is dead: at each one its
+        tag file is cut off, and behind it a new run begins with another phase of the converter's clock.
     """
 
     seconds: float
@@ -76,6 +80,7 @@ class Stretch:
     seed: int = 1
     source: SourceMaker = PhotonSource
     change: Change = lambda block: block
+    outages: tuple[tuple[float, float], ...] = ()
 
     def write(self, folder: Path, sealing_key: bytes) -> Manifest:
         """Draw it, and write the session.
@@ -104,7 +109,7 @@ class Stretch:
         clock = DriftingClock.drawn(0, light.satellite_clock, rng)
         transmitter = SimTransmitter(self.seed, station.source, light.beacon, clock, truth.epoch_ns)
         source = self.source(light, station.detectors, transmitter, truth, site.glow_cps, rng)
-        identity = f'{self.seed} {self.seconds} {self.before_s} {self.gain} {station}'
+        identity = f'{self.seed} {self.seconds} {self.before_s} {self.gain} {self.outages} {station}'
         manifest = Manifest(
             session_id=hashlib.sha256(identity.encode()).hexdigest()[:32],
             simulated=True,
@@ -116,7 +121,6 @@ class Stretch:
             site=site,
             pass_info={},
             culmination_ns=CULMINATION_NS,
-            tdc_start_ns=start_ns,
             time_bias_s=0.0,
             cross_track_m=0.0,
             locked=[LockedSpan(start_ns=start_ns, end_ns=end_ns)],
@@ -135,11 +139,21 @@ class Stretch:
             clock_rate=clock.rate,
             clock_drift_per_s=clock.drift_per_s,
         ).save(folder)
-        writer = SealedWriter(folder / manifest.tags_file, bytes.fromhex(manifest.session_id), sealing_key)
-        tdc = SimTdc(light, station.detectors, source, truth.epoch_ns, self.seed)
-        self._record(tdc, writer, start_ns, end_ns)
+        session_id = bytes.fromhex(manifest.session_id)
+        for number, (from_ns, to_ns, dies) in enumerate(self._runs(start_ns, end_ns)):
+            writer = SealedWriter(next_tags_path(folder), session_id, sealing_key, from_ns)
+            tdc = SimTdc(light, station.detectors, source, truth.epoch_ns, self.seed + number)
+            self._record(tdc, writer, from_ns, to_ns)
+            if not dies:
+                writer.close()
         manifest.save(folder)
         return manifest
+
+    def _runs(self, start_ns: int, end_ns: int) -> list[tuple[int, int, bool]]:
+        """Start and end of each run of the converter, and whether its process dies there."""
+        borders = [start_ns + round(edge_s * 10) * _POLL_NS for outage in self.outages for edge_s in outage]
+        edges = [start_ns, *borders, end_ns]
+        return [(first, last, last < end_ns) for first, last in zip(edges[::2], edges[1::2], strict=True)]
 
     def _record(self, tdc: SimTdc, writer: SealedWriter, start_ns: int, end_ns: int) -> None:
         tdc.start(start_ns)
@@ -149,4 +163,3 @@ class Stretch:
             still, clear = np.zeros(len(t_ns)), np.ones(len(t_ns))
             tdc.observe(Sky(t_ns, still, still, clear, clear))
             writer.append(now_ns, self.change(tdc.poll(now_ns)))
-        writer.close()

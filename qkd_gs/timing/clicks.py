@@ -81,6 +81,18 @@ class ClickStatistics:
     same: NDArray[np.int64]
     other: NDArray[np.int64]
 
+    @classmethod
+    def of_all(cls, parts: list[ClickStatistics]) -> ClickStatistics:
+        """Of stretches that were watched one by one, over the same range of pulses."""
+        return cls(
+            counts=np.sum([part.counts for part in parts], axis=0),
+            outside=np.sum([part.outside for part in parts], axis=0),
+            multiple=np.sum([part.multiple for part in parts], axis=0),
+            too_soon=sum(part.too_soon for part in parts),
+            same=np.sum([part.same for part in parts], axis=0),
+            other=np.sum([part.other for part in parts], axis=0),
+        )
+
 
 class ClickWatch:
     """Gathers the statistics of the clicks as they pass.

@@ -2,10 +2,12 @@
 
 Layout (little-endian)::
 
-    header   8s magic 'QKDGSTAG' | u16 version | 16s session id | 32s ephemeral X25519 public key | 8s recipient
+    header   8s magic 'QKDGSTAG' | u16 version | 16s session id | i64 UTC of the run's start, ns
+             | 32s ephemeral X25519 public key | 8s recipient
     chunk    u32 length | u8 last | ciphertext with its 16-byte tag      ... repeated, about two a second
 
-A fresh key pair is made for each file; the shared secret with the recipient's public key gives the first chunk
+A file holds one run of the converter: its tags count from a start of their own.  A fresh key pair is made for each
+file; the shared secret with the recipient's public key gives the first chunk
 key (HKDF-SHA256), and each chunk's key is hashed into the next and forgotten, so that even the memory of the
 writing process opens nothing that is already on disk.  A chunk is AES-256-GCM; its number, the header and the
 mark of the last chunk are authenticated with it.  Inside is one unsigned 64-bit word a tag:
@@ -17,6 +19,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -33,8 +36,8 @@ from qkd_gs.errors import StationError
 from qkd_gs.timing.tags import TagBlock
 
 MAGIC = b'QKDGSTAG'
-VERSION = 1
-_HEADER = struct.Struct('<8sH16s32s8s')
+VERSION = 2
+_HEADER = struct.Struct('<8sH16sq32s8s')
 _CHUNK = struct.Struct('<IB')
 _MAX_CHUNK = 1 << 28
 _MAX_TIME_PS = 1 << 60
@@ -59,14 +62,18 @@ class SealedWriter:
         16 bytes, bound to every chunk.
     recipient : bytes
         X25519 public key (raw, 32 bytes) of the post-processor.
+    start_ns : int
+        UTC at which the converter's clock read 0, good to 0.1 s.
     flush_ns : int
         A chunk is written when this much station time has passed since the last one; a crash loses no more.
     """
 
-    def __init__(self, path: Path, session_id: bytes, recipient: bytes, flush_ns: int = 400_000_000) -> None:
+    def __init__(
+        self, path: Path, session_id: bytes, recipient: bytes, start_ns: int, flush_ns: int = 400_000_000
+    ) -> None:
         ephemeral = X25519PrivateKey.generate()
         self._header = _HEADER.pack(
-            MAGIC, VERSION, session_id, ephemeral.public_key().public_bytes_raw(), fingerprint(recipient)
+            MAGIC, VERSION, session_id, start_ns, ephemeral.public_key().public_bytes_raw(), fingerprint(recipient)
         )
         secret = ephemeral.exchange(X25519PublicKey.from_public_bytes(recipient))
         self._ratchet = _Ratchet(secret, self._header)
@@ -77,6 +84,7 @@ class SealedWriter:
         self.tags = 0
         self._file: BinaryIO | None = open(path, 'xb')  # noqa: SIM115 - lives as long as the run
         self._file.write(self._header)
+        self._file.flush()
 
     def append(self, now_ns: int, block: TagBlock) -> None:
         """Take tags; write a chunk if it is time to."""
@@ -120,10 +128,26 @@ class SealedFile:
     path : Path
     private_key : X25519PrivateKey
         Of the post-processor.
+    session_id : bytes, optional
+        16 bytes; a file of another session is refused.
     """
 
     path: Path
     private_key: X25519PrivateKey
+    session_id: bytes | None = None
+
+    def start_ns(self) -> int:
+        """UTC at which the run began, ns.  It is vouched for once `blocks` has given its first block.
+
+        Raises
+        ------
+        StationError
+            As `blocks`.
+        """
+        with _readable(self.path) as file:
+            header = file.read(_HEADER.size)
+        self._opened(header)
+        return int(_HEADER.unpack(header)[3])
 
     def blocks(self, require_end: bool = True) -> Iterator[TagBlock]:
         """Tags chunk by chunk, in the order they were written.
@@ -139,11 +163,8 @@ class SealedFile:
         StationError
             Not a sealed file, sealed for another key, tampered with, or cut short.
         """
-        try:
-            with open(self.path, 'rb') as file:
-                yield from self._read(file, require_end)
-        except OSError as error:
-            raise StationError(f'cannot be read: {error.strerror}', where=self.path) from error
+        with _readable(self.path) as file:
+            yield from self._read(file, require_end)
 
     def _read(self, file: BinaryIO, require_end: bool) -> Iterator[TagBlock]:
         header = file.read(_HEADER.size)
@@ -171,18 +192,50 @@ class SealedFile:
     def _opened(self, header: bytes) -> _Ratchet:
         if len(header) < _HEADER.size or not header.startswith(MAGIC):
             raise StationError('is not a sealed tag file', where=self.path)
-        _, version, _, ephemeral, recipient = _HEADER.unpack(header)
+        _, version, session_id, _, ephemeral, recipient = _HEADER.unpack(header)
         if version != VERSION:
-            raise StationError(f'version {version} is not {VERSION}', where=self.path)
+            raise StationError(
+                f'version {version} is not {VERSION}', where=self.path, hint='process it with the software that took it'
+            )
         if recipient != fingerprint(self.private_key.public_key().public_bytes_raw()):
             raise StationError(
                 'is sealed for another key', where=self.path, hint='give the keys folder of the station that took it'
             )
+        if self.session_id not in (None, session_id):
+            raise StationError('belongs to another session', where=self.path, hint='take it out of this folder')
         try:
             secret = self.private_key.exchange(X25519PublicKey.from_public_bytes(ephemeral))
         except ValueError as error:  # a public key of low order: only a forged header has one
             raise StationError('has a forged header', where=self.path) from error
         return _Ratchet(secret, header)
+
+
+def has_end(path: Path) -> bool:
+    """Whether a sealed file goes up to a last chunk; anyone can tell, and reading the file proves it.
+
+    False for one that is still written, or whose writer died.
+
+    Raises
+    ------
+    StationError
+        It cannot be read.
+    """
+    with _readable(path) as file:
+        at, size, last = _HEADER.size, file.seek(0, os.SEEK_END), 0
+        while at + _CHUNK.size <= size:
+            file.seek(at)
+            length, last = _CHUNK.unpack(file.read(_CHUNK.size))
+            at += _CHUNK.size + length
+        return bool(last) and at == size
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[BinaryIO]:
+    try:
+        with open(path, 'rb') as file:
+            yield file
+    except OSError as error:
+        raise StationError(f'cannot be read: {error.strerror}', where=path) from error
 
 
 class _Ratchet:

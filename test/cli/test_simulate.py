@@ -12,6 +12,7 @@ from command_line import ELEMENTS, qkd_gs
 
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.session.manifest import load_manifest
+from qkd_gs.session.tag_files import tags_paths
 from qkd_gs.sim.satellite_record import load_record
 from qkd_gs.timing.sealed import SealedFile
 
@@ -97,7 +98,8 @@ def test_a_simulated_key_is_never_handed_out_as_a_real_one(taken):
 def test_neither_channels_nor_key_stand_in_the_clear(taken, tmp_path):
     """Nowhere in session, report, log or key folder: as bytes, as packed bits, as text of digits or hex."""
     manifest, keys = load_manifest(taken.folder), KeyFolder(taken.keys)
-    sealed = SealedFile(taken.folder / manifest.tags_file, keys.sealing_private_key())
+    (tags,) = tags_paths(taken.folder)
+    sealed = SealedFile(tags, keys.sealing_private_key(), bytes.fromhex(manifest.session_id))
     channel = np.concatenate([block.channel for block in sealed.blocks()])
     quantum = channel[channel <= 4]
     shutil.copytree(taken.keys, tmp_path / 'keys')  # a bit that is handed out is gone
@@ -164,7 +166,7 @@ def test_a_session_cut_off_by_a_crash_makes_a_key_of_what_is_there(copy):
     folder, keys = copy
     manifest = load_manifest(folder)
     manifest.model_copy(update={'closed': False}).save(folder)
-    tags = folder / manifest.tags_file
+    (tags,) = tags_paths(folder)
     os.truncate(tags, tags.stat().st_size * 2 // 3)
     done = qkd_gs('process', folder, '--json', keys=keys)
     assert done.returncode == 0, done.stderr
@@ -201,7 +203,7 @@ def test_a_damaged_session_is_refused_in_one_sentence(copy, damage, complaint):
         path.write_text(path.read_text()[:1000])
     elif damage == 'schema':
         path = folder / 'session.json'
-        path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 7'))
+        path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 7'))
     elif damage == 'satellite':
         (folder / 'simulated_satellite.json').unlink()
     else:

@@ -132,6 +132,12 @@ def telemetry(seed=1, rate_hz=20):
     )
 
 
+RUNS = [
+    {'file': 'tags.sealed', 'started': '2018-10-02T21:56:40.000Z', 'tags': 5_100_000, 'cut_short': True, 'unused': ''},
+    {'file': 'tags-2.sealed', 'started': None, 'tags': 0, 'cut_short': False, 'unused': 'tags-2.sealed: is not sealed'},
+]
+
+
 def manifest(**change):
     """Manifest of the synthetic session."""
     whole = {
@@ -153,7 +159,6 @@ def manifest(**change):
         },
         'closed': True,
         'culmination_ns': CULMINATION_NS,
-        'tdc_start_ns': CULMINATION_NS - 200 * SECOND_NS,
         'time_bias_s': -0.183,
         'cross_track_m': 412.0,
         'locked': [
@@ -166,7 +171,7 @@ def manifest(**change):
         'polarization': {'max_error_deg': 0.24, 'open_loop_error_deg': 0.93},
         'run': {'real_time_factor': 14.2, 'seed': 7, 'window_s': 78},
         'result': {
-            'timing': {'sync_rms_ns': 0.041, 'residual_single_ns': 0.43, 'tags': 5_100_000},
+            'timing': {'sync_rms_ns': 0.041, 'residual_single_ns': 0.43, 'tags': 5_100_000, 'runs': RUNS},
             'key': key_part(),
         },
     }

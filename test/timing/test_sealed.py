@@ -13,11 +13,13 @@ from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.share import share_path
 from qkd_gs.timing.recorder import TagRecorder
-from qkd_gs.timing.sealed import SealedFile, SealedWriter
+from qkd_gs.timing.sealed import SealedFile, SealedWriter, has_end
 from qkd_gs.timing.tags import Channel, TagBlock
 
 PRIVATE = X25519PrivateKey.from_private_bytes(bytes(range(32)))
 SECOND = 10**9
+STARTED_NS = 1_538_582_000 * SECOND + 123
+HEADER = 74
 SOURCE = load_yaml(share_path('config', 'station.yaml'), StationSettings).source
 
 
@@ -26,7 +28,7 @@ def block(rng: np.random.Generator, start_ps: int, n: int) -> TagBlock:
 
 
 def write(path, blocks, close=True):
-    writer = SealedWriter(path, bytes(16), PRIVATE.public_key().public_bytes_raw())
+    writer = SealedWriter(path, bytes(16), PRIVATE.public_key().public_bytes_raw(), STARTED_NS)
     for k, tags in enumerate(blocks):
         writer.append(k * SECOND // 10, tags)
     if close:
@@ -59,6 +61,31 @@ def test_a_killed_writer_loses_at_most_the_last_half_second(tmp_path, blocks):
         read(tmp_path / 'tags')
     time_ps, _ = read(tmp_path / 'tags', require_end=False)
     assert blocks[-1].time_ps[-1] - time_ps[-1] < 5 * 10**11
+
+
+def test_each_file_tells_when_its_run_began_and_whether_it_ended(tmp_path, blocks):
+    write(tmp_path / 'whole', blocks)
+    write(tmp_path / 'killed', blocks, close=False)
+    assert SealedFile(tmp_path / 'whole', PRIVATE).start_ns() == STARTED_NS
+    assert has_end(tmp_path / 'whole')
+    assert not has_end(tmp_path / 'killed')
+
+
+def test_a_changed_start_of_the_run_is_found(tmp_path, blocks):
+    write(tmp_path / 'tags', blocks)
+    raw = bytearray((tmp_path / 'tags').read_bytes())
+    raw[26:34] = (STARTED_NS + SECOND).to_bytes(8, 'little')
+    (tmp_path / 'tags').write_bytes(raw)
+    assert SealedFile(tmp_path / 'tags', PRIVATE).start_ns() == STARTED_NS + SECOND  # not vouched for yet
+    with pytest.raises(StationError, match='chunk 0 has been changed'):
+        read(tmp_path / 'tags')
+
+
+def test_a_file_of_another_session_is_refused(tmp_path, blocks):
+    write(tmp_path / 'tags', blocks)
+    with pytest.raises(StationError, match='another session'):
+        list(SealedFile(tmp_path / 'tags', PRIVATE, bytes(15) + b'x').blocks())
+    assert list(SealedFile(tmp_path / 'tags', PRIVATE, bytes(16)).blocks())
 
 
 def test_neither_tags_nor_channels_stand_in_the_clear(tmp_path, blocks):
@@ -98,18 +125,18 @@ def test_any_changed_byte_or_cut_is_found(tmp_path_factory, data):
 def test_chunks_cannot_change_places(tmp_path, blocks):
     write(tmp_path / 'tags', blocks[:20])
     raw = (tmp_path / 'tags').read_bytes()
-    starts = [66]
+    starts = [HEADER]
     while starts[-1] < len(raw):
         starts.append(starts[-1] + int.from_bytes(raw[starts[-1] : starts[-1] + 4], 'little') + 5)
     first, second, third, *rest = (raw[a:b] for a, b in pairwise(starts))
     assert len(second) == len(third)
-    (tmp_path / 'tags').write_bytes(raw[:66] + first + third + second + b''.join(rest))
+    (tmp_path / 'tags').write_bytes(raw[:HEADER] + first + third + second + b''.join(rest))
     with pytest.raises(StationError, match='chunk 1 has been changed'):
         read(tmp_path / 'tags')
 
 
 def test_counts_come_in_bins_of_a_second_and_no_shorter(tmp_path):
-    writer = SealedWriter(tmp_path / 'tags', bytes(16), PRIVATE.public_key().public_bytes_raw())
+    writer = SealedWriter(tmp_path / 'tags', bytes(16), PRIVATE.public_key().public_bytes_raw(), STARTED_NS)
     with pytest.raises(ValueError, match='key bit'):
         TagRecorder(writer, SOURCE, bin_ns=SECOND // 2)
     recorder = TagRecorder(writer, SOURCE)

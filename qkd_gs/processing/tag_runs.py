@@ -1,0 +1,238 @@
+"""The runs of the converter in a session: what each one's tags say by themselves, and what became of it.
+
+A detector process that dies in mid-pass begins a new run with a clock of its own.  Whatever is wrong with a run costs
+that run alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from numpy.typing import NDArray
+
+from qkd_gs.errors import StationError
+from qkd_gs.orbit.elements import load_elements
+from qkd_gs.orbit.timescale import format_utc
+from qkd_gs.orbit.trajectory import Trajectory
+from qkd_gs.processing.spans import Spans, intersect, spans, where_true
+from qkd_gs.session.manifest import Manifest
+from qkd_gs.session.tag_files import tags_paths
+from qkd_gs.settings.station import DetectorSettings
+from qkd_gs.timing.sealed import SealedFile, has_end
+from qkd_gs.timing.seconds import SecondScale, name_seconds
+from qkd_gs.timing.tags import Channel, TagBlock
+from qkd_gs.timing.thinned import Thinned
+
+_STEP_NS = 100_000_000
+MARGIN_NS = 2_000_000_000
+_AROUND_PS = 2 * 10**12  # the clock's curve is best a little inside its ends
+
+
+@dataclass
+class RunReport:
+    """What became of a run of the converter.
+
+    Attributes
+    ----------
+    file : str
+        Name of its tag file.
+    started : str, optional
+        UTC of its start.
+    tags : int
+        Tags read.
+    cut_short : bool
+        Its writer died: the last half second is missing.
+    unused : str
+        Why nothing of it went into the key; empty if something did.
+    """
+
+    file: str
+    started: str | None = None
+    tags: int = 0
+    cut_short: bool = False
+    unused: str = ''
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+@dataclass
+class RunReports:
+    """Of all runs; holds back what is wrong with one while another may do."""
+
+    runs: list[RunReport] = field(default_factory=list)
+    _first_fault: StationError | None = None
+
+    @contextmanager
+    def costs_only(self, report: RunReport) -> Iterator[None]:
+        """A `StationError` inside is noted and goes no further."""
+        try:
+            yield
+        except StationError as error:
+            report.unused = error.what  # without the folder: a result says nothing of the machine
+            self._first_fault = self._first_fault or error
+
+    def require(self, usable: int, folder: Path) -> None:
+        """Go on only if there is a usable run.
+
+        Raises
+        ------
+        StationError
+            There is none.
+        """
+        if usable:
+            return
+        if self._first_fault is None:
+            raise StationError('has no tag files', where=folder, hint='the converter never ran')
+        if len(self.runs) == 1:
+            raise self._first_fault
+        raise StationError(
+            f'none of the {len(self.runs)} runs of the converter can be used; {self._first_fault}', where=folder
+        )
+
+
+@dataclass(frozen=True)
+class ScannedRun:
+    """What the tags of a run say by themselves, before the satellite is asked for anything.
+
+    Attributes
+    ----------
+    report : RunReport
+    sealed : SealedFile
+    scale : SecondScale
+        Names UTC.
+    path : Trajectory
+        Predicted, with the errors that tracking has found.
+    usable_ps : (m, 2) int64
+        Locked converter time above the data elevation.
+    beacon_ps : (n,) int64
+        Beacon tags about it, cable delay taken off.
+    """
+
+    report: RunReport
+    sealed: SealedFile
+    scale: SecondScale
+    path: Trajectory
+    usable_ps: Spans
+    beacon_ps: NDArray[np.int64]
+
+    def blocks(self) -> Iterator[TagBlock]:
+        """Its tags once more."""
+        return self.sealed.blocks(require_end=not self.report.cut_short)
+
+    @property
+    def seen_ns(self) -> tuple[int, int]:
+        """UTC of the first and last beacon tag, ns."""
+        first, last = self.scale.first_utc_ns + self.scale.utc_ps(self.beacon_ps[[0, -1]]) // 1000
+        return int(first), int(last)
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """All runs that can be used, in the order of time.
+
+    Attributes
+    ----------
+    runs : list of ScannedRun
+    reports : RunReports
+        Of the others as well.
+    delay_ps : (7,) int64
+        Known delay by channel.
+    """
+
+    folder: Path
+    runs: list[ScannedRun]
+    reports: RunReports
+    delay_ps: NDArray[np.int64]
+
+    @property
+    def log_span_ns(self) -> tuple[int, int]:
+        """UTC between which the satellite's beacon log is needed."""
+        seen = [run.seen_ns for run in self.runs]
+        return min(first for first, _ in seen) - MARGIN_NS, max(last for _, last in seen) + MARGIN_NS
+
+
+def scan_session(folder: Path, manifest: Manifest, private_key: X25519PrivateKey) -> Scanned:
+    """Read the tags through once.
+
+    Raises
+    ------
+    StationError
+        No run can be used: tags damaged or missing, no second marks, no beacon, never locked.
+    """
+    paths, reports, runs = tags_paths(folder), RunReports(), []
+    delay_ps = delays_of(manifest.station.detectors)
+    for path in paths:
+        report = RunReport(path.name)
+        reports.runs.append(report)
+        with reports.costs_only(report):
+            sealed = SealedFile(path, private_key, bytes.fromhex(manifest.session_id))
+            # a writer that was followed by another one has died; that of a whole session has not
+            report.cut_short = not (has_end(path) or (manifest.closed and path == paths[-1]))
+            runs.append(_scan(folder, manifest, sealed, report, delay_ps))
+    reports.require(len(runs), folder)
+    return Scanned(folder, sorted(runs, key=lambda run: run.seen_ns), reports, delay_ps)
+
+
+def delays_of(detectors: DetectorSettings) -> NDArray[np.int64]:
+    """Known delays by channel, ps."""
+    delay_ps = np.zeros(len(Channel) + 1, np.int64)
+    for channel in Channel:
+        delay_ps[channel] = round(detectors.delay_ns[channel.name] * 1e3)
+    return delay_ps
+
+
+def predicted(folder: Path, manifest: Manifest, first_ns: int, last_ns: int) -> Trajectory:
+    """The satellite's path as the station knows it after tracking, over a stretch of UTC and a margin."""
+    elements = load_elements(folder / manifest.elements_file)
+    if len(elements.satellites()) > 1:
+        elements = elements.only(manifest.satellite)
+    return Trajectory.predict(
+        elements.nearest(manifest.culmination_ns, force=True),
+        manifest.site,
+        first_ns - 2 * MARGIN_NS,
+        last_ns + 2 * MARGIN_NS,
+        cross_track_m=manifest.cross_track_m,
+        along_track_s=manifest.time_bias_s,
+    )
+
+
+def _scan(
+    folder: Path, manifest: Manifest, sealed: SealedFile, report: RunReport, delay_ps: NDArray[np.int64]
+) -> ScannedRun:
+    start_ns = sealed.start_ns()
+    marks, beacons = [np.empty(0, np.int64)], Thinned()
+    for block in sealed.blocks(require_end=not report.cut_short):
+        marks.append(block.of(Channel.PPS))
+        beacons.add(block.of(Channel.BEACON))
+        report.tags += len(block)
+    report.started = format_utc(start_ns)
+    beacon_ps = beacons.times_ps()
+    if len(beacon_ps) == 0:
+        raise StationError('holds no beacon tags', where=sealed.path)
+    scale = name_seconds(np.concatenate(marks), int(delay_ps[Channel.PPS]), start_ns)
+    first_ns, last_ns = (scale.first_utc_ns + int(t) // 1000 for t in scale.utc_ps(beacon_ps[[0, -1]]))
+    path = predicted(folder, manifest, first_ns, last_ns)
+    usable_ps = scale.tdc_ps(_usable(manifest, path).ravel()).reshape(-1, 2)
+    beacon_ps = beacon_ps - delay_ps[Channel.BEACON]
+    if len(usable_ps):  # neither the log nor the clock of the rest is of any use
+        around_ps = usable_ps[[0, -1], [0, 1]] + np.array([-_AROUND_PS, _AROUND_PS])
+        first, end = np.searchsorted(beacon_ps, around_ps)
+        beacon_ps = beacon_ps[first:end]
+    if not len(usable_ps) or not len(beacon_ps):
+        raise StationError('the satellite was never locked while its beacon was seen', where=sealed.path)
+    return ScannedRun(report, sealed, scale, path, usable_ps, beacon_ps)
+
+
+def _usable(manifest: Manifest, path: Trajectory) -> Spans:
+    """Locked UTC above the data elevation, ns."""
+    t_ns = np.arange(path.start_ns, path.end_ns, _STEP_NS, dtype=np.int64)
+    above = path.table(t_ns).el_rad >= np.radians(manifest.station.tracking.data_el_deg)
+    return intersect(spans([(s.start_ns, s.end_ns) for s in manifest.locked]), where_true(t_ns, above))
