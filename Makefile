@@ -17,7 +17,7 @@ SESSION ?= sessions/$(shell date -u +%Y%m%dT%H%M%SZ)
 hash = $(shell { $(1); } 2>/dev/null | sha256sum | cut -c1-16)
 pins := $(sort $(wildcard requirements/*.txt))
 built_from := package.xml CMakeLists.txt setup.py requirements/runtime.in \
-	$(sort $(wildcard cmake/* msg/*.msg srv/*.srv action/*.action))
+	$(sort $(wildcard cmake/* msg/*.msg srv/*.srv action/*.action interfaces/*/*.* interfaces/*/msg/*.msg))
 nodes := $(sort $(wildcard qkd_gs/nodes/*_node.py)) # the names alone: their code runs from the checkout
 
 venv_key := $(call hash,pwd)

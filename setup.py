@@ -21,12 +21,24 @@ HERE = Path(__file__).resolve().parent
 PACKAGE = ElementTree.parse(HERE / 'package.xml').getroot()
 NAME = str(PACKAGE.findtext('name'))
 BUILD = HERE / 'build' / 'pip'
+LACKING = tuple(sorted((HERE / 'interfaces').glob('*')))  # packages of ROS that its wheels lack; each looks for itself
 
 
 def cmake_tree() -> Path:
     """Build and install into a staging folder; what lies there goes below `sys.prefix`."""
     stage = BUILD / 'stage'
     _start_afresh_if_needed()
+    shutil.rmtree(stage, ignore_errors=True)
+    for source in LACKING:
+        _build(source, BUILD / source.name, stage)
+    _build(HERE, BUILD, stage)
+    for cache in stage.rglob('__pycache__'):  # compiled with the staging path inside; pip compiles anew
+        shutil.rmtree(cache)
+    return Path(f'{stage}{sys.prefix}')
+
+
+def _build(source: Path, folder: Path, stage: Path) -> None:
+    """Run CMake on a package and install it below `stage`."""
     environment = dict(os.environ, VIRTUAL_ENV=sys.prefix, CMAKE_PREFIX_PATH=sys.prefix)
     environment['PATH'] = os.pathsep.join((f'{sys.prefix}/bin', environment.get('PATH', '')))
     environment['AMENT_PREFIX_PATH'] = os.pathsep.join(
@@ -42,19 +54,20 @@ def cmake_tree() -> Path:
         'BUILD_TESTING': 'OFF',
         'QKD_PIP': 'ON',
     }
-    cmake('-G', 'Ninja', '-S', HERE, '-B', BUILD, *(f'-D{name}={value}' for name, value in options.items()))
-    cmake('--build', BUILD)
-    shutil.rmtree(stage, ignore_errors=True)
-    cmake('--install', BUILD, DESTDIR=str(stage))
-    for cache in stage.rglob('__pycache__'):  # compiled with the staging path inside; pip compiles anew
-        shutil.rmtree(cache)
-    return Path(f'{stage}{sys.prefix}')
+    cmake('-G', 'Ninja', '-S', source, '-B', folder, *(f'-D{name}={value}' for name, value in options.items()))
+    cmake('--build', folder)
+    cmake('--install', folder, DESTDIR=str(stage))
 
 
 def _start_afresh_if_needed() -> None:
     """Generators leave the modules of deleted messages behind, and CMake refuses a cache that was moved."""
     kinds = ('msg', 'srv', 'action')
-    interfaces = sorted(str(path.relative_to(HERE)) for kind in kinds for path in HERE.glob(f'{kind}/*'))
+    interfaces = sorted(
+        str(path.relative_to(HERE))
+        for folder in (HERE, *LACKING)
+        for kind in kinds
+        for path in folder.glob(f'{kind}/*')
+    )
     inputs = '\n'.join((str(HERE), sys.executable, *interfaces))
     record = BUILD / 'inputs.txt'
     if not record.exists() or record.read_text(encoding='utf-8') != inputs:
@@ -81,13 +94,14 @@ class BuildCMake(Command):
     def run(self) -> None:
         root = cmake_tree()
         site = next(root.glob('lib/python*/site-packages'))
-        shutil.rmtree(Path(str(self.build_lib)) / NAME, ignore_errors=True)  # modules deleted since the last build
+        for name in (NAME, *(source.name for source in LACKING)):  # modules deleted since the last build
+            shutil.rmtree(Path(str(self.build_lib)) / name, ignore_errors=True)
         data: dict[str, list[str]] = {}
         for path in sorted(path for path in root.rglob('*') if path.is_file()):
             inside = path.relative_to(root)
             python = path.relative_to(site) if path.is_relative_to(site) else None
-            if python is not None and python.parts[0] != NAME:
-                continue  # rosidl's egg-info: pip would take it for another version of this package
+            if python is not None and python.parts[0].endswith('.egg-info'):
+                continue  # of rosidl: pip would take it for another version of this package
             if self.editable_mode and self._is_in_checkout(python or inside):
                 continue
             if python is not None and not self.editable_mode:
