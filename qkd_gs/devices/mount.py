@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from math import degrees, isfinite, radians
 from typing import Protocol
+
+from qkd_gs.errors import DeviceFault
+from qkd_gs.settings.station import MountSettings
 
 
 class MountMode(IntEnum):
@@ -69,3 +73,26 @@ class Mount(Protocol):
         """Brake both axes to rest; allowed in every state, any number of times."""
 
     def close(self) -> None: ...
+
+
+def check_set_point(settings: MountSettings, command: MountCommand) -> None:
+    """What no driver lets through to its drives.
+
+    Raises
+    ------
+    DeviceFault
+        ``mount.command`` not a number, ``mount.limit`` beyond the end of travel.
+    """
+    azimuth = command.az_rad, command.az_rate_rad_s, command.az_acc_rad_s2
+    elevation = command.el_rad, command.el_rate_rad_s, command.el_acc_rad_s2
+    if not all(map(isfinite, azimuth + elevation)):
+        raise DeviceFault('mount.command', f'set-point is not a number: {command}')
+    for name, axis, angle_rad in (
+        ('azimuth', settings.azimuth, command.az_rad),
+        ('elevation', settings.elevation, command.el_rad),
+    ):
+        if not radians(axis.min_deg) <= angle_rad <= radians(axis.max_deg):
+            raise DeviceFault(
+                'mount.limit',
+                f'{name} {degrees(angle_rad):.3f} deg is beyond {axis.min_deg:g} to {axis.max_deg:g} deg',
+            )

@@ -15,6 +15,7 @@ from qkd_gs.devices.gps import GpsReading
 from qkd_gs.devices.hwp import HwpReading
 from qkd_gs.devices.mount import MountCommand, MountMode, MountReading
 from qkd_gs.settings.station import CameraModel
+from qkd_gs.timing.live import Live
 from qkd_gs.timing.recorder import CountBin
 from qkd_gs.tracking.supervisor import Verdict
 from qkd_gs.tracking.types import CameraRequest, CameraRole, SpotMeasurement, TrackerOutputs
@@ -294,6 +295,18 @@ def counts(full: CountBin) -> m.Counts:
         pps=pps,
         sync_residual_ns=full.live.sync_residual_ns,
         signal_share=full.live.signal_share,
+    )
+
+
+def from_counts(message: m.Counts) -> CountBin:
+    """CountBin."""
+    start_ns = stamp_of(message)
+    channels = (message.h, message.v, message.d, message.a, message.beacon, message.pps)
+    return CountBin(
+        start_ns,
+        start_ns + round(message.bin_s * 1e9),
+        channels,
+        Live(message.sync_residual_ns, message.signal_share),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -126,3 +126,21 @@ def _range(field: FieldInfo) -> tuple[float, float]:
         low = max(low, getattr(rule, 'ge', -inf), nextafter(getattr(rule, 'gt', -inf), inf))
         high = min(high, getattr(rule, 'le', inf), nextafter(getattr(rule, 'lt', inf), -inf))
     return low if low != nextafter(-inf, inf) else -inf, high if high != nextafter(inf, -inf) else inf
+
+
+def judge(
+    node: Node, model: type[S], settings: S, prefix: str, changed: Sequence[Parameter], active: bool
+) -> SetParametersResult:
+    """Whether parameters of a model may be changed so: not while the device runs, and only to what the model takes."""
+    ours = [parameter for parameter in changed if parameter.name.startswith(f'{prefix}.')]
+    if not ours:
+        return SetParametersResult(successful=True)
+    if active:
+        return SetParametersResult(
+            successful=False, reason=f'{ours[0].name} can be changed while {node.get_name()} is not active'
+        )
+    try:
+        read(node, model, settings, prefix, ours)
+    except StationError as error:
+        return SetParametersResult(successful=False, reason=str(error))
+    return SetParametersResult(successful=True)

@@ -13,6 +13,7 @@ from qkd_gs.session.telemetry import Telemetry
 from qkd_gs.sim.body import Body, Interval, pointing_error_rad
 from qkd_gs.timing.recorder import CountBin
 from qkd_gs.timing.tags import Channel
+from qkd_gs.tracking.lock_log import LockLog
 from qkd_gs.tracking.types import Phase, TrackerOutputs
 
 _PLATE_EVERY = 10  # frame errors are kept at a tenth of the control rate
@@ -47,8 +48,7 @@ class FlightLog:
         self._spots: list[tuple[int, float, float]] = []
         self._plate: list[tuple[int, float]] = []
         self._counts: list[CountBin] = []
-        self._locked: list[tuple[int, int]] = []  # first and last step of each lock
-        self._fine = False
+        self._locks = LockLog()
 
     def add(self, now_ns: int, interval: Interval, outputs: TrackerOutputs) -> None:
         """One control step."""
@@ -59,17 +59,11 @@ class FlightLog:
         if outputs.error_x_urad == outputs.error_x_urad:  # a new spot: not NaN
             self.last_error_urad = (outputs.error_x_urad, outputs.error_y_urad)
             self._spots.append((now_ns, *self.last_error_urad))
-        self._note_lock(now_ns, outputs.phase is Phase.FINE)
+        self._locks.note(now_ns, outputs.phase is Phase.FINE)
         if outputs.phase is Phase.FINE:
             self.time_bias_s, self.cross_track_m = outputs.time_bias_s, outputs.cross_track_m
         if len(self._rows) % _PLATE_EVERY == 0 and len(interval.t_ns) and np.isfinite(x):
             self._plate.append((now_ns, float(self._body.frame_error_rad(interval)[-1])))
-
-    def _note_lock(self, now_ns: int, fine: bool) -> None:
-        if fine:
-            first_ns = self._locked.pop()[0] if self._fine else now_ns
-            self._locked.append((first_ns, now_ns))
-        self._fine = fine
 
     def count(self, full: CountBin) -> None:
         """A bin of counts."""
@@ -82,7 +76,7 @@ class FlightLog:
 
     def locked_spans(self) -> list[LockedSpan]:
         """Stretches of UTC in which the tracking camera held the satellite."""
-        return [LockedSpan(start_ns=first, end_ns=last) for first, last in self._locked if last > first]
+        return self._locks.spans()
 
     def times(self) -> NDArray[np.int64]:
         """Times of the control steps."""

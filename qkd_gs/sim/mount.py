@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from math import degrees, exp, isfinite, pi, radians, tau
+from math import exp, pi, radians, tau
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qkd_gs.devices.mount import MountCommand, MountMode, MountReading
+from qkd_gs.devices.mount import MountCommand, MountMode, MountReading, check_set_point
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.station import AxisSettings, MountSettings
 from qkd_gs.settings.twin_body import AxisBodySettings, Gust, MountBodySettings
@@ -53,7 +53,7 @@ class SimMount:
         self._rate_hz = body.servo.velocity_loop_hz
         self._step_ns = 10**9 // self._rate_hz
         self._every = self._rate_hz // sample_hz
-        self._body, self._rng = body, rng
+        self._body, self._station, self._rng = body, station, rng
         self._delay_ns = round(body.servo.command_delay_s * 1e9)
         self._watchdog_ns = round(station.watchdog_s * 1e9)
         self._following_limit_rad = body.servo.following_limit_mrad * 1e-3
@@ -62,10 +62,6 @@ class SimMount:
                 _constants(body, body.azimuth, station.azimuth),
                 _constants(body, body.elevation, station.elevation),
             ]
-        )
-        self._travel = tuple(
-            (name, float(c[kernel.ANGLE_MIN]), float(c[kernel.ANGLE_MAX]))
-            for name, c in zip(('azimuth', 'elevation'), self._constants, strict=True)
         )
         self._state = np.zeros((2, kernel.STATES))
         self._state[:, kernel.ANGLE] = radians(station.park_az_deg), radians(station.park_el_deg)
@@ -102,16 +98,7 @@ class SimMount:
         """
         if self._mode in (MountMode.OFF, MountMode.FAULT):
             raise DeviceFault('mount.off', f'set-point in mode {self._mode.name}; enable first')
-        azimuth = command.az_rad, command.az_rate_rad_s, command.az_acc_rad_s2
-        elevation = command.el_rad, command.el_rate_rad_s, command.el_acc_rad_s2
-        if not all(map(isfinite, azimuth + elevation)):
-            raise DeviceFault('mount.command', f'set-point is not a number: {command}')
-        for (name, low, high), angle_rad in zip(self._travel, (command.az_rad, command.el_rad), strict=True):
-            if not low <= angle_rad <= high:
-                raise DeviceFault(
-                    'mount.limit',
-                    f'{name} {degrees(angle_rad):.3f} deg is beyond {degrees(low):g} to {degrees(high):g} deg',
-                )
+        check_set_point(self._station, command)
         self._queue.append((now_ns + self._delay_ns, command))
 
     def read(self, now_ns: int) -> MountReading:

@@ -19,12 +19,12 @@ from qkd_gs.sim.calibration import Calibrated, calibrate
 from qkd_gs.sim.figures import polarization_part, tracking_part
 from qkd_gs.sim.lockstep import Lockstep, Progress
 from qkd_gs.sim.named_stars import NamedStars
-from qkd_gs.sim.session_book import SessionBook, finite, new_folder
 from qkd_gs.sim.stage import AFTER_NS, Stage, stage_of
 from qkd_gs.sim.twin import Twin
 from qkd_gs.sim.world import World
 from qkd_gs.timing.recorder import TagRecorder
 from qkd_gs.timing.sealed import SealedWriter
+from qkd_gs.tracking.session_book import SessionBook, finite, new_folder, tags_complete
 from qkd_gs.tracking.supervisor import Supervisor
 from qkd_gs.tracking.tracker import Tracker
 
@@ -99,23 +99,31 @@ def take_pass(simulation: Simulation, folder: Path, sealing_key: bytes, watcher:
     watcher.step('taking the pass')
     stars = NamedStars(site, begin_ns, stage.end_ns)
     twin = Twin(simulation.twin, station, truth, site, begin_ns, seed, (stars,))
-    book = SessionBook(simulation, stage.found, station, calibrated, begin_ns, folder)
+    run = {'seed': seed, 'calibration': calibrated.report.summary, 'scenario': simulation.scenario}
+    book = SessionBook.begin(folder, stage.found, site, station, simulation.elements.path, begin_ns, True, run)
     writer = SealedWriter(next_tags_path(folder), book.session_id, sealing_key, begin_ns)
     tracker = Tracker(station, predicted, calibrated.model, plan)
     supervisor = Supervisor(station, calibrated.model, lambda t_ns: sun_at(site, t_ns))
     lockstep = Lockstep(twin, station, tracker, supervisor, TagRecorder(writer, station.source))
     twin.record.save(folder)
+    log = lockstep.log
 
     def passing(progress: Progress) -> None:
-        book.keep(lockstep.log)
+        book.keep(log.end_ns, log.locked_spans(), log.time_bias_s, log.cross_track_m)
         watcher.passing(progress)
 
     lockstep.run(begin_ns, stage.end_ns + AFTER_NS, passing)
-    figures = {
-        'tracking': finite(asdict(tracking_part(lockstep.log, truth, twin.world.floor(), station))),
-        'polarization': finite(polarization_part(lockstep.log, predicted, calibrated.model, truth, station)),
-    }
-    return book.close(lockstep.log, figures)
+    log.telemetry().save(folder)
+    return book.renew(
+        log.end_ns,
+        log.locked_spans(),
+        log.time_bias_s,
+        log.cross_track_m,
+        closed=tags_complete(folder),
+        run=run | {'pass_s': (log.end_ns - begin_ns) * 1e-9},
+        tracking=finite(asdict(tracking_part(log, truth, twin.world.floor(), station))),
+        polarization=finite(polarization_part(log, predicted, calibrated.model, truth, station)),
+    )
 
 
 def evening_before(stage: Stage, progress: Callable[[int, CalibrationOutputs], None]) -> Calibrated:

@@ -1,0 +1,119 @@
+"""Both axes of the telescope: timed set-points in, encoder readings out, and the stops that need nobody else."""
+
+from __future__ import annotations
+
+from sensor_msgs.msg import JointState
+
+import qkd_gs.msg as m
+from qkd_gs.devices.mount import MountMode
+from qkd_gs.errors import DeviceFault
+from qkd_gs.nodes import convert, parameters
+from qkd_gs.nodes.base import WARN, DeviceNode, run
+from qkd_gs.nodes.loop import LoopWatch
+from qkd_gs.nodes.setup import device_of, station_of
+from qkd_gs.settings.station import MountSettings
+
+_STATE_S = 0.01
+_JOINTS_S = 0.05
+_VERDICT_NS = 300_000_000  # the supervisor judges every 50 ms
+
+
+class MountNode(DeviceNode):
+    """Drives the mount; without a fresh verdict of the supervisor, or a fresh set-point, it stops."""
+
+    name = 'mount'
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._station = station_of(self)
+        parameters.declare(self, self._station.mount, 'mount')
+        self.add_on_set_parameters_callback(
+            lambda changed: parameters.judge(self, MountSettings, self._station.mount, 'mount', changed, self.active)
+        )
+        self._allowed_ns = self._heard_ns = 0
+        self._stopped = True
+        self._state = self.state_label
+        self._states = self.publisher(m.MountState, 'mount/state')
+        self._joints = self.publisher(JointState, 'joint_states')
+        self.listen(m.MountCommand, 'mount/command', self._command)
+        self.listen(m.Verdict, 'safety/verdict', self._judged)
+        self._mount = None
+
+    def opened(self) -> None:
+        """Connect to the drives."""
+        settings = parameters.read(self, MountSettings, self._station.mount, 'mount')
+        self._station = self._station.model_copy(update={'mount': settings})
+        self._watchdog_ns = round(settings.watchdog_s * 1e9)
+        self._mount = device_of(self, 'mount', self._station)
+        self._mount.open()
+        self.every_state = self.every(_STATE_S, self._tell, LoopWatch(_STATE_S))
+        self._joint_timer = self.every(_JOINTS_S, self._tell_joints)
+
+    def started(self) -> None:
+        """Release the brakes."""
+        self._mount.enable(self.clock.now_ns())
+
+    def stopped(self) -> None:
+        """Brake to rest, hold."""
+        if self._mount is not None:
+            self._mount.stop(self.clock.now_ns())
+
+    def closed(self) -> None:
+        """Brakes on."""
+        if self._mount is not None:
+            self.cease(self.every_state)
+            self.cease(self._joint_timer)
+            self._mount.close()
+            self._mount = None
+
+    def _judged(self, verdict: m.Verdict) -> None:
+        now_ns = self.clock.now_ns()
+        if verdict.allow_motion:
+            self._allowed_ns = now_ns
+        else:
+            self._allowed_ns = 0
+            self._stop(now_ns, f'stopped by the supervisor: {verdict.reasons}')
+
+    def _command(self, message: m.MountCommand) -> None:
+        now_ns = self.clock.now_ns()
+        if not self.active or now_ns - self._allowed_ns > _VERDICT_NS:
+            return
+        try:
+            self._mount.command(now_ns, convert.from_mount_command(message))
+        except DeviceFault as fault:
+            if fault.code != 'mount.off':  # after a fault of the drives: see _tell
+                raise
+            return
+        self._heard_ns, self._stopped = now_ns, False
+
+    def _tell(self, now_ns: int) -> None:
+        reading = self._mount.read(now_ns)
+        self._states.publish(convert.mount_state(reading))
+        if not self.active:
+            return
+        if not self._stopped and now_ns - max(self._heard_ns, 0) > self._watchdog_ns:
+            self._stop(now_ns, 'stopped: no set-point')
+        elif not self._stopped and now_ns - self._allowed_ns > _VERDICT_NS:
+            self._stop(now_ns, 'stopped: the supervisor is silent')
+        elif not self._stopped and self.level == WARN:
+            self.all_well()
+        if reading.mode is MountMode.FAULT:
+            raise DeviceFault(reading.fault or 'mount.fault', 'the drives report a fault')
+
+    def _stop(self, now_ns: int, why: str) -> None:
+        if self.active and not self._stopped:
+            self._mount.stop(now_ns)
+            self._stopped = True
+            self.level, self.message = WARN, why
+
+    def _tell_joints(self, now_ns: int) -> None:
+        self._joints.publish(convert.joint_state(self._mount.read(now_ns)))
+
+
+def main() -> int:
+    """Run the node."""
+    return run(MountNode)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,98 @@
+"""How simulated devices reach the world: topics below `sim/`, which no part of the station reads and no bag holds."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from std_msgs.msg import Bool, Float64, UInt8
+
+import qkd_gs.msg as m
+from qkd_gs.nodes import convert
+from qkd_gs.nodes.base import RELIABLE, StationMixin
+from qkd_gs.sim.remote import Drive
+from qkd_gs.sim.remote_sensors import Floor, TruthBlock
+from qkd_gs.sim.stage import Stage
+
+
+class Kind(NamedTuple):
+    """A channel's message, and the way to it and back."""
+
+    message: type
+    to: Callable[[Any], Any]
+    back: Callable[[Any], Any]
+
+
+def _truth(block: TruthBlock) -> m.SimTruth:
+    rows = np.ascontiguousarray(block.rows)
+    return m.SimTruth(
+        header=convert.header(block.end_ns), samples=rows.shape[1], rows=array('d', rows.tobytes())
+    )
+
+
+def _from_truth(message: m.SimTruth) -> TruthBlock:
+    rows = np.frombuffer(message.rows, dtype=np.float64).reshape(-1, message.samples)
+    return TruthBlock(convert.stamp_of(message), rows)
+
+
+def _floor(floor: Floor) -> m.SimTruth:
+    return m.SimTruth(
+        header=convert.header(floor.stamp_ns), samples=1, rows=array('d', (floor.x_rad, floor.y_rad))
+    )
+
+
+def _from_floor(message: m.SimTruth) -> Floor:
+    return Floor(convert.stamp_of(message), *message.rows)
+
+
+CHANNELS = {
+    'mount/command': Kind(m.MountCommand, convert.mount_command, convert.from_mount_command),
+    'mount/drive': Kind(UInt8, lambda v: UInt8(data=int(v)), lambda msg: Drive(msg.data)),
+    'mount/state': Kind(m.MountState, convert.mount_state, convert.from_mount_state),
+    'beacon/on': Kind(Bool, lambda v: Bool(data=v), lambda msg: msg.data),
+    'beacon/state': Kind(m.BeaconState, lambda v: convert.beacon_state(v, v.emitting), convert.from_beacon_state),
+    'hwp/move': Kind(Float64, lambda v: Float64(data=v), lambda msg: msg.data),
+    'hwp/state': Kind(m.HwpState, convert.hwp_state, convert.from_hwp_state),
+    'truth': Kind(m.SimTruth, _truth, _from_truth),
+    'floor': Kind(m.SimTruth, _floor, _from_floor),
+}
+
+
+class SimLink:
+    """Speaks `sim.remote.Link` over ROS topics.
+
+    Parameters
+    ----------
+    node : StationMixin
+    stage : Stage
+        What all simulated devices agree on.
+    """
+
+    def __init__(self, node: StationMixin, stage: Stage) -> None:
+        self._node, self.stage = node, stage
+        self._publishers: dict[str, Any] = {}
+        self._listening: dict[str, Callable[[Any], None]] = {}
+
+    def send(self, channel: str, value: Any) -> None:
+        """One value to whoever listens."""
+        kind = CHANNELS[channel]
+        if channel not in self._publishers:
+            self._publishers[channel] = self._node.publisher(kind.message, f'sim/{channel}', RELIABLE)
+        self._publishers[channel].publish(kind.to(value))
+
+    def announce(self, *channels: str) -> None:
+        """Make the publishers before the first value is due: a topic that is new loses its first messages."""
+        for channel in channels:
+            self._publishers[channel] = self._node.publisher(CHANNELS[channel].message, f'sim/{channel}', RELIABLE)
+
+    def listen(self, channel: str, kind: type, take: Callable[[Any], None]) -> None:
+        """Call `take` with every value from now on; it replaces an earlier one of this channel."""
+        new = channel not in self._listening
+        self._listening[channel] = take
+        if new:
+            back = CHANNELS[channel].back
+            self._node.listen(
+                CHANNELS[channel].message, f'sim/{channel}', lambda msg: self._listening[channel](back(msg))
+            )

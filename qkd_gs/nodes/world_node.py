@@ -1,0 +1,99 @@
+"""The twin's world: moves as it is told on `sim/` topics, and tells simulated devices its true state."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from rosgraph_msgs.msg import Clock
+
+import qkd_gs.msg as m
+from qkd_gs.devices.mount import MountCommand
+from qkd_gs.nodes import convert
+from qkd_gs.nodes.base import LATCHED, SENSOR, CoreNode, run
+from qkd_gs.nodes.clock import Latched
+from qkd_gs.nodes.loop import LoopWatch
+from qkd_gs.nodes.setup import stage_of, station_of
+from qkd_gs.nodes.sim_link import SimLink
+from qkd_gs.pointing.stored import load_pointing
+from qkd_gs.sim.live_world import LiveWorld, Said
+from qkd_gs.sim.remote import Drive
+from qkd_gs.sim.remote_sensors import Floor
+from qkd_gs.tracking.types import Phase
+
+_STEP_S = 0.01
+_SLOW_S = 0.02  # plate and laser answer less often
+_CLOCK_S = 0.05
+
+
+class WorldNode(CoreNode):
+    """Only with simulated devices."""
+
+    name = 'world'
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stage = stage_of(self, station_of(self))
+        self._link = SimLink(self, self._stage)
+        self._link.announce('mount/state', 'beacon/state', 'hwp/state', 'truth')
+        self._world = LiveWorld(self._stage, lambda block: self._link.send('truth', block))
+        self._folder = ''
+        self._listen()
+        self._clock_publisher = self.publisher(Clock, '/clock', SENSOR)
+        self._latched = self.publisher(m.StationClock, 'station_clock', LATCHED)
+        self._start_clock(float(self.options['speed']))
+        self.every(_STEP_S, self._step, LoopWatch(_STEP_S))
+        self.every(_SLOW_S, self._tell_slow)
+        self.every(_CLOCK_S, lambda now_ns: self._clock_publisher.publish(Clock(clock=convert.to_time(now_ns))))
+
+    def _listen(self) -> None:
+        now, world, link = self.clock.now_ns, self._world, self._link
+        link.listen('mount/command', MountCommand, lambda command: world.set_point(now(), command))
+        link.listen('mount/drive', Drive, lambda order: world.drive(now(), order))
+        link.listen('beacon/on', bool, lambda on: world.shine(now(), on))
+        link.listen('hwp/move', float, lambda angle_rad: world.turn_plate(now(), angle_rad))
+        link.listen('floor', Floor, world.floor_of)
+        self.listen(m.SessionState, 'session/state', self._session)
+        self.listen(m.Counts, 'detector/counts', lambda counts: world.count(convert.from_counts(counts)))
+
+    def _start_clock(self, speed: float) -> None:
+        line = Latched(self._stage.begin_ns, time.monotonic_ns(), speed)
+        self.clock.latch(line)
+        self._latched.publish(
+            m.StationClock(
+                header=convert.header(line.epoch_ns),
+                epoch_ns=line.epoch_ns,
+                monotonic_ns=line.monotonic_ns,
+                speed=line.speed,
+            )
+        )
+
+    def _step(self, now_ns: int) -> None:
+        self._world.step(now_ns)
+        self._link.send('mount/state', self._world.mount.read(now_ns))
+
+    def _tell_slow(self, now_ns: int) -> None:
+        self._link.send('beacon/state', self._world.beacon.read(now_ns))
+        self._link.send('hwp/state', self._world.hwp.read(now_ns))
+
+    def _session(self, state: m.SessionState) -> None:
+        """Follow the station's sessions; when one is over, write what only the truth can tell."""
+        if self._folder and state.folder != self._folder:
+            folder = self.sessions_dir / self._folder
+            if Path(folder).is_dir():
+                self._world.save_truth(folder, load_pointing(folder).model)
+            self._world.session(False)
+        self._folder = state.folder
+        self._world.session(bool(state.folder))
+        self._world.said(
+            Said(Phase(state.phase), state.time_bias_s, state.cross_track_m, state.error_x_urad, state.error_y_urad)
+        )
+
+
+def main() -> int:
+    """Run the node."""
+    return run(WorldNode)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

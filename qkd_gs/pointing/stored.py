@@ -1,0 +1,77 @@
+"""pointing.json: what a calibration has learnt, kept for the passes to come and copied into their sessions."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field
+
+from qkd_gs.errors import StationError
+from qkd_gs.pointing.mount_model import MountModel
+from qkd_gs.settings.loader import Section, load_yaml
+from qkd_gs.settings.station import StationSettings
+
+FILE_NAME = 'pointing.json'
+
+
+class StoredPointing(Section):
+    """The whole of pointing.json."""
+
+    fitted_utc: str
+    summary: str = Field(description='stars used, RMS')
+    terms_urad: dict[str, float] = Field(description='terms of the mount model by name')
+    guide_x_px: float = Field(description='pixel of the guiding camera that looks along the telescope')
+    guide_y_px: float
+
+    @classmethod
+    def of(cls, model: MountModel, guide_px: tuple[float, float], summary: str, fitted_utc: str) -> StoredPointing:
+        """From a fit."""
+        return cls(
+            fitted_utc=fitted_utc,
+            summary=summary,
+            terms_urad=model.to_dict(),
+            guide_x_px=guide_px[0],
+            guide_y_px=guide_px[1],
+        )
+
+    @property
+    def model(self) -> MountModel:
+        """The mount model."""
+        return MountModel.from_dict(self.terms_urad)
+
+    def refine(self, station: StationSettings) -> StationSettings:
+        """Settings with what the calibration has learnt of the guiding camera."""
+        camera = station.guiding_camera.model_copy(
+            update={'reference_x_px': self.guide_x_px, 'reference_y_px': self.guide_y_px}
+        )
+        return station.model_copy(update={'guiding_camera': camera})
+
+    def save(self, folder: Path) -> None:
+        """Write into a folder, whole or not at all."""
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = folder / f'.{FILE_NAME}.new'
+        with open(draft, 'w', encoding='utf-8') as file:
+            file.write(self.model_dump_json(indent=2) + '\n')
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(folder / FILE_NAME)
+
+
+def load_pointing(folder: Path) -> StoredPointing:
+    """What the last calibration has left in a folder.
+
+    Raises
+    ------
+    StationError
+        Nothing, or a damaged file.
+    """
+    path = folder / FILE_NAME
+    if not path.exists():
+        raise StationError('the pointing is not calibrated', where=path, hint='run `qkd-gs calibrate`')
+    stored = load_yaml(path, StoredPointing)
+    try:
+        _ = stored.model
+    except StationError as error:
+        raise StationError(error.what, where=f'{path}: terms_urad') from error
+    return stored

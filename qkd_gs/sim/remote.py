@@ -1,0 +1,195 @@
+"""Drivers of the twin's mount, beacon and plate for processes of their own.
+
+The devices themselves (drives with their servo and watchdog, laser, rotator) live with the world, as real ones live on
+their bus: a driver that dies moves no axis and loses no orientation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntEnum
+from math import isfinite, nan
+from typing import Any, Protocol, TypeVar
+
+from qkd_gs.devices.beacon import BeaconReading
+from qkd_gs.devices.hwp import HwpReading
+from qkd_gs.devices.mount import MountCommand, MountMode, MountReading, check_set_point
+from qkd_gs.devices.registry import DriverContext
+from qkd_gs.errors import DeviceFault
+from qkd_gs.settings.station import MountSettings
+
+T = TypeVar('T')
+_SILENT_NS = 500_000_000
+
+
+class Link(Protocol):
+    """How a simulated device reaches the world: named channels of plain values."""
+
+    def send(self, channel: str, value: Any) -> None:
+        """One value to whoever listens."""
+
+    def listen(self, channel: str, kind: type[T], take: Callable[[T], None]) -> None:
+        """Call `take` with every value from now on."""
+
+
+class Drive(IntEnum):
+    """What a drive can be told beside set-points."""
+
+    OFF = 0
+    ENABLE = 1
+    STOP = 2
+
+
+class RemoteMount:
+    """Speaks the Mount Protocol; the drives are the world's."""
+
+    def __init__(self, settings: MountSettings, link: Link) -> None:
+        self._settings, self._link = settings, link
+        self._last: MountReading | None = None
+
+    def open(self) -> None:
+        """Listen to the drives."""
+        self._link.listen('mount/state', MountReading, self._take)
+
+    def _take(self, reading: MountReading) -> None:
+        self._last = reading
+
+    def enable(self, now_ns: int) -> None:
+        """Release the brakes and hold."""
+        self._link.send('mount/drive', Drive.ENABLE)
+
+    def command(self, now_ns: int, command: MountCommand) -> None:
+        """Follow a set-point; see the Protocol."""
+        if self._last is not None and self._last.mode in (MountMode.OFF, MountMode.FAULT):
+            raise DeviceFault('mount.off', f'set-point in mode {self._last.mode.name}; enable first')
+        check_set_point(self._settings, command)
+        self._link.send('mount/command', command)
+
+    def read(self, now_ns: int) -> MountReading:
+        """Newest reading; OFF and not a number before the first.
+
+        Raises
+        ------
+        DeviceFault
+            ``mount.silent``: none for half a second.
+        """
+        last = self._last
+        if last is None:
+            return MountReading(now_ns, nan, nan, nan, nan, MountMode.OFF)
+        if now_ns - last.stamp_ns > _SILENT_NS:
+            raise DeviceFault('mount.silent', f'no reading of the drives for {(now_ns - last.stamp_ns) * 1e-9:.1f} s')
+        return last
+
+    def stop(self, now_ns: int) -> None:
+        """Brake to rest."""
+        self._link.send('mount/drive', Drive.STOP)
+
+    def close(self) -> None:
+        """Brakes on."""
+        self._link.send('mount/drive', Drive.OFF)
+
+
+class RemoteBeacon:
+    """Speaks the Beacon Protocol."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._last: BeaconReading | None = None
+
+    def open(self) -> None:
+        """Listen to the laser."""
+        self._link.listen('beacon/state', BeaconReading, self._take)
+
+    def _take(self, reading: BeaconReading) -> None:
+        self._last = reading
+
+    def on(self, now_ns: int) -> None:
+        """Emit; see the Protocol."""
+        if self._last is not None and not self._last.interlock_closed:
+            raise DeviceFault('beacon.interlock', 'the interlock chain is open')
+        self._link.send('beacon/on', True)
+
+    def off(self, now_ns: int) -> None:
+        """Go dark at once."""
+        self._link.send('beacon/on', False)
+
+    def read(self, now_ns: int) -> BeaconReading:
+        """Newest reading; dark and with an open interlock before the first.
+
+        Raises
+        ------
+        DeviceFault
+            ``beacon.silent``: none for half a second.
+        """
+        last = self._last
+        if last is None:
+            return BeaconReading(now_ns, False, nan, False)
+        if now_ns - last.stamp_ns > _SILENT_NS:
+            raise DeviceFault('beacon.silent', f'no reading of the laser for {(now_ns - last.stamp_ns) * 1e-9:.1f} s')
+        return last
+
+    def close(self) -> None:
+        """Go dark."""
+        self._link.send('beacon/on', False)
+
+
+class RemoteHwp:
+    """Speaks the HwpRotator Protocol."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._last: HwpReading | None = None
+
+    def open(self) -> None:
+        """Listen to the rotator."""
+        self._link.listen('hwp/state', HwpReading, self._take)
+
+    def _take(self, reading: HwpReading) -> None:
+        self._last = reading
+
+    def move(self, now_ns: int, angle_rad: float) -> None:
+        """Go to an angle by the shorter way modulo pi."""
+        if not isfinite(angle_rad):
+            raise DeviceFault('hwp.command', f'angle {angle_rad} is not a number')
+        self._link.send('hwp/move', angle_rad)
+
+    def read(self, now_ns: int) -> HwpReading:
+        """Newest reading; not a number before the first.
+
+        Raises
+        ------
+        DeviceFault
+            ``hwp.silent``: none for half a second.
+        """
+        last = self._last
+        if last is None:
+            return HwpReading(now_ns, nan, False)
+        if now_ns - last.stamp_ns > _SILENT_NS:
+            raise DeviceFault('hwp.silent', f'no reading of the rotator for {(now_ns - last.stamp_ns) * 1e-9:.1f} s')
+        return last
+
+    def stop(self, now_ns: int) -> None:
+        """Stop at once."""
+        self._link.send('hwp/move', nan)
+
+    def close(self) -> None:
+        """Stop."""
+        self._link.send('hwp/move', nan)
+
+
+# --- factories of the registry ---
+
+
+def mount(context: DriverContext) -> RemoteMount:
+    """Driver ``mount.sim``."""
+    return RemoteMount(context.station.mount, context.link)
+
+
+def beacon(context: DriverContext) -> RemoteBeacon:
+    """Driver ``beacon.sim``."""
+    return RemoteBeacon(context.link)
+
+
+def hwp(context: DriverContext) -> RemoteHwp:
+    """Driver ``hwp.sim``."""
+    return RemoteHwp(context.link)

@@ -1,0 +1,149 @@
+"""Keep the manifest of a session while its pass is taken: whatever dies, the session can be processed up to there."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from qkd_gs import __version__
+from qkd_gs.errors import StationError
+from qkd_gs.orbit.passes import Pass
+from qkd_gs.orbit.timescale import format_utc
+from qkd_gs.session.manifest import LockedSpan, Manifest, load_manifest
+from qkd_gs.session.tag_files import tags_paths
+from qkd_gs.settings.site import Site
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.timing.sealed import has_end
+
+_KEEP_EVERY_NS = 10_000_000_000
+
+
+class SessionBook:
+    """The manifest of one session: written at the start, renewed every ten seconds, closed at the end.
+
+    Parameters
+    ----------
+    folder : Path
+        Exists, and holds nothing else's session.
+    manifest : Manifest
+        As it is on disk.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, now_ns: int) -> None:
+        self.folder, self.manifest = folder, manifest
+        self._kept_ns = now_ns
+
+    @classmethod
+    def begin(
+        cls,
+        folder: Path,
+        found: Pass,
+        site: Site,
+        station: StationSettings,
+        elements: Path,
+        now_ns: int,
+        simulated: bool,
+        run: Mapping[str, Any],
+    ) -> SessionBook:
+        """A new session of a pass.
+
+        Parameters
+        ----------
+        folder : Path
+            From `new_folder`.
+        station : StationSettings
+            As calibrated.
+        elements : Path
+            File of the orbit; copied into the session.
+        run : mapping
+            What else is worth keeping, e.g. the seed of a simulation.
+        """
+        manifest = Manifest(
+            session_id=uuid.uuid4().hex,  # of this run; the seed is what makes two simulated runs alike
+            simulated=simulated,
+            software=f'qkd_gs {__version__}',
+            created_utc=format_utc(now_ns),
+            satellite=found.satellite,
+            elements_file=f'elements{elements.suffix or ".txt"}',
+            elements_used=found.orbit.describe(),
+            site=site,
+            pass_info=found.to_dict(),
+            culmination_ns=found.culmination_ns,
+            time_bias_s=0.0,
+            cross_track_m=0.0,
+            locked=[],
+            closed=False,
+            station=station,
+            seed=run.get('seed'),
+            run=dict(run),
+        )
+        shutil.copyfile(elements, folder / manifest.elements_file)
+        manifest.save(folder)
+        return cls(folder, manifest, now_ns)
+
+    @classmethod
+    def resume(cls, folder: Path, now_ns: int) -> SessionBook:
+        """Go on with a session whose process has died.
+
+        Raises
+        ------
+        StationError
+            Not a session, or damaged.
+        """
+        return cls(folder, load_manifest(folder), now_ns)
+
+    @property
+    def session_id(self) -> bytes:
+        """Sixteen bytes."""
+        return bytes.fromhex(self.manifest.session_id)
+
+    def keep(self, now_ns: int, locked: Sequence[LockedSpan], time_bias_s: float, cross_track_m: float) -> None:
+        """Bring the manifest up to date if it is older than ten seconds."""
+        if now_ns - self._kept_ns >= _KEEP_EVERY_NS:
+            self.renew(now_ns, locked, time_bias_s, cross_track_m)
+
+    def renew(
+        self,
+        now_ns: int,
+        locked: Sequence[LockedSpan],
+        time_bias_s: float,
+        cross_track_m: float,
+        **more: Any,
+    ) -> Manifest:
+        """Write what is known now; `more` are other fields of the manifest."""
+        self._kept_ns = now_ns
+        update = {'locked': list(locked), 'time_bias_s': time_bias_s, 'cross_track_m': cross_track_m, **more}
+        self.manifest = self.manifest.model_copy(update=update)
+        self.manifest.save(self.folder)
+        return self.manifest
+
+
+def tags_complete(folder: Path) -> bool:
+    """Whether the last run of the converter was ended, not cut off."""
+    files = tags_paths(folder)
+    return bool(files) and has_end(files[-1])
+
+
+def finite(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures for JSON: what was not measured is None."""
+    return {name: None if isinstance(v, float) and not isfinite(v) else v for name, v in figures.items()}
+
+
+def new_folder(folder: Path) -> None:
+    """Make the folder of a session.
+
+    Raises
+    ------
+    StationError
+        It is in use or cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise StationError('is not empty', where=folder, hint='give --session a new folder')
+    except OSError as error:
+        raise StationError(f'cannot be made: {error.strerror}', where=folder) from error
