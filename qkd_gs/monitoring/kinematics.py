@@ -1,0 +1,122 @@
+"""The tree of frames behind a URDF: what /tf_static and /tf say; robot_state_publisher as plain functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from xml.etree import ElementTree
+
+import numpy as np
+from numpy.typing import NDArray
+from transforms3d.axangles import axangle2mat
+from transforms3d.euler import euler2mat
+from transforms3d.quaternions import mat2quat
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Transform:
+    """Where the frame `child` stands in the frame `parent`."""
+
+    parent: str
+    child: str
+    xyz_m: tuple[float, float, float]
+    quaternion: tuple[float, float, float, float]  # x, y, z, w
+
+
+@dataclass(frozen=True)
+class Joint:
+    """One joint of the URDF; `axis` is None where nothing moves."""
+
+    name: str
+    parent: str
+    child: str
+    xyz_m: tuple[float, float, float]
+    rotation: Matrix  # (3, 3), parent from child at position 0
+    axis: tuple[float, float, float] | None
+    lower_rad: float
+    upper_rad: float
+    rate_rad_s: float
+
+    def turned(self, position_rad: float) -> Matrix:
+        """Rotation (3, 3), parent from child, at a position."""
+        if self.axis is None:
+            return self.rotation
+        turn: Matrix = self.rotation @ axangle2mat(self.axis, position_rad)
+        return turn
+
+    def transform(self, position_rad: float) -> Transform:
+        """The joint at a position."""
+        w, x, y, z = map(float, mat2quat(self.turned(position_rad)))
+        return Transform(self.parent, self.child, self.xyz_m, (x, y, z, w))
+
+
+class FrameTree:
+    """All frames of a URDF with fixed and revolute joints.
+
+    Parameters
+    ----------
+    urdf : str
+        Text of the URDF, xacro already worked out.
+    """
+
+    def __init__(self, urdf: str) -> None:
+        robot = ElementTree.fromstring(urdf)
+        self.links = tuple(str(link.get('name')) for link in robot.iter('link'))
+        self.joints = tuple(_joint(element) for element in robot.iter('joint'))
+        self._above = {joint.child: joint for joint in self.joints}
+
+    def fixed(self) -> tuple[Transform, ...]:
+        """What never moves: /tf_static."""
+        return tuple(joint.transform(0.0) for joint in self.joints if joint.axis is None)
+
+    def moving(self, positions_rad: Mapping[str, float]) -> tuple[Transform, ...]:
+        """What the joints move: /tf.
+
+        Parameters
+        ----------
+        positions_rad : mapping
+            Position by name of the joint; a joint that is not named is left out, as nothing is known of it.
+        """
+        return tuple(
+            joint.transform(positions_rad[joint.name])
+            for joint in self.joints
+            if joint.axis is not None and joint.name in positions_rad
+        )
+
+    def pose(self, link: str, positions_rad: Mapping[str, float]) -> tuple[Matrix, Matrix]:
+        """Rotation (3, 3) and origin (3,), m, of a link in the root frame."""
+        rotation, origin = np.eye(3), np.zeros(3)
+        while link in self._above:
+            joint = self._above[link]
+            turn = joint.turned(positions_rad.get(joint.name, 0.0))
+            rotation, origin = turn @ rotation, turn @ origin + joint.xyz_m
+            link = joint.parent
+        return rotation, origin
+
+
+def _joint(element: ElementTree.Element) -> Joint:
+    origin, limit = _attributes(element, 'origin'), _attributes(element, 'limit')
+    moves = element.get('type') != 'fixed'
+    return Joint(
+        name=str(element.get('name')),
+        parent=_attributes(element, 'parent')['link'],
+        child=_attributes(element, 'child')['link'],
+        xyz_m=_three(origin.get('xyz', '0 0 0')),
+        rotation=euler2mat(*_three(origin.get('rpy', '0 0 0')), 'sxyz'),
+        axis=_three(_attributes(element, 'axis')['xyz']) if moves else None,
+        lower_rad=float(limit.get('lower', 0.0)),
+        upper_rad=float(limit.get('upper', 0.0)),
+        rate_rad_s=float(limit.get('velocity', 0.0)),
+    )
+
+
+def _attributes(element: ElementTree.Element, tag: str) -> dict[str, str]:
+    found = element.find(tag)
+    return {} if found is None else dict(found.attrib)
+
+
+def _three(text: str) -> tuple[float, float, float]:
+    x, y, z = map(float, text.split())
+    return x, y, z
