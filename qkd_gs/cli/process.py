@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from qkd_gs.cli.output import add_json_option, print_json
 from qkd_gs.cli.progress import ConsoleWatcher
 from qkd_gs.cli.summary import print_key
-from qkd_gs.errors import StationError
-from qkd_gs.keys.folder import KeyFolder, find_key_folder
-from qkd_gs.processing.pipeline import DEFAULT_WINDOW_S, process_session
+from qkd_gs.keys.folder import find_key_folder
+from qkd_gs.processing.pipeline import DEFAULT_WINDOW_S
 from qkd_gs.session.manifest import load_manifest
-from qkd_gs.sim.satellite import simulated_satellite
+from qkd_gs.sim.make_key import make_key
 
 
 def add_window_option(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     keys = find_key_folder(args.keys, simulated=manifest.simulated)
     watcher = ConsoleWatcher()
     try:
-        result = make_key(args.session, keys, watcher, args.window)
+        result = make_key(args.session, keys, watcher.making_key, args.window)
     finally:
         watcher.done()
     if args.json:
@@ -56,18 +54,3 @@ def run(args: argparse.Namespace) -> int:
     else:
         print_key(result)
     return 0
-
-
-def make_key(folder: Path, keys: KeyFolder, watcher: ConsoleWatcher, window_s: float) -> dict[str, Any]:
-    """Process a session with the satellite that belongs to it.
-
-    Raises
-    ------
-    StationError
-        A real session: there is no link to a satellite here.
-    """
-    if not load_manifest(folder).simulated:
-        raise StationError(
-            'is of a real pass, and no link to its satellite is configured', where=folder, hint='nothing was disclosed'
-        )
-    return process_session(folder, keys, lambda: simulated_satellite(folder, keys), watcher.making_key, window_s)

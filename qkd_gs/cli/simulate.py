@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from qkd_gs.cli.output import add_json_option, print_json
-from qkd_gs.cli.process import add_window_option, make_key
+from qkd_gs.cli.process import add_window_option
 from qkd_gs.cli.progress import ConsoleWatcher
 from qkd_gs.cli.summary import print_summary
 from qkd_gs.errors import StationError
@@ -22,6 +22,7 @@ from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import load_twin
 from qkd_gs.share import share_path
+from qkd_gs.sim.make_key import make_key
 from qkd_gs.sim.simulate import Simulation, take_pass
 
 
@@ -65,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         manifest = take_pass(simulation, folder, keys.sealing_public_key(), watcher)
         watcher.step('making the key')
-        make_key(folder, keys, watcher, args.window)
+        make_key(folder, keys, watcher.making_key, args.window)
         factor = _pass_seconds(manifest.run) / (time.perf_counter() - started_s)
         result = _with_run(folder, factor)
         watcher.step('writing the report')

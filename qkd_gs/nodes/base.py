@@ -1,4 +1,4 @@
-"""What every node of the station has: clock, settings, heartbeat, guarded callbacks; and the life of its process."""
+"""What every node of the station has: clock, settings, heartbeat, guarded callbacks; and the life of its process.
 
 rclpy swallows what goes wrong in a lifecycle callback and ends the process at what goes wrong in any other.  Here both
 are logged with their traceback and told in the heartbeat, and a node that owns hardware goes to its error state.

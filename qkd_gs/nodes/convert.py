@@ -14,6 +14,7 @@ from qkd_gs.devices.camera import Frame, Roi
 from qkd_gs.devices.gps import GpsReading
 from qkd_gs.devices.hwp import HwpReading
 from qkd_gs.devices.mount import MountCommand, MountMode, MountReading
+from qkd_gs.pointing.enu import JOINT_NAMES, joint_positions, joint_rates
 from qkd_gs.settings.station import CameraModel
 from qkd_gs.timing.live import Live
 from qkd_gs.timing.recorder import CountBin
@@ -162,7 +163,7 @@ def camera_request(now_ns: int, camera: CameraRole, request: CameraRequest | Non
     """CameraRequest; None lets the camera rest."""
     message = m.CameraRequest(header=header(now_ns, frame_of(camera)), wanted=request is not None, rate_hz=nan)
     if request is not None:
-        message.rate_hz = float(request.rate_hz)
+        message.rate_hz, message.stars = float(request.rate_hz), request.stars
         if request.roi is not None:
             message.roi = region(request.roi)
     return message
@@ -173,7 +174,8 @@ def from_camera_request(message: m.CameraRequest) -> CameraRequest | None:
     if not message.wanted:
         return None
     roi = message.roi
-    return CameraRequest(message.rate_hz, Roi(roi.x_offset, roi.y_offset, roi.width, roi.height) if roi.width else None)
+    part = Roi(roi.x_offset, roi.y_offset, roi.width, roi.height) if roi.width else None
+    return CameraRequest(message.rate_hz, part, message.stars)
 
 
 def region(roi: Roi) -> RegionOfInterest:
@@ -312,12 +314,9 @@ def from_counts(message: m.Counts) -> CountBin:
 
 def joint_state(reading: MountReading) -> JointState:
     """Joint states of the URDF; see `pointing.enu` for sign and zero."""
-    from qkd_gs.pointing.enu import joint_positions
-
-    az, el = joint_positions(reading.az_rad, reading.el_rad)
     return JointState(
         header=header(reading.stamp_ns),
-        name=['azimuth_joint', 'elevation_joint'],
-        position=[az, el],
-        velocity=[-reading.az_rate_rad_s, reading.el_rate_rad_s],
+        name=list(JOINT_NAMES),
+        position=list(joint_positions(reading.az_rad, reading.el_rad)),
+        velocity=list(joint_rates(reading.az_rate_rad_s, reading.el_rate_rad_s)),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sensor_msgs.msg import JointState
 
 import qkd_gs.msg as m
@@ -37,7 +39,7 @@ class MountNode(DeviceNode):
         self._joints = self.publisher(JointState, 'joint_states')
         self.listen(m.MountCommand, 'mount/command', self._command)
         self.listen(m.Verdict, 'safety/verdict', self._judged)
-        self._mount = None
+        self._mount: Any = None
 
     def opened(self) -> None:
         """Connect to the drives."""

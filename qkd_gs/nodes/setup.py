@@ -1,4 +1,4 @@
-"""From a node's options to what it works with: site, elements, settings, devices; everything checked, file and key named."""
+"""From options to what a node works with: site, elements, settings, devices; checked, with file and key named."""
 
 from __future__ import annotations
 

@@ -27,9 +27,7 @@ class Kind(NamedTuple):
 
 def _truth(block: TruthBlock) -> m.SimTruth:
     rows = np.ascontiguousarray(block.rows)
-    return m.SimTruth(
-        header=convert.header(block.end_ns), samples=rows.shape[1], rows=array('d', rows.tobytes())
-    )
+    return m.SimTruth(header=convert.header(block.end_ns), samples=rows.shape[1], rows=array('d', rows.tobytes()))
 
 
 def _from_truth(message: m.SimTruth) -> TruthBlock:
@@ -38,9 +36,7 @@ def _from_truth(message: m.SimTruth) -> TruthBlock:
 
 
 def _floor(floor: Floor) -> m.SimTruth:
-    return m.SimTruth(
-        header=convert.header(floor.stamp_ns), samples=1, rows=array('d', (floor.x_rad, floor.y_rad))
-    )
+    return m.SimTruth(header=convert.header(floor.stamp_ns), samples=1, rows=array('d', (floor.x_rad, floor.y_rad)))
 
 
 def _from_floor(message: m.SimTruth) -> Floor:
@@ -67,10 +63,10 @@ class SimLink:
     ----------
     node : StationMixin
     stage : Stage
-        What all simulated devices agree on.
+        What all simulated devices agree on, for those that draw from the seed themselves.
     """
 
-    def __init__(self, node: StationMixin, stage: Stage) -> None:
+    def __init__(self, node: StationMixin, stage: Stage | None) -> None:
         self._node, self.stage = node, stage
         self._publishers: dict[str, Any] = {}
         self._listening: dict[str, Callable[[Any], None]] = {}

@@ -16,7 +16,8 @@ from qkd_gs.nodes.loop import LoopWatch
 from qkd_gs.nodes.setup import stage_of, station_of
 from qkd_gs.nodes.sim_link import SimLink
 from qkd_gs.pointing.stored import load_pointing
-from qkd_gs.sim.live_world import LiveWorld, Said
+from qkd_gs.sim.flight import Said
+from qkd_gs.sim.live_world import LiveWorld
 from qkd_gs.sim.remote import Drive
 from qkd_gs.sim.remote_sensors import Floor
 from qkd_gs.tracking.types import Phase

@@ -21,6 +21,8 @@ from qkd_gs.settings.station import StationSettings
 
 log = logging.getLogger(__name__)
 
+STARS = 20  # visited unless somebody asks for another number
+STAR_RULES = VisitRules(min_snr=4.0)  # good to a fifth of a pixel, and 25 frames are averaged
 _ENOUGH = 3  # stars for zero points and tilt
 _UNTRUSTED_RAD = 3e-3  # a fit whose stars predict each other worse would lead away from the next star
 _SILENT_S = 1.0

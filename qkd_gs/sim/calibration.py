@@ -11,6 +11,8 @@ import numpy as np
 from qkd_gs.devices.mount import MountCommand, MountMode
 from qkd_gs.errors import StationError
 from qkd_gs.pointing.calibration import (
+    STAR_RULES,
+    STARS,
     CalibrationInputs,
     CalibrationOutputs,
     CalibrationReport,
@@ -18,24 +20,18 @@ from qkd_gs.pointing.calibration import (
     Calibrator,
 )
 from qkd_gs.pointing.mount_model import MountModel
-from qkd_gs.pointing.star_visit import VisitRules
 from qkd_gs.pointing.stars import Star, StarTrack, load_stars, select_stars, star_azel
 from qkd_gs.settings.site import Site
-from qkd_gs.settings.station import CameraModel, StationSettings
+from qkd_gs.settings.station import StationSettings
 from qkd_gs.sim.world import World
 from qkd_gs.tracking.camera_loop import CameraLoop
-from qkd_gs.tracking.exposure import ExposureControl, ExposureLimits
-from qkd_gs.tracking.spotter import Spotter
-from qkd_gs.tracking.types import CameraRequest, CameraRole
+from qkd_gs.tracking.requests import GUIDING_STARS, TRACKING_STARS
+from qkd_gs.tracking.types import CameraRole
 
-_STARS = 20
 _HAND_ERROR_RAD = radians(0.1)  # how well a star is centred by hand in the guiding field
 # Where the operator looks for the first star: centred too high, it would put the tilt into the azimuth's zero point.
 _FIRST_RAD = (radians(180), radians(35))
-_RULES = VisitRules(min_snr=4.0)  # good to a fifth of a pixel, and 25 frames are averaged
 _STREAM = 0x5A4D
-_GUIDING = CameraRequest(5.0)
-_TRACKING = CameraRequest(10.0)
 _TIMEOUT_NS = 3600 * 10**9
 
 
@@ -64,19 +60,9 @@ def calibrate(
     StationError
         The calibration failed; says why.
     """
-    calibrator = Calibrator(*_coarse(world, site, start_ns, seed), station, _RULES)
-    guiding = CameraLoop(
-        CameraRole.GUIDING,
-        station.guiding_camera,
-        world.guiding_camera,
-        _star_spotter(CameraRole.GUIDING, station.guiding_camera, _GUIDING),
-    )
-    tracking = CameraLoop(
-        CameraRole.TRACKING,
-        station.tracking_camera,
-        world.tracking_camera,
-        _star_spotter(CameraRole.TRACKING, station.tracking_camera, _TRACKING),
-    )
+    calibrator = Calibrator(*_coarse(world, site, start_ns, seed), station, STAR_RULES)
+    guiding = CameraLoop(CameraRole.GUIDING, station.guiding_camera, world.guiding_camera)
+    tracking = CameraLoop(CameraRole.TRACKING, station.tracking_camera, world.tracking_camera)
     period_ns = round(1e9 / station.tracking.control_rate_hz)
     if world.mount.read(start_ns).mode is MountMode.OFF:
         world.mount.enable(start_ns)
@@ -88,8 +74,8 @@ def calibrate(
         world.advance(now_ns)
         inputs = CalibrationInputs(
             world.mount.read(now_ns),
-            tuple(guiding.step(now_ns, _GUIDING)),
-            tuple(tracking.step(now_ns, _TRACKING)),
+            tuple(guiding.step(now_ns, GUIDING_STARS)),
+            tuple(tracking.step(now_ns, TRACKING_STARS)),
         )
         outputs = calibrator.step(now_ns, inputs)
         if outputs.axes is not None:
@@ -103,18 +89,12 @@ def calibrate(
     return Calibrated(calibrator.model, report.guide_reference_px, report, now_ns)
 
 
-def _star_spotter(role: CameraRole, camera: CameraModel, request: CameraRequest) -> Spotter:
-    """A spotter that exposes as long as its frame rate allows: a star stands still, and is faint."""
-    exposure = ExposureControl(camera, ExposureLimits(most_exposure_s=1 / request.rate_hz))
-    return Spotter(role, camera, exposure=exposure, rate_hz=request.rate_hz)
-
-
 def _coarse(
     world: World, site: Site, start_ns: int, seed: int
 ) -> tuple[list[Star], Callable[[Star, int, int], StarTrack], MountModel]:
     """Stars to visit, their tracks, and the model after one star was centred by hand (paper, section 3.1)."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, _STREAM]))
-    stars = select_stars(load_stars(), site, start_ns, _STARS, first=_FIRST_RAD)
+    stars = select_stars(load_stars(), site, start_ns, STARS, first=_FIRST_RAD)
     az, el = star_azel(stars[:1], site, start_ns)
     enc_az, enc_el = world.axes_at(float(az[0]), float(el[0]))
     hand_az, hand_el = rng.normal(0.0, _HAND_ERROR_RAD, 2)

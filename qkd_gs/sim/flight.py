@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import nan
 from typing import NamedTuple
 
@@ -31,6 +32,17 @@ class Step(NamedTuple):
     lit: float  # satellite's beacon: 0 or 1
 
 
+@dataclass(frozen=True)
+class Said:
+    """What a station in other processes has said of itself last: the part of `TrackerOutputs` that is kept."""
+
+    phase: Phase = Phase.IDLE
+    time_bias_s: float = nan
+    cross_track_m: float = nan
+    error_x_urad: float = nan
+    error_y_urad: float = nan
+
+
 class FlightLog:
     """Collects samples of a pass.
 
@@ -50,7 +62,7 @@ class FlightLog:
         self._counts: list[CountBin] = []
         self._locks = LockLog()
 
-    def add(self, now_ns: int, interval: Interval, outputs: TrackerOutputs) -> None:
+    def add(self, now_ns: int, interval: Interval, outputs: TrackerOutputs | Said) -> None:
         """One control step."""
         lit = float(interval.lit[-1]) if len(interval.t_ns) else 0.0
         x, y = pointing_error_rad(interval) if len(interval.t_ns) else (nan, nan)

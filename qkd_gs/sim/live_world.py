@@ -1,11 +1,11 @@
-"""The twin's physical state in a process of its own: advanced with station time, told to simulated devices in blocks."""
+"""The twin's physical state in a process of its own: advanced with station time, told to simulated devices."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from math import isnan, nan
+from dataclasses import asdict
+from math import isnan
 from pathlib import Path
 
 import numpy as np
@@ -17,26 +17,14 @@ from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.sim.body import Body, Interval
 from qkd_gs.sim.counter import receiver_rows
 from qkd_gs.sim.figures import polarization_part, tracking_part
-from qkd_gs.sim.flight import FlightLog
+from qkd_gs.sim.flight import FlightLog, Said
 from qkd_gs.sim.remote import Drive
 from qkd_gs.sim.remote_sensors import Floor, TruthBlock
 from qkd_gs.sim.stage import Stage
 from qkd_gs.timing.recorder import CountBin
 from qkd_gs.tracking.session_book import finite
-from qkd_gs.tracking.types import Phase
 
 TRUTH_FILE = 'simulated_truth.json'
-
-
-@dataclass(frozen=True)
-class Said:
-    """What the station has said of itself last."""
-
-    phase: Phase = Phase.IDLE
-    time_bias_s: float = nan
-    cross_track_m: float = nan
-    error_x_urad: float = nan
-    error_y_urad: float = nan
 
 
 class LiveWorld(Body):

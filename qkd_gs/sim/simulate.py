@@ -8,8 +8,10 @@ from pathlib import Path
 
 from qkd_gs.orbit.elements import Elements
 from qkd_gs.orbit.sky import sun_at
+from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.pointing.approach import plan_against_sun
 from qkd_gs.pointing.calibration import CalibrationOutputs
+from qkd_gs.pointing.stored import StoredPointing
 from qkd_gs.session.manifest import Manifest
 from qkd_gs.session.tag_files import next_tags_path
 from qkd_gs.settings.site import Site
@@ -93,7 +95,8 @@ def take_pass(simulation: Simulation, folder: Path, sealing_key: bytes, watcher:
     new_folder(folder)  # now: a mistake is told before the calibration, not after it
     watcher.step('calibrating the pointing on stars')
     calibrated = evening_before(stage, lambda now_ns, out: watcher.calibrating(now_ns, out.message))
-    station = refined(station, calibrated)
+    pointing = stored_pointing(calibrated)
+    station = pointing.refine(station)
     plan = plan_against_sun(predicted, stage.start_ns, stage.end_ns, calibrated.model, station, site)
 
     watcher.step('taking the pass')
@@ -106,6 +109,7 @@ def take_pass(simulation: Simulation, folder: Path, sealing_key: bytes, watcher:
     supervisor = Supervisor(station, calibrated.model, lambda t_ns: sun_at(site, t_ns))
     lockstep = Lockstep(twin, station, tracker, supervisor, TagRecorder(writer, station.source))
     twin.record.save(folder)
+    pointing.save(folder)
     log = lockstep.log
 
     def passing(progress: Progress) -> None:
@@ -143,8 +147,8 @@ def evening_before(stage: Stage, progress: Callable[[int, CalibrationOutputs], N
     return calibrate(evening, stage.station, stage.site, night_ns, stage.seed, progress)
 
 
-def refined(station: StationSettings, calibrated: Calibrated) -> StationSettings:
-    """Settings with what the calibration has learnt of the guiding camera."""
-    x_px, y_px = calibrated.guide_reference_px
-    camera = station.guiding_camera.model_copy(update={'reference_x_px': x_px, 'reference_y_px': y_px})
-    return station.model_copy(update={'guiding_camera': camera})
+def stored_pointing(calibrated: Calibrated) -> StoredPointing:
+    """What a calibration leaves for the passes of the night."""
+    return StoredPointing.of(
+        calibrated.model, calibrated.guide_reference_px, calibrated.report.summary, format_utc(calibrated.end_ns)
+    )

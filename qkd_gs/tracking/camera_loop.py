@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from qkd_gs.devices.camera import Camera, CameraSettings
 from qkd_gs.settings.station import CameraModel
+from qkd_gs.tracking.exposure import ExposureControl, ExposureLimits
 from qkd_gs.tracking.spotter import Spotter
 from qkd_gs.tracking.types import CameraRequest, CameraRole, SpotMeasurement
 
@@ -21,10 +22,10 @@ class CameraLoop:
         An open device.
     """
 
-    def __init__(self, role: CameraRole, model: CameraModel, camera: Camera, spotter: Spotter | None = None) -> None:
-        self._camera = camera
-        self._model = model
-        self.spotter = spotter or Spotter(role, model)
+    def __init__(self, role: CameraRole, model: CameraModel, camera: Camera) -> None:
+        self._role, self._model, self._camera = role, model, camera
+        self._stars: float | None = None  # rate at which stars are looked at now
+        self.spotter = Spotter(role, model)
         self._sent: CameraSettings | None = None
         self._joined: tuple[CameraSettings, CameraRequest] | None = None  # that `_sent` was made of
 
@@ -35,6 +36,7 @@ class CameraLoop:
                 self._camera.stop(now_ns)
                 self._sent = self._joined = None
             return []
+        self._suit(request)
         own = self.spotter.settings
         if self._joined is None or self._joined[0] is not own or self._joined[1] != request:
             wanted = joined(own, request)
@@ -42,6 +44,18 @@ class CameraLoop:
                 self._camera.configure(now_ns, wanted)
             self._sent, self._joined = wanted, (own, request)
         return [self.spotter.step(now_ns, frame) for frame in self._camera.poll(now_ns)]
+
+    def _suit(self, request: CameraRequest) -> None:
+        """Another spotter where stars are looked at, which stand still and are faint, or no longer."""
+        stars = request.rate_hz if request.stars else None
+        if stars == self._stars:
+            return
+        self._stars = stars
+        if stars is None:
+            self.spotter = Spotter(self._role, self._model)
+        else:
+            exposure = ExposureControl(self._model, ExposureLimits(most_exposure_s=1 / stars))
+            self.spotter = Spotter(self._role, self._model, exposure=exposure, rate_hz=stars)
 
 
 def joined(own: CameraSettings, request: CameraRequest) -> CameraSettings:

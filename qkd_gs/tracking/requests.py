@@ -12,6 +12,8 @@ FIELD_STEP_PX = 8  # regions lie on a raster, so that the camera is not set anew
 FULL_HZ, COARSE_HZ, SLOW_HZ = 10.0, 50.0, 2.0
 FAST_HZ = 50.0  # the air is the same for 80 ms: more frames would tell the estimate nothing new
 
+GUIDING_STARS, TRACKING_STARS = CameraRequest(5.0, stars=True), CameraRequest(10.0, stars=True)  # of a calibration
+
 
 def requests(
     phase: Phase, guiding: CameraModel, tracking: CameraModel, field: Roi | None

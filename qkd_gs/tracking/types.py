@@ -54,6 +54,7 @@ class CameraRequest:
 
     rate_hz: float
     roi: Roi | None = None  # None: the full sensor
+    stars: bool = False  # faint and still: expose as long as the rate allows
 
 
 @dataclass(frozen=True)

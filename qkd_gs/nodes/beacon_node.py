@@ -1,0 +1,90 @@
+"""Our 671 nm beacon: on while the tracker and the supervisor both want it, dark in every other case."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from std_msgs.msg import Bool
+
+import qkd_gs.msg as m
+from qkd_gs.errors import DeviceFault
+from qkd_gs.nodes import convert, parameters
+from qkd_gs.nodes.base import DeviceNode, run
+from qkd_gs.nodes.setup import device_of, station_of
+from qkd_gs.settings.station import BeaconSettings
+
+_STATE_S = 0.05
+_SILENCE_NS = 300_000_000  # command and verdict come every 50 ms
+
+
+class BeaconNode(DeviceNode):
+    """Silence of the tracker or of the supervisor is a no."""
+
+    name = 'beacon'
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._station = station_of(self)
+        parameters.declare(self, self._station.beacon, 'beacon')
+        self.add_on_set_parameters_callback(
+            lambda changed: parameters.judge(self, BeaconSettings, self._station.beacon, 'beacon', changed, self.active)
+        )
+        self._wanted_ns = self._allowed_ns = 0
+        self._beacon: Any = None
+        self._timer = 0
+        self._states = self.publisher(m.BeaconState, 'beacon/state')
+        self.listen(Bool, 'beacon/command', self._command)
+        self.listen(m.Verdict, 'safety/verdict', self._judged)
+
+    def opened(self) -> None:
+        """Connect to the laser, dark."""
+        settings = parameters.read(self, BeaconSettings, self._station.beacon, 'beacon')
+        self._station = self._station.model_copy(update={'beacon': settings})
+        self._beacon = device_of(self, 'beacon', self._station)
+        self._beacon.open()
+        self._beacon.off(self.clock.now_ns())
+        self._timer = self.every(_STATE_S, self._step)
+
+    def stopped(self) -> None:
+        """Go dark."""
+        self._wanted_ns = 0
+        if self._beacon is not None:
+            self._beacon.off(self.clock.now_ns())
+
+    def closed(self) -> None:
+        """Let go of the laser, dark."""
+        if self._beacon is not None:
+            self.cease(self._timer)
+            self._beacon.close()
+            self._beacon = None
+
+    def _command(self, message: Bool) -> None:
+        self._wanted_ns = self.clock.now_ns() if message.data else 0
+        if not message.data and self.active:
+            self._beacon.off(self.clock.now_ns())
+
+    def _judged(self, verdict: m.Verdict) -> None:
+        self._allowed_ns = self.clock.now_ns() if verdict.allow_light else 0
+        if not verdict.allow_light and self.active:
+            self._beacon.off(self.clock.now_ns())
+
+    def _step(self, now_ns: int) -> None:
+        wanted = self.active and now_ns - self._wanted_ns < _SILENCE_NS
+        if wanted and now_ns - self._allowed_ns < _SILENCE_NS:
+            try:
+                self._beacon.on(now_ns)
+            except DeviceFault as fault:
+                if fault.code != 'beacon.interlock':  # somebody has opened the door: dark until it is closed
+                    raise
+        elif self.active:
+            self._beacon.off(now_ns)
+        self._states.publish(convert.beacon_state(self._beacon.read(now_ns), wanted, self.fault))
+
+
+def main() -> int:
+    """Run the node."""
+    return run(BeaconNode)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,97 @@
+"""The converter's process: it seals every tag into the session, which it cannot read back, and tells counts.
+
+A tag's detector is the raw key bit, so no tag ever leaves this process but into the sealed file.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qkd_gs.msg as m
+from qkd_gs.keys.folder import find_key_folder
+from qkd_gs.nodes import convert
+from qkd_gs.nodes.base import DeviceNode, run
+from qkd_gs.nodes.setup import device_of, station_of
+from qkd_gs.session.tag_files import next_tags_path
+from qkd_gs.timing.recorder import TagRecorder
+from qkd_gs.timing.sealed import SealedWriter
+from qkd_gs.tracking.types import Phase
+
+_POLL_S = 0.1
+_TAKING = (Phase.SLEW, Phase.WAIT, Phase.ACQUIRE, Phase.COARSE, Phase.FINE, Phase.LOST)
+
+
+class DetectorNode(DeviceNode):
+    """Follows the session: a run of the converter for each, and another one if this process was begun anew."""
+
+    name = 'detector'
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._station = station_of(self)
+        self._tdc: Any = None
+        self._recorder: TagRecorder | None = None
+        self._folder = ''
+        self._counts = self.publisher(m.Counts, 'detector/counts')
+        self.listen(m.SessionState, 'session/state', self._session)
+
+    def opened(self) -> None:
+        """Connect to the converter; the key that seals must be there."""
+        self._sealing_key = find_key_folder(None, simulated=self.simulated).sealing_public_key()
+        self._tdc = device_of(self, 'tdc', self._station)
+        self._tdc.open()
+
+    def started(self) -> None:
+        """Be ready for a session."""
+        self.while_active(_POLL_S, self._step)
+
+    def stopped(self) -> None:
+        """End the run."""
+        self._end()
+
+    def closed(self) -> None:
+        """Let go of the converter."""
+        if self._tdc is not None:
+            self._tdc.close()
+            self._tdc = None
+
+    def _session(self, state: m.SessionState) -> None:
+        wanted = state.folder if state.phase in _TAKING else ''
+        if not self.active or wanted == self._folder:
+            return
+        self._end()
+        if wanted:
+            self._begin(wanted, bytes.fromhex(state.session_id))
+
+    def _begin(self, name: str, session_id: bytes) -> None:
+        folder, now_ns = self.sessions_dir / name, self.clock.now_ns()
+        record = getattr(self._tdc, 'record', None)
+        if record is not None:  # what a simulated satellite remembers
+            record.save(folder)
+        self._tdc.start(now_ns)
+        writer = SealedWriter(next_tags_path(folder), session_id, self._sealing_key, now_ns)
+        self._recorder, self._folder = TagRecorder(writer, self._station.source), name
+        self.get_logger().info(f'a run of the converter begins, for {name}')
+
+    def _end(self) -> None:
+        if self._recorder is not None:
+            self._tdc.stop(self.clock.now_ns())
+            self._recorder.close()
+            self._recorder = None
+        self._folder = ''
+
+    def _step(self, now_ns: int) -> None:
+        if self._recorder is None:
+            return
+        full = self._recorder.step(now_ns, self._tdc.poll(now_ns))
+        if full is not None:
+            self._counts.publish(convert.counts(full))
+
+
+def main() -> int:
+    """Run the node."""
+    return run(DetectorNode)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

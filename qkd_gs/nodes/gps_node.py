@@ -1,0 +1,63 @@
+"""The GPS receiver's process: where the station is, and which second it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sensor_msgs.msg import NavSatFix, TimeReference
+
+from qkd_gs.nodes import convert
+from qkd_gs.nodes.base import OK, WARN, DeviceNode, run
+from qkd_gs.nodes.setup import device_of, station_of
+
+_POLL_S = 0.1
+
+
+class GpsNode(DeviceNode):
+    """Publishes every navigation message once."""
+
+    name = 'gps'
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._gps: Any = None
+        self._last_ns = 0
+        self._fixes = self.publisher(NavSatFix, 'gps/fix')
+        self._times = self.publisher(TimeReference, 'gps/time')
+
+    def opened(self) -> None:
+        """Connect to the receiver."""
+        self._gps = device_of(self, 'gps', station_of(self))
+        self._gps.open()
+
+    def started(self) -> None:
+        """Listen."""
+        self.while_active(_POLL_S, self._step)
+
+    def closed(self) -> None:
+        """Let go of the receiver."""
+        if self._gps is not None:
+            self._gps.close()
+            self._gps = None
+
+    def _step(self, now_ns: int) -> None:
+        reading = self._gps.read(now_ns)
+        if reading.stamp_ns <= self._last_ns:
+            return
+        self._last_ns = reading.stamp_ns
+        self._fixes.publish(convert.gps_fix(reading))
+        self._times.publish(convert.gps_time(reading))
+        self.level, self.message = (OK, '') if reading.satellites else (WARN, 'no satellites')
+        self.figures = {
+            'satellites': str(reading.satellites),
+            'time_accuracy_ns': f'{reading.time_accuracy_s * 1e9:.0f}',
+        }
+
+
+def main() -> int:
+    """Run the node."""
+    return run(GpsNode)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

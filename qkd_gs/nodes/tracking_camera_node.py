@@ -1,0 +1,23 @@
+"""The tracking camera's process."""
+
+from __future__ import annotations
+
+from qkd_gs.nodes.base import run
+from qkd_gs.nodes.camera import CameraNode
+from qkd_gs.tracking.types import CameraRole
+
+
+class TrackingCameraNode(CameraNode):
+    """See `CameraNode`."""
+
+    name = 'tracking_camera'
+    role = CameraRole.TRACKING
+
+
+def main() -> int:
+    """Run the node."""
+    return run(TrackingCameraNode)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
