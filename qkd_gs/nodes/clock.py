@@ -49,6 +49,11 @@ class StationClock:
         """Seconds of station time a second."""
         return self._line.speed if self._line is not None else 1.0
 
+    @property
+    def identity(self) -> str:
+        """Tells one simulated world's time from another's; the same for all real time."""
+        return f'{self._line.monotonic_ns}' if self._line is not None else 'utc'
+
     def now_ns(self) -> int:
         """UTC since the Unix epoch, ns."""
         return self._line.at(time.monotonic_ns()) if self._line is not None else time.time_ns()

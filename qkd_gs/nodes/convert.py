@@ -14,6 +14,7 @@ from qkd_gs.devices.camera import Frame, Roi
 from qkd_gs.devices.gps import GpsReading
 from qkd_gs.devices.hwp import HwpReading
 from qkd_gs.devices.mount import MountCommand, MountMode, MountReading
+from qkd_gs.orbit.target import TargetState
 from qkd_gs.pointing.enu import JOINT_NAMES, joint_positions, joint_rates
 from qkd_gs.settings.station import CameraModel
 from qkd_gs.timing.live import Live
@@ -260,6 +261,13 @@ def session_state(
         error_x_urad=outputs.error_x_urad,
         error_y_urad=outputs.error_y_urad,
     )
+
+
+def target(now_ns: int, state: TargetState[float], satellite: str) -> m.Target:
+    """Target."""
+    names = [name for name in m.Target.get_fields_and_field_types() if name not in ('header', 'satellite')]
+    values = {name: float(getattr(state, name)) for name in names}
+    return m.Target(header=header(now_ns, 'station'), satellite=satellite, **values)
 
 
 def frame_angle(outputs: TrackerOutputs, at_ns: int, follow: bool) -> m.FrameAngle:

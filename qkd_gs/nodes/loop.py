@@ -62,7 +62,7 @@ class LoopWatch:
     """
 
     def __init__(self, period_s: float) -> None:
-        self._period_s = period_s
+        self.period_s = period_s
         self._period, self._latency, self._busy = Spread(), Spread(), Spread()
         self._steps = self._missed = 0
         self._last_ns: int | None = None
@@ -72,7 +72,7 @@ class LoopWatch:
         if self._last_ns is not None:
             since_s = (now_ns - self._last_ns) * 1e-9
             self._period.add(since_s)
-            self._missed += max(int(since_s / self._period_s + 0.5) - 1, 0)
+            self._missed += max(int(since_s / self.period_s + 0.5) - 1, 0)
         self._last_ns = now_ns
         self._steps += 1
 

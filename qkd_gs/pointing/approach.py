@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from math import radians
+from typing import NamedTuple
 
 import numpy as np
 
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.elements import Elements
-from qkd_gs.orbit.passes import Pass, pass_nearest
+from qkd_gs.orbit.passes import Pass, find_passes, pass_nearest
 from qkd_gs.orbit.sky import sun_azel
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.orbit.trajectory import Trajectory
@@ -20,23 +21,52 @@ from qkd_gs.settings.station import StationSettings
 _ARMED_NS = 30 * 10**9  # the mount waits at the first point so long
 _AFTER_NS = 60 * 10**9  # to park
 _STEP_NS = 100_000_000
+_DAY_NS = 86400 * 10**9
+_LONGEST_NS = 900 * 10**9  # half of the longest pass
 
 
-def approach(
-    elements: Elements, site: Site, at_ns: int, station: StationSettings, force: bool = False
-) -> tuple[Pass, Trajectory, int, int]:
-    """The pass nearest to a time, its prediction, and when the station has it above its start elevation (ns).
+class Approach(NamedTuple):
+    """A pass as the station will see it."""
+
+    found: Pass
+    predicted: Trajectory
+    start_ns: int  # UTC between which it stands above the station's start elevation
+    end_ns: int
+
+
+def approach(elements: Elements, site: Site, at_ns: int, station: StationSettings, force: bool = False) -> Approach:
+    """The pass nearest to a time.
 
     Raises
     ------
     StationError
         No such pass, or one that stays below that elevation.
     """
-    found = pass_nearest(elements, site, at_ns, force=force)
+    return _seen(pass_nearest(elements, site, at_ns, force=force), site, station)
+
+
+def next_approach(elements: Elements, site: Site, now_ns: int, station: StationSettings) -> Approach | None:
+    """The pass that is under way, or the next usable one within a day; None if there is none.
+
+    Raises
+    ------
+    StationError
+        The elements are too old.
+    """
+    lowest_deg = max(station.tracking.start_el_deg, 1.0)
+    for found in find_passes(elements, site, now_ns - _LONGEST_NS, now_ns + _DAY_NS, min_elevation_deg=lowest_deg):
+        if found.usable and found.set_ns > now_ns:
+            seen = _seen(found, site, station)
+            if seen.end_ns > now_ns:
+                return seen
+    return None
+
+
+def _seen(found: Pass, site: Site, station: StationSettings) -> Approach:
     predicted = Trajectory.predict(
         found.orbit, site, found.rise_ns - 2 * _ARMED_NS, found.set_ns + _AFTER_NS + 10 * _STEP_NS
     )
-    return found, predicted, *above(predicted, found, radians(station.tracking.start_el_deg))
+    return Approach(found, predicted, *above(predicted, found, radians(station.tracking.start_el_deg)))
 
 
 def above(predicted: Trajectory, found: Pass, el_rad: float) -> tuple[int, int]:

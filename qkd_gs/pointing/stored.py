@@ -23,6 +23,7 @@ class StoredPointing(Section):
     terms_urad: dict[str, float] = Field(description='terms of the mount model by name')
     guide_x_px: float = Field(description='pixel of the guiding camera that looks along the telescope')
     guide_y_px: float
+    coarse: bool = Field(default=False, description='from one star centred by hand: good to start a calibration from')
 
     @classmethod
     def of(cls, model: MountModel, guide_px: tuple[float, float], summary: str, fitted_utc: str) -> StoredPointing:

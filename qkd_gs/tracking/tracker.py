@@ -130,6 +130,10 @@ class Tracker:
             error_y_urad=error_y * 1e6,
         )
 
+    def looks_el_rad(self, reading: MountReading) -> float:
+        """Apparent elevation of the line of sight at a reading."""
+        return self._model.apparent(reading.az_rad, reading.el_rad)[1]
+
     # --- what the cameras say ---
 
     def _look(self, spot: SpotMeasurement) -> Look | None:

@@ -1,0 +1,58 @@
+"""What is to be done when a pass is over: gather what other processes have written, make the key, draw the report."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from qkd_gs.keys.folder import KeyFolder
+from qkd_gs.processing.pipeline import Progress
+from qkd_gs.report import write_report
+from qkd_gs.session.manifest import load_manifest
+from qkd_gs.sim.live_world import TRUTH_FILE
+from qkd_gs.sim.make_key import make_key
+
+_PATIENCE_S = 10.0
+_LOOK_S = 0.1
+
+
+def after_pass(folder: Path, keys: KeyFolder, recorded: bool, progress: Progress) -> dict[str, Any]:
+    """Finish a session; the result as `process_session` gives it.
+
+    Parameters
+    ----------
+    recorded : bool
+        A recorder was running: wait for its bag to be closed.
+
+    Raises
+    ------
+    StationError
+        The session allows no key; says why.
+    """
+    awaited = [folder / 'bag' / 'metadata.yaml'] if recorded else []
+    if load_manifest(folder).simulated:
+        awaited.append(folder / TRUTH_FILE)
+    wait_for(awaited)
+    take_truth(folder)
+    result = make_key(folder, keys, progress)
+    progress('writing the report', 0.0)
+    write_report(folder)
+    return result
+
+
+def take_truth(folder: Path) -> None:
+    """Put the figures of a simulated pass that only the truth can give into its manifest."""
+    path = folder / TRUTH_FILE
+    if path.exists():
+        figures = json.loads(path.read_text(encoding='utf-8'))
+        load_manifest(folder).model_copy(update=figures).save(folder)
+
+
+def wait_for(paths: list[Path]) -> list[Path]:
+    """Wait until files of other processes are there; those still missing when patience is over."""
+    end_s = time.monotonic() + _PATIENCE_S
+    while (missing := [path for path in paths if not path.exists()]) and time.monotonic() < end_s:
+        time.sleep(_LOOK_S)
+    return missing

@@ -1,0 +1,87 @@
+"""Bring the nodes that own hardware up, and back after a crash or a fault; pure, so that it is tested without ROS.
+
+Only what has gone by itself is brought back: a node that an operator has deactivated or cleaned up stays as it is until
+the operator, or a crash, changes that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+_FIRST_WAIT_S = 1.0
+_LONGEST_WAIT_S = 30.0
+_AGAIN_S = 2.0  # an order that has had no effect for so long is given again
+
+
+class Order(IntEnum):
+    """Lifecycle transitions, numbered as in lifecycle_msgs."""
+
+    CONFIGURE = 1
+    ACTIVATE = 3
+
+
+@dataclass
+class _Known:
+    """What is known of one node."""
+
+    pid: int = 0
+    state: str = ''
+    fault: str = ''
+    heard_s: float = 0.0
+    up: bool = False  # has been active in this process
+    faults: int = 0
+    wait_until_s: float = 0.0
+    ordered: tuple[str, float] = ('', 0.0)  # state in which the last order was given, and when
+
+
+class BringUp:
+    """Fed with heartbeats, says which node shall be told what.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Nodes with a lifecycle.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._known = {name: _Known() for name in names}
+
+    def heard(self, now_s: float, name: str, pid: int, state: str, fault: str) -> None:
+        """A heartbeat."""
+        known = self._known.get(name)
+        if known is None:
+            return
+        if pid != known.pid:  # begun anew
+            self._known[name] = known = _Known(pid, faults=known.faults if known.up else 0)
+        if fault and state == 'unconfigured' and known.state != 'unconfigured':
+            known.faults += 1
+            known.wait_until_s = now_s + min(_FIRST_WAIT_S * 2 ** (known.faults - 1), _LONGEST_WAIT_S)
+        known.state, known.fault, known.heard_s = state, fault, now_s
+        if state == 'active':
+            known.up, known.ordered = True, ('', 0.0)
+
+    def orders(self, now_s: float) -> list[tuple[str, Order]]:
+        """What is to be ordered now."""
+        due = []
+        for name, known in self._known.items():
+            order = self._wanted(now_s, known)
+            if order is None or (known.ordered[0] == known.state and now_s - known.ordered[1] < _AGAIN_S):
+                continue
+            known.ordered = known.state, now_s
+            due.append((name, order))
+        return due
+
+    @staticmethod
+    def _wanted(now_s: float, known: _Known) -> Order | None:
+        fallen = bool(known.fault)
+        if known.state == 'unconfigured' and (not known.up or fallen) and now_s >= known.wait_until_s:
+            return Order.CONFIGURE
+        if known.state == 'inactive' and (not known.up or known.ordered[0] == 'unconfigured'):
+            return Order.ACTIVATE
+        return None
+
+    def states(self) -> dict[str, str]:
+        """Lifecycle state of each node, '' if it was never heard."""
+        return {name: known.state for name, known in self._known.items()}

@@ -1,0 +1,71 @@
+"""Which pass comes next, and where the satellite is meanwhile, as the elements alone predict it."""
+
+from __future__ import annotations
+
+from math import nan, radians
+
+import qkd_gs.msg as m
+from qkd_gs.nodes import convert
+from qkd_gs.nodes.base import LATCHED, CoreNode, run
+from qkd_gs.nodes.setup import site_of, station_of
+from qkd_gs.orbit.elements import load_elements
+from qkd_gs.pointing.approach import Approach, next_approach
+
+_TARGET_S = 0.1
+_LOOK_S = 60.0
+_NEAR_NS = 300 * 10**9  # before the start: the target is told from here on
+
+
+class PlannerNode(CoreNode):
+    """Looks a day ahead, and again when a pass is over."""
+
+    name = 'planner'
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._station, self._site = station_of(self), site_of(self)
+        self._elements = load_elements(self.elements_path())
+        self._next: Approach | None = None
+        self._looked_ns: int | None = None
+        self._passes = self.publisher(m.NextPass, 'next_pass', LATCHED)
+        self._targets = self.publisher(m.Target, 'target')
+        self.every(_TARGET_S, self._step)
+
+    def _step(self, now_ns: int) -> None:
+        due = self._looked_ns is None or now_ns - self._looked_ns > _LOOK_S * 1e9
+        if due and (self._next is None or now_ns > self._next.end_ns):
+            self._looked_ns = now_ns
+            self._next = next_approach(self._elements, self._site, now_ns, self._station)
+            self._passes.publish(self._told(now_ns))
+        following = self._next
+        if following is not None and following.start_ns - _NEAR_NS <= now_ns <= following.end_ns:
+            state = following.predicted.at(now_ns)
+            self._targets.publish(convert.target(now_ns, state, following.found.satellite))
+
+    def _told(self, now_ns: int) -> m.NextPass:
+        message = m.NextPass(
+            header=convert.header(now_ns, 'station'),
+            max_elevation_rad=nan,
+            min_range_m=nan,
+            sun_elevation_rad=nan,
+            reasons='no pass within a day',
+        )
+        if self._next is None:
+            return message
+        found = self._next.found
+        message.satellite, message.usable, message.reasons = found.satellite, found.usable, '; '.join(found.reasons)
+        message.start, message.end = convert.to_time(self._next.start_ns), convert.to_time(self._next.end_ns)
+        message.culmination = convert.to_time(found.culmination_ns)
+        message.max_elevation_rad = radians(found.max_elevation_deg)
+        message.min_range_m = found.min_range_km * 1e3
+        message.sun_elevation_rad = radians(found.sun_elevation_deg)
+        return message
+
+
+def main() -> int:
+    """Run the node."""
+    return run(PlannerNode)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,333 @@
+"""Takes a pass: the loop at 100 Hz around `tracking.pass_run`, the action `track_pass`, and the way back after a crash."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from math import nan
+from pathlib import Path
+from typing import Any
+
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.task import Future
+from std_msgs.msg import Bool
+
+import qkd_gs.msg as m
+from qkd_gs.action import TrackPass
+from qkd_gs.devices.beacon import BeaconReading
+from qkd_gs.devices.mount import MountReading
+from qkd_gs.errors import StationError
+from qkd_gs.nodes import convert, parameters
+from qkd_gs.nodes.base import LATCHED, CoreNode, run
+from qkd_gs.nodes.loop import LoopWatch
+from qkd_gs.nodes.setup import site_of, station_of
+from qkd_gs.orbit.timescale import format_utc
+from qkd_gs.pointing.stored import load_pointing
+from qkd_gs.tracking.pass_run import Knowledge, PassRun
+from qkd_gs.tracking.types import (
+    CameraRequest,
+    CameraRole,
+    Phase,
+    SpotMeasurement,
+    TrackerInputs,
+    TrackerOutputs,
+)
+
+_SECOND_NS = 10**9
+_CURRENT = 'current_pass.json'
+_STATE_NS = 50_000_000
+_BEACON_NS = 50_000_000
+_FRAME_NS = 20_000_000
+_REQUEST_NS = 900_000_000
+_FEEDBACK_NS = 500_000_000
+_IDLE_S = 0.5
+_READING_NS = 500_000_000  # an older reading of the mount is none
+Result, Feedback = TrackPass.Result, TrackPass.Feedback
+
+
+class TrackerNode(CoreNode):
+    """One pass at a time."""
+
+    name = 'tracker'
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._station, self._site = station_of(self), site_of(self)
+        parameters.declare(self, self._station.tracking, 'tracking')
+        self.add_on_set_parameters_callback(
+            lambda changed: parameters.judge(
+                self, type(self._station.tracking), self._station.tracking, 'tracking', changed, self._run is not None
+            )
+        )
+        self._run: PassRun | None = None
+        self._goal: Any = None
+        self._finished: Future | None = None
+        self._aborting = ''
+        self._tried_to_resume = False
+        self._mount: MountReading | None = None
+        self._beacon: BeaconReading | None = None
+        self._calibrating = False
+        self._spots: deque[SpotMeasurement] = deque(maxlen=64)
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix='manifest')
+        self._watch = LoopWatch(1 / self._station.tracking.control_rate_hz)
+        self._timer = 0
+        self._publish_and_listen()
+        self._server = ActionServer(
+            self,
+            TrackPass,
+            'track_pass',
+            self._take,
+            goal_callback=lambda goal: GoalResponse.ACCEPT,
+            cancel_callback=self._cancel,
+        )
+        self._idle = self.every(_IDLE_S, self._tell_idle)
+
+    def _publish_and_listen(self) -> None:
+        self._commands = self.publisher(m.MountCommand, 'mount/command')
+        self._light = self.publisher(Bool, 'beacon/command')
+        self._frames = self.publisher(m.FrameAngle, 'hwp/frame')
+        self._states = self.publisher(m.SessionState, 'session/state')
+        self._requests = {
+            role: self.publisher(m.CameraRequest, f'{convert.frame_of(role)}/request') for role in CameraRole
+        }
+        self._asked: dict[CameraRole, tuple[int, CameraRequest | None]] = {}
+        self.listen(m.MountState, 'mount/state', self._take_mount)
+        self.listen(m.BeaconState, 'beacon/state', self._take_beacon)
+        for role in CameraRole:
+            self.listen(m.Spot, f'{convert.frame_of(role)}/spot', lambda s: self._spots.append(convert.from_spot(s)))
+        self.listen(Bool, 'calibrator/busy', self._take_calibrating, LATCHED)
+
+    def _take_mount(self, message: m.MountState) -> None:
+        self._mount = convert.from_mount_state(message)
+
+    def _take_beacon(self, message: m.BeaconState) -> None:
+        self._beacon = convert.from_beacon_state(message)
+
+    def _take_calibrating(self, message: Bool) -> None:
+        self._calibrating = message.data
+
+    # --- beginning and end ---
+
+    async def _take(self, goal: Any) -> Any:
+        """The action: begin, and wait for the end."""
+        request, now_ns = goal.request, self.clock.now_ns()
+        if self._run is not None or self._calibrating:
+            goal.abort()
+            what = 'a pass' if self._run is not None else 'a calibration'
+            return _result(Result.BUSY, f'{what} is under way')
+        if self._mount is None or now_ns - self._mount.stamp_ns > _READING_NS:
+            goal.abort()
+            return _result(Result.NOT_READY, 'the mount is not heard')
+        try:
+            knowledge = self._knowledge()
+        except StationError as error:
+            goal.abort()
+            return _result(Result.NOT_READY, str(error))
+        at_ns = convert.from_time(request.at)
+        name = request.session or _session_name(at_ns, self._site.name)
+        options = {'seed': int(self.options['seed']), 'scenario': self.text('scenario') or None}
+        run = (options if self.simulated else {}) | {'calibration': knowledge.pointing.summary}
+        try:
+            if '/' in name or name.startswith('.'):
+                raise StationError(f'{name!r} is no name of a folder', where='session')
+            started = PassRun.begin(self.sessions_dir / name, at_ns, now_ns, knowledge, self.simulated, run)
+        except StationError as error:
+            goal.abort()
+            return _result(Result.REFUSED, str(error))
+        self._goal, self._finished = goal, Future()
+        self._start(started)
+        return await self._finished
+
+    def _knowledge(self) -> Knowledge:
+        settings = parameters.read(self, type(self._station.tracking), self._station.tracking, 'tracking')
+        station = self._station.model_copy(update={'tracking': settings})
+        pointing = load_pointing(self.state_dir)
+        if pointing.coarse:
+            raise StationError('the pointing is only roughly aligned', hint='run `qkd-gs calibrate`')
+        return Knowledge(station, self._site, pointing, self.elements_path())
+
+    def _start(self, run: PassRun) -> None:
+        self._run, self._aborting = run, ''
+        self._told_ns = self._lit_ns = self._framed_ns = self._fed_ns = self._kept_ns = 0
+        self._spots.clear()
+        self._asked.clear()
+        self._watch.clear()
+        _remember(self.state_dir / _CURRENT, {'folder': run.book.folder.name, 'clock': self.clock.identity})
+        self._timer = self.every(1 / self._station.tracking.control_rate_hz, self._step, self._watch)
+        self.get_logger().info(f'{run.book.manifest.satellite}: taking the pass into {run.book.folder.name}')
+
+    def _end(self, now_ns: int, code: int, why: str) -> None:
+        run, self._run = self._run, None
+        assert run is not None
+        self.cease(self._timer)
+        self._writer.submit(lambda: None).result()  # nothing older is written behind the end
+        loop = self._watch.figures()
+        figures = {
+            'control_hz': 1 / self._watch.period_s,
+            'steps': loop.steps,
+            'missed_share': round(loop.missed_share, 5),
+            'period_ms': list(loop.period_ms),
+            'latency_ms': list(loop.latency_ms),
+            'busy_ms': list(loop.busy_ms),
+            'speed': self.clock.speed,
+        }
+        run.close(now_ns, run=run.book.manifest.run | {'loop': figures, 'pass_s': self._pass_s(run, now_ns)})
+        (self.state_dir / _CURRENT).unlink(missing_ok=True)
+        self._tell_idle(now_ns)
+        self._rest(now_ns)
+        self.get_logger().info(f'{run.book.folder.name}: {why or "the pass is over, the mount is parked"}')
+        if self._goal is not None and self._finished is not None:
+            result = _result(code, why, run.book.folder.name, sum(s.end_ns - s.start_ns for s in run.locked) * 1e-9)
+            if self._goal.is_cancel_requested:
+                self._goal.canceled()
+            elif code == Result.DONE:
+                self._goal.succeed()
+            else:
+                self._goal.abort()
+            self._finished.set_result(result)
+            self._goal = self._finished = None
+
+    def _pass_s(self, run: PassRun, now_ns: int) -> float:
+        from qkd_gs.orbit.timescale import parse_utc
+
+        return (now_ns - parse_utc(run.book.manifest.created_utc, 'created_utc')) * 1e-9
+
+    def _cancel(self, goal: Any) -> CancelResponse:
+        self._abort('aborted by the operator')
+        return CancelResponse.ACCEPT
+
+    def _abort(self, why: str) -> None:
+        if self._run is not None and not self._aborting:
+            self._aborting = why
+            self._run.tracker.abort()
+
+    def clock_set(self) -> None:
+        """Time can be told: a pass that was under way when this process died goes on."""
+        if self._tried_to_resume or not self.clock.latched:
+            return
+        self._tried_to_resume = True
+        path = self.state_dir / _CURRENT
+        if not path.exists():
+            return
+        current = json.loads(path.read_text(encoding='utf-8'))
+        now_ns = self.clock.now_ns()
+        if current.get('clock') != self.clock.identity:
+            path.unlink()
+            return
+        run = PassRun.resume(self.sessions_dir / current['folder'], now_ns, self._knowledge())
+        if now_ns < run.end_ns:
+            self.get_logger().warning(f'{current["folder"]}: goes on after a crash')
+            self._start(run)
+        else:
+            path.unlink()
+
+    # --- the loop ---
+
+    def _step(self, now_ns: int) -> None:
+        run = self._run
+        if run is None or self._mount is None:
+            return
+        spots = tuple(self._spots)
+        self._spots.clear()
+        beacon = self._beacon or BeaconReading(now_ns, False, nan, False)
+        outputs = run.step(now_ns, TrackerInputs(self._mount, beacon, spots))
+        if outputs.mount is not None:
+            self._commands.publish(convert.mount_command(outputs.mount))
+            if spots:
+                self._watch.latency((self.clock.now_ns() - spots[-1].stamp_ns) * 1e-9)
+        self._tell(now_ns, run, outputs)
+        if now_ns - self._kept_ns >= _SECOND_NS:
+            self._kept_ns = now_ns
+            self._writer.submit(run.keep, now_ns)
+        if run.done:
+            held = bool(run.locked)
+            code = Result.ABORTED if self._aborting else Result.DONE if held else Result.NO_LOCK
+            why = self._aborting or ('' if held else 'the satellite was never held')
+            self._end(now_ns, code, why)
+
+    def _tell(self, now_ns: int, run: PassRun, outputs: TrackerOutputs) -> None:
+        if now_ns - self._lit_ns >= _BEACON_NS:
+            self._lit_ns = now_ns
+            self._light.publish(Bool(data=outputs.beacon_on))
+        if now_ns - self._framed_ns >= _FRAME_NS:
+            self._framed_ns = now_ns
+            follow = outputs.phase not in (Phase.IDLE, Phase.END, Phase.PARK)
+            stamp_ns = self._mount.stamp_ns if self._mount is not None else now_ns
+            self._frames.publish(convert.frame_angle(outputs, stamp_ns, follow))
+        for role, wanted in ((CameraRole.GUIDING, outputs.guiding), (CameraRole.TRACKING, outputs.tracking)):
+            self._ask(now_ns, role, wanted)
+        if now_ns - self._told_ns >= _STATE_NS or outputs.error_x_urad == outputs.error_x_urad:
+            self._told_ns = now_ns
+            manifest, folder = run.book.manifest, run.book.folder.name
+            self._states.publish(
+                convert.session_state(
+                    now_ns, outputs, manifest.session_id, folder, manifest.satellite, manifest.simulated
+                )
+            )
+        if self._goal is not None and now_ns - self._fed_ns >= _FEEDBACK_NS:
+            self._fed_ns = now_ns
+            self._goal.publish_feedback(self._feedback(now_ns, run, outputs))
+
+    def _ask(self, now_ns: int, role: CameraRole, wanted: CameraRequest | None) -> None:
+        told_ns, told = self._asked.get(role, (0, None))
+        if wanted != told or now_ns - told_ns >= _REQUEST_NS:
+            self._asked[role] = now_ns, wanted
+            self._requests[role].publish(convert.camera_request(now_ns, role, wanted))
+
+    def _feedback(self, now_ns: int, run: PassRun, outputs: TrackerOutputs) -> Any:
+        until_s = (run.start_ns - now_ns) * 1e-9
+        message = outputs.phase.name.lower()
+        if outputs.phase is Phase.WAIT:
+            message = f'armed, {run.book.manifest.satellite} comes in {until_s:.0f} s'
+        reading = self._mount
+        return Feedback(
+            phase=int(outputs.phase),
+            message=message,
+            until_start_s=until_s,
+            el_rad=run.tracker.looks_el_rad(reading) if reading is not None else nan,
+            error_x_urad=outputs.error_x_urad,
+            error_y_urad=outputs.error_y_urad,
+        )
+
+    def _tell_idle(self, now_ns: int) -> None:
+        if self._run is None:
+            nothing = TrackerOutputs(Phase.IDLE, None, False, nan, nan, None, None, nan, nan, nan, nan)
+            self._states.publish(convert.session_state(now_ns, nothing, '', '', '', self.simulated))
+
+    def _rest(self, now_ns: int) -> None:
+        """Dark, and nobody exposes."""
+        self._light.publish(Bool(data=False))
+        for role in CameraRole:
+            self._requests[role].publish(convert.camera_request(now_ns, role, None))
+
+    def finish(self) -> None:
+        """The process is told to end: dark at once; the session stays as it is and can go on."""
+        self._rest(self.clock.now_ns())
+        self._writer.shutdown()
+
+
+def _result(code: int, why: str, folder: str = '', locked_s: float = 0.0) -> Any:
+    return Result(
+        error_code=code, error_msg=why, folder=folder, locked_s=locked_s, spot_rms_x_urad=nan, spot_rms_y_urad=nan
+    )
+
+
+def _session_name(at_ns: int, site: str) -> str:
+    return f'{format_utc(at_ns, 0).replace(":", "").replace("-", "")}-{site.lower().replace(",", "_")}'
+
+
+def _remember(path: Path, current: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix('.new')
+    draft.write_text(json.dumps(current) + '\n', encoding='utf-8')
+    draft.replace(path)
+
+
+def main() -> int:
+    """Run the node."""
+    return run(TrackerNode)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
