@@ -77,8 +77,8 @@ def pass_line(progress: Progress) -> str:
         photons, beacon = sum(progress.counts.counts[:4]), progress.counts.counts[4]
         parts.append(f'{photons:6d} photons/s  {beacon:5d} sync/s')
         live = progress.counts.live
-        if isfinite(live.signal_share):  # half of the signal photons meet the right basis
-            seconds = (progress.counts.end_ns - progress.counts.start_ns) * 1e-9
-            sifted = photons / seconds * live.signal_share / 2
-            parts.append(f'sync +-{live.sync_residual_ns:3.0f} ns  about {sifted:5.0f} sifted bit/s')
+        if isfinite(live.signal_share):
+            parts.append(
+                f'sync +-{live.sync_residual_ns:3.0f} ns  about {progress.counts.sifted_bit_s:5.0f} sifted bit/s'
+            )
     return '  '.join(parts)

@@ -34,6 +34,16 @@ class CountBin:
     counts: tuple[int, ...]
     live: Live
 
+    @property
+    def seconds(self) -> float:
+        """Length of the stretch."""
+        return (self.end_ns - self.start_ns) * 1e-9
+
+    @property
+    def sifted_bit_s(self) -> float:
+        """Estimated rate of the sifted key: half of the satellite's photons meet the right basis; NaN: not known."""
+        return sum(self.counts[:4]) / self.seconds * self.live.signal_share / 2
+
 
 class TagRecorder:
     """Seal what the converter gives; say how much it was.

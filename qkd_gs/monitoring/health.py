@@ -1,0 +1,90 @@
+"""How a node does, as its heartbeat in /diagnostics says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import nan
+
+SILENT_S = 3.0  # heartbeats come once a second of wall time
+
+
+@dataclass(frozen=True)
+class NodeHealth:
+    """One node.
+
+    Attributes
+    ----------
+    heard_s : float or None
+        Wall time since its last heartbeat; None: never heard.
+    state : str
+        State of its life cycle; 'active' for a node without one.
+    fault : str
+        Stable code of what is wrong; empty: nothing.
+    message : str
+        The same for people.
+    cpu_percent, memory_mb : float
+        NaN: not told.
+    missed, steps : int
+        Periods of its loop in which no step began, and steps; 0 of 0: no loop.
+    """
+
+    name: str
+    heard_s: float | None
+    state: str = ''
+    fault: str = ''
+    message: str = ''
+    cpu_percent: float = nan
+    memory_mb: float = nan
+    missed: int = 0
+    steps: int = 0
+
+    @property
+    def silent(self) -> bool:
+        """Whether it is too long since it was heard."""
+        return self.heard_s is None or self.heard_s > SILENT_S
+
+    @property
+    def trouble(self) -> str:
+        """What keeps it from working, in words that follow its name; empty: nothing."""
+        if self.heard_s is None:
+            return 'has not been heard'
+        if self.silent:
+            return f'has not been heard for {self.heard_s:.0f} s'
+        if self.fault:
+            return f'reports {self.message or self.fault}'
+        if self.state != 'active':
+            return f'is {self.state or "in an unknown state"}'
+        return ''
+
+    @property
+    def missed_share(self) -> float:
+        """Part of the loop's periods that were missed; NaN without a loop."""
+        periods = self.missed + self.steps
+        return self.missed / periods if periods else nan
+
+
+def health_of(name: str, values: Mapping[str, str], message: str, heard_s: float) -> NodeHealth:
+    """Health from the values of a heartbeat; what is not told, or is no number, stays unknown."""
+    return NodeHealth(
+        name=name,
+        heard_s=heard_s,
+        state=values.get('state', ''),
+        fault=values.get('fault', ''),
+        message=message,
+        cpu_percent=_number(values.get('cpu_percent')),
+        memory_mb=_number(values.get('memory_mb')),
+        missed=_count(values.get('loop_missed')),
+        steps=_count(values.get('loop_steps')),
+    )
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text or 'nan')
+    except ValueError:
+        return nan
+
+
+def _count(text: str | None) -> int:
+    return int(text) if text is not None and text.isdecimal() else 0

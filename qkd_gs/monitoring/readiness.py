@@ -1,0 +1,151 @@
+"""Is the station ready?  One sentence and a level, from what the nodes and devices say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from math import degrees, isfinite
+
+from qkd_gs.monitoring.health import NodeHealth
+from qkd_gs.tracking.types import Phase
+
+OPTIONAL = ('recorder', 'scene')  # a pass can be taken without them
+
+
+class Level(IntEnum):
+    """Levels of diagnostic_msgs/DiagnosticStatus."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """The sentence for the operator."""
+
+    level: Level
+    sentence: str
+
+
+@dataclass(frozen=True)
+class ComingPass:
+    """The pass under way, or the next one.
+
+    Attributes
+    ----------
+    start_ns, culmination_ns, end_ns : int
+        UTC.
+    reasons : str
+        Why it is not usable, or what is worth knowing.
+    """
+
+    satellite: str
+    start_ns: int
+    culmination_ns: int
+    end_ns: int
+    max_el_rad: float
+    usable: bool = True
+    reasons: str = ''
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What readiness is judged by.
+
+    Attributes
+    ----------
+    nodes : sequence of NodeHealth
+        Every node that should be there, heard or not.
+    el_rad : float
+        Elevation of the line of sight (or of the satellite), rad; NaN: not known.
+    forbidden : tuple of str
+        Reasons of the supervisor, while it forbids motion; empty: it allows it.
+    interlock_open : bool
+        Of our beacon.
+    making_key : str
+        Step of the post-processing under way; empty: none.
+    """
+
+    nodes: Sequence[NodeHealth]
+    calibrated: bool
+    phase: Phase = Phase.IDLE
+    coming: ComingPass | None = None
+    calibrating: bool = False
+    el_rad: float = float('nan')
+    forbidden: tuple[str, ...] = ()
+    interlock_open: bool = False
+    making_key: str = ''
+
+
+def readiness(now_ns: int, facts: Facts) -> Readiness:
+    """Judge the facts at station time `now_ns` (UTC).
+
+    The first of these that applies is said: a node that does not work, motion forbidden during a pass, the phase of
+    the pass, a calibration under way, pointing not calibrated, the next pass.  During a pass the phase stays in front.
+    """
+    needed = _troubles(facts, optional=False)
+    in_pass = facts.phase is not Phase.IDLE
+    doing = _in_pass(now_ns, facts) if in_pass else _between_passes(now_ns, facts)
+    if needed:
+        return Readiness(Level.ERROR, f'{doing.sentence}, but {needed}' if in_pass else f'not ready: {needed}')
+    if in_pass and facts.forbidden:
+        return Readiness(Level.ERROR, f'stopped for safety ({" ".join(facts.forbidden)}), {doing.sentence}')
+    extras = [_troubles(facts, optional=True), 'the interlock is open' if facts.interlock_open else '']
+    if any(extras):
+        return Readiness(max(doing.level, Level.WARN), '; '.join(filter(None, (doing.sentence, *extras))))
+    return doing
+
+
+def countdown(seconds: float) -> str:
+    """Time left as ``03:12``, ``1:03:12`` or ``2 d 01:03``."""
+    whole = max(round(seconds), 0)
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    if days:
+        return f'{days} d {hour:02d}:{minute:02d}'
+    return f'{hours}:{minute:02d}:{second:02d}' if hours else f'{minute:02d}:{second:02d}'
+
+
+def _troubles(facts: Facts, optional: bool) -> str:
+    bad = [node for node in facts.nodes if node.trouble and (node.name in OPTIONAL) == optional]
+    if not bad:
+        return ''
+    worst = min(bad, key=lambda node: not node.fault)  # a fault explains more than a silence
+    more = f' (and {len(bad) - 1} more)' if len(bad) > 1 else ''
+    return f'{worst.name} {worst.trouble}{more}'
+
+
+def _in_pass(now_ns: int, facts: Facts) -> Readiness:
+    coming = facts.coming
+    name = coming.satellite if coming is not None else 'the satellite'
+    until = f'{name} in {countdown((coming.start_ns - now_ns) * 1e-9)}' if coming is not None else name
+    high = f', {degrees(facts.el_rad):.1f} deg' if isfinite(facts.el_rad) else ''
+    level = Level.WARN if facts.phase is Phase.LOST else Level.OK
+    sentence = {
+        Phase.SLEW: f'armed, slewing to the first point, {until}',
+        Phase.WAIT: f'armed, waiting for {until}',
+        Phase.ACQUIRE: f'looking for {name}{high}',
+        Phase.COARSE: f'tracking, centring by the guiding camera{high}',
+        Phase.FINE: f'tracking, locked{high}',
+        Phase.LOST: f'tracking, beacon lost, following the prediction{high}',
+        Phase.END: 'the pass is over',
+        Phase.PARK: 'the pass is over, parking',
+    }[facts.phase]
+    return Readiness(level, sentence)
+
+
+def _between_passes(now_ns: int, facts: Facts) -> Readiness:
+    if facts.calibrating:
+        return Readiness(Level.OK, 'calibrating the pointing')
+    if not facts.calibrated:
+        return Readiness(Level.WARN, 'not calibrated: run qkd-gs calibrate')
+    also = f', making the key ({facts.making_key})' if facts.making_key else ''
+    if facts.coming is None:
+        return Readiness(Level.OK, f'ready, no pass in sight{also}')
+    when = f'{facts.coming.satellite} in {countdown((facts.coming.start_ns - now_ns) * 1e-9)}'
+    if not facts.coming.usable:
+        return Readiness(Level.WARN, f'ready, but {when} cannot be taken: {facts.coming.reasons}{also}')
+    return Readiness(Level.OK, f'ready, {when}{also}')

@@ -1,0 +1,126 @@
+"""The one sentence: what it says when, and that bad news come first."""
+
+from dataclasses import replace
+from math import nan, radians
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qkd_gs.monitoring.health import NodeHealth, health_of
+from qkd_gs.monitoring.readiness import ComingPass, Facts, Level, countdown, readiness
+from qkd_gs.tracking.types import Phase
+
+S = 10**9
+NOW = 1_538_581_000 * S
+COMING = ComingPass('MICIUS', NOW + 192 * S, NOW + 500 * S, NOW + 800 * S, radians(72))
+GOOD = tuple(NodeHealth(name, 0.5, 'active') for name in ('mount', 'guiding_camera', 'recorder', 'scene'))
+READY = Facts(nodes=GOOD, calibrated=True, coming=COMING)
+
+
+def said(**changes):
+    judged = readiness(NOW, replace(READY, **changes))
+    return judged.level, judged.sentence
+
+
+def without(name, **changes):
+    return tuple(replace(node, **changes) if node.name == name else node for node in GOOD)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'level', 'sentence'),
+    [
+        ({}, Level.OK, 'ready, MICIUS in 03:12'),
+        ({'coming': None}, Level.OK, 'ready, no pass in sight'),
+        ({'phase': Phase.WAIT}, Level.OK, 'armed, waiting for MICIUS in 03:12'),
+        ({'phase': Phase.SLEW}, Level.OK, 'armed, slewing to the first point, MICIUS in 03:12'),
+        ({'phase': Phase.FINE, 'el_rad': radians(43.1)}, Level.OK, 'tracking, locked, 43.1 deg'),
+        ({'phase': Phase.FINE, 'el_rad': nan}, Level.OK, 'tracking, locked'),
+        (
+            {'phase': Phase.LOST, 'el_rad': radians(43.1)},
+            Level.WARN,
+            'tracking, beacon lost, following the prediction, 43.1 deg',
+        ),
+        ({'calibrated': False}, Level.WARN, 'not calibrated: run qkd-gs calibrate'),
+        ({'calibrated': False, 'calibrating': True}, Level.OK, 'calibrating the pointing'),
+        ({'making_key': 'reconciliation'}, Level.OK, 'ready, MICIUS in 03:12, making the key (reconciliation)'),
+        (
+            {'coming': replace(COMING, usable=False, reasons='the Sun is up')},
+            Level.WARN,
+            'ready, but MICIUS in 03:12 cannot be taken: the Sun is up',
+        ),
+        (
+            {'nodes': without('guiding_camera', heard_s=4.2)},
+            Level.ERROR,
+            'not ready: guiding_camera has not been heard for 4 s',
+        ),
+        ({'nodes': without('mount', heard_s=None)}, Level.ERROR, 'not ready: mount has not been heard'),
+        ({'nodes': without('mount', state='inactive')}, Level.ERROR, 'not ready: mount is inactive'),
+        (
+            {'nodes': without('mount', fault='mount.following_error', message='mount.following_error: 7 mrad')},
+            Level.ERROR,
+            'not ready: mount reports mount.following_error: 7 mrad',
+        ),
+        (
+            {'nodes': without('mount', heard_s=9.0), 'phase': Phase.FINE, 'el_rad': radians(43.1)},
+            Level.ERROR,
+            'tracking, locked, 43.1 deg, but mount has not been heard for 9 s',
+        ),
+        (
+            {'nodes': without('scene', heard_s=None)},
+            Level.WARN,
+            'ready, MICIUS in 03:12; scene has not been heard',
+        ),
+        ({'interlock_open': True}, Level.WARN, 'ready, MICIUS in 03:12; the interlock is open'),
+        (
+            {'phase': Phase.FINE, 'forbidden': ('sun.exclusion', 'azimuth.limit')},
+            Level.ERROR,
+            'stopped for safety (sun.exclusion azimuth.limit), tracking, locked',
+        ),
+        ({'forbidden': ('control.silent',)}, Level.OK, 'ready, MICIUS in 03:12'),  # nobody commands between passes
+    ],
+)
+def test_the_sentence(changes, level, sentence):
+    assert said(**changes) == (level, sentence)
+
+
+def test_a_fault_is_named_before_a_silence():
+    nodes = (
+        replace(GOOD[0], heard_s=None),
+        replace(GOOD[1], fault='camera.lost', message='camera.lost: unplugged'),
+        *GOOD[2:],
+    )
+    assert said(nodes=nodes)[1] == 'not ready: guiding_camera reports camera.lost: unplugged (and 1 more)'
+
+
+@given(st.sampled_from(Phase), st.booleans(), st.booleans(), st.sampled_from([None, COMING]), st.floats())
+def test_every_state_of_the_station_has_its_sentence(phase, calibrated, interlock_open, coming, el_rad):
+    facts = Facts(GOOD, calibrated=calibrated, phase=phase, coming=coming, el_rad=el_rad, interlock_open=interlock_open)
+    judged = readiness(NOW, facts)
+    assert judged.sentence
+    assert '\n' not in judged.sentence
+    assert 'nan' not in judged.sentence
+    broken = readiness(NOW, replace(facts, nodes=without('mount', heard_s=30.0)))
+    assert broken.level is Level.ERROR
+    assert 'mount has not been heard for 30 s' in broken.sentence
+
+
+@pytest.mark.parametrize(
+    ('seconds', 'text'),
+    [(192.2, '03:12'), (0, '00:00'), (-5, '00:00'), (3599.6, '1:00:00'), (3792, '1:03:12'), (180_000, '2 d 02:00')],
+)
+def test_countdown(seconds, text):
+    assert countdown(seconds) == text
+
+
+def test_a_heartbeat_is_read():
+    values = {'state': 'active', 'fault': '', 'cpu_percent': '12.5', 'loop_missed': '3', 'loop_steps': '997'}
+    health = health_of('tracker', values, 'active', 0.2)
+    assert (health.cpu_percent, health.missed_share, health.trouble) == (12.5, 0.003, '')
+    assert health.memory_mb != health.memory_mb  # not told
+
+
+def test_nonsense_in_a_heartbeat_is_not_believed():
+    health = health_of('tracker', {'state': 'active', 'cpu_percent': 'much', 'loop_missed': '-1'}, '', 0.2)
+    assert health.cpu_percent != health.cpu_percent
+    assert health.missed == 0

@@ -1,0 +1,98 @@
+"""What is drawn is where things are, and only while they are."""
+
+from math import acos, pi, radians
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qkd_gs.monitoring.description import robot_description
+from qkd_gs.monitoring.kinematics import FrameTree
+from qkd_gs.monitoring.markers import cone
+from qkd_gs.monitoring.scene import FAR_M, Seen, Sky, Trail, draw
+from qkd_gs.orbit.vectors import azel_from_enu, enu_from_azel
+from qkd_gs.pointing.mount_model import MountModel
+from qkd_gs.settings.loader import load_yaml
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.share import share_path
+from qkd_gs.tracking.types import Phase
+
+STATION = load_yaml(share_path('config', 'station.yaml'), StationSettings)
+SECOND_NS = 10**9
+
+
+def seen(t_s=0.0, az=1.0, el=0.5, satellite='MICIUS'):
+    return Seen(satellite, round(t_s * 1e9), az, el, 7e5)
+
+
+def names(sky, trail=()):
+    return {thing.name for thing in draw(sky, trail, STATION)}
+
+
+@given(st.floats(0, 2 * pi), st.floats(-pi / 2, pi / 2), st.floats(1e-3, 1.0))
+def test_a_cone_opens_by_its_angle_about_its_axis(az, el, half_rad):
+    axis = enu_from_azel(az, el)
+    corners = np.array(cone(axis, 10.0, half_rad)).reshape(-1, 3, 3)
+    assert not corners[:, 0].any()
+    rim = corners[:, 1:].reshape(-1, 3)
+    assert rim @ axis == pytest.approx(10.0)
+    angles = np.arccos(rim @ axis / np.linalg.norm(rim, axis=1))
+    assert angles == pytest.approx(half_rad, rel=1e-6)
+    assert np.array_equal(corners[:, 2], np.roll(corners[:, 1], -1, axis=0))  # closed, no gap
+
+
+@given(st.floats(0.01, 2 * pi - 0.01), st.floats(0.01, 1.5))
+def test_the_satellite_is_drawn_where_it_appears(az, el):
+    sky = Sky(Phase.ACQUIRE, seen(az=az, el=el), False, None)
+    ball = next(thing for thing in draw(sky, (), STATION) if thing.name == 'satellite')
+    assert ball.frame == 'sky'
+    assert np.linalg.norm(ball.at_m) == pytest.approx(FAR_M)
+    assert azel_from_enu(ball.at_m) == pytest.approx((az, el), abs=1e-9)
+
+
+def test_light_is_drawn_while_it_shines():
+    dark = Sky(Phase.WAIT, seen(), False, None)
+    assert names(dark) == {'line_of_sight', 'satellite', 'label'}
+    assert names(Sky(Phase.ACQUIRE, seen(), True, None)) == names(dark) | {'our_beacon'}
+    assert names(Sky(Phase.FINE, seen(), True, None)) == names(dark) | {'our_beacon', 'satellite_beacon'}
+    assert names(Sky(Phase.IDLE, None, False, None)) == {'line_of_sight'}
+
+
+def test_the_suns_zone_is_drawn_by_day():
+    assert 'sun_exclusion' not in names(Sky(Phase.IDLE, None, False, (1.0, radians(-5))))
+    sky = Sky(Phase.IDLE, None, False, (1.0, radians(30)))
+    zone = next(thing for thing in draw(sky, (), STATION) if thing.name == 'sun_exclusion')
+    rim = np.array(zone.points_m[1])
+    angle = acos(rim @ enu_from_azel(1.0, radians(30)) / np.linalg.norm(rim))
+    assert angle == pytest.approx(radians(STATION.sun.exclusion_deg))
+
+
+def test_every_frame_that_is_drawn_in_is_in_the_body():
+    links = FrameTree(robot_description(STATION, MountModel())).links
+    sky = Sky(Phase.FINE, seen(), True, (1.0, 0.5))
+    assert {thing.frame for thing in draw(sky, ((0, 0, 1), (0, 1, 0)), STATION)} <= set(links)
+
+
+def test_the_trail_is_a_point_a_second():
+    trail = Trail()
+    for tenth in range(100):
+        trail.add(seen(tenth / 10, az=tenth / 100))
+    assert len(trail.points_m) == 10
+    assert azel_from_enu(trail.points_m[-1])[0] == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize('other', [seen(200), seen(-5), seen(3, satellite='OTHER')])
+def test_another_pass_begins_another_trail(other):
+    trail = Trail()
+    for second in range(5):
+        trail.add(seen(second))
+    trail.add(other)
+    assert len(trail.points_m) == 1
+
+
+def test_a_long_pass_does_not_grow_without_end():
+    trail = Trail()
+    for second in range(3000):
+        trail.add(seen(second))
+    assert len(trail.points_m) == 1800
