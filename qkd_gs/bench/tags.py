@@ -15,7 +15,7 @@ import numpy as np
 import ptufile
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from qkd_gs.timing.clicks import ClickWatch, HoldOff
+from qkd_gs.timing.clicks import ClickFilter
 from qkd_gs.timing.gate import Gate, Slots, find_gate, gate_events
 from qkd_gs.timing.ptu import read_ptu, write_ptu
 from qkd_gs.timing.sealed import SealedFile, SealedWriter
@@ -99,8 +99,8 @@ def _seal(path: Path, key: X25519PrivateKey, blocks: Iterable[TagBlock]) -> None
 def _gate(blocks: Iterable[TagBlock], slots: Slots, gate: Gate) -> int:
     """Number of events, after gate, hold-off and watch."""
     last = _PASS_PS // _PERIOD_PS
-    watch = ClickWatch(0, last, 10**12 // _PERIOD_PS, dead_slots=5, hold_off_slots=50)
-    return sum(len(events) for events in gate_events(blocks, slots, gate, HoldOff(50), watch))
+    clicks = ClickFilter(0, last, 10**12 // _PERIOD_PS, dead_slots=5, hold_off_slots=50)
+    return sum(len(events) for events in gate_events(blocks, slots, gate, clicks))
 
 
 def _drain(blocks: Iterable[TagBlock]) -> int:

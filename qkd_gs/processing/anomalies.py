@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qkd_gs.timing.clicks import ClickStatistics
-from qkd_gs.timing.gate import QUANTUM
+from qkd_gs.timing.tags import QUANTUM
 
 Counts = NDArray[np.int64]
 

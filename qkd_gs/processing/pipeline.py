@@ -29,7 +29,8 @@ from qkd_gs.qkd.terms import Terms
 from qkd_gs.session.manifest import FILE_NAME, Manifest, load_manifest
 from qkd_gs.session.telemetry import FILE_NAME as TELEMETRY
 from qkd_gs.session.telemetry import Telemetry, load_telemetry
-from qkd_gs.timing.gate import QUANTUM, GatedEvents
+from qkd_gs.timing.gate import GatedEvents
+from qkd_gs.timing.tags import QUANTUM
 
 _log = logging.getLogger(__name__)
 

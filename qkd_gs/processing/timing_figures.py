@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from qkd_gs.processing.tag_runs import RunReports
 from qkd_gs.processing.timing_stage import NumberedRun, Timed
-from qkd_gs.timing.gate import QUANTUM
+from qkd_gs.timing.tags import QUANTUM
 
 
 def timing_figures(timed: Timed, reports: RunReports, pulse_rate_hz: float) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from qkd_gs.processing.tag_runs import Scanned, ScannedRun, predicted
 from qkd_gs.qkd.states import BeaconLog
 from qkd_gs.session.manifest import Manifest
 from qkd_gs.settings.station import StationSettings
-from qkd_gs.timing.clicks import ClickStatistics, ClickWatch, HoldOff
+from qkd_gs.timing.clicks import ClickFilter, ClickStatistics
 from qkd_gs.timing.clock import ClockFit, recover_clock
 from qkd_gs.timing.gate import Gate, GatedEvents, Slots, find_gate, gate_events, joined
 from qkd_gs.timing.seconds import SecondScale
@@ -138,14 +138,13 @@ def _clicks_of(
     first, last = runs[0].pulse_spans[0][0], runs[-1].pulse_spans[-1][1]
     parts, kept, seen, held = [], [], [], 0
     for run in runs:
-        # what came before a run was not seen: each starts with a hold-off and a watch of its own
-        hold_off, watch = HoldOff(hold), ClickWatch(first, last, round(station.source.pulse_rate_hz), dead, hold)
+        clicks = ClickFilter(first, last, round(station.source.pulse_rate_hz), dead, hold)  # new: the gap was not seen
         with scanned.reports.costs_only(run.scanned.report):
-            stream = gate_events(run.scanned.blocks(), run.slots, run.gate, hold_off, watch)
+            stream = gate_events(run.scanned.blocks(), run.slots, run.gate, clicks)
             parts.append(joined(stream, run.scanned.report.tags))
             kept.append(run)
-            seen.append(watch.statistics())
-            held += hold_off.held
+            seen.append(clicks.statistics())
+            held += clicks.held
     scanned.reports.require(len(kept), scanned.folder)
     events = parts[0] if len(parts) == 1 else joined(parts, sum(len(part) for part in parts))
     return events, kept, ClickStatistics.of_all(seen), held

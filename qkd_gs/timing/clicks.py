@@ -12,47 +12,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from qkd_gs.timing.numbering import BEFORE, INSIDE, PLACE_SHIFT, PULSE_SHIFT
+
 Words = NDArray[np.int64]
 
-PULSE_SHIFT, PLACE_SHIFT = 5, 3
-BEFORE, INSIDE, BEHIND = 0, 1, 2
 _PLACES, _CHANNELS = 3, 7  # masks
 _NEVER = -(1 << 60)
 DETECTORS = 4
-
-
-class HoldOff:
-    """After any click of any detector, all four are ignored for a fixed time.
-
-    A diode is blind after a click, and may click again by itself a little later.  So which detector can click
-    depends on what clicked before: bits next to each other become correlated, and an eavesdropper can steer it
-    (Weier et al., New J. Phys. 13, 073024 (2011)).  The proof takes each pulse to be measured alike, whatever came
-    before.  Therefore a slot counts only if none of the four has clicked, in the gate or out of it, within the time
-    before; a click that is itself ignored starts the time anew.  What is left out depends on the past alone, never
-    on basis or bit of the slot itself.
-
-    Parameters
-    ----------
-    slots : int
-        Length of the hold-off in slots; 0 lets everything through that is inside the gate.
-    """
-
-    def __init__(self, slots: int) -> None:
-        self.slots = slots
-        self._clear_from = np.full(1, _NEVER, np.int64)
-        self._pulse, self._channel = np.empty(0, np.int64), np.empty(0, np.uint8)
-        self.held = 0  # clicks inside the gate that were left out
-
-    def admit(self, words: Words) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        """Pulse and channel of the clicks that count.
-
-        `words` are ascending, hold whole pulses, and follow those of the last call.
-        """
-        if len(self._pulse) < len(words):
-            self._pulse, self._channel = np.empty(2 * len(words), np.int64), np.empty(2 * len(words), np.uint8)
-        n, held = _admit(words, self.slots, self._clear_from, self._pulse, self._channel)
-        self.held += held
-        return self._pulse[:n].copy(), self._channel[:n].copy()
 
 
 @dataclass(frozen=True)
@@ -94,88 +60,107 @@ class ClickStatistics:
         )
 
 
-class ClickWatch:
-    """Gathers the statistics of the clicks as they pass.
+class ClickFilter:
+    """Lets those clicks through that may count, and watches all of them.
+
+    After any click of any detector, all four are ignored for a fixed time, the hold-off.  A diode is blind after a
+    click, and may click again by itself a little later.  So which detector can click depends on what clicked before:
+    bits next to each other become correlated, and an eavesdropper can steer it (Weier et al., New J. Phys. 13, 073024
+    (2011)).  The proof takes each pulse to be measured alike, whatever came before.  Therefore a slot counts only if
+    none of the four has clicked, in the gate or out of it, within the time before; a click that is itself ignored
+    starts the time anew.  What is left out depends on the past alone, never on basis or bit of the slot itself.
 
     Parameters
     ----------
     first_pulse, last_pulse : int
-        Range of pulse numbers.
+        Range of pulse numbers, for the statistics.
     pulses_a_bin : int
         A second's worth.
     dead_slots, hold_off_slots : int
-        As the station knows them.
+        Dead time of a detector and length of the hold-off, by the rules of the station.  Without a hold-off
+        everything counts that is inside the gate.
+
+    Attributes
+    ----------
+    held : int
+        Clicks inside the gate that the hold-off left out.
     """
 
     def __init__(
         self, first_pulse: int, last_pulse: int, pulses_a_bin: int, dead_slots: int, hold_off_slots: int
     ) -> None:
         bins = max(last_pulse - first_pulse, 0) // pulses_a_bin + 1
-        self._layout = first_pulse, pulses_a_bin, dead_slots, max(hold_off_slots, dead_slots + 1)
-        self._counts, self._outside = np.zeros((2, bins, DETECTORS), np.int64)
+        self._rules = first_pulse, pulses_a_bin, dead_slots, hold_off_slots
+        self._counts = np.zeros((2, bins, DETECTORS), np.int64)  # outside the gate, and inside
         self._multiple = np.zeros(bins, np.int64)
         self._near = np.zeros((3, 2), np.int64)
-        self._last = np.array([_NEVER, 0, 0], np.int64)  # slot and detector of the last click, and if it was inside
+        # slot and detector of the last click, whether a slot's clicks count, if one of them was inside, clicks held
+        self._state = np.array([_NEVER, 0, 0, 0, 0], np.int64)
+        self._pulse, self._channel = np.empty(0, np.int64), np.empty(0, np.uint8)
 
-    def see(self, words: Words) -> None:
-        """Take clicks, ascending and following those of the last call."""
-        _watch(words, *self._layout, self._last, self._counts, self._outside, self._multiple, self._near)
+    @property
+    def held(self) -> int:
+        """Clicks inside the gate that were left out."""
+        return int(self._state[4])
+
+    def admit(self, words: Words) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """Pulse and channel of the clicks that count.
+
+        `words` are ascending, and follow those of the last call.
+        """
+        if len(self._pulse) < len(words):
+            self._pulse, self._channel = np.empty(2 * len(words), np.int64), np.empty(2 * len(words), np.uint8)
+        n = _admit(
+            words, *self._rules, self._state, self._counts, self._multiple, self._near, self._pulse, self._channel
+        )
+        return self._pulse[:n].copy(), self._channel[:n].copy()
 
     def statistics(self) -> ClickStatistics:
         """What was seen."""
         same, other, too_soon = self._near.copy()
-        return ClickStatistics(
-            self._counts.copy(), self._outside.copy(), self._multiple.copy(), int(too_soon[0]), same, other
-        )
+        outside, inside = self._counts
+        return ClickStatistics(outside + inside, outside.copy(), self._multiple.copy(), int(too_soon[0]), same, other)
 
 
 @njit(cache=True)
-def _admit(words, hold, clear_from, pulse, channel):  # type: ignore[no-untyped-def]
-    """Copy the clicks of free slots; return how many, and how many more the gate alone would have let through."""
-    n, held, k, clear = 0, 0, 0, clear_from[0]
-    while k < len(words):
-        slot = words[k] >> PULSE_SHIFT
-        free = slot >= clear and ((words[k] >> PLACE_SHIFT) & _PLACES != BEFORE or hold == 0)
-        while k < len(words) and words[k] >> PULSE_SHIFT == slot:
-            if (words[k] >> PLACE_SHIFT) & _PLACES == INSIDE:
-                if free:
-                    pulse[n], channel[n] = slot, words[k] & _CHANNELS
-                    n += 1
-                else:
-                    held += 1
-            k += 1
-        if hold > 0:
-            clear = slot + hold + 1
-    clear_from[0] = clear
-    return n, held
+def _admit(  # type: ignore[no-untyped-def]
+    words, first, pulses_a_bin, dead, hold, state, counts, multiple, near, pulse, channel
+):
+    """Copy the clicks that count; return how many.
 
-
-@njit(cache=True)
-def _watch(words, first, pulses_a_bin, dead, hold, last, counts, outside, multiple, near):  # type: ignore[no-untyped-def]
-    before, detector_before, joined = last[0], last[1], last[2]
-    number, until = 0, first  # second of the clicks, and where it ends
+    Far from the click before, which is the rule, nothing has to be looked at but the click itself.
+    """
+    before, detector_before, free, joined, held = state[0], state[1], state[2], state[3], state[4]
+    reach = max(hold, dead + 1)  # of the statistics of neighbours
+    n, second, until, from_ = 0, 0, 0, 0
     for k in range(len(words)):
-        slot, detector = words[k] >> PULSE_SHIFT, (words[k] & _CHANNELS) - 1
-        inside = (words[k] >> PLACE_SHIFT) & _PLACES == INSIDE
-        if slot >= until:
-            number = min(max((slot - first) // pulses_a_bin, 0), len(multiple) - 1)
-            until = first + (number + 1) * pulses_a_bin
-        counts[number, detector] += 1
-        outside[number, detector] += not inside
+        word = words[k]
+        slot, detector = word >> PULSE_SHIFT, (word & _CHANNELS) - 1
+        place = (word >> PLACE_SHIFT) & _PLACES
+        inside = int(place == INSIDE)
+        if slot >= until or slot < from_:
+            second = min(max((slot - first) // pulses_a_bin, 0), len(multiple) - 1)
+            from_ = first + second * pulses_a_bin
+            until = from_ + pulses_a_bin
+        counts[inside, second, detector] += 1
         gap = slot - before
-        if gap == 0 and inside and joined == 1 and detector != detector_before:
-            multiple[number] += 1
-            joined = 2  # a slot is counted once
-        elif gap > 0:
-            joined = 1 if inside else 0
-        elif inside and joined == 0:
-            joined = 1
-        if detector == detector_before and gap * 2 < dead:
-            near[2, 0] += 1
-        elif dead < gap <= 2 * hold:
-            if detector == detector_before:
-                near[0, 0 if gap <= hold else 1] += 1
-            else:
-                near[1, 0 if gap <= hold else 1] += 1
+        if gap > 2 * reach:
+            free, joined = int(place != BEFORE or hold == 0), inside
+        else:
+            if gap > 0:
+                free, joined = int(hold == 0 or (gap > hold and place != BEFORE)), inside
+            elif inside and joined == 1 and detector != detector_before:
+                multiple[second] += 1
+                joined = 2  # a slot is counted once
+            elif inside and joined == 0:
+                joined = 1
+            if detector == detector_before and gap * 2 < dead:
+                near[2, 0] += 1
+            elif gap > dead:
+                near[int(detector != detector_before), int(gap > reach)] += 1
+        pulse[n], channel[n] = slot, detector + 1
+        n += inside & free
+        held += inside & (1 - free)
         before, detector_before = slot, detector
-    last[0], last[1], last[2] = before, detector_before, joined
+    state[0], state[1], state[2], state[3], state[4] = before, detector_before, free, joined, held
+    return n

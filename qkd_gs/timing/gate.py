@@ -11,18 +11,16 @@ from numba import njit
 from numpy.typing import NDArray
 
 from qkd_gs.errors import StationError
-from qkd_gs.timing.clicks import BEFORE, BEHIND, INSIDE, PLACE_SHIFT, PULSE_SHIFT, ClickWatch, HoldOff
+from qkd_gs.timing.clicks import ClickFilter
+from qkd_gs.timing.numbering import FIRST, LAST, PULSE_SHIFT, number
 from qkd_gs.timing.spline import TimeMap, target_time
-from qkd_gs.timing.tags import Channel, TagBlock
+from qkd_gs.timing.tags import QUANTUM, Channel, TagBlock
 
 Times = NDArray[np.int64]
 
-QUANTUM = (Channel.H, Channel.V, Channel.D, Channel.A)
-FIRST, LAST = int(QUANTUM[0]), int(QUANTUM[-1])
 _BINS_PER_SLOT = 200
 _MIN_PEAK_COUNTS = 50
 _MIN_PEAK_SIGMA = 6.0
-MAX_SWAPS = 256
 
 
 @dataclass(frozen=True)
@@ -123,19 +121,15 @@ def find_gate(blocks: Iterable[TagBlock], slots: Slots, tolerance_ps: int, width
     return Gate(offset, width_ps, min(background / max(inside, 1), 1.0))
 
 
-def gate_events(
-    blocks: Iterable[TagBlock], slots: Slots, gate: Gate, hold_off: HoldOff, watch: ClickWatch | None = None
-) -> Iterator[GatedEvents]:
+def gate_events(blocks: Iterable[TagBlock], slots: Slots, gate: Gate, clicks: ClickFilter) -> Iterator[GatedEvents]:
     """Numbered events that the gate and the hold-off let through, in the order of their pulses.
 
     Memory is that of a block, whatever the length of the stream.
 
     Parameters
     ----------
-    hold_off : HoldOff
-        By the rule fixed beforehand; new for each stream.
-    watch : ClickWatch, optional
-        Told every click of the spans, those outside the gate included.
+    clicks : ClickFilter
+        Told every click of the spans, those outside the gate included; new for each stream.
 
     Raises
     ------
@@ -144,24 +138,18 @@ def gate_events(
     """
     delays_ps = (slots.delay_ps + gate.offset_ps)[list(QUANTUM)]
     disorder = 2 + int(np.ptp(delays_ps)) // slots.period_ps  # a late detector's clicks come this many slots late
-    words, left, edge = np.empty(0, np.int64), 0, np.zeros(1, np.int64)
+    words, left, reached = np.empty(0, np.int64), 0, np.zeros(2, np.int64)
     for block in blocks:
         if len(words) < left + len(block):  # one buffer for all blocks: fresh memory costs more than the work in it
             words = np.concatenate([words[:left], np.empty(2 * len(block), np.int64)])
-        n = _number(block.time_ps, block.channel, *slots.arguments, gate.offset_ps, gate.width_ps, edge, words, left)
+        n = number(block.time_ps, block.channel, *slots.arguments, gate.offset_ps, gate.width_ps, reached, words, left)
         if n < 0:
             raise StationError('are not in the order of time', where='tags', hint='is the converter broken?')
         ready = int(np.searchsorted(words[:n], max(words[n - 1] - (disorder << PULSE_SHIFT), 0))) if n else 0
-        yield _let_through(words[:ready], hold_off, watch)
+        yield GatedEvents(*clicks.admit(words[:ready]))
         left = n - ready
         words[:left] = words[ready:n].copy()
-    yield _let_through(words[:left], hold_off, watch)
-
-
-def _let_through(words: Times, hold_off: HoldOff, watch: ClickWatch | None) -> GatedEvents:
-    if watch is not None:
-        watch.see(words)
-    return GatedEvents(*hold_off.admit(words))
+    yield GatedEvents(*clicks.admit(words[:left]))
 
 
 def joined(parts: Iterable[GatedEvents], most: int) -> GatedEvents:
@@ -209,59 +197,3 @@ def _fold(time_ps, channel, delay_ps, edges_ps, period_ps, start_ps, step_ps, ba
             shifted_ps = satellite_ps + period_ps // 2
             into_ps = shifted_ps - np.int64(np.floor(shifted_ps * per_ps)) * period_ps
             histogram[channel[k], min(max(np.int64(into_ps * a_bin), 0), bins - 1)] += 1
-
-
-@njit(cache=True)
-def _number(  # type: ignore[no-untyped-def]
-    time_ps,
-    channel,
-    delay_ps,
-    edges_ps,
-    period_ps,
-    start_ps,
-    step_ps,
-    base_ps,
-    cubic,
-    offset_ps,
-    width_ps,
-    reached,
-    words,
-    n,
-):
-    """Put the quantum tags inside the spans behind the first n words, in order; how many there are then, or -1.
-
-    The first click of a span counts as out of the gate: what came before it was not seen.
-    """
-    edge, per_ps, half_ps = reached[0], 1.0 / period_ps, period_ps // 2
-    top = words[n - 1] if n else -(1 << 62)
-    for k in range(len(time_ps)):
-        if channel[k] < FIRST or channel[k] > LAST:
-            continue
-        entered = False
-        while edge < len(edges_ps) and edges_ps[edge] <= time_ps[k]:
-            edge += 1
-            entered = True
-        if edge % 2 == 1:
-            satellite_ps = target_time(time_ps[k] - delay_ps[channel[k]], start_ps, step_ps, base_ps, cubic)
-            shifted_ps = satellite_ps - offset_ps[channel[k]] + half_ps
-            number = np.int64(np.floor(shifted_ps * per_ps))  # off by one at a slot's border: outside any gate
-            away_ps = shifted_ps - number * period_ps - half_ps
-            place = BEHIND if away_ps > 0 else BEFORE
-            if abs(away_ps) * 2 <= width_ps:
-                place = INSIDE
-            if entered:
-                place = BEFORE
-            word = number << PULSE_SHIFT | place << PLACE_SHIFT | channel[k]
-            to = n
-            if word < top:  # detectors of different delay swap neighbours
-                while to > 0 and words[to - 1] > word:
-                    words[to] = words[to - 1]
-                    to -= 1
-                if n - to > MAX_SWAPS:
-                    return -1
-            else:
-                top = word
-            words[to] = word
-            n += 1
-    reached[0] = edge
-    return n

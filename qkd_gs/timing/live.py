@@ -13,11 +13,10 @@ from math import nan, pi, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from qkd_gs.timing.tags import Channel, TagBlock
+from qkd_gs.timing.tags import QUANTUM, Channel, TagBlock
 
 Times = NDArray[np.int64]
 
-_DETECTORS = (Channel.H, Channel.V, Channel.D, Channel.A)
 _LEAST_BEACONS = 200
 _LEAST_PHOTONS = 200
 _MOST_OFF = 1e-4  # Doppler of a low satellite is 2.5e-5, a converter's own error far less
@@ -53,7 +52,7 @@ def look_at(tags: TagBlock, beacon_ps: int, pulse_ps: int) -> Live:
     beacons = tags.of(Channel.BEACON)
     stretch, residual_ns = _received(beacons, beacon_ps)
     # within one detector: the delays of two differ by an unknown part of a pulse period
-    between = np.concatenate([np.diff(tags.of(channel)) for channel in _DETECTORS])
+    between = np.concatenate([np.diff(tags.of(channel)) for channel in QUANTUM])
     if not stretch or len(between) < _LEAST_PHOTONS:
         return Live(residual_ns, nan)
     gaps = between / (pulse_ps * stretch)

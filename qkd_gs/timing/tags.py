@@ -20,6 +20,9 @@ class Channel(IntEnum):
     PPS = 6
 
 
+QUANTUM = (Channel.H, Channel.V, Channel.D, Channel.A)  # the four single-photon detectors
+
+
 @dataclass(frozen=True)
 class TagBlock:
     """Tags of a stretch of time.

@@ -1,4 +1,4 @@
-"""Streams of any length in the memory of a block; the hold-off; what the watch sees."""
+"""Streams of any length in the memory of a block; pulse numbers; the hold-off; what is seen of the clicks."""
 
 import tracemalloc
 
@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qkd_gs.errors import StationError
-from qkd_gs.timing.clicks import BEFORE, BEHIND, INSIDE, PLACE_SHIFT, PULSE_SHIFT, ClickWatch, HoldOff
+from qkd_gs.timing import numbering
+from qkd_gs.timing.clicks import ClickFilter
 from qkd_gs.timing.gate import Gate, Slots, gate_events, joined
+from qkd_gs.timing.numbering import BEFORE, BEHIND, INSIDE, PLACE_SHIFT, PULSE_SHIFT
 from qkd_gs.timing.spline import TimeMap
 from qkd_gs.timing.tags import Channel, TagBlock
 from qkd_gs.timing.thinned import Thinned
@@ -26,6 +28,10 @@ def straight_slots(delay_ps=(0, 0, 0, 0, 0, 0, 0), spans=((0, END_PS),)):
 GATE = Gate(np.zeros(7, np.int64), 2000, 0.0)
 
 
+def holding(slots):
+    return ClickFilter(0, 10**9, 10**8, dead_slots=5, hold_off_slots=slots)
+
+
 def clicks(*slots_places_channels):
     return np.array([s << PULSE_SHIFT | p << PLACE_SHIFT | c for s, p, c in slots_places_channels], np.int64)
 
@@ -36,7 +42,7 @@ def tags(*pulses_channels, late_ps=0):
 
 
 def through(blocks, slots, hold=0):
-    parts = list(gate_events(blocks, slots, GATE, HoldOff(hold)))
+    parts = list(gate_events(blocks, slots, GATE, holding(hold)))
     return joined(parts, sum(len(part) for part in parts))
 
 
@@ -58,14 +64,14 @@ CLICK = st.tuples(st.integers(0, 60), st.sampled_from([BEFORE, INSIDE, BEHIND]),
 def test_the_hold_off_is_what_its_definition_says_however_the_stream_is_cut(drawn, hold, cut):
     words = np.sort(clicks(*drawn)) if drawn else np.empty(0, np.int64)
     at = int(np.searchsorted(words, cut << PULSE_SHIFT))
-    hold_off = HoldOff(hold)
+    hold_off = holding(hold)
     found = [int(p) for part in (words[:at], words[at:]) for p in hold_off.admit(part)[0]]
     assert found == admitted_by_definition(words, hold)
     assert hold_off.held + len(found) == np.count_nonzero((words >> PLACE_SHIFT) & 3 == INSIDE)
 
 
 def test_double_clicks_of_a_slot_pass_together():
-    pulse, channel = HoldOff(5).admit(clicks((3, INSIDE, 1), (3, INSIDE, 2), (4, INSIDE, 3), (11, INSIDE, 4)))
+    pulse, channel = holding(5).admit(clicks((3, INSIDE, 1), (3, INSIDE, 2), (4, INSIDE, 3), (11, INSIDE, 4)))
     assert pulse.tolist() == [3, 3, 11]
     assert channel.tolist() == [1, 2, 4]
 
@@ -84,6 +90,40 @@ def test_detectors_of_very_different_delay_come_out_in_order():
     np.testing.assert_array_equal(events.channel, channel[1:])
 
 
+def curved_slots(delay_ps):
+    """A clock of ten cells that bends in each."""
+    grid = np.arange(12, dtype=np.int64)
+    clock = TimeMap.through(10**9, 10**9, 10**17 + 2000 * grid**2, 0.25 * grid)
+    return Slots(clock, delay_ps, np.array([[2 * 10**9, 4 * 10**9], [5 * 10**9, 10**10]], np.int64), PERIOD_PS)
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 2**32 - 1), st.lists(st.integers(0, 3000), max_size=4))
+def test_pulse_numbers_are_those_of_the_clock_however_the_stream_is_cut(seed, cuts):
+    rng = np.random.default_rng(seed)
+    time_ps = np.sort(rng.choice(11 * 10**9, 3000, replace=False)).astype(np.int64)
+    channel = rng.integers(1, 7, 3000).astype(np.uint8)
+    delay_ps, offset_ps = np.array([0, 3000, -2000, 70_000, 0, 9, 9]), np.array([0, 700, -700, 0, 1, 0, 0])
+    slots = curved_slots(delay_ps)
+    words, reached, n = np.empty(3000, np.int64), np.zeros(2, np.int64), 0
+    for part in np.split(np.arange(3000), sorted(cuts)):
+        n = numbering.number(time_ps[part], channel[part], *slots.arguments, offset_ps, 2000, reached, words, n)
+
+    found = set(words[:n].tolist())
+    assert (np.diff(words[:n]) >= 0).all()
+    span = [np.flatnonzero((time_ps >= a) & (time_ps < b) & (channel <= 4)) for a, b in slots.spans_ps]
+    assert n == sum(map(len, span))
+    click = np.concatenate([part[1:] for part in span])  # the first of a span is put out of the gate
+    of = channel[click]
+    into_ps = slots.to_satellite(time_ps[click] - delay_ps[of]) - offset_ps[of] + PERIOD_PS // 2
+    pulse, away_ps = into_ps // PERIOD_PS, into_ps % PERIOD_PS - PERIOD_PS // 2
+    place = np.where(np.abs(away_ps) <= 1000, INSIDE, np.where(away_ps > 0, BEHIND, BEFORE))
+    sure = np.abs(np.abs(away_ps) - 1000) > 2  # at the border of a cell either neighbour's curve will do
+    sure &= np.abs(away_ps) < PERIOD_PS // 2 - 2
+    expected = pulse << PULSE_SHIFT | place << PLACE_SHIFT | of
+    assert set(expected[sure].tolist()) <= found
+
+
 def test_tags_out_of_order_are_refused_and_quickly():
     wild = np.random.default_rng(1).permutation(np.arange(1, 200_000)) * PERIOD_PS
     with pytest.raises(StationError, match='order of time'):
@@ -99,9 +139,8 @@ def test_memory_is_that_of_a_block():
             yield TagBlock(time_ps, rng.integers(1, 6, 20_000).astype(np.uint8))
 
     def peak(blocks):
-        watch = ClickWatch(0, 10**9, 10**8, 5, 50)
         tracemalloc.start()
-        for _ in gate_events(stream(blocks), straight_slots(), GATE, HoldOff(50), watch):
+        for _ in gate_events(stream(blocks), straight_slots(), GATE, holding(50)):
             pass
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
@@ -127,9 +166,9 @@ def test_thinning_does_not_depend_on_the_blocks(sizes, most):
 
 
 def test_the_watch_counts_what_is_there():
-    watch = ClickWatch(0, 299, 100, dead_slots=5, hold_off_slots=50)
-    watch.see(clicks((10, INSIDE, 1), (10, INSIDE, 3), (60, BEHIND, 2), (61, INSIDE, 2)))
-    watch.see(clicks((75, INSIDE, 2), (150, INSIDE, 4), (250, BEFORE, 4)))
+    watch = ClickFilter(0, 299, 100, dead_slots=5, hold_off_slots=50)
+    watch.admit(clicks((10, INSIDE, 1), (10, INSIDE, 3), (60, BEHIND, 2), (61, INSIDE, 2)))
+    watch.admit(clicks((75, INSIDE, 2), (150, INSIDE, 4), (250, BEFORE, 4)))
     seen = watch.statistics()
     assert seen.counts.tolist() == [[1, 3, 1, 0], [0, 0, 0, 1], [0, 0, 0, 1]]
     assert seen.outside.tolist() == [[0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
