@@ -14,6 +14,7 @@ from qkd_gs.devices.camera import Frame, Roi
 from qkd_gs.devices.gps import GpsReading
 from qkd_gs.devices.hwp import HwpReading
 from qkd_gs.devices.mount import MountCommand, MountMode, MountReading
+from qkd_gs.monitoring.readiness import ComingPass
 from qkd_gs.orbit.target import TargetState
 from qkd_gs.pointing.enu import JOINT_NAMES, joint_positions, joint_rates
 from qkd_gs.settings.station import CameraModel
@@ -327,4 +328,19 @@ def joint_state(reading: MountReading) -> JointState:
         name=list(JOINT_NAMES),
         position=list(joint_positions(reading.az_rad, reading.el_rad)),
         velocity=list(joint_rates(reading.az_rate_rad_s, reading.el_rate_rad_s)),
+    )
+
+
+def from_next_pass(message: m.NextPass) -> ComingPass | None:
+    """ComingPass; None if there is none."""
+    if not message.satellite:
+        return None
+    return ComingPass(
+        message.satellite,
+        from_time(message.start),
+        from_time(message.culmination),
+        from_time(message.end),
+        message.max_elevation_rad,
+        message.usable,
+        message.reasons,
     )

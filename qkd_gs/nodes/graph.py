@@ -93,14 +93,15 @@ def station_graph(given: Mapping[str, Value]) -> list[Process]:
     values = chosen(given)
     devices = load_devices(str(values['devices']))
     parameters = {name: value for name, value in values.items() if name not in OF_THE_GRAPH}
-    left_out = {spec.name for spec in NODES if spec.simulated and not devices.simulated}
-    if not values['record']:
-        left_out.add('recorder')
     return [
         Process(spec, parameters, str(values['namespace']), str(values['log_level']))
-        for spec in NODES
-        if spec.name not in left_out
+        for spec in nodes_of(devices.simulated, bool(values['record']))
     ]
+
+
+def nodes_of(simulated: bool, record: bool) -> list[NodeSpec]:
+    """Nodes of a station with simulated or real devices, with a recorder or without."""
+    return [spec for spec in NODES if (simulated or not spec.simulated) and (record or spec.name != 'recorder')]
 
 
 def yaml_scalar(value: Value) -> str:

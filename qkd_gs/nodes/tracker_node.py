@@ -1,4 +1,4 @@
-"""Takes a pass: the loop at 100 Hz around `tracking.pass_run`, the action `track_pass`, and the way back after a crash."""
+"""Takes a pass: the loop at 100 Hz around `tracking.pass_run`, the action, and the way back after a crash."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
-from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.action.server import ActionServer, CancelResponse, GoalResponse
 from rclpy.task import Future
 from std_msgs.msg import Bool
 

@@ -15,7 +15,10 @@ from qkd_gs.nodes.clock import Latched
 from qkd_gs.nodes.loop import LoopWatch
 from qkd_gs.nodes.setup import stage_of, station_of
 from qkd_gs.nodes.sim_link import SimLink
-from qkd_gs.pointing.stored import load_pointing
+from qkd_gs.orbit.timescale import format_utc
+from qkd_gs.pointing.stored import FILE_NAME as POINTING
+from qkd_gs.pointing.stored import StoredPointing, load_pointing
+from qkd_gs.sim.calibration import hand_alignment
 from qkd_gs.sim.flight import Said
 from qkd_gs.sim.live_world import LiveWorld
 from qkd_gs.sim.remote import Drive
@@ -39,6 +42,7 @@ class WorldNode(CoreNode):
         self._link.announce('mount/state', 'beacon/state', 'hwp/state', 'truth')
         self._world = LiveWorld(self._stage, lambda block: self._link.send('truth', block))
         self._folder = ''
+        self._align_by_hand()
         self._listen()
         self._clock_publisher = self.publisher(Clock, '/clock', SENSOR)
         self._latched = self.publisher(m.StationClock, 'station_clock', LATCHED)
@@ -56,6 +60,19 @@ class WorldNode(CoreNode):
         link.listen('floor', Floor, world.floor_of)
         self.listen(m.SessionState, 'session/state', self._session)
         self.listen(m.Counts, 'detector/counts', lambda counts: world.count(convert.from_counts(counts)))
+
+    def _align_by_hand(self) -> None:
+        """What an operator does to a mount that was just set up: centre one star; a calibration starts from there."""
+        if not (self.state_dir / POINTING).exists():
+            stage, camera = self._stage, self._stage.station.guiding_camera
+            model = hand_alignment(self._world, stage.site, stage.begin_ns, stage.seed)
+            StoredPointing.of(
+                model,
+                (camera.reference_x_px, camera.reference_y_px),
+                'one star centred by hand',
+                format_utc(stage.begin_ns),
+                coarse=True,
+            ).save(self.state_dir)
 
     def _start_clock(self, speed: float) -> None:
         line = Latched(self._stage.begin_ns, time.monotonic_ns(), speed)

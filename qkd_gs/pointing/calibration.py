@@ -16,17 +16,30 @@ from qkd_gs.pointing.mount_model import AxisMotion, MountModel
 from qkd_gs.pointing.observations import Observations
 from qkd_gs.pointing.picture import Picture
 from qkd_gs.pointing.star_visit import Reading, Spot, StarMeasurement, StarVisit, Track, VisitRules
-from qkd_gs.pointing.stars import Star
+from qkd_gs.pointing.stars import Star, StarTrack, load_stars, select_stars
+from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 
 log = logging.getLogger(__name__)
 
 STARS = 20  # visited unless somebody asks for another number
 STAR_RULES = VisitRules(min_snr=4.0)  # good to a fifth of a pixel, and 25 frames are averaged
+# Where the operator looks for the first star: centred too high, it would put the tilt into the azimuth's zero point.
+_FIRST_RAD = (radians(180), radians(35))
 _ENOUGH = 3  # stars for zero points and tilt
 _UNTRUSTED_RAD = 3e-3  # a fit whose stars predict each other worse would lead away from the next star
 _SILENT_S = 1.0
 _LOWEST_RAD = radians(15)
+
+
+def stars_to_visit(site: Site, now_ns: int, count: int = STARS) -> list[Star]:
+    """Stars for a calibration that begins now, in the order of the visits; the first one is the operator's."""
+    return select_stars(load_stars(), site, now_ns, count, first=_FIRST_RAD)
+
+
+def star_tracks(site: Site) -> Callable[[Star, int, int], StarTrack]:
+    """Where a star will be over a stretch of time, for the `Calibrator`."""
+    return lambda star, first_ns, last_ns: StarTrack(star, site, first_ns, last_ns)
 
 
 class CalibrationState(IntEnum):

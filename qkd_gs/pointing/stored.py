@@ -26,7 +26,9 @@ class StoredPointing(Section):
     coarse: bool = Field(default=False, description='from one star centred by hand: good to start a calibration from')
 
     @classmethod
-    def of(cls, model: MountModel, guide_px: tuple[float, float], summary: str, fitted_utc: str) -> StoredPointing:
+    def of(
+        cls, model: MountModel, guide_px: tuple[float, float], summary: str, fitted_utc: str, coarse: bool = False
+    ) -> StoredPointing:
         """From a fit."""
         return cls(
             fitted_utc=fitted_utc,
@@ -34,6 +36,7 @@ class StoredPointing(Section):
             terms_urad=model.to_dict(),
             guide_x_px=guide_px[0],
             guide_y_px=guide_px[1],
+            coarse=coarse,
         )
 
     @property

@@ -12,25 +12,25 @@ from qkd_gs.devices.mount import MountCommand, MountMode
 from qkd_gs.errors import StationError
 from qkd_gs.pointing.calibration import (
     STAR_RULES,
-    STARS,
     CalibrationInputs,
     CalibrationOutputs,
     CalibrationReport,
     CalibrationState,
     Calibrator,
+    star_tracks,
+    stars_to_visit,
 )
 from qkd_gs.pointing.mount_model import MountModel
-from qkd_gs.pointing.stars import Star, StarTrack, load_stars, select_stars, star_azel
+from qkd_gs.pointing.stars import star_azel
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
+from qkd_gs.sim.body import Body
 from qkd_gs.sim.world import World
 from qkd_gs.tracking.camera_loop import CameraLoop
 from qkd_gs.tracking.requests import GUIDING_STARS, TRACKING_STARS
 from qkd_gs.tracking.types import CameraRole
 
 _HAND_ERROR_RAD = radians(0.1)  # how well a star is centred by hand in the guiding field
-# Where the operator looks for the first star: centred too high, it would put the tilt into the azimuth's zero point.
-_FIRST_RAD = (radians(180), radians(35))
 _STREAM = 0x5A4D
 _TIMEOUT_NS = 3600 * 10**9
 
@@ -60,7 +60,8 @@ def calibrate(
     StationError
         The calibration failed; says why.
     """
-    calibrator = Calibrator(*_coarse(world, site, start_ns, seed), station, STAR_RULES)
+    stars, model = stars_to_visit(site, start_ns), hand_alignment(world, site, start_ns, seed)
+    calibrator = Calibrator(stars, star_tracks(site), model, station, STAR_RULES)
     guiding = CameraLoop(CameraRole.GUIDING, station.guiding_camera, world.guiding_camera)
     tracking = CameraLoop(CameraRole.TRACKING, station.tracking_camera, world.tracking_camera)
     period_ns = round(1e9 / station.tracking.control_rate_hz)
@@ -89,18 +90,11 @@ def calibrate(
     return Calibrated(calibrator.model, report.guide_reference_px, report, now_ns)
 
 
-def _coarse(
-    world: World, site: Site, start_ns: int, seed: int
-) -> tuple[list[Star], Callable[[Star, int, int], StarTrack], MountModel]:
-    """Stars to visit, their tracks, and the model after one star was centred by hand (paper, section 3.1)."""
+def hand_alignment(body: Body, site: Site, now_ns: int, seed: int) -> MountModel:
+    """Zero points after the operator has centred one star by hand (paper, section 3.1)."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, _STREAM]))
-    stars = select_stars(load_stars(), site, start_ns, STARS, first=_FIRST_RAD)
-    az, el = star_azel(stars[:1], site, start_ns)
-    enc_az, enc_el = world.axes_at(float(az[0]), float(el[0]))
+    star = stars_to_visit(site, now_ns)[:1]
+    az, el = star_azel(star, site, now_ns)
+    enc_az, enc_el = body.axes_at(float(az[0]), float(el[0]))
     hand_az, hand_el = rng.normal(0.0, _HAND_ERROR_RAD, 2)
-    model = MountModel(IA=enc_az + hand_az - float(az[0]), IE=enc_el + hand_el - float(el[0]))
-
-    def track_of(star: Star, first_ns: int, last_ns: int) -> StarTrack:
-        return StarTrack(star, site, first_ns, last_ns)
-
-    return stars, track_of, model
+    return MountModel(IA=enc_az + hand_az - float(az[0]), IE=enc_el + hand_el - float(el[0]))

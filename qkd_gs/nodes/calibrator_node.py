@@ -1,0 +1,170 @@
+"""Visits stars, fits the pointing model, and keeps it: the action `calibrate` around `pointing.calibration`."""
+
+from __future__ import annotations
+
+from math import nan
+from typing import Any
+
+from rclpy.action.server import ActionServer, CancelResponse, GoalResponse
+from rclpy.task import Future
+from std_msgs.msg import Bool
+
+import qkd_gs.msg as m
+from qkd_gs.action import Calibrate
+from qkd_gs.devices.mount import MountCommand, MountReading
+from qkd_gs.errors import StationError
+from qkd_gs.nodes import convert
+from qkd_gs.nodes.base import LATCHED, CoreNode, run
+from qkd_gs.nodes.setup import site_of, station_of
+from qkd_gs.orbit.timescale import format_utc
+from qkd_gs.pointing.calibration import (
+    STAR_RULES,
+    STARS,
+    CalibrationInputs,
+    CalibrationState,
+    Calibrator,
+    star_tracks,
+    stars_to_visit,
+)
+from qkd_gs.pointing.stored import StoredPointing, load_pointing
+from qkd_gs.tracking.requests import GUIDING_STARS, TRACKING_STARS
+from qkd_gs.tracking.types import CameraRole, Phase, SpotMeasurement
+
+_REQUEST_NS = 900_000_000
+_FEEDBACK_NS = 500_000_000
+Result, Feedback = Calibrate.Result, Calibrate.Feedback
+_LOOKS = {CameraRole.GUIDING: GUIDING_STARS, CameraRole.TRACKING: TRACKING_STARS}
+
+
+class CalibratorNode(CoreNode):
+    """One calibration at a time, and none during a pass."""
+
+    name = 'calibrator'
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._station, self._site = station_of(self), site_of(self)
+        self._calibrator: Calibrator | None = None
+        self._goal: Any = None
+        self._finished: Future | None = None
+        self._mount: MountReading | None = None
+        self._in_pass = False
+        self._spots: dict[CameraRole, list[SpotMeasurement]] = {role: [] for role in CameraRole}
+        self._timer = 0
+        self._commands = self.publisher(m.MountCommand, 'mount/command')
+        self._requests = {
+            role: self.publisher(m.CameraRequest, f'{convert.frame_of(role)}/request') for role in CameraRole
+        }
+        self._busy = self.publisher(Bool, 'calibrator/busy', LATCHED)
+        self._busy.publish(Bool(data=False))
+        self.listen(m.MountState, 'mount/state', self._take_mount)
+        self.listen(m.SessionState, 'session/state', self._take_session)
+        for role in CameraRole:
+            self.listen(m.Spot, f'{convert.frame_of(role)}/spot', self._take_spot)
+        self._server = ActionServer(
+            self,
+            Calibrate,
+            'calibrate',
+            self._take,
+            goal_callback=lambda goal: GoalResponse.ACCEPT,
+            cancel_callback=self._cancel,
+        )
+
+    def _take_mount(self, message: m.MountState) -> None:
+        self._mount = convert.from_mount_state(message)
+
+    def _take_session(self, message: m.SessionState) -> None:
+        self._in_pass = message.phase != Phase.IDLE
+
+    def _take_spot(self, message: m.Spot) -> None:
+        if self._calibrator is not None:
+            self._spots[CameraRole(message.camera)].append(convert.from_spot(message))
+
+    async def _take(self, goal: Any) -> Any:
+        """The action: begin, and wait for the end."""
+        now_ns = self.clock.now_ns()
+        if self._in_pass or self._calibrator is not None:
+            goal.abort()
+            return _result(Result.BUSY, 'a pass or another calibration is under way')
+        if self._mount is None:
+            goal.abort()
+            return _result(Result.NOT_READY, 'the mount is not heard')
+        try:
+            start = load_pointing(self.state_dir)
+            stars = stars_to_visit(self._site, now_ns, goal.request.stars or STARS)
+            self._calibrator = Calibrator(
+                stars, star_tracks(self._site), start.model, start.refine(self._station), STAR_RULES
+            )
+        except StationError as error:
+            goal.abort()
+            return _result(Result.NOT_READY, str(error))
+        self._goal, self._finished = goal, Future()
+        self._asked_ns = self._fed_ns = 0
+        self._busy.publish(Bool(data=True))
+        self._timer = self.every(1 / self._station.tracking.control_rate_hz, self._step)
+        return await self._finished
+
+    def _cancel(self, goal: Any) -> CancelResponse:
+        if self._calibrator is not None:
+            self._calibrator.abort()
+        return CancelResponse.ACCEPT
+
+    def _step(self, now_ns: int) -> None:
+        calibrator = self._calibrator
+        if calibrator is None or self._mount is None:
+            return
+        guiding, tracking = (tuple(self._spots[role]) for role in CameraRole)
+        for seen in self._spots.values():
+            seen.clear()
+        outputs = calibrator.step(now_ns, CalibrationInputs(self._mount, guiding, tracking))
+        if outputs.axes is not None:
+            self._commands.publish(convert.mount_command(MountCommand(**vars(outputs.axes))))
+        if now_ns - self._asked_ns >= _REQUEST_NS:
+            self._asked_ns = now_ns
+            for role, request in _LOOKS.items():
+                self._requests[role].publish(convert.camera_request(now_ns, role, request))
+        if now_ns - self._fed_ns >= _FEEDBACK_NS:
+            self._fed_ns = now_ns
+            self._goal.publish_feedback(Feedback(message=outputs.message, visited=outputs.visited, total=outputs.total))
+        if outputs.state is not CalibrationState.RUNNING:
+            self._end(now_ns, outputs.message)
+
+    def _end(self, now_ns: int, message: str) -> None:
+        """Keep a good model, forget a bad one, let everything rest."""
+        calibrator, self._calibrator = self._calibrator, None
+        assert calibrator is not None
+        assert self._finished is not None
+        self.cease(self._timer)
+        report = calibrator.report()
+        canceled = self._goal.is_cancel_requested
+        good = calibrator.state is CalibrationState.DONE and report.guide_reference_px is not None
+        if good and report.guide_reference_px is not None and report.fit is not None:
+            StoredPointing.of(calibrator.model, report.guide_reference_px, report.summary, format_utc(now_ns)).save(
+                self.state_dir
+            )
+            result = _result(Result.DONE, '')
+            result.rms_rad, result.heldout_rms_rad = report.fit.rms_rad, report.fit.heldout_rms_rad or nan
+            self._goal.succeed()
+        else:
+            result = _result(Result.ABORTED if canceled else Result.FAILED, message)
+            (self._goal.canceled if canceled else self._goal.abort)()
+        result.summary = report.summary
+        for role in CameraRole:
+            self._requests[role].publish(convert.camera_request(now_ns, role, None))
+        self._busy.publish(Bool(data=False))
+        self.get_logger().info(report.summary if good else f'calibration: {message}')
+        self._finished.set_result(result)
+        self._goal = self._finished = None
+
+
+def _result(code: int, why: str) -> Any:
+    return Result(error_code=code, error_msg=why, rms_rad=nan, heldout_rms_rad=nan)
+
+
+def main() -> int:
+    """Run the node."""
+    return run(CalibratorNode)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,187 @@
+"""Watches everything: brings nodes up and back, says whether the station is ready, and judges what is allowed."""
+
+from __future__ import annotations
+
+import time
+from math import nan, pi, radians
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from std_msgs.msg import Bool
+
+import qkd_gs.msg as m
+from qkd_gs.devices.beacon import BeaconReading
+from qkd_gs.devices.mount import MountReading
+from qkd_gs.monitoring.health import NodeHealth, health_of
+from qkd_gs.monitoring.readiness import ComingPass, Facts, readiness
+from qkd_gs.nodes import convert
+from qkd_gs.nodes.base import LATCHED, CoreNode, run
+from qkd_gs.nodes.bringup import BringUp
+from qkd_gs.nodes.graph import nodes_of
+from qkd_gs.nodes.loop import LoopWatch
+from qkd_gs.nodes.setup import site_of, station_of
+from qkd_gs.orbit.sky import sun_at
+from qkd_gs.pointing.mount_model import MountModel
+from qkd_gs.pointing.stored import FILE_NAME, load_pointing
+from qkd_gs.tracking.supervisor import Supervisor, SupervisorInputs, Verdict
+from qkd_gs.tracking.types import Phase
+
+_JUDGE_S = 0.05
+_LOOK_S = 0.25  # of real time
+_SAY_S = 1.0
+_COARSE_RAD = radians(0.5)
+
+
+class MonitorNode(CoreNode):
+    """Independent of the tracker: believes the devices' own readings alone."""
+
+    name = 'monitor'
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._station, self._site = station_of(self), site_of(self)
+        specs = nodes_of(self.simulated, bool(self.options['record']))
+        self._expected = [spec.name for spec in specs if spec.name != self.name]
+        self._bringup = BringUp(spec.name for spec in specs if spec.lifecycle)
+        self._changers = {
+            spec.name: self.create_client(ChangeState, f'{spec.name}/change_state') for spec in specs if spec.lifecycle
+        }
+        self._heard: dict[str, tuple[float, dict[str, str], str]] = {}
+        self._pointing_read = -1.0
+        self._judge_by(MountModel(), pi)
+        self._calibrated = False
+        self._mount: MountReading | None = None
+        self._beacon: BeaconReading | None = None
+        self._control_ns: int | None = None
+        self._verdict: Verdict | None = None
+        self._phase, self._el_rad = Phase.IDLE, nan
+        self._coming: ComingPass | None = None
+        self._calibrating = False
+        self._making_key = ''
+        self._verdicts = self.publisher(m.Verdict, 'safety/verdict')
+        self._ready = self.publisher(DiagnosticStatus, 'readiness', LATCHED)
+        self._listen()
+        self.every(_JUDGE_S, self._judge, LoopWatch(_JUDGE_S))
+        self.create_timer(_LOOK_S, self.guarded(self._bring_up), clock=self._steady)
+        self.create_timer(_SAY_S, self.guarded(self._say), clock=self._steady)
+
+    def _listen(self) -> None:
+        self.listen(DiagnosticArray, '/diagnostics', self._take_heartbeats)
+        self.listen(m.MountState, 'mount/state', self._take_mount)
+        self.listen(m.BeaconState, 'beacon/state', self._take_beacon)
+        self.listen(m.MountCommand, 'mount/command', self._take_command)
+        self.listen(m.SessionState, 'session/state', self._take_session)
+        self.listen(m.NextPass, 'next_pass', self._take_next, LATCHED)
+        self.listen(m.KeyState, 'key/state', self._take_key, LATCHED)
+        self.listen(Bool, 'calibrator/busy', self._take_calibrating, LATCHED)
+
+    # --- what is heard ---
+
+    def _take_heartbeats(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.hardware_id in self._expected:
+                values = {value.key: value.value for value in status.values}
+                now_s = time.monotonic()
+                self._heard[status.hardware_id] = now_s, values, status.message
+                pid = int(values.get('pid') or 0)
+                self._bringup.heard(now_s, status.hardware_id, pid, values.get('state', ''), values.get('fault', ''))
+
+    def _take_mount(self, message: m.MountState) -> None:
+        self._mount = convert.from_mount_state(message)
+
+    def _take_beacon(self, message: m.BeaconState) -> None:
+        self._beacon = convert.from_beacon_state(message)
+
+    def _take_command(self, message: m.MountCommand) -> None:
+        self._control_ns = self.clock.now_ns()
+
+    def _take_session(self, message: m.SessionState) -> None:
+        self._phase = Phase(message.phase)
+
+    def _take_next(self, message: m.NextPass) -> None:
+        self._coming = convert.from_next_pass(message)
+
+    def _take_key(self, message: m.KeyState) -> None:
+        self._making_key = message.step if message.state == m.KeyState.WORKING else ''
+
+    def _take_calibrating(self, message: Bool) -> None:
+        self._calibrating = message.data
+
+    # --- safety ---
+
+    def _judge_by(self, model: MountModel, uncertainty_rad: float) -> None:
+        self._model = model
+        self._supervisor = Supervisor(
+            self._station, model, lambda t_ns: sun_at(self._site, t_ns), pointing_uncertainty_rad=uncertainty_rad
+        )
+
+    def _judge(self, now_ns: int) -> None:
+        verdict = self._supervisor.step(now_ns, SupervisorInputs(self._mount, self._beacon, self._control_ns))
+        self._verdict = verdict
+        self._verdicts.publish(convert.verdict(now_ns, verdict))
+        if self._mount is not None:
+            self._el_rad = self._model.apparent(self._mount.az_rad, self._mount.el_rad)[1]
+
+    def _look_at_pointing(self) -> None:
+        """Judge by the newest calibration."""
+        path = self.state_dir / FILE_NAME
+        written = path.stat().st_mtime if path.exists() else 0.0
+        if written != self._pointing_read and written:
+            stored = load_pointing(self.state_dir)
+            self._judge_by(stored.model, _COARSE_RAD if stored.coarse else 0.0)
+            self._calibrated = not stored.coarse
+        self._pointing_read = written
+
+    # --- life of the others ---
+
+    def _bring_up(self) -> None:
+        for name, order in self._bringup.orders(time.monotonic()):
+            client = self._changers[name]
+            if client.service_is_ready():
+                request = ChangeState.Request(transition=Transition(id=int(order)))
+                client.call_async(request)  # its heartbeat tells whether it worked
+
+    def _say(self) -> None:
+        self._look_at_pointing()
+        if not self.clock.latched:
+            return
+        now_s = time.monotonic()
+        nodes = [self._health(name, now_s) for name in self._expected]
+        forbidden = () if self._verdict is None or self._verdict.allow_motion else self._verdict.reasons
+        facts = Facts(
+            nodes=nodes,
+            calibrated=self._calibrated,
+            phase=self._phase,
+            coming=self._coming,
+            calibrating=self._calibrating,
+            el_rad=self._el_rad,
+            forbidden=forbidden,
+            interlock_open=self._beacon is not None and not self._beacon.interlock_closed,
+            making_key=self._making_key,
+        )
+        said = readiness(self.clock.now_ns(), facts)
+        self._ready.publish(
+            DiagnosticStatus(
+                level=bytes([said.level]),
+                name='monitor: readiness',
+                message=said.sentence,
+                hardware_id=self.name,
+                values=[KeyValue(key=node.name, value=node.trouble or 'well') for node in nodes],
+            )
+        )
+
+    def _health(self, name: str, now_s: float) -> NodeHealth:
+        if name not in self._heard:
+            return NodeHealth(name, None)
+        heard_s, values, message = self._heard[name]
+        return health_of(name, values, message, now_s - heard_s)
+
+
+def main() -> int:
+    """Run the node."""
+    return run(MonitorNode)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
