@@ -81,9 +81,9 @@ class BeaconNode(DeviceNode):
         self._states.publish(convert.beacon_state(self._beacon.read(now_ns), wanted, self.fault))
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the node."""
-    return run(BeaconNode)
+    return run(BeaconNode, arguments)
 
 
 if __name__ == '__main__':

@@ -161,9 +161,9 @@ def _result(code: int, why: str) -> Any:
     return Result(error_code=code, error_msg=why, rms_rad=nan, heldout_rms_rad=nan)
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the node."""
-    return run(CalibratorNode)
+    return run(CalibratorNode, arguments)
 
 
 if __name__ == '__main__':

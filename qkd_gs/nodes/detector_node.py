@@ -88,9 +88,9 @@ class DetectorNode(DeviceNode):
             self._counts.publish(convert.counts(full))
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the node."""
-    return run(DetectorNode)
+    return run(DetectorNode, arguments)
 
 
 if __name__ == '__main__':

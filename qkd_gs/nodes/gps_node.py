@@ -54,9 +54,9 @@ class GpsNode(DeviceNode):
         }
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the node."""
-    return run(GpsNode)
+    return run(GpsNode, arguments)
 
 
 if __name__ == '__main__':

@@ -14,9 +14,9 @@ class GuidingCameraNode(CameraNode):
     role = CameraRole.GUIDING
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the node."""
-    return run(GuidingCameraNode)
+    return run(GuidingCameraNode, arguments)
 
 
 if __name__ == '__main__':

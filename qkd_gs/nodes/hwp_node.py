@@ -80,9 +80,9 @@ class HwpNode(DeviceNode):
         self._states.publish(convert.hwp_state(self._plate.read(now_ns), self._wanted_rad, self.fault))
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the node."""
-    return run(HwpNode)
+    return run(HwpNode, arguments)
 
 
 if __name__ == '__main__':

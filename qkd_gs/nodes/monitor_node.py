@@ -178,9 +178,9 @@ class MonitorNode(CoreNode):
         return health_of(name, values, message, now_s - heard_s)
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the node."""
-    return run(MonitorNode)
+    return run(MonitorNode, arguments)
 
 
 if __name__ == '__main__':

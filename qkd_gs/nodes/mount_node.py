@@ -112,9 +112,9 @@ class MountNode(DeviceNode):
         self._joints.publish(convert.joint_state(self._mount.read(now_ns)))
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the node."""
-    return run(MountNode)
+    return run(MountNode, arguments)
 
 
 if __name__ == '__main__':

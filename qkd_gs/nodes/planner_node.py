@@ -62,9 +62,9 @@ class PlannerNode(CoreNode):
         return message
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the node."""
-    return run(PlannerNode)
+    return run(PlannerNode, arguments)
 
 
 if __name__ == '__main__':

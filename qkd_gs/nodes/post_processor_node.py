@@ -110,9 +110,9 @@ def _number(value: float | None) -> float:
     return float(value) if value is not None and isfinite(value) else nan
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the node."""
-    return run(PostProcessorNode)
+    return run(PostProcessorNode, arguments)
 
 
 if __name__ == '__main__':

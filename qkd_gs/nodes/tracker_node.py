@@ -324,9 +324,9 @@ def _remember(path: Path, current: dict[str, Any]) -> None:
     draft.replace(path)
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the node."""
-    return run(TrackerNode)
+    return run(TrackerNode, arguments)
 
 
 if __name__ == '__main__':

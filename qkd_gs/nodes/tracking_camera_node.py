@@ -14,9 +14,9 @@ class TrackingCameraNode(CameraNode):
     role = CameraRole.TRACKING
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the node."""
-    return run(TrackingCameraNode)
+    return run(TrackingCameraNode, arguments)
 
 
 if __name__ == '__main__':

@@ -108,9 +108,9 @@ class WorldNode(CoreNode):
         )
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the node."""
-    return run(WorldNode)
+    return run(WorldNode, arguments)
 
 
 if __name__ == '__main__':
