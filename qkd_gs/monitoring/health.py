@@ -26,7 +26,7 @@ class NodeHealth:
     cpu_percent, memory_mb : float
         NaN: not told.
     missed, steps : int
-        Periods of its loop in which no step began, and steps; 0 of 0: no loop.
+        Periods of its loops in which no step began, and steps; 0 of 0: no loop.
     """
 
     name: str
@@ -74,8 +74,8 @@ def health_of(name: str, values: Mapping[str, str], message: str, heard_s: float
         message=message,
         cpu_percent=_number(values.get('cpu_percent')),
         memory_mb=_number(values.get('memory_mb')),
-        missed=_count(values.get('loop_missed')),
-        steps=_count(values.get('loop_steps')),
+        missed=_of_all_loops(values, 'missed'),
+        steps=_of_all_loops(values, 'steps'),
     )
 
 
@@ -86,5 +86,7 @@ def _number(text: str | None) -> float:
         return nan
 
 
-def _count(text: str | None) -> int:
-    return int(text) if text is not None and text.isdecimal() else 0
+def _of_all_loops(values: Mapping[str, str], what: str) -> int:
+    """Sum of ``loop_WHAT``, ``loop_2_WHAT`` and so on."""
+    told = (text for key, text in values.items() if key.startswith('loop') and key.endswith(f'_{what}'))
+    return sum(int(text) for text in told if text.isdecimal())

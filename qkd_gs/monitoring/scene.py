@@ -20,7 +20,7 @@ _TRAIL_EVERY_NS = 1_000_000_000
 _TRAIL_LONGEST = 1800
 _ANOTHER_PASS_NS = 60_000_000_000
 
-_WHITE, _SUN = Colour(1, 1, 1), Colour(1.0, 0.8, 0.1, 0.15)
+_WHITE, _SUN = Colour(1.0, 1.0, 1.0), Colour(1.0, 0.8, 0.1, 0.15)
 _RED_LIGHT, _GREEN_LIGHT = Colour(1.0, 0.15, 0.1, 0.35), Colour(0.2, 1.0, 0.3, 0.35)
 _TRAIL = Colour(0.5, 0.7, 1.0, 0.7)
 _HELD, _SEARCHING, _IDLE = Colour(0.2, 0.9, 0.3), Colour(1.0, 0.7, 0.1), Colour(0.6, 0.6, 0.6, 0.5)

@@ -114,7 +114,8 @@ def test_countdown(seconds, text):
 
 
 def test_a_heartbeat_is_read():
-    values = {'state': 'active', 'fault': '', 'cpu_percent': '12.5', 'loop_missed': '3', 'loop_steps': '997'}
+    values = {'state': 'active', 'fault': '', 'cpu_percent': '12.5', 'loop_missed': '2', 'loop_steps': '900'}
+    values |= {'loop_2_missed': '1', 'loop_2_steps': '97', 'loop_2_period_ms': '10.0 10.1 10.2'}
     health = health_of('tracker', values, 'active', 0.2)
     assert (health.cpu_percent, health.missed_share, health.trouble) == (12.5, 0.003, '')
     assert health.memory_mb != health.memory_mb  # not told

@@ -11,6 +11,7 @@ from qkd_gs.monitoring.description import robot_description
 from qkd_gs.monitoring.kinematics import FrameTree
 from qkd_gs.monitoring.markers import cone
 from qkd_gs.monitoring.scene import FAR_M, Seen, Sky, Trail, draw
+from qkd_gs.monitoring.scene_board import SceneBoard
 from qkd_gs.orbit.vectors import azel_from_enu, enu_from_azel
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.settings.loader import load_yaml
@@ -96,3 +97,39 @@ def test_a_long_pass_does_not_grow_without_end():
     for second in range(3000):
         trail.add(seen(second))
     assert len(trail.points_m) == 1800
+
+
+def board(sun=lambda t_ns: (1.0, radians(-20))):
+    heard = SceneBoard(STATION, sun)
+    heard.hear_target(seen(10))
+    heard.hear_phase(10 * SECOND_NS, Phase.FINE)
+    heard.hear_beacon(10 * SECOND_NS, True)
+    return heard
+
+
+def test_what_is_no_more_is_taken_away_once():
+    heard = board()
+    things, gone = heard.step(10 * SECOND_NS)
+    assert {thing.name for thing in things} == {
+        'line_of_sight', 'satellite', 'label', 'our_beacon', 'satellite_beacon'
+    }  # fmt: skip
+    assert not gone
+    heard.hear_beacon(10 * SECOND_NS, False)
+    assert heard.step(10 * SECOND_NS)[1] == {'our_beacon'}
+    assert not heard.step(10 * SECOND_NS)[1]
+
+
+def test_silence_leaves_nothing_but_the_line_of_sight():
+    heard = board()
+    heard.step(10 * SECOND_NS)
+    things, gone = heard.step(13 * SECOND_NS)
+    assert [thing.name for thing in things] == ['line_of_sight']
+    assert 'our_beacon' in gone
+
+
+def test_the_sun_is_asked_for_once_in_ten_seconds():
+    asked = []
+    heard = board(lambda t_ns: (asked.append(t_ns), (1.0, 0.5))[1])
+    for tenth in range(250):
+        heard.step(tenth * SECOND_NS // 10)
+    assert asked == [0, 10 * SECOND_NS, 20 * SECOND_NS]
