@@ -16,6 +16,11 @@ from qkd_gs.errors import DeviceFault, StationError
 COMMANDS = {
     'passes': 'list the passes of a satellite over a site',
     'simulate': 'take a pass in the twin, in lockstep, and make a key',
+    'demo': 'take the Shanghai pass of 2018-10-03 with the ROS graph and simulated devices',
+    'up': 'start the nodes of the station, until Ctrl-C',
+    'track': 'ask a running station to take a pass',
+    'calibrate': 'ask a running station to calibrate its pointing',
+    'watch': 'show a running station in the terminal',
     'process': 'make the key of a session',
     'report': 'write report.html and its figures into a session',
     'fit-pointing': 'fit the pointing model to observed stars',

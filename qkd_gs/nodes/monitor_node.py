@@ -15,7 +15,7 @@ from qkd_gs.devices.beacon import BeaconReading
 from qkd_gs.devices.mount import MountReading
 from qkd_gs.monitoring.health import NodeHealth, health_of
 from qkd_gs.monitoring.readiness import ComingPass, Facts, readiness
-from qkd_gs.nodes import convert
+from qkd_gs.nodes import convert, convert_news
 from qkd_gs.nodes.base import LATCHED, CoreNode, run
 from qkd_gs.nodes.bringup import BringUp
 from qkd_gs.nodes.graph import nodes_of
@@ -160,16 +160,9 @@ class MonitorNode(CoreNode):
             interlock_open=self._beacon is not None and not self._beacon.interlock_closed,
             making_key=self._making_key,
         )
-        said = readiness(self.clock.now_ns(), facts)
-        self._ready.publish(
-            DiagnosticStatus(
-                level=bytes([said.level]),
-                name='monitor: readiness',
-                message=said.sentence,
-                hardware_id=self.name,
-                values=[KeyValue(key=node.name, value=node.trouble or 'well') for node in nodes],
-            )
-        )
+        message = convert_news.readiness(readiness(self.clock.now_ns(), facts))
+        message.values = [KeyValue(key=node.name, value=node.trouble or 'well') for node in nodes]
+        self._ready.publish(message)
 
     def _health(self, name: str, now_s: float) -> NodeHealth:
         if name not in self._heard:

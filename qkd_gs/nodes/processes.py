@@ -21,6 +21,7 @@ from qkd_gs.nodes.graph import Process
 
 REFUSED = 2  # a node that ends so has been told something that it cannot do; trying again would not help
 _AGAIN_S = 0.3
+_LONGEST_S = 10.0
 _KEPT_LINES = 20
 _PR_SET_PDEATHSIG = 1
 _STOP_S = 2.0  # SIGINT first, the rest of this long later SIGKILL
@@ -97,7 +98,8 @@ class StationProcesses:
                 said = running.lines[-1] if running.lines else 'it has not said why'
                 raise StationError(said, where=name)
             if running.again_s is None:
-                running.again_s = now_s + (0.0 if running.starts == 1 else _AGAIN_S)
+                # at once the first time; a node that dies again and again is left longer and longer alone
+                running.again_s = now_s + min(_AGAIN_S * (running.starts - 1) ** 2, _LONGEST_S)
                 self._say(name, f'ended ({_ended(code)}); it is begun anew')
             if now_s >= running.again_s:
                 running.again_s = None

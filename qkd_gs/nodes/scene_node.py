@@ -86,9 +86,9 @@ class SceneNode(CoreNode):
         self._markers.publish(convert_scene.markers(now_ns, things, gone))
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the node."""
-    return run(SceneNode)
+    return run(SceneNode, arguments)
 
 
 if __name__ == '__main__':

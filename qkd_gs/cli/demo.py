@@ -1,0 +1,201 @@
+"""`qkd-gs demo`: the whole station as a ROS graph with simulated devices takes a pass and makes its key, and ends."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from qkd_gs.cli.summary import print_summary
+from qkd_gs.cli.track import Shown
+from qkd_gs.cli.up import ended_by_sigterm, stopped_at_the_end
+from qkd_gs.errors import StationError
+from qkd_gs.keys.folder import find_key_folder
+from qkd_gs.monitoring.readiness import Level
+from qkd_gs.monitoring.snapshot import KeyStep, Snapshot
+from qkd_gs.nodes.graph import station_graph
+from qkd_gs.nodes.operator import Operator
+from qkd_gs.nodes.options import Value
+from qkd_gs.nodes.processes import StationProcesses
+from qkd_gs.orbit.elements import load_elements
+from qkd_gs.orbit.timescale import parse_utc
+from qkd_gs.report import write_report
+from qkd_gs.session.manifest import load_manifest
+from qkd_gs.settings.loader import load_yaml
+from qkd_gs.settings.site import load_site
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.settings.twin import load_twin
+from qkd_gs.share import share_path
+from qkd_gs.sim.simulate import evening_before, stored_pointing
+from qkd_gs.sim.stage import stage_of
+from qkd_gs.tracking.session_book import new_folder
+
+AT = '2018-10-03T15:56:42Z'
+_FROM_DEG = 10.0
+_LEAD_S = 60.0
+_READY_S = 60.0
+_KEY_S = 180.0
+_LOOK_S = 0.25
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument('--session', type=Path, metavar='DIR', help='new folder (default: one under sessions/)')
+    parser.add_argument('--speed', type=float, default=2.0, metavar='X', help='seconds of station time a second (2)')
+    parser.add_argument('--seed', type=int, default=1, metavar='N', help='draws what the station does not know (1)')
+    parser.add_argument(
+        '--from-el', type=float, default=_FROM_DEG, metavar='DEG', help='elevation of start and end (10)'
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Calibrate, start the graph, take the pass, wait for the key, stop everything, and tell."""
+    folder = (args.session or Path('sessions') / f'demo-{time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())}').absolute()
+    new_folder(folder)  # a folder in use is told now, not after the calibration
+    os.environ['QKD_GS_KEYS'] = str(find_key_folder(None, simulated=True).path)
+    began_s = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix='qkd_gs-demo-') as place:
+        graph = _prepare(args, folder, Path(place))
+        logs = Path(place) / 'logs'
+        station = StationProcesses(graph, logs, _warn)
+        operator: Operator | None = None
+        try:
+            with stopped_at_the_end(station), ended_by_sigterm():
+                station.start()
+                operator = Operator()
+                figures = _take(operator, station, folder)
+        finally:
+            if operator is not None:
+                operator.close()
+            if folder.is_dir() and logs.is_dir():
+                shutil.copytree(logs, folder / 'logs', dirs_exist_ok=True)
+    if not (folder / 'session.json').exists():
+        return 1
+    result = _finish(folder, figures | {'demo_s': round(time.monotonic() - began_s, 1)})
+    print_summary(result, folder, write_report(folder))
+    _print_graph(result['run'], folder)
+    return 0
+
+
+def _prepare(args: argparse.Namespace, folder: Path, place: Path) -> list[Any]:
+    """A station for this pass alone: its settings, and a calibration in lockstep the evening before."""
+    say = Console(stderr=True, highlight=False).print
+    settings = place / 'station.yaml'
+    text = yaml.safe_load(share_path('config', 'station.yaml').read_text(encoding='utf-8'))
+    text['tracking'] |= {'start_el_deg': args.from_el, 'end_el_deg': args.from_el}
+    settings.write_text(yaml.safe_dump(text), encoding='utf-8')
+    elements = share_path('config', 'elements', 'micius.tle')
+    site, station = load_site('shanghai'), load_yaml(settings, StationSettings)
+    stage = stage_of(load_elements(elements), site, parse_utc(AT, 'at'), _LEAD_S, args.seed, load_twin(), station)
+    say('[bold]calibrating the pointing on stars, the evening before[/bold]')
+    stored_pointing(evening_before(stage, lambda now_ns, outputs: None)).save(place / 'state')
+    options: dict[str, Value] = {
+        'station': str(settings),
+        'elements': str(elements),
+        'sessions_dir': str(folder.parent),
+        'state_dir': str(place / 'state'),
+        'record': __import__('importlib.util').util.find_spec('qkd_gs.nodes.recorder_node') is not None,  # FIXME
+        'speed': args.speed,
+        'seed': args.seed,
+        'at': AT,
+        'lead_s': _LEAD_S,
+    }
+    graph = station_graph(options)
+    say(f'[bold]starting {len(graph)} nodes[/bold], station time runs {args.speed:g} times as fast')
+    return graph
+
+
+def _take(operator: Operator, station: StationProcesses, folder: Path) -> dict[str, Any]:
+    """Wait until the station is ready, have the pass taken, wait for the key; what the graph has cost."""
+    heard: dict[str, Any] = {}
+
+    def look(snapshot: Snapshot) -> Snapshot:
+        station.watch(time.monotonic())
+        for node in snapshot.nodes:
+            if node.steps or node.name not in heard:
+                heard[node.name] = node
+        return snapshot
+
+    def wait(until: Callable[[Snapshot], bool], patience_s: float, what: str) -> Snapshot:
+        end_s = time.monotonic() + patience_s
+        while not until(snapshot := look(operator.listen(_LOOK_S))):
+            if time.monotonic() > end_s:
+                raise StationError(f'{what}: {snapshot.readiness.sentence}')
+        return snapshot
+
+    wait(lambda now: now.readiness.level is Level.OK, _READY_S, 'the station has not become ready')
+    with Shown() as shown:
+        operator.track(parse_utc(AT, 'at'), folder.name, lambda now, said: shown.show(look(now), said))
+        nodes = _costs(station)
+        done = wait(_key_is_made, _KEY_S, 'no key within three minutes')
+    if done.key is not None and done.key.state is KeyStep.FAILED:
+        raise StationError(f'no key: {done.key.message}', where=folder)
+    loops = {
+        name: {'steps': node.steps, 'missed_share': round(node.missed_share, 5)}
+        for name, node in heard.items()
+        if node.steps
+    }
+    return {'loops': loops, 'nodes': nodes, 'starts': station.starts()}
+
+
+def _key_is_made(now: Snapshot) -> bool:
+    return now.key is not None and now.key.state in (KeyStep.DONE, KeyStep.FAILED)
+
+
+def _costs(station: StationProcesses) -> dict[str, dict[str, float]]:
+    """Processor time and memory of every node so far, as the kernel tells them."""
+    tick_s, page = os.sysconf('SC_CLK_TCK'), os.sysconf('SC_PAGE_SIZE')
+    costs = {}
+    for name, pid in station.pids().items():
+        try:
+            fields = Path(f'/proc/{pid}/stat').read_text(encoding='ascii').rsplit(')', 1)[1].split()
+            shared = int(Path(f'/proc/{pid}/statm').read_text(encoding='ascii').split()[2])
+        except OSError:  # it has just died
+            continue
+        cpu_s = (int(fields[11]) + int(fields[12])) / tick_s
+        up_s = float(Path('/proc/uptime').read_text(encoding='ascii').split()[0]) - int(fields[19]) / tick_s
+        costs[name] = {
+            'cpu_percent': round(100 * cpu_s / max(up_s, 0.1), 1),
+            'memory_mb': round(int(fields[21]) * page / 1e6),
+            'shared_mb': round(shared * page / 1e6),
+        }
+    return costs
+
+
+def _finish(folder: Path, figures: dict[str, Any]) -> dict[str, Any]:
+    """Put what the graph has cost into the session's manifest and result."""
+    manifest = load_manifest(folder)
+    run = manifest.run | figures | {'real_time_factor': manifest.run['loop']['speed']}
+    result = (manifest.result or {}) | {'run': run}
+    manifest.model_copy(update={'run': run, 'result': result}).save(folder)
+    return result
+
+
+def _print_graph(run: dict[str, Any], folder: Path) -> None:
+    loop = run['loop']
+    print('The graph')
+    print(f'  {"ran faster than real time by":34} {loop["speed"]:g}; the demo took {run["demo_s"]:.0f} s')
+    print(f'  {"missed of its 100 Hz periods":34} {100 * loop["missed_share"]:.2f} % of {loop["steps"]}')
+    for name, what in (
+        ('period_ms', 'periods (50 / 95 / 99 %)'),
+        ('latency_ms', 'picture to command (50 / 95 / 99 %)'),
+    ):
+        print(f'  {what:34} {" / ".join(f"{value:.1f}" for value in loop[name])} ms of station time')
+    total = sum(node['cpu_percent'] for node in run['nodes'].values())
+    busiest = max(run['nodes'], key=lambda name: run['nodes'][name]['cpu_percent'])
+    print(f'  {"used of the processors":34} {total:.0f} % of one core, most of it {busiest}')
+    print(f'Bag:     {folder / "bag"}\nLogs:    {folder / "logs"}')
+
+
+def _warn(name: str, line: str) -> None:
+    if any(word in line for word in ('[ERROR]', '[WARN]', '[FATAL]', 'Traceback', 'begun anew')):
+        print(f'[{name}] {line}', file=sys.stderr, flush=True)
