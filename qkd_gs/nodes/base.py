@@ -145,6 +145,8 @@ class StationMixin:
         if self.clock.latched and self.clock.speed > 0:
 
             def tick() -> None:
+                if number not in self._timers_made:  # ceased while it waited for its turn
+                    return
                 now_ns = self.clock.now_ns()
                 if watch is None:
                     work(now_ns)
@@ -387,6 +389,21 @@ def run(make: Callable[[], Any], arguments: list[str] | None = None) -> int:
         node.destroy_node()
         rclpy.utilities.try_shutdown()
     return 0
+
+
+def conclude(goal: Any, result: Any) -> None:
+    """End an action's goal with a result that carries `error_code`."""
+
+    def end(goal: Any) -> Any:
+        if goal.is_cancel_requested:
+            goal.canceled()
+        elif result.error_code:
+            goal.abort()
+        else:
+            goal.succeed()
+        return result
+
+    goal.execute(end)
 
 
 def local_only() -> None:

@@ -6,7 +6,6 @@ from math import nan
 from typing import Any
 
 from rclpy.action.server import ActionServer, CancelResponse, GoalResponse
-from rclpy.task import Future
 from std_msgs.msg import Bool
 
 import qkd_gs.msg as m
@@ -14,7 +13,7 @@ from qkd_gs.action import Calibrate
 from qkd_gs.devices.mount import MountCommand, MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.nodes import convert
-from qkd_gs.nodes.base import LATCHED, CoreNode, run
+from qkd_gs.nodes.base import LATCHED, CoreNode, conclude, run
 from qkd_gs.nodes.setup import site_of, station_of
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.pointing.calibration import (
@@ -46,7 +45,6 @@ class CalibratorNode(CoreNode):
         self._station, self._site = station_of(self), site_of(self)
         self._calibrator: Calibrator | None = None
         self._goal: Any = None
-        self._finished: Future | None = None
         self._mount: MountReading | None = None
         self._in_pass = False
         self._spots: dict[CameraRole, list[SpotMeasurement]] = {role: [] for role in CameraRole}
@@ -65,8 +63,9 @@ class CalibratorNode(CoreNode):
             self,
             Calibrate,
             'calibrate',
-            self._take,
+            lambda goal: None,
             goal_callback=lambda goal: GoalResponse.ACCEPT,
+            handle_accepted_callback=self.guarded(self._take),
             cancel_callback=self._cancel,
         )
 
@@ -80,15 +79,13 @@ class CalibratorNode(CoreNode):
         if self._calibrator is not None:
             self._spots[CameraRole(message.camera)].append(convert.from_spot(message))
 
-    async def _take(self, goal: Any) -> Any:
-        """The action: begin, and wait for the end."""
+    def _take(self, goal: Any) -> None:
+        """The action: begin."""
         now_ns = self.clock.now_ns()
         if self._in_pass or self._calibrator is not None:
-            goal.abort()
-            return _result(Result.BUSY, 'a pass or another calibration is under way')
+            return conclude(goal, _result(Result.BUSY, 'a pass or another calibration is under way'))
         if self._mount is None:
-            goal.abort()
-            return _result(Result.NOT_READY, 'the mount is not heard')
+            return conclude(goal, _result(Result.NOT_READY, 'the mount is not heard'))
         try:
             start = load_pointing(self.state_dir)
             stars = stars_to_visit(self._site, now_ns, goal.request.stars or STARS)
@@ -96,13 +93,12 @@ class CalibratorNode(CoreNode):
                 stars, star_tracks(self._site), start.model, start.refine(self._station), STAR_RULES
             )
         except StationError as error:
-            goal.abort()
-            return _result(Result.NOT_READY, str(error))
-        self._goal, self._finished = goal, Future()
+            return conclude(goal, _result(Result.NOT_READY, str(error)))
+        self._goal = goal
         self._asked_ns = self._fed_ns = 0
         self._busy.publish(Bool(data=True))
         self._timer = self.every(1 / self._station.tracking.control_rate_hz, self._step)
-        return await self._finished
+        return None
 
     def _cancel(self, goal: Any) -> CancelResponse:
         if self._calibrator is not None:
@@ -133,10 +129,8 @@ class CalibratorNode(CoreNode):
         """Keep a good model, forget a bad one, let everything rest."""
         calibrator, self._calibrator = self._calibrator, None
         assert calibrator is not None
-        assert self._finished is not None
         self.cease(self._timer)
         report = calibrator.report()
-        canceled = self._goal.is_cancel_requested
         good = calibrator.state is CalibrationState.DONE and report.guide_reference_px is not None
         if good and report.guide_reference_px is not None and report.fit is not None:
             StoredPointing.of(calibrator.model, report.guide_reference_px, report.summary, format_utc(now_ns)).save(
@@ -144,17 +138,15 @@ class CalibratorNode(CoreNode):
             )
             result = _result(Result.DONE, '')
             result.rms_rad, result.heldout_rms_rad = report.fit.rms_rad, report.fit.heldout_rms_rad or nan
-            self._goal.succeed()
         else:
-            result = _result(Result.ABORTED if canceled else Result.FAILED, message)
-            (self._goal.canceled if canceled else self._goal.abort)()
+            result = _result(Result.ABORTED if self._goal.is_cancel_requested else Result.FAILED, message)
         result.summary = report.summary
         for role in CameraRole:
             self._requests[role].publish(convert.camera_request(now_ns, role, None))
         self._busy.publish(Bool(data=False))
         self.get_logger().info(report.summary if good else f'calibration: {message}')
-        self._finished.set_result(result)
-        self._goal = self._finished = None
+        conclude(self._goal, result)
+        self._goal = None
 
 
 def _result(code: int, why: str) -> Any:

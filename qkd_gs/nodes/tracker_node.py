@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from rclpy.action.server import ActionServer, CancelResponse, GoalResponse
-from rclpy.task import Future
 from std_msgs.msg import Bool
 
 import qkd_gs.msg as m
@@ -19,7 +18,7 @@ from qkd_gs.devices.beacon import BeaconReading
 from qkd_gs.devices.mount import MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.nodes import convert, parameters
-from qkd_gs.nodes.base import LATCHED, CoreNode, run
+from qkd_gs.nodes.base import LATCHED, CoreNode, conclude, run
 from qkd_gs.nodes.loop import LoopWatch
 from qkd_gs.nodes.setup import site_of, station_of
 from qkd_gs.orbit.timescale import format_utc
@@ -62,7 +61,6 @@ class TrackerNode(CoreNode):
         )
         self._run: PassRun | None = None
         self._goal: Any = None
-        self._finished: Future | None = None
         self._aborting = ''
         self._tried_to_resume = False
         self._mount: MountReading | None = None
@@ -77,8 +75,9 @@ class TrackerNode(CoreNode):
             self,
             TrackPass,
             'track_pass',
-            self._take,
+            lambda goal: None,
             goal_callback=lambda goal: GoalResponse.ACCEPT,
+            handle_accepted_callback=self.guarded(self._take),
             cancel_callback=self._cancel,
         )
         self._idle = self.every(_IDLE_S, self._tell_idle)
@@ -109,21 +108,18 @@ class TrackerNode(CoreNode):
 
     # --- beginning and end ---
 
-    async def _take(self, goal: Any) -> Any:
-        """The action: begin, and wait for the end."""
+    def _take(self, goal: Any) -> None:
+        """The action: begin.  Nothing waits: to rclpy a coroutine that waits is a loop that never rests."""
         request, now_ns = goal.request, self.clock.now_ns()
         if self._run is not None or self._calibrating:
-            goal.abort()
             what = 'a pass' if self._run is not None else 'a calibration'
-            return _result(Result.BUSY, f'{what} is under way')
+            return conclude(goal, _result(Result.BUSY, f'{what} is under way'))
         if self._mount is None or now_ns - self._mount.stamp_ns > _READING_NS:
-            goal.abort()
-            return _result(Result.NOT_READY, 'the mount is not heard')
+            return conclude(goal, _result(Result.NOT_READY, 'the mount is not heard'))
         try:
             knowledge = self._knowledge()
         except StationError as error:
-            goal.abort()
-            return _result(Result.NOT_READY, str(error))
+            return conclude(goal, _result(Result.NOT_READY, str(error)))
         at_ns = convert.from_time(request.at)
         name = request.session or _session_name(at_ns, self._site.name)
         options = {'seed': int(self.options['seed']), 'scenario': self.text('scenario') or None}
@@ -133,11 +129,10 @@ class TrackerNode(CoreNode):
                 raise StationError(f'{name!r} is no name of a folder', where='session')
             started = PassRun.begin(self.sessions_dir / name, at_ns, now_ns, knowledge, self.simulated, run)
         except StationError as error:
-            goal.abort()
-            return _result(Result.REFUSED, str(error))
-        self._goal, self._finished = goal, Future()
+            return conclude(goal, _result(Result.REFUSED, str(error)))
+        self._goal = goal
         self._start(started)
-        return await self._finished
+        return None
 
     def _knowledge(self) -> Knowledge:
         settings = parameters.read(self, type(self._station.tracking), self._station.tracking, 'tracking')
@@ -177,16 +172,10 @@ class TrackerNode(CoreNode):
         self._tell_idle(now_ns)
         self._rest(now_ns)
         self.get_logger().info(f'{run.book.folder.name}: {why or "the pass is over, the mount is parked"}')
-        if self._goal is not None and self._finished is not None:
-            result = _result(code, why, run.book.folder.name, sum(s.end_ns - s.start_ns for s in run.locked) * 1e-9)
-            if self._goal.is_cancel_requested:
-                self._goal.canceled()
-            elif code == Result.DONE:
-                self._goal.succeed()
-            else:
-                self._goal.abort()
-            self._finished.set_result(result)
-            self._goal = self._finished = None
+        if self._goal is not None:
+            locked_s = sum(span.end_ns - span.start_ns for span in run.locked) * 1e-9
+            conclude(self._goal, _result(code, why, run.book.folder.name, locked_s))
+            self._goal = None
 
     def _pass_s(self, run: PassRun, now_ns: int) -> float:
         from qkd_gs.orbit.timescale import parse_utc
@@ -234,8 +223,9 @@ class TrackerNode(CoreNode):
         outputs = run.step(now_ns, TrackerInputs(self._mount, beacon, spots))
         if outputs.mount is not None:
             self._commands.publish(convert.mount_command(outputs.mount))
-            if spots:
-                self._watch.latency((self.clock.now_ns() - spots[-1].stamp_ns) * 1e-9)
+            fresh = [spot.stamp_ns for spot in spots if spot.camera is CameraRole.TRACKING]
+            if fresh:
+                self._watch.latency((self.clock.now_ns() - fresh[-1]) * 1e-9)
         self._tell(now_ns, run, outputs)
         if now_ns - self._kept_ns >= _SECOND_NS:
             self._kept_ns = now_ns

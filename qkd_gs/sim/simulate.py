@@ -101,7 +101,7 @@ def take_pass(simulation: Simulation, folder: Path, sealing_key: bytes, watcher:
 
     watcher.step('taking the pass')
     stars = NamedStars(site, begin_ns, stage.end_ns)
-    twin = Twin(simulation.twin, station, truth, site, begin_ns, seed, (stars,))
+    twin = Twin(simulation.twin, simulation.station, truth, site, begin_ns, seed, (stars,))
     run = {'seed': seed, 'calibration': calibrated.report.summary, 'scenario': simulation.scenario}
     book = SessionBook.begin(folder, stage.found, site, station, simulation.elements.path, begin_ns, True, run)
     writer = SealedWriter(next_tags_path(folder), book.session_id, sealing_key, begin_ns)
