@@ -21,6 +21,7 @@ COMMANDS = {
     'track': 'ask a running station to take a pass',
     'calibrate': 'ask a running station to calibrate its pointing',
     'watch': 'show a running station in the terminal',
+    'devices': 'list the drivers of every device, and test those that are chosen',
     'process': 'make the key of a session',
     'report': 'write report.html and its figures into a session',
     'fit-pointing': 'fit the pointing model to observed stars',

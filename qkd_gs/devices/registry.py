@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import Field
 
-from qkd_gs.errors import StationError
+from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.settings.loader import Section, load_yaml
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
@@ -138,6 +138,22 @@ def make_device(choice: DeviceChoice, context: DriverContext) -> Any:
     except (ImportError, AttributeError) as error:
         raise StationError(f'driver {choice.driver!r} of {context.kind} cannot be loaded: {error}') from error
     return factory(context)
+
+
+def self_test(choice: DeviceChoice, context: DriverContext) -> dict[str, Any]:
+    """Open a real device and close it again: whether it was found, and what its driver says of it.
+
+    A driver may have a method ``self_test() -> str``; without one, having been opened is all that is known.
+    """
+    device = make_device(choice, context)
+    try:
+        device.open()
+        said = device.self_test() if hasattr(device, 'self_test') else 'opened'
+    except DeviceFault as fault:
+        return {'found': False, 'self_test': str(fault)}
+    finally:
+        device.close()
+    return {'found': True, 'self_test': said}
 
 
 def _not_installed(kind: str, driver: str) -> str:

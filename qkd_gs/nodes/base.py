@@ -43,6 +43,7 @@ SENSOR = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 _HEARTBEAT_S = 1.0
 _SPIN_S = 0.1  # a signal is noticed after so long
+_NICE = -10
 _REPEAT_S = 5.0  # the same complaint is logged once in so long
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -53,6 +54,7 @@ class StationMixin:
     """The station's part of a node; beside rclpy's `Node` or `LifecycleNode`, whose constructor comes first."""
 
     name: ClassVar[str]
+    urgent: ClassVar[bool] = False  # in the control loop: before others where the rights allow it
 
     def begin_station(self) -> None:
         """Declare the options, find the clock, start the heartbeat."""
@@ -376,6 +378,8 @@ def run(make: Callable[[], Any], arguments: list[str] | None = None) -> int:
         print(f'{make.__name__}: {error}', file=sys.stderr)  # noqa: T201  the logger adds time and name to it
         rclpy.utilities.try_shutdown()
         return 2
+    if node.urgent:
+        _go_first()
     executor = EventsExecutor()
     executor.add_node(node)
     gc.collect()
@@ -389,6 +393,14 @@ def run(make: Callable[[], Any], arguments: list[str] | None = None) -> int:
         node.destroy_node()
         rclpy.utilities.try_shutdown()
     return 0
+
+
+def _go_first() -> None:
+    """Take the processors before programs that can wait; an ordinary user may not, and goes without."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, _NICE)
+    except PermissionError:
+        pass
 
 
 def conclude(goal: Any, result: Any) -> None:

@@ -27,6 +27,7 @@ class CameraNode(DeviceNode):
     """Expose as asked, find the spot, publish pictures at most so often."""
 
     role: CameraRole
+    urgent = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import re
+import tempfile
 import time
 from math import nan, pi, radians
+from pathlib import Path
+from typing import IO
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from lifecycle_msgs.msg import Transition
@@ -13,6 +19,7 @@ from std_msgs.msg import Bool
 import qkd_gs.msg as m
 from qkd_gs.devices.beacon import BeaconReading
 from qkd_gs.devices.mount import MountReading
+from qkd_gs.errors import StationError
 from qkd_gs.monitoring.health import NodeHealth, health_of
 from qkd_gs.monitoring.readiness import ComingPass, Facts, readiness
 from qkd_gs.nodes import convert, convert_news
@@ -37,9 +44,11 @@ class MonitorNode(CoreNode):
     """Independent of the tracker: believes the devices' own readings alone."""
 
     name = 'monitor'
+    urgent = True
 
     def __init__(self) -> None:
         super().__init__()
+        self._alone = only_one(self.get_namespace())
         self._station, self._site = station_of(self), site_of(self)
         specs = nodes_of(self.simulated, bool(self.options['record']))
         self._expected = [spec.name for spec in specs if spec.name != self.name]
@@ -169,6 +178,31 @@ class MonitorNode(CoreNode):
             return NodeHealth(name, None)
         heard_s, values, message = self._heard[name]
         return health_of(name, values, message, now_s - heard_s)
+
+
+def only_one(namespace: str) -> IO[str]:
+    """Hold a lock that two stations of one name in one ROS domain cannot both have.
+
+    Raises
+    ------
+    StationError
+        Another station runs.
+    """
+    domain = os.environ.get('ROS_DOMAIN_ID') or '0'
+    name = re.sub(r'\W', '-', f'qkd_gs-{os.getuid()}-{domain}{namespace}')
+    file = open(Path(tempfile.gettempdir()) / f'{name}.lock', 'a+', encoding='utf-8')
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.seek(0)
+        raise StationError(
+            f'another station runs in ROS domain {domain} (process {file.read().strip() or "unknown"})',
+            hint='stop it, or choose another ROS_DOMAIN_ID or namespace',
+        ) from error
+    file.truncate(0)
+    file.write(f'{os.getpid()}\n')
+    file.flush()
+    return file
 
 
 def main(arguments: list[str] | None = None) -> int:

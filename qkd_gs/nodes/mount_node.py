@@ -24,6 +24,7 @@ class MountNode(DeviceNode):
     """Drives the mount; without a fresh verdict of the supervisor, or a fresh set-point, it stops."""
 
     name = 'mount'
+    urgent = True
 
     def __init__(self) -> None:
         super().__init__()

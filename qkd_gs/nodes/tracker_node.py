@@ -49,6 +49,7 @@ class TrackerNode(CoreNode):
     """One pass at a time."""
 
     name = 'tracker'
+    urgent = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -34,6 +34,7 @@ class WorldNode(CoreNode):
     """Only with simulated devices."""
 
     name = 'world'
+    urgent = True
 
     def __init__(self) -> None:
         super().__init__()
