@@ -190,7 +190,7 @@ def only_one(namespace: str) -> IO[str]:
     """
     domain = os.environ.get('ROS_DOMAIN_ID') or '0'
     name = re.sub(r'\W', '-', f'qkd_gs-{os.getuid()}-{domain}{namespace}')
-    file = open(Path(tempfile.gettempdir()) / f'{name}.lock', 'a+', encoding='utf-8')
+    file = open(Path(tempfile.gettempdir()) / f'{name}.lock', 'a+', encoding='utf-8')  # noqa: SIM115  open as long as the node
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
