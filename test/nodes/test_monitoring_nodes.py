@@ -114,6 +114,7 @@ def test_the_scene_is_published(station, scene):
     station.hear(TFMessage, '/tf_static', LATCHED)
     station.hear(TFMessage, '/tf')
     station.hear(MarkerArray, 'markers')
+    station.hear(DiagnosticArray, '/diagnostics')
 
     def drawn():
         return {marker.ns for got in station.heard['markers'][-1:] for marker in got.markers}
@@ -136,6 +137,10 @@ def test_the_scene_is_published(station, scene):
     half = radians(90 - 40) / 2  # yaw of azimuth 40 deg
     turn = told['fork'].transform.rotation
     assert (turn.z, turn.w) == pytest.approx((sin(half), cos(half)))
+
+    # the name by which config/diagnostics.yaml knows it
+    beat = station.heard['/diagnostics'][-1].status[0]
+    assert (beat.name, beat.hardware_id) == ('scene: scene', 'scene')
 
     # nobody tells anything any more: the satellite and all light go
     def gone():
