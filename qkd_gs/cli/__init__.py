@@ -25,7 +25,6 @@ COMMANDS = {
     'report': 'write report.html and its figures into a session',
     'fit-pointing': 'fit the pointing model to observed stars',
     'key-length': 'decoy-state finite key from observed counts',
-    'watch': 'show the running station in the terminal',
     'bench': 'measure a part of the station',
 }
 

@@ -20,6 +20,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from qkd_gs.devices.mount import MountMode, MountReading
 from qkd_gs.monitoring.kinematics import FrameTree
+from qkd_gs.monitoring.markers import Kind
 from qkd_gs.monitoring.readiness import Level, Readiness
 from qkd_gs.nodes import convert
 from qkd_gs.nodes.base import LATCHED, RELIABLE, local_only
@@ -211,3 +212,10 @@ def test_station_time_is_what_the_station_latched(station):
         watching.close()
     assert now.speed == 3.0
     assert 0 < now.now_ns - clock.epoch_ns < 3 * WAIT_S * 10**9
+
+
+def test_numbers_of_levels_and_markers_are_ros_own():
+    assert {level.name: bytes([level]) for level in Level} == {
+        name: getattr(DiagnosticStatus, name) for name in ('OK', 'WARN', 'ERROR')
+    }
+    assert all(getattr(Marker, kind.name) == kind for kind in Kind)
