@@ -1,4 +1,4 @@
-"""What monitoring shows, from messages."""
+"""What monitoring shows, from and into messages."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ from qkd_gs.monitoring.readiness import Level, Readiness
 from qkd_gs.monitoring.snapshot import KeyNews, KeyStep, SessionNews
 from qkd_gs.nodes.convert import stamp_of
 from qkd_gs.tracking.types import Phase
+
+
+def readiness(judged: Readiness) -> DiagnosticStatus:
+    """DiagnosticStatus of the sentence."""
+    return DiagnosticStatus(
+        level=bytes([judged.level]), name='monitor: readiness', message=judged.sentence, hardware_id='monitor'
+    )
 
 
 def from_readiness(message: DiagnosticStatus) -> Readiness:

@@ -22,7 +22,7 @@ from qkd_gs.devices.mount import MountMode, MountReading
 from qkd_gs.monitoring.kinematics import FrameTree
 from qkd_gs.monitoring.markers import Kind
 from qkd_gs.monitoring.readiness import Level, Readiness
-from qkd_gs.nodes import convert
+from qkd_gs.nodes import convert, convert_news
 from qkd_gs.nodes.base import LATCHED, RELIABLE, local_only
 from qkd_gs.nodes.watching import Watching
 from qkd_gs.tracking.types import Phase
@@ -185,7 +185,7 @@ def test_a_terminal_hears_the_station(station):
                 'next_pass', m.NextPass(satellite='MICIUS', start=convert.to_time(now_ns + 60 * 10**9)), LATCHED
             )
             station.say('/diagnostics', DiagnosticArray(status=[heartbeat]))
-            station.say('readiness', DiagnosticStatus(level=bytes([said.level]), message=said.sentence), LATCHED)
+            station.say('readiness', convert_news.readiness(said), LATCHED)
             now = watching.listen(0.1)
             if now.nodes and now.key and now.counts and now.coming and now.session and now.el_rad > 0:
                 break
