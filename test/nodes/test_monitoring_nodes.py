@@ -18,6 +18,7 @@ from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
+from qkd_gs.cli import main
 from qkd_gs.devices.mount import MountMode, MountReading
 from qkd_gs.monitoring.kinematics import FrameTree
 from qkd_gs.monitoring.markers import Kind
@@ -212,6 +213,11 @@ def test_station_time_is_what_the_station_latched(station):
         watching.close()
     assert now.speed == 3.0
     assert 0 < now.now_ns - clock.epoch_ns < 3 * WAIT_S * 10**9
+
+
+def test_watch_without_a_station_says_so(domain, capfd):
+    assert main(['watch', '--once']) == 0
+    assert capfd.readouterr().out.startswith('no station is heard')
 
 
 def test_numbers_of_levels_and_markers_are_ros_own():
