@@ -6,18 +6,16 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
 import qkd_gs.msg as m
 from qkd_gs.monitoring.health import NodeHealth, health_of
-from qkd_gs.monitoring.readiness import ComingPass, Level, Readiness
+from qkd_gs.monitoring.readiness import Level, Readiness
 from qkd_gs.monitoring.snapshot import KeyNews, KeyStep, SessionNews
-from qkd_gs.nodes.convert import from_time, stamp_of
+from qkd_gs.nodes.convert import stamp_of
 from qkd_gs.tracking.types import Phase
-
-READINESS_NAME = 'monitor: readiness'
 
 
 def readiness(judged: Readiness) -> DiagnosticStatus:
     """DiagnosticStatus of the sentence."""
     return DiagnosticStatus(
-        level=bytes([judged.level]), name=READINESS_NAME, message=judged.sentence, hardware_id='monitor'
+        level=bytes([judged.level]), name='monitor: readiness', message=judged.sentence, hardware_id='monitor'
     )
 
 
@@ -34,21 +32,6 @@ def from_diagnostics(message: DiagnosticArray) -> list[NodeHealth]:
         if status.hardware_id and 'state' in values:
             found.append(health_of(status.hardware_id, values, status.message, 0.0))
     return found
-
-
-def from_next_pass(message: m.NextPass) -> ComingPass | None:
-    """The pass; None: none within the time looked at."""
-    if not message.satellite:
-        return None
-    return ComingPass(
-        satellite=message.satellite,
-        start_ns=from_time(message.start),
-        culmination_ns=from_time(message.culmination),
-        end_ns=from_time(message.end),
-        max_el_rad=message.max_elevation_rad,
-        usable=message.usable,
-        reasons=message.reasons,
-    )
 
 
 def from_session_state(message: m.SessionState) -> SessionNews:

@@ -7,6 +7,7 @@ import pytest
 from rosbags.typesys import get_types_from_msg
 
 from qkd_gs.devices.mount import MountMode
+from qkd_gs.monitoring.snapshot import KeyStep
 from qkd_gs.share import share_path
 from qkd_gs.tracking.types import CameraRole, Phase
 
@@ -41,7 +42,8 @@ def parsed(path: Path):
 
 
 @pytest.mark.parametrize(
-    ('message', 'enum'), [('MountState', MountMode), ('SessionState', Phase), ('Spot', CameraRole)]
+    ('message', 'enum'),
+    [('MountState', MountMode), ('SessionState', Phase), ('Spot', CameraRole), ('KeyState', KeyStep)],
 )
 def test_constants_are_the_enum(message, enum):
     constants, _ = parsed(share_path('msg', f'{message}.msg'))

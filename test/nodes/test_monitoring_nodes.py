@@ -1,0 +1,227 @@
+"""The scene's process and the terminal's ears on a real graph, with this test as all other nodes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from math import cos, radians, sin
+
+import pytest
+import qkd_gs.msg as m
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from std_msgs.msg import String
+from tf2_msgs.msg import TFMessage
+from visualization_msgs.msg import Marker, MarkerArray
+
+from qkd_gs.cli import main
+from qkd_gs.devices.mount import MountMode, MountReading
+from qkd_gs.monitoring.kinematics import FrameTree
+from qkd_gs.monitoring.markers import Kind
+from qkd_gs.monitoring.readiness import Level, Readiness
+from qkd_gs.nodes import convert, convert_news
+from qkd_gs.nodes.base import LATCHED, RELIABLE, local_only
+from qkd_gs.nodes.watching import Watching
+from qkd_gs.tracking.types import Phase
+
+WAIT_S = 30.0
+DOMAIN = 101 + os.getpid() % 100
+
+
+@pytest.fixture
+def domain(monkeypatch):
+    """A graph of this test alone."""
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(DOMAIN))
+    local_only()
+
+
+class Station:
+    """Publishes what a station would; keeps what it hears, newest last, by topic."""
+
+    def __init__(self):
+        self.context = Context()
+        rclpy.init(args=[], context=self.context)
+        self.node = Node('station', context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.heard = {}
+        self._publishers = {}
+
+    def hear(self, kind, topic, qos=RELIABLE):
+        self.heard[topic] = []
+        self.node.create_subscription(kind, topic, self.heard[topic].append, qos)
+
+    def say(self, topic, message, qos=RELIABLE):
+        if topic not in self._publishers:
+            self._publishers[topic] = self.node.create_publisher(type(message), topic, qos)
+        self._publishers[topic].publish(message)
+
+    def until(self, done, meanwhile):
+        """Spin, saying `meanwhile` again and again."""
+        end_s = time.monotonic() + WAIT_S
+        while not done():
+            assert time.monotonic() < end_s, {topic: len(got) for topic, got in self.heard.items()}
+            meanwhile()
+            self.executor.spin_once(timeout_sec=0.05)
+
+    def close(self):
+        self.executor.shutdown()
+        self.node.destroy_node()
+        self.context.try_shutdown()
+
+
+@pytest.fixture
+def station(domain):
+    made = Station()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def scene(domain, tmp_path):
+    command = [sys.executable, '-m', 'qkd_gs.nodes.scene_node', '--ros-args', '-p', f"state_dir:='{tmp_path}'"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    yield process
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 0, output
+    assert 'Traceback' not in output, output
+
+
+def reading(now_ns, az_deg=40.0, el_deg=30.0):
+    return MountReading(now_ns, radians(az_deg), radians(el_deg), 0.0, 0.0, MountMode.TRACK)
+
+
+def target(now_ns):
+    return m.Target(
+        header=convert.header(now_ns, 'station'), satellite='MICIUS', az_rad=1.0, el_rad=radians(43.1), range_m=8e5
+    )
+
+
+def session(now_ns, phase=Phase.FINE):
+    return m.SessionState(header=convert.header(now_ns), satellite='MICIUS', phase=int(phase), error_x_urad=4.0)
+
+
+def real_time():
+    return m.StationClock(epoch_ns=time.time_ns(), monotonic_ns=time.monotonic_ns(), speed=1.0)
+
+
+def test_the_scene_is_published(station, scene):
+    station.say('station_clock', real_time(), LATCHED)
+    station.hear(String, 'robot_description', LATCHED)
+    station.hear(TFMessage, '/tf_static', LATCHED)
+    station.hear(TFMessage, '/tf')
+    station.hear(MarkerArray, 'markers')
+    station.hear(DiagnosticArray, '/diagnostics')
+
+    def drawn():
+        return {marker.ns for got in station.heard['markers'][-1:] for marker in got.markers}
+
+    def tell():
+        now_ns = time.time_ns()
+        station.say('joint_states', convert.joint_state(reading(now_ns)))
+        station.say('target', target(now_ns))
+        station.say('session/state', session(now_ns))
+        station.say('beacon/state', m.BeaconState(header=convert.header(now_ns, 'beacon'), emitting=True))
+
+    wanted = {'line_of_sight', 'satellite', 'label', 'our_beacon', 'satellite_beacon'}
+    station.until(lambda: wanted <= drawn() and all(station.heard.values()), tell)
+    tree = FrameTree(station.heard['robot_description'][-1].data)
+    told = {
+        step.child_frame_id: step for topic in ('/tf', '/tf_static') for step in station.heard[topic][-1].transforms
+    }
+    assert sorted(told) == sorted(set(tree.links) - {'station'})
+    assert told['fork'].header.frame_id == 'mount_base'
+    half = radians(90 - 40) / 2  # yaw of azimuth 40 deg
+    turn = told['fork'].transform.rotation
+    assert (turn.z, turn.w) == pytest.approx((sin(half), cos(half)))
+
+    # the name by which config/diagnostics.yaml knows it
+    beat = station.heard['/diagnostics'][-1].status[0]
+    assert (beat.name, beat.hardware_id) == ('scene: scene', 'scene')
+
+    # nobody tells anything any more: the satellite and all light go
+    def gone():
+        return {
+            marker.ns for got in station.heard['markers'] for marker in got.markers if marker.action == Marker.DELETE
+        }
+
+    station.until(lambda: gone() >= wanted - {'line_of_sight'}, lambda: None)
+
+
+def test_a_joint_that_is_not_measured_moves_no_frame(station, scene):
+    station.say('station_clock', real_time(), LATCHED)
+    station.hear(TFMessage, '/tf')
+
+    def tell():
+        message = convert.joint_state(reading(time.time_ns()))
+        message.position[1] = float('nan')
+        station.say('joint_states', message)
+
+    station.until(lambda: station.heard['/tf'], tell)
+    assert {step.child_frame_id for got in station.heard['/tf'] for step in got.transforms} == {'fork'}
+
+
+def test_a_terminal_hears_the_station(station):
+    watching = Watching()
+    heartbeat = DiagnosticStatus(
+        name='mount: mount',
+        hardware_id='mount',
+        message='active',
+        values=[KeyValue(key='state', value='active'), KeyValue(key='cpu_percent', value='7.5')],
+    )
+    said = Readiness(Level.OK, 'tracking, locked, 43.1 deg')
+    try:
+        for _ in range(100):
+            now_ns = time.time_ns()
+            station.say('target', target(now_ns))
+            station.say('session/state', session(now_ns))
+            station.say('detector/counts', m.Counts(header=convert.header(now_ns - 10**9), bin_s=1.0, h=10, v=20, d=30))
+            station.say('key/state', m.KeyState(state=m.KeyState.WORKING, step='reconciliation'), LATCHED)
+            station.say(
+                'next_pass', m.NextPass(satellite='MICIUS', start=convert.to_time(now_ns + 60 * 10**9)), LATCHED
+            )
+            station.say('/diagnostics', DiagnosticArray(status=[heartbeat]))
+            station.say('readiness', convert_news.readiness(said), LATCHED)
+            now = watching.listen(0.1)
+            if now.nodes and now.key and now.counts and now.coming and now.session and now.el_rad > 0:
+                break
+    finally:
+        watching.close()
+    assert now.readiness == said
+    assert now.session.phase is Phase.FINE
+    assert now.counts.counts[:4] == (10, 20, 30, 0)
+    assert now.key.step == 'reconciliation'
+    assert now.coming.satellite == 'MICIUS'
+    assert [(node.name, node.cpu_percent, node.trouble) for node in now.nodes] == [('mount', 7.5, '')]
+
+
+def test_station_time_is_what_the_station_latched(station):
+    watching = Watching()
+    clock = m.StationClock(epoch_ns=1_538_581_000 * 10**9, monotonic_ns=time.monotonic_ns(), speed=3.0)
+    try:
+        for _ in range(100):
+            station.say('station_clock', clock, LATCHED)
+            now = watching.listen(0.1)
+            if now.speed != 1.0:
+                break
+    finally:
+        watching.close()
+    assert now.speed == 3.0
+    assert 0 < now.now_ns - clock.epoch_ns < 3 * WAIT_S * 10**9
+
+
+def test_watch_without_a_station_says_so(domain, capfd):
+    assert main(['watch', '--once']) == 0
+    assert capfd.readouterr().out.startswith('no station is heard')
+
+
+def test_numbers_of_levels_and_markers_are_ros_own():
+    assert {level.name: bytes([level]) for level in Level} == {
+        name: getattr(DiagnosticStatus, name) for name in ('OK', 'WARN', 'ERROR')
+    }
+    assert all(getattr(Marker, kind.name) == kind for kind in Kind)
