@@ -1,7 +1,8 @@
 """The figures of a tracked pass, from samples of truth (in the twin) and of the station's own measurements.
 
 Counted is every sample from the first lock on while the satellite stands above the elevation of data, except
-those with the satellite's beacon off; samples without lock count like any other.  `rms_*`: line of sight minus
+those with the satellite's beacon off; samples without lock count like any other.  A sample stands for the time until
+the next one, `LONGEST_HOLD_S` at most: what happened in a gap is not known.  `rms_*`: line of sight minus
 the direction wanted.  The direction wanted is that of the 850 nm photons: the beacon's apparent direction, lowered
 by the dispersion (9.4 urad at 20 deg).
 """
@@ -14,6 +15,8 @@ from math import nan
 import numpy as np
 from numpy.typing import NDArray
 
+LONGEST_HOLD_S = 0.1  # the tracker tells its phase at least every 0.05 s
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Times = NDArray[np.int64]
@@ -21,7 +24,7 @@ Times = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class PassSamples:
-    """What happened, sampled evenly and densely; arrays (n,)."""
+    """What happened, sampled densely; arrays (n,), NaN where nobody knows."""
 
     t_ns: Times
     x_rad: Floats  # line of sight minus wanted direction: cross-elevation (azimuth times cos el)
@@ -54,7 +57,7 @@ class TrackingFigures:
     peak_urad: float  # largest radial error
     acquire_s: float  # from the beacon's first presence in the guiding field to the first lock
     locked_s: float
-    locked_fraction: float  # of the counted samples
+    locked_fraction: float  # of the counted time
     losses: int  # locks that ended while counting
 
 
@@ -74,7 +77,7 @@ def tracking_figures(samples: PassSamples, spots: Offsets, floor: Offsets, data_
     """
     counted = counted_samples(samples, data_el_rad)
     x, y, locked = samples.x_rad[counted], samples.y_rad[counted], samples.locked[counted]
-    step_s = float(np.median(np.diff(samples.t_ns))) * 1e-9 if len(samples.t_ns) > 1 else nan
+    stands_for_s = held_s(samples.t_ns)[counted]
     spot_x, spot_y = _rms_while_counted(spots, samples.t_ns, counted)
     floor_x, floor_y = _rms_while_counted(floor, samples.t_ns, counted)
     return TrackingFigures(
@@ -86,10 +89,19 @@ def tracking_figures(samples: PassSamples, spots: Offsets, floor: Offsets, data_
         floor_y_urad=floor_y,
         peak_urad=float(np.hypot(x, y).max() * 1e6) if len(x) else nan,
         acquire_s=acquisition_time_s(samples),
-        locked_s=float(locked.sum() * step_s) if len(locked) else 0.0,
-        locked_fraction=float(locked.mean()) if len(locked) else nan,
+        locked_s=float(stands_for_s[locked].sum()),
+        locked_fraction=float(stands_for_s[locked].sum() / stands_for_s.sum()) if len(locked) else nan,
         losses=int(np.sum(samples.locked[:-1] & ~samples.locked[1:] & counted[1:])),
     )
+
+
+def held_s(t_ns: Times) -> Floats:
+    """How long each sample stands for, s; the last one as long as most."""
+    if len(t_ns) < 2:
+        return np.zeros(len(t_ns))
+    steps = np.diff(t_ns) * 1e-9
+    held: Floats = np.minimum(np.append(steps, np.median(steps)), LONGEST_HOLD_S)
+    return held
 
 
 def counted_samples(samples: PassSamples, data_el_rad: float) -> Bools:

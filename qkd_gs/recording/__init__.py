@@ -1,0 +1,25 @@
+"""Bags: what was on the station's topics during a pass, written, repaired, read, and turned into figures."""
+
+from qkd_gs.recording.about import About
+from qkd_gs.recording.figures import FEEDS, differences, feed, figures_of_bag, running_figures
+from qkd_gs.recording.reader import Bag, open_bag
+from qkd_gs.recording.repair import needs_repair, repair
+from qkd_gs.recording.summary import Topic
+from qkd_gs.recording.telemetry import telemetry_of_bag
+from qkd_gs.recording.writer import BagWriter
+
+__all__ = [
+    'FEEDS',
+    'About',
+    'Bag',
+    'BagWriter',
+    'Topic',
+    'differences',
+    'feed',
+    'figures_of_bag',
+    'needs_repair',
+    'open_bag',
+    'repair',
+    'running_figures',
+    'telemetry_of_bag',
+]

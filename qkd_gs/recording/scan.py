@@ -1,0 +1,243 @@
+"""Read an MCAP file record by record, as far as it goes: whatever lies in it, the reading ends without an exception.
+
+The format: https://mcap.dev/spec.  A file that its writer has finished ends with an index, in which types and topics
+are told again, and a footer; one that was cut off ends anywhere.  Checksums stand for every chunk (a damaged one is
+left out), for all data and for the index.  Of the chunk in which a file is cut off the complete messages are kept.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import zstandard
+
+MAGIC = b'\x89MCAP0\r\n'
+_FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _METADATA, _DATA_END = 2, 3, 4, 5, 6, 12, 15
+_HEAD = struct.Struct('<BQ')  # opcode, length of the body
+_MESSAGE_HEAD = struct.Struct('<HIQQ')
+_CHUNK_HEAD = struct.Struct('<QQQI')  # first and last log time, size and checksum of the records
+_MOST_IN_A_CHUNK = 1 << 28  # ours have 1 MiB and a message; a damaged size must not eat the memory
+
+Bytes: TypeAlias = bytes | memoryview
+
+
+class Schema(NamedTuple):
+    """A message type."""
+
+    id: int
+    name: str
+    encoding: str
+    data: bytes
+
+
+class Channel(NamedTuple):
+    """A topic."""
+
+    id: int
+    schema_id: int
+    topic: str
+    encoding: str
+    metadata: dict[str, str]
+
+
+class Message(NamedTuple):
+    """A serialized message; `log_ns` is the recorder's time."""
+
+    channel_id: int
+    sequence: int
+    log_ns: int
+    publish_ns: int
+    data: bytes
+
+
+class Metadata(NamedTuple):
+    """Named text."""
+
+    name: str
+    values: dict[str, str]
+
+
+Record: TypeAlias = Schema | Channel | Message | Metadata
+
+
+class Damaged(Exception):
+    """Something in the bytes is not as the format says."""
+
+
+class Scan:
+    """One walk through a file.
+
+    Attributes
+    ----------
+    whole : bool
+        The walk has come to the end that its writer put, and nothing was damaged.
+    damage : str
+        Why it is not whole: the first thing that was found; empty while nothing was.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.whole = False
+        self.damage = ''
+
+    def __iter__(self) -> Iterator[Record]:
+        self.whole, self.damage = False, ''
+        try:
+            with open(self.path, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                yield from self._records(data)
+        except ValueError:  # mmap's of an empty file
+            self._note('is empty')
+        except OSError as error:
+            self._note(f'cannot be read: {error.strerror}')
+
+    def _note(self, what: str) -> None:
+        self.damage = self.damage or what
+
+    def _records(self, data: mmap.mmap) -> Iterator[Record]:
+        if data[:8] != MAGIC:
+            self._note('is not an MCAP file')
+            return
+        place, end, checked = 8, len(data), False
+        while place + _HEAD.size <= end:
+            opcode, length = _HEAD.unpack_from(data, place)
+            start = place + _HEAD.size
+            if opcode == _FOOTER:
+                self.whole = checked and not self.damage
+                if not checked:
+                    self._note('its end is damaged')
+                return
+            cut = length > end - start
+            body = data[start : end if cut else start + length]
+            if cut:
+                self._note('was cut off')
+            if opcode == _DATA_END:
+                if not _is_checked(body, data[:place]):
+                    self._note('its data are damaged')
+                if not _has_right_index(data):  # nothing in it can be believed
+                    self._note('its index is damaged')
+                    return
+                checked = True
+            elif opcode == _CHUNK:
+                yield from self._chunk(body, cut)
+            elif not cut:
+                yield from self._one(opcode, body)
+            place = start + length
+        self._note('was cut off')
+
+    def _chunk(self, body: bytes, cut: bool) -> Iterator[Record]:
+        try:
+            records = _records_of(body, cut)
+        except Damaged as error:
+            self._note(str(error))
+            return
+        place, end = 0, len(records)
+        while place + _HEAD.size <= end:
+            opcode, length = _HEAD.unpack_from(records, place)
+            place += _HEAD.size
+            if length > end - place:
+                break
+            yield from self._one(opcode, records[place : place + length])
+            place += length
+        if place != end and not cut:
+            self._note('a chunk of it is damaged')
+
+    def _one(self, opcode: int, body: bytes) -> Iterator[Record]:
+        try:
+            record = _parse(opcode, body)
+        except (struct.error, UnicodeDecodeError, Damaged):
+            self._note('a record of it is damaged')
+            return
+        if record is not None:
+            yield record
+
+
+def _is_checked(checksum: bytes, data: bytes) -> bool:
+    """Whether a checksum (4 bytes; 0: none) is that of the data."""
+    return len(checksum) == 4 and checksum in (bytes(4), zlib.crc32(data).to_bytes(4, 'little'))
+
+
+def _has_right_index(data: mmap.mmap) -> bool:
+    """Whether there is a footer, and the index is as the checksum in it says."""
+    footer = len(data) - len(MAGIC) - 20 - _HEAD.size
+    if footer < 0 or _HEAD.unpack_from(data, footer) != (_FOOTER, 20) or data[-8:] != MAGIC:
+        return False
+    begin = int.from_bytes(data[footer + 9 : footer + 17], 'little')
+    return _is_checked(data[-12:-8], data[begin:-12])
+
+
+def _records_of(chunk: bytes, cut: bool) -> bytes:
+    """What is in a chunk; of one that was cut off, what is there."""
+    if len(chunk) < _CHUNK_HEAD.size + 4:
+        raise Damaged('was cut off')
+    _, _, size, checksum = _CHUNK_HEAD.unpack_from(chunk)
+    name_size = struct.unpack_from('<I', chunk, _CHUNK_HEAD.size)[0]
+    start = _CHUNK_HEAD.size + 4 + name_size + 8
+    name, packed = chunk[_CHUNK_HEAD.size + 4 : start - 8], chunk[start:]
+    if name not in (b'', b'zstd'):
+        raise Damaged('a chunk of it is damaged or compressed in a way that is not read here')
+    records = packed if name == b'' else _unpacked(packed)
+    records = records[:size] if cut else records  # a damaged length reaches beyond the chunk
+    if not cut and (len(records) != size or (checksum and zlib.crc32(records) != checksum)):
+        raise Damaged('a chunk of it is damaged')
+    return records
+
+
+def _unpacked(packed: bytes) -> bytes:
+    parts, left = [], _MOST_IN_A_CHUNK
+    with zstandard.ZstdDecompressor().stream_reader(packed) as stream:
+        try:
+            while left and (part := stream.read(min(left, 1 << 17))):
+                parts.append(part)
+                left -= len(part)
+        except zstandard.ZstdError:
+            pass  # the size or the checksum tells it, unless the file was cut off here
+    return b''.join(parts)
+
+
+def _parse(opcode: int, body: bytes) -> Record | None:
+    if opcode == _MESSAGE:
+        channel_id, sequence, log_ns, publish_ns = _MESSAGE_HEAD.unpack_from(body)
+        return Message(channel_id, sequence, log_ns, publish_ns, body[_MESSAGE_HEAD.size :])
+    fields = _Fields(body)
+    if opcode == _SCHEMA:
+        return Schema(fields.number('<H'), fields.text(), fields.text(), fields.data())
+    if opcode == _CHANNEL:
+        return Channel(fields.number('<H'), fields.number('<H'), fields.text(), fields.text(), fields.texts())
+    if opcode == _METADATA:
+        return Metadata(fields.text(), fields.texts())
+    return None
+
+
+class _Fields:
+    """The fields of a record's body, one after the other."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body, self._place = body, 0
+
+    def number(self, form: str) -> int:
+        value: int = struct.unpack_from(form, self._body, self._place)[0]
+        self._place += struct.calcsize(form)
+        return value
+
+    def data(self) -> bytes:
+        size = self.number('<I')
+        if size > len(self._body) - self._place:
+            raise Damaged
+        self._place += size
+        return self._body[self._place - size : self._place]
+
+    def text(self) -> str:
+        return str(self.data(), 'utf-8')
+
+    def texts(self) -> dict[str, str]:
+        inner = _Fields(self.data())
+        found = {}
+        while inner._place < len(inner._body):
+            key = inner.text()
+            found[key] = inner.text()
+        return found

@@ -1,0 +1,152 @@
+"""What is in a bag: topics, counts, times; and the metadata.yaml of rosbag2 version 9 that says so."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rosbags.interfaces import Qos
+from rosbags.rosbag2.errors import ReaderError
+from rosbags.rosbag2.metadata import dump_qos_v9, parse_qos
+
+METADATA = 'metadata.yaml'
+QOS_KEY, HASH_KEY = 'offered_qos_profiles', 'topic_type_hash'  # rosbag2's names in a channel's metadata
+_VERSION = 9
+_NEVER_NS = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic as it is in a bag."""
+
+    name: str  # absolute
+    type: str  # 'package/msg/Type'
+    digest: str  # type description hash
+    qos: tuple[Qos, ...] = ()  # offered by its publishers, each kind once
+
+    def channel_metadata(self) -> dict[str, str]:
+        """For the MCAP channel, as rosbag2 writes it."""
+        return {QOS_KEY: qos_text(self.qos), HASH_KEY: self.digest}
+
+
+@dataclass
+class FileSummary:
+    """What is in one file of a bag."""
+
+    path: Path
+    topics: dict[str, Topic] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    start_ns: int = _NEVER_NS
+    end_ns: int = 0
+
+    @property
+    def messages(self) -> int:
+        """How many."""
+        return sum(self.counts.values())
+
+    @property
+    def duration_ns(self) -> int:
+        """From the first message to the last."""
+        return max(0, self.end_ns - self.start_ns)
+
+    def add_topic(self, topic: Topic) -> None:
+        """A topic, still without messages."""
+        self.topics[topic.name] = topic
+        self.counts.setdefault(topic.name, 0)
+
+    def count(self, name: str, t_ns: int) -> None:
+        """One message."""
+        self.counts[name] += 1
+        self.start_ns, self.end_ns = min(self.start_ns, t_ns), max(self.end_ns, t_ns)
+
+
+def qos_text(profiles: Sequence[Qos]) -> str:
+    """Profiles as text, the same for the same profiles."""
+    return yaml.safe_dump(dump_qos_v9(list(profiles)), sort_keys=False).strip() if profiles else ''
+
+
+def qos_of(text: str) -> tuple[Qos, ...]:
+    """Profiles from text; none if it is damaged."""
+    try:
+        return tuple(parse_qos(text))
+    except (ReaderError, KeyError, TypeError, AttributeError, ValueError):
+        return ()
+
+
+def bag_information(files: Iterable[FileSummary], custom_data: Mapping[str, str]) -> dict[str, Any]:
+    """What stands under ``rosbag2_bagfile_information``."""
+    files = list(files)
+    whole = FileSummary(Path())
+    for file in files:
+        for topic in file.topics.values():
+            whole.add_topic(topic)
+            whole.counts[topic.name] += file.counts[topic.name]
+        whole.start_ns, whole.end_ns = min(whole.start_ns, file.start_ns), max(whole.end_ns, file.end_ns)
+    return {
+        'version': _VERSION,
+        'storage_identifier': 'mcap',
+        **_span(whole),
+        'topics_with_message_count': [
+            {'topic_metadata': _topic_metadata(topic), 'message_count': whole.counts[topic.name]}
+            for topic in whole.topics.values()
+        ],
+        'compression_format': '',  # of rosbag2's own kind; MCAP's chunks say themselves how they are compressed
+        'compression_mode': '',
+        'relative_file_paths': [file.path.name for file in files],
+        'files': [{'path': file.path.name, **_span(file)} for file in files],
+        'custom_data': dict(custom_data) or None,
+        'ros_distro': 'jazzy',
+    }
+
+
+def write_metadata(folder: Path, files: Iterable[FileSummary], custom_data: Mapping[str, str]) -> None:
+    """Write metadata.yaml atomically."""
+    document = {'rosbag2_bagfile_information': bag_information(files, custom_data)}
+    target, draft = folder / METADATA, folder / f'.{METADATA}.new'
+    with open(draft, 'w', encoding='utf-8') as file:
+        yaml.safe_dump(document, file, sort_keys=False)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(draft, target)
+
+
+def listed_files(folder: Path) -> list[str] | None:
+    """Files that metadata.yaml tells of; None if there is none or it is damaged."""
+    try:
+        document = yaml.safe_load((folder / METADATA).read_text(encoding='utf-8'))
+        return [str(name) for name in document['rosbag2_bagfile_information']['relative_file_paths']]
+    except (OSError, yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def files_of(folder: Path) -> list[Path]:
+    """The files of a bag in the order in which they were recorded."""
+    return sorted(folder.glob('*.mcap'), key=lambda path: (number_of(path), path.name))
+
+
+def number_of(path: Path) -> int:
+    """NUMBER of bag_NUMBER.mcap, 0 for any other name."""
+    number = path.stem.rpartition('_')[2]
+    return int(number) if number.isascii() and number.isdigit() else 0
+
+
+def _span(file: FileSummary) -> dict[str, Any]:
+    return {
+        'starting_time': {'nanoseconds_since_epoch': file.start_ns if file.messages else 0},
+        'duration': {'nanoseconds': file.duration_ns if file.messages else 0},
+        'message_count': file.messages,
+    }
+
+
+def _topic_metadata(topic: Topic) -> dict[str, Any]:
+    return {
+        'name': topic.name,
+        'type': topic.type,
+        'serialization_format': 'cdr',
+        'offered_qos_profiles': dump_qos_v9(list(topic.qos)),
+        'type_description_hash': topic.digest,
+    }

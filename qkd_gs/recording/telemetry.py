@@ -1,0 +1,123 @@
+"""From the recorded topics of a pass to the telemetry that the report shows.
+
+Not from a bag: the true error of the line of sight (nobody knows it), error rate and clock residual (processing finds
+them and adds them; `sync_residual_ns` of the counts is the laser's trigger jitter, not the error of the clock).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import nan, pi, radians
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qkd_gs.pointing.mount_model import MountModel
+from qkd_gs.pointing.picture import Picture
+from qkd_gs.pointing.polarization import frame_error
+from qkd_gs.recording.figures import GUIDE, STATE, stamp_ns
+from qkd_gs.recording.reader import Bag
+from qkd_gs.session.telemetry import Telemetry
+from qkd_gs.settings.station import HwpSettings, StationSettings
+from qkd_gs.tracking.running import Columns
+from qkd_gs.tracking.types import Phase
+
+MOUNT, PLATE, FRAME, COUNTS = 'mount/state', 'hwp/state', 'hwp/frame', 'detector/counts'
+
+_LONGEST_GAP_NS = 200_000_000  # over which a frame angle is interpolated; it is told 50 times a second
+
+Times = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass
+class _Rows:
+    """What the messages said."""
+
+    mount: Columns = field(default_factory=lambda: Columns(2))
+    state: Columns = field(default_factory=lambda: Columns(3))
+    guide: Columns = field(default_factory=lambda: Columns(2))
+    plate: Columns = field(default_factory=lambda: Columns(1))
+    frame: Columns = field(default_factory=lambda: Columns(2))
+    counts: Columns = field(default_factory=lambda: Columns(5))
+
+    def add(self, topic: str, m: Any) -> None:
+        t_ns = stamp_ns(m)
+        if topic == MOUNT:
+            self.mount.add(t_ns, m.az_rad, m.el_rad)
+        elif topic == STATE:
+            self.state.add(t_ns, m.phase, m.error_x_urad, m.error_y_urad)
+        elif topic == GUIDE and m.found:
+            self.guide.add(t_ns, m.x_px, m.y_px)
+        elif topic == PLATE:
+            self.plate.add(t_ns, m.angle_rad)
+        elif topic == FRAME:
+            self.frame.add(t_ns, m.frame_rad if m.follow else nan, m.frame_rate_rad_s)
+        elif topic == COUNTS:
+            self.counts.add(t_ns, m.h, m.v, m.d, m.a, m.beacon)
+
+
+def telemetry_of_bag(bag: Bag, station: StationSettings, model: MountModel) -> Telemetry:
+    """Time series of a recorded pass.
+
+    Parameters
+    ----------
+    station : StationSettings
+        As they were during the pass; the manifest of the session has them.
+    model : MountModel
+        As it was used during the pass: turns encoder angles into the apparent direction of the line of sight.
+
+    Raises
+    ------
+    StationError
+        A message in the bag is damaged, or its counts have bins shorter than a second.
+    """
+    rows = _Rows()
+    for topic, _, message in bag.messages((MOUNT, STATE, GUIDE, PLATE, FRAME, COUNTS)):
+        rows.add(topic, message)
+    t_ns, (enc_az, enc_el) = rows.mount.sorted()
+    az_rad, el_rad = model.apparent(enc_az, enc_el)
+    state_ns, (phase, error_x, error_y) = rows.state.sorted()
+    guide_ns, (guide_x, guide_y) = rows.guide.sorted()
+    x_rad, y_rad = Picture.of(station.guiding_camera).angles(guide_x, guide_y)
+    hwp_ns, error_deg = _frame_errors(rows, station.hwp)
+    count_ns, counts = rows.counts.sorted()
+    spot = np.isfinite(error_x) & np.isfinite(error_y)
+    return Telemetry(
+        t_ns=t_ns,
+        az_rad=np.unwrap(az_rad),
+        el_rad=el_rad,
+        phase=_phase_at(t_ns, state_ns, phase),
+        spot_t_ns=state_ns[spot],
+        spot_x_urad=error_x[spot],
+        spot_y_urad=error_y[spot],
+        guide_t_ns=guide_ns,
+        guide_x_urad=x_rad * 1e6,
+        guide_y_urad=y_rad * 1e6,
+        hwp_t_ns=hwp_ns,
+        frame_error_deg=error_deg,
+        count_t_ns=count_ns,
+        counts=counts[:4].astype(np.int64),
+        beacon_counts=counts[4].astype(np.int64),
+    )
+
+
+def _phase_at(t_ns: Times, state_ns: Times, phase: Floats) -> NDArray[np.uint8]:
+    """The phase as it was last told; IDLE before."""
+    index = np.searchsorted(state_ns, t_ns, 'right') - 1
+    return np.where(index >= 0, np.append(phase, Phase.IDLE)[index], Phase.IDLE).astype(np.uint8)
+
+
+def _frame_errors(rows: _Rows, hwp: HwpSettings) -> tuple[Times, Floats]:
+    """Times and frame errors (deg) of the plate's readings while a frame was to be followed."""
+    plate_ns, (plate_rad,) = rows.plate.sorted()
+    frame_ns, (frame_rad, rate_rad_s) = rows.frame.sorted()
+    if not len(frame_ns):
+        return plate_ns[:0], plate_rad[:0]
+    index = np.clip(np.searchsorted(frame_ns, plate_ns, 'right') - 1, 0, None)
+    since_ns = plate_ns - frame_ns[index]
+    frame_rad = frame_rad[index] + rate_rad_s[index] * since_ns * 1e-9
+    error_rad = frame_error(plate_rad, radians(hwp.zero_deg), frame_rad, hwp.parity)
+    told = np.isfinite(error_rad) & (np.abs(since_ns) < _LONGEST_GAP_NS) & (np.abs(error_rad) <= pi / 2)
+    return plate_ns[told], np.degrees(error_rad[told])
