@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import nan
+from typing import TYPE_CHECKING
 
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo, Image, JointState, NavSatFix, NavSatStatus, RegionOfInterest, TimeReference
@@ -15,13 +16,14 @@ from qkd_gs.devices.gps import GpsReading
 from qkd_gs.devices.hwp import HwpReading
 from qkd_gs.devices.mount import MountCommand, MountMode, MountReading
 from qkd_gs.monitoring.readiness import ComingPass
-from qkd_gs.orbit.target import TargetState
 from qkd_gs.pointing.enu import JOINT_NAMES, joint_positions, joint_rates
 from qkd_gs.settings.station import CameraModel
-from qkd_gs.timing.live import Live
-from qkd_gs.timing.recorder import CountBin
-from qkd_gs.tracking.supervisor import Verdict
+from qkd_gs.timing.live import CountBin, Live
 from qkd_gs.tracking.types import CameraRequest, CameraRole, SpotMeasurement, TrackerOutputs
+
+if TYPE_CHECKING:  # for a node that needs neither, their libraries would be seconds of start-up
+    from qkd_gs.orbit.target import TargetState
+    from qkd_gs.tracking.supervisor import Verdict
 
 _S = 10**9
 

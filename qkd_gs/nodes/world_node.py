@@ -21,8 +21,7 @@ from qkd_gs.pointing.stored import StoredPointing, load_pointing
 from qkd_gs.sim.calibration import hand_alignment
 from qkd_gs.sim.flight import Said
 from qkd_gs.sim.live_world import LiveWorld
-from qkd_gs.sim.remote import Drive
-from qkd_gs.sim.remote_sensors import Floor
+from qkd_gs.sim.remote import Drive, Floor
 from qkd_gs.tracking.types import Phase
 
 _STEP_S = 0.01

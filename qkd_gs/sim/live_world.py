@@ -18,10 +18,9 @@ from qkd_gs.sim.body import Body, Interval
 from qkd_gs.sim.counter import receiver_rows
 from qkd_gs.sim.figures import polarization_part, tracking_part
 from qkd_gs.sim.flight import FlightLog, Said
-from qkd_gs.sim.remote import Drive
-from qkd_gs.sim.remote_sensors import Floor, TruthBlock
+from qkd_gs.sim.remote import Drive, Floor, TruthBlock
 from qkd_gs.sim.stage import Stage
-from qkd_gs.timing.recorder import CountBin
+from qkd_gs.timing.live import CountBin
 from qkd_gs.tracking.session_book import finite
 
 TRUTH_FILE = 'simulated_truth.json'
