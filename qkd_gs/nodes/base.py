@@ -162,7 +162,7 @@ class StationMixin:
         self._timers_made[number] = (period_s, work, watch, timer)
 
     def _latch(self, message: m.StationClock) -> None:
-        self.clock.latch(Latched(message.epoch_ns, message.monotonic_ns, message.speed))
+        self.clock.latch(Latched(message.epoch_ns, message.monotonic_ns, message.speed), message.began_ns)
         for number in list(self._timers_made):
             watch = self._timers_made[number][2]
             if watch is not None:

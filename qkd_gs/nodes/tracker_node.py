@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from math import nan
@@ -146,6 +147,7 @@ class TrackerNode(CoreNode):
     def _start(self, run: PassRun) -> None:
         self._run, self._aborting = run, ''
         self._told_ns = self._lit_ns = self._framed_ns = self._fed_ns = self._kept_ns = 0
+        self._start_ns, self._started_ns = self.clock.now_ns(), time.monotonic_ns()
         self._spots.clear()
         self._asked.clear()
         self._watch.clear()
@@ -166,7 +168,7 @@ class TrackerNode(CoreNode):
             'period_ms': list(loop.period_ms),
             'latency_ms': list(loop.latency_ms),
             'busy_ms': list(loop.busy_ms),
-            'speed': self.clock.speed,
+            'speed': round((now_ns - self._start_ns) / (time.monotonic_ns() - self._started_ns), 3),
         }
         run.close(now_ns, run=run.book.manifest.run | {'loop': figures, 'pass_s': self._pass_s(run, now_ns)})
         (self.state_dir / _CURRENT).unlink(missing_ok=True)

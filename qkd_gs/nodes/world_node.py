@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from diagnostic_msgs.msg import DiagnosticArray
 from rosgraph_msgs.msg import Clock
 
 import qkd_gs.msg as m
 from qkd_gs.devices.mount import MountCommand
-from qkd_gs.nodes import convert
+from qkd_gs.nodes import convert, convert_news
 from qkd_gs.nodes.base import LATCHED, SENSOR, CoreNode, run
 from qkd_gs.nodes.clock import Latched
 from qkd_gs.nodes.loop import LoopWatch
+from qkd_gs.nodes.pace import Loop, Pace
 from qkd_gs.nodes.setup import stage_of, station_of
 from qkd_gs.nodes.sim_link import SimLink
 from qkd_gs.orbit.timescale import format_utc
@@ -27,6 +29,8 @@ from qkd_gs.tracking.types import Phase
 _STEP_S = 0.01
 _SLOW_S = 0.02  # plate and laser answer less often
 _CLOCK_S = 0.05
+_PACE_S = 0.5  # of real time
+_BEND_NS = 100_000_000  # all processes have heard of another speed by then
 
 
 class WorldNode(CoreNode):
@@ -75,16 +79,36 @@ class WorldNode(CoreNode):
             ).save(self.state_dir)
 
     def _start_clock(self, speed: float) -> None:
-        line = Latched(self._stage.begin_ns, time.monotonic_ns(), speed)
-        self.clock.latch(line)
-        self._latched.publish(
-            m.StationClock(
-                header=convert.header(line.epoch_ns),
-                epoch_ns=line.epoch_ns,
-                monotonic_ns=line.monotonic_ns,
-                speed=line.speed,
-            )
+        self._began_ns = time.monotonic_ns()
+        self._pace: Pace | None = None
+        self._loops: dict[str, Loop] = {}
+        if speed == 0.0:
+            self._pace = Pace()
+            speed = self._pace.speed
+            self.listen(DiagnosticArray, '/diagnostics', self._take_loops)
+            self.create_timer(_PACE_S, self.guarded(self._keep_pace), clock=self._steady)
+        self._run_clock(Latched(self._stage.begin_ns, self._began_ns, speed))
+
+    def _run_clock(self, line: Latched) -> None:
+        message = m.StationClock(
+            header=convert.header(line.epoch_ns),
+            epoch_ns=line.epoch_ns,
+            monotonic_ns=line.monotonic_ns,
+            began_ns=self._began_ns,
+            speed=line.speed,
         )
+        self._latch(message)  # its own message reaches a process late or never
+        self._latched.publish(message)
+
+    def _take_loops(self, message: DiagnosticArray) -> None:
+        for health in convert_news.from_diagnostics(message):
+            if health.steps:
+                self._loops[health.name] = Loop(health.steps, health.missed)
+
+    def _keep_pace(self) -> None:
+        pace = self._pace
+        if pace is not None and pace.step(time.monotonic(), self._loops):
+            self._run_clock(self.clock.bent(pace.speed, _BEND_NS))
 
     def _step(self, now_ns: int) -> None:
         self._world.step(now_ns)
