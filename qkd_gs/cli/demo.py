@@ -97,7 +97,8 @@ def _prepare(args: argparse.Namespace, folder: Path, place: Path) -> list[Any]:
     say = Console(stderr=True, highlight=False).print
     settings = place / 'station.yaml'
     text = yaml.safe_load(share_path('config', 'station.yaml').read_text(encoding='utf-8'))
-    text['tracking'] |= {'start_el_deg': args.from_el, 'end_el_deg': args.from_el}
+    data_el_deg = max(text['tracking']['data_el_deg'], args.from_el)
+    text['tracking'] |= {'start_el_deg': args.from_el, 'end_el_deg': args.from_el, 'data_el_deg': data_el_deg}
     settings.write_text(yaml.safe_dump(text), encoding='utf-8')
     elements = share_path('config', 'elements', 'micius.tle')
     site, station = load_site('shanghai'), load_yaml(settings, StationSettings)

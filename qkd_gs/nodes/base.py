@@ -386,7 +386,10 @@ def run(make: Callable[[], Any], arguments: list[str] | None = None) -> int:
     gc.freeze()  # what is there stays: collecting it again and again would cost milliseconds in the loop
     try:
         while not stop:
-            executor.spin_once(timeout_sec=_SPIN_S)
+            try:
+                executor.spin_once(timeout_sec=_SPIN_S)
+            except Exception as error:  # noqa: BLE001  ours are guarded: rclpy's own, e.g. a transition that is not possible
+                node.get_logger().warning(f'refused: {error}')
     finally:
         node.finish()
         executor.shutdown()
