@@ -74,9 +74,10 @@ def process_session(
         stored = store.entry(manifest.session_id)
         if stored is not None:
             return _finished(folder, manifest, dict(stored.result))
-        progress('reading the sealed tags', 0.0)  # before the satellite is asked: damage costs no disclosure
-        scanned = scan_session(folder, manifest, keys.sealing_private_key())
-        with link() as channel:
+        private_key = keys.sealing_private_key()
+        with link() as channel:  # the other side gets ready meanwhile
+            progress('reading the sealed tags', 0.0)  # before anything is asked: damage costs no disclosure
+            scanned = scan_session(folder, manifest, private_key)
             session = GroundSession(
                 channel,
                 agreed_terms(manifest),
@@ -158,7 +159,7 @@ def watched_figures(manifest: Manifest, timed: Timed) -> dict[str, Any]:
 
 def efficiency_mismatch(events: GatedEvents) -> float:
     """Largest imbalance of the two detectors of a basis: difference of their counts over the sum."""
-    counts = np.bincount(events.channel, minlength=len(QUANTUM) + 1)[list(QUANTUM)].reshape(2, 2)
+    counts = np.array([np.count_nonzero(events.channel == channel) for channel in QUANTUM]).reshape(2, 2)
     return float(np.max(np.abs(counts[:, 0] - counts[:, 1]) / np.maximum(counts.sum(axis=1), 1)))
 
 
