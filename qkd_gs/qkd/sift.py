@@ -132,14 +132,6 @@ def within(pulse: NDArray[np.int64], spans: Sequence[PulseSpan]) -> NDArray[np.b
     return inside
 
 
-def in_bins(number: NDArray[np.int32], wrong: NDArray[np.bool_]) -> list[tuple[int, int, int]]:
-    """Number, bits and errors of bins of time, the empty ones left out."""
-    present, where = np.unique(number, return_inverse=True)
-    bits = np.bincount(where, minlength=len(present))
-    errors = np.bincount(where, weights=wrong, minlength=len(present)).astype(np.int64)
-    return [(int(n), int(b), int(e)) for n, b, e in zip(present, bits, errors, strict=True)]
-
-
 def sifted_table(basis: NDArray[np.uint8], intensity: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Number of sifted bits by [basis, intensity]."""
     return np.bincount(basis.astype(np.int64) * 3 + intensity, minlength=6).reshape(2, 3).astype(np.int64)
