@@ -107,13 +107,17 @@ def read_log(head: LogHead, blocks: Iterator[bytes], beacon_period_ps: float) ->
     ProtocolError
         Of the wrong length, or times that no beacon of this period has.
     """
-    parts = [unpack_train(next(blocks)) for _ in range(0, head.pulses, LOG_BLOCK)]
-    times = np.concatenate(parts) if parts else np.empty(0, np.int64)
-    if len(times) != head.pulses:
-        raise ProtocolError('malformed', f'{len(times)} beacon pulses came, {head.pulses} were announced')
-    steps = np.diff(times)
-    if len(steps) and not (np.abs(steps - beacon_period_ps) < 0.01 * beacon_period_ps).all():
-        raise ProtocolError('malformed', f'the beacon log is no train of pulses {beacon_period_ps:.0f} ps apart')
+    times, done, tolerance = np.empty(head.pulses, np.int64), 0, 0.01 * beacon_period_ps
+    while done < head.pulses:
+        part = unpack_train(next(blocks, b''))
+        end = done + len(part)
+        if end > head.pulses or not len(part):
+            raise ProtocolError('malformed', f'{end} beacon pulses came, {head.pulses} were announced')
+        times[done:end] = part
+        steps = np.diff(times[max(done - 1, 0) : end])
+        if not (np.abs(steps - beacon_period_ps) < tolerance).all():
+            raise ProtocolError('malformed', f'the beacon log is no train of pulses {beacon_period_ps:.0f} ps apart')
+        done = end
     return BeaconLog(head.first_index, times, head.epoch_utc_ns)
 
 
