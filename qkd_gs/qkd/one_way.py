@@ -23,7 +23,8 @@ from qkd_gs.errors import StationError
 from qkd_gs.qkd.belief import find_errors
 from qkd_gs.qkd.corrector import MAX_QBER
 from qkd_gs.qkd.entropy import binary_entropy
-from qkd_gs.qkd.parity import Bits, checked_bits, checked_seed, places_of, shuffle
+from qkd_gs.qkd.parity import Bits, checked_bits, checked_seed
+from qkd_gs.qkd.shuffle import places_of, shuffle
 from qkd_gs.qkd.sift import even_cuts
 from qkd_gs.qkd.sparse_code import SparseCode, sparse_code
 

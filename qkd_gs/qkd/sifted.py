@@ -24,7 +24,7 @@ class SiftedKey:
 
     bits: Bits
     basis: NDArray[np.uint8]
-    bin_number: NDArray[np.int32]  # of the time
+    bins: list[tuple[int, int]]  # number of the bin of time, and how many of the bits lie in it
     window_bits: list[int]
     counts: KeyCounts  # without errors of the signal, which nobody knows yet
     qber: float  # foretold by the decoys
@@ -50,7 +50,7 @@ class Sifter:
         self._terms, self._pulses_a_bin, self._windows = terms, pulses_a_bin, windows
         self._table, self._errors = np.zeros((2, 3), np.int64), np.zeros((2, 3), np.int64)
         self._bits, self._bases = [np.empty(0, np.uint8)], [np.empty(0, np.uint8)]
-        self._bins = [np.empty(0, np.int32)]
+        self._bins: dict[int, int] = {}
         self._in_windows = np.zeros(len(windows), np.int64)
 
     def add(self, block: Detections, match: NDArray[np.bool_], intensity: Bits, opened: Bits) -> None:
@@ -74,7 +74,8 @@ class Sifter:
         self._errors += sift.sifted_table(basis[~signal][wrong], intensity[~signal][wrong])
         self._bits.append(bit[signal])
         self._bases.append(basis[signal])
-        self._bins.append((pulse[signal] // self._pulses_a_bin).astype(np.int32))
+        for number, bits in zip(*np.unique(pulse[signal] // self._pulses_a_bin, return_counts=True), strict=True):
+            self._bins[int(number)] = self._bins.get(int(number), 0) + int(bits)
         inside = [sift.within(pulse[signal], [window]).sum() for window in self._windows]
         self._in_windows += np.array(inside, np.int64)
 
@@ -84,7 +85,7 @@ class Sifter:
         return SiftedKey(
             bits=np.concatenate(self._bits),
             basis=np.concatenate(self._bases),
-            bin_number=np.concatenate(self._bins),
+            bins=sorted(self._bins.items()),
             window_bits=[int(n) for n in self._in_windows],
             counts=counts,
             qber=sift.expected_qber(counts),
@@ -117,11 +118,21 @@ def found_errors(sifted: SiftedKey, corrected: Bits, good: list[slice], pulses_a
     """
     if not good:
         return FoundErrors(sifted.counts, sifted.qber, 0.0, [])
-    wrong = corrected != sifted.bits
-    limit = sum((cut.stop - cut.start) * binary_entropy(float(wrong[cut].mean())) for cut in good)
-    chosen = np.concatenate([np.arange(cut.start, cut.stop) for cut in good])
-    by_basis = np.bincount(sifted.basis[chosen][wrong[chosen]], minlength=2)
+    by_basis, limit, checked, errors = np.zeros(2, np.int64), 0.0, 0, 0
+    ends = np.cumsum([bits for _, bits in sifted.bins])
+    bits_in, errors_in = np.zeros((2, len(ends)), np.int64)
+    for cut in good:  # frame by frame: a long key is not held twice
+        wrong = cut.start + np.flatnonzero(corrected[cut] != sifted.bits[cut])
+        size = cut.stop - cut.start
+        checked, errors = checked + size, errors + len(wrong)
+        limit += size * binary_entropy(len(wrong) / size)
+        by_basis += np.bincount(sifted.basis[wrong], minlength=2)
+        bits_in += np.diff(np.clip(ends, cut.start, cut.stop), prepend=cut.start)
+        errors_in += np.bincount(np.searchsorted(ends, wrong, side='right'), minlength=len(ends))
     counts = sift.with_signal_errors(sifted.counts, int(by_basis[0]), int(by_basis[1]))
-    in_bins = sift.in_bins(sifted.bin_number[chosen], wrong[chosen])
-    bins = [(number * pulses_a_bin, bits, errors) for number, bits, errors in in_bins]
-    return FoundErrors(counts, float(wrong[chosen].mean()), limit, bins)
+    bins = [
+        (number * pulses_a_bin, int(bits), int(wrongs))
+        for (number, _), bits, wrongs in zip(sifted.bins, bits_in, errors_in, strict=True)
+        if bits
+    ]
+    return FoundErrors(counts, errors / checked, limit, bins)
