@@ -16,6 +16,7 @@ from qkd_gs.devices.gps import GpsReading
 from qkd_gs.devices.hwp import HwpReading
 from qkd_gs.devices.mount import MountCommand, MountMode, MountReading
 from qkd_gs.monitoring.readiness import ComingPass
+from qkd_gs.nodes.clock import Latched
 from qkd_gs.pointing.enu import JOINT_NAMES, joint_positions, joint_rates
 from qkd_gs.settings.station import CameraModel
 from qkd_gs.timing.live import CountBin, Live
@@ -158,6 +159,17 @@ def gps_fix(reading: GpsReading) -> NavSatFix:
 def gps_time(reading: GpsReading) -> TimeReference:
     """TimeReference: UTC of the last second mark, beside the station time at which it was told."""
     return TimeReference(header=header(reading.stamp_ns, 'gps'), time_ref=to_time(reading.pps_utc_ns), source='GPS PPS')
+
+
+def station_clock(line: Latched, began_ns: int) -> m.StationClock:
+    """StationClock; `began_ns` is when (CLOCK_MONOTONIC) this station time began."""
+    return m.StationClock(
+        header=header(line.epoch_ns),
+        epoch_ns=line.epoch_ns,
+        monotonic_ns=line.monotonic_ns,
+        began_ns=began_ns,
+        speed=line.speed,
+    )
 
 
 # --- cameras ---

@@ -90,13 +90,7 @@ class WorldNode(CoreNode):
         self._run_clock(Latched(self._stage.begin_ns, self._began_ns, speed))
 
     def _run_clock(self, line: Latched) -> None:
-        message = m.StationClock(
-            header=convert.header(line.epoch_ns),
-            epoch_ns=line.epoch_ns,
-            monotonic_ns=line.monotonic_ns,
-            began_ns=self._began_ns,
-            speed=line.speed,
-        )
+        message = convert.station_clock(line, self._began_ns)
         self._latch(message)  # its own message reaches a process late or never
         self._latched.publish(message)
 

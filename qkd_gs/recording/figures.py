@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from math import isclose, isfinite, radians
+from math import isclose, radians
 from typing import Any
 
 from qkd_gs.recording.reader import Bag
 from qkd_gs.settings.station import TrackingSettings
 from qkd_gs.tracking.running import RunningFigures
+from qkd_gs.tracking.session_book import finite
 from qkd_gs.tracking.statistics import TrackingFigures
 
 STATE, TARGET, GUIDE = 'session/state', 'target', 'guiding_camera/spot'
@@ -57,10 +58,9 @@ def differences(recorded: Mapping[str, Any], again: TrackingFigures) -> dict[str
     recorded : mapping
         As the manifest has them (None: not measured); only names in it that both know are compared.
     """
-    told = {name: value if isfinite(value) else None for name, value in asdict(again).items()}
     return {
         name: (recorded[name], value)
-        for name, value in told.items()
+        for name, value in finite(asdict(again)).items()
         if name in recorded and not _same(recorded[name], value)
     }
 
