@@ -110,7 +110,6 @@ def _prepare(args: argparse.Namespace, folder: Path, place: Path) -> list[Any]:
         'elements': str(elements),
         'sessions_dir': str(folder.parent),
         'state_dir': str(place / 'state'),
-        'record': __import__('importlib.util').util.find_spec('qkd_gs.nodes.recorder_node') is not None,  # FIXME
         'speed': args.speed,
         'seed': args.seed,
         'at': AT,

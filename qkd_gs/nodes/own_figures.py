@@ -25,6 +25,7 @@ class OwnFigures:
     """
 
     def __init__(self, node: StationMixin, tracking: TrackingSettings) -> None:
+        self._tracking = tracking
         self._figures = running_figures(tracking)
         self.heard = dict.fromkeys(FEEDS, 0)
         for topic, (kind, _) in FEEDS.items():
@@ -36,6 +37,11 @@ class OwnFigures:
             feed(self._figures, topic, message)
 
         return take
+
+    def begin_anew(self) -> None:
+        """Forget what was heard: another pass begins."""
+        self._figures = running_figures(self._tracking)
+        self.heard = dict.fromkeys(FEEDS, 0)
 
     def figures(self) -> TrackingFigures:
         """So far."""
