@@ -145,7 +145,7 @@ class ReplayNode(CoreNode):
     def _start_clock(self) -> None:
         line = Latched(self._bag.start_ns, time.monotonic_ns(), self._speed)
         self.clock.latch(line)
-        self._latched.publish(convert.station_clock(line))
+        self._latched.publish(convert.station_clock(line, line.monotonic_ns))
 
     def _tell_clock(self) -> None:
         if self.clock.latched:
