@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rosgraph_msgs.msg import Clock
@@ -116,11 +116,12 @@ class WorldNode(CoreNode):
         """Follow the station's sessions; when one is over, write what only the truth can tell."""
         if self._folder and state.folder != self._folder:
             folder = self.sessions_dir / self._folder
-            if Path(folder).is_dir():
-                self._world.save_truth(folder, load_pointing(folder).model)
-            self._world.session(False)
+            write = self._world.take_truth(load_pointing(folder).model) if folder.is_dir() else None
+            if write is not None:  # the world does not stand still meanwhile
+                threading.Thread(target=write, args=(folder,), name='truth').start()
+        if state.folder and state.folder != self._folder:
+            self._world.begin_session()
         self._folder = state.folder
-        self._world.session(bool(state.folder))
         self._world.said(
             Said(Phase(state.phase), state.time_bias_s, state.cross_track_m, state.error_x_urad, state.error_y_urad)
         )
