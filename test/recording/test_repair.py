@@ -47,7 +47,7 @@ def rows():
 def killed_bag(tmp_path_factory):
     """What a recorder leaves that is killed 20 s into a pass."""
     folder = tmp_path_factory.mktemp('killed') / 'bag'
-    done = subprocess.run([sys.executable, '-c', KILLED, folder, Path(__file__).parent], check=False)
+    done = subprocess.run([sys.executable, '-c', KILLED, folder, Path(__file__).parents[1]], check=False)
     assert done.returncode == -signal.SIGKILL
     return folder
 
