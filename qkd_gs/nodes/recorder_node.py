@@ -76,8 +76,8 @@ class RecorderNode(CoreNode):
         self.create_subscription(message_type, name, self.guarded(lambda data: take(name, data)), qos, raw=True)
 
     def _take(self, name: str, data: bytes) -> None:
-        if self.clock.latched:
-            self._recorder.take(name, self.clock.now_ns(), data)
+        # no bag is open before station time can be told; what is latched is remembered for it
+        self._recorder.take(name, self.clock.now_ns(), data)
 
     def _take_state(self, name: str, data: bytes) -> None:
         if not self.clock.latched:
