@@ -10,12 +10,13 @@ from typing import Any
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.pointing.stored import load_pointing
 from qkd_gs.processing.pipeline import Progress
-from qkd_gs.recording import OWN, open_bag, telemetry_of_bag
+from qkd_gs.recording import open_bag, telemetry_of_bag
 from qkd_gs.report import write_report
 from qkd_gs.session.manifest import load_manifest
 from qkd_gs.session.telemetry import FILE_NAME as TELEMETRY
 from qkd_gs.sim.live_world import TRUTH_FILE
 from qkd_gs.sim.make_key import make_key
+from qkd_gs.tracking.feeds import OWN
 
 _PATIENCE_S = 10.0
 _LOOK_S = 0.1

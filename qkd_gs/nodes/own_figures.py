@@ -8,8 +8,8 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 import qkd_gs.msg as m
 from qkd_gs.nodes.base import StationMixin
-from qkd_gs.recording import FEEDS, feed, running_figures
 from qkd_gs.settings.station import TrackingSettings
+from qkd_gs.tracking.feeds import FEEDS, feed, running_figures
 from qkd_gs.tracking.statistics import TrackingFigures
 
 _DEEP = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)

@@ -15,8 +15,8 @@ from qkd_gs.nodes import convert_qos, parameters
 from qkd_gs.nodes.base import CoreNode, run
 from qkd_gs.nodes.setup import site_of
 from qkd_gs.recording import Topic
-from qkd_gs.recording.figures import STATE
 from qkd_gs.recording.pass_recorder import PassRecorder, is_public, rate_of
+from qkd_gs.tracking.feeds import STATE
 
 _LOOK_S = 0.2  # of real time
 _FLUSH_S = 0.5  # so much is lost when the process is killed
@@ -76,8 +76,8 @@ class RecorderNode(CoreNode):
         self.create_subscription(message_type, name, self.guarded(lambda data: take(name, data)), qos, raw=True)
 
     def _take(self, name: str, data: bytes) -> None:
-        if self.clock.latched:
-            self._recorder.take(name, self.clock.now_ns(), data)
+        # no bag is open before station time can be told; what is latched is remembered for it
+        self._recorder.take(name, self.clock.now_ns(), data)
 
     def _take_state(self, name: str, data: bytes) -> None:
         if not self.clock.latched:

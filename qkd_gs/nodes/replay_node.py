@@ -24,10 +24,10 @@ from qkd_gs.nodes.base import LATCHED, SENSOR, CoreNode, run
 from qkd_gs.nodes.clock import Latched
 from qkd_gs.nodes.own_figures import OwnFigures
 from qkd_gs.recording import Bag, Replayed, open_bag, replayed, settings_of
-from qkd_gs.recording.figures import STATE
 from qkd_gs.recording.reader import Raw
 from qkd_gs.settings.station import TrackingSettings
 from qkd_gs.share import share_path
+from qkd_gs.tracking.feeds import STATE
 
 _TICK_S = 0.005
 _CLOCK_S = 0.05
@@ -143,9 +143,10 @@ class ReplayNode(CoreNode):
             yield
 
     def _start_clock(self) -> None:
-        line = Latched(self._bag.start_ns, time.monotonic_ns(), self._speed)
-        self.clock.latch(line)
-        self._latched.publish(convert.station_clock(line, line.monotonic_ns))
+        began_ns = time.monotonic_ns()
+        message = convert.station_clock(Latched(self._bag.start_ns, began_ns, self._speed), began_ns)
+        self._latch(message)  # its own message would come a little later
+        self._latched.publish(message)
 
     def _tell_clock(self) -> None:
         if self.clock.latched:

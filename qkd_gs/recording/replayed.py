@@ -13,10 +13,9 @@ from qkd_gs.recording.reader import Bag
 from qkd_gs.session.manifest import FILE_NAME, load_manifest
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.station import StationSettings, TrackingSettings
+from qkd_gs.tracking.feeds import OWN
 from qkd_gs.tracking.session_book import finite
 from qkd_gs.tracking.statistics import TrackingFigures
-
-OWN = 'own_figures'  # key of the manifest's `run` under which the live pass keeps what it has measured itself
 
 
 @dataclass(frozen=True)

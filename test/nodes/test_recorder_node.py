@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import qkd_gs.msg as m
 import yaml
+from diagnostic_msgs.msg import DiagnosticArray
 from mcap.reader import make_reader
 from one_graph import Station, node_process, real_time
 from rosbags.rosbag2 import Reader
@@ -53,8 +54,11 @@ class Pass(Station):
         self.sent = 0
 
     def latched_before(self):
-        self.say('station_clock', real_time(), LATCHED)
+        """What a station says once; some of it before it can tell the time."""
         self.say('robot_description', String(data='<robot/>'), LATCHED)
+        self.hear(DiagnosticArray, '/diagnostics')
+        self.until(lambda: self.heard['/diagnostics'])  # the recorder is there, and has looked about
+        self.say('station_clock', real_time(), LATCHED)
 
     def tell(self, phase=Phase.FINE, folder=FOLDER):
         now_ns = time.time_ns()

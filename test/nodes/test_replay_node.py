@@ -5,25 +5,23 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 import qkd_gs.msg as m
 from one_graph import WAIT_S, real_time
-from rosgraph_msgs.msg import Clock
-
-sys.path.insert(0, str(Path(__file__).parents[1] / 'recording'))
 from passes_on_topics import ABOUT, BEGIN_NS, messages, whole_bag
+from rosgraph_msgs.msg import Clock
 
 from qkd_gs.cli import main
 from qkd_gs.nodes import convert
 from qkd_gs.nodes.base import LATCHED, SENSOR
-from qkd_gs.recording import OWN, figures_of_bag, open_bag
+from qkd_gs.recording import figures_of_bag, open_bag
 from qkd_gs.session.manifest import Manifest
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.share import share_path
+from qkd_gs.tracking.feeds import OWN
 from qkd_gs.tracking.session_book import finite
 
 SECONDS = 12
@@ -47,7 +45,7 @@ def manifest(settings, live):
     return Manifest(
         session_id=ABOUT.session_id, simulated=True, software='qkd_gs', created_utc='2018-10-03T15:50:00Z',
         satellite='MICIUS', elements_file='elements.tle', elements_used='', site=load_site('shanghai'), pass_info={},
-        culmination_ns=BEGIN_NS, tdc_start_ns=BEGIN_NS, time_bias_s=0.0, cross_track_m=0.0, locked=[], closed=True,
+        culmination_ns=BEGIN_NS, time_bias_s=0.0, cross_track_m=0.0, locked=[], closed=True,
         station=settings, run={OWN: live},
     )  # fmt: skip
 
