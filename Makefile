@@ -59,8 +59,8 @@ $(build_done): $(packages_done)
 	@$(BIN)/python tools/warm_up.py
 	@rm -f $(VENV)/done-build-* && touch $@
 
-demo: setup ## simulate a pass over Shanghai and make a key; SESSION=DIR puts the session there
-	$(BIN)/qkd-gs simulate --elements config/elements/micius.tle --site Shanghai --at 2018-10-03T15:56:42Z --session '$(SESSION)'
+demo: setup ## the station's ROS graph takes a pass over Shanghai and makes a key; SESSION=DIR puts the session there
+	$(BIN)/qkd-gs demo --session '$(SESSION)'
 
 test: setup ## all checks and tests
 	$(BIN)/ruff check .

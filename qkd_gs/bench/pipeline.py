@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -29,13 +30,8 @@ _BEACON_TAGS, _PHOTON_TAGS = 2.43e6, 1.38e6  # of this stretch on the link as it
 _WARM_UP_S = 10.0
 
 
-def run(tags: int = TAGS, ten_times: bool = False) -> dict[str, Any]:
-    """Figures of a pass with the link as published, and of one with light enough for `tags` tags.
-
-    Parameters
-    ----------
-    ten_times : bool
-        Whether to take a session of ten times the tags as well; takes some minutes.
+def run(tags: int = TAGS) -> dict[str, Any]:
+    """Figures of a pass with the link as published, of one with light enough for `tags` tags, and of a tenth of it.
 
     Returns
     -------
@@ -43,7 +39,9 @@ def run(tags: int = TAGS, ten_times: bool = False) -> dict[str, Any]:
         ``seconds`` is wall time from opening the session to the key in the store, the start of the satellite's
         process included; ``slow_link_seconds`` adds what the traffic would take at 250 ms of round trip and
         1 Mbit/s, and ``slow_link_least_seconds`` is what naming the detected pulses and their bases alone takes
-        there in the shortest code that there is; memory is the peak of each process.
+        there in the shortest code that there is; memory is the peak of each process.  ``tenth`` is a session a tenth
+        as long in the same light; ``growth`` says how the figures grow from it to the whole, and what a further tag
+        needs: memory beyond the two sizes is reckoned from that.
     """
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
@@ -51,16 +49,15 @@ def run(tags: int = TAGS, ten_times: bool = False) -> dict[str, Any]:
         _measure(base / 'warm-up', keys, Stretch(_WARM_UP_S, _WARM_UP_S / 2))  # compiles what nobody has yet
         published = _measure(base / 'published', keys, _bright(_BEACON_TAGS + _PHOTON_TAGS))
         whole = _measure(base / 'whole', keys, _bright(tags))
-        figures = whole | {
-            'round_trip_s': ROUND_TRIP_S,
-            'rate_bit_s': RATE_BIT_S,
-            'published_link': published,
-            'growth': _growth(published, whole),
-        }
-        if ten_times:
-            long = _measure(base / 'long', keys, _bright(10.0 * tags))
-            figures |= {'ten_times': long, 'growth_ten_times': _growth(whole, long)}
-    return figures
+        short = replace(_bright(tags), seconds=_SECONDS / 10, before_s=_BEFORE_S / 10)
+        tenth = _measure(base / 'tenth', keys, short)
+    return whole | {
+        'round_trip_s': ROUND_TRIP_S,
+        'rate_bit_s': RATE_BIT_S,
+        'published_link': published,
+        'tenth': tenth,
+        'growth': _growth(tenth, whole),
+    }
 
 
 def _bright(tags: float) -> Stretch:
@@ -69,7 +66,14 @@ def _bright(tags: float) -> Stretch:
 
 
 def _growth(small: dict[str, Any], large: dict[str, Any]) -> dict[str, float]:
-    return {name: large[name] / small[name] for name in ('tags', 'seconds', 'ground_memory_mb')}
+    """Ratios, and what each further tag costs."""
+    more = large['tags'] - small['tags']
+    ratios = {name: large[name] / small[name] for name in ('session_s', 'tags', 'seconds')}
+    memory = {
+        f'{side}_bytes_a_tag': (large[f'{side}_memory_mb'] - small[f'{side}_memory_mb']) * 2**20 / more
+        for side in ('ground', 'satellite')
+    }
+    return ratios | memory | {'seconds_a_million_tags': (large['seconds'] - small['seconds']) / more * 1e6}
 
 
 def _measure(folder: Path, keys: KeyFolder, stretch: Stretch) -> dict[str, Any]:

@@ -17,14 +17,15 @@ from qkd_gs.qkd.corrector import EFFICIENT, QUICK, CascadeOptions
 from qkd_gs.qkd.entropy import binary_entropy
 from qkd_gs.qkd.parity import Bits
 from qkd_gs.qkd.reconcile import reconcile
+from qkd_gs.qkd.sift import even_cuts
 
 FRAME_BITS = 100_000
 FRAMES = 1000
 QBERS = (0.01, 0.02, 0.03)
 PASS_BITS = 630_000
 PASS_QBER = 0.014
-FEW_ERRORS = 0.005  # blocks of two frames in one message: see qkd_gs.qkd.one_way.blocks
-ONE_WAY_QBERS = (0.01, 0.02, 0.03, 0.04)
+BRIGHT_PASS_FRAMES = 77  # all frames of a pass of 20 million tags, corrected together
+ONE_WAY_QBERS = (0.005, 0.01, 0.02, 0.03, 0.04)
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,14 @@ def run(frames: int = FRAMES, frame_bits: int = FRAME_BITS, qbers: tuple[float, 
     for qber in qbers:
         figures[f'qber_{qber:g}'] = _measure(frames, frame_bits, qber, _cascade(EFFICIENT))
         figures[f'few_round_trips_qber_{qber:g}'] = _measure(max(1, some // 4), frame_bits, qber, _cascade(QUICK))
+        bright = max(1, passes // 2), BRIGHT_PASS_FRAMES * frame_bits, qber
+        figures[f'bright_pass_qber_{qber:g}'] = _measure(*bright, _cascade(EFFICIENT))
+        figures[f'bright_pass_few_round_trips_qber_{qber:g}'] = _measure(*bright, _cascade(QUICK))
     figures['whole_pass'] = _measure(passes, PASS_BITS, PASS_QBER, _cascade(EFFICIENT))
     figures['whole_pass_few_round_trips'] = _measure(passes, PASS_BITS, PASS_QBER, _cascade(QUICK))
-    figures[f'one_way_qber_{FEW_ERRORS:g}'] = _measure(max(1, some // 2), 2 * frame_bits, FEW_ERRORS, _one_message)
     for qber in ONE_WAY_QBERS:
-        figures[f'one_way_qber_{qber:g}'] = _measure(some, frame_bits, qber, _one_message)
+        block = one_way.blocks(even_cuts(60 * frame_bits, 60), qber)[0]  # of frames that share a syndrome
+        figures[f'one_way_qber_{qber:g}'] = _measure(some, block.stop - block.start, qber, _one_message)
     return figures
 
 

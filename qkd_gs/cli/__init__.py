@@ -23,6 +23,8 @@ COMMANDS = {
     'watch': 'show a running station in the terminal',
     'devices': 'list the drivers of every device, and test those that are chosen',
     'process': 'make the key of a session',
+    'replay': 'play a recorded pass on its own clock, and recompute its tracking figures',
+    'repair': 'make a bag whole whose recorder was killed',
     'report': 'write report.html and its figures into a session',
     'fit-pointing': 'fit the pointing model to observed stars',
     'key-length': 'decoy-state finite key from observed counts',

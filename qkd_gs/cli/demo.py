@@ -50,7 +50,13 @@ _LOOK_S = 0.25
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument('--session', type=Path, metavar='DIR', help='new folder (default: one under sessions/)')
-    parser.add_argument('--speed', type=float, default=2.0, metavar='X', help='seconds of station time a second (2)')
+    parser.add_argument(
+        '--speed',
+        type=float,
+        default=0.0,
+        metavar='X',
+        help='seconds of station time a second; 0 (the default): as fast as every loop keeps its period',
+    )
     parser.add_argument('--seed', type=int, default=1, metavar='N', help='draws what the station does not know (1)')
     parser.add_argument(
         '--from-el', type=float, default=_FROM_DEG, metavar='DEG', help='elevation of start and end (10)'
@@ -91,7 +97,8 @@ def _prepare(args: argparse.Namespace, folder: Path, place: Path) -> list[Any]:
     say = Console(stderr=True, highlight=False).print
     settings = place / 'station.yaml'
     text = yaml.safe_load(share_path('config', 'station.yaml').read_text(encoding='utf-8'))
-    text['tracking'] |= {'start_el_deg': args.from_el, 'end_el_deg': args.from_el}
+    data_el_deg = max(text['tracking']['data_el_deg'], args.from_el)
+    text['tracking'] |= {'start_el_deg': args.from_el, 'end_el_deg': args.from_el, 'data_el_deg': data_el_deg}
     settings.write_text(yaml.safe_dump(text), encoding='utf-8')
     elements = share_path('config', 'elements', 'micius.tle')
     site, station = load_site('shanghai'), load_yaml(settings, StationSettings)
@@ -103,14 +110,14 @@ def _prepare(args: argparse.Namespace, folder: Path, place: Path) -> list[Any]:
         'elements': str(elements),
         'sessions_dir': str(folder.parent),
         'state_dir': str(place / 'state'),
-        'record': __import__('importlib.util').util.find_spec('qkd_gs.nodes.recorder_node') is not None,  # FIXME
         'speed': args.speed,
         'seed': args.seed,
         'at': AT,
         'lead_s': _LEAD_S,
     }
     graph = station_graph(options)
-    say(f'[bold]starting {len(graph)} nodes[/bold], station time runs {args.speed:g} times as fast')
+    pace = f'{args.speed:g} times as fast' if args.speed else 'as fast as every loop keeps its period'
+    say(f'[bold]starting {len(graph)} nodes[/bold], station time runs {pace}')
     return graph
 
 

@@ -10,7 +10,7 @@ from qkd_gs.monitoring.health import SILENT_S, NodeHealth
 from qkd_gs.monitoring.readiness import ComingPass, Level, Readiness
 from qkd_gs.monitoring.scene import Seen
 from qkd_gs.monitoring.snapshot import NOTHING_HEARD, KeyNews, SessionNews, Snapshot, SpotFigures
-from qkd_gs.timing.recorder import CountBin
+from qkd_gs.timing.live import CountBin
 
 SPOT_S = 30  # seconds of spots that are kept
 _S = 10**9

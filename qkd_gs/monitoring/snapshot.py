@@ -8,7 +8,7 @@ from math import nan
 
 from qkd_gs.monitoring.health import NodeHealth
 from qkd_gs.monitoring.readiness import ComingPass, Level, Readiness
-from qkd_gs.timing.recorder import CountBin
+from qkd_gs.timing.live import CountBin
 from qkd_gs.tracking.types import Phase
 
 NOTHING_HEARD = Readiness(Level.ERROR, 'no station is heard')

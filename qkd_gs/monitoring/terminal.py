@@ -27,8 +27,8 @@ _MANY_MISSED = 0.01  # of a loop's periods
 def view(now: Snapshot) -> RenderableType:
     """Everything that `now` knows, in words and bars; colours only repeat what the words say."""
     return Group(
-        _headline(now),
-        _rule('pass'),
+        Text(now.readiness.sentence, _LEVEL_STYLE[now.readiness.level]),
+        _rule(f'pass  {_clock(now)}'),
         *_pass_lines(now),
         _rule('light'),
         _light_line(now),
@@ -39,13 +39,9 @@ def view(now: Snapshot) -> RenderableType:
     )
 
 
-def _headline(now: Snapshot) -> Table:
+def _clock(now: Snapshot) -> str:
     clock = format_utc(now.now_ns, 0).replace('T', ' ').replace('Z', ' UTC')
-    if now.speed != 1.0:
-        clock += f' x{now.speed:g}'
-    table = _row(ratio=True)
-    table.add_row(Text(now.readiness.sentence, _LEVEL_STYLE[now.readiness.level]), Text(clock))
-    return table
+    return clock if now.speed == 1.0 else f'{clock} x{now.speed:g}'
 
 
 def _pass_lines(now: Snapshot) -> list[Text]:
@@ -95,7 +91,7 @@ def _spot_line(axis: str, rms_urad: float, seconds_urad: tuple[float, ...], ceil
 
 
 def _light_line(now: Snapshot) -> Table:
-    table = _row()
+    table = Table.grid(expand=True, padding=(0, 1))
     counts = now.counts
     if counts is None:
         table.add_row('no counts')
@@ -167,13 +163,5 @@ def _line(name: str, text: str) -> Text:
     return Text.assemble((f'{name:<10}', 'dim'), text, no_wrap=True, overflow='ellipsis')
 
 
-def _row(ratio: bool = False) -> Table:
-    table = Table.grid(expand=True, padding=(0, 1))
-    if ratio:
-        table.add_column(ratio=1)
-        table.add_column(justify='right', no_wrap=True)
-    return table
-
-
 def _rule(title: str) -> Rule:
-    return Rule(title, style='dim', align='left')
+    return Rule(Text(title), style='dim', align='left')

@@ -8,23 +8,31 @@ from pathlib import Path
 from typing import Any
 
 from qkd_gs.keys.folder import KeyFolder
+from qkd_gs.pointing.stored import load_pointing
 from qkd_gs.processing.pipeline import Progress
+from qkd_gs.recording import open_bag, telemetry_of_bag
 from qkd_gs.report import write_report
 from qkd_gs.session.manifest import load_manifest
+from qkd_gs.session.telemetry import FILE_NAME as TELEMETRY
 from qkd_gs.sim.live_world import TRUTH_FILE
 from qkd_gs.sim.make_key import make_key
+from qkd_gs.tracking.feeds import OWN
 
 _PATIENCE_S = 10.0
 _LOOK_S = 0.1
 
 
-def after_pass(folder: Path, keys: KeyFolder, recorded: bool, progress: Progress) -> dict[str, Any]:
+def after_pass(
+    folder: Path, keys: KeyFolder, recorded: bool, own: dict[str, Any], progress: Progress
+) -> dict[str, Any]:
     """Finish a session; the result as `process_session` gives it.
 
     Parameters
     ----------
     recorded : bool
         A recorder was running: wait for its bag to be closed.
+    own : dict
+        The station's own tracking figures, as heard during the pass.
 
     Raises
     ------
@@ -35,19 +43,24 @@ def after_pass(folder: Path, keys: KeyFolder, recorded: bool, progress: Progress
     if load_manifest(folder).simulated:
         awaited.append(folder / TRUTH_FILE)
     wait_for(awaited)
-    take_truth(folder)
+    keep_figures(folder, own)
+    if not (folder / TELEMETRY).exists() and (folder / 'bag').is_dir():  # a real pass: what happened is in the bag
+        manifest = load_manifest(folder)
+        telemetry_of_bag(open_bag(folder / 'bag'), manifest.station, load_pointing(folder).model).save(folder)
     result = make_key(folder, keys, progress)
     progress('writing the report', 0.0)
     write_report(folder)
     return result
 
 
-def take_truth(folder: Path) -> None:
-    """Put the figures of a simulated pass that only the truth can give into its manifest."""
+def keep_figures(folder: Path, own: dict[str, Any]) -> None:
+    """Put the figures of a pass into its manifest: the station's own, and in a simulated one those of the truth."""
+    manifest = load_manifest(folder)
+    update: dict[str, Any] = {'run': manifest.run | {OWN: own}, 'tracking': own}
     path = folder / TRUTH_FILE
     if path.exists():
-        figures = json.loads(path.read_text(encoding='utf-8'))
-        load_manifest(folder).model_copy(update=figures).save(folder)
+        update |= json.loads(path.read_text(encoding='utf-8'))
+    manifest.model_copy(update=update).save(folder)
 
 
 def wait_for(paths: list[Path]) -> list[Path]:

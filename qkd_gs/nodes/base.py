@@ -162,7 +162,7 @@ class StationMixin:
         self._timers_made[number] = (period_s, work, watch, timer)
 
     def _latch(self, message: m.StationClock) -> None:
-        self.clock.latch(Latched(message.epoch_ns, message.monotonic_ns, message.speed))
+        self.clock.latch(Latched(message.epoch_ns, message.monotonic_ns, message.speed), message.began_ns)
         for number in list(self._timers_made):
             watch = self._timers_made[number][2]
             if watch is not None:
@@ -386,7 +386,10 @@ def run(make: Callable[[], Any], arguments: list[str] | None = None) -> int:
     gc.freeze()  # what is there stays: collecting it again and again would cost milliseconds in the loop
     try:
         while not stop:
-            executor.spin_once(timeout_sec=_SPIN_S)
+            try:
+                executor.spin_once(timeout_sec=_SPIN_S)
+            except Exception as error:  # noqa: BLE001  ours are guarded: rclpy's own, e.g. a transition that is not possible
+                node.get_logger().warning(f'refused: {error}')
     finally:
         node.finish()
         executor.shutdown()

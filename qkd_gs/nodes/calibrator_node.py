@@ -14,6 +14,7 @@ from qkd_gs.devices.mount import MountCommand, MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.nodes import convert
 from qkd_gs.nodes.base import LATCHED, CoreNode, conclude, run
+from qkd_gs.nodes.loop import Due
 from qkd_gs.nodes.setup import site_of, station_of
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.pointing.calibration import (
@@ -95,7 +96,7 @@ class CalibratorNode(CoreNode):
         except StationError as error:
             return conclude(goal, _result(Result.NOT_READY, str(error)))
         self._goal = goal
-        self._asked_ns = self._fed_ns = 0
+        self._ask_due, self._feedback_due = Due(_REQUEST_NS), Due(_FEEDBACK_NS)
         self._busy.publish(Bool(data=True))
         self._timer = self.every(1 / self._station.tracking.control_rate_hz, self._step)
         return None
@@ -115,12 +116,10 @@ class CalibratorNode(CoreNode):
         outputs = calibrator.step(now_ns, CalibrationInputs(self._mount, guiding, tracking))
         if outputs.axes is not None:
             self._commands.publish(convert.mount_command(MountCommand(**vars(outputs.axes))))
-        if now_ns - self._asked_ns >= _REQUEST_NS:
-            self._asked_ns = now_ns
+        if self._ask_due.now(now_ns):
             for role, request in _LOOKS.items():
                 self._requests[role].publish(convert.camera_request(now_ns, role, request))
-        if now_ns - self._fed_ns >= _FEEDBACK_NS:
-            self._fed_ns = now_ns
+        if self._feedback_due.now(now_ns):
             self._goal.publish_feedback(Feedback(message=outputs.message, visited=outputs.visited, total=outputs.total))
         if outputs.state is not CalibrationState.RUNNING:
             self._end(now_ns, outputs.message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import nan
+from typing import TYPE_CHECKING
 
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo, Image, JointState, NavSatFix, NavSatStatus, RegionOfInterest, TimeReference
@@ -15,13 +16,15 @@ from qkd_gs.devices.gps import GpsReading
 from qkd_gs.devices.hwp import HwpReading
 from qkd_gs.devices.mount import MountCommand, MountMode, MountReading
 from qkd_gs.monitoring.readiness import ComingPass
-from qkd_gs.orbit.target import TargetState
+from qkd_gs.nodes.clock import Latched
 from qkd_gs.pointing.enu import JOINT_NAMES, joint_positions, joint_rates
 from qkd_gs.settings.station import CameraModel
-from qkd_gs.timing.live import Live
-from qkd_gs.timing.recorder import CountBin
-from qkd_gs.tracking.supervisor import Verdict
+from qkd_gs.timing.live import CountBin, Live
 from qkd_gs.tracking.types import CameraRequest, CameraRole, SpotMeasurement, TrackerOutputs
+
+if TYPE_CHECKING:  # for a node that needs neither, their libraries would be seconds of start-up
+    from qkd_gs.orbit.target import TargetState
+    from qkd_gs.tracking.supervisor import Verdict
 
 _S = 10**9
 
@@ -156,6 +159,17 @@ def gps_fix(reading: GpsReading) -> NavSatFix:
 def gps_time(reading: GpsReading) -> TimeReference:
     """TimeReference: UTC of the last second mark, beside the station time at which it was told."""
     return TimeReference(header=header(reading.stamp_ns, 'gps'), time_ref=to_time(reading.pps_utc_ns), source='GPS PPS')
+
+
+def station_clock(line: Latched, began_ns: int) -> m.StationClock:
+    """StationClock; `began_ns` is when (CLOCK_MONOTONIC) this station time began."""
+    return m.StationClock(
+        header=header(line.epoch_ns),
+        epoch_ns=line.epoch_ns,
+        monotonic_ns=line.monotonic_ns,
+        began_ns=began_ns,
+        speed=line.speed,
+    )
 
 
 # --- cameras ---

@@ -104,3 +104,24 @@ class LoopWatch:
             self._latency.percentiles_ms(),
             self._busy.percentiles_ms(),
         )
+
+
+class Due:
+    """Something that happens every so often within a faster loop, on average exactly as often as wanted.
+
+    Parameters
+    ----------
+    period_ns : int
+        Of station time.
+    """
+
+    def __init__(self, period_ns: int) -> None:
+        self._period_ns = period_ns
+        self._next_ns = 0
+
+    def now(self, now_ns: int) -> bool:
+        """Whether it is time, in a step at `now_ns`; then the next time is a period later."""
+        if now_ns < self._next_ns:
+            return False
+        self._next_ns = max(self._next_ns + self._period_ns, now_ns - self._period_ns)
+        return True

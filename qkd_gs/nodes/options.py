@@ -48,7 +48,11 @@ OPTIONS = (
     Option('sessions_dir', 'sessions', 'folder in which every pass gets a folder'),
     Option('state_dir', '', 'folder of what the station learns (its pointing model); empty: $QKD_GS_STATE, or below ~'),
     Option('record', True, 'write every pass into a bag in its session'),
-    Option('speed', 1.0, 'seconds of station time a second; only with simulated devices'),
+    Option(
+        'speed',
+        1.0,
+        'seconds of station time a second, only with simulated devices; 0: as fast as every loop keeps its period',
+    ),
     Option('at', '2018-10-03T15:56:42Z', 'UTC near the pass that the simulated sky holds; only with simulated devices'),
     Option('lead_s', 60.0, 'the simulated world begins so long before that pass, s; 3900 for a calibration first'),
     Option('scenario', '', 'what goes wrong in the simulated world, a name from config/scenarios; empty: nothing'),

@@ -43,7 +43,7 @@ def declare(node: Node, settings: Section, prefix: str = '') -> None:
         low, high = _range(field)
         if isinstance(value, float) and (low > -inf or high < inf):
             descriptor.floating_point_range = [
-                FloatingPointRange(from_value=max(low, -1e308), to_value=min(high, 1e308), step=0.0)
+                FloatingPointRange(from_value=float(max(low, -1e308)), to_value=float(min(high, 1e308)), step=0.0)
             ]
         elif isinstance(value, int) and not isinstance(value, bool) and (low > -inf or high < inf):
             descriptor.integer_range = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import traceback
+from dataclasses import asdict
 from math import isfinite, nan
 from queue import Queue
 from typing import Any
@@ -13,6 +14,9 @@ from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.keys.folder import KeyFolder, find_key_folder
 from qkd_gs.nodes import convert
 from qkd_gs.nodes.base import LATCHED, CoreNode, run
+from qkd_gs.nodes.own_figures import OwnFigures
+from qkd_gs.nodes.setup import station_of
+from qkd_gs.tracking.session_book import finite
 
 _LOOK_S = 0.1  # of real time
 _NOTHING_KNOWN: dict[str, Any] = {
@@ -37,7 +41,8 @@ class PostProcessorNode(CoreNode):
         self._states = self.publisher(m.KeyState, 'key/state', LATCHED)
         self._said = m.KeyState(simulated=self.simulated, **_NOTHING_KNOWN)
         self._folder = ''
-        self._todo: Queue[str] = Queue()
+        self._own = OwnFigures(self, station_of(self).tracking)
+        self._todo: Queue[tuple[str, dict[str, Any]]] = Queue()
         self._news: Queue[dict[str, Any]] = Queue()
         self.listen(m.SessionState, 'session/state', self._session)
         self.create_timer(_LOOK_S, self.guarded(self._tell), clock=self._steady)
@@ -46,7 +51,9 @@ class PostProcessorNode(CoreNode):
 
     def _session(self, state: m.SessionState) -> None:
         if self._folder and state.folder != self._folder:
-            self._todo.put(self._folder)
+            self._todo.put((self._folder, finite(asdict(self._own.figures()))))
+        if state.folder and state.folder != self._folder:
+            self._own.begin_anew()
         self._folder = state.folder
 
     def _work(self) -> None:
@@ -54,11 +61,11 @@ class PostProcessorNode(CoreNode):
         from qkd_gs.nodes.after_pass import after_pass
 
         while True:
-            name = self._todo.get()
+            name, own = self._todo.get()
             self._news.put({'folder': name, 'state': m.KeyState.WORKING, 'step': 'waiting for the last files'})
             try:
                 folder, recorded = self.sessions_dir / name, bool(self.options['record'])
-                self._news.put(_told(after_pass(folder, self._keys, recorded, self._progress)))
+                self._news.put(_told(after_pass(folder, self._keys, recorded, own, self._progress)))
             except (StationError, DeviceFault) as error:
                 self._news.put({'state': m.KeyState.FAILED, 'message': str(error)})
             except Exception as error:  # noqa: BLE001  the thread must live on for the next session

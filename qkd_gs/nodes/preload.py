@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import gc
 import importlib
-import importlib.util
 
 from qkd_gs.nodes.graph import NODES
 
 for _spec in NODES:
-    if importlib.util.find_spec(_spec.module):  # FIXME
-        importlib.import_module(_spec.module)
+    importlib.import_module(_spec.module)
 importlib.import_module('qkd_gs.nodes.sim_link')
 importlib.import_module('qkd_gs.nodes.after_pass')
 gc.collect()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from std_msgs.msg import Bool, Float64, UInt8
@@ -12,9 +12,10 @@ from std_msgs.msg import Bool, Float64, UInt8
 import qkd_gs.msg as m
 from qkd_gs.nodes import convert
 from qkd_gs.nodes.base import RELIABLE, StationMixin
-from qkd_gs.sim.remote import Drive
-from qkd_gs.sim.remote_sensors import Floor, TruthBlock
-from qkd_gs.sim.stage import Stage
+from qkd_gs.sim.remote import Drive, Floor, TruthBlock
+
+if TYPE_CHECKING:
+    from qkd_gs.sim.stage import Stage
 
 
 class Kind(NamedTuple):

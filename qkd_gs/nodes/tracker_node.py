@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from math import nan
@@ -19,7 +20,7 @@ from qkd_gs.devices.mount import MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.nodes import convert, parameters
 from qkd_gs.nodes.base import LATCHED, CoreNode, conclude, run
-from qkd_gs.nodes.loop import LoopWatch
+from qkd_gs.nodes.loop import Due, LoopWatch
 from qkd_gs.nodes.setup import site_of, station_of
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.pointing.stored import load_pointing
@@ -145,7 +146,9 @@ class TrackerNode(CoreNode):
 
     def _start(self, run: PassRun) -> None:
         self._run, self._aborting = run, ''
-        self._told_ns = self._lit_ns = self._framed_ns = self._fed_ns = self._kept_ns = 0
+        self._state_due, self._light_due, self._frame_due = Due(_STATE_NS), Due(_BEACON_NS), Due(_FRAME_NS)
+        self._feedback_due, self._keep_due = Due(_FEEDBACK_NS), Due(_SECOND_NS)
+        self._start_ns, self._started_ns = self.clock.now_ns(), time.monotonic_ns()
         self._spots.clear()
         self._asked.clear()
         self._watch.clear()
@@ -166,7 +169,7 @@ class TrackerNode(CoreNode):
             'period_ms': list(loop.period_ms),
             'latency_ms': list(loop.latency_ms),
             'busy_ms': list(loop.busy_ms),
-            'speed': self.clock.speed,
+            'speed': round((now_ns - self._start_ns) / (time.monotonic_ns() - self._started_ns), 3),
         }
         run.close(now_ns, run=run.book.manifest.run | {'loop': figures, 'pass_s': self._pass_s(run, now_ns)})
         (self.state_dir / _CURRENT).unlink(missing_ok=True)
@@ -228,8 +231,7 @@ class TrackerNode(CoreNode):
             if fresh:
                 self._watch.latency((self.clock.now_ns() - fresh[-1]) * 1e-9)
         self._tell(now_ns, run, outputs)
-        if now_ns - self._kept_ns >= _SECOND_NS:
-            self._kept_ns = now_ns
+        if self._keep_due.now(now_ns):
             self._writer.submit(run.keep, now_ns)
         if run.done:
             held = bool(run.locked)
@@ -238,26 +240,22 @@ class TrackerNode(CoreNode):
             self._end(now_ns, code, why)
 
     def _tell(self, now_ns: int, run: PassRun, outputs: TrackerOutputs) -> None:
-        if now_ns - self._lit_ns >= _BEACON_NS:
-            self._lit_ns = now_ns
+        if self._light_due.now(now_ns):
             self._light.publish(Bool(data=outputs.beacon_on))
-        if now_ns - self._framed_ns >= _FRAME_NS:
-            self._framed_ns = now_ns
+        if self._frame_due.now(now_ns):
             follow = outputs.phase not in (Phase.IDLE, Phase.END, Phase.PARK)
             stamp_ns = self._mount.stamp_ns if self._mount is not None else now_ns
             self._frames.publish(convert.frame_angle(outputs, stamp_ns, follow))
         for role, wanted in ((CameraRole.GUIDING, outputs.guiding), (CameraRole.TRACKING, outputs.tracking)):
             self._ask(now_ns, role, wanted)
-        if now_ns - self._told_ns >= _STATE_NS or outputs.error_x_urad == outputs.error_x_urad:
-            self._told_ns = now_ns
+        if self._state_due.now(now_ns) or outputs.error_x_urad == outputs.error_x_urad:
             manifest, folder = run.book.manifest, run.book.folder.name
             self._states.publish(
                 convert.session_state(
                     now_ns, outputs, manifest.session_id, folder, manifest.satellite, manifest.simulated
                 )
             )
-        if self._goal is not None and now_ns - self._fed_ns >= _FEEDBACK_NS:
-            self._fed_ns = now_ns
+        if self._goal is not None and self._feedback_due.now(now_ns):
             self._goal.publish_feedback(self._feedback(now_ns, run, outputs))
 
     def _ask(self, now_ns: int, role: CameraRole, wanted: CameraRequest | None) -> None:

@@ -75,7 +75,7 @@ class Watching:
         self._node.create_subscription(kind, topic, take, qos)
 
     def _latch(self, message: m.StationClock) -> None:
-        self._clock.latch(Latched(message.epoch_ns, message.monotonic_ns, message.speed))
+        self._clock.latch(Latched(message.epoch_ns, message.monotonic_ns, message.speed), message.began_ns)
 
     def _take_heartbeats(self, message: DiagnosticArray) -> None:
         for health in convert_news.from_diagnostics(message):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from pathlib import Path
 
+from diagnostic_msgs.msg import DiagnosticArray
 from rosgraph_msgs.msg import Clock
 
 import qkd_gs.msg as m
 from qkd_gs.devices.mount import MountCommand
-from qkd_gs.nodes import convert
+from qkd_gs.nodes import convert, convert_news
 from qkd_gs.nodes.base import LATCHED, SENSOR, CoreNode, run
 from qkd_gs.nodes.clock import Latched
 from qkd_gs.nodes.loop import LoopWatch
+from qkd_gs.nodes.pace import Loop, Pace
 from qkd_gs.nodes.setup import stage_of, station_of
 from qkd_gs.nodes.sim_link import SimLink
 from qkd_gs.orbit.timescale import format_utc
@@ -21,13 +23,14 @@ from qkd_gs.pointing.stored import StoredPointing, load_pointing
 from qkd_gs.sim.calibration import hand_alignment
 from qkd_gs.sim.flight import Said
 from qkd_gs.sim.live_world import LiveWorld
-from qkd_gs.sim.remote import Drive
-from qkd_gs.sim.remote_sensors import Floor
+from qkd_gs.sim.remote import Drive, Floor
 from qkd_gs.tracking.types import Phase
 
 _STEP_S = 0.01
 _SLOW_S = 0.02  # plate and laser answer less often
 _CLOCK_S = 0.05
+_PACE_S = 0.5  # of real time
+_BEND_NS = 100_000_000  # all processes have heard of another speed by then
 
 
 class WorldNode(CoreNode):
@@ -76,16 +79,30 @@ class WorldNode(CoreNode):
             ).save(self.state_dir)
 
     def _start_clock(self, speed: float) -> None:
-        line = Latched(self._stage.begin_ns, time.monotonic_ns(), speed)
-        self.clock.latch(line)
-        self._latched.publish(
-            m.StationClock(
-                header=convert.header(line.epoch_ns),
-                epoch_ns=line.epoch_ns,
-                monotonic_ns=line.monotonic_ns,
-                speed=line.speed,
-            )
-        )
+        self._began_ns = time.monotonic_ns()
+        self._pace: Pace | None = None
+        self._loops: dict[str, Loop] = {}
+        if speed == 0.0:
+            self._pace = Pace()
+            speed = self._pace.speed
+            self.listen(DiagnosticArray, '/diagnostics', self._take_loops)
+            self.create_timer(_PACE_S, self.guarded(self._keep_pace), clock=self._steady)
+        self._run_clock(Latched(self._stage.begin_ns, self._began_ns, speed))
+
+    def _run_clock(self, line: Latched) -> None:
+        message = convert.station_clock(line, self._began_ns)
+        self._latch(message)  # its own message reaches a process late or never
+        self._latched.publish(message)
+
+    def _take_loops(self, message: DiagnosticArray) -> None:
+        for health in convert_news.from_diagnostics(message):
+            if health.steps:
+                self._loops[health.name] = Loop(health.steps, health.missed)
+
+    def _keep_pace(self) -> None:
+        pace = self._pace
+        if pace is not None and pace.step(time.monotonic(), self._loops):
+            self._run_clock(self.clock.bent(pace.speed, _BEND_NS))
 
     def _step(self, now_ns: int) -> None:
         self._world.step(now_ns)
@@ -99,11 +116,12 @@ class WorldNode(CoreNode):
         """Follow the station's sessions; when one is over, write what only the truth can tell."""
         if self._folder and state.folder != self._folder:
             folder = self.sessions_dir / self._folder
-            if Path(folder).is_dir():
-                self._world.save_truth(folder, load_pointing(folder).model)
-            self._world.session(False)
+            write = self._world.take_truth(load_pointing(folder).model) if folder.is_dir() else None
+            if write is not None:  # the world does not stand still meanwhile
+                threading.Thread(target=write, args=(folder,), name='truth').start()
+        if state.folder and state.folder != self._folder:
+            self._world.begin_session()
         self._folder = state.folder
-        self._world.session(bool(state.folder))
         self._world.said(
             Said(Phase(state.phase), state.time_bias_s, state.cross_track_m, state.error_x_urad, state.error_y_urad)
         )

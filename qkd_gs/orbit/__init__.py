@@ -1,9 +1,30 @@
-"""Where the satellite will be: elements, passes, and its apparent place through a pass."""
+"""Where the satellite will be: elements, passes, and its apparent place through a pass.
 
-from qkd_gs.orbit.elements import Elements, load_elements
-from qkd_gs.orbit.passes import Limits, Pass, find_passes, pass_nearest
-from qkd_gs.orbit.target import TargetState
-from qkd_gs.orbit.trajectory import Trajectory
+The names below are loaded when they are first asked for: a process that needs only the shape of a target does not wait
+for the compilers and libraries that predict one.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qkd_gs.orbit.elements import Elements, load_elements
+    from qkd_gs.orbit.passes import Limits, Pass, find_passes, pass_nearest
+    from qkd_gs.orbit.target import TargetState
+    from qkd_gs.orbit.trajectory import Trajectory
+
+_HOME = {
+    'Elements': 'elements',
+    'Limits': 'passes',
+    'Pass': 'passes',
+    'TargetState': 'target',
+    'Trajectory': 'trajectory',
+    'find_passes': 'passes',
+    'load_elements': 'elements',
+    'pass_nearest': 'passes',
+}
 
 __all__ = [
     'Elements',
@@ -15,3 +36,9 @@ __all__ = [
     'load_elements',
     'pass_nearest',
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f'qkd_gs.orbit.{_HOME[name]}'), name)
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from qkd_gs.errors import StationError
@@ -24,13 +25,10 @@ from qkd_gs.qkd.channel import Channel
 from qkd_gs.qkd.conversation import PreShared
 from qkd_gs.qkd.ground_side import GroundSession
 from qkd_gs.qkd.result import KeyResult
-from qkd_gs.qkd.sift import squash
 from qkd_gs.qkd.terms import Terms
 from qkd_gs.session.manifest import FILE_NAME, Manifest, load_manifest
 from qkd_gs.session.telemetry import FILE_NAME as TELEMETRY
 from qkd_gs.session.telemetry import Telemetry, load_telemetry
-from qkd_gs.timing.gate import GatedEvents
-from qkd_gs.timing.tags import QUANTUM
 
 _log = logging.getLogger(__name__)
 
@@ -74,9 +72,10 @@ def process_session(
         stored = store.entry(manifest.session_id)
         if stored is not None:
             return _finished(folder, manifest, dict(stored.result))
-        progress('reading the sealed tags', 0.0)  # before the satellite is asked: damage costs no disclosure
-        scanned = scan_session(folder, manifest, keys.sealing_private_key())
-        with link() as channel:
+        private_key = keys.sealing_private_key()
+        with link() as channel:  # the other side gets ready meanwhile
+            progress('reading the sealed tags', 0.0)  # before anything is asked: damage costs no disclosure
+            scanned = scan_session(folder, manifest, private_key)
             session = GroundSession(
                 channel,
                 agreed_terms(manifest),
@@ -88,17 +87,14 @@ def process_session(
             )
             session.open()
             log = session.request_beacon_log(*scanned.log_span_ns, manifest.station.source.beacon_rate_hz)
-            timed = number_clicks(manifest, scanned, log, lambda step: progress(step, 0.0))
+            timed = number_clicks(manifest, scanned, log, _chooser(manifest), lambda step: progress(step, 0.0))
+            del log
             for report in scanned.reports.runs:
                 if report.unused:
                     _log.warning('%s is not used: %s', report.file, report.unused)
             progress('looking for anomalies', 0.0)
             watched = watched_figures(manifest, timed)
-            watched['detections'] = len(timed.events)
-            squashed = squash(timed.events.pulse, timed.events.channel, _chooser(manifest))
-            timed = replace(timed, events=GatedEvents(np.empty(0, np.int64), np.empty(0, np.uint8)))  # room for the key
-            made = session.distil(squashed.detections, timed.pulse_spans, [_window(manifest, timed, window_s)])
-            watched |= {'double_clicks': squashed.double_clicks, 'cross_clicks': squashed.cross_clicks}
+            made = session.distil(timed.detections, timed.pulse_spans, [_window(manifest, timed, window_s)])
             result = _figures(manifest, timed, scanned.reports, made, watched, window_s)
             store.put(manifest.session_id, made.key_id, made.key, made.epsilon, result)
             session.confirm()
@@ -129,7 +125,7 @@ def watched_figures(manifest: Manifest, timed: Timed) -> dict[str, Any]:
         They are not those of detectors that the proof is about: no key is made.
     """
     station, where = manifest.station, f'session {manifest.session_id}'
-    mismatch, limit = efficiency_mismatch(timed.events), station.key.max_efficiency_mismatch
+    mismatch, limit = efficiency_mismatch(timed.admitted), station.key.max_efficiency_mismatch
     if mismatch > limit:
         raise StationError(
             f'the detectors differ by {mismatch:.0%}, more than the {limit:.0%} allowed: no key is made',
@@ -151,14 +147,17 @@ def watched_figures(manifest: Manifest, timed: Timed) -> dict[str, Any]:
     return {
         'efficiency_mismatch': mismatch,
         'anomalies': [anomaly.to_dict() for anomaly in anomalies],
+        'detections': int(timed.admitted.sum()),
         'held_clicks': timed.held_clicks,
+        'double_clicks': timed.double_clicks,
+        'cross_clicks': timed.cross_clicks,
         'afterpulse_share': afterpulse_share(timed.clicks),
     }
 
 
-def efficiency_mismatch(events: GatedEvents) -> float:
-    """Largest imbalance of the two detectors of a basis: difference of their counts over the sum."""
-    counts = np.bincount(events.channel, minlength=len(QUANTUM) + 1)[list(QUANTUM)].reshape(2, 2)
+def efficiency_mismatch(clicks: NDArray[np.int64]) -> float:
+    """Largest imbalance of the two detectors of a basis: difference of their clicks (H, V, D, A) over the sum."""
+    counts = clicks.reshape(2, 2)
     return float(np.max(np.abs(counts[:, 0] - counts[:, 1]) / np.maximum(counts.sum(axis=1), 1)))
 
 

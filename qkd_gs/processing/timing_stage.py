@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,16 @@ from qkd_gs.errors import StationError
 from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.processing.spans import intersect, spans
 from qkd_gs.processing.tag_runs import Scanned, ScannedRun, predicted
+from qkd_gs.qkd.detection_log import DetectionLog
+from qkd_gs.qkd.sift import squash
 from qkd_gs.qkd.states import BeaconLog
 from qkd_gs.session.manifest import Manifest
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.timing.clicks import ClickFilter, ClickStatistics
 from qkd_gs.timing.clock import ClockFit, recover_clock
-from qkd_gs.timing.gate import Gate, GatedEvents, Slots, find_gate, gate_events, joined
+from qkd_gs.timing.gate import Gate, GatedEvents, Slots, find_gate, gate_events
 from qkd_gs.timing.seconds import SecondScale
+from qkd_gs.timing.tags import QUANTUM
 
 _EPOCHS_NS = 86_400 * 10**9
 _PULSES_PS = 1e12
@@ -56,8 +59,12 @@ class Timed:
 
     Attributes
     ----------
-    events : GatedEvents
-        Numbered clicks of the locked time above the data elevation, of all runs; raw key inside.
+    detections : DetectionLog
+        Of the locked time above the data elevation, of all runs; raw key inside.
+    admitted : (4,) int64
+        Clicks that went into them, by detector H, V, D, A.
+    double_clicks, cross_clicks : int
+        Pulses with clicks in both detectors of one basis alone, and in both bases.
     runs : list of NumberedRun
         Those that went into it, in the order of time.
     pulse_spans : tuple of (first, last)
@@ -72,7 +79,10 @@ class Timed:
         Its inverse; times far before or behind the tags are brought to their ends.
     """
 
-    events: GatedEvents
+    detections: DetectionLog
+    admitted: NDArray[np.int64]
+    double_clicks: int
+    cross_clicks: int
     runs: list[NumberedRun]
     pulse_spans: PulseSpans
     clicks: ClickStatistics
@@ -81,7 +91,13 @@ class Timed:
     pulse_at_utc: Callable[[NDArray[np.int64]], NDArray[np.int64]]
 
 
-def number_clicks(manifest: Manifest, scanned: Scanned, log: BeaconLog, progress: Callable[[str], None]) -> Timed:
+def number_clicks(
+    manifest: Manifest,
+    scanned: Scanned,
+    log: BeaconLog,
+    chooser: np.random.Generator,
+    progress: Callable[[str], None],
+) -> Timed:
     """Recover the satellite's clock from its log, find the gate, and number the clicks, run by run.
 
     Raises
@@ -100,11 +116,23 @@ def number_clicks(manifest: Manifest, scanned: Scanned, log: BeaconLog, progress
                 )
             runs.append(numbered)
     reports.require(len(runs), scanned.folder)
-    events, kept, clicks, held = _clicks_of(manifest.station, scanned, runs)
-    spans_of_all = tuple(span for run in kept for span in run.pulse_spans)
-    first_ns, last_ns = kept[0].scanned.seen_ns[0], kept[-1].scanned.seen_ns[1]
-    path = predicted(scanned.folder, manifest, first_ns, last_ns)
-    return Timed(events, kept, spans_of_all, clicks, held, *_naming(path, log, kept[0].slots.period_ps))
+    progress('numbering the clicks')
+    taken = _taken(manifest.station, scanned, runs, chooser)
+    kept = [part.run for part in taken]
+    path = predicted(scanned.folder, manifest, kept[0].scanned.seen_ns[0], kept[-1].scanned.seen_ns[1])
+    utc_ns, pulse_at_utc = _naming(path, log, kept[0].slots.period_ps)
+    return Timed(
+        detections=DetectionLog.joined([part.detections for part in taken]),
+        admitted=np.sum([part.admitted for part in taken], axis=0),
+        double_clicks=sum(part.double_clicks for part in taken),
+        cross_clicks=sum(part.cross_clicks for part in taken),
+        runs=kept,
+        pulse_spans=tuple(span for run in kept for span in run.pulse_spans),
+        clicks=ClickStatistics.of_all([part.clicks.statistics() for part in taken]),
+        held_clicks=sum(part.clicks.held for part in taken),
+        utc_ns=utc_ns,
+        pulse_at_utc=pulse_at_utc,
+    )
 
 
 def _numbered(
@@ -130,24 +158,41 @@ def _numbered(
     return NumberedRun(run, clock, slots, gate, pulse_spans)
 
 
-def _clicks_of(
-    station: StationSettings, scanned: Scanned, runs: list[NumberedRun]
-) -> tuple[GatedEvents, list[NumberedRun], ClickStatistics, int]:
-    """Events of the runs in one series, the runs that gave them, and what the clicks looked like."""
+@dataclass
+class _Taken:
+    """What a run gives."""
+
+    run: NumberedRun
+    clicks: ClickFilter
+    detections: DetectionLog
+    admitted: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(QUANTUM), np.int64))
+    double_clicks: int = 0
+    cross_clicks: int = 0
+
+    def take(self, events: GatedEvents, chooser: np.random.Generator) -> None:
+        squashed = squash(events.pulse, events.channel, chooser)
+        self.detections.add(squashed.detections)
+        self.double_clicks += squashed.double_clicks
+        self.cross_clicks += squashed.cross_clicks
+        self.admitted += [np.count_nonzero(events.channel == channel) for channel in QUANTUM]
+
+
+def _taken(
+    station: StationSettings, scanned: Scanned, runs: list[NumberedRun], chooser: np.random.Generator
+) -> list[_Taken]:
+    """Go through the tags of the runs; one that turns out to be damaged is left out."""
     hold, dead = _hold_off_slots(station, runs[0].slots.period_ps)
     first, last = runs[0].pulse_spans[0][0], runs[-1].pulse_spans[-1][1]
-    parts, kept, seen, held = [], [], [], 0
+    taken = []
     for run in runs:
         clicks = ClickFilter(first, last, round(station.source.pulse_rate_hz), dead, hold)  # new: the gap was not seen
+        part = _Taken(run, clicks, DetectionLog(run.pulse_spans))
         with scanned.reports.costs_only(run.scanned.report):
-            stream = gate_events(run.scanned.blocks(), run.slots, run.gate, clicks)
-            parts.append(joined(stream, run.scanned.report.tags))
-            kept.append(run)
-            seen.append(clicks.statistics())
-            held += clicks.held
-    scanned.reports.require(len(kept), scanned.folder)
-    events = parts[0] if len(parts) == 1 else joined(parts, sum(len(part) for part in parts))
-    return events, kept, ClickStatistics.of_all(seen), held
+            for events in gate_events(run.scanned.blocks(), run.slots, run.gate, clicks):
+                part.take(events, chooser)
+            taken.append(part)
+    scanned.reports.require(len(taken), scanned.folder)
+    return taken
 
 
 def _to_log_ps(path: Trajectory, log: BeaconLog) -> int:

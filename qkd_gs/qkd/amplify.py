@@ -21,6 +21,7 @@ from scipy.fft import fft, ifft, irfft, next_fast_len, rfft
 Bits = NDArray[np.uint8]
 
 _BLOCK_BITS = 1 << 20  # larger matrices are cut into blocks of this side: bounds the memory, and fits the cache better
+_AT_ONCE = 4  # blocks of rows and of columns whose spectra are held, 17 MB each
 _STEP = 64
 _MAX_ROUNDING = 0.25  # never reached, by the bound above; a broken FFT library must not make two different keys
 
@@ -60,24 +61,40 @@ def toeplitz(bits: Bits, seed_bits: Bits, out_len: int) -> Bits:
 
 
 def _by_blocks(key: Bits, seed: Bits, out_len: int, rows: int, columns: int) -> Bits:
-    """Each block of rows is a sum over blocks of columns, taken in the frequency domain."""
-    n = len(key)
+    """Each block of rows is a sum over blocks of columns, taken in the frequency domain, some of each at a time."""
     transform = _Transform(rows + columns - 1)
-    spectra = {left: transform.forward(key[left : left + columns]) for left in range(0, n, columns)}
-    totals: dict[int, NDArray[np.complex128]] = {}
+    out = np.empty(out_len, np.uint8)
+    for down in range(0, out_len, _AT_ONCE * rows):
+        tops = range(down, min(down + _AT_ONCE * rows, out_len), rows)
+        totals: dict[int, NDArray[np.complex128]] = {}
+        for across in range(0, len(key), _AT_ONCE * columns):
+            lefts = range(across, min(across + _AT_ONCE * columns, len(key)), columns)
+            _add_blocks(transform, key, seed, tops, lefts, columns, totals)
+        for top in tops:
+            counts = transform.backward(totals.pop(top))[columns - 1 : columns - 1 + rows]
+            out[top : top + rows] = _parity(counts[: out_len - top])
+    return out
+
+
+def _add_blocks(
+    transform: _Transform,
+    key: Bits,
+    seed: Bits,
+    tops: range,
+    lefts: range,
+    columns: int,
+    totals: dict[int, NDArray[np.complex128]],
+) -> None:
+    """Add what these columns contribute to these rows."""
+    spectra = {left: transform.forward(key[left : left + columns]) for left in lefts}
     # T[i, j] = seed[first + (i - top) - (j - left) + columns - 1]: blocks along a diagonal share their seed bits
-    corners = sorted((top - left, top, left) for top in range(0, out_len, rows) for left in spectra)
+    corners = sorted((top - left, top, left) for top in tops for left in lefts)
     for diagonal, blocks in groupby(corners, key=itemgetter(0)):
-        first = diagonal + n - columns
-        window = transform.forward(seed[max(first, 0) : first + rows + columns - 1], lead=max(-first, 0))
+        first = diagonal + len(key) - columns
+        window = transform.forward(seed[max(first, 0) : first + tops.step + columns - 1], lead=max(-first, 0))
         for _, top, left in blocks:
             part = window * spectra[left]
             totals[top] = np.add(totals[top], part, out=totals[top]) if top in totals else part
-    out = np.empty(out_len, np.uint8)
-    for top, total in totals.items():
-        counts = transform.backward(total)[columns - 1 : columns - 1 + rows]
-        out[top : top + rows] = _parity(counts[: out_len - top])
-    return out
 
 
 class _Transform:

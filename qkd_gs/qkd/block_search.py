@@ -11,6 +11,7 @@ from __future__ import annotations
 from numba import njit
 
 from qkd_gs.qkd.questions import NODE_MASK, PASS_SHIFT, SUBSETS
+from qkd_gs.qkd.shuffle import bit_at, place_of
 
 # Entries: 1 Bob's parity, 2 Alice's parity is known, 4 Alice's parity, 8 seen (inside `collect` only).
 # Tree 0 holds a random subset of the places, the others all of them.
@@ -98,7 +99,7 @@ def absorb(trees, opened, counts, asked, answers):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True)
-def correct(bits, corrected, trees, size, places, orders, member, opened, counts):  # type: ignore[no-untyped-def]
+def correct(bits, corrected, trees, size, shuffles, member, opened, counts):  # type: ignore[no-untyped-def]
     """Flip every single place that is open, and follow it through all trees; return the number of flips.
 
     True parities prove each error once.  A place that would be flipped back, or holds no bit, shows that Alice's
@@ -113,16 +114,18 @@ def correct(bits, corrected, trees, size, places, orders, member, opened, counts
             i += 1
             if node < size or not _differs(trees[p, node]):
                 continue
-            if node - size >= len(bits) or corrected[orders[p, node - size]]:
+            if node - size >= len(bits):
                 return -1
-            x = orders[p, node - size]
+            x = bit_at(node - size, len(bits), shuffles[p])
+            if corrected[x]:
+                return -1
             bits[x] ^= 1
             corrected[x] = 1
             flips += 1
             for q in range(passes):
                 if q == 0 and member[x] == 0:
                     continue
-                _flip(trees[q], size + places[q, x], opened[q], counts[q : q + 1])
+                _flip(trees[q], size + place_of(x, len(bits), shuffles[q]), opened[q], counts[q : q + 1])
     return flips
 
 

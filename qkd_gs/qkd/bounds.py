@@ -8,10 +8,9 @@ probability; who uses how many is booked in `qkd_gs.qkd.key_length`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import exp, expm1, isfinite, log, log1p, log2, pi, sqrt
-
-from scipy.optimize import brentq
 
 from qkd_gs.qkd.entropy import binary_entropy
 
@@ -67,8 +66,8 @@ def expectation_bounds(count: float, epsilon: float) -> Interval:
 
     # outside these brackets the excess is positive: u - ln(1 + u) >= u^2 / (2 (1 + u)), and exp(u) > 0
     lowest, highest = -1.0 - ratio, log1p(ratio + sqrt(ratio * (ratio + 2.0)))
-    lower = brentq(excess, lowest, 0.0, xtol=1e-15 * max(1.0, ratio), rtol=1e-14)
-    upper = brentq(excess, 0.0, highest * (1.0 + 1e-9), xtol=1e-15, rtol=1e-14)
+    lower = _root(excess, lowest, 0.0)
+    upper = _root(excess, highest * (1.0 + 1e-9), 0.0)
     return Interval(count * exp(lower), count * exp(upper))
 
 
@@ -132,4 +131,19 @@ def phase_error_bound(bit_error: float, tested: float, key: float, epsilon: floa
         return 0.5
     if log_excess(least) <= 0.0:
         return error + least
-    return error + float(brentq(log_excess, least, widest, xtol=1e-15, rtol=1e-12))
+    return error + _root(log_excess, least, widest)
+
+
+def _root(function: Callable[[float], float], positive: float, negative: float) -> float:
+    """Where a function changes its sign, between a place where it is positive (returned in doubt) and one where not.
+
+    Halving to the last bit takes some sixty calls; a library's cleverer search would take longer to import.
+    """
+    while True:
+        middle = 0.5 * (positive + negative)
+        if middle in (positive, negative):
+            return positive
+        if function(middle) > 0.0:
+            positive = middle
+        else:
+            negative = middle

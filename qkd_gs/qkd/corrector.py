@@ -15,20 +15,21 @@ from qkd_gs.qkd.parity import (
     Bits,
     checked_bits,
     checked_seed,
-    in_order,
     parity_tree,
-    places_of,
-    shuffle,
     subset,
     subset_parities,
     tree_size,
 )
 from qkd_gs.qkd.questions import PASS_SHIFT, SUBSETS, Questions
+from qkd_gs.qkd.shuffle import KEY_WORDS, in_order, shuffle_key
 
 MAX_QBER = 0.11  # beyond it there is no key, whatever the reconciliation
 _MIN_QBER = 5e-4  # smaller estimates are not believed: a first pass in a few huge blocks would find too little
 _MAX_DEPTH = 7  # halvings in one round trip
 _SLACK_BITS = 256
+_FEW = 3  # open leaves: next to so few there is always room for the next pass
+_LAST_PART, _LAST_DOUBLINGS = 6, 5
+_MOST_HASTE = 40.0
 
 Conversation = Generator[Questions, Bits, None]
 
@@ -48,9 +49,14 @@ class CascadeOptions:
     haste : float
         Parities more than needed that a round trip may ask, as a part of the Shannon limit of the whole key.
     overlap : float
-        The next pass starts as soon as no more leaves are open than this times its number of blocks.
+        The next pass starts as soon as no more leaves are open than this times its number of blocks, or 3.
     patience : float
         Round trips after which more may be asked than `haste` says, and ever more.
+    deadline : int
+        Round trips within which it should be done: in the last sixth of them more and more may be asked.
+    hard : bool
+        Whether it ends at the deadline, whatever is left: verification finds the frames with errors and drops them.
+        If not, keys that are far worse than expected, or whose errors come in bursts, are corrected later.
     confirmations : int
         Random subsets that must agree at the end; a wrong key passes with probability 2^-confirmations.
     """
@@ -58,14 +64,18 @@ class CascadeOptions:
     first_block: float = 0.5
     second_block: float = 5.2
     growth: int = 3
-    haste: float = 0.0004
-    overlap: float = 0.0
-    patience: float = 160.0
+    haste: float = 0.0002
+    overlap: float = 0.06
+    patience: float = 150.0
+    deadline: int = 190
+    hard: bool = False
     confirmations: int = 24
 
 
 EFFICIENT = CascadeOptions()
-QUICK = CascadeOptions(first_block=0.4, second_block=1.95, growth=5, haste=0.0035, overlap=0.4, patience=27.5)
+QUICK = CascadeOptions(
+    first_block=0.4, second_block=1.95, growth=5, haste=0.0035, overlap=0.4, patience=27.5, deadline=40, hard=True
+)
 
 
 class Corrector:
@@ -144,13 +154,13 @@ class Corrector:
             self._batch = self._talk.send(answers)
         except StopIteration:
             self._batch = None
+        if self._options.hard and self.round_trips >= self._options.deadline:
+            self._batch = None
 
     def _make_room(self) -> None:
         trees = 1 + len(self._levels)
         self._trees = np.zeros((trees, 2 * self._size), np.uint8)
-        self._orders = np.empty((trees, self._n), np.int32)  # place -> bit
-        self._places = np.empty((trees, self._n), np.int32)  # bit -> place
-        self._orders[0] = self._places[0] = np.arange(self._n, dtype=np.int32)
+        self._shuffles = np.zeros((trees, KEY_WORDS), np.uint64)  # tree 0 leaves the bits in their places
         self._member = np.zeros(self._n, np.uint8)
         self._corrected = np.zeros(self._n, np.uint8)
         # a leaf is listed when it opens: once by its own answer, once by its whole's, once by a correction
@@ -179,18 +189,16 @@ class Corrector:
         return (number << PASS_SHIFT) + np.arange(first, first + -(-self._n // (1 << self._levels[number])))
 
     def _start_pass(self, number: int) -> None:
-        order = shuffle(self._n, self._seed, number)
         slot = number + 1
         self._built = slot + 1
-        self._orders[slot] = order
-        self._places[slot] = places_of(order)
-        self._trees[slot] = parity_tree(in_order(self._bits, order), self._size)
+        self._shuffles[slot] = shuffle_key(self._n, self._seed, number)
+        self._trees[slot] = parity_tree(in_order(self._bits, self._shuffles[slot]), self._size)
 
     def _patience(self, number: int) -> int:
         """Open leaves at which the next pass may start: the tail of a cascade is long, and next to it there is room."""
         if number + 1 == len(self._levels):
             return 0
-        return int(self._options.overlap * (self._n >> self._levels[number + 1]))
+        return max(_FEW, int(self._options.overlap * (self._n >> self._levels[number + 1])))
 
     def _search(self, enough: int = 0) -> Conversation:
         """Halve open leaves until no more than `enough` are left."""
@@ -212,8 +220,7 @@ class Corrector:
             self._corrected,
             self._trees[: self._built],
             self._size,
-            self._places,
-            self._orders,
+            self._shuffles,
             self._member,
             self._opened,
             self._counts,
@@ -244,6 +251,11 @@ class Corrector:
         The longer it lasts the more may be asked: it keeps the rare long chain of corrections short.
         """
         allowance = self._allowance * (1.0 + (self.round_trips / self._options.patience) ** 8)
+        last = self._options.deadline // _LAST_PART
+        hurry = min(max(self.round_trips - (self._options.deadline - last), 0), last)
+        allowance *= 2.0 ** (_LAST_DOUBLINGS * hurry / last)
+        if not self._options.hard:  # a key with far more errors than expected takes its time
+            allowance = min(allowance, _MOST_HASTE * self._allowance)
         depth = 1
         while depth < _MAX_DEPTH and open_leaves * ((2 << depth) - 2 - depth) <= allowance:
             depth += 1

@@ -13,13 +13,14 @@ from qkd_gs.qkd.channel import Channel, Kind
 from qkd_gs.qkd.codes import pack_bits
 from qkd_gs.qkd.conversation import Conversation, PreShared
 from qkd_gs.qkd.corrector import EFFICIENT, CascadeOptions
+from qkd_gs.qkd.detection_log import DetectionLog
 from qkd_gs.qkd.exchange import correct
 from qkd_gs.qkd.exchange_one_way import correct_by_syndromes, design_rate, planned_bits
 from qkd_gs.qkd.faults import ProtocolError
 from qkd_gs.qkd.key_length import KeyLength
 from qkd_gs.qkd.ledger import Booking, DisclosureLedger
 from qkd_gs.qkd.result import KeyResult
-from qkd_gs.qkd.sift import Detections, PulseSpan
+from qkd_gs.qkd.sift import PulseSpan
 from qkd_gs.qkd.sifted import SiftedKey, Sifter, found_errors
 from qkd_gs.qkd.states import BeaconLog
 from qkd_gs.qkd.steps import Bits, Progress, silent
@@ -137,7 +138,7 @@ class GroundSession:
         return log
 
     def distil(
-        self, detections: Detections, locked: Sequence[PulseSpan], windows: Sequence[PulseSpan] = ()
+        self, detections: DetectionLog, locked: Sequence[PulseSpan], windows: Sequence[PulseSpan] = ()
     ) -> KeyResult:
         """Make the key: sifting, reconciliation, verification, privacy amplification.
 
@@ -145,8 +146,8 @@ class GroundSession:
 
         Parameters
         ----------
-        detections : Detections
-            Gated and squashed; those outside locked time are left out here.
+        detections : DetectionLog
+            Gated and squashed, of the locked time; empty when this returns.
         locked : sequence of (first, last) pulse
             Locked time, ascending and not overlapping.
         windows : sequence of (first, last) pulse
@@ -175,7 +176,7 @@ class GroundSession:
         self._talk.vouch()
         self._talk.close()
 
-    def _distil(self, detections: Detections, spans: list[PulseSpan], windows: Sequence[PulseSpan]) -> KeyResult:
+    def _distil(self, detections: DetectionLog, spans: list[PulseSpan], windows: Sequence[PulseSpan]) -> KeyResult:
         sifted = self._sift(detections, spans, windows)
         cuts = sift.frames(len(sifted.bits))
         reason = self._hopeless(sifted, cuts)
@@ -186,19 +187,18 @@ class GroundSession:
         corrected = self._verify(cuts, *self._reconcile(sifted, cuts, seed))
         return self._amplify(sifted, corrected)
 
-    def _sift(self, detections: Detections, spans: list[PulseSpan], windows: Sequence[PulseSpan]) -> SiftedKey:
-        inside = detections.within(spans)
-        count, size = len(inside), messages.DETECTION_BLOCK
+    def _sift(self, detections: DetectionLog, spans: list[PulseSpan], windows: Sequence[PulseSpan]) -> SiftedKey:
+        count, done = len(detections), 0
         self._progress('sifting', 0.0)
         self._talk.say(Kind.SIFT_HEAD, messages.SiftHead(locked=spans, detections=count))
-        for announcement in messages.detection_blocks(inside.pulse, inside.basis):
+        for announcement in detections.announcements():
             self._talk.say(Kind.DETECTIONS, announcement)
         sifter = Sifter(self._terms, self._pulses_a_bin, windows)
-        for start in range(0, count, size):
-            block = inside.part(slice(start, start + size))
+        for block in detections.taken():
             answer = self._talk.hear(Kind.SIFT_ANSWER).payload
             sifter.add(block, *messages.read_sift(answer, len(block)))
-            self._progress('sifting', min(1.0, (start + size) / count))
+            done += len(block)
+            self._progress('sifting', done / count)
         return sifter.finish(sift.pulses_in(spans))
 
     def _report_errors(self, sifted: SiftedKey, reason: str, seed: int) -> None:

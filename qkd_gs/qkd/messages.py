@@ -32,6 +32,7 @@ MAX_LOG = 1 << 26  # pulses
 MAX_LOG_NS = 6000 * 10**9  # 100 minutes, longer than an orbit of this height
 MAX_DETECTIONS = 1 << 28
 _SIZES = struct.Struct('>IIII')
+_DETECTIONS = struct.Struct('>QII')  # first pulse, how many, bytes of their gaps
 _LARGEST = 2**63 - 1
 _Count = Annotated[int, Field(ge=0, le=MAX_DETECTIONS)]
 
@@ -68,7 +69,7 @@ class LogHead(Section):
 
 
 class SiftHead(Section):
-    """Ground to satellite: locked time, and how many detections follow in blocks of `DETECTION_BLOCK`."""
+    """Ground to satellite: locked time, and how many detections follow, in blocks of `DETECTION_BLOCK` at most."""
 
     locked: list[PulseSpan] = Field(min_length=1, max_length=10_000)
     detections: _Count
@@ -106,48 +107,68 @@ def read_log(head: LogHead, blocks: Iterator[bytes], beacon_period_ps: float) ->
     ProtocolError
         Of the wrong length, or times that no beacon of this period has.
     """
-    parts = [unpack_train(next(blocks)) for _ in range(0, head.pulses, LOG_BLOCK)]
-    times = np.concatenate(parts) if parts else np.empty(0, np.int64)
-    if len(times) != head.pulses:
-        raise ProtocolError('malformed', f'{len(times)} beacon pulses came, {head.pulses} were announced')
-    steps = np.diff(times)
-    if len(steps) and not (np.abs(steps - beacon_period_ps) < 0.01 * beacon_period_ps).all():
-        raise ProtocolError('malformed', f'the beacon log is no train of pulses {beacon_period_ps:.0f} ps apart')
+    times, done, tolerance = np.empty(head.pulses, np.int64), 0, 0.01 * beacon_period_ps
+    while done < head.pulses:
+        part = unpack_train(next(blocks, b''))
+        end = done + len(part)
+        if end > head.pulses or not len(part):
+            raise ProtocolError('malformed', f'{end} beacon pulses came, {head.pulses} were announced')
+        times[done:end] = part
+        steps = np.diff(times[max(done - 1, 0) : end])
+        if not (np.abs(steps - beacon_period_ps) < tolerance).all():
+            raise ProtocolError('malformed', f'the beacon log is no train of pulses {beacon_period_ps:.0f} ps apart')
+        done = end
     return BeaconLog(head.first_index, times, head.epoch_utc_ns)
 
 
-def detection_blocks(pulse: NDArray[np.int64], basis: NDArray[np.uint8]) -> Iterator[bytes]:
-    """Payloads that announce detections: gaps between pulse numbers, and bases, but never a bit."""
-    gaps = np.diff(pulse, prepend=0)
-    for start in range(0, len(pulse), DETECTION_BLOCK):
-        block = slice(start, start + DETECTION_BLOCK)
-        packed = pack_integers(gaps[block])
-        yield _SIZES.pack(len(packed), 0, 0, 0) + packed + pack_bits(basis[block])
+def detection_block(pulse: NDArray[np.int64], basis: NDArray[np.uint8]) -> bytes:
+    """Payload that announces 1 to `DETECTION_BLOCK` detections: pulse numbers, and bases, but never a bit."""
+    packed = pack_integers(np.diff(pulse))
+    return _DETECTIONS.pack(int(pulse[0]), len(pulse), len(packed)) + packed + pack_bits(basis)
 
 
-def read_detections(count: int, blocks: Iterator[bytes]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
-    """Pulse numbers and bases from their payloads, block by block.
+def read_detection_block(payload: bytes) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Pulse numbers and bases from `detection_block`.
 
     Raises
     ------
     ProtocolError
-        Not in order, or not as many as announced.
+        Not made by it, or pulse numbers that do not ascend.
+    """
+    if len(payload) < _DETECTIONS.size:
+        raise ProtocolError('malformed', 'a block of detections has no head')
+    first, count, size = _DETECTIONS.unpack(payload[: _DETECTIONS.size])
+    end = _DETECTIONS.size + size
+    gap = unpack_integers(payload[_DETECTIONS.size : end])
+    if not 1 <= count <= DETECTION_BLOCK or len(gap) != count - 1:
+        raise ProtocolError('malformed', f'a block of {len(gap) + 1} detections came, not of {count}')
+    if (gap < 1).any() or first + gap.astype(np.float64).sum() > MAX_PULSE:
+        raise ProtocolError('malformed', 'the pulse numbers of the detections are too large, or not ascending')
+    pulse = np.empty(count, np.int64)
+    pulse[0] = first
+    np.cumsum(gap, out=pulse[1:])
+    pulse[1:] += first
+    return pulse, unpack_bits(payload[end:], count)
+
+
+def read_detections(count: int, blocks: Iterator[bytes]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+    """Pulse numbers and bases from their payloads, block by block, until `count` have come.
+
+    Raises
+    ------
+    ProtocolError
+        Not in order, or more than announced.
     """
     last = -1
-    for start in range(0, count, DETECTION_BLOCK):
-        expected = min(DETECTION_BLOCK, count - start)
-        packed, bits = _parts(next(blocks), 1)
-        gap = unpack_integers(packed)
-        if len(gap) != expected:
-            raise ProtocolError('malformed', f'a block of {len(gap)} detections came, not of {expected}')
-        # the very first gap is the first pulse's number, which may be 0
-        if gap[0] < (0 if last < 0 else 1) or (gap[1:] < 1).any() or gap.astype(np.float64).sum() > MAX_PULSE:
+    while count > 0:
+        pulse, basis = read_detection_block(next(blocks))
+        count -= len(pulse)
+        if count < 0:
+            raise ProtocolError('malformed', 'more detections came than were announced')
+        if pulse[0] <= last:
             raise ProtocolError('malformed', 'the pulse numbers of the detections are not ascending')
-        pulse = max(last, 0) + np.cumsum(gap)
         last = int(pulse[-1])
-        if last > MAX_PULSE:
-            raise ProtocolError('malformed', 'the pulse numbers of the detections are too large')
-        yield pulse, unpack_bits(bits, expected)
+        yield pulse, basis
 
 
 def pack_sift(match: NDArray[np.uint8], intensity: NDArray[np.uint8], bit: NDArray[np.uint8]) -> bytes:

@@ -18,17 +18,19 @@ from dataclasses import dataclass
 from math import ceil, log, sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qkd_gs.errors import StationError
 from qkd_gs.qkd.belief import find_errors
 from qkd_gs.qkd.corrector import MAX_QBER
 from qkd_gs.qkd.entropy import binary_entropy
-from qkd_gs.qkd.parity import Bits, checked_bits, checked_seed, places_of, shuffle
+from qkd_gs.qkd.parity import Bits, checked_bits, checked_seed
+from qkd_gs.qkd.shuffle import places_of, shuffle
 from qkd_gs.qkd.sift import even_cuts
 from qkd_gs.qkd.sparse_code import SparseCode, sparse_code
 
 _MIN_QBER = 5e-4
-_BLOCK_ERRORS = 900
+_BLOCK_ERRORS = 1500
 _ENOUGH = 0.045  # error rate from which on sums are not summed again
 # Column weights in per mille, from a linear programme over the codes' transfer of information (Richardson, Urbanke,
 # Modern Coding Theory, section 4.10) for error rates of 5 to 10 % and for erasures of 1 to 12 %
@@ -37,8 +39,9 @@ _LIGHT_SUMS = 700  # columns of weight 2, per mille of the checks
 _PAIR_WEIGHTS = ((2, 80), (8, 50), (10, 40), (20, 100))
 _SUM_EXCESS, _PAIR_EXCESS = 1.11, 1.08  # checks over the limit that the codes need
 _DOUBLES_EXCESS = 1.2  # more of them for pairs, times the error rate, since some hide two errors
-_SPREAD = 2.7  # standard deviations by which a frame may have more errors than expected
-_FINITE_SUM, _FINITE_PAIR = 0.3, 3.7  # further checks, times the root of that limit: what short codes lose
+_SPREAD = 2.9  # standard deviations by which a frame may have more errors than expected
+_MORE_ATTEMPTS, _PUSH = 2, 0.5
+_FINITE_SUM, _FINITE_PAIR = 0.3, 4.6  # further checks, times the root of that limit: what short codes lose
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ def _both_wrong(qber: float) -> float:
 
 
 def blocks(cuts: list[slice], qber: float) -> list[slice]:
-    """Frames joined to blocks that share a syndrome: few errors fluctuate much, so a block expects about 900."""
+    """Frames joined to blocks that share a syndrome: few errors fluctuate much, so a block expects about 1500."""
     errors = max(qber, _MIN_QBER) * max(1, cuts[-1].stop) / len(cuts)  # in a frame
     together = max(1, min(len(cuts), round(_BLOCK_ERRORS / errors)))
     groups = even_cuts(len(cuts), len(cuts) // together)
@@ -179,15 +182,26 @@ def decode(bits: Bits, qber: float, seed: int, sent: Bits) -> tuple[Bits, bool]:
         at += stage.code.checks
         if not at - stage.code.checks:
             beforehand = np.full(stage.code.bits, _odds(stage.qber), np.float32)
-            errors, found = find_errors(stage.code, difference, beforehand)
+            errors, found = _errors(stage.code, difference, beforehand)
         else:
             errors = errors[: stage.code.bits]  # an odd number of bits was filled up
             beforehand = np.where(errors == 1, 0.0, _odds(_both_wrong(stage.qber))).astype(np.float32)
-            second, right = find_errors(stage.code, difference, beforehand)
+            second, right = _errors(stage.code, difference, beforehand)
             errors = np.concatenate([errors ^ second, second])
             found &= right
     order = shuffle(len(bits), checked_seed(seed), 1)
     return bits ^ errors[places_of(order)], found
+
+
+def _errors(code: SparseCode, syndrome: Bits, beforehand: NDArray[np.float32]) -> tuple[Bits, bool]:
+    """Errors that explain a syndrome; where belief comes to a tie between a few bits, chance is given a say."""
+    errors, found = find_errors(code, syndrome, beforehand)
+    for attempt in range(_MORE_ATTEMPTS):
+        if found:
+            break
+        push = np.random.default_rng(attempt).normal(0.0, _PUSH, len(beforehand))
+        errors, found = find_errors(code, syndrome, (beforehand + push).astype(np.float32))
+    return errors, found
 
 
 def _split(bits: Bits, seed: int, stages: tuple[Stage, ...]) -> list[Bits]:

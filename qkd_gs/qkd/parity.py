@@ -1,4 +1,4 @@
-"""Trees of block parities, and the shuffles that both sides of reconciliation draw from one public seed.
+"""Trees of block parities, and the random subsets that both sides of reconciliation draw from one public seed.
 
 A tree is a heap over N = 2^k >= n places: node 1 is the whole, nodes 2i and 2i + 1 are the halves of node i, node
 N + j is place j.  Entries are uint8; bit 0 of each is the parity of one's own bits below the node.
@@ -11,12 +11,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 from qkd_gs.qkd.questions import NODE_MASK, PASS_SHIFT, SUBSETS
+from qkd_gs.qkd.shuffle import GOLDEN, mix
 
 Bits = NDArray[np.uint8]
 
 MAX_BITS = 1 << 26
-
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def tree_size(n: int) -> int:
@@ -64,14 +63,6 @@ def parity_tree(bits: Bits, size: int) -> Bits:
     return tree
 
 
-def shuffle(n: int, seed: int, number: int) -> NDArray[np.int32]:
-    """Permutation of n places, the same on every machine; number 0 leaves everything in its place."""
-    order = np.arange(n, dtype=np.int32)
-    if number:
-        _shuffle(order, np.uint64(seed), np.uint64(number))
-    return order
-
-
 def subset(n: int, seed: int, number: int) -> Bits:
     """Membership (0 or 1) of n places in a random half of them."""
     words = np.empty(-(-n // 64), np.uint64)
@@ -89,24 +80,6 @@ def subset_parities(bits: Bits, seed: int, numbers: int) -> Bits:
 
 
 @njit(cache=True)
-def in_order(bits, order):  # type: ignore[no-untyped-def]
-    """Bits as shuffled."""
-    out = np.empty(len(bits), np.uint8)
-    for place in range(len(bits)):
-        out[place] = bits[order[place]]
-    return out
-
-
-@njit(cache=True)
-def places_of(order):  # type: ignore[no-untyped-def]
-    """Inverse of a shuffle: the place of each bit."""
-    out = np.empty(len(order), np.int32)
-    for place in range(len(order)):
-        out[order[place]] = place
-    return out
-
-
-@njit(cache=True)
 def look_up(trees, numbers, batch, start, answers):  # type: ignore[no-untyped-def]
     """Answer questions from `start` on; return the first that has no tree or no node, or the length of the batch."""
     for i in range(start, len(batch)):
@@ -120,38 +93,21 @@ def look_up(trees, numbers, batch, start, answers):  # type: ignore[no-untyped-d
 
 
 @njit(cache=True)
-def _mix(value):  # type: ignore[no-untyped-def]
-    """Finalizer of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014)."""
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return value ^ (value >> np.uint64(31))
-
-
-@njit(cache=True)
-def _shuffle(order, seed, number):  # type: ignore[no-untyped-def]
-    state = _mix(seed ^ _mix(number))
-    for i in range(len(order) - 1, 0, -1):
-        state += _GOLDEN
-        j = np.int64(((_mix(state) >> np.uint64(32)) * np.uint64(i + 1)) >> np.uint64(32))
-        order[i], order[j] = order[j], order[i]
-
-
-@njit(cache=True)
 def _subset_words(words, seed, number):  # type: ignore[no-untyped-def]
-    state = _mix(seed ^ _mix(number + (np.uint64(1) << np.uint64(32))))
+    state = mix(seed ^ mix(number + (np.uint64(1) << np.uint64(32))))
     for i in range(len(words)):
-        state += _GOLDEN
-        words[i] = _mix(state)
+        state += GOLDEN
+        words[i] = mix(state)
 
 
 @njit(cache=True)
 def _subset_parities(words, seed, out):  # type: ignore[no-untyped-def]
     for number in range(len(out)):
-        state = _mix(seed ^ _mix(np.uint64(number) + (np.uint64(1) << np.uint64(32))))
+        state = mix(seed ^ mix(np.uint64(number) + (np.uint64(1) << np.uint64(32))))
         folded = np.uint64(0)
         for i in range(len(words)):
-            state += _GOLDEN
-            folded ^= words[i] & _mix(state)
+            state += GOLDEN
+            folded ^= words[i] & mix(state)
         for shift in (32, 16, 8, 4, 2, 1):
             folded ^= folded >> np.uint64(shift)
         out[number] = np.uint8(folded & np.uint64(1))

@@ -9,15 +9,14 @@ from qkd_gs.qkd.parity import (
     Bits,
     checked_bits,
     checked_seed,
-    in_order,
     look_up,
     parity_tree,
-    shuffle,
     subset,
     subset_parities,
     tree_size,
 )
 from qkd_gs.qkd.questions import NODE_MASK, PASS_SHIFT, SUBSETS, Questions
+from qkd_gs.qkd.shuffle import in_order, shuffle_key
 
 MAX_SUBSETS = 256
 MAX_SHUFFLES = 32
@@ -91,7 +90,7 @@ class ParityServer:
         if missing > 0:
             self._trees = np.concatenate([self._trees, np.zeros((missing, 2 * self._size), np.uint8)])
             self._numbers = np.concatenate([self._numbers, np.full(missing, -1)])
-        self._trees[number + 1] = parity_tree(in_order(self._bits, shuffle(n, self._seed, number)), self._size)
+        self._trees[number + 1] = parity_tree(in_order(self._bits, shuffle_key(n, self._seed, number)), self._size)
         self._numbers[number + 1] = number
 
 

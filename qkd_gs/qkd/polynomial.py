@@ -7,6 +7,8 @@ agree at no more points than the degree (den Boer 1993; Bierbrauer et al. 1993).
 
 from __future__ import annotations
 
+from qkd_gs.qkd import field127
+
 MERSENNE_EXPONENTS = (127, 521)  # block sizes of 15 and 64 bytes
 
 
@@ -44,8 +46,11 @@ class PolynomialHash:
         data = self._rest + message
         size, prime, point, total = self._block_bytes, self.prime, self._point, self._sum
         whole = len(data) - len(data) % size
-        for start in range(0, whole, size):
-            total = (total + int.from_bytes(data[start : start + size], 'little')) * point % prime
+        if prime == field127.PRIME:
+            total = field127.horner(total, point, data[:whole])
+        else:
+            for start in range(0, whole, size):
+                total = (total + int.from_bytes(data[start : start + size], 'little')) * point % prime
         self._sum, self._rest = total, data[whole:]
 
     def value(self) -> int:

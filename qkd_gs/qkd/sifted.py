@@ -23,8 +23,8 @@ class SiftedKey:
     """Signal bits in matching bases, in the order of time."""
 
     bits: Bits
-    basis: NDArray[np.uint8]
-    bin_number: NDArray[np.int32]  # of the time
+    packed_basis: Bits  # eight a byte: they are only asked for where an error is
+    bins: list[tuple[int, int]]  # number of the bin of time, and how many of the bits lie in it
     window_bits: list[int]
     counts: KeyCounts  # without errors of the signal, which nobody knows yet
     qber: float  # foretold by the decoys
@@ -49,8 +49,8 @@ class Sifter:
     def __init__(self, terms: Terms, pulses_a_bin: int, windows: Sequence[PulseSpan]):
         self._terms, self._pulses_a_bin, self._windows = terms, pulses_a_bin, windows
         self._table, self._errors = np.zeros((2, 3), np.int64), np.zeros((2, 3), np.int64)
-        self._bits, self._bases = [np.empty(0, np.uint8)], [np.empty(0, np.uint8)]
-        self._bins = [np.empty(0, np.int32)]
+        self._signals: list[tuple[int, Bits, Bits]] = []  # how many, their bits and bases, packed: they are many
+        self._bins: dict[int, int] = {}
         self._in_windows = np.zeros(len(windows), np.int64)
 
     def add(self, block: Detections, match: NDArray[np.bool_], intensity: Bits, opened: Bits) -> None:
@@ -72,19 +72,27 @@ class Sifter:
         wrong = bit[~signal] != opened
         self._table += sift.sifted_table(basis, intensity)
         self._errors += sift.sifted_table(basis[~signal][wrong], intensity[~signal][wrong])
-        self._bits.append(bit[signal])
-        self._bases.append(basis[signal])
-        self._bins.append((pulse[signal] // self._pulses_a_bin).astype(np.int32))
+        self._signals.append((int(signal.sum()), np.packbits(bit[signal]), np.packbits(basis[signal])))
+        for number, bits in zip(*np.unique(pulse[signal] // self._pulses_a_bin, return_counts=True), strict=True):
+            self._bins[int(number)] = self._bins.get(int(number), 0) + int(bits)
         inside = [sift.within(pulse[signal], [window]).sum() for window in self._windows]
         self._in_windows += np.array(inside, np.int64)
 
     def finish(self, locked_pulses: int) -> SiftedKey:
         """Return the whole, for so many pulses in locked time."""
         counts = sift.count(self._terms, locked_pulses, self._table, self._errors)
+        bits, bases = (np.empty(sum(count for count, *_ in self._signals), np.uint8) for _ in range(2))
+        end = len(bits)
+        while self._signals:
+            count, packed_bits, packed_bases = self._signals.pop()
+            bits[end - count : end] = np.unpackbits(packed_bits, count=count)
+            bases[end - count : end] = np.unpackbits(packed_bases, count=count)
+            packed_bits[:] = 0
+            end -= count
         return SiftedKey(
-            bits=np.concatenate(self._bits),
-            basis=np.concatenate(self._bases),
-            bin_number=np.concatenate(self._bins),
+            bits=bits,
+            packed_basis=np.packbits(bases),
+            bins=sorted(self._bins.items()),
             window_bits=[int(n) for n in self._in_windows],
             counts=counts,
             qber=sift.expected_qber(counts),
@@ -117,11 +125,21 @@ def found_errors(sifted: SiftedKey, corrected: Bits, good: list[slice], pulses_a
     """
     if not good:
         return FoundErrors(sifted.counts, sifted.qber, 0.0, [])
-    wrong = corrected != sifted.bits
-    limit = sum((cut.stop - cut.start) * binary_entropy(float(wrong[cut].mean())) for cut in good)
-    chosen = np.concatenate([np.arange(cut.start, cut.stop) for cut in good])
-    by_basis = np.bincount(sifted.basis[chosen][wrong[chosen]], minlength=2)
+    by_basis, limit, checked, errors = np.zeros(2, np.int64), 0.0, 0, 0
+    ends = np.cumsum([bits for _, bits in sifted.bins])
+    bits_in, errors_in = np.zeros((2, len(ends)), np.int64)
+    for cut in good:  # frame by frame: a long key is not held twice
+        wrong = cut.start + np.flatnonzero(corrected[cut] != sifted.bits[cut])
+        size = cut.stop - cut.start
+        checked, errors = checked + size, errors + len(wrong)
+        limit += size * binary_entropy(len(wrong) / size)
+        by_basis += np.bincount(sifted.packed_basis[wrong >> 3] >> (7 - (wrong & 7)) & 1, minlength=2)
+        bits_in += np.diff(np.clip(ends, cut.start, cut.stop), prepend=cut.start)
+        errors_in += np.bincount(np.searchsorted(ends, wrong, side='right'), minlength=len(ends))
     counts = sift.with_signal_errors(sifted.counts, int(by_basis[0]), int(by_basis[1]))
-    in_bins = sift.in_bins(sifted.bin_number[chosen], wrong[chosen])
-    bins = [(number * pulses_a_bin, bits, errors) for number, bits, errors in in_bins]
-    return FoundErrors(counts, float(wrong[chosen].mean()), limit, bins)
+    bins = [
+        (number * pulses_a_bin, int(bits), int(wrongs))
+        for (number, _), bits, wrongs in zip(sifted.bins, bits_in, errors_in, strict=True)
+        if bits
+    ]
+    return FoundErrors(counts, errors / checked, limit, bins)

@@ -1,44 +1,17 @@
-"""Which topics tell the station's own tracking figures, and how: the same from live topics, a replay or a bag."""
+"""The station's own tracking figures of a bag, and whether two passes tell the same."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
-from math import isclose, isfinite, radians
+from math import isclose
 from typing import Any
 
 from qkd_gs.recording.reader import Bag
 from qkd_gs.settings.station import TrackingSettings
-from qkd_gs.tracking.running import RunningFigures
+from qkd_gs.tracking.feeds import FEEDS, feed, running_figures
+from qkd_gs.tracking.session_book import finite
 from qkd_gs.tracking.statistics import TrackingFigures
-
-STATE, TARGET, GUIDE = 'session/state', 'target', 'guiding_camera/spot'
-
-# topic -> (message type, what its messages tell); a message is anything with the fields of that type
-FEEDS: Mapping[str, tuple[str, Callable[[RunningFigures, Any], None]]] = {
-    STATE: (
-        'SessionState',
-        lambda figures, m: figures.state(stamp_ns(m), m.phase, m.error_x_urad, m.error_y_urad),
-    ),
-    TARGET: ('Target', lambda figures, m: figures.target(stamp_ns(m), m.el_rad)),
-    GUIDE: ('Spot', lambda figures, m: figures.guide(stamp_ns(m), m.found)),
-}
-
-
-def stamp_ns(message: Any) -> int:
-    """Stamp of a message's header, UTC ns."""
-    stamp = message.header.stamp
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
-
-
-def feed(figures: RunningFigures, topic: str, message: Any) -> None:
-    """Tell what a message says; `topic` is one of `FEEDS`."""
-    FEEDS[topic][1](figures, message)
-
-
-def running_figures(tracking: TrackingSettings) -> RunningFigures:
-    """Figures still without a message."""
-    return RunningFigures(radians(tracking.data_el_deg))
 
 
 def figures_of_bag(bag: Bag, tracking: TrackingSettings) -> TrackingFigures:
@@ -57,10 +30,9 @@ def differences(recorded: Mapping[str, Any], again: TrackingFigures) -> dict[str
     recorded : mapping
         As the manifest has them (None: not measured); only names in it that both know are compared.
     """
-    told = {name: value if isfinite(value) else None for name, value in asdict(again).items()}
     return {
         name: (recorded[name], value)
-        for name, value in told.items()
+        for name, value in finite(asdict(again)).items()
         if name in recorded and not _same(recorded[name], value)
     }
 

@@ -130,6 +130,7 @@ def _is_known(topic: Topic) -> bool:
 
 
 def _warning(folder: Path, damages: list[str]) -> str:
-    if damages:
-        return f'{folder}: read as far as it goes: {"; ".join(damages)}'
-    return f'{folder}: its recorder has not finished it' if needs_repair(folder) else ''
+    if not damages and not needs_repair(folder):
+        return ''
+    what = f'read as far as it goes: {"; ".join(damages)}' if damages else 'its recorder has not finished it'
+    return f'{folder}: {what} (`qkd-gs repair` makes it whole)'

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.picture import Picture
 from qkd_gs.pointing.polarization import frame_error
-from qkd_gs.recording.figures import GUIDE, STATE, stamp_ns
 from qkd_gs.recording.reader import Bag
 from qkd_gs.session.telemetry import Telemetry
 from qkd_gs.settings.station import HwpSettings, StationSettings
+from qkd_gs.tracking.feeds import GUIDE, STATE, stamp_ns
 from qkd_gs.tracking.running import Columns
 from qkd_gs.tracking.types import Phase
 

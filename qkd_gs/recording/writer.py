@@ -16,6 +16,22 @@ from qkd_gs.recording.repair import repair
 from qkd_gs.recording.summary import METADATA, Topic, files_of, number_of, write_metadata
 
 
+def definition_of(topic: Topic) -> bytes:
+    """Text of a topic's type.
+
+    Raises
+    ------
+    StationError
+        It is not installed here, or the topic's publishers have another version of it.
+    """
+    kind = interface(topic.type)
+    if kind is None:
+        raise StationError(f'type {topic.type} is not installed here', where=topic.name)
+    if kind.digest != topic.digest:
+        raise StationError(f'publishers have another version of {topic.type} than this process', where=topic.name)
+    return kind.definition.encode()
+
+
 class BagWriter:
     """A bag, or a further file of a bag whose recorder was killed or had finished too early.
 
@@ -58,14 +74,9 @@ class BagWriter:
         Raises
         ------
         StationError
-            Its type is not installed here, or its publishers have another version of it.
+            As `definition_of`.
         """
-        kind = interface(topic.type)
-        if kind is None:
-            raise StationError(f'type {topic.type} is not installed here', where=topic.name)
-        if kind.digest != topic.digest:
-            raise StationError(f'publishers have another version of {topic.type} than this process', where=topic.name)
-        self._file.add_topic(topic, kind.definition.encode())
+        self._file.add_topic(topic, definition_of(topic))
 
     def write(self, name: str, t_ns: int, data: bytes) -> None:
         """A serialized message of a topic that was added; `t_ns` is station time."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from qkd_gs.session.manifest import LockedSpan
 from qkd_gs.session.telemetry import Telemetry
 from qkd_gs.sim.body import Body, Interval, pointing_error_rad
-from qkd_gs.timing.recorder import CountBin
+from qkd_gs.timing.live import CountBin
 from qkd_gs.timing.tags import Channel
 from qkd_gs.tracking.lock_log import LockLog
 from qkd_gs.tracking.types import Phase, TrackerOutputs

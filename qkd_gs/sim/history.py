@@ -47,13 +47,15 @@ class History:
     def append(self, rows: Floats) -> None:
         """Add samples, (columns, n), that follow the last one."""
         count = rows.shape[1]
+        self._end_ns += count * self._sample_ns
+        if count > self._keep:  # more than is kept at all, after a stall
+            rows, count, self._end = rows[:, -self._keep :], self._keep, 0
         if self._end + count > self._rows.shape[1]:
             kept = self._rows[:, self._end - self._keep : self._end].copy()
             self._rows[:, : self._keep] = kept
             self._end = self._keep
         self._rows[:, self._end : self._end + count] = rows
         self._end += count
-        self._end_ns += count * self._sample_ns
 
     def at(self, t_ns: NDArray[np.int64]) -> Floats:
         """State at times (k,), linear between samples, (columns, k); times before the first sample get the first."""

@@ -18,10 +18,9 @@ from qkd_gs.sim.body import Body, Interval
 from qkd_gs.sim.counter import receiver_rows
 from qkd_gs.sim.figures import polarization_part, tracking_part
 from qkd_gs.sim.flight import FlightLog, Said
-from qkd_gs.sim.remote import Drive
-from qkd_gs.sim.remote_sensors import Floor, TruthBlock
+from qkd_gs.sim.remote import Drive, Floor, TruthBlock
 from qkd_gs.sim.stage import Stage
-from qkd_gs.timing.recorder import CountBin
+from qkd_gs.timing.live import CountBin
 from qkd_gs.tracking.session_book import finite
 
 TRUTH_FILE = 'simulated_truth.json'
@@ -92,12 +91,9 @@ class LiveWorld(Body):
 
     # --- the truth of a session ---
 
-    def session(self, running: bool) -> None:
-        """A pass begins, or is over."""
-        if running and self._log is None:
-            self._log, self._floor = FlightLog(self), []
-        elif not running:
-            self._log = None
+    def begin_session(self) -> None:
+        """A pass begins."""
+        self._log, self._floor = FlightLog(self), []
 
     def said(self, said: Said) -> None:
         """The station has told what it does."""
@@ -113,23 +109,27 @@ class LiveWorld(Body):
         if self._log is not None:
             self._floor.append(floor)
 
-    def save_truth(self, folder: Path, model: MountModel) -> None:
-        """Write what only the truth can tell of the running session into its folder.
+    def take_truth(self, model: MountModel) -> Callable[[Path], None] | None:
+        """The pass is over: what writes its truth into a folder, which takes a second and may be done in a thread.
 
         Parameters
         ----------
         model : MountModel
             As the station believes the mount to be.
         """
-        if self._log is None:
-            return
-        stage, log = self._stage, self._log
-        floor = np.array([(f.stamp_ns, f.x_rad, f.y_rad) for f in self._floor], float).reshape(-1, 3)
-        figures = {
-            'tracking': finite(asdict(tracking_part(log, stage.truth, floor, stage.station))),
-            'polarization': finite(polarization_part(log, stage.predicted, model, stage.truth, stage.station)),
-        }
-        log.telemetry().save(folder)
-        draft = folder / f'.{TRUTH_FILE}.new'
-        draft.write_text(json.dumps(figures, indent=2) + '\n', encoding='utf-8')
-        draft.replace(folder / TRUTH_FILE)
+        log, floor, self._log, self._floor = self._log, self._floor, None, []
+        stage = self._stage
+        return None if log is None else lambda folder: _save_truth(folder, log, floor, stage, model)
+
+
+def _save_truth(folder: Path, log: FlightLog, floor: list[Floor], stage: Stage, model: MountModel) -> None:
+    """Write what only the truth can tell of a pass into its session's folder."""
+    tilts = np.array([(f.stamp_ns, f.x_rad, f.y_rad) for f in floor], float).reshape(-1, 3)
+    figures = {
+        'tracking': finite(asdict(tracking_part(log, stage.truth, tilts, stage.station))),
+        'polarization': finite(polarization_part(log, stage.predicted, model, stage.truth, stage.station)),
+    }
+    log.telemetry().save(folder)
+    draft = folder / f'.{TRUTH_FILE}.new'
+    draft.write_text(json.dumps(figures, indent=2) + '\n', encoding='utf-8')
+    draft.replace(folder / TRUTH_FILE)

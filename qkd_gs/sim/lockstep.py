@@ -14,7 +14,8 @@ from qkd_gs.pointing.hwp import HwpFollower
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.sim.flight import FlightLog
 from qkd_gs.sim.twin import Twin
-from qkd_gs.timing.recorder import CountBin, TagRecorder
+from qkd_gs.timing.live import CountBin
+from qkd_gs.timing.recorder import TagRecorder
 from qkd_gs.tracking.camera_loop import CameraLoop
 from qkd_gs.tracking.supervisor import Supervisor, SupervisorInputs, Verdict
 from qkd_gs.tracking.tracker import Tracker

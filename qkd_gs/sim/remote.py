@@ -7,9 +7,13 @@ their bus: a driver that dies moves no axis and loses no orientation.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import IntEnum
 from math import isfinite, nan
 from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from qkd_gs.devices.beacon import BeaconReading
 from qkd_gs.devices.hwp import HwpReading
@@ -20,6 +24,7 @@ from qkd_gs.settings.station import MountSettings
 
 T = TypeVar('T')
 _SILENT_NS = 500_000_000
+SAMPLE_NS = 1_000_000  # of the world's true state
 
 
 class Link(Protocol):
@@ -38,6 +43,36 @@ class Drive(IntEnum):
     OFF = 0
     ENABLE = 1
     STOP = 2
+
+
+@dataclass(frozen=True)
+class TruthBlock:
+    """True state over a stretch of time, a sample a millisecond.
+
+    Attributes
+    ----------
+    end_ns : int
+        UTC of the last sample.
+    rows : (15, n) array
+        `Column` (11 rows), then `Received` (4 rows).
+    """
+
+    end_ns: int
+    rows: NDArray[np.float64]
+
+    def times(self) -> NDArray[np.int64]:
+        """UTC of the samples, (n,)."""
+        count = self.rows.shape[1]
+        return self.end_ns + np.arange(1 - count, 1, dtype=np.int64) * SAMPLE_NS
+
+
+@dataclass(frozen=True)
+class Floor:
+    """Turbulence tilt averaged over one exposure of the tracking camera: what an ideal mount would show."""
+
+    stamp_ns: int
+    x_rad: float
+    y_rad: float
 
 
 class RemoteMount:

@@ -6,10 +6,7 @@ that seals it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import NDArray
 
 from qkd_gs.devices.camera import CameraSettings, Frame
 from qkd_gs.devices.registry import DriverContext
@@ -17,43 +14,11 @@ from qkd_gs.sim.counter import Received, photon_counter, sky_of
 from qkd_gs.sim.eye import Eye
 from qkd_gs.sim.history import Column
 from qkd_gs.sim.light import SimGps
-from qkd_gs.sim.remote import Link
+from qkd_gs.sim.remote import SAMPLE_NS, Floor, Link, TruthBlock
 from qkd_gs.sim.satellite_record import SatelliteRecord
 from qkd_gs.sim.stage import Stage
 from qkd_gs.timing.tags import TagBlock
 from qkd_gs.tracking.types import CameraRole
-
-SAMPLE_NS = 1_000_000
-
-
-@dataclass(frozen=True)
-class TruthBlock:
-    """True state over a stretch of time, a sample a millisecond.
-
-    Attributes
-    ----------
-    end_ns : int
-        UTC of the last sample.
-    rows : (15, n) array
-        `Column` (11 rows), then `Received` (4 rows).
-    """
-
-    end_ns: int
-    rows: NDArray[np.float64]
-
-    def times(self) -> NDArray[np.int64]:
-        """UTC of the samples, (n,)."""
-        count = self.rows.shape[1]
-        return self.end_ns + np.arange(1 - count, 1, dtype=np.int64) * SAMPLE_NS
-
-
-@dataclass(frozen=True)
-class Floor:
-    """Turbulence tilt averaged over one exposure of the tracking camera: what an ideal mount would show."""
-
-    stamp_ns: int
-    x_rad: float
-    y_rad: float
 
 
 class RemoteCamera:

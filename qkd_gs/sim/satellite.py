@@ -1,6 +1,7 @@
 """The simulated satellite's side of the protocol, in a process and on a TLS socket of its own on loopback.
 
-``python -m qkd_gs.sim.satellite SESSION KEYS`` prints its port, answers one run, and ends.
+``python -m qkd_gs.sim.satellite SESSION KEYS`` prints its port, answers one run, and ends.  It listens before it loads
+what it needs to answer, so the ground can read its tags meanwhile.
 """
 
 from __future__ import annotations
@@ -13,14 +14,8 @@ from pathlib import Path
 
 from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.keys.folder import KeyFolder
-from qkd_gs.keys.preshared import SimulatedPreSharedKey
 from qkd_gs.qkd.channel import Channel
-from qkd_gs.qkd.ledger import MemoryLedger
-from qkd_gs.qkd.satellite_side import serve
-from qkd_gs.qkd.terms import Terms
 from qkd_gs.qkd.tls import Listener, connect
-from qkd_gs.session.manifest import load_manifest
-from qkd_gs.sim.satellite_record import load_record
 
 _START_S = 60.0  # for a fresh process to import and to listen
 _STOP_S = 5.0
@@ -38,6 +33,8 @@ def simulated_satellite(folder: Path, keys: KeyFolder) -> Iterator[Channel]:
     DeviceFault
         The process did not come up.
     """
+    from qkd_gs.sim.satellite_record import load_record
+
     load_record(folder)  # an operator's mistake is told here, not by a process that ends
     process = subprocess.Popen(
         [sys.executable, '-m', 'qkd_gs.sim.satellite', str(folder), str(keys.path)],
@@ -74,13 +71,24 @@ def main(arguments: list[str]) -> int:
         print('usage: python -m qkd_gs.sim.satellite SESSION KEYS', file=sys.stderr)  # noqa: T201
         return 2
     folder, keys = Path(arguments[0]), KeyFolder(Path(arguments[1]))
-    manifest, record = load_manifest(folder), load_record(folder)
     with Listener(keys.tls_simulated_satellite()) as listener:
         print(listener.port, flush=True)  # noqa: T201 - the protocol with the parent
         channel = listener.accept(_START_S)
+    _answer(channel, folder)
+    return 0
+
+
+def _answer(channel: Channel, folder: Path) -> None:
+    from qkd_gs.keys.preshared import SimulatedPreSharedKey
+    from qkd_gs.qkd.ledger import MemoryLedger
+    from qkd_gs.qkd.satellite_side import serve
+    from qkd_gs.qkd.terms import Terms
+    from qkd_gs.session.manifest import load_manifest
+    from qkd_gs.sim.satellite_record import load_record
+
+    manifest, record = load_manifest(folder), load_record(folder)
     pre_shared = SimulatedPreSharedKey(record.seed, manifest.session_id)
     serve(channel, record.transmitter(), Terms.of_station(manifest.station), pre_shared, MemoryLedger())
-    return 0
 
 
 if __name__ == '__main__':

@@ -122,7 +122,7 @@ def find_gate(blocks: Iterable[TagBlock], slots: Slots, tolerance_ps: int, width
 
 
 def gate_events(blocks: Iterable[TagBlock], slots: Slots, gate: Gate, clicks: ClickFilter) -> Iterator[GatedEvents]:
-    """Numbered events that the gate and the hold-off let through, in the order of their pulses.
+    """Numbered events that the gate and the hold-off let through, in the order of their pulses, each pulse's together.
 
     Memory is that of a block, whatever the length of the stream.
 
@@ -145,20 +145,13 @@ def gate_events(blocks: Iterable[TagBlock], slots: Slots, gate: Gate, clicks: Cl
         n = number(block.time_ps, block.channel, *slots.arguments, gate.offset_ps, gate.width_ps, reached, words, left)
         if n < 0:
             raise StationError('are not in the order of time', where='tags', hint='is the converter broken?')
-        ready = int(np.searchsorted(words[:n], max(words[n - 1] - (disorder << PULSE_SHIFT), 0))) if n else 0
+        # whole pulses, and none that a late detector may still click in
+        until = max((int(words[n - 1]) >> PULSE_SHIFT) - disorder, 0) << PULSE_SHIFT if n else 0
+        ready = int(np.searchsorted(words[:n], until))
         yield GatedEvents(*clicks.admit(words[:ready]))
         left = n - ready
         words[:left] = words[ready:n].copy()
     yield GatedEvents(*clicks.admit(words[:left]))
-
-
-def joined(parts: Iterable[GatedEvents], most: int) -> GatedEvents:
-    """One run of events, of which there are `most` at most; nothing is held twice on the way."""
-    pulse, channel, n = np.empty(most, np.int64), np.empty(most, np.uint8), 0  # pages not written to take no memory
-    for part in parts:
-        pulse[n : n + len(part)], channel[n : n + len(part)] = part.pulse, part.channel
-        n += len(part)
-    return GatedEvents(pulse[:n], channel[:n])
 
 
 def _crowd(

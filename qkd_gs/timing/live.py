@@ -41,6 +41,36 @@ class Live:
     signal_share: float
 
 
+@dataclass(frozen=True)
+class CountBin:
+    """Counts of a stretch of at least a second.
+
+    Attributes
+    ----------
+    start_ns, end_ns : int
+        Station time.
+    counts : tuple of int
+        By channel: H, V, D, A, BEACON, PPS.
+    live : Live
+        Scatter of the beacon's pulses, and the signal's share of the photons.
+    """
+
+    start_ns: int
+    end_ns: int
+    counts: tuple[int, ...]
+    live: Live
+
+    @property
+    def seconds(self) -> float:
+        """Length of the stretch."""
+        return (self.end_ns - self.start_ns) * 1e-9
+
+    @property
+    def sifted_bit_s(self) -> float:
+        """Estimated rate of the sifted key: half of the satellite's photons meet the right basis; NaN: not known."""
+        return sum(self.counts[:4]) / self.seconds * self.live.signal_share / 2
+
+
 def look_at(tags: TagBlock, beacon_ps: int, pulse_ps: int) -> Live:
     """Figures of the tags of a second.
 

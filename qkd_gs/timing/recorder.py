@@ -2,47 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from qkd_gs.settings.station import SourceSettings
-from qkd_gs.timing.live import Live, look_at
+from qkd_gs.timing.live import CountBin, look_at
 from qkd_gs.timing.sealed import SealedWriter
 from qkd_gs.timing.tags import Channel, TagBlock
 
 # A lone count in a short bin is a raw key bit, so nothing shorter than this ever leaves the process.
 MIN_BIN_NS = 1_000_000_000
-
-
-@dataclass(frozen=True)
-class CountBin:
-    """Counts of a stretch of at least a second.
-
-    Attributes
-    ----------
-    start_ns, end_ns : int
-        Station time.
-    counts : tuple of int
-        By channel: H, V, D, A, BEACON, PPS.
-    live : Live
-        Scatter of the beacon's pulses, and the signal's share of the photons.
-    """
-
-    start_ns: int
-    end_ns: int
-    counts: tuple[int, ...]
-    live: Live
-
-    @property
-    def seconds(self) -> float:
-        """Length of the stretch."""
-        return (self.end_ns - self.start_ns) * 1e-9
-
-    @property
-    def sifted_bit_s(self) -> float:
-        """Estimated rate of the sifted key: half of the satellite's photons meet the right basis; NaN: not known."""
-        return sum(self.counts[:4]) / self.seconds * self.live.signal_share / 2
 
 
 class TagRecorder:

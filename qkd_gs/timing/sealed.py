@@ -39,7 +39,7 @@ MAGIC = b'QKDGSTAG'
 VERSION = 2
 _HEADER = struct.Struct('<8sH16sq32s8s')
 _CHUNK = struct.Struct('<IB')
-_MAX_CHUNK = 1 << 28
+_LEAST_CHUNK, _MAX_CHUNK = 16, 1 << 28
 _MAX_TIME_PS = 1 << 60
 _CHANNEL_BITS = 3
 
@@ -156,7 +156,7 @@ class SealedFile:
         ----------
         require_end : bool
             Whether a file that stops without its last chunk is refused.  False reads a file whose writer
-            was killed, up to the last whole chunk.
+            was killed, or lost its power, up to the last whole chunk.
 
         Raises
         ------
@@ -173,16 +173,18 @@ class SealedFile:
         while not last:
             head = file.read(_CHUNK.size)
             length, last = _CHUNK.unpack(head) if len(head) == _CHUNK.size else (0, False)
-            if length > _MAX_CHUNK:
+            if length and not _LEAST_CHUNK <= length <= _MAX_CHUNK:
                 raise StationError(f'chunk {number} has an impossible length', where=self.path)
             sealed = file.read(length)
-            if len(head) < _CHUNK.size or len(sealed) < length:
-                if require_end:
+            if not length or len(sealed) < length:
+                if require_end or not _only_zeros(file):
                     raise StationError(f'is cut short after chunk {number}: tags are missing', where=self.path)
                 return
             try:
                 plain = ratchet.open(number, bool(last), sealed)
             except InvalidTag as error:
+                if not require_end and _only_zeros(file):  # nothing behind it: half-written when the power went
+                    return
                 raise StationError(f'chunk {number} has been changed since it was written', where=self.path) from error
             yield _unpacked(plain)
             number += 1
@@ -225,8 +227,15 @@ def has_end(path: Path) -> bool:
         while at + _CHUNK.size <= size:
             file.seek(at)
             length, last = _CHUNK.unpack(file.read(_CHUNK.size))
+            if not _LEAST_CHUNK <= length <= _MAX_CHUNK:  # e.g. the zeros that a power cut leaves
+                return False
             at += _CHUNK.size + length
         return bool(last) and at == size
+
+
+def _only_zeros(file: BinaryIO) -> bool:
+    """Whether nothing follows, or what a file system puts where nothing was written before the power went."""
+    return not any(block.strip(b'\0') for block in iter(lambda: file.read(1 << 20), b''))
 
 
 @contextmanager

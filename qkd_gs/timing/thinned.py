@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 Times = NDArray[np.int64]
 
-MOST = 8_000_000  # pulses of 13 minutes at 10 kHz: an ordinary pass is left whole
+MOST = 4_000_000  # pulses of 6 minutes at 10 kHz: an ordinary pass is left whole
 
 
 class Thinned:

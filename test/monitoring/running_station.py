@@ -7,8 +7,7 @@ from qkd_gs.monitoring.health import NodeHealth
 from qkd_gs.monitoring.readiness import ComingPass, Level, Readiness
 from qkd_gs.monitoring.scene import Seen
 from qkd_gs.monitoring.snapshot import KeyNews, KeyStep, SessionNews
-from qkd_gs.timing.live import Live
-from qkd_gs.timing.recorder import CountBin
+from qkd_gs.timing.live import CountBin, Live
 from qkd_gs.tracking.types import Phase
 
 S = 10**9

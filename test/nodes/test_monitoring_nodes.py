@@ -1,19 +1,12 @@
 """The scene's process and the terminal's ears on a real graph, with this test as all other nodes."""
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from math import cos, radians, sin
 
 import pytest
 import qkd_gs.msg as m
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
+from one_graph import WAIT_S, node_process, real_time
 from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
@@ -24,72 +17,15 @@ from qkd_gs.monitoring.kinematics import FrameTree
 from qkd_gs.monitoring.markers import Kind
 from qkd_gs.monitoring.readiness import Level, Readiness
 from qkd_gs.nodes import convert, convert_news
-from qkd_gs.nodes.base import LATCHED, RELIABLE, local_only
+from qkd_gs.nodes.base import LATCHED
 from qkd_gs.nodes.watching import Watching
 from qkd_gs.tracking.types import Phase
-
-WAIT_S = 30.0
-DOMAIN = 101 + os.getpid() % 100
-
-
-@pytest.fixture
-def domain(monkeypatch):
-    """A graph of this test alone."""
-    monkeypatch.setenv('ROS_DOMAIN_ID', str(DOMAIN))
-    local_only()
-
-
-class Station:
-    """Publishes what a station would; keeps what it hears, newest last, by topic."""
-
-    def __init__(self):
-        self.context = Context()
-        rclpy.init(args=[], context=self.context)
-        self.node = Node('station', context=self.context)
-        self.executor = SingleThreadedExecutor(context=self.context)
-        self.executor.add_node(self.node)
-        self.heard = {}
-        self._publishers = {}
-
-    def hear(self, kind, topic, qos=RELIABLE):
-        self.heard[topic] = []
-        self.node.create_subscription(kind, topic, self.heard[topic].append, qos)
-
-    def say(self, topic, message, qos=RELIABLE):
-        if topic not in self._publishers:
-            self._publishers[topic] = self.node.create_publisher(type(message), topic, qos)
-        self._publishers[topic].publish(message)
-
-    def until(self, done, meanwhile):
-        """Spin, saying `meanwhile` again and again."""
-        end_s = time.monotonic() + WAIT_S
-        while not done():
-            assert time.monotonic() < end_s, {topic: len(got) for topic, got in self.heard.items()}
-            meanwhile()
-            self.executor.spin_once(timeout_sec=0.05)
-
-    def close(self):
-        self.executor.shutdown()
-        self.node.destroy_node()
-        self.context.try_shutdown()
-
-
-@pytest.fixture
-def station(domain):
-    made = Station()
-    yield made
-    made.close()
 
 
 @pytest.fixture
 def scene(domain, tmp_path):
-    command = [sys.executable, '-m', 'qkd_gs.nodes.scene_node', '--ros-args', '-p', f"state_dir:='{tmp_path}'"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    yield process
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=WAIT_S)
-    assert process.returncode == 0, output
-    assert 'Traceback' not in output, output
+    with node_process('scene', state_dir=f"'{tmp_path}'") as process:
+        yield process
 
 
 def reading(now_ns, az_deg=40.0, el_deg=30.0):
@@ -104,10 +40,6 @@ def target(now_ns):
 
 def session(now_ns, phase=Phase.FINE):
     return m.SessionState(header=convert.header(now_ns), satellite='MICIUS', phase=int(phase), error_x_urad=4.0)
-
-
-def real_time():
-    return m.StationClock(epoch_ns=time.time_ns(), monotonic_ns=time.monotonic_ns(), speed=1.0)
 
 
 def test_the_scene_is_published(station, scene):

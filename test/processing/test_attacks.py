@@ -172,6 +172,17 @@ def test_a_diode_that_falls_silent_ends_it(tmp_path):
         make(tmp_path, change=each_block(silent))
 
 
+def test_detectors_that_differ_too_much_end_it(tmp_path):
+    rng = np.random.default_rng(6)
+
+    def weak(_, block):
+        keep = (block.channel != Channel.V) | (rng.random(len(block)) < 0.3)
+        return TagBlock(block.time_ps[keep], block.channel[keep])
+
+    with pytest.raises(StationError, match=r'the detectors differ by 5\d%, more than'):
+        make(tmp_path, change=each_block(weak))
+
+
 def test_a_flash_of_photons_is_flagged(tmp_path):
     def dim(number, block):
         keep = (block.channel > Channel.A) | (35 <= number < 45) | (np.arange(len(block)) % 20 == 0)

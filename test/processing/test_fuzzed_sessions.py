@@ -85,7 +85,9 @@ def test_any_value_may_be_anything(session, tmp_path_factory, name, data):
     survives(folder)
 
 
-@pytest.mark.parametrize('name', ['session.json', 'simulated_satellite.json', 'telemetry.npz', 'elements.tle'])
+@pytest.mark.parametrize(
+    'name', ['session.json', 'simulated_satellite.json', 'telemetry.npz', 'elements.tle', 'tags.sealed']
+)
 @FEW
 @given(data=st.data())
 def test_any_byte_may_be_anything(session, tmp_path_factory, name, data):

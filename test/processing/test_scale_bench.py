@@ -20,4 +20,6 @@ def test_figures_of_the_chain(tmp_path):
     json.dumps(figures, allow_nan=False)
     assert figures['secret_bits'] > 0
     assert figures['slow_link_seconds'] > figures['seconds'] + figures['round_trips'] * 0.25
+    assert figures['round_trips'] <= 200
+    assert figures['slow_link_seconds'] < 180  # three minutes over 250 ms and 1 Mbit/s
     assert figures['slow_link_least_seconds'] < figures['link_bytes']['DETECTIONS'] * 8e-6

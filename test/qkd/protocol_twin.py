@@ -7,6 +7,7 @@ import numpy as np
 
 from qkd_gs.keys.preshared import SimulatedPreSharedKey
 from qkd_gs.qkd.counts import Intensities
+from qkd_gs.qkd.detection_log import DetectionLog
 from qkd_gs.qkd.ground_side import GroundSession
 from qkd_gs.qkd.ledger import MemoryLedger
 from qkd_gs.qkd.satellite_side import serve
@@ -130,7 +131,7 @@ class Run:
         )  # fmt: skip
         session.open()
         self.log = session.request_beacon_log(EPOCH_NS, EPOCH_NS + 1_000_000_000)
-        result = session.distil(detections, locked, parts.get('windows', ()))
+        result = session.distil(DetectionLog.of(detections, locked), locked, parts.get('windows', ()))
         if parts.get('confirm', True):
             session.confirm()
         return result

@@ -19,8 +19,10 @@ from qkd_gs.qkd.codes import (
     unpack_symbols,
     unpack_train,
 )
+from qkd_gs.qkd.detection_log import DetectionLog
 from qkd_gs.qkd.exchange import pack_questions, unpack_questions
 from qkd_gs.qkd.faults import ProtocolError
+from qkd_gs.qkd.sift import Detections
 from qkd_gs.qkd.states import BeaconLog
 
 RNG = np.random.default_rng(8)
@@ -98,28 +100,60 @@ def test_a_log_of_the_wrong_length_or_rate_is_refused():
         messages.read_log(messages.LogHead(first_index=0, pulses=1000, epoch_utc_ns=0), iter(blocks), 2e8)
 
 
-@given(gaps=st.lists(st.integers(1, 2**39), max_size=40), first=st.integers(0, 2**39), block=st.integers(1, 15))
-@settings(max_examples=40, deadline=None)
-def test_detections_come_back_exactly(gaps, first, block):
+@given(data=st.data(), gaps=st.lists(st.integers(1, 2**39), max_size=40), first=st.integers(0, 2**39))
+@settings(max_examples=60, deadline=None)
+def test_detections_come_back_exactly_however_they_were_gathered(data, gaps, first):
     pulse = np.cumsum([first, *gaps])
-    basis = RNG.integers(0, 2, len(pulse)).astype(np.uint8)
+    basis, bit = RNG.integers(0, 2, (2, len(pulse))).astype(np.uint8)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(pulse)), max_size=4)))
+    spans = [(first, int(pulse[-1]))]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(messages, 'DETECTION_BLOCK', block)
-        back = list(messages.read_detections(len(pulse), iter(list(messages.detection_blocks(pulse, basis)))))
-    np.testing.assert_array_equal(np.concatenate([p for p, _ in back]), pulse)
-    np.testing.assert_array_equal(np.concatenate([b for _, b in back]), basis)
+        patch.setattr(messages, 'DETECTION_BLOCK', data.draw(st.integers(1, 15)))
+        logs = [DetectionLog(spans), DetectionLog(spans)]
+        for number, part in enumerate(np.split(np.arange(len(pulse)), cuts)):
+            logs[number > 2].add(Detections(pulse[part], basis[part], bit[part]))
+        log = DetectionLog.joined(logs)
+        assert len(log) == len(pulse)
+        announced = list(messages.read_detections(len(pulse), log.announcements()))
+        back = list(log.taken())
+    assert not list(log.taken())
+    for place, column in enumerate((pulse, basis)):
+        np.testing.assert_array_equal(np.concatenate([block[place] for block in announced]), column)
+    for name, column in (('pulse', pulse), ('basis', basis), ('bit', bit)):
+        np.testing.assert_array_equal(np.concatenate([getattr(block, name) for block in back]), column)
 
 
-@pytest.mark.parametrize('pulse', [[5, 5], [7, 6], [-1, 3], [2**62, 2**62 + 1]])
+def test_detections_outside_locked_time_are_left_out():
+    pulse = np.arange(0, 100, 5)
+    zeros = np.zeros(len(pulse), np.uint8)
+    (block,) = DetectionLog.of(Detections(pulse, zeros, zeros), [(10, 20), (50, 51)]).taken()
+    assert block.pulse.tolist() == [10, 15, 20, 50]
+
+
+@pytest.mark.parametrize('pulse', [[5, 5], [7, 6], [2**62, 2**62 + 1], [2**63, 2**63]])
 def test_detections_out_of_order_are_refused(pulse):
-    blocks = messages.detection_blocks(np.array(pulse), np.zeros(2, np.uint8))
+    block = messages.detection_block(np.array(pulse, np.uint64).view(np.int64) & (2**63 - 1), np.zeros(2, np.uint8))
     with pytest.raises(ProtocolError, match='pulse numbers'):
-        list(messages.read_detections(2, blocks))
+        list(messages.read_detections(2, iter([block])))
+
+
+@pytest.mark.parametrize(
+    ('count', 'blocks', 'complaint'),
+    [
+        (3, [[1, 2], [3, 4]], 'more detections'),
+        (4, [[1, 2], [2, 3]], 'not ascending'),
+        (4, [[5, 6], [1, 2]], 'not'),
+    ],
+)
+def test_blocks_that_contradict_each_other_are_refused(count, blocks, complaint):
+    payloads = [messages.detection_block(np.array(block), np.zeros(2, np.uint8)) for block in blocks]
+    with pytest.raises(ProtocolError, match=complaint):
+        list(messages.read_detections(count, iter(payloads)))
 
 
 def test_detections_cost_little_more_than_their_entropy():
     pulse = np.cumsum(1 + RNG.geometric(1e-4, 100_000))
-    size = sum(len(block) for block in messages.detection_blocks(pulse, RNG.integers(0, 2, 100_000).astype(np.uint8)))
+    size = len(messages.detection_block(pulse, RNG.integers(0, 2, 100_000).astype(np.uint8)))
     assert 8 * size / 100_000 < 1 + np.log2(np.e * 1e4) + 0.4
 
 

@@ -12,6 +12,7 @@ from qkd_gs.keys.preshared import SimulatedPreSharedKey
 from qkd_gs.keys.store import KeyStore
 from qkd_gs.qkd import exchange, ground_side, sift
 from qkd_gs.qkd.conversation import SECRET_BITS, TAGS
+from qkd_gs.qkd.detection_log import DetectionLog
 from qkd_gs.qkd.entropy import binary_entropy
 from qkd_gs.qkd.faults import ProtocolError
 from qkd_gs.qkd.ground_side import GroundSession
@@ -257,7 +258,8 @@ def test_two_processes_over_tls(light, tmp_path):
         session = GroundSession(channel, TERMS, SESSION, SimulatedPreSharedKey(1, SESSION), MemoryLedger())
         session.open()
         session.request_beacon_log(EPOCH_NS, EPOCH_NS + 1_000_000_000)
-        result = session.distil(*light)
+        detections, locked = light
+        result = session.distil(DetectionLog.of(detections, locked), locked)
         session.confirm()
     assert os.waitpid(child, 0)[1] == 0
     assert result.key.tobytes() == (tmp_path / 'satellite.npy').read_bytes()

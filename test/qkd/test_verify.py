@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from qkd_gs.qkd.field127 import horner
 from qkd_gs.qkd.polynomial import PolynomialHash, agreement_probability, block_bytes
 from qkd_gs.qkd.verify import collision_probability, digest, same, seed_bytes
 
@@ -75,6 +78,20 @@ def test_polynomials_against_horner_in_plain_integers():
         pieces.update(message[start : start + 7])
     assert pieces.value() == expected
     assert pieces.value() == expected  # asking does not change it
+
+
+EDGES = [0, 1, 2**63, 2**64 - 1, 2**64, 2**120 - 1, 2**126, 2**127 - 3, 2**127 - 2]
+ELEMENTS = st.one_of(st.sampled_from(EDGES), st.integers(0, 2**127 - 2))
+BLOCKS = st.one_of(st.sampled_from([bytes(15), b'\xff' * 15]), st.binary(min_size=15, max_size=15))
+
+
+@settings(max_examples=300, deadline=None)
+@given(total=ELEMENTS, point=ELEMENTS, blocks=st.lists(BLOCKS, max_size=4))
+def test_the_compiled_field_is_that_of_plain_integers(total, point, blocks):
+    expected = total
+    for block in blocks:
+        expected = (expected + int.from_bytes(block, 'little')) * point % (2**127 - 1)
+    assert horner(total, point, b''.join(blocks)) == expected
 
 
 def test_agreement_grows_with_the_number_of_blocks():

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from passes_on_topics import BEGIN_NS, PLATE_OFF_RAD, messages, state, target, whole_bag
 
 from qkd_gs.pointing.mount_model import MountModel
-from qkd_gs.recording import FEEDS, differences, feed, figures_of_bag, open_bag, running_figures, telemetry_of_bag
+from qkd_gs.recording import differences, figures_of_bag, open_bag, telemetry_of_bag
 from qkd_gs.session.telemetry import load_telemetry
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.share import share_path
+from qkd_gs.tracking.feeds import FEEDS, feed, running_figures
 from qkd_gs.tracking.types import Phase
 
 MODEL = MountModel(IA=0.17, IE=-0.02, AN=1e-3)

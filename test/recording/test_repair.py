@@ -20,6 +20,7 @@ from passes_on_topics import ABOUT, TYPES, messages, record, serialized, topic, 
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
+from qkd_gs.cli import main
 from qkd_gs.errors import StationError
 from qkd_gs.recording import BagWriter, Topic, needs_repair, open_bag, repair
 from qkd_gs.recording import interfaces as interfaces_module
@@ -47,7 +48,7 @@ def rows():
 def killed_bag(tmp_path_factory):
     """What a recorder leaves that is killed 20 s into a pass."""
     folder = tmp_path_factory.mktemp('killed') / 'bag'
-    done = subprocess.run([sys.executable, '-c', KILLED, folder, Path(__file__).parent], check=False)
+    done = subprocess.run([sys.executable, '-c', KILLED, folder, Path(__file__).parents[1]], check=False)
     assert done.returncode == -signal.SIGKILL
     return folder
 
@@ -80,6 +81,13 @@ def test_repair_makes_it_whole_for_every_reader(killed, rows):
     assert rosbags_times(killed) == [(name, t_ns) for name, t_ns, _ in rows[: len(before)]]
     with open(killed / 'bag_0.mcap', 'rb') as file:
         assert make_reader(file, validate_crcs=True).get_summary().statistics.message_count == len(before)
+
+
+def test_the_command_says_what_it_has_done(killed, capsys):
+    assert main(['repair', str(killed.parent)]) == 0
+    assert capsys.readouterr().out.endswith('written anew: bag_0.mcap\n')
+    assert main(['repair', str(killed)]) == 0
+    assert capsys.readouterr().out.endswith('written anew: nothing\n')
 
 
 def test_a_second_repair_changes_nothing(killed):
@@ -263,7 +271,7 @@ def test_damaged_metadata_is_a_warning(short_bag, tmp_path, text):
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(short_bag, folder)
     (folder / 'metadata.yaml').write_text(text, encoding='utf-8')
-    assert open_bag(folder).warning.endswith('its recorder has not finished it')
+    assert 'its recorder has not finished it' in open_bag(folder).warning
     repair(folder)
     assert open_bag(folder).warning == ''
 

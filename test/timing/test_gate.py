@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from gathered import joined
 
 from qkd_gs.errors import StationError
 from qkd_gs.qkd.states import Intensity
 from qkd_gs.timing.clicks import ClickFilter
 from qkd_gs.timing.clock import recover_clock
-from qkd_gs.timing.gate import Slots, find_gate, gate_events, joined
+from qkd_gs.timing.gate import Slots, find_gate, gate_events
 from qkd_gs.timing.tags import Channel, TagBlock
 
 
@@ -28,7 +29,7 @@ def everything():
 
 def test_gated_photons_carry_the_satellites_bits(faded, slots):
     gate = find_gate(faded.blocks, slots, tolerance_ps=2000, width_ps=2000)
-    events = joined(gate_events(faded.blocks, slots, gate, everything()), len(faded.tags))
+    events = joined(gate_events(faded.blocks, slots, gate, everything()))
     sent = faded.transmitter.states(events.pulse)
     basis, bit = (events.channel - Channel.H) // 2, (events.channel - Channel.H) % 2
     sifted = (basis == sent.basis) & (sent.intensity == Intensity.SIGNAL)
@@ -41,7 +42,7 @@ def test_gated_photons_carry_the_satellites_bits(faded, slots):
 
 def test_intensities_click_as_often_as_they_should(faded, slots):
     gate = find_gate(faded.blocks, slots, 2000, 2000)
-    events = joined(gate_events(faded.blocks, slots, gate, everything()), len(faded.tags))
+    events = joined(gate_events(faded.blocks, slots, gate, everything()))
     clicks = np.bincount(faded.transmitter.states(events.pulse).intensity, minlength=3)
     noise = clicks[Intensity.VACUUM]  # a quarter of the pulses, as are the decoys; half are signals
     ratio = (clicks[Intensity.SIGNAL] - 2 * noise) / (clicks[Intensity.DECOY] - noise)
@@ -57,11 +58,11 @@ def test_a_dark_detector_is_named(faded, slots):
 
 def test_only_the_spans_count(faded, slots):
     gate = find_gate(faded.blocks, slots, 2000, 2000)
-    whole = joined(gate_events(faded.blocks, slots, gate, everything()), len(faded.tags))
+    whole = joined(gate_events(faded.blocks, slots, gate, everything()))
     start, end = (int(t) for t in slots.spans_ps[0])
     middle = (start + end) // 2
     halves = [
-        joined(gate_events(faded.blocks, replace(slots, spans_ps=np.array([span])), gate, everything()), len(whole))
+        joined(gate_events(faded.blocks, replace(slots, spans_ps=np.array([span])), gate, everything()))
         for span in ((start, middle), (middle, end), slots.spans_ps[1])
     ]
     assert len(whole) - 3 <= sum(len(half) for half in halves) <= len(whole)  # the first click of a span does not count

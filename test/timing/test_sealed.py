@@ -71,6 +71,28 @@ def test_each_file_tells_when_its_run_began_and_whether_it_ended(tmp_path, block
     assert not has_end(tmp_path / 'killed')
 
 
+@pytest.mark.parametrize('rest', [b'', b'\x10', bytes(50_000_000), b'\x20\x00\x00\x00\x00' + bytes(5000)])
+def test_what_a_power_cut_leaves_behind_costs_no_more_than_itself(tmp_path, blocks, rest):
+    write(tmp_path / 'tags', blocks, close=False)
+    whole, _ = read(tmp_path / 'tags', require_end=False)
+    with open(tmp_path / 'tags', 'ab') as file:
+        file.write(rest)
+    assert not has_end(tmp_path / 'tags')
+    with pytest.raises(StationError, match=r'cut short|changed'):
+        read(tmp_path / 'tags')
+    np.testing.assert_array_equal(read(tmp_path / 'tags', require_end=False)[0], whole)
+
+
+def test_a_chunk_changed_in_the_middle_is_no_power_cut(tmp_path, blocks):
+    write(tmp_path / 'tags', blocks, close=False)
+    raw = bytearray((tmp_path / 'tags').read_bytes())
+    for at, change in ((len(raw) // 2, 1), (HEADER + 3, 255)):
+        raw[at] ^= change
+        (tmp_path / 'tags').write_bytes(raw)
+        with pytest.raises(StationError, match=r'changed|impossible'):
+            read(tmp_path / 'tags', require_end=False)
+
+
 def test_a_changed_start_of_the_run_is_found(tmp_path, blocks):
     write(tmp_path / 'tags', blocks)
     raw = bytearray((tmp_path / 'tags').read_bytes())

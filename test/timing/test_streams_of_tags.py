@@ -4,13 +4,14 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from gathered import joined
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qkd_gs.errors import StationError
 from qkd_gs.timing import numbering
 from qkd_gs.timing.clicks import ClickFilter
-from qkd_gs.timing.gate import Gate, Slots, gate_events, joined
+from qkd_gs.timing.gate import Gate, Slots, gate_events
 from qkd_gs.timing.numbering import BEFORE, BEHIND, INSIDE, PLACE_SHIFT, PULSE_SHIFT
 from qkd_gs.timing.spline import TimeMap
 from qkd_gs.timing.tags import Channel, TagBlock
@@ -42,8 +43,7 @@ def tags(*pulses_channels, late_ps=0):
 
 
 def through(blocks, slots, hold=0):
-    parts = list(gate_events(blocks, slots, GATE, holding(hold)))
-    return joined(parts, sum(len(part) for part in parts))
+    return joined(gate_events(blocks, slots, GATE, holding(hold)))
 
 
 def admitted_by_definition(words, hold):
@@ -88,6 +88,18 @@ def test_detectors_of_very_different_delay_come_out_in_order():
     events = through(blocks, straight_slots(delay_ps))
     np.testing.assert_array_equal(events.pulse, pulse[1:])  # the first click of a span does not count
     np.testing.assert_array_equal(events.channel, channel[1:])
+
+
+@pytest.mark.parametrize('size', [1, 2, 3, 50])
+def test_the_clicks_of_a_pulse_stay_together_wherever_the_stream_is_cut(size):
+    pulse = np.repeat(np.arange(100, 4100, 20), 2)
+    channel = np.tile(np.array([Channel.H, Channel.A], np.uint8), len(pulse) // 2)
+    starts = range(0, len(pulse), size)
+    blocks = [TagBlock(pulse[k : k + size] * PERIOD_PS, channel[k : k + size]) for k in starts]
+    parts = [part.pulse for part in gate_events(blocks, straight_slots(), GATE, holding(5))]
+    np.testing.assert_array_equal(np.concatenate(parts), pulse[2:])
+    seen = [set(part.tolist()) for part in parts]
+    assert sum(map(len, seen)) == len(set().union(*seen))
 
 
 def curved_slots(delay_ps):

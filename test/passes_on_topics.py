@@ -128,7 +128,7 @@ def messages(seconds=60, seed=0):
                 sync_residual_ns=50.0, signal_share=0.97)))  # fmt: skip
         if k == 0:
             made.append(('/station_clock', t_ns, message(
-                TYPES['/station_clock'], t_ns, epoch_ns=t_ns, monotonic_ns=5, speed=2.0)))  # fmt: skip
+                TYPES['/station_clock'], t_ns, epoch_ns=t_ns, monotonic_ns=5, began_ns=5, speed=2.0)))  # fmt: skip
     return sorted(made, key=lambda row: row[1])
 
 

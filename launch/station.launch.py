@@ -1,0 +1,102 @@
+"""Start the station: `ros2 launch qkd_gs station.launch.py devices:=sim`, `--show-args` for all arguments.
+
+Nodes, names and parameters come from the one declaration that `qkd-gs up` reads, too (qkd_gs/nodes/graph.py).
+"""
+
+import os
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.conditions import IfCondition
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import LifecycleNode, Node
+
+from qkd_gs.errors import StationError
+from qkd_gs.nodes.graph import station_graph
+from qkd_gs.nodes.options import OPTIONS
+from qkd_gs.share import share_path
+
+RESPAWN_S = 0.5
+
+
+def arguments():
+    """One launch argument for every option of the station, and `gui`."""
+    declared = [
+        DeclareLaunchArgument(
+            option.name,
+            default_value=str(option.default).lower() if isinstance(option.default, bool) else str(option.default),
+            description=option.description,
+            choices=option.choices or (('true', 'false') if isinstance(option.default, bool) else None),
+        )
+        for option in OPTIONS
+    ]
+    gui = DeclareLaunchArgument(
+        'gui', default_value='false', description='open rviz2 and rqt (of a full ROS), too', choices=('true', 'false')
+    )
+    return [*declared, gui]
+
+
+def nodes(context):
+    """Every process of the station with what was chosen."""
+    try:
+        given = {
+            option.name: option.parse(LaunchConfiguration(option.name).perform(context))
+            for option in OPTIONS
+        }
+        graph = station_graph(given)
+    except StationError as error:
+        raise RuntimeError(str(error)) from None
+    return [
+        (LifecycleNode if process.spec.lifecycle else Node)(
+            package='qkd_gs',
+            executable=process.spec.name,
+            name=process.spec.name,
+            namespace=process.namespace,
+            parameters=[dict(process.parameters)],
+            ros_arguments=['--log-level', process.log_level],
+            output='screen',
+            emulate_tty=True,
+            respawn=True,  # the monitor brings a respawned node back to its state
+            respawn_delay=RESPAWN_S,
+        )
+        for process in graph
+    ]
+
+
+def windows():
+    """rviz2, rqt and the aggregator of diagnostics, where a full ROS brings them."""
+    wanted = IfCondition(LaunchConfiguration('gui'))
+    namespace = LaunchConfiguration('namespace')
+    return [
+        Node(
+            package='diagnostic_aggregator',
+            executable='aggregator_node',
+            namespace=namespace,
+            parameters=[str(share_path('config', 'diagnostics.yaml'))],
+            condition=wanted,
+        ),
+        Node(
+            package='rviz2',
+            executable='rviz2',
+            namespace=namespace,
+            arguments=['-d', str(share_path('config', 'station.rviz'))],
+            condition=wanted,
+        ),
+        Node(
+            package='rqt_gui',
+            executable='rqt_gui',
+            namespace=namespace,
+            arguments=['--perspective-file', str(share_path('config', 'station.perspective'))],
+            condition=wanted,
+        ),
+    ]
+
+
+def generate_launch_description():
+    """The whole station; ROS traffic stays on this machine unless the environment says otherwise."""
+    local = {
+        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+        'FASTRTPS_DEFAULT_PROFILES_FILE': str(share_path('config', 'fastdds.xml')),
+    }
+    environment = [SetEnvironmentVariable(name, os.environ.get(name, value)) for name, value in local.items()]
+    return LaunchDescription([*environment, *arguments(), OpaqueFunction(function=nodes), *windows()])

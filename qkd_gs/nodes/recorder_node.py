@@ -1,0 +1,117 @@
+"""Records every public topic of a pass into a bag in the pass's session; goes on in a further file after a crash."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
+
+import qkd_gs.msg as m
+from qkd_gs.errors import StationError
+from qkd_gs.nodes import convert_qos, parameters
+from qkd_gs.nodes.base import CoreNode, run
+from qkd_gs.nodes.setup import site_of
+from qkd_gs.recording import Topic
+from qkd_gs.recording.pass_recorder import PassRecorder, is_public, rate_of
+from qkd_gs.tracking.feeds import STATE
+
+_LOOK_S = 0.2  # of real time
+_FLUSH_S = 0.5  # so much is lost when the process is killed
+_RATES_HZ = {'guiding_camera': 0.2, 'tracking_camera': 1.0}
+
+
+class RecorderNode(CoreNode):
+    """Subscribes to everything without looking into it, but for the tracker's state."""
+
+    name = 'recorder'
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._namespace = self.get_namespace().rstrip('/') + '/'
+        self._rates_hz = {camera: self._declare_rate(camera, rate_hz) for camera, rate_hz in _RATES_HZ.items()}
+        self._recorder = PassRecorder(self.sessions_dir, site_of(self).name, self._namespace)
+        self._seen: set[str] = set()
+        self.create_timer(_LOOK_S, self.guarded(self._look), clock=self._steady)
+        self.create_timer(_FLUSH_S, self.guarded(self._flush), clock=self._steady)
+
+    def _declare_rate(self, camera: str, rate_hz: float) -> float:
+        description = f'pictures of the {camera.replace("_", " ")} recorded a second of station time; 0: none [Hz]'
+        limits = [FloatingPointRange(from_value=0.0, to_value=1000.0, step=0.0)]
+        descriptor = ParameterDescriptor(description=description, floating_point_range=limits, read_only=True)
+        return float(parameters.declare_one(self, f'{camera}.image_rate_hz', rate_hz, descriptor))
+
+    def _look(self) -> None:
+        """Subscribe to what is new."""
+        for name, kinds in self.get_topic_names_and_types():
+            if name in self._seen or len(kinds) != 1 or not is_public(name, kinds[0], self._namespace):
+                continue
+            publishers = self.get_publishers_info_by_topic(name)
+            if publishers:  # else somebody only waits for it
+                self._seen.add(name)
+                self._subscribe(name, kinds[0], publishers)
+
+    def _subscribe(self, name: str, kind: str, publishers: list[Any]) -> None:
+        profiles = [publisher.qos_profile for publisher in publishers]
+        latched = all(profile.durability is DurabilityPolicy.TRANSIENT_LOCAL for profile in profiles)
+        reliable = all(profile.reliability is ReliabilityPolicy.RELIABLE for profile in profiles)
+        rate_hz = rate_of(name, kind, self._rates_hz, self._namespace)
+        digest = str(publishers[0].topic_type_hash)
+        topic = Topic(name, kind, digest, convert_qos.offered(profiles))
+        try:
+            self._recorder.add_topic(topic, latched, rate_hz)
+            package, group, stem = kind.split('/')
+            message_type = getattr(importlib.import_module(f'{package}.{group}'), stem)
+        except (StationError, ImportError, AttributeError) as error:
+            self.get_logger().warning(f'not recorded: {name}: {error}')
+            return
+        qos = QoSProfile(
+            depth=1000 if rate_hz is None else 5,  # a slow disk loses nothing but pictures
+            reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+            durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+        )
+        take = self._take_state if name == self._namespace + STATE else self._take
+        self.create_subscription(message_type, name, self.guarded(lambda data: take(name, data)), qos, raw=True)
+
+    def _take(self, name: str, data: bytes) -> None:
+        # no bag is open before station time can be told; what is latched is remembered for it
+        self._recorder.take(name, self.clock.now_ns(), data)
+
+    def _take_state(self, name: str, data: bytes) -> None:
+        if not self.clock.latched:
+            return
+        now_ns, state = self.clock.now_ns(), deserialize_message(data, m.SessionState)
+        if not state.folder:  # the pass is over: that it is so belongs into its bag
+            self._recorder.take(name, now_ns, data)
+        self._follow(now_ns, state)
+        if state.folder:
+            self._recorder.take(name, now_ns, data)
+
+    def _follow(self, now_ns: int, state: m.SessionState) -> None:
+        before = self._recorder.bag
+        self._recorder.state(now_ns, state)
+        bag = self._recorder.bag
+        if bag is not before:
+            what = f'recording into {bag.path}' if bag is not None else 'the bag is whole'
+            self.get_logger().info(what)
+            self.all_well('' if bag is None else what)
+
+    def _flush(self) -> None:
+        self._recorder.flush()
+        bag = self._recorder.bag
+        self.figures = {} if bag is None else {'bag': str(bag.path), 'messages': str(bag.messages)}
+
+    def finish(self) -> None:
+        """The process ends: the bag is made whole as far as it goes."""
+        self.guarded(self._recorder.close)()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the node."""
+    return run(RecorderNode, arguments)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

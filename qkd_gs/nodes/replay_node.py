@@ -1,0 +1,193 @@
+"""Plays a recorded pass: its topics on the bag's clock, and the tracking figures once more from what is heard of them.
+
+`station_clock` tells the bag's time at the speed asked for, so every node of the station follows it; `/clock` does for
+tools that use simulated time.  The recorded clocks are not played, nor /parameter_events: they told of other processes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rcl_interfaces.msg import ParameterDescriptor
+from rosgraph_msgs.msg import Clock
+
+import qkd_gs.msg as m
+from qkd_gs.errors import StationError
+from qkd_gs.nodes import convert, convert_qos, parameters
+from qkd_gs.nodes.base import LATCHED, SENSOR, CoreNode, run
+from qkd_gs.nodes.clock import Latched
+from qkd_gs.nodes.own_figures import OwnFigures
+from qkd_gs.recording import Bag, Replayed, open_bag, replayed, settings_of
+from qkd_gs.recording.reader import Raw
+from qkd_gs.settings.station import TrackingSettings
+from qkd_gs.share import share_path
+from qkd_gs.tracking.feeds import STATE
+
+_TICK_S = 0.005
+_CLOCK_S = 0.05
+_SETTLE_S = 1.0  # listeners find the publishers
+_PATIENCE_S = 30.0
+_MOST_AT_ONCE = 200  # what is heard has its turn in between
+_DEPTH = 1000
+_NOT_PLAYED = ('/clock', '/parameter_events', 'station_clock')
+
+
+@dataclass(frozen=True)
+class Played:
+    """How the replay went."""
+
+    tracking: Replayed
+    messages: int
+    topics: int
+    seconds: float  # of real time
+    bag_s: float
+
+    @property
+    def speed(self) -> float:
+        """Seconds of the bag a second, as reached."""
+        return self.bag_s / self.seconds if self.seconds else 0.0
+
+
+class ReplayNode(CoreNode):
+    """Takes its bag and speed from parameters, or from whoever makes it."""
+
+    name = 'replay'
+
+    def __init__(
+        self, bag: Bag | None = None, speed: float | None = None, tracking: TrackingSettings | None = None
+    ) -> None:
+        super().__init__()
+        self.played: Played | None = None
+        self.refused: StationError | None = None
+        path = self._declare('bag', '', 'folder of a bag, or of a session with one in it')
+        if bag is None and not path:
+            raise StationError('which bag?', where='bag', hint='-p bag:=FOLDER')
+        self._bag = bag or open_bag(Path(path))
+        self._speed = speed or float(self.options['speed'])
+        if self._speed <= 0:
+            raise StationError(f'{self._speed:g} is not above 0', where='speed')
+        if self._bag.warning:
+            self.get_logger().warning(self._bag.warning)
+        self._tracking = tracking or settings_of(self._bag, self.station_path()).tracking
+        self._own = OwnFigures(self, self._tracking)
+        self._players = {name: self._make_publisher(name) for name in self._bag.topics if self._is_played(name)}
+        self._rows = self._bag.raw({name for name, made in self._players.items() if made is not None})
+        self._next: Raw | None = next(self._rows, None)
+        self._fed = {self._bag.absolute(topic) for topic in self._own.heard}
+        self._told = self._messages = 0
+        self._clock_publisher = self.publisher(Clock, '/clock', SENSOR)
+        self._latched = self.publisher(m.StationClock, 'station_clock', LATCHED)
+        self._steps = self._life()
+        self._began_s = time.monotonic()
+        self._timer = self.create_timer(_TICK_S, self.guarded(self._tick), clock=self._steady)
+        self.create_timer(_CLOCK_S, self.guarded(self._tell_clock), clock=self._steady)
+
+    def _declare(self, name: str, value: str, description: str) -> str:
+        descriptor = ParameterDescriptor(description=description, read_only=True)
+        return str(parameters.declare_one(self, name, value, descriptor))
+
+    def _is_played(self, name: str) -> bool:
+        return name not in [self._bag.absolute(one) for one in _NOT_PLAYED]
+
+    def _make_publisher(self, name: str) -> Any:
+        topic = self._bag.topics[name]
+        package, group, kind = topic.type.split('/')
+        try:
+            message_type = getattr(importlib.import_module(f'{package}.{group}'), kind)
+        except (ImportError, AttributeError):
+            self.get_logger().warning(f'not played: {name}: type {topic.type} is not installed here')
+            return None
+        return self.create_publisher(message_type, name, convert_qos.to_publish(topic.qos, _DEPTH))
+
+    # --- one thing after the other ---
+
+    def _tick(self) -> None:
+        next(self._steps, None)
+
+    def _life(self) -> Iterator[None]:
+        """Each step is one tick."""
+        yield from self._wait(lambda: time.monotonic() - self._began_s > _SETTLE_S)
+        if self.count_publishers('station_clock') > 1 or self.count_publishers(STATE) > 1:
+            self._refuse()
+            return
+        self._start_clock()
+        began_s = time.monotonic()
+        while self._next is not None:
+            self._publish(self.clock.now_ns())
+            yield
+        seconds = time.monotonic() - began_s
+        yield from self._wait(lambda: sum(self._own.heard.values()) >= self._told)
+        tracking = replayed(self._bag, self._tracking, self._own.figures())
+        bag_s = (self._bag.end_ns - self._bag.start_ns) * 1e-9
+        topics = sum(made is not None for made in self._players.values())
+        self.played = Played(tracking, self._messages, topics, seconds, bag_s)
+        self.get_logger().info(f'the bag is through: {tracking.sentence}')
+        signal.raise_signal(signal.SIGINT)  # the way in which every node is told to end
+
+    def _refuse(self) -> None:
+        self.refused = StationError(
+            'a station is running in this ROS domain', where='replay', hint='stop it, or set another ROS_DOMAIN_ID'
+        )
+        self.get_logger().error(str(self.refused))
+        signal.raise_signal(signal.SIGINT)
+
+    def _wait(self, until: Callable[[], bool]) -> Iterator[None]:
+        end_s = time.monotonic() + _PATIENCE_S
+        while not until() and time.monotonic() < end_s:
+            yield
+
+    def _start_clock(self) -> None:
+        began_ns = time.monotonic_ns()
+        message = convert.station_clock(Latched(self._bag.start_ns, began_ns, self._speed), began_ns)
+        self._latch(message)  # its own message would come a little later
+        self._latched.publish(message)
+
+    def _tell_clock(self) -> None:
+        if self.clock.latched:
+            self._clock_publisher.publish(Clock(clock=convert.to_time(self.clock.now_ns())))
+
+    def _publish(self, now_ns: int) -> None:
+        for _ in range(_MOST_AT_ONCE):
+            if self._next is None or self._next.t_ns > now_ns:
+                return
+            self._players[self._next.topic].publish(self._next.data)
+            self._messages += 1
+            self._told += self._next.topic in self._fed
+            self._next = next(self._rows, None)
+
+
+def replay(bag: Bag, speed: float) -> Played | None:
+    """Play a bag in this process; None if it was stopped.
+
+    Raises
+    ------
+    StationError
+        Another station is running, or the session that the bag lies in is damaged.
+    """
+    tracking = settings_of(bag, share_path('config', 'station.yaml')).tracking
+    made: list[ReplayNode] = []
+
+    def replay_node() -> ReplayNode:
+        made.append(ReplayNode(bag, speed, tracking))
+        return made[0]
+
+    namespace = bag.about.namespace.rstrip('/')
+    run(replay_node, ['qkd_gs', '--ros-args', *(['-r', f'__ns:={namespace}'] if namespace else [])])
+    if made and made[0].refused is not None:
+        raise made[0].refused
+    return made[0].played if made else None
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the node."""
+    return run(ReplayNode, arguments)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,89 @@
+"""All detections of a session in the form in which they will be announced: two bytes each instead of ten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from qkd_gs.qkd import messages
+from qkd_gs.qkd.codes import pack_bits, unpack_bits
+from qkd_gs.qkd.sift import Detections, PulseSpan
+
+
+class DetectionLog:
+    """Takes detections as they are made, and gives them back block by block.
+
+    Parameters
+    ----------
+    spans : sequence of (first, last) pulse
+        Locked time, ascending and not overlapping; what lies outside is left out.
+    """
+
+    def __init__(self, spans: Sequence[PulseSpan]) -> None:
+        self._spans = spans
+        self._waiting: list[Detections] = []
+        self._waiting_number = 0
+        self._blocks: list[tuple[bytes, bytes]] = []  # as announced, and the bits
+        self._number = 0
+
+    @classmethod
+    def of(cls, detections: Detections, spans: Sequence[PulseSpan]) -> DetectionLog:
+        """The log of detections that are all there."""
+        log = cls(spans)
+        log.add(detections)
+        return log
+
+    @classmethod
+    def joined(cls, logs: Sequence[DetectionLog]) -> DetectionLog:
+        """Logs of stretches that follow each other."""
+        whole = cls([span for log in logs for span in log._spans])
+        for log in logs:
+            log._pack(everything=True)
+            whole._blocks += log._blocks
+            whole._number += log._number
+        return whole
+
+    def __len__(self) -> int:
+        return self._number + self._waiting_number
+
+    def __repr__(self) -> str:  # never the contents: a repr ends up in logs
+        return f'<DetectionLog of {len(self)} pulses>'
+
+    def add(self, detections: Detections) -> None:
+        """Take detections that follow those of the last call."""
+        inside = detections.within(self._spans)
+        if len(inside):
+            self._waiting.append(inside)
+            self._waiting_number += len(inside)
+            self._pack(everything=False)
+
+    def announcements(self) -> Iterator[bytes]:
+        """Payloads that name pulses and bases, and never a bit."""
+        self._pack(everything=True)
+        for announcement, _ in self._blocks:
+            yield announcement
+
+    def taken(self) -> Iterator[Detections]:
+        """Detections by announcement; each block is forgotten once it is given."""
+        self._pack(everything=True)
+        self._blocks.reverse()
+        while self._blocks:
+            announcement, bits = self._blocks.pop()
+            pulse, basis = messages.read_detection_block(announcement)
+            yield Detections(pulse, basis, unpack_bits(bits, len(pulse)))
+
+    def _pack(self, everything: bool) -> None:
+        size = messages.DETECTION_BLOCK
+        if not self._waiting or (self._waiting_number < size and not everything):
+            return
+        pulse = np.concatenate([part.pulse for part in self._waiting])
+        basis = np.concatenate([part.basis for part in self._waiting])
+        bit = np.concatenate([part.bit for part in self._waiting])
+        whole = len(pulse) if everything else len(pulse) // size * size
+        for start in range(0, whole, size):
+            block = slice(start, min(start + size, whole))
+            self._blocks.append((messages.detection_block(pulse[block], basis[block]), pack_bits(bit[block])))
+        self._number += whole
+        rest = Detections(pulse[whole:], basis[whole:], bit[whole:])
+        self._waiting, self._waiting_number = ([rest] if len(rest) else []), len(rest)

@@ -1,0 +1,197 @@
+"""What goes into a bag, and when one begins and ends; without ROS.
+
+A bag holds one pass: it begins when the tracker leaves IDLE and ends when it is back there.  What is latched was said
+before: the last such message of every topic is written at the beginning of every file.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from qkd_gs.errors import StationError
+from qkd_gs.recording.about import About
+from qkd_gs.recording.repair import needs_repair, repair
+from qkd_gs.recording.summary import Topic
+from qkd_gs.recording.writer import BagWriter, definition_of
+from qkd_gs.session.manifest import FILE_NAME as MANIFEST
+from qkd_gs.tracking.types import Phase
+
+BAG = 'bag'  # folder in a session's folder
+_EVERYBODYS = ('/tf', '/tf_static', '/diagnostics', '/clock', '/rosout', '/parameter_events')
+_TRUTH = 'qkd_gs/msg/SimTruth'
+
+
+def is_public(name: str, kind: str, namespace: str) -> bool:
+    """Whether a topic goes into the bag of the station in `namespace` (``'/'`` or ``'/NAME/'``).
+
+    Not the twin's own (`sim/`, `SimTruth`), not hidden ones (a name that begins with ``_``, as of actions), not those
+    of another station.
+    """
+    parts = name.split('/')[1:]
+    hidden = any(part.startswith('_') for part in parts)
+    return not hidden and 'sim' not in parts and kind != _TRUTH and (name.startswith(namespace) or name in _EVERYBODYS)
+
+
+class Thinner:
+    """Lets one message pass in each stretch of time; pictures and their camera_info, which share a stamp, alike.
+
+    Parameters
+    ----------
+    rate_hz : float
+        Of station time; 0: none.
+    """
+
+    def __init__(self, rate_hz: float) -> None:
+        self._spacing_ns = round(1e9 / rate_hz) if rate_hz > 0 else 0
+        self._slot: int | None = None
+
+    def passes(self, data: bytes) -> bool:
+        """Whether this serialized message, which begins with a header, is kept."""
+        if not self._spacing_ns or len(data) < 12:
+            return False
+        seconds, nanoseconds = struct.unpack_from('<iI' if data[1] & 1 else '>iI', data, 4)
+        slot = (seconds * 1_000_000_000 + nanoseconds) // self._spacing_ns
+        kept: bool = slot != self._slot
+        self._slot = slot
+        return kept
+
+
+class PassRecorder:
+    """Fed with every message and the tracker's state; a bag per pass comes out.
+
+    Parameters
+    ----------
+    sessions_dir : Path
+    site : str
+        Name of the place.
+    namespace : str
+        Of the station's topics, ``'/'`` or ``'/NAME/'``.
+    """
+
+    def __init__(self, sessions_dir: Path, site: str, namespace: str) -> None:
+        self._sessions_dir, self._site, self._namespace = sessions_dir, site, namespace
+        self._topics: dict[str, Topic] = {}
+        self._thinners: dict[str, Thinner] = {}
+        self._last: dict[str, bytes] = {}  # of latched topics
+        self._folder = ''
+        self._bag: BagWriter | None = None
+        self._looked_back = False
+
+    @property
+    def bag(self) -> BagWriter | None:
+        """The bag being written."""
+        return self._bag
+
+    def add_topic(self, topic: Topic, latched: bool, rate_hz: float | None = None) -> None:
+        """A topic has appeared; `rate_hz` thins it out.
+
+        Raises
+        ------
+        StationError
+            As `definition_of`; the topic is left out.
+        """
+        definition_of(topic)
+        if self._bag is not None:
+            self._bag.add_topic(topic)
+        self._topics[topic.name] = topic
+        if latched:
+            self._last[topic.name] = b''
+        if rate_hz is not None:
+            self._thinners[topic.name] = Thinner(rate_hz)
+
+    def state(self, now_ns: int, state: Any) -> None:
+        """The tracker's state, a message like `SessionState`; to be told before `take` of the same message.
+
+        Raises
+        ------
+        StationError
+            The bag cannot be made; it is not tried again for this pass.
+        """
+        wanted = state.folder if state.phase != Phase.IDLE else ''
+        if wanted == self._folder:
+            if not wanted:
+                self._look_back()
+            return
+        self.close()
+        self._folder = wanted
+        if not wanted:
+            return
+        self._looked_back = True
+        if '/' in wanted or wanted.startswith('.'):
+            raise StationError(f'{wanted!r} is no name of a session')
+        about = About(state.session_id, state.satellite, self._site, state.simulated, self._namespace)
+        self._begin(now_ns, BagWriter(self._sessions_dir / wanted / BAG, about))
+
+    def _begin(self, now_ns: int, bag: BagWriter) -> None:
+        for topic in self._topics.values():
+            bag.add_topic(topic)
+        for name, data in self._last.items():
+            if data:
+                bag.write(name, now_ns, data)
+        self._bag = bag
+
+    def take(self, name: str, now_ns: int, data: bytes) -> None:
+        """A serialized message on a topic that was added.
+
+        Raises
+        ------
+        StationError
+            It cannot be written (disk full); the rest of this pass is not recorded.
+        """
+        if name in self._last:
+            self._last[name] = data
+        if self._bag is None or (name in self._thinners and not self._thinners[name].passes(data)):
+            return
+        try:
+            self._bag.write(name, now_ns, data)
+        except StationError:
+            self._bag = None
+            raise
+
+    def flush(self) -> None:
+        """Everything so far onto the disk; to be called twice a second.
+
+        Raises
+        ------
+        StationError
+            As for `take`.
+        """
+        if self._bag is None:
+            return
+        try:
+            self._bag.flush()
+        except StationError:
+            self._bag = None
+            raise
+
+    def close(self) -> None:
+        """The pass, or the recorder, is at its end: make the bag whole."""
+        bag, self._bag, self._folder = self._bag, None, ''
+        if bag is not None:
+            bag.close()
+
+    def _look_back(self) -> None:
+        """Make whole what an earlier recorder, killed near the end of its pass, has left behind: the newest session."""
+        if self._looked_back:
+            return
+        self._looked_back = True
+        manifests = sorted(self._sessions_dir.glob(f'*/{MANIFEST}'), key=lambda path: path.stat().st_mtime)
+        folder = manifests[-1].parent / BAG if manifests else None
+        if folder is not None and folder.is_dir() and needs_repair(folder):
+            repair(folder)
+
+
+def rate_of(name: str, kind: str, rates_hz: Mapping[str, float], namespace: str) -> float | None:
+    """Rate to which a topic is thinned out: that of its camera, for pictures and what belongs to them; None: kept all.
+
+    Parameters
+    ----------
+    rates_hz : mapping
+        By the camera's name, e.g. ``'guiding_camera'``.
+    """
+    if kind not in ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage', 'sensor_msgs/msg/CameraInfo'):
+        return None
+    return rates_hz.get(name.removeprefix(namespace).split('/', maxsplit=1)[0], min(rates_hz.values(), default=0.0))

@@ -1,0 +1,81 @@
+"""Whether a replay tells the same tracking figures as the live pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from qkd_gs.errors import StationError
+from qkd_gs.recording.figures import differences, figures_of_bag
+from qkd_gs.recording.reader import Bag
+from qkd_gs.session.manifest import FILE_NAME, load_manifest
+from qkd_gs.settings.loader import load_yaml
+from qkd_gs.settings.station import StationSettings, TrackingSettings
+from qkd_gs.tracking.feeds import OWN
+from qkd_gs.tracking.session_book import finite
+from qkd_gs.tracking.statistics import TrackingFigures
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """Figures of a replay beside those of the live pass.
+
+    Attributes
+    ----------
+    figures : dict
+        As replayed; None: not measured.
+    beside : str
+        What they were compared with.
+    different : dict
+        Figures that are not the same: name -> (before, replayed).
+    """
+
+    figures: dict[str, Any]
+    beside: str
+    different: dict[str, tuple[Any, Any]]
+
+    @property
+    def sentence(self) -> str:
+        """The outcome."""
+        if not self.different:
+            return f'the tracking figures are those of {self.beside}'
+        told = ', '.join(f'{name} {again} instead of {before}' for name, (before, again) in self.different.items())
+        return f'the tracking figures differ from those of {self.beside}: {told}'
+
+
+def replayed(bag: Bag, tracking: TrackingSettings, again: TrackingFigures) -> Replayed:
+    """Compare with what the live pass has kept in its session, or else with what the bag tells by itself."""
+    kept = _kept(bag)
+    beside = 'the live pass' if kept is not None else 'the bag'
+    before = kept if kept is not None else finite(asdict(figures_of_bag(bag, tracking)))
+    return Replayed(finite(asdict(again)), beside, differences(before, again))
+
+
+def settings_of(bag: Bag, otherwise: Path) -> StationSettings:
+    """Settings of the station during the pass, from the session that the bag lies in, or else from a file.
+
+    Raises
+    ------
+    StationError
+        A damaged manifest or file.
+    """
+    session = _session(bag)
+    return load_manifest(session).station if session is not None else load_yaml(otherwise, StationSettings)
+
+
+def _session(bag: Bag) -> Path | None:
+    folder = bag.folder.absolute().parent
+    return folder if (folder / FILE_NAME).exists() else None
+
+
+def _kept(bag: Bag) -> Mapping[str, Any] | None:
+    session = _session(bag)
+    if session is None:
+        return None
+    manifest = load_manifest(session)
+    if manifest.session_id != bag.about.session_id:
+        raise StationError('lies in the session of another pass', where=bag.folder)
+    kept = manifest.run.get(OWN)
+    return kept if isinstance(kept, dict) else None

@@ -1,0 +1,74 @@
+"""A graph of one test alone: the test as all other nodes, and the process under test."""
+
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import qkd_gs.msg as m
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+
+from qkd_gs.nodes.base import RELIABLE
+
+WAIT_S = 30.0
+
+
+class Station:
+    """All other nodes of a graph.  Publishes what a station would; keeps what it hears, newest last, by topic."""
+
+    def __init__(self):
+        self.context = Context()
+        rclpy.init(args=[], context=self.context)
+        self.node = Node('station', context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.heard = {}
+        self._publishers = {}
+
+    def hear(self, kind, topic, qos=RELIABLE):
+        self.heard[topic] = []
+        self.node.create_subscription(kind, topic, self.heard[topic].append, qos)
+
+    def say(self, topic, message, qos=RELIABLE):
+        if topic not in self._publishers:
+            self._publishers[topic] = self.node.create_publisher(type(message), topic, qos)
+        self._publishers[topic].publish(message)
+
+    def until(self, done, meanwhile=lambda: None):
+        """Spin, saying `meanwhile` again and again."""
+        end_s = time.monotonic() + WAIT_S
+        while not done():
+            assert time.monotonic() < end_s, {topic: len(got) for topic, got in self.heard.items()}
+            meanwhile()
+            self.executor.spin_once(timeout_sec=0.05)
+
+    def close(self):
+        self.executor.shutdown()
+        self.node.destroy_node()
+        self.context.try_shutdown()
+
+
+@contextmanager
+def node_process(name, **options):
+    """A node of the station in a process of its own; ends as asked, without a traceback."""
+    command = [sys.executable, '-m', f'qkd_gs.nodes.{name}_node', '--ros-args']
+    for key, value in options.items():
+        command += ['-p', f'{key}:={value}']
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        yield process
+    finally:
+        killed = process.poll() is not None
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=WAIT_S)
+    assert killed or process.returncode == 0, output
+    assert 'Traceback' not in output, output
+
+
+def real_time():
+    """Station time as the machine has it."""
+    return m.StationClock(epoch_ns=time.time_ns(), monotonic_ns=time.monotonic_ns(), speed=1.0)

@@ -1,0 +1,124 @@
+"""A recorded pass on a real graph again: by `qkd-gs replay`, heard by this test as any other node."""
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+
+import pytest
+import qkd_gs.msg as m
+from one_graph import WAIT_S, real_time
+from passes_on_topics import ABOUT, BEGIN_NS, messages, whole_bag
+from rosgraph_msgs.msg import Clock
+
+from qkd_gs.cli import main
+from qkd_gs.nodes import convert
+from qkd_gs.nodes.base import LATCHED, SENSOR
+from qkd_gs.recording import figures_of_bag, open_bag
+from qkd_gs.session.manifest import Manifest
+from qkd_gs.settings.loader import load_yaml
+from qkd_gs.settings.site import load_site
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.share import share_path
+from qkd_gs.tracking.feeds import OWN
+from qkd_gs.tracking.session_book import finite
+
+SECONDS = 12
+
+
+@pytest.fixture(scope='module')
+def settings():
+    return load_yaml(share_path('config', 'station.yaml'), StationSettings)
+
+
+@pytest.fixture
+def session(tmp_path, settings):
+    """A session whose live pass has kept its own figures."""
+    whole_bag(tmp_path / 'bag', messages(SECONDS))
+    live = finite(asdict(figures_of_bag(open_bag(tmp_path), settings.tracking)))
+    manifest(settings, live).save(tmp_path)
+    return tmp_path
+
+
+def manifest(settings, live):
+    return Manifest(
+        session_id=ABOUT.session_id, simulated=True, software='qkd_gs', created_utc='2018-10-03T15:50:00Z',
+        satellite='MICIUS', elements_file='elements.tle', elements_used='', site=load_site('shanghai'), pass_info={},
+        culmination_ns=BEGIN_NS, time_bias_s=0.0, cross_track_m=0.0, locked=[], closed=True,
+        station=settings, run={OWN: live},
+    )  # fmt: skip
+
+
+def replay(session, *more):
+    command = [sys.executable, '-m', 'qkd_gs', 'replay', str(session), '--json', *more]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def end_of(process):
+    output, errors = process.communicate(timeout=WAIT_S)
+    assert 'Traceback' not in errors, errors
+    return output, errors
+
+
+def test_the_same_figures_come_out_and_the_clock_is_the_bags(station, session):
+    station.hear(m.SessionState, 'session/state')
+    station.hear(m.StationClock, 'station_clock', LATCHED)
+    station.hear(Clock, '/clock', SENSOR)
+    process = replay(session, '--speed', '4')
+    station.until(lambda: process.poll() is not None)
+    output, errors = end_of(process)
+    assert process.returncode == 0, errors
+    told = json.loads(output)
+    assert told['different'] == {}
+    assert told['beside'] == 'the live pass'
+    assert told['tracking']['losses'] == 0
+    assert told['tracking']['spot_rms_x_urad'] > 1
+    assert told['run']['messages'] == sum(name != '/station_clock' for name, _, _ in messages(SECONDS))
+    (clock,) = station.heard['station_clock']
+    assert (clock.epoch_ns, clock.speed) == (open_bag(session).start_ns, 4.0)
+    sent = [convert.stamp_of(message) for _, _, message in open_bag(session).messages(('session/state',))]
+    assert [convert.stamp_of(message) for message in station.heard['session/state']] == sent
+    clocks = [convert.from_time(message.clock) for message in station.heard['/clock']]
+    assert clocks == sorted(clocks)
+    assert clocks[0] >= clock.epoch_ns
+
+
+def test_a_figure_that_differs_is_named(domain, session, settings):
+    live = finite(asdict(figures_of_bag(open_bag(session), settings.tracking))) | {'losses': 3}
+    manifest(settings, live).save(session)
+    process = replay(session, '--speed', '20')
+    output, _ = end_of(process)
+    assert process.returncode == 1
+    assert json.loads(output)['different'] == {'losses': [3, 0]}
+
+
+def test_a_station_that_runs_is_not_disturbed(station, session):
+    station.say('station_clock', real_time(), LATCHED)
+    station.hear(m.SessionState, 'session/state')
+    process = replay(session)
+    station.until(lambda: process.poll() is not None)
+    _, errors = end_of(process)
+    assert process.returncode == 2
+    assert 'a station is running in this ROS domain' in errors
+    assert station.heard['session/state'] == []
+
+
+def test_a_bag_of_no_station_is_refused_at_once(tmp_path, capsys):
+    began_s = time.monotonic()
+    assert main(['replay', str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f'qkd-gs replay: {tmp_path}: is not a bag of this station')
+    assert said.count('\n') == 1
+    assert time.monotonic() - began_s < WAIT_S
+
+
+def test_a_bag_that_was_cut_off_is_played_as_far_as_it_goes(domain, session, capsys):
+    path = session / 'bag' / 'bag_0.mcap'
+    data = path.read_bytes()
+    path.write_bytes(data[: 2 * len(data) // 3])
+    process = replay(session, '--speed', '20')
+    output, errors = end_of(process)
+    assert process.returncode == 1  # the figures of a part are not those of the whole
+    assert 'read as far as it goes: bag_0.mcap was cut off' in errors.splitlines()[0]
+    assert json.loads(output)['tracking']['locked_s'] > 1
