@@ -39,9 +39,14 @@ from qkd_gs.share import share_path
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+PICTURES = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 SENSOR = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
+ABORT_PASS = 'abort_pass'  # a service of the tracker
+
 _HEARTBEAT_S = 1.0
+_FIRST_S = 0.1  # a new process is waited for: the first heartbeats come as soon as somebody may have discovered it
+_FIRST_BEATS = 5
 _SPIN_S = 0.1  # a signal is noticed after so long
 _NICE = -10
 _REPEAT_S = 5.0  # the same complaint is logged once in so long
@@ -79,6 +84,8 @@ class StationMixin:
         if self.simulated:
             self.listen(m.StationClock, 'station_clock', self._latch, LATCHED)
         node.create_timer(_HEARTBEAT_S, self.guarded(self.heartbeat), clock=self._steady)
+        self._first_beats = 0
+        self._first_timer = node.create_timer(_FIRST_S, self.guarded(self._first_heartbeat), clock=self._steady)
 
     def _has_simulated_devices(self) -> bool:
         from qkd_gs.devices.registry import load_devices
@@ -240,6 +247,13 @@ class StationMixin:
         )
         self._diagnostics.publish(DiagnosticArray(header=convert.header(time.time_ns()), status=[status]))
 
+    def _first_heartbeat(self) -> None:
+        node: Any = self
+        self._first_beats += 1
+        if self._first_beats >= _FIRST_BEATS:
+            node.destroy_timer(self._first_timer)
+        self.heartbeat()
+
     def finish(self) -> None:
         """The process ends: stop what moves and shines; any number of times."""
 
@@ -298,6 +312,14 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
             self._failing = True
             self.trigger_deactivate()
             self._failing = False
+
+    def _LifecycleNodeMixin__change_state(self, transition_id: int) -> TransitionCallbackReturn:
+        """A transition that the state does not allow is refused; rclpy would leave whoever asks without an answer."""
+        allowed = {transition[0] for transition in self._state_machine.available_transitions}
+        if transition_id not in allowed:
+            self.get_logger().warning(f'transition {transition_id} is not possible while {self.state_label}')
+            return TransitionCallbackReturn.FAILURE
+        return super()._LifecycleNodeMixin__change_state(transition_id)  # type: ignore[misc]
 
     def _cease_all(self) -> None:
         while self._running:
@@ -422,9 +444,14 @@ def conclude(goal: Any, result: Any) -> None:
 
 
 def local_only() -> None:
-    """Keep ROS traffic on this machine, unless the environment says otherwise."""
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    os.environ.setdefault('FASTRTPS_DEFAULT_PROFILES_FILE', str(share_path('config', 'fastdds.xml')))
+    """Keep ROS traffic on this machine, unless the environment says otherwise.
+
+    The profile's white list does it.  Asked for LOCALHOST, rmw would open sockets of its own on every interface.
+    """
+    profile = str(share_path('config', 'fastdds.xml'))
+    ours = os.environ.setdefault('FASTRTPS_DEFAULT_PROFILES_FILE', profile) == profile
+    if ours and os.environ.get('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST') == 'LOCALHOST':
+        os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'SUBNET'
 
 
 def _loop_values(period_s: float, watch: LoopWatch, end: str) -> dict[str, str]:

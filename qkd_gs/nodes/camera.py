@@ -11,7 +11,7 @@ from sensor_msgs.msg import CameraInfo, Image
 import qkd_gs.msg as m
 from qkd_gs.devices.camera import Frame
 from qkd_gs.nodes import convert, parameters
-from qkd_gs.nodes.base import SENSOR, DeviceNode
+from qkd_gs.nodes.base import PICTURES, DeviceNode
 from qkd_gs.nodes.loop import LoopWatch
 from qkd_gs.nodes.setup import device_of, station_of
 from qkd_gs.settings.station import CameraModel
@@ -50,8 +50,8 @@ class CameraNode(DeviceNode):
         self._request: CameraRequest | None = None
         self._request_ns = self._shown_ns = 0
         self._spots = self.publisher(m.Spot, f'{kind}/spot')
-        self._images = self.publisher(Image, f'{kind}/image', SENSOR)
-        self._infos = self.publisher(CameraInfo, f'{kind}/camera_info', SENSOR)
+        self._images = self.publisher(Image, f'{kind}/image', PICTURES)
+        self._infos = self.publisher(CameraInfo, f'{kind}/camera_info', PICTURES)
         self.listen(m.CameraRequest, f'{kind}/request', self._asked)
         self._camera: Any = None
         self._loop: CameraLoop | None = None
