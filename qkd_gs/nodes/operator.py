@@ -9,11 +9,13 @@ from math import isnan
 from typing import Any
 
 from rclpy.action.client import ActionClient
+from std_srvs.srv import Trigger
 
 from qkd_gs.action import Calibrate, TrackPass
 from qkd_gs.errors import StationError
 from qkd_gs.monitoring.snapshot import Snapshot
 from qkd_gs.nodes import convert
+from qkd_gs.nodes.base import ABORT_PASS
 from qkd_gs.nodes.watching import Watching
 from qkd_gs.tracking.types import Phase
 
@@ -74,7 +76,9 @@ class Operator(Watching):
             try:
                 result = self._until_done(future, show, sentence)
             except KeyboardInterrupt:
-                self._wait(handle.cancel_goal_async(), _FIND_S)
+                canceled = self._wait(handle.cancel_goal_async(), _FIND_S)
+                if canceled is None or not canceled.goals_canceling:
+                    self._abort_pass()  # the tracker that took the goal has died; its pass goes on
                 show(self.listen(0.0), 'stopping: dark, and to the park position')
                 result = self._until_done(future, show, sentence)
         if result.error_code:
@@ -98,6 +102,16 @@ class Operator(Watching):
             elif time.monotonic() - quiet_since_s > _GONE_S:
                 return _Forgotten()
         return future.result().result
+
+    def _abort_pass(self) -> None:
+        client = self._node.create_client(Trigger, ABORT_PASS)
+        try:
+            until_s = time.monotonic() + _FIND_S
+            while not client.service_is_ready() and time.monotonic() < until_s:
+                self.listen(_STEP_S)
+            self._wait(client.call_async(Trigger.Request()), _FIND_S)
+        finally:
+            self._node.destroy_client(client)
 
     def _wait(self, future: Any, patience_s: float) -> Any:
         until_s = time.monotonic() + patience_s

@@ -12,6 +12,7 @@ from typing import Any
 
 from rclpy.action.server import ActionServer, CancelResponse, GoalResponse
 from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
 
 import qkd_gs.msg as m
 from qkd_gs.action import TrackPass
@@ -19,7 +20,7 @@ from qkd_gs.devices.beacon import BeaconReading
 from qkd_gs.devices.mount import MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.nodes import convert, parameters
-from qkd_gs.nodes.base import LATCHED, CoreNode, conclude, run
+from qkd_gs.nodes.base import ABORT_PASS, LATCHED, CoreNode, conclude, run
 from qkd_gs.nodes.loop import Due, LoopWatch
 from qkd_gs.nodes.setup import site_of, station_of
 from qkd_gs.orbit.timescale import format_utc
@@ -82,7 +83,10 @@ class TrackerNode(CoreNode):
             handle_accepted_callback=self.guarded(self._take),
             cancel_callback=self._cancel,
         )
+        self.create_service(Trigger, ABORT_PASS, self._abort_asked)
         self._idle = self.every(_IDLE_S, self._tell_idle)
+        if self.clock.latched:
+            self.guarded(self.clock_set)()
 
     def _publish_and_listen(self) -> None:
         self._commands = self.publisher(m.MountCommand, 'mount/command')
@@ -189,6 +193,13 @@ class TrackerNode(CoreNode):
     def _cancel(self, goal: Any) -> CancelResponse:
         self._abort('aborted by the operator')
         return CancelResponse.ACCEPT
+
+    def _abort_asked(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """As cancelling the action, for a pass whose goal was forgotten when this process was begun anew."""
+        response.success = self._run is not None
+        response.message = 'dark, and to the park position' if response.success else 'there is no pass under way'
+        self._abort('aborted by the operator')
+        return response
 
     def _abort(self, why: str) -> None:
         if self._run is not None and not self._aborting:
