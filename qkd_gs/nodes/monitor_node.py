@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import re
-import tempfile
 import time
 from math import nan, pi, radians
-from pathlib import Path
-from typing import IO
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from lifecycle_msgs.msg import Transition
@@ -19,10 +13,10 @@ from std_msgs.msg import Bool
 import qkd_gs.msg as m
 from qkd_gs.devices.beacon import BeaconReading
 from qkd_gs.devices.mount import MountReading
-from qkd_gs.errors import StationError
 from qkd_gs.monitoring.health import NodeHealth, health_of
 from qkd_gs.monitoring.readiness import ComingPass, Facts, readiness
 from qkd_gs.nodes import convert, convert_news
+from qkd_gs.nodes.alone import only_one
 from qkd_gs.nodes.base import LATCHED, CoreNode, run
 from qkd_gs.nodes.bringup import BringUp
 from qkd_gs.nodes.graph import nodes_of
@@ -95,6 +89,7 @@ class MonitorNode(CoreNode):
                 self._heard[status.hardware_id] = now_s, values, status.message
                 pid = int(values.get('pid') or 0)
                 self._bringup.heard(now_s, status.hardware_id, pid, values.get('state', ''), values.get('fault', ''))
+        self._bring_up()
 
     def _take_mount(self, message: m.MountState) -> None:
         self._mount = convert.from_mount_state(message)
@@ -176,31 +171,6 @@ class MonitorNode(CoreNode):
             return NodeHealth(name, None)
         heard_s, values, message = self._heard[name]
         return health_of(name, values, message, now_s - heard_s)
-
-
-def only_one(namespace: str) -> IO[str]:
-    """Hold a lock that two stations of one name in one ROS domain cannot both have.
-
-    Raises
-    ------
-    StationError
-        Another station runs.
-    """
-    domain = os.environ.get('ROS_DOMAIN_ID') or '0'
-    name = re.sub(r'\W', '-', f'qkd_gs-{os.getuid()}-{domain}{namespace}')
-    file = open(Path(tempfile.gettempdir()) / f'{name}.lock', 'a+', encoding='utf-8')  # noqa: SIM115  open as long as the node
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.seek(0)
-        raise StationError(
-            f'another station runs in ROS domain {domain} (process {file.read().strip() or "unknown"})',
-            hint='stop it, or choose another ROS_DOMAIN_ID or namespace',
-        ) from error
-    file.truncate(0)
-    file.write(f'{os.getpid()}\n')
-    file.flush()
-    return file
 
 
 def main(arguments: list[str] | None = None) -> int:

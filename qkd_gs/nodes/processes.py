@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from qkd_gs.errors import StationError
+from qkd_gs.nodes.alone import only_one
 from qkd_gs.nodes.graph import Process
 
 REFUSED = 2  # a node that ends so has been told something that it cannot do; trying again would not help
@@ -69,7 +70,15 @@ class StationProcesses:
         self._running: dict[str, _Running] = {}
 
     def start(self) -> None:
-        """Start every node."""
+        """Start every node.
+
+        Raises
+        ------
+        StationError
+            Another station runs in this ROS domain; nothing of this one was started.
+        """
+        if self._graph:
+            only_one(self._graph[0].namespace, self._environment.get('ROS_DOMAIN_ID')).close()
         self._log_dir.mkdir(parents=True, exist_ok=True)
         for process in self._graph:
             self._running[process.spec.name] = _Running(process, self._spawn(process))
