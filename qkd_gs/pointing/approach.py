@@ -55,7 +55,7 @@ def next_approach(elements: Elements, site: Site, now_ns: int, station: StationS
     """
     lowest_deg = max(station.tracking.start_el_deg, 1.0)
     for found in find_passes(elements, site, now_ns - _LONGEST_NS, now_ns + _DAY_NS, min_elevation_deg=lowest_deg):
-        if found.usable and found.set_ns > now_ns:
+        if found.usable and found.set_ns + _AFTER_NS > now_ns:  # refraction lifts it a little longer
             seen = _seen(found, site, station)
             if seen.end_ns > now_ns:
                 return seen

@@ -83,10 +83,10 @@ def test_the_graph_has_every_node_once_and_all_the_options():
 
 
 def test_the_nodes_named_are_there():
-    """Every declared node has its module, and every module its declaration."""
+    """Every declared node has its module, and every module its declaration, but for what plays bags."""
     folder = Path(__file__).parents[2] / 'qkd_gs' / 'nodes'
-    written = {path.stem.removesuffix('_node') for path in folder.glob('*_node.py')}
-    assert written <= {spec.name for spec in NODES}
+    written = {path.stem.removesuffix('_node') for path in folder.glob('*_node.py')} - {'replay'}
+    assert written == {spec.name for spec in NODES}
     owners = {spec.name for spec in NODES if spec.lifecycle}
     for name in written:
         assert ('DeviceNode' in (folder / f'{name}_node.py').read_text() or name.endswith('camera')) == (name in owners)
@@ -130,7 +130,8 @@ def test_numbers_on_a_command_line_keep_type_and_value(value):
 def test_ros_itself_reads_the_values_back():
     """As rcl parses them: the authority on what a command line means."""
     given = {
-        'text': '1.5', 'flag_like': 'true', 'date': '2018-10-03T15:56:42Z', 'empty': '', 'quoted': "it's", 'path': '/a b/c',
+        'text': '1.5', 'flag_like': 'true', 'date': '2018-10-03T15:56:42Z', 'empty': '', 'quoted': "it's",
+        'path': '/a b/c',
         'number': 1.5, 'whole': 3, 'yes': True, 'tiny': 1e-7, 'big': 1e22,
     }  # fmt: skip
     arguments = ['--ros-args']
