@@ -44,7 +44,7 @@ from qkd_gs.sim.simulate import evening_before, stored_pointing
 from qkd_gs.sim.stage import stage_of
 
 AT = '2018-10-03T15:56:42Z'
-UP_S = 30.0  # until every node is active; 3 s on an idle machine
+UP_S = 90.0  # until every node is active; 5 s on an idle machine
 RECORD = find_spec('qkd_gs.nodes.recorder_node') is not None
 LIFECYCLE = tuple(spec.name for spec in NODES if spec.lifecycle)
 
@@ -57,14 +57,27 @@ def machine_for_graphs(domain: int) -> Iterator[dict[str, str]]:
         pytest.MonkeyPatch.context() as patch,
     ):
         fcntl.flock(file, fcntl.LOCK_EX)
-        environment = {
-            'ROS_DOMAIN_ID': str(domain),
-            'ROS_AUTOMATIC_DISCOVERY_RANGE': os.environ.get('XRANGE', 'LOCALHOST'),
-        }
+        environment = {'ROS_DOMAIN_ID': str(domain)}
         for name, value in environment.items():
             patch.setenv(name, value)
         local_only()
         yield environment
+
+
+@contextmanager
+def running_station(
+    tmp_path_factory: pytest.TempPathFactory, domain: int, el_deg: float = 42.0, **options: Any
+) -> Iterator[GraphStation]:
+    """A calibrated station with every node active; stopped at the end."""
+    with machine_for_graphs(domain) as environment:
+        base = tmp_path_factory.getbasetemp()
+        shared = base.parent if 'PYTEST_XDIST_WORKER' in os.environ else base
+        place = tmp_path_factory.mktemp('station')
+        station = GraphStation(place, environment, calibrate_once(shared), el_deg, **options)
+        try:
+            yield station.start()
+        finally:
+            station.close()
 
 
 def write_settings(path: Path, el_deg: float) -> StationSettings:
@@ -151,7 +164,7 @@ class GraphStation:
             self.beats[status.hardware_id] = time.monotonic(), values
 
     def _latch(self, message: m.StationClock) -> None:
-        self.clock.latch(Latched(message.epoch_ns, message.monotonic_ns, message.speed))
+        self.clock.latch(Latched(message.epoch_ns, message.monotonic_ns, message.speed), message.began_ns)
 
     def start(self) -> GraphStation:
         """Start every node, and wait until all are active."""
@@ -255,6 +268,12 @@ class GraphStation:
         pid = self.processes.pids()[name]
         os.kill(pid, number)
         return pid
+
+    def beats_more(self, name: str, count: int) -> None:
+        """Wait for so many further heartbeats of a node."""
+        for _ in range(count):
+            heard_s = self.beats[name][0]
+            self.until(lambda heard_s=heard_s: self.beats[name][0] > heard_s, 10.0, f'{name} is heard')
 
     def back_after_s(self, name: str, pid: int, since_s: float, within_s: float) -> float:
         """Wait until another process than `pid` is active under the name; how long that took."""

@@ -1,0 +1,223 @@
+"""A station between passes: all its processes, what they say and on which sockets, and the life of its nodes."""
+
+import math
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+import qkd_gs.msg as m
+from diagnostic_msgs.msg import DiagnosticStatus
+from graph_station import LIFECYCLE, log_of, running_station, sockets_of
+from lifecycle_msgs.msg import Transition
+from sensor_msgs.msg import Image
+
+from qkd_gs.devices.camera import Roi
+from qkd_gs.devices.mount import MountMode, MountReading
+from qkd_gs.nodes import convert
+from qkd_gs.nodes.base import LATCHED, PICTURES
+from qkd_gs.tracking.types import CameraRequest, CameraRole
+
+DOMAIN = 111
+LEAD_S = 1200.0  # no pass comes while these tests run
+WAIT_S = 30.0
+SECOND_NS = 10**9
+
+
+@pytest.fixture(scope='module')
+def station(tmp_path_factory):
+    with running_station(tmp_path_factory, DOMAIN, lead_s=LEAD_S) as running:
+        yield running
+
+
+def test_every_node_is_active_and_the_station_says_that_it_is_ready(station):
+    said = station.hear(DiagnosticStatus, 'readiness', LATCHED)
+    station.until(lambda: said and said[-1].level == DiagnosticStatus.OK, WAIT_S, 'ready')
+    assert said[-1].message.startswith('ready, MICIUS in ')
+    assert sorted(station.beats) == sorted(station.names)
+    assert station.processes.starts() == dict.fromkeys(station.names, 1)
+    for name in station.names:
+        assert station.beats[name][1]['pid'] == str(station.processes.pids()[name])
+
+
+def test_sockets_are_on_loopback_alone(station):
+    """239.255.0.1 is the group by which the nodes find each other, joined on loopback."""
+    for name, pid in station.processes.pids().items():
+        hosts = set(sockets_of({pid}))
+        assert hosts == {'127.0.0.1', '239.255.0.1'}, name
+
+
+@pytest.mark.parametrize(
+    ('role', 'rate_hz', 'width', 'height'), [(CameraRole.GUIDING, 10, 1280, 1024), (CameraRole.TRACKING, 25, 640, 480)]
+)
+def test_full_pictures_arrive_at_their_rate(station, role, rate_hz, width, height):
+    """What was measured is also shown, for five seconds of station time; best effort, one in ten came through."""
+    camera = convert.frame_of(role)
+    assert all(result.successful for result in station.set(camera, image_rate_hz=100.0))
+    pictures = station.hear(Image, f'{camera}/image', PICTURES)
+    spots = station.hear(m.Spot, f'{camera}/spot')
+    asked_s = 0.0
+
+    def five_seconds():
+        nonlocal asked_s
+        if time.monotonic() - asked_s > 1.0:
+            asked_s = time.monotonic()
+            request = CameraRequest(rate_hz, stars=True)
+            station.say(f'{camera}/request', convert.camera_request(station.clock.now_ns(), role, request))
+        if len(pictures) < 5:  # the stream begins
+            return False
+        first_ns = convert.stamp_of(pictures[4])
+        return min(convert.stamp_of(got[-1]) for got in (pictures, spots)) >= first_ns + 5 * SECOND_NS
+
+    station.until(five_seconds, WAIT_S, 'five seconds of pictures')
+    station.say(f'{camera}/request', convert.camera_request(station.clock.now_ns(), role, None))
+    first_ns = convert.stamp_of(pictures[4])
+    shown, measured = (
+        [t_ns for t_ns in map(convert.stamp_of, got) if 0 <= t_ns - first_ns < 5 * SECOND_NS]
+        for got in (pictures, spots)
+    )
+    assert len(measured) == pytest.approx(5 * rate_hz, abs=2)
+    assert set(shown) <= set(measured)
+    assert len(shown) >= 0.9 * len(measured)  # a machine at its limit drops one now and then
+    for picture in pictures:
+        assert (picture.width, picture.height, picture.step) == (width, height, 2 * width)
+        assert (picture.encoding, len(picture.data)) == ('mono16', 2 * width * height)
+
+
+def test_a_region_is_shown_as_it_was_asked_for(station):
+    role, camera = CameraRole.TRACKING, 'tracking_camera'
+    pictures = station.hear(Image, f'{camera}/image', PICTURES)
+    request = convert.camera_request(0, role, CameraRequest(20, Roi(100, 60, 96, 64)))
+
+    def seen():
+        station.say(f'{camera}/request', request)
+        return pictures and (pictures[-1].width, pictures[-1].height) == (96, 64)
+
+    station.until(seen, WAIT_S, 'a picture of the region')
+    station.say(f'{camera}/request', convert.camera_request(0, role, None))
+
+
+def stays(station, name, state):
+    station.beats_more(name, 4)
+    assert station.state_of(name) == state
+
+
+def test_an_operator_stops_and_starts_a_node(station):
+    pid = station.processes.pids()['gps']
+    assert station.change('gps', Transition.TRANSITION_DEACTIVATE)
+    stays(station, 'gps', 'inactive')
+    assert station.change('gps', Transition.TRANSITION_ACTIVATE)
+    station.until(lambda: station.is_active('gps', pid), WAIT_S, 'gps is active again')
+    assert station.change('gps', Transition.TRANSITION_DEACTIVATE)
+    assert station.change('gps', Transition.TRANSITION_CLEANUP)
+    stays(station, 'gps', 'unconfigured')
+    assert station.change('gps', Transition.TRANSITION_CONFIGURE)
+    stays(station, 'gps', 'inactive')
+    assert station.change('gps', Transition.TRANSITION_ACTIVATE)
+    station.until(lambda: station.is_active('gps', pid), WAIT_S, 'gps is active at last')
+    assert station.processes.starts()['gps'] == 1
+
+
+@pytest.mark.parametrize('name', LIFECYCLE)
+def test_an_impossible_transition_is_refused_and_harms_nobody(station, name):
+    pid = station.processes.pids()[name]
+    assert not station.change(name, Transition.TRANSITION_CONFIGURE)
+    assert not station.change(name, 99)
+    station.beats_more(name, 1)
+    assert station.is_active(name, pid)
+
+
+def test_settings_of_a_running_device_are_not_changed(station):
+    (result,) = station.set('hwp', hwp__zero_deg=20.0)
+    assert not result.successful
+    assert result.reason == 'hwp.zero_deg can be changed while hwp is not active'
+    (result,) = station.set('tracking_camera', image_rate_hz=-1.0)
+    assert not result.successful
+    assert 'image_rate_hz' in result.reason
+    assert station.change('hwp', Transition.TRANSITION_DEACTIVATE)
+    (result,) = station.set('hwp', hwp__zero_deg=20.0)
+    assert result.successful, result.reason
+    (result,) = station.set('hwp', hwp__zero_deg=12.0)
+    assert result.successful, result.reason
+    assert station.change('hwp', Transition.TRANSITION_ACTIVATE)
+
+
+def lies(station, **values):
+    """What the drives say, made up by the test: the only word of them that the driver hears."""
+    message = convert.mount_state(MountReading(station.clock.now_ns(), 0.0, 0.0, 0.0, 0.0, MountMode.HOLD))
+    for name, value in values.items():
+        setattr(message, name, value)
+    station.say('sim/mount/state', message)
+
+
+def test_a_fault_of_the_drives_is_told_and_overcome(station):
+    faults = []
+
+    def fallen():
+        lies(station, mode=int(MountMode.FAULT), fault='mount.following_error')
+        faults.extend(v for _, v in [station.beats['mount']] if v['fault'])
+        return faults
+
+    station.until(fallen, WAIT_S, 'the fault is told')
+    assert faults[0]['fault'] == 'mount.following_error'
+    assert faults[0]['state'] == 'unconfigured'
+    pid = station.processes.pids()['mount']
+    station.until(lambda: station.is_active('mount', pid), WAIT_S, 'the mount is active again')
+    assert 'the drives report a fault' in log_of(station, 'mount')
+    assert 'Traceback' not in log_of(station, 'mount')
+
+
+def test_what_nobody_has_thought_of_is_told_with_its_traceback(station):
+    faults = []
+
+    def fallen():
+        lies(station, mode=77)
+        faults.extend(v for _, v in [station.beats['mount']] if v['fault'])
+        return faults
+
+    station.until(fallen, WAIT_S, 'the fault is told')
+    assert faults[0]['fault'] == 'node.error'
+    assert '77 is not a valid MountMode' in faults[0]['message']
+    pid = station.processes.pids()['mount']
+    station.until(lambda: station.is_active('mount', pid), WAIT_S, 'the mount is active again')
+    log = log_of(station, 'mount')
+    assert 'Traceback' in log
+    assert 'from_mount_state' in log
+
+
+def test_an_axis_keeps_its_place_when_its_driver_is_killed(station):
+    states = station.hear(m.MountState, 'sim/mount/state')
+    station.until(lambda: states, WAIT_S, 'the drives are heard')
+    before = states[-1]
+    since_s = time.monotonic()
+    pid = station.kill('mount')
+    station.back_after_s('mount', pid, since_s, WAIT_S)
+    count = len(states)
+    station.until(lambda: len(states) > count, WAIT_S, 'the drives are heard again')
+    after = states[-1]
+    assert math.hypot(after.az_rad - before.az_rad, after.el_rad - before.el_rad) < 2e-6
+    assert max(abs(state.az_rad - before.az_rad) for state in states) < 2e-6
+
+
+def test_a_second_station_in_the_same_domain_is_refused_before_it_does_anything(station, tmp_path):
+    environment = os.environ | {'QKD_GS_KEYS': str(tmp_path / 'keys')}
+    monitor_pid = station.processes.pids()['monitor']
+    for command in (['qkd_gs.cli', 'up', '--logs', str(tmp_path / 'logs')], ['qkd_gs.nodes.monitor_node']):
+        start = f'import sys; from {command[0]} import main; sys.exit(main(sys.argv[1:]))'
+        done = subprocess.run(
+            [sys.executable, '-c', start, *command[1:]],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 2, done.stderr
+        told = done.stderr.strip().splitlines()[-1]
+        assert f'another station runs in ROS domain {DOMAIN} (process {monitor_pid})' in told
+        assert 'ROS_DOMAIN_ID' in told
+        assert 'Traceback' not in done.stderr
+    assert not (tmp_path / 'logs').exists()
+    station.beats_more('world', 2)
+    assert station.all_active()
