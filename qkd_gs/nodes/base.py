@@ -317,7 +317,7 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
         """A transition that the state does not allow is refused; rclpy would leave whoever asks without an answer."""
         allowed = {transition[0] for transition in self._state_machine.available_transitions}
         if transition_id not in allowed:
-            self.get_logger().warning(f'transition {transition_id} is not possible while {self.state_label}')
+            self.get_logger().info(f'transition {transition_id} is not possible while {self.state_label}')
             return TransitionCallbackReturn.FAILURE
         return super()._LifecycleNodeMixin__change_state(transition_id)  # type: ignore[misc]
 

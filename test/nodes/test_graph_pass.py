@@ -1,0 +1,153 @@
+"""A pass in which every process is killed in turn: it goes on, its key comes out, and no secret with it."""
+
+import base64
+import importlib
+import os
+import time
+from pathlib import Path
+
+import qkd_gs.msg as m
+from graph_station import AT, running_station
+from qkd_gs.action import TrackPass
+from rclpy.action import ActionClient
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+from qkd_gs.keys.folder import KeyFolder
+from qkd_gs.nodes import convert
+from qkd_gs.nodes.base import LATCHED
+from qkd_gs.orbit.timescale import parse_utc
+from qkd_gs.session.manifest import load_manifest
+from qkd_gs.tracking.types import Phase
+
+DOMAIN = 113
+WAIT_S = 60.0
+KEY_S = 180.0
+STOP_S = 3.0
+NEVER_PUBLIC = ('/image', '/compressed', '/sim/')  # pixels; and the twin's own
+
+
+def back_s():
+    """A process is back within three seconds, unless this machine has much else to do."""
+    return 3.0 * max(1.0, os.getloadavg()[0] / (2 * (os.cpu_count() or 1)))
+
+
+def message_type(name):
+    package, group, stem = name.split('/')
+    module = importlib.import_module(f'{package}.{group}')
+    if stem.endswith('_FeedbackMessage'):
+        return getattr(module, stem.removesuffix('_FeedbackMessage')).Impl.FeedbackMessage
+    return getattr(module, stem)
+
+
+class Ears:
+    """Every byte that is published on the station's topics."""
+
+    def __init__(self, station):
+        self.station = station
+        self.bytes = {}
+
+    def listen(self):
+        """Subscribe to what is new."""
+        for name, kinds in self.station.node.get_topic_names_and_types():
+            if name in self.bytes or any(part in name for part in NEVER_PUBLIC):
+                continue
+            publishers = self.station.node.get_publishers_info_by_topic(name)
+            if not publishers:
+                continue
+            kind = message_type(kinds[0])
+            latched = all(p.qos_profile.durability is DurabilityPolicy.TRANSIENT_LOCAL for p in publishers)
+            reliable = all(p.qos_profile.reliability is ReliabilityPolicy.RELIABLE for p in publishers)
+            qos = QoSProfile(
+                depth=100,
+                reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+                durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+            )
+            heard = self.bytes[name] = bytearray()
+            self.station.node.create_subscription(kind, name, heard.extend, qos, raw=True)
+
+
+def written(secret):
+    """A secret in the ways in which it might be written down by mistake: parts of it, as they are and as text."""
+    parts = {secret[:12], secret[len(secret) // 2 :][:12], secret[-12:]}
+    for part in parts:
+        yield part
+        yield part.hex().encode()
+        yield base64.b64encode(part[:12])
+
+
+def secrets_of(keys):
+    """Everything in a key folder that nobody else may know."""
+    folder = KeyFolder(keys)
+    yield folder.sealing_private_key().private_bytes_raw()
+    for path in keys.glob('*.key'):
+        yield path.read_bytes()
+    with folder.store(simulated=True) as store:
+        for entry in store.entries():
+            piece = store.take(entry.left_bits // 8 * 8, simulated=True)
+            yield piece.material.reveal()
+
+
+def test_every_process_is_killed_in_a_pass_and_a_key_comes_out(tmp_path_factory, record_property):
+    with running_station(tmp_path_factory, DOMAIN, el_deg=45, lead_s=0.0) as station:
+        states = station.hear(m.SessionState, 'session/state')
+        keys = station.hear(m.KeyState, 'key/state', LATCHED)
+        ears = Ears(station)
+        client = ActionClient(station.node, TrackPass, 'track_pass')
+        station.until(client.server_is_ready, WAIT_S, 'the tracker takes goals')
+        goal = client.send_goal_async(TrackPass.Goal(at=convert.to_time(parse_utc(AT)), session='killed'))
+        station.until(goal.done, WAIT_S, 'the goal is answered')
+        assert goal.result().accepted
+
+        def held():
+            ears.listen()
+            return any(state.phase == Phase.FINE for state in states[before:])
+
+        before = 0
+        station.until(held, WAIT_S, 'the satellite is held')
+        times = {}
+        for name in station.names:
+            if name == 'world':
+                continue
+            since_s = time.monotonic()
+            pid = station.kill(name)
+            times[name] = station.back_after_s(name, pid, since_s, WAIT_S)
+            before = len(states)
+            station.until(held, WAIT_S, f'the satellite is held without the old {name}')
+            assert {state.folder for state in states[before:]} == {'killed'}, name
+            assert load_manifest(station.sessions / 'killed').satellite == 'MICIUS'
+        record_property('back_after_s', times)
+        assert station.processes.starts() == {name: 1 if name == 'world' else 2 for name in station.names}
+        assert max(times.values()) < back_s(), times
+
+        station.until(lambda: states[-1].phase == Phase.IDLE, KEY_S, 'parked')
+        done = (m.KeyState.DONE, m.KeyState.FAILED)
+        station.until(lambda: keys and keys[-1].state in done, KEY_S, 'the key is made')
+        assert keys[-1].state == m.KeyState.DONE, keys[-1].message
+        assert keys[-1].secret_bits > 0, keys[-1].message
+        assert keys[-1].simulated
+        manifest = load_manifest(station.sessions / 'killed')
+        assert manifest.closed
+        assert len(manifest.locked) >= 3
+        assert manifest.result['key']['secret_bits'] == keys[-1].secret_bits
+
+        stop_s = time.monotonic()
+        pids = station.processes.pids()
+        station.processes.stop()
+        assert time.monotonic() - stop_s < STOP_S
+        assert not any(Path(f'/proc/{pid}').exists() for pid in pids.values())
+        nothing_secret(station, ears)
+
+
+def nothing_secret(station, ears):
+    """No part of any secret was published, logged, or left in the session."""
+    wanted = {name for name in ears.bytes if ears.bytes[name]}
+    assert {'/mount/state', '/detector/counts', '/key/state', '/session/state', '/rosout', '/diagnostics'} <= wanted
+    places = {f'topic {name}': bytes(heard) for name, heard in ears.bytes.items()}
+    for path in (*station.logs.glob('*.log'), *(station.sessions / 'killed').rglob('*')):
+        if path.is_file():
+            places[str(path)] = path.read_bytes()
+    found = [secret for secret in secrets_of(station.keys) if len(secret) >= 12]
+    assert len(found) >= 3
+    for secret in found:
+        for form in written(secret):
+            assert not [place for place, content in places.items() if form in content]

@@ -1,0 +1,107 @@
+"""What cannot be, told when the station is started: exit status 2 and one sentence, no traceback."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+from graph_station import machine_for_graphs
+
+from qkd_gs.share import share_path
+
+DOMAIN = 114
+WAIT_S = 120.0
+
+
+@pytest.fixture(scope='module', autouse=True)
+def machine():
+    with machine_for_graphs(DOMAIN) as environment:
+        yield environment
+
+
+def ended(arguments, tmp_path, **environment):
+    """A command that ends by itself."""
+    start = 'import sys; from importlib import import_module; sys.exit(import_module(sys.argv[1]).main(sys.argv[2:]))'
+    return subprocess.run(
+        [sys.executable, '-c', start, *map(str, arguments)],
+        env=os.environ | {'QKD_GS_KEYS': str(tmp_path / 'keys')} | environment,
+        capture_output=True, text=True, timeout=WAIT_S, check=False, cwd=tmp_path,
+    )  # fmt: skip
+
+
+def sentence(done):
+    """The one thing that was said."""
+    assert done.returncode == 2, done.stderr
+    assert 'Traceback' not in done.stderr, done.stderr
+    told = [line for line in done.stderr.splitlines() if line and 'days old' not in line]
+    assert len(told) == 1, done.stderr
+    return told[0]
+
+
+def node(name, *parameters):
+    """Arguments that start one node by itself."""
+    arguments = [f'qkd_gs.nodes.{name}_node', '--ros-args']
+    for parameter in parameters:
+        arguments += ['-p', parameter]
+    return arguments
+
+
+@pytest.mark.parametrize(
+    ('name', 'parameter', 'told'),
+    [
+        ('mount', 'mount.watchdog_s:=7.0', 'mount.watchdog_s = 7.0'),
+        ('hwp', "hwp.rate_hz:='fast'", "hwp.rate_hz = 'fast'"),
+        ('planner', "site:='atlantis'", 'atlantis'),
+        ('planner', "elements:='/no/such/file'", '/no/such/file'),
+        ('tracker', "station:='/no/such/station.yaml'", '/no/such/station.yaml'),
+        ('world', "scenario:='earthquake'", 'earthquake'),
+        ('gps', 'devices:=hardware', 'no driver has been chosen'),
+        ('monitor', 'seed:=one', 'seed'),
+    ],
+)
+def test_a_node_refuses_what_it_cannot_do(tmp_path, name, parameter, told):
+    assert told in sentence(ended(node(name, parameter), tmp_path))
+
+
+def test_settings_that_do_not_fit_are_told_by_file_and_line(tmp_path):
+    text = share_path('config', 'station.yaml').read_text(encoding='utf-8')
+    (tmp_path / 'station.yaml').write_text(text.replace('watchdog_s: 0.1', 'watchdog_s: -3'))
+    line = 1 + text[: text.index('watchdog_s')].count('\n')
+    done = ended(node('mount', f"station:='{tmp_path / 'station.yaml'}'"), tmp_path)
+    assert f'station.yaml:{line}: mount.watchdog_s' in sentence(done)
+
+
+def test_a_driver_that_is_not_installed_is_told_before_anything_starts(tmp_path):
+    devices = {kind: {'driver': 'sim'} for kind in yaml.safe_load(share_path('config', 'devices', 'sim.yaml').read_text())}
+    devices['hwp'] = {'driver': 'acme'}
+    (tmp_path / 'mine.yaml').write_text(yaml.safe_dump(devices))
+    done = ended(['qkd_gs.cli', 'up', '--devices', 'mine.yaml', '--logs', tmp_path / 'logs'], tmp_path)
+    assert sentence(done).startswith(f"qkd-gs up: {tmp_path / 'mine.yaml'}: hwp: driver 'acme' is not installed")
+    assert not (tmp_path / 'logs').exists()
+
+
+@pytest.mark.parametrize('what', ['a file', 'open to others'])
+def test_keys_that_cannot_be_kept_safe_end_the_station(tmp_path, what):
+    """The whole station: one node refuses, and all are stopped."""
+    keys = tmp_path / 'keys'
+    if what == 'a file':
+        keys.write_text('not a folder')
+    else:
+        keys.mkdir()
+        (keys / 'sealing.key').write_text('x')
+        keys.chmod(0o755)
+    done = ended(['qkd_gs.cli', 'up', '--state-dir', tmp_path / 'state', '--no-record'], tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert 'Traceback' not in done.stderr
+    told = done.stderr.splitlines()[-1]
+    assert told.startswith('qkd-gs up: post_processor: ')
+    assert str(keys) in told
+    assert ('is not a key folder' if what == 'a file' else 'others can reach it') in told
+
+
+@pytest.mark.parametrize(('arguments', 'told'), [(['--speed', 'fast'], '--speed'), (['--spede', '2'], '--spede')])
+def test_an_option_that_does_not_exist_or_fit_is_told(tmp_path, arguments, told):
+    done = ended(['qkd_gs.cli', 'up', *arguments], tmp_path)
+    assert done.returncode == 2
+    assert told in done.stderr.splitlines()[-1]
