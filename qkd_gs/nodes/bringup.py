@@ -6,13 +6,14 @@ the operator, or a crash, changes that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
 _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 30.0
-_AGAIN_S = 2.0  # an order that has had no effect for so long is given again
+_AGAIN_S = 1.0  # an order that has had no effect for so long is given again
+_FORGIVEN_S = 60.0  # faults do not count any more once the node has been active for so long
 
 
 class Order(IntEnum):
@@ -31,6 +32,8 @@ class _Known:
     fault: str = ''
     heard_s: float = 0.0
     up: bool = False  # has been active in this process
+    active_s: float = 0.0  # since when it is
+    bringing: bool = False  # told to configure, and not active since
     faults: int = 0
     wait_until_s: float = 0.0
     ordered: tuple[str, float] = ('', 0.0)  # state in which the last order was given, and when
@@ -58,18 +61,30 @@ class BringUp:
         if fault and state == 'unconfigured' and known.state != 'unconfigured':
             known.faults += 1
             known.wait_until_s = now_s + min(_FIRST_WAIT_S * 2 ** (known.faults - 1), _LONGEST_WAIT_S)
-        known.state, known.fault, known.heard_s = state, fault, now_s
         if state == 'active':
-            known.up, known.ordered = True, ('', 0.0)
+            if known.state != 'active':
+                known.active_s = now_s
+            if now_s - known.active_s >= _FORGIVEN_S:
+                known.faults = 0
+            known.up, known.bringing, known.ordered = True, False, ('', 0.0)
+        known.state, known.fault, known.heard_s = state, fault, now_s
 
-    def orders(self, now_s: float) -> list[tuple[str, Order]]:
-        """What is to be ordered now."""
+    def orders(self, now_s: float, in_reach: Callable[[str], bool] = lambda name: True) -> list[tuple[str, Order]]:
+        """What is to be ordered now.
+
+        Parameters
+        ----------
+        in_reach : callable
+            Whether a node can be told anything yet; one that cannot is told later.
+        """
         due = []
         for name, known in self._known.items():
             order = self._wanted(now_s, known)
             if order is None or (known.ordered[0] == known.state and now_s - known.ordered[1] < _AGAIN_S):
                 continue
-            known.ordered = known.state, now_s
+            if not in_reach(name):
+                continue
+            known.ordered, known.bringing = (known.state, now_s), True
             due.append((name, order))
         return due
 
@@ -78,7 +93,7 @@ class BringUp:
         fallen = bool(known.fault)
         if known.state == 'unconfigured' and (not known.up or fallen) and now_s >= known.wait_until_s:
             return Order.CONFIGURE
-        if known.state == 'inactive' and (not known.up or known.ordered[0] == 'unconfigured'):
+        if known.state == 'inactive' and (not known.up or known.bringing):
             return Order.ACTIVATE
         return None
 

@@ -108,4 +108,4 @@ def yaml_scalar(value: Value) -> str:
     """A value as ROS reads it from a command line: text stays text, even if it looks like a number."""
     if isinstance(value, bool):
         return str(value).lower()
-    return f"'{value}'" if isinstance(value, str) else repr(value)
+    return "'{}'".format(value.replace("'", "''")) if isinstance(value, str) else repr(value)

@@ -145,11 +145,9 @@ class MonitorNode(CoreNode):
     # --- life of the others ---
 
     def _bring_up(self) -> None:
-        for name, order in self._bringup.orders(time.monotonic()):
-            client = self._changers[name]
-            if client.service_is_ready():
-                request = ChangeState.Request(transition=Transition(id=int(order)))
-                client.call_async(request)  # its heartbeat tells whether it worked
+        for name, order in self._bringup.orders(time.monotonic(), lambda name: self._changers[name].service_is_ready()):
+            request = ChangeState.Request(transition=Transition(id=int(order)))
+            self._changers[name].call_async(request)  # its heartbeat tells whether it worked
 
     def _say(self) -> None:
         self._look_at_pointing()

@@ -1,0 +1,300 @@
+"""A whole station of real processes with simulated devices, and a node of the test's own in its graph."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import qkd_gs.msg as m
+import rclpy
+import yaml
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.srv import SetParameters
+from rclpy.context import Context
+from rclpy.experimental.events_executor import EventsExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
+
+from qkd_gs.nodes.base import LATCHED, RELIABLE, local_only
+from qkd_gs.nodes.clock import Latched, StationClock
+from qkd_gs.nodes.graph import NODES, station_graph
+from qkd_gs.nodes.processes import StationProcesses
+from qkd_gs.orbit.elements import load_elements
+from qkd_gs.orbit.timescale import parse_utc
+from qkd_gs.pointing.stored import FILE_NAME, load_pointing
+from qkd_gs.settings.loader import load_yaml
+from qkd_gs.settings.site import load_site
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.settings.twin import load_twin
+from qkd_gs.share import share_path
+from qkd_gs.sim.simulate import evening_before, stored_pointing
+from qkd_gs.sim.stage import stage_of
+
+AT = '2018-10-03T15:56:42Z'
+UP_S = 30.0  # until every node is active; 3 s on an idle machine
+RECORD = find_spec('qkd_gs.nodes.recorder_node') is not None
+LIFECYCLE = tuple(spec.name for spec in NODES if spec.lifecycle)
+
+
+@contextmanager
+def machine_for_graphs(domain: int) -> Iterator[dict[str, str]]:
+    """One graph on this machine at a time: several would take each other's processors; the nodes' environment."""
+    with (
+        open(Path(tempfile.gettempdir()) / f'qkd_gs-tests-{os.getuid()}.lock', 'w') as file,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        fcntl.flock(file, fcntl.LOCK_EX)
+        environment = {
+            'ROS_DOMAIN_ID': str(domain),
+            'ROS_AUTOMATIC_DISCOVERY_RANGE': os.environ.get('XRANGE', 'LOCALHOST'),
+        }
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        local_only()
+        yield environment
+
+
+def write_settings(path: Path, el_deg: float) -> StationSettings:
+    """station.yaml for a short pass: the satellite is followed above an elevation alone."""
+    text = yaml.safe_load(share_path('config', 'station.yaml').read_text(encoding='utf-8'))
+    text['tracking'] |= {'start_el_deg': el_deg, 'end_el_deg': el_deg}
+    path.write_text(yaml.safe_dump(text), encoding='utf-8')
+    return load_yaml(path, StationSettings)
+
+
+def calibrate_once(shared: Path) -> Path:
+    """Folder with the pointing of seed 1, as the evening before leaves it; made by the first test that asks."""
+    folder = shared / 'graph-pointing'
+    if not (folder / FILE_NAME).exists():
+        elements = load_elements(share_path('config', 'elements', 'micius.tle'))
+        folder.mkdir(parents=True, exist_ok=True)
+        station = write_settings(folder / 'station.yaml', 42)
+        stage = stage_of(elements, load_site('shanghai'), parse_utc(AT), 60.0, 1, load_twin(), station)
+        stored_pointing(evening_before(stage, lambda now_ns, outputs: None)).save(folder)
+    return folder
+
+
+class GraphStation:
+    """A running station.
+
+    Parameters
+    ----------
+    pointing : Path or None
+        From `calibrate_once`.
+    options : Value
+        Of the station.
+
+    Attributes
+    ----------
+    heard : dict
+        Messages by topic, oldest first, of the topics that `hear` was told.
+    beats : dict
+        Newest heartbeat of each node: its values, and the wall time (monotonic) when it was heard.
+    clock : StationClock
+        As the station has latched it.
+    """
+
+    def __init__(
+        self, place: Path, environment: dict[str, str], pointing: Path | None, el_deg: float = 42.0, **options: Any
+    ) -> None:
+        self.place = place
+        self.sessions, self.state, self.logs, self.keys = (place / n for n in ('sessions', 'state', 'logs', 'keys'))
+        write_settings(place / 'station.yaml', el_deg)
+        if pointing is not None:
+            load_pointing(pointing).save(self.state)
+        chosen = {
+            'station': str(place / 'station.yaml'),
+            'sessions_dir': str(self.sessions),
+            'state_dir': str(self.state),
+            'record': RECORD,
+            'at': AT,
+            'lead_s': 30.0,
+        }
+        graph = station_graph(chosen | options)
+        self.names = [process.spec.name for process in graph]
+        self.lines: list[tuple[str, str]] = []
+        self.processes = StationProcesses(
+            graph,
+            self.logs,
+            lambda name, line: self.lines.append((name, line)),
+            environment | {'QKD_GS_KEYS': str(self.keys)},
+        )
+        self.supervised = True
+        self.heard: dict[str, list[Any]] = {}
+        self.beats: dict[str, tuple[float, dict[str, str]]] = {}
+        self.clock = StationClock(simulated=True)
+        self._context = Context()
+        rclpy.init(args=[], context=self._context, signal_handler_options=SignalHandlerOptions.NO)
+        self.node = Node('test', context=self._context, start_parameter_services=False, enable_rosout=False)
+        self._executor = EventsExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        self.node.create_subscription(DiagnosticArray, '/diagnostics', self._beat, RELIABLE)
+        self.node.create_subscription(m.StationClock, 'station_clock', self._latch, LATCHED)
+        self._publishers: dict[str, Any] = {}
+
+    def _beat(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            values = {pair.key: pair.value for pair in status.values} | {'message': status.message}
+            self.beats[status.hardware_id] = time.monotonic(), values
+
+    def _latch(self, message: m.StationClock) -> None:
+        self.clock.latch(Latched(message.epoch_ns, message.monotonic_ns, message.speed))
+
+    def start(self) -> GraphStation:
+        """Start every node, and wait until all are active."""
+        self.processes.start()
+        self.until(self.all_active, UP_S, 'every node is active')
+        return self
+
+    def close(self) -> None:
+        """Stop everything."""
+        self.processes.stop()
+        self._executor.shutdown()
+        self.node.destroy_node()
+        self._context.try_shutdown()
+
+    # --- what it does ---
+
+    def spin(self, seconds: float) -> None:
+        """Hear what comes, and begin anew what has died."""
+        if self.supervised:
+            self.processes.watch(time.monotonic())
+        until_s = time.monotonic() + seconds
+        while (left_s := until_s - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left_s)
+
+    def until(self, done: Callable[[], Any], within_s: float, what: str, step_s: float = 0.02) -> Any:
+        """Wait until `done` gives something true, and give that; the wall time that it takes is limited."""
+        end_s = time.monotonic() + within_s
+        while not (found := done()):
+            assert time.monotonic() < end_s, f'not within {within_s:g} s: {what}\n{self.told()}'
+            self.spin(step_s)
+        return found
+
+    def told(self) -> str:
+        """What may explain a failure."""
+        states = {
+            name: {k: v for k, v in values.items() if k in ('state', 'fault', 'message')}
+            for name, (_, values) in self.beats.items()
+        }
+        return '\n'.join(
+            [
+                str(states),
+                str({t: len(g) for t, g in self.heard.items()}),
+                *(f'[{n}] {line}' for n, line in self.lines[-40:]),
+            ]
+        )
+
+    def hear(self, kind: type, topic: str, qos: Any = RELIABLE) -> list[Any]:
+        """Messages of a topic from now on."""
+        if topic not in self.heard:
+            self.heard[topic] = []
+            self.node.create_subscription(kind, topic, self.heard[topic].append, qos)
+        return self.heard[topic]
+
+    def say(self, topic: str, message: Any, qos: Any = RELIABLE) -> None:
+        """Publish."""
+        if topic not in self._publishers:
+            self._publishers[topic] = self.node.create_publisher(type(message), topic, qos)
+        self._publishers[topic].publish(message)
+
+    def call(self, kind: type, name: str, request: Any, within_s: float = 10.0) -> Any:
+        """Call a service."""
+        client = self.node.create_client(kind, name)
+        self.until(client.service_is_ready, within_s, f'{name} is there')
+        future = client.call_async(request)
+        self.until(future.done, within_s, f'{name} answers')
+        self.node.destroy_client(client)
+        return future.result()
+
+    def change(self, name: str, transition: int) -> bool:
+        """Take a node through a lifecycle transition, as an operator does."""
+        request = ChangeState.Request(transition=Transition(id=transition))
+        return bool(self.call(ChangeState, f'{name}/change_state', request).success)
+
+    def set(self, name: str, **values: Any) -> list[Any]:
+        """Set parameters of a node; the results."""
+        request = SetParameters.Request(
+            parameters=[
+                Parameter(key.replace('__', '.'), value=value).to_parameter_msg() for key, value in values.items()
+            ]
+        )
+        return list(self.call(SetParameters, f'{name}/set_parameters', request).results)
+
+    # --- how it is ---
+
+    def state_of(self, name: str) -> str:
+        """As its newest heartbeat says."""
+        return self.beats[name][1]['state'] if name in self.beats else ''
+
+    def all_active(self) -> bool:
+        """Whether every node is."""
+        pids = self.processes.pids()
+        return all(self.is_active(name, pids[name]) for name in self.names)
+
+    def is_active(self, name: str, pid: int) -> bool:
+        """Whether that process of a node is."""
+        values = self.beats[name][1] if name in self.beats else {}
+        return values.get('pid') == str(pid) and values['state'] == 'active' and not values['fault']
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> int:
+        """Send a signal to one node; its process."""
+        pid = self.processes.pids()[name]
+        os.kill(pid, number)
+        return pid
+
+    def back_after_s(self, name: str, pid: int, since_s: float, within_s: float) -> float:
+        """Wait until another process than `pid` is active under the name; how long that took."""
+
+        def back() -> bool:
+            now = self.processes.pids()[name]
+            return now != pid and self.is_active(name, now)
+
+        self.until(back, within_s, f'{name} is back')
+        return self.beats[name][0] - since_s
+
+
+def log_of(station: GraphStation, name: str) -> str:
+    """What a node has said."""
+    return (station.logs / f'{name}.log').read_text(encoding='utf-8')
+
+
+def sockets_of(pids: set[int]) -> list[str]:
+    """Local addresses (host, without port) of all IP sockets of these processes, as the kernel lists them."""
+    inodes = set()
+    for pid in pids:
+        for link in Path(f'/proc/{pid}/fd').iterdir():
+            try:
+                target = os.readlink(link)
+            except FileNotFoundError:  # closed meanwhile
+                continue
+            if found := re.fullmatch(r'socket:\[(\d+)\]', target):
+                inodes.add(found[1])
+    hosts = []
+    for table in ('udp', 'udp6', 'tcp', 'tcp6'):
+        for line in Path(f'/proc/net/{table}').read_text(encoding='ascii').splitlines()[1:]:
+            fields = line.split()
+            if fields[9] in inodes:
+                hosts.append(_host(fields[1].split(':')[0]))
+    return hosts
+
+
+def _host(hexadecimal: str) -> str:
+    """Address of /proc/net: 32-bit words, each in the machine's (little-endian) order."""
+    import ipaddress
+
+    words = [bytes.fromhex(hexadecimal[i : i + 8])[::-1] for i in range(0, len(hexadecimal), 8)]
+    return str(ipaddress.ip_address(b''.join(words)))
