@@ -38,7 +38,10 @@ class PlannerNode(CoreNode):
             self._next = next_approach(self._elements, self._site, now_ns, self._station)
             self._passes.publish(self._told(now_ns))
         following = self._next
-        if following is not None and following.start_ns - _NEAR_NS <= now_ns <= following.end_ns:
+        if following is None:
+            return
+        first_ns = max(following.start_ns - _NEAR_NS, following.predicted.start_ns)
+        if first_ns <= now_ns <= following.end_ns:
             state = following.predicted.at(now_ns)
             self._targets.publish(convert.target(now_ns, state, following.found.satellite))
 
