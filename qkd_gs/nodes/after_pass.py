@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.pointing.stored import load_pointing
 from qkd_gs.processing.pipeline import Progress
-from qkd_gs.recording import open_bag, telemetry_of_bag
+from qkd_gs.recording import figures_of_bag, open_bag, telemetry_of_bag
 from qkd_gs.report import write_report
 from qkd_gs.session.manifest import load_manifest
 from qkd_gs.session.telemetry import FILE_NAME as TELEMETRY
@@ -23,7 +24,7 @@ _LOOK_S = 0.1
 
 
 def after_pass(
-    folder: Path, keys: KeyFolder, recorded: bool, own: dict[str, Any], progress: Progress
+    folder: Path, keys: KeyFolder, recorded: bool, own: dict[str, Any] | None, progress: Progress
 ) -> dict[str, Any]:
     """Finish a session; the result as `process_session` gives it.
 
@@ -31,8 +32,8 @@ def after_pass(
     ----------
     recorded : bool
         A recorder was running: wait for its bag to be closed.
-    own : dict
-        The station's own tracking figures, as heard during the pass.
+    own : dict or None
+        The station's own tracking figures, as heard during the pass; None: not heard from its start.
 
     Raises
     ------
@@ -43,14 +44,25 @@ def after_pass(
     if load_manifest(folder).simulated:
         awaited.append(folder / TRUTH_FILE)
     wait_for(awaited)
-    keep_figures(folder, own)
-    if not (folder / TELEMETRY).exists() and (folder / 'bag').is_dir():  # a real pass: what happened is in the bag
-        manifest = load_manifest(folder)
-        telemetry_of_bag(open_bag(folder / 'bag'), manifest.station, load_pointing(folder).model).save(folder)
+    use_bag(folder, own is None)
+    if own is not None:
+        keep_figures(folder, own)
     result = make_key(folder, keys, progress)
     progress('writing the report', 0.0)
     write_report(folder)
     return result
+
+
+def use_bag(folder: Path, figures: bool) -> None:
+    """What the bag tells where nobody else has: the telemetry of a real pass, and `figures` that were not heard."""
+    telemetry = not (folder / TELEMETRY).exists()
+    if not (telemetry or figures) or not (folder / 'bag').is_dir():
+        return
+    manifest, bag = load_manifest(folder), open_bag(folder / 'bag')
+    if telemetry:
+        telemetry_of_bag(bag, manifest.station, load_pointing(folder).model).save(folder)
+    if figures:
+        keep_figures(folder, finite(asdict(figures_of_bag(bag, manifest.station.tracking))))
 
 
 def keep_figures(folder: Path, own: dict[str, Any]) -> None:

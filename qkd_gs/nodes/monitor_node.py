@@ -23,9 +23,10 @@ from qkd_gs.errors import StationError
 from qkd_gs.monitoring.health import NodeHealth, health_of
 from qkd_gs.monitoring.readiness import ComingPass, Facts, readiness
 from qkd_gs.nodes import convert, convert_news
-from qkd_gs.nodes.base import LATCHED, CoreNode, run
+from qkd_gs.nodes.base import LATCHED, CoreNode
 from qkd_gs.nodes.bringup import BringUp
 from qkd_gs.nodes.graph import nodes_of
+from qkd_gs.nodes.life import run
 from qkd_gs.nodes.loop import LoopWatch
 from qkd_gs.nodes.setup import site_of, station_of
 from qkd_gs.orbit.sky import sun_at

@@ -10,7 +10,9 @@ import qkd_gs.msg as m
 from qkd_gs.devices.mount import MountMode
 from qkd_gs.errors import DeviceFault
 from qkd_gs.nodes import convert, parameters
-from qkd_gs.nodes.base import WARN, DeviceNode, run
+from qkd_gs.nodes.base import WARN
+from qkd_gs.nodes.device import DeviceNode
+from qkd_gs.nodes.life import run
 from qkd_gs.nodes.loop import LoopWatch
 from qkd_gs.nodes.setup import device_of, station_of
 from qkd_gs.settings.station import MountSettings

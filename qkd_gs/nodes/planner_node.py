@@ -6,7 +6,8 @@ from math import nan, radians
 
 import qkd_gs.msg as m
 from qkd_gs.nodes import convert
-from qkd_gs.nodes.base import LATCHED, CoreNode, run
+from qkd_gs.nodes.base import LATCHED, CoreNode
+from qkd_gs.nodes.life import run
 from qkd_gs.nodes.setup import site_of, station_of
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.pointing.approach import Approach, next_approach
