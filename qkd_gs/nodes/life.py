@@ -15,7 +15,7 @@ from rclpy.experimental.events_executor import EventsExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from qkd_gs.errors import StationError
-from qkd_gs.share import share_path
+from qkd_gs.nodes.local import local_only
 
 _SPIN_S = 0.1  # a signal is noticed after so long
 _NICE = -10
@@ -66,9 +66,3 @@ def _go_first() -> None:
         os.setpriority(os.PRIO_PROCESS, 0, _NICE)
     except PermissionError:
         pass
-
-
-def local_only() -> None:
-    """Keep ROS traffic on this machine, unless the environment says otherwise."""
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    os.environ.setdefault('FASTRTPS_DEFAULT_PROFILES_FILE', str(share_path('config', 'fastdds.xml')))

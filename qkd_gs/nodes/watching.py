@@ -20,7 +20,7 @@ from qkd_gs.monitoring.snapshot import Snapshot
 from qkd_gs.nodes import convert, convert_news, convert_scene
 from qkd_gs.nodes.base import LATCHED, RELIABLE
 from qkd_gs.nodes.clock import Latched, StationClock
-from qkd_gs.nodes.life import local_only
+from qkd_gs.nodes.local import local_only
 
 
 class Watching:
