@@ -44,6 +44,7 @@ class StationMixin:
     """The station's part of a node; beside rclpy's `Node` or `LifecycleNode`, whose constructor comes first."""
 
     name: ClassVar[str]
+    winding_down = False
     urgent: ClassVar[bool] = False  # in the control loop: before others where the rights allow it
 
     def begin_station(self) -> None:
@@ -229,6 +230,14 @@ class StationMixin:
             values=[KeyValue(key=key, value=value) for key, value in (values | self.figures).items()],
         )
         self._diagnostics.publish(DiagnosticArray(header=convert.header(time.time_ns()), status=[status]))
+
+    def wind_down(self) -> None:
+        """The process was told to end: begin to, if that takes time."""
+
+    @property
+    def may_end(self) -> bool:
+        """Whether nothing is left to be done first; asked while the node goes on, for some seconds at most."""
+        return True
 
     def finish(self) -> None:
         """The process ends: stop what moves and shines; any number of times."""

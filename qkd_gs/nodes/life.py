@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from qkd_gs.errors import StationError
 from qkd_gs.nodes.local import local_only
 
 _SPIN_S = 0.1  # a signal is noticed after so long
+_WIND_DOWN_S = 2.2  # to bring the mount towards its park position
 _NICE = -10
 
 
@@ -30,9 +32,9 @@ def run(make: Callable[[], Any], arguments: list[str] | None = None) -> int:
         0 ended as asked, 2 refused to start (one sentence on standard error).
     """
     local_only()
-    stop: list[int] = []
+    stop: list[float] = []  # when a signal has come
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda got, _: stop.append(got))
+        signal.signal(number, lambda *_: stop.append(time.monotonic()))
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = make()
@@ -47,7 +49,7 @@ def run(make: Callable[[], Any], arguments: list[str] | None = None) -> int:
     gc.collect()
     gc.freeze()  # what is there stays: collecting it again and again would cost milliseconds in the loop
     try:
-        while not stop:
+        while not _ended(node, stop):
             try:
                 executor.spin_once(timeout_sec=_SPIN_S)
             except Exception as error:  # noqa: BLE001  ours are guarded: rclpy's own, e.g. a transition that is not possible
@@ -58,6 +60,16 @@ def run(make: Callable[[], Any], arguments: list[str] | None = None) -> int:
         node.destroy_node()
         rclpy.utilities.try_shutdown()
     return 0
+
+
+def _ended(node: Any, stop: list[float]) -> bool:
+    """Whether the process may end: it was told to, and has wound down, or was told twice, or has no time left."""
+    if not stop:
+        return False
+    if not node.winding_down:
+        node.winding_down = True
+        node.wind_down()
+    return node.may_end or len(stop) > 1 or time.monotonic() - stop[0] > _WIND_DOWN_S
 
 
 def _go_first() -> None:

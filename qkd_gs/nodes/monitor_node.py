@@ -88,6 +88,11 @@ class MonitorNode(CoreNode):
         self.listen(m.KeyState, 'key/state', self._take_key, LATCHED)
         self.listen(Bool, 'calibrator/busy', self._take_calibrating, LATCHED)
 
+    @property
+    def may_end(self) -> bool:
+        """No pass needs its verdict any more."""
+        return self._phase is Phase.IDLE
+
     # --- what is heard ---
 
     def _take_heartbeats(self, message: DiagnosticArray) -> None:

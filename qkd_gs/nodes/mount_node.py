@@ -73,6 +73,11 @@ class MountNode(DeviceNode):
             self._mount.close()
             self._mount = None
 
+    @property
+    def may_end(self) -> bool:
+        """Nobody commands the axes any more."""
+        return self._stopped
+
     def _judged(self, verdict: m.Verdict) -> None:
         now_ns = self.clock.now_ns()
         if verdict.allow_motion:

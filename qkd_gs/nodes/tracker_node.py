@@ -279,8 +279,18 @@ class TrackerNode(CoreNode):
         self._light.publish(Bool(data=False))
         self._requests.rest(now_ns)
 
+    def wind_down(self) -> None:
+        """Dark at once, and to the park position as far as the time reaches."""
+        self._abort('the station was stopped')
+        (self.state_dir / _CURRENT).unlink(missing_ok=True)
+
+    @property
+    def may_end(self) -> bool:
+        """Parked."""
+        return self._run is None
+
     def finish(self) -> None:
-        """The process is told to end: dark at once; the session stays as it is and can go on."""
+        """The process ends: dark."""
         self._rest(self.clock.now_ns())
         self._writer.shutdown()
 

@@ -105,6 +105,11 @@ class WorldNode(CoreNode):
         if pace is not None and pace.step(time.monotonic(), self._loops):
             self._run_clock(self.clock.bent(pace.speed, _BEND_NS))
 
+    @property
+    def may_end(self) -> bool:
+        """Nobody is on the stage any more."""
+        return not self._folder
+
     def _step(self, now_ns: int) -> None:
         self._world.step(now_ns)
         self._link.send('mount/state', self._world.mount.read(now_ns))
