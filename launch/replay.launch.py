@@ -4,9 +4,6 @@ The bag's topics come on the bag's own clock; the node `replay` says at the end 
 heard are those of the live pass.
 """
 
-import os
-
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, EmitEvent, RegisterEventHandler, SetEnvironmentVariable
 from launch.conditions import IfCondition
 from launch.event_handlers import OnProcessExit
@@ -15,6 +12,8 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from launch import LaunchDescription
+from qkd_gs.nodes.local import local_environment
 from qkd_gs.share import share_path
 
 
@@ -36,11 +35,7 @@ def arguments():
 
 def generate_launch_description():
     """The replay, and rviz if wanted; ROS traffic stays on this machine unless the environment says otherwise."""
-    local = {
-        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
-        'FASTRTPS_DEFAULT_PROFILES_FILE': str(share_path('config', 'fastdds.xml')),
-    }
-    environment = [SetEnvironmentVariable(name, os.environ.get(name, value)) for name, value in local.items()]
+    environment = [SetEnvironmentVariable(name, value) for name, value in local_environment().items()]
     namespace = LaunchConfiguration('namespace')
     replay = Node(
         package='qkd_gs',

@@ -3,16 +3,15 @@
 Nodes, names and parameters come from the one declaration that `qkd-gs up` reads, too (qkd_gs/nodes/graph.py).
 """
 
-import os
-
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
 
+from launch import LaunchDescription
 from qkd_gs.errors import StationError
 from qkd_gs.nodes.graph import station_graph
+from qkd_gs.nodes.local import local_environment
 from qkd_gs.nodes.options import OPTIONS
 from qkd_gs.share import share_path
 
@@ -39,10 +38,7 @@ def arguments():
 def nodes(context):
     """Every process of the station with what was chosen."""
     try:
-        given = {
-            option.name: option.parse(LaunchConfiguration(option.name).perform(context))
-            for option in OPTIONS
-        }
+        given = {option.name: option.parse(LaunchConfiguration(option.name).perform(context)) for option in OPTIONS}
         graph = station_graph(given)
     except StationError as error:
         raise RuntimeError(str(error)) from None
@@ -94,9 +90,5 @@ def windows():
 
 def generate_launch_description():
     """The whole station; ROS traffic stays on this machine unless the environment says otherwise."""
-    local = {
-        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
-        'FASTRTPS_DEFAULT_PROFILES_FILE': str(share_path('config', 'fastdds.xml')),
-    }
-    environment = [SetEnvironmentVariable(name, os.environ.get(name, value)) for name, value in local.items()]
+    environment = [SetEnvironmentVariable(name, value) for name, value in local_environment().items()]
     return LaunchDescription([*environment, *arguments(), OpaqueFunction(function=nodes), *windows()])

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.pointing.stored import load_pointing
 from qkd_gs.processing.pipeline import Progress
-from qkd_gs.recording import open_bag, telemetry_of_bag
+from qkd_gs.recording import Bag, figures_of_bag, open_bag, telemetry_of_bag
 from qkd_gs.report import write_report
 from qkd_gs.session.manifest import load_manifest
 from qkd_gs.session.telemetry import FILE_NAME as TELEMETRY
 from qkd_gs.sim.live_world import TRUTH_FILE
 from qkd_gs.sim.make_key import make_key
 from qkd_gs.tracking.feeds import OWN
+from qkd_gs.tracking.session_book import finite
 
 _PATIENCE_S = 10.0
 _LOOK_S = 0.1
 
 
 def after_pass(
-    folder: Path, keys: KeyFolder, recorded: bool, own: dict[str, Any], progress: Progress
+    folder: Path, keys: KeyFolder, recorded: bool, own: dict[str, Any] | None, progress: Progress
 ) -> dict[str, Any]:
     """Finish a session; the result as `process_session` gives it.
 
@@ -31,8 +33,8 @@ def after_pass(
     ----------
     recorded : bool
         A recorder was running: wait for its bag to be closed.
-    own : dict
-        The station's own tracking figures, as heard during the pass.
+    own : dict or None
+        The station's own tracking figures, as heard during the pass; None: not heard from its start.
 
     Raises
     ------
@@ -43,14 +45,26 @@ def after_pass(
     if load_manifest(folder).simulated:
         awaited.append(folder / TRUTH_FILE)
     wait_for(awaited)
-    keep_figures(folder, own)
-    if not (folder / TELEMETRY).exists() and (folder / 'bag').is_dir():  # a real pass: what happened is in the bag
-        manifest = load_manifest(folder)
-        telemetry_of_bag(open_bag(folder / 'bag'), manifest.station, load_pointing(folder).model).save(folder)
+    bag = open_bag(folder / 'bag') if (folder / 'bag').is_dir() else None
+    keep_telemetry(folder, bag)
+    keep_figures(folder, own if own is not None else own_figures(folder, bag))
     result = make_key(folder, keys, progress)
     progress('writing the report', 0.0)
     write_report(folder)
     return result
+
+
+def keep_telemetry(folder: Path, bag: Bag | None) -> None:
+    """What happened in a real pass is in its bag alone; the twin has written it already."""
+    if bag is not None and not (folder / TELEMETRY).exists():
+        telemetry_of_bag(bag, load_manifest(folder).station, load_pointing(folder).model).save(folder)
+
+
+def own_figures(folder: Path, bag: Bag | None) -> dict[str, Any]:
+    """The station's own figures of a pass that nobody has heard whole; empty without a bag."""
+    if bag is None:
+        return {}
+    return finite(asdict(figures_of_bag(bag, load_manifest(folder).station.tracking)))
 
 
 def keep_figures(folder: Path, own: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What every node of the station has: clock, settings, heartbeat, guarded callbacks; and the life of its process.
+"""What every node of the station has: clock, settings, heartbeat, guarded callbacks.
 
 rclpy swallows what goes wrong in a lifecycle callback and ends the process at what goes wrong in any other.  Here both
 are logged with their traceback and told in the heartbeat, and a node that owns hardware goes to its error state.
@@ -6,28 +6,20 @@ are logged with their traceback and told in the heartbeat, and a node that owns 
 
 from __future__ import annotations
 
-import gc
 import os
 import resource
-import signal
-import sys
 import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-import rclpy
-import rclpy.utilities
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
-from rclpy.experimental.events_executor import EventsExecutor
-from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 
 import qkd_gs.msg as m
 from qkd_gs.errors import DeviceFault, StationError
@@ -47,8 +39,6 @@ ABORT_PASS = 'abort_pass'  # a service of the tracker
 _HEARTBEAT_S = 1.0
 _FIRST_S = 0.1  # a new process is waited for: the first heartbeats come as soon as somebody may have discovered it
 _FIRST_BEATS = 5
-_SPIN_S = 0.1  # a signal is noticed after so long
-_NICE = -10
 _REPEAT_S = 5.0  # the same complaint is logged once in so long
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -59,6 +49,7 @@ class StationMixin:
     """The station's part of a node; beside rclpy's `Node` or `LifecycleNode`, whose constructor comes first."""
 
     name: ClassVar[str]
+    winding_down = False
     urgent: ClassVar[bool] = False  # in the control loop: before others where the rights allow it
 
     def begin_station(self) -> None:
@@ -254,6 +245,14 @@ class StationMixin:
             node.destroy_timer(self._first_timer)
         self.heartbeat()
 
+    def wind_down(self) -> None:
+        """The process was told to end: begin to, if that takes time."""
+
+    @property
+    def may_end(self) -> bool:
+        """Whether nothing is left to be done first; asked while the node goes on, for some seconds at most."""
+        return True
+
     def finish(self) -> None:
         """The process ends: stop what moves and shines; any number of times."""
 
@@ -264,168 +263,6 @@ class CoreNode(StationMixin, Node):  # type: ignore[misc]
     def __init__(self) -> None:
         Node.__init__(self, self.name)
         self.begin_station()
-
-
-class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
-    """A node that owns hardware: configure opens, activate starts, deactivate stops, an error stops and closes.
-
-    A subclass fills in `opened`, `started`, `stopped` and `closed`; the last two must work in every state.
-    """
-
-    def __init__(self) -> None:
-        LifecycleNode.__init__(self, self.name)
-        self._state = 'unconfigured'
-        self._failing = False
-        self._running: list[int] = []
-        self.begin_station()
-
-    def opened(self) -> None:
-        """Open the device."""
-
-    def started(self) -> None:
-        """Begin to move, shine, expose or count; timers by `while_active`."""
-
-    def stopped(self) -> None:
-        """Rest; allowed in every state, any number of times."""
-
-    def closed(self) -> None:
-        """Let go of the device; allowed in every state, any number of times."""
-
-    @property
-    def state_label(self) -> str:
-        """Lifecycle state."""
-        return self._state
-
-    @property
-    def active(self) -> bool:
-        """Whether the device may act."""
-        return self._state == 'active'
-
-    def while_active(self, period_s: float, work: Callable[[int], None], watch: LoopWatch | None = None) -> None:
-        """As `every`, until the node is deactivated."""
-        self._running.append(self.every(period_s, work, watch))
-
-    def complain(self, code: str, message: str, trace: str = '') -> None:
-        """As for every node; an active one goes to its error state, which stops and closes the device."""
-        super().complain(code, message, trace)
-        if self.active and not self._failing:
-            self._failing = True
-            self.trigger_deactivate()
-            self._failing = False
-
-    def _LifecycleNodeMixin__change_state(self, transition_id: int) -> TransitionCallbackReturn:
-        """A transition that the state does not allow is refused; rclpy would leave whoever asks without an answer."""
-        allowed = {transition[0] for transition in self._state_machine.available_transitions}
-        if transition_id not in allowed:
-            self.get_logger().info(f'transition {transition_id} is not possible while {self.state_label}')
-            return TransitionCallbackReturn.FAILURE
-        return super()._LifecycleNodeMixin__change_state(transition_id)  # type: ignore[misc]
-
-    def _cease_all(self) -> None:
-        while self._running:
-            self.cease(self._running.pop())
-
-    def _transition(self, work: Callable[[], None], state: str) -> TransitionCallbackReturn:
-        """Do the work of a transition; a complaint makes it fail, and says why."""
-        before, self.fault = self.fault, ''
-        self.guarded(work)()
-        if self.fault:
-            return TransitionCallbackReturn.FAILURE
-        self.fault = before if state == 'unconfigured' else ''
-        self._state = state
-        if not self.fault:
-            self.all_well()
-        self.heartbeat()
-        return TransitionCallbackReturn.SUCCESS
-
-    def on_configure(self, state: object) -> TransitionCallbackReturn:
-        """Open."""
-        return self._transition(self.opened, 'inactive')
-
-    def on_activate(self, state: object) -> TransitionCallbackReturn:
-        """Start; if that fails, the device is stopped and closed."""
-        done = self._transition(self.started, 'active')
-        if done is not TransitionCallbackReturn.SUCCESS:
-            return TransitionCallbackReturn.ERROR
-        return done
-
-    def on_deactivate(self, state: object) -> TransitionCallbackReturn:
-        """Stop."""
-        self._cease_all()
-        if self._failing:
-            return TransitionCallbackReturn.ERROR
-        return self._transition(self.stopped, 'inactive')
-
-    def on_cleanup(self, state: object) -> TransitionCallbackReturn:
-        """Close."""
-        return self._transition(self.closed, 'unconfigured')
-
-    def on_shutdown(self, state: object) -> TransitionCallbackReturn:
-        """Stop and close."""
-        self.finish()
-        return TransitionCallbackReturn.SUCCESS
-
-    def on_error(self, state: object) -> TransitionCallbackReturn:
-        """Stop and close; the monitor configures the node anew."""
-        fault, message = self.fault, self.message
-        self._state = 'unconfigured'
-        self.finish()
-        self.fault, self.level, self.message = fault, ERROR, message
-        self.heartbeat()
-        return TransitionCallbackReturn.SUCCESS
-
-    def finish(self) -> None:
-        """Stop and close, whatever the state."""
-        self._cease_all()
-        self.guarded(self.stopped)()
-        self.guarded(self.closed)()
-
-
-def run(make: Callable[[], Any], arguments: list[str] | None = None) -> int:
-    """The life of a node's process, until SIGINT or SIGTERM.
-
-    Returns
-    -------
-    int
-        0 ended as asked, 2 refused to start (one sentence on standard error).
-    """
-    local_only()
-    stop: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda got, _: stop.append(got))
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node = make()
-    except StationError as error:
-        print(f'{make.__name__}: {error}', file=sys.stderr)  # noqa: T201  the logger adds time and name to it
-        rclpy.utilities.try_shutdown()
-        return 2
-    if node.urgent:
-        _go_first()
-    executor = EventsExecutor()
-    executor.add_node(node)
-    gc.collect()
-    gc.freeze()  # what is there stays: collecting it again and again would cost milliseconds in the loop
-    try:
-        while not stop:
-            try:
-                executor.spin_once(timeout_sec=_SPIN_S)
-            except Exception as error:  # noqa: BLE001  ours are guarded: rclpy's own, e.g. a transition that is not possible
-                node.get_logger().warning(f'refused: {error}')
-    finally:
-        node.finish()
-        executor.shutdown()
-        node.destroy_node()
-        rclpy.utilities.try_shutdown()
-    return 0
-
-
-def _go_first() -> None:
-    """Take the processors before programs that can wait; an ordinary user may not, and goes without."""
-    try:
-        os.setpriority(os.PRIO_PROCESS, 0, _NICE)
-    except PermissionError:
-        pass
 
 
 def conclude(goal: Any, result: Any) -> None:
@@ -441,17 +278,6 @@ def conclude(goal: Any, result: Any) -> None:
         return result
 
     goal.execute(end)
-
-
-def local_only() -> None:
-    """Keep ROS traffic on this machine, unless the environment says otherwise.
-
-    The profile's white list does it.  Asked for LOCALHOST, rmw would open sockets of its own on every interface.
-    """
-    profile = str(share_path('config', 'fastdds.xml'))
-    ours = os.environ.setdefault('FASTRTPS_DEFAULT_PROFILES_FILE', profile) == profile
-    if ours and os.environ.get('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST') == 'LOCALHOST':
-        os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'SUBNET'
 
 
 def _loop_values(period_s: float, watch: LoopWatch, end: str) -> dict[str, str]:

@@ -13,7 +13,9 @@ from qkd_gs.action import Calibrate
 from qkd_gs.devices.mount import MountCommand, MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.nodes import convert
-from qkd_gs.nodes.base import LATCHED, CoreNode, conclude, run
+from qkd_gs.nodes.base import LATCHED, CoreNode, conclude
+from qkd_gs.nodes.camera_requests import CameraRequests
+from qkd_gs.nodes.life import run
 from qkd_gs.nodes.loop import Due
 from qkd_gs.nodes.setup import site_of, station_of
 from qkd_gs.orbit.timescale import format_utc
@@ -30,10 +32,8 @@ from qkd_gs.pointing.stored import StoredPointing, load_pointing
 from qkd_gs.tracking.requests import GUIDING_STARS, TRACKING_STARS
 from qkd_gs.tracking.types import CameraRole, Phase, SpotMeasurement
 
-_REQUEST_NS = 900_000_000
 _FEEDBACK_NS = 500_000_000
 Result, Feedback = Calibrate.Result, Calibrate.Feedback
-_LOOKS = {CameraRole.GUIDING: GUIDING_STARS, CameraRole.TRACKING: TRACKING_STARS}
 
 
 class CalibratorNode(CoreNode):
@@ -51,9 +51,7 @@ class CalibratorNode(CoreNode):
         self._spots: dict[CameraRole, list[SpotMeasurement]] = {role: [] for role in CameraRole}
         self._timer = 0
         self._commands = self.publisher(m.MountCommand, 'mount/command')
-        self._requests = {
-            role: self.publisher(m.CameraRequest, f'{convert.frame_of(role)}/request') for role in CameraRole
-        }
+        self._requests = CameraRequests(self)
         self._busy = self.publisher(Bool, 'calibrator/busy', LATCHED)
         self._busy.publish(Bool(data=False))
         self.listen(m.MountState, 'mount/state', self._take_mount)
@@ -96,7 +94,7 @@ class CalibratorNode(CoreNode):
         except StationError as error:
             return conclude(goal, _result(Result.NOT_READY, str(error)))
         self._goal = goal
-        self._ask_due, self._feedback_due = Due(_REQUEST_NS), Due(_FEEDBACK_NS)
+        self._feedback_due = Due(_FEEDBACK_NS)
         self._busy.publish(Bool(data=True))
         self._timer = self.every(1 / self._station.tracking.control_rate_hz, self._step)
         return None
@@ -116,9 +114,8 @@ class CalibratorNode(CoreNode):
         outputs = calibrator.step(now_ns, CalibrationInputs(self._mount, guiding, tracking))
         if outputs.axes is not None:
             self._commands.publish(convert.mount_command(MountCommand(**vars(outputs.axes))))
-        if self._ask_due.now(now_ns):
-            for role, request in _LOOKS.items():
-                self._requests[role].publish(convert.camera_request(now_ns, role, request))
+        self._requests.ask(now_ns, CameraRole.GUIDING, GUIDING_STARS)
+        self._requests.ask(now_ns, CameraRole.TRACKING, TRACKING_STARS)
         if self._feedback_due.now(now_ns):
             self._goal.publish_feedback(Feedback(message=outputs.message, visited=outputs.visited, total=outputs.total))
         if outputs.state is not CalibrationState.RUNNING:
@@ -140,8 +137,7 @@ class CalibratorNode(CoreNode):
         else:
             result = _result(Result.ABORTED if self._goal.is_cancel_requested else Result.FAILED, message)
         result.summary = report.summary
-        for role in CameraRole:
-            self._requests[role].publish(convert.camera_request(now_ns, role, None))
+        self._requests.rest(now_ns)
         self._busy.publish(Bool(data=False))
         self.get_logger().info(report.summary if good else f'calibration: {message}')
         conclude(self._goal, result)

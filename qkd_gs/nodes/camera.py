@@ -11,7 +11,8 @@ from sensor_msgs.msg import CameraInfo, Image
 import qkd_gs.msg as m
 from qkd_gs.devices.camera import Frame
 from qkd_gs.nodes import convert, parameters
-from qkd_gs.nodes.base import PICTURES, DeviceNode
+from qkd_gs.nodes.base import PICTURES
+from qkd_gs.nodes.device import DeviceNode
 from qkd_gs.nodes.loop import LoopWatch
 from qkd_gs.nodes.setup import device_of, station_of
 from qkd_gs.settings.station import CameraModel

@@ -10,7 +10,8 @@ from typing import Any
 import qkd_gs.msg as m
 from qkd_gs.keys.folder import find_key_folder
 from qkd_gs.nodes import convert
-from qkd_gs.nodes.base import DeviceNode, run
+from qkd_gs.nodes.device import DeviceNode
+from qkd_gs.nodes.life import run
 from qkd_gs.nodes.setup import device_of, station_of
 from qkd_gs.session.tag_files import next_tags_path
 from qkd_gs.timing.recorder import TagRecorder

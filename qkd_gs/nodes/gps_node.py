@@ -7,7 +7,9 @@ from typing import Any
 from sensor_msgs.msg import NavSatFix, TimeReference
 
 from qkd_gs.nodes import convert
-from qkd_gs.nodes.base import OK, WARN, DeviceNode, run
+from qkd_gs.nodes.base import OK, WARN
+from qkd_gs.nodes.device import DeviceNode
+from qkd_gs.nodes.life import run
 from qkd_gs.nodes.setup import device_of, station_of
 
 _POLL_S = 0.1

@@ -7,7 +7,8 @@ from typing import Any
 
 import qkd_gs.msg as m
 from qkd_gs.nodes import convert, parameters
-from qkd_gs.nodes.base import DeviceNode, run
+from qkd_gs.nodes.device import DeviceNode
+from qkd_gs.nodes.life import run
 from qkd_gs.nodes.setup import device_of, station_of
 from qkd_gs.pointing.hwp import HwpFollower
 from qkd_gs.settings.station import HwpSettings

@@ -123,5 +123,6 @@ class Due:
         """Whether it is time, in a step at `now_ns`; then the next time is a period later."""
         if now_ns < self._next_ns:
             return False
-        self._next_ns = max(self._next_ns + self._period_ns, now_ns - self._period_ns)
+        late = now_ns - self._next_ns < self._period_ns
+        self._next_ns = (self._next_ns if late else now_ns) + self._period_ns
         return True

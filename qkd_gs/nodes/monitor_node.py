@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from math import nan, pi, radians
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from lifecycle_msgs.msg import Transition
@@ -17,9 +18,10 @@ from qkd_gs.monitoring.health import NodeHealth, health_of
 from qkd_gs.monitoring.readiness import ComingPass, Facts, readiness
 from qkd_gs.nodes import convert, convert_news
 from qkd_gs.nodes.alone import only_one
-from qkd_gs.nodes.base import LATCHED, CoreNode, run
+from qkd_gs.nodes.base import LATCHED, CoreNode
 from qkd_gs.nodes.bringup import BringUp
 from qkd_gs.nodes.graph import nodes_of
+from qkd_gs.nodes.life import run
 from qkd_gs.nodes.loop import LoopWatch
 from qkd_gs.nodes.setup import site_of, station_of
 from qkd_gs.orbit.sky import sun_at
@@ -31,6 +33,7 @@ from qkd_gs.tracking.types import Phase
 _JUDGE_S = 0.05
 _LOOK_S = 0.25  # of real time
 _SAY_S = 1.0
+_ANSWER_S = 1.5  # an order may have gone to the process that was there before: it is lost
 _COARSE_RAD = radians(0.5)
 
 
@@ -50,6 +53,7 @@ class MonitorNode(CoreNode):
         self._changers = {
             spec.name: self.create_client(ChangeState, f'{spec.name}/change_state') for spec in specs if spec.lifecycle
         }
+        self._asked: dict[str, tuple[float, Any]] = {}
         self._heard: dict[str, tuple[float, dict[str, str], str]] = {}
         self._pointing_read = -1.0
         self._judge_by(MountModel(), pi)
@@ -78,6 +82,11 @@ class MonitorNode(CoreNode):
         self.listen(m.NextPass, 'next_pass', self._take_next, LATCHED)
         self.listen(m.KeyState, 'key/state', self._take_key, LATCHED)
         self.listen(Bool, 'calibrator/busy', self._take_calibrating, LATCHED)
+
+    @property
+    def may_end(self) -> bool:
+        """No pass needs its verdict any more."""
+        return self._phase is Phase.IDLE
 
     # --- what is heard ---
 
@@ -140,9 +149,16 @@ class MonitorNode(CoreNode):
     # --- life of the others ---
 
     def _bring_up(self) -> None:
-        for name, order in self._bringup.orders(time.monotonic(), lambda name: self._changers[name].service_is_ready()):
+        for name, order in self._bringup.orders(time.monotonic(), self._in_reach):
             request = ChangeState.Request(transition=Transition(id=int(order)))
-            self._changers[name].call_async(request)  # its heartbeat tells whether it worked
+            # its heartbeat tells whether it worked
+            self._asked[name] = time.monotonic(), self._changers[name].call_async(request)
+
+    def _in_reach(self, name: str) -> bool:
+        """Whether a node can be told something: it is there, and not still busy with the last order."""
+        asked_s, answer = self._asked.get(name, (0.0, None))
+        busy = answer is not None and not answer.done() and time.monotonic() - asked_s < _ANSWER_S
+        return self._changers[name].service_is_ready() and not busy
 
     def _say(self) -> None:
         self._look_at_pointing()

@@ -10,13 +10,16 @@ import qkd_gs.msg as m
 from qkd_gs.devices.mount import MountMode
 from qkd_gs.errors import DeviceFault
 from qkd_gs.nodes import convert, parameters
-from qkd_gs.nodes.base import WARN, DeviceNode, run
+from qkd_gs.nodes.base import WARN
+from qkd_gs.nodes.device import DeviceNode
+from qkd_gs.nodes.life import run
 from qkd_gs.nodes.loop import LoopWatch
 from qkd_gs.nodes.setup import device_of, station_of
 from qkd_gs.settings.station import MountSettings
 
 _STATE_S = 0.01
 _JOINTS_S = 0.05
+_OFF_NS = 3_000_000_000  # drives that were enabled must hold by then
 _VERDICT_NS = 300_000_000  # the supervisor judges every 50 ms
 
 
@@ -54,7 +57,8 @@ class MountNode(DeviceNode):
 
     def started(self) -> None:
         """Release the brakes."""
-        self._mount.enable(self.clock.now_ns())
+        self._on_ns = self.clock.now_ns()
+        self._mount.enable(self._on_ns)
 
     def stopped(self) -> None:
         """Brake to rest, hold."""
@@ -68,6 +72,11 @@ class MountNode(DeviceNode):
             self.cease(self._joint_timer)
             self._mount.close()
             self._mount = None
+
+    @property
+    def may_end(self) -> bool:
+        """Nobody commands the axes any more."""
+        return self._stopped
 
     def _judged(self, verdict: m.Verdict) -> None:
         now_ns = self.clock.now_ns()
@@ -100,6 +109,10 @@ class MountNode(DeviceNode):
             self._stop(now_ns, 'stopped: the supervisor is silent')
         elif not self._stopped and self.level == WARN:
             self.all_well()
+        if reading.mode is not MountMode.OFF:
+            self._on_ns = now_ns
+        elif now_ns - self._on_ns > _OFF_NS:
+            raise DeviceFault('mount.off', 'the drives have no power')
         if reading.mode is MountMode.FAULT:
             raise DeviceFault(reading.fault or 'mount.fault', 'the drives report a fault')
 

@@ -7,7 +7,7 @@ a value that the model refuses is refused with its reason.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import inf, nextafter
+from math import inf
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -120,12 +120,12 @@ _UNITS = (  # longest endings first
 
 
 def _range(field: FieldInfo) -> tuple[float, float]:
-    """Closed range; an open end is moved to the next number."""
+    """Closed range; whether an end itself is taken, the model decides."""
     low, high = -inf, inf
     for rule in field.metadata:
-        low = max(low, getattr(rule, 'ge', -inf), nextafter(getattr(rule, 'gt', -inf), inf))
-        high = min(high, getattr(rule, 'le', inf), nextafter(getattr(rule, 'lt', inf), -inf))
-    return low if low != nextafter(-inf, inf) else -inf, high if high != nextafter(inf, -inf) else inf
+        low = max(low, getattr(rule, 'ge', -inf), getattr(rule, 'gt', -inf))
+        high = min(high, getattr(rule, 'le', inf), getattr(rule, 'lt', inf))
+    return low, high
 
 
 def judge(

@@ -6,7 +6,8 @@ from math import nan, radians
 
 import qkd_gs.msg as m
 from qkd_gs.nodes import convert
-from qkd_gs.nodes.base import LATCHED, CoreNode, run
+from qkd_gs.nodes.base import LATCHED, CoreNode
+from qkd_gs.nodes.life import run
 from qkd_gs.nodes.setup import site_of, station_of
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.pointing.approach import Approach, next_approach
@@ -38,7 +39,10 @@ class PlannerNode(CoreNode):
             self._next = next_approach(self._elements, self._site, now_ns, self._station)
             self._passes.publish(self._told(now_ns))
         following = self._next
-        if following is not None and following.start_ns - _NEAR_NS <= now_ns <= following.end_ns:
+        if following is None:
+            return
+        first_ns = max(following.start_ns - _NEAR_NS, following.predicted.start_ns)
+        if first_ns <= now_ns <= following.end_ns:
             state = following.predicted.at(now_ns)
             self._targets.publish(convert.target(now_ns, state, following.found.satellite))
 

@@ -13,10 +13,12 @@ import qkd_gs.msg as m
 from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.keys.folder import KeyFolder, find_key_folder
 from qkd_gs.nodes import convert
-from qkd_gs.nodes.base import LATCHED, CoreNode, run
+from qkd_gs.nodes.base import LATCHED, CoreNode
+from qkd_gs.nodes.life import run
 from qkd_gs.nodes.own_figures import OwnFigures
 from qkd_gs.nodes.setup import station_of
 from qkd_gs.tracking.session_book import finite
+from qkd_gs.tracking.types import Phase
 
 _LOOK_S = 0.1  # of real time
 _NOTHING_KNOWN: dict[str, Any] = {
@@ -42,7 +44,8 @@ class PostProcessorNode(CoreNode):
         self._said = m.KeyState(simulated=self.simulated, **_NOTHING_KNOWN)
         self._folder = ''
         self._own = OwnFigures(self, station_of(self).tracking)
-        self._todo: Queue[tuple[str, dict[str, Any]]] = Queue()
+        self._heard_all = False
+        self._todo: Queue[tuple[str, dict[str, Any] | None]] = Queue()
         self._news: Queue[dict[str, Any]] = Queue()
         self.listen(m.SessionState, 'session/state', self._session)
         self.create_timer(_LOOK_S, self.guarded(self._tell), clock=self._steady)
@@ -51,9 +54,10 @@ class PostProcessorNode(CoreNode):
 
     def _session(self, state: m.SessionState) -> None:
         if self._folder and state.folder != self._folder:
-            self._todo.put((self._folder, finite(asdict(self._own.figures()))))
+            self._todo.put((self._folder, finite(asdict(self._own.figures())) if self._heard_all else None))
         if state.folder and state.folder != self._folder:
             self._own.begin_anew()
+            self._heard_all = state.phase == Phase.SLEW  # else this process was begun anew in mid-pass
         self._folder = state.folder
 
     def _work(self) -> None:

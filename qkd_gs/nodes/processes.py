@@ -25,7 +25,7 @@ _AGAIN_S = 0.3
 _LONGEST_S = 10.0
 _KEPT_LINES = 20
 _PR_SET_PDEATHSIG = 1
-_STOP_S = 2.0  # SIGINT first, the rest of this long later SIGKILL
+_STOP_S = 2.7  # SIGINT first, the rest of this long later SIGKILL
 # a node has one loop to keep; helpers of its libraries would only get in the way of the other nodes
 _ONE_THREAD = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'NUMBA_NUM_THREADS', 'OPENCV_FOR_THREADS_NUM')
 

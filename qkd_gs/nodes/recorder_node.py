@@ -12,7 +12,8 @@ from rclpy.serialization import deserialize_message
 import qkd_gs.msg as m
 from qkd_gs.errors import StationError
 from qkd_gs.nodes import convert_qos, parameters
-from qkd_gs.nodes.base import CoreNode, run
+from qkd_gs.nodes.base import CoreNode
+from qkd_gs.nodes.life import run
 from qkd_gs.nodes.setup import site_of
 from qkd_gs.recording import Topic
 from qkd_gs.recording.pass_recorder import PassRecorder, is_public, rate_of

@@ -20,8 +20,9 @@ from rosgraph_msgs.msg import Clock
 import qkd_gs.msg as m
 from qkd_gs.errors import StationError
 from qkd_gs.nodes import convert, convert_qos, parameters
-from qkd_gs.nodes.base import LATCHED, SENSOR, CoreNode, run
+from qkd_gs.nodes.base import LATCHED, SENSOR, CoreNode
 from qkd_gs.nodes.clock import Latched
+from qkd_gs.nodes.life import run
 from qkd_gs.nodes.own_figures import OwnFigures
 from qkd_gs.recording import Bag, Replayed, open_bag, replayed, settings_of
 from qkd_gs.recording.reader import Raw

@@ -13,7 +13,8 @@ from qkd_gs.monitoring.description import robot_description
 from qkd_gs.monitoring.kinematics import FrameTree
 from qkd_gs.monitoring.scene_board import SceneBoard
 from qkd_gs.nodes import convert, convert_scene
-from qkd_gs.nodes.base import LATCHED, OK, WARN, CoreNode, run
+from qkd_gs.nodes.base import LATCHED, OK, WARN, CoreNode
+from qkd_gs.nodes.life import run
 from qkd_gs.nodes.setup import site_of, station_of
 from qkd_gs.orbit.sky import sun_at
 from qkd_gs.pointing.mount_model import MountModel

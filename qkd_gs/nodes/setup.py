@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from qkd_gs.devices.registry import DriverContext, make_device
-from qkd_gs.nodes.base import DeviceNode, StationMixin
+from qkd_gs.nodes.base import StationMixin
+from qkd_gs.nodes.device import DeviceNode
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import Site, load_site
 from qkd_gs.settings.station import StationSettings

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Bool, Float64, UInt8
 
 import qkd_gs.msg as m
@@ -18,12 +19,17 @@ if TYPE_CHECKING:
     from qkd_gs.sim.stage import Stage
 
 
+# an order is given once: whoever listens a moment later must hear it, too
+_ORDERS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
 class Kind(NamedTuple):
     """A channel's message, and the way to it and back."""
 
     message: type
     to: Callable[[Any], Any]
     back: Callable[[Any], Any]
+    qos: QoSProfile = RELIABLE
 
 
 def _truth(block: TruthBlock) -> m.SimTruth:
@@ -46,7 +52,7 @@ def _from_floor(message: m.SimTruth) -> Floor:
 
 CHANNELS = {
     'mount/command': Kind(m.MountCommand, convert.mount_command, convert.from_mount_command),
-    'mount/drive': Kind(UInt8, lambda v: UInt8(data=int(v)), lambda msg: Drive(msg.data)),
+    'mount/drive': Kind(UInt8, lambda v: UInt8(data=int(v)), lambda msg: Drive(msg.data), _ORDERS),
     'mount/state': Kind(m.MountState, convert.mount_state, convert.from_mount_state),
     'beacon/on': Kind(Bool, lambda v: Bool(data=v), lambda msg: msg.data),
     'beacon/state': Kind(m.BeaconState, lambda v: convert.beacon_state(v, v.emitting), convert.from_beacon_state),
@@ -76,20 +82,24 @@ class SimLink:
         """One value to whoever listens."""
         kind = CHANNELS[channel]
         if channel not in self._publishers:
-            self._publishers[channel] = self._node.publisher(kind.message, f'sim/{channel}', RELIABLE)
+            self._publishers[channel] = self._node.publisher(kind.message, f'sim/{channel}', kind.qos)
         self._publishers[channel].publish(kind.to(value))
 
     def announce(self, *channels: str) -> None:
         """Make the publishers before the first value is due: a topic that is new loses its first messages."""
         for channel in channels:
-            self._publishers[channel] = self._node.publisher(CHANNELS[channel].message, f'sim/{channel}', RELIABLE)
+            kind = CHANNELS[channel]
+            self._publishers[channel] = self._node.publisher(kind.message, f'sim/{channel}', kind.qos)
 
     def listen(self, channel: str, kind: type, take: Callable[[Any], None]) -> None:
         """Call `take` with every value from now on; it replaces an earlier one of this channel."""
         new = channel not in self._listening
         self._listening[channel] = take
         if new:
-            back = CHANNELS[channel].back
+            channel_kind = CHANNELS[channel]
             self._node.listen(
-                CHANNELS[channel].message, f'sim/{channel}', lambda msg: self._listening[channel](back(msg))
+                channel_kind.message,
+                f'sim/{channel}',
+                lambda msg: self._listening[channel](channel_kind.back(msg)),
+                channel_kind.qos,
             )

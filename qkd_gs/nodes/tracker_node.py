@@ -20,14 +20,15 @@ from qkd_gs.devices.beacon import BeaconReading
 from qkd_gs.devices.mount import MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.nodes import convert, parameters
-from qkd_gs.nodes.base import ABORT_PASS, LATCHED, CoreNode, conclude, run
+from qkd_gs.nodes.base import ABORT_PASS, LATCHED, CoreNode, conclude
+from qkd_gs.nodes.camera_requests import CameraRequests
+from qkd_gs.nodes.life import run
 from qkd_gs.nodes.loop import Due, LoopWatch
 from qkd_gs.nodes.setup import site_of, station_of
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.pointing.stored import load_pointing
 from qkd_gs.tracking.pass_run import Knowledge, PassRun
 from qkd_gs.tracking.types import (
-    CameraRequest,
     CameraRole,
     Phase,
     SpotMeasurement,
@@ -40,7 +41,6 @@ _CURRENT = 'current_pass.json'
 _STATE_NS = 50_000_000
 _BEACON_NS = 50_000_000
 _FRAME_NS = 20_000_000
-_REQUEST_NS = 900_000_000
 _FEEDBACK_NS = 500_000_000
 _IDLE_S = 0.5
 _READING_NS = 500_000_000  # an older reading of the mount is none
@@ -93,10 +93,7 @@ class TrackerNode(CoreNode):
         self._light = self.publisher(Bool, 'beacon/command')
         self._frames = self.publisher(m.FrameAngle, 'hwp/frame')
         self._states = self.publisher(m.SessionState, 'session/state')
-        self._requests = {
-            role: self.publisher(m.CameraRequest, f'{convert.frame_of(role)}/request') for role in CameraRole
-        }
-        self._asked: dict[CameraRole, tuple[int, CameraRequest | None]] = {}
+        self._requests = CameraRequests(self)
         self.listen(m.MountState, 'mount/state', self._take_mount)
         self.listen(m.BeaconState, 'beacon/state', self._take_beacon)
         for role in CameraRole:
@@ -154,7 +151,6 @@ class TrackerNode(CoreNode):
         self._feedback_due, self._keep_due = Due(_FEEDBACK_NS), Due(_SECOND_NS)
         self._start_ns, self._started_ns = self.clock.now_ns(), time.monotonic_ns()
         self._spots.clear()
-        self._asked.clear()
         self._watch.clear()
         _remember(self.state_dir / _CURRENT, {'folder': run.book.folder.name, 'clock': self.clock.identity})
         self._timer = self.every(1 / self._station.tracking.control_rate_hz, self._step, self._watch)
@@ -257,8 +253,8 @@ class TrackerNode(CoreNode):
             follow = outputs.phase not in (Phase.IDLE, Phase.END, Phase.PARK)
             stamp_ns = self._mount.stamp_ns if self._mount is not None else now_ns
             self._frames.publish(convert.frame_angle(outputs, stamp_ns, follow))
-        for role, wanted in ((CameraRole.GUIDING, outputs.guiding), (CameraRole.TRACKING, outputs.tracking)):
-            self._ask(now_ns, role, wanted)
+        self._requests.ask(now_ns, CameraRole.GUIDING, outputs.guiding)
+        self._requests.ask(now_ns, CameraRole.TRACKING, outputs.tracking)
         if self._state_due.now(now_ns) or outputs.error_x_urad == outputs.error_x_urad:
             manifest, folder = run.book.manifest, run.book.folder.name
             self._states.publish(
@@ -268,12 +264,6 @@ class TrackerNode(CoreNode):
             )
         if self._goal is not None and self._feedback_due.now(now_ns):
             self._goal.publish_feedback(self._feedback(now_ns, run, outputs))
-
-    def _ask(self, now_ns: int, role: CameraRole, wanted: CameraRequest | None) -> None:
-        told_ns, told = self._asked.get(role, (0, None))
-        if wanted != told or now_ns - told_ns >= _REQUEST_NS:
-            self._asked[role] = now_ns, wanted
-            self._requests[role].publish(convert.camera_request(now_ns, role, wanted))
 
     def _feedback(self, now_ns: int, run: PassRun, outputs: TrackerOutputs) -> Any:
         until_s = (run.start_ns - now_ns) * 1e-9
@@ -298,11 +288,20 @@ class TrackerNode(CoreNode):
     def _rest(self, now_ns: int) -> None:
         """Dark, and nobody exposes."""
         self._light.publish(Bool(data=False))
-        for role in CameraRole:
-            self._requests[role].publish(convert.camera_request(now_ns, role, None))
+        self._requests.rest(now_ns)
+
+    def wind_down(self) -> None:
+        """Dark at once, and to the park position as far as the time reaches."""
+        self._abort('the station was stopped')
+        (self.state_dir / _CURRENT).unlink(missing_ok=True)
+
+    @property
+    def may_end(self) -> bool:
+        """Parked."""
+        return self._run is None
 
     def finish(self) -> None:
-        """The process is told to end: dark at once; the session stays as it is and can go on."""
+        """The process ends: dark."""
         self._rest(self.clock.now_ns())
         self._writer.shutdown()
 

@@ -18,8 +18,9 @@ import qkd_gs.msg as m
 from qkd_gs.monitoring.board import Board
 from qkd_gs.monitoring.snapshot import Snapshot
 from qkd_gs.nodes import convert, convert_news, convert_scene
-from qkd_gs.nodes.base import LATCHED, RELIABLE, local_only
+from qkd_gs.nodes.base import LATCHED, RELIABLE
 from qkd_gs.nodes.clock import Latched, StationClock
+from qkd_gs.nodes.local import local_only
 
 
 class Watching:

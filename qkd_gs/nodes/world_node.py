@@ -11,8 +11,9 @@ from rosgraph_msgs.msg import Clock
 import qkd_gs.msg as m
 from qkd_gs.devices.mount import MountCommand
 from qkd_gs.nodes import convert, convert_news
-from qkd_gs.nodes.base import LATCHED, SENSOR, CoreNode, run
+from qkd_gs.nodes.base import LATCHED, SENSOR, CoreNode
 from qkd_gs.nodes.clock import Latched
+from qkd_gs.nodes.life import run
 from qkd_gs.nodes.loop import LoopWatch
 from qkd_gs.nodes.pace import Loop, Pace
 from qkd_gs.nodes.setup import stage_of, station_of
@@ -103,6 +104,11 @@ class WorldNode(CoreNode):
         pace = self._pace
         if pace is not None and pace.step(time.monotonic(), self._loops):
             self._run_clock(self.clock.bent(pace.speed, _BEND_NS))
+
+    @property
+    def may_end(self) -> bool:
+        """Nobody is on the stage any more."""
+        return not self._folder
 
     def _step(self, now_ns: int) -> None:
         self._world.step(now_ns)

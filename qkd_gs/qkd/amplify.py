@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import fft, ifft, irfft, next_fast_len, rfft
 
+from qkd_gs.qkd.codes import unpacked
+
 Bits = NDArray[np.uint8]
 
 _BLOCK_BITS = 1 << 20  # larger matrices are cut into blocks of this side: bounds the memory, and fits the cache better
@@ -47,14 +49,24 @@ def toeplitz(bits: Bits, seed_bits: Bits, out_len: int) -> Bits:
     ValueError
         If lengths do not match or a value is not 0 or 1.
     """
-    key, seed = _checked(bits, 'bits'), _checked(seed_bits, 'seed_bits')
+    seed = _checked(seed_bits, 'seed_bits')
+    if out_len > 0 and len(bits) and len(seed) != out_len + len(bits) - 1:
+        raise ValueError(
+            f'{len(seed)} seed bits, but {out_len} rows and {len(bits)} columns need {out_len + len(bits) - 1}'
+        )
+    return toeplitz_packed(bits, np.packbits(seed), out_len)
+
+
+def toeplitz_packed(bits: Bits, seed: Bits, out_len: int) -> Bits:
+    """`toeplitz` with eight bits of the seed a byte: that of a long key is never unpacked as a whole."""
+    key = _checked(bits, 'bits')
     n = len(key)
     if out_len < 0:
         raise ValueError(f'out_len {out_len} is negative')
     if out_len == 0 or n == 0:
         return np.zeros(out_len, np.uint8)
-    if len(seed) != out_len + n - 1:
-        raise ValueError(f'{len(seed)} seed bits, but {out_len} rows and {n} columns need {out_len + n - 1}')
+    if len(seed) != -(-(out_len + n - 1) // 8):
+        raise ValueError(f'{len(seed)} bytes of seed bits do not go with {out_len} rows and {n} columns')
     if n + out_len - 1 <= 2 * _BLOCK_BITS:
         return _by_blocks(key, seed, out_len, rows=out_len, columns=n)
     return _by_blocks(key, seed, out_len, rows=min(out_len, _BLOCK_BITS), columns=min(n, _BLOCK_BITS))
@@ -69,7 +81,7 @@ def _by_blocks(key: Bits, seed: Bits, out_len: int, rows: int, columns: int) -> 
         totals: dict[int, NDArray[np.complex128]] = {}
         for across in range(0, len(key), _AT_ONCE * columns):
             lefts = range(across, min(across + _AT_ONCE * columns, len(key)), columns)
-            _add_blocks(transform, key, seed, tops, lefts, columns, totals)
+            _add_blocks(transform, key, seed, len(key) + out_len - 1, tops, lefts, columns, totals)
         for top in tops:
             counts = transform.backward(totals.pop(top))[columns - 1 : columns - 1 + rows]
             out[top : top + rows] = _parity(counts[: out_len - top])
@@ -80,6 +92,7 @@ def _add_blocks(
     transform: _Transform,
     key: Bits,
     seed: Bits,
+    total_bits: int,
     tops: range,
     lefts: range,
     columns: int,
@@ -91,7 +104,8 @@ def _add_blocks(
     corners = sorted((top - left, top, left) for top in tops for left in lefts)
     for diagonal, blocks in groupby(corners, key=itemgetter(0)):
         first = diagonal + len(key) - columns
-        window = transform.forward(seed[max(first, 0) : first + tops.step + columns - 1], lead=max(-first, 0))
+        stop = min(first + tops.step + columns - 1, total_bits)
+        window = transform.forward(unpacked(seed, max(first, 0), stop), lead=max(-first, 0))
         for _, top, left in blocks:
             part = window * spectra[left]
             totals[top] = np.add(totals[top], part, out=totals[top]) if top in totals else part

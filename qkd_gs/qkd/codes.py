@@ -107,6 +107,11 @@ def unpack_bits(data: bytes, count: int) -> NDArray[np.uint8]:
     return np.unpackbits(np.frombuffer(data, np.uint8), count=count)
 
 
+def unpacked(packed: NDArray[np.uint8], start: int, stop: int) -> NDArray[np.uint8]:
+    """Bits from `start` to `stop` of an array that holds eight a byte."""
+    return np.unpackbits(packed[start >> 3 : (stop + 7) >> 3])[start & 7 : (start & 7) + stop - start]
+
+
 def pack_symbols(symbols: NDArray[np.uint8]) -> bytes:
     """Small numbers of uneven frequency, Huffman-coded."""
     return _deflate(symbols.tobytes())

@@ -48,7 +48,7 @@ def unpack_questions(payload: bytes) -> tuple[int, NDArray[np.int64]]:
 
 def correct(
     talk: Conversation, bits: Bits, qber: float, seed: int, options: CascadeOptions, book: Book, progress: Progress
-) -> tuple[Bits, int]:
+) -> int:
     """Ground: ask until the key is corrected.
 
     Parameters
@@ -56,7 +56,7 @@ def correct(
     talk : Conversation
         With the satellite, past sifting.
     bits : (n,) uint8
-        The ground's sifted bits.
+        The ground's sifted bits; corrected in their place.
     qber, seed : float, int
         Expected error rate and public seed, as both sides have them.
     options : CascadeOptions
@@ -68,15 +68,15 @@ def correct(
 
     Returns
     -------
-    corrected : (n,) uint8
-    disclosed_bits : int
+    int
+        Bits disclosed.
 
     Raises
     ------
     ProtocolError
         The parities contradict each other, or the bits differ far more than expected.
     """
-    corrected, disclosed = bits.copy(), 0
+    disclosed = 0
     guess = 1.1 * len(bits) * binary_entropy(qber) + 1
     for number, cut in enumerate(segments(len(bits))):
         corrector = Corrector(bits[cut], qber, seed + number, options)
@@ -92,9 +92,9 @@ def correct(
             except StationError as error:
                 raise ProtocolError('disagreement', error.what) from error
             progress(_STEP, min(0.99, disclosed / guess))
-        corrected[cut] = corrector.bits
+        bits[cut] = corrector.bits
     progress(_STEP, 1.0)
-    return corrected, disclosed
+    return disclosed
 
 
 def answer_until(

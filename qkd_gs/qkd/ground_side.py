@@ -228,9 +228,8 @@ class GroundSession:
             rate = design_rate(sifted.counts)
             bits, disclosed = correct_by_syndromes(self._talk, sifted.bits, cuts, rate, seed, self._progress)
         else:
-            bits, disclosed = correct(
-                self._talk, sifted.bits, sifted.qber, seed, self._options, self._booking.ahead, self._progress
-            )
+            bits = sifted.bits
+            disclosed = correct(self._talk, bits, sifted.qber, seed, self._options, self._booking.ahead, self._progress)
         return bits, disclosed, self._talk.round_trips - before
 
     def _verify(self, cuts: list[slice], bits: Bits, disclosed: int, trips: int) -> _Corrected:
@@ -266,7 +265,7 @@ class GroundSession:
         if theirs != self._key_id:
             raise ProtocolError('disagreement', 'both sides give the key different names')
         result = self._result(sifted, corrected, length, key)
-        steps.wipe(kept, corrected.bits, sifted.bits)
+        steps.wipe(kept, corrected.bits, sifted.bits, sifted.packed_bits)
         self._progress('amplification', 1.0)
         return result
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qkd_gs.qkd import sift
+from qkd_gs.qkd.codes import unpacked
 from qkd_gs.qkd.counts import KeyCounts
 from qkd_gs.qkd.entropy import binary_entropy
 from qkd_gs.qkd.sift import Detections, PulseSpan
@@ -22,7 +23,8 @@ Bits = NDArray[np.uint8]
 class SiftedKey:
     """Signal bits in matching bases, in the order of time."""
 
-    bits: Bits
+    bits: Bits  # reconciliation corrects them in their place
+    packed_bits: Bits  # as measured, eight a byte
     packed_basis: Bits  # eight a byte: they are only asked for where an error is
     bins: list[tuple[int, int]]  # number of the bin of time, and how many of the bits lie in it
     window_bits: list[int]
@@ -91,6 +93,7 @@ class Sifter:
             end -= count
         return SiftedKey(
             bits=bits,
+            packed_bits=np.packbits(bits),
             packed_basis=np.packbits(bases),
             bins=sorted(self._bins.items()),
             window_bits=[int(n) for n in self._in_windows],
@@ -129,7 +132,7 @@ def found_errors(sifted: SiftedKey, corrected: Bits, good: list[slice], pulses_a
     ends = np.cumsum([bits for _, bits in sifted.bins])
     bits_in, errors_in = np.zeros((2, len(ends)), np.int64)
     for cut in good:  # frame by frame: a long key is not held twice
-        wrong = cut.start + np.flatnonzero(corrected[cut] != sifted.bits[cut])
+        wrong = cut.start + np.flatnonzero(corrected[cut] != unpacked(sifted.packed_bits, cut.start, cut.stop))
         size = cut.stop - cut.start
         checked, errors = checked + size, errors + len(wrong)
         limit += size * binary_entropy(len(wrong) / size)

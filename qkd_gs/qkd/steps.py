@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from qkd_gs.errors import StationError
 from qkd_gs.qkd import conversation, verify
-from qkd_gs.qkd.amplify import toeplitz
+from qkd_gs.qkd.amplify import toeplitz_packed
 from qkd_gs.qkd.counts import KeyCounts
 from qkd_gs.qkd.entropy import binary_entropy
 from qkd_gs.qkd.faults import ProtocolError
@@ -114,7 +114,7 @@ def amplify(key: Bits, secret_bits: int, seed: bytes) -> Bits:
         raise ProtocolError('malformed', 'the matrix of privacy amplification has the wrong size')
     if not secret_bits:
         return np.empty(0, np.uint8)
-    return toeplitz(key, np.unpackbits(np.frombuffer(seed, np.uint8), count=count), secret_bits)
+    return toeplitz_packed(key, np.frombuffer(seed, np.uint8), secret_bits)
 
 
 def verified_bits(bits: Bits, cuts: list[slice], agreed: Bits) -> Bits:

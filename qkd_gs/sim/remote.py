@@ -23,7 +23,7 @@ from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.station import MountSettings
 
 T = TypeVar('T')
-_SILENT_NS = 500_000_000
+_SILENT_NS = 2_000_000_000  # the drives' own watchdog and the supervisor act long before
 SAMPLE_NS = 1_000_000  # of the world's true state
 
 
@@ -106,7 +106,7 @@ class RemoteMount:
         Raises
         ------
         DeviceFault
-            ``mount.silent``: none for half a second.
+            ``mount.silent``: none for two seconds.
         """
         last = self._last
         if last is None:
@@ -154,7 +154,7 @@ class RemoteBeacon:
         Raises
         ------
         DeviceFault
-            ``beacon.silent``: none for half a second.
+            ``beacon.silent``: none for two seconds.
         """
         last = self._last
         if last is None:
@@ -194,7 +194,7 @@ class RemoteHwp:
         Raises
         ------
         DeviceFault
-            ``hwp.silent``: none for half a second.
+            ``hwp.silent``: none for two seconds.
         """
         last = self._last
         if last is None:

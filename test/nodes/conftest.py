@@ -5,7 +5,7 @@ import os
 import pytest
 from one_graph import Station
 
-from qkd_gs.nodes.base import local_only
+from qkd_gs.nodes.local import local_only
 
 DOMAIN = 101 + os.getpid() % 100
 

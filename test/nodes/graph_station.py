@@ -28,9 +28,10 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
-from qkd_gs.nodes.base import LATCHED, RELIABLE, local_only
+from qkd_gs.nodes.base import LATCHED, RELIABLE
 from qkd_gs.nodes.clock import Latched, StationClock
 from qkd_gs.nodes.graph import NODES, station_graph
+from qkd_gs.nodes.local import local_only
 from qkd_gs.nodes.processes import StationProcesses
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.timescale import parse_utc

@@ -73,7 +73,9 @@ def test_settings_that_do_not_fit_are_told_by_file_and_line(tmp_path):
 
 
 def test_a_driver_that_is_not_installed_is_told_before_anything_starts(tmp_path):
-    devices = {kind: {'driver': 'sim'} for kind in yaml.safe_load(share_path('config', 'devices', 'sim.yaml').read_text())}
+    devices = {
+        kind: {'driver': 'sim'} for kind in yaml.safe_load(share_path('config', 'devices', 'sim.yaml').read_text())
+    }
     devices['hwp'] = {'driver': 'acme'}
     (tmp_path / 'mine.yaml').write_text(yaml.safe_dump(devices))
     done = ended(['qkd_gs.cli', 'up', '--devices', 'mine.yaml', '--logs', tmp_path / 'logs'], tmp_path)

@@ -1,0 +1,80 @@
+"""The life of a node's process, from start to stop."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import rclpy
+import rclpy.utilities
+from rclpy.experimental.events_executor import EventsExecutor
+from rclpy.signals import SignalHandlerOptions
+
+from qkd_gs.errors import StationError
+from qkd_gs.nodes.local import local_only
+
+_SPIN_S = 0.1  # a signal is noticed after so long
+_WIND_DOWN_S = 2.2  # to bring the mount towards its park position
+_NICE = -10
+
+
+def run(make: Callable[[], Any], arguments: list[str] | None = None) -> int:
+    """The life of a node's process, until SIGINT or SIGTERM.
+
+    Returns
+    -------
+    int
+        0 ended as asked, 2 refused to start (one sentence on standard error).
+    """
+    local_only()
+    stop: list[float] = []  # when a signal has come
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.append(time.monotonic()))
+    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = make()
+    except StationError as error:
+        print(f'{make.__name__}: {error}', file=sys.stderr)  # noqa: T201  the logger adds time and name to it
+        rclpy.utilities.try_shutdown()
+        return 2
+    if node.urgent:
+        _go_first()
+    executor = EventsExecutor()
+    executor.add_node(node)
+    gc.collect()
+    gc.freeze()  # what is there stays: collecting it again and again would cost milliseconds in the loop
+    try:
+        while not _ended(node, stop):
+            try:
+                executor.spin_once(timeout_sec=_SPIN_S)
+            except Exception as error:  # noqa: BLE001  ours are guarded: rclpy's own, e.g. a transition that is not possible
+                node.get_logger().warning(f'refused: {error}')
+    finally:
+        node.finish()
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.utilities.try_shutdown()
+    return 0
+
+
+def _ended(node: Any, stop: list[float]) -> bool:
+    """Whether the process may end: it was told to, and has wound down, or was told twice, or has no time left."""
+    if not stop:
+        return False
+    if not node.winding_down:
+        node.winding_down = True
+        node.wind_down()
+    return node.may_end or len(stop) > 1 or time.monotonic() - stop[0] > _WIND_DOWN_S
+
+
+def _go_first() -> None:
+    """Take the processors before programs that can wait; an ordinary user may not, and goes without."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, _NICE)
+    except PermissionError:
+        pass

@@ -1,0 +1,136 @@
+"""The launch files, executed with stand-ins that note what they are asked for: `launch` itself is no package of pip's.
+
+What a launch file asks for must be what the one declaration of the graph says.
+"""
+
+import importlib.util
+import sys
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from qkd_gs.nodes.graph import NODES, station_graph
+from qkd_gs.nodes.options import OPTIONS
+from qkd_gs.share import share_path
+
+
+class Noted:
+    """An object of a launch file: what it was made with."""
+
+    def __init__(self, *given, **named):
+        self.given, self.named = given, named
+
+
+class DeclareLaunchArgument(Noted):
+    pass
+
+
+class OpaqueFunction(Noted):
+    pass
+
+
+class Node(Noted):
+    pass
+
+
+class LifecycleNode(Noted):
+    pass
+
+
+class LaunchConfiguration(Noted):
+    def perform(self, context):
+        return context[self.given[0]]
+
+
+@pytest.fixture
+def launch_packages(monkeypatch):
+    """Modules `launch` and `launch_ros` for the time of a test."""
+    kinds = {
+        'launch': {'LaunchDescription': lambda entities: SimpleNamespace(entities=entities)},
+        'launch.actions': dict.fromkeys(
+            ('SetEnvironmentVariable', 'EmitEvent', 'RegisterEventHandler', 'Shutdown'), Noted
+        )
+        | {'DeclareLaunchArgument': DeclareLaunchArgument, 'OpaqueFunction': OpaqueFunction},
+        'launch.conditions': {'IfCondition': Noted},
+        'launch.substitutions': {'LaunchConfiguration': LaunchConfiguration},
+        'launch.event_handlers': {'OnProcessExit': Noted},
+        'launch.events': {'Shutdown': Noted},
+        'launch_ros': {},
+        'launch_ros.parameter_descriptions': {'ParameterValue': Noted},
+        'launch_ros.actions': {'Node': Node, 'LifecycleNode': LifecycleNode},
+    }
+    for name, members in kinds.items():
+        module = ModuleType(name)
+        vars(module).update(members)
+        monkeypatch.setitem(sys.modules, name, module)
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name.replace('.', '_'), share_path('launch', name))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def arguments_of(description):
+    return {one.given[0]: one.named for one in description.entities if isinstance(one, DeclareLaunchArgument)}
+
+
+def chosen(description, **given):
+    return {name: named['default_value'] for name, named in arguments_of(description).items()} | given
+
+
+def nodes_of(description, **given):
+    (function,) = (one for one in description.entities if isinstance(one, OpaqueFunction))
+    return function.named['function'](chosen(description, **given))
+
+
+@pytest.mark.usefixtures('launch_packages')
+def test_every_option_is_a_described_argument():
+    arguments = arguments_of(load('station.launch.py').generate_launch_description())
+    assert set(arguments) == {option.name for option in OPTIONS} | {'gui'}
+    assert all(len(named['description']) > 20 for named in arguments.values())
+    for option in OPTIONS:  # what launch hands on is text
+        assert option.parse(arguments[option.name]['default_value']) == option.default
+
+
+@pytest.mark.usefixtures('launch_packages')
+def test_the_nodes_are_those_of_the_declaration():
+    description = load('station.launch.py').generate_launch_description()
+    asked = {node.named['name']: node for node in nodes_of(description, speed='2.0', namespace='roof', record='false')}
+    declared = {p.spec.name: p for p in station_graph({'speed': 2.0, 'namespace': 'roof', 'record': False})}
+    assert asked.keys() == declared.keys()
+    for name, node in asked.items():
+        assert node.named['executable'] == name
+        assert node.named['parameters'] == [dict(declared[name].parameters)]
+        assert node.named['namespace'] == 'roof'
+        assert node.named['respawn'] is True
+        assert isinstance(node, LifecycleNode) == declared[name].spec.lifecycle
+
+
+@pytest.mark.usefixtures('launch_packages')
+@pytest.mark.parametrize(
+    ('given', 'said'),
+    [
+        ({'devices': 'hardware'}, 'mount: no driver has been chosen'),
+        ({'speed': 'fast'}, "speed: 'fast' is not a float"),
+        ({'devices': '/nowhere.yaml'}, '/nowhere.yaml: cannot be read'),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(given, said):
+    description = load('station.launch.py').generate_launch_description()
+    with pytest.raises(RuntimeError, match=said) as refused:
+        nodes_of(description, **given)
+    assert '\n' not in str(refused.value)
+
+
+def test_every_node_has_its_module():
+    for spec in NODES:
+        assert importlib.util.find_spec(spec.module), spec.name
+
+
+@pytest.mark.usefixtures('launch_packages')
+def test_the_replay_describes_its_arguments():
+    arguments = arguments_of(load('replay.launch.py').generate_launch_description())
+    assert {'bag', 'speed'} <= set(arguments)
+    assert all(named['description'] for named in arguments.values())
