@@ -50,10 +50,26 @@ def test_a_line_is_straight_to_the_nanosecond(since_ns, speed):
 
 def test_worlds_are_told_apart_and_speeds_may_change_within_one():
     clock = StationClock(True)
-    clock.latch(Latched(EPOCH_NS, 1_000, 1.0))
+    now_ns = time.monotonic_ns()
+    line = Latched(EPOCH_NS, now_ns, 1.0)
+    clock.latch(line, began_ns=now_ns)
     first = clock.identity
-    clock.latch(Latched(EPOCH_NS, 2_000, 1.0))
+    clock.latch(Latched(line.at(now_ns + 5), now_ns + 5, 2.0), began_ns=now_ns)
+    assert clock.identity == first
+    assert clock.speed == 2.0
+    clock.latch(line, began_ns=now_ns + 1)
     assert clock.identity != first
+
+
+def test_another_speed_begins_when_it_is_said_to():
+    clock = StationClock(True)
+    began_ns = time.monotonic_ns()
+    clock.latch(Latched(EPOCH_NS, began_ns, 1.0), began_ns)
+    bent = clock.bent(1000.0, in_ns=3600 * 10**9)
+    clock.latch(bent, began_ns)
+    assert clock.speed == 1000.0  # for timers: it is about to be
+    assert clock.now_ns() - EPOCH_NS < 1800 * 10**9  # for everybody else it is not yet
+    assert bent.at(bent.monotonic_ns) == Latched(EPOCH_NS, began_ns, 1.0).at(bent.monotonic_ns)
 
 
 @pytest.mark.parametrize('speed', [1.0, 2.0, 10.0])
