@@ -17,7 +17,7 @@ from rich.console import Console
 
 from qkd_gs.cli.summary import print_summary
 from qkd_gs.cli.track import Shown
-from qkd_gs.cli.up import ended_by_sigterm, stopped_at_the_end
+from qkd_gs.cli.up import ended_by_signals, stopped_at_the_end
 from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import find_key_folder
 from qkd_gs.monitoring.readiness import Level
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         station = StationProcesses(graph, logs, _warn)
         operator: Operator | None = None
         try:
-            with stopped_at_the_end(station), ended_by_sigterm():
+            with stopped_at_the_end(station), ended_by_signals():
                 station.start()
                 operator = Operator()
                 figures = _take(operator, station, folder)

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     graph = station_graph(station_options(args))
     station = StationProcesses(graph, logs, _print)
     print(f'starting {len(graph)} nodes; their output is in {logs}; Ctrl-C stops them', file=sys.stderr)
-    with stopped_at_the_end(station), ended_by_sigterm():
+    with stopped_at_the_end(station), ended_by_signals():
         station.start()
         while True:
             station.watch(time.monotonic())
@@ -74,17 +74,18 @@ def stopped_at_the_end(station: StationProcesses) -> Iterator[None]:
 
 
 @contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM is as good as Ctrl-C."""
+def ended_by_signals() -> Iterator[None]:
+    """SIGTERM is as good as Ctrl-C; which works for a script in the background, too, where it is ignored at first."""
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _print(name: str, line: str) -> None:

@@ -93,6 +93,8 @@ class Operator(Watching):
         while not future.done():
             snapshot = self.listen(_STEP_S)
             show(snapshot, sentence[0])
+            if all(node.heard_s is None or node.heard_s > _GONE_S for node in snapshot.nodes):
+                raise StationError('the station is gone', hint='a pass that was under way goes on when it is back')
             in_pass = snapshot.session is not None and snapshot.session.phase is not Phase.IDLE
             busy = busy or in_pass
             if in_pass or not busy:
