@@ -12,7 +12,8 @@ from enum import IntEnum
 
 _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 30.0
-_AGAIN_S = 1.0  # an order that has had no effect for so long is given again
+_AGAIN_S = 0.5  # an order that has had no effect for so long is given again, then after twice that, and so on
+_SELDOM_S = 4.0
 _FORGIVEN_S = 60.0  # faults do not count any more once the node has been active for so long
 
 
@@ -37,6 +38,7 @@ class _Known:
     faults: int = 0
     wait_until_s: float = 0.0
     ordered: tuple[str, float] = ('', 0.0)  # state in which the last order was given, and when
+    tries: int = 0  # orders given in that state
 
 
 class BringUp:
@@ -80,11 +82,14 @@ class BringUp:
         due = []
         for name, known in self._known.items():
             order = self._wanted(now_s, known)
-            if order is None or (known.ordered[0] == known.state and now_s - known.ordered[1] < _AGAIN_S):
+            again = known.ordered[0] == known.state
+            patience_s = min(_AGAIN_S * 2 ** (known.tries - 1), _SELDOM_S)
+            if order is None or (again and now_s - known.ordered[1] < patience_s):
                 continue
             if not in_reach(name):
                 continue
             known.ordered, known.bringing = (known.state, now_s), True
+            known.tries = known.tries + 1 if again else 1
             due.append((name, order))
         return due
 

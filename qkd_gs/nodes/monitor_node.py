@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from math import nan, pi, radians
-from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from lifecycle_msgs.msg import Transition
@@ -33,7 +32,6 @@ from qkd_gs.tracking.types import Phase
 _JUDGE_S = 0.05
 _LOOK_S = 0.25  # of real time
 _SAY_S = 1.0
-_ANSWER_S = 1.5  # an order may have gone to the process that was there before: it is lost
 _COARSE_RAD = radians(0.5)
 
 
@@ -53,7 +51,6 @@ class MonitorNode(CoreNode):
         self._changers = {
             spec.name: self.create_client(ChangeState, f'{spec.name}/change_state') for spec in specs if spec.lifecycle
         }
-        self._asked: dict[str, tuple[float, Any]] = {}
         self._heard: dict[str, tuple[float, dict[str, str], str]] = {}
         self._pointing_read = -1.0
         self._judge_by(MountModel(), pi)
@@ -149,16 +146,9 @@ class MonitorNode(CoreNode):
     # --- life of the others ---
 
     def _bring_up(self) -> None:
-        for name, order in self._bringup.orders(time.monotonic(), self._in_reach):
+        for name, order in self._bringup.orders(time.monotonic(), lambda name: self._changers[name].service_is_ready()):
             request = ChangeState.Request(transition=Transition(id=int(order)))
-            # its heartbeat tells whether it worked
-            self._asked[name] = time.monotonic(), self._changers[name].call_async(request)
-
-    def _in_reach(self, name: str) -> bool:
-        """Whether a node can be told something: it is there, and not still busy with the last order."""
-        asked_s, answer = self._asked.get(name, (0.0, None))
-        busy = answer is not None and not answer.done() and time.monotonic() - asked_s < _ANSWER_S
-        return self._changers[name].service_is_ready() and not busy
+            self._changers[name].call_async(request)  # its heartbeat tells whether it worked
 
     def _say(self) -> None:
         self._look_at_pointing()
