@@ -3,18 +3,17 @@
 import os
 
 import pytest
+from graph_station import machine_for_graphs
 from one_graph import Station
-
-from qkd_gs.nodes.local import local_only
 
 DOMAIN = 101 + os.getpid() % 100
 
 
 @pytest.fixture
-def domain(monkeypatch):
-    """Nobody else is in it."""
-    monkeypatch.setenv('ROS_DOMAIN_ID', str(DOMAIN))
-    local_only()
+def domain():
+    """Nobody else is in it, and no whole station takes the processors meanwhile."""
+    with machine_for_graphs(DOMAIN):
+        yield
 
 
 @pytest.fixture

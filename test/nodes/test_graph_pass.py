@@ -5,6 +5,7 @@ import importlib
 import os
 import time
 from pathlib import Path
+from statistics import median
 
 import qkd_gs.msg as m
 from graph_station import AT, running_station
@@ -26,9 +27,12 @@ STOP_S = 3.0
 NEVER_PUBLIC = ('/image', '/compressed', '/sim/')  # pixels; and the twin's own
 
 
+BACK_S = 3.0
+
+
 def back_s():
-    """A process is back within three seconds, unless this machine has much else to do."""
-    return 3.0 * max(1.0, os.getloadavg()[0] / (2 * (os.cpu_count() or 1)))
+    """A process is back within three seconds, or as many times that as this machine has more to do than it can."""
+    return BACK_S * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def message_type(name):
@@ -88,7 +92,7 @@ def secrets_of(keys):
 
 
 def test_every_process_is_killed_in_a_pass_and_a_key_comes_out(tmp_path_factory, record_property):
-    with running_station(tmp_path_factory, DOMAIN, el_deg=45, lead_s=0.0) as station:
+    with running_station(tmp_path_factory, DOMAIN, el_deg=40, lead_s=0.0) as station:
         states = station.hear(m.SessionState, 'session/state')
         keys = station.hear(m.KeyState, 'key/state', LATCHED)
         ears = Ears(station)
@@ -117,6 +121,7 @@ def test_every_process_is_killed_in_a_pass_and_a_key_comes_out(tmp_path_factory,
             assert load_manifest(station.sessions / 'killed').satellite == 'MICIUS'
         record_property('back_after_s', times)
         assert station.processes.starts() == {name: 1 if name == 'world' else 2 for name in station.names}
+        assert median(times.values()) < BACK_S, times
         assert max(times.values()) < back_s(), times
 
         station.until(lambda: states[-1].phase == Phase.IDLE, KEY_S, 'parked')
