@@ -32,7 +32,7 @@ from qkd_gs.tracking.feeds import STATE
 
 _TICK_S = 0.005
 _CLOCK_S = 0.05
-_SETTLE_S = 1.0  # listeners find the publishers
+_SETTLE_S = 2.0  # listeners find the publishers, on a busy machine, too
 _PATIENCE_S = 30.0
 _MOST_AT_ONCE = 200  # what is heard has its turn in between
 _DEPTH = 1000
