@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _EVERY_S = 4.0  # of real time between two decisions
-_TOO_MANY = 0.004  # share of missed periods: slower
-_FEW = 0.001  # faster
-_SLOWER, _FASTER = 0.85, 1.08
-_CAREFUL = 0.95  # never again up to a speed that was too fast
+_QUIET_S = 15.0  # nothing is decided before: a graph that starts misses periods at any speed
+_TOO_MANY = 0.007  # share of missed periods: slower
+_FEW = 0.003  # faster
+_SLOWER, _FASTER = 0.9, 1.06
+_CAREFUL = 0.96  # of a speed that was too fast: the most, for a while
+_DARING = 1.01  # the most grows again so much with every decision, since what was in the way may be over
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,16 @@ class Pace:
 
     def __init__(self, speed: float = 2.0, least: float = 1.0, most: float = 8.0) -> None:
         self.speed = speed
-        self._least, self._most = least, most
+        self._least, self._most, self._ceiling = least, most, most
+        self._began_s: float | None = None
         self._before: dict[str, Loop] = {}
         self._decided_s: float | None = None
 
     def step(self, now_s: float, loops: Mapping[str, Loop]) -> bool:
         """Look at the loops at `now_s` of real time; True if `speed` is another one now."""
-        if self._decided_s is None:
+        if self._began_s is None:
+            self._began_s = now_s
+        if self._decided_s is None or now_s - self._began_s < _QUIET_S:
             self._decided_s, self._before = now_s, dict(loops)
         if now_s - self._decided_s < _EVERY_S:
             return False
@@ -45,10 +50,12 @@ class Pace:
         self._decided_s, self._before = now_s, dict(loops)
         before = self.speed
         if worst > _TOO_MANY:
-            self._most = max(_CAREFUL * self.speed, self._least)
+            self._ceiling = max(_CAREFUL * self.speed, self._least)
             self.speed = max(_SLOWER * self.speed, self._least)
-        elif worst < _FEW:
-            self.speed = min(_FASTER * self.speed, self._most)
+            return self.speed != before
+        self._ceiling = min(_DARING * self._ceiling, self._most)
+        if worst < _FEW:
+            self.speed = min(_FASTER * self.speed, self._ceiling)
         return self.speed != before
 
     def _share(self, name: str, loop: Loop) -> float:
