@@ -31,6 +31,7 @@ _STEP_S = 0.01
 _SLOW_S = 0.02  # plate and laser answer less often
 _CLOCK_S = 0.05
 _PACE_S = 0.5  # of real time
+_PACED = ('tracker', 'mount', 'world')  # the loops that time must not outrun
 _BEND_NS = 100_000_000  # all processes have heard of another speed by then
 
 
@@ -97,7 +98,7 @@ class WorldNode(CoreNode):
 
     def _take_loops(self, message: DiagnosticArray) -> None:
         for health in convert_news.from_diagnostics(message):
-            if health.steps:
+            if health.steps and health.name in _PACED:
                 self._loops[health.name] = Loop(health.steps, health.missed)
 
     def _keep_pace(self) -> None:
