@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_EVERY_S = 4.0  # of real time between two decisions
+_EVERY_S = 10.0  # of real time between two decisions: one hiccup of the machine says nothing
 _QUIET_S = 15.0  # nothing is decided before: a graph that starts misses periods at any speed
-_TOO_MANY = 0.007  # share of missed periods: slower
-_FEW = 0.003  # faster
+_TOO_MANY = 0.008  # share of missed periods: slower
+_FEW = 0.004  # faster
 _SLOWER, _FASTER = 0.9, 1.06
 _CAREFUL = 0.96  # of a speed that was too fast: the most, for a while
 _DARING = 1.01  # the most grows again so much with every decision, since what was in the way may be over
