@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.0,
         metavar='X',
-        help='seconds of station time a second; 0 (the default): as fast as every loop keeps its period',
+        help='seconds of station time a second; 0 (the default): as fast as every loop keeps its period, at least 2',
     )
     parser.add_argument('--seed', type=int, default=1, metavar='N', help='draws what the station does not know (1)')
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""How fast simulated time may run: as fast as every loop of the graph keeps its period, and no faster."""
+"""How fast simulated time may run: as fast as every loop of the graph keeps its period, at least twice real time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Pace:
         Seconds of station time a second: to begin with, and the limits.
     """
 
-    def __init__(self, speed: float = 2.0, least: float = 1.0, most: float = 8.0) -> None:
+    def __init__(self, speed: float = 2.2, least: float = 2.0, most: float = 8.0) -> None:
         self.speed = speed
         self._least, self._most, self._ceiling = least, most, most
         self._began_s: float | None = None

@@ -31,7 +31,7 @@ def test_a_fast_machine_is_used_up_to_the_most():
 
 @given(can=st.floats(1.2, 6.0))
 def test_it_settles_near_what_the_machine_can_do(can):
-    pace = Pace()
+    pace = Pace(least=1.0)
     machine = Machine(can)
     machine.run(pace, 400)
     settled = machine.run(pace, 100)
@@ -44,7 +44,7 @@ def test_never_slower_than_the_least():
 
 
 def test_what_happens_while_the_graph_starts_does_not_count():
-    assert min(Machine(100, misses_at_start=500).run(Pace(), 60)) == 2.0
+    assert min(Machine(100, misses_at_start=500).run(Pace(speed=2.0), 60)) == 2.0
 
 
 def test_a_node_that_was_begun_anew_is_not_blamed():
@@ -58,7 +58,7 @@ def test_a_node_that_was_begun_anew_is_not_blamed():
 
 
 def test_a_slow_stretch_is_forgotten():
-    pace, machine = Pace(), Machine(1.5)
+    pace, machine = Pace(least=1.0), Machine(1.5)
     machine.run(pace, 120)
     slow = pace.speed
     machine.can = 4.0
