@@ -4,14 +4,18 @@ import base64
 import importlib
 import os
 import time
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
 import qkd_gs.msg as m
 from graph_station import AT, running_station
+from mcap.reader import make_reader
 from qkd_gs.action import TrackPass
 from rclpy.action import ActionClient
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rosbags.rosbag2 import Reader
 
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.nodes import convert
@@ -28,6 +32,32 @@ NEVER_PUBLIC = ('/image', '/compressed', '/sim/')  # pixels; and the twin's own
 
 
 BACK_S = 3.0
+GAP_S = 10.0  # of a topic whose node or recorder was killed; three seconds on a machine with nothing else to do
+RATES_HZ = {'/mount/state': 100, '/safety/verdict': 20, '/beacon/state': 20, '/hwp/state': 50, '/detector/counts': 1}
+RECORDED = set(RATES_HZ) | {
+    f'/{name}'
+    for name in [
+        'session/state',
+        'mount/command',
+        'guiding_camera/spot',
+        'tracking_camera/spot',
+        'tracking_camera/image',
+        'target',
+        'gps/fix',
+        'gps/time',
+        'joint_states',
+        'tf',
+        'tf_static',
+        'robot_description',
+        'markers',
+        'diagnostics',
+        'readiness',
+        'rosout',
+        'clock',
+        'station_clock',
+        'next_pass',
+    ]
+}
 
 
 def back_s():
@@ -140,14 +170,39 @@ def test_every_process_is_killed_in_a_pass_and_a_key_comes_out(tmp_path_factory,
         station.processes.stop()
         assert time.monotonic() - stop_s < STOP_S
         assert not any(Path(f'/proc/{pid}').exists() for pid in pids.values())
-        nothing_secret(station, ears)
+        recorded = the_bag_is_whole(station.sessions / 'killed' / 'bag')
+        nothing_secret(station, ears, recorded)
 
 
-def nothing_secret(station, ears):
+def the_bag_is_whole(folder):
+    """Its topics' bytes, as two readers of other makes see them; the recorder was killed once, each node once."""
+    stamps, heard = {}, {}
+    with Reader(folder) as reader:
+        for connection, stamp_ns, data in reader.messages():
+            stamps.setdefault(connection.topic, []).append(stamp_ns)
+            heard.setdefault(connection.topic, bytearray()).extend(data)
+    counted = Counter()
+    for path in folder.glob('*.mcap'):
+        with path.open('rb') as file:
+            counted.update(channel.topic for _, channel, _ in make_reader(file).iter_messages())
+    assert counted == {topic: len(times) for topic, times in stamps.items()}
+    assert len(list(folder.glob('*.mcap'))) == 2  # of two recorders
+    assert set(stamps) >= RECORDED
+    assert not [topic for topic in stamps if topic.startswith('/sim/')]
+    for topic, rate_hz in RATES_HZ.items():
+        times = sorted(stamps[topic])
+        span_s = (times[-1] - times[0]) * 1e-9
+        assert 0.6 * rate_hz * span_s < len(times) < 1.2 * rate_hz * span_s + 20, topic
+        assert max(b - a for a, b in pairwise(times)) < GAP_S * 1e9, topic
+    return heard
+
+
+def nothing_secret(station, ears, recorded):
     """No part of any secret was published, logged, or left in the session."""
     wanted = {name for name in ears.bytes if ears.bytes[name]}
     assert {'/mount/state', '/detector/counts', '/key/state', '/session/state', '/rosout', '/diagnostics'} <= wanted
     places = {f'topic {name}': bytes(heard) for name, heard in ears.bytes.items()}
+    places |= {f'recorded {name}': bytes(heard) for name, heard in recorded.items() if not name.endswith('/image')}
     for path in (*station.logs.glob('*.log'), *(station.sessions / 'killed').rglob('*')):
         if path.is_file():
             places[str(path)] = path.read_bytes()
