@@ -64,6 +64,7 @@ class StationMixin:
         }
         self.simulated = self._has_simulated_devices()
         self.clock = StationClock(self.simulated)
+        self._clock_told: m.StationClock | None = None
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timers_made: dict[int, tuple[float, Callable[[int], None], LoopWatch | None, Any]] = {}
         self._complained: dict[str, float] = {}
@@ -160,6 +161,9 @@ class StationMixin:
         self._timers_made[number] = (period_s, work, watch, timer)
 
     def _latch(self, message: m.StationClock) -> None:
+        if message == self._clock_told:
+            return
+        self._clock_told = message
         self.clock.latch(Latched(message.epoch_ns, message.monotonic_ns, message.speed), message.began_ns)
         for number in list(self._timers_made):
             watch = self._timers_made[number][2]

@@ -37,8 +37,12 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
 
     @property
     def state_label(self) -> str:
-        """Lifecycle state."""
-        return self._state
+        """Lifecycle state; a node that cannot tell station time yet is not to be configured."""
+        return self._state if self.clock.latched else 'waiting for the clock'
+
+    def clock_set(self) -> None:
+        """Time can be told: the monitor may go on with this node at once."""
+        self.heartbeat()
 
     @property
     def active(self) -> bool:

@@ -122,7 +122,7 @@ def secrets_of(keys):
 
 
 def test_every_process_is_killed_in_a_pass_and_a_key_comes_out(tmp_path_factory, record_property):
-    with running_station(tmp_path_factory, DOMAIN, el_deg=43, lead_s=0.0) as station:
+    with running_station(tmp_path_factory, DOMAIN, el_deg=33, lead_s=0.0) as station:
         states = station.hear(m.SessionState, 'session/state')
         keys = station.hear(m.KeyState, 'key/state', LATCHED)
         ears = Ears(station)
