@@ -38,7 +38,6 @@ class MountNode(DeviceNode):
         )
         self._allowed_ns = self._heard_ns = 0
         self._stopped = True
-        self._state = self.state_label
         self._states = self.publisher(m.MountState, 'mount/state')
         self._joints = self.publisher(JointState, 'joint_states')
         self.listen(m.MountCommand, 'mount/command', self._command)

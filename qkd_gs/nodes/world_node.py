@@ -31,7 +31,6 @@ _STEP_S = 0.01
 _SLOW_S = 0.02  # plate and laser answer less often
 _CLOCK_S = 0.05
 _PACE_S = 0.5  # of real time
-_AGAIN_S = 0.5
 _PACED = ('tracker', 'mount', 'world')  # the loops that time must not outrun
 _BEND_NS = 100_000_000  # all processes have heard of another speed by then
 
@@ -91,16 +90,11 @@ class WorldNode(CoreNode):
             self.listen(DiagnosticArray, '/diagnostics', self._take_loops)
             self.create_timer(_PACE_S, self.guarded(self._keep_pace), clock=self._steady)
         self._run_clock(Latched(self._stage.begin_ns, self._began_ns, speed))
-        self.create_timer(_AGAIN_S, self.guarded(self._tell_clock), clock=self._steady)
 
     def _run_clock(self, line: Latched) -> None:
         message = convert.station_clock(line, self._began_ns)
         self._latch(message)  # its own message reaches a process late or never
-        self._tell_clock()
-
-    def _tell_clock(self) -> None:
-        """Again and again: what is latched has been seen not to reach a process that came later."""
-        self._latched.publish(self._clock_told)
+        self._latched.publish(message)
 
     def _take_loops(self, message: DiagnosticArray) -> None:
         for health in convert_news.from_diagnostics(message):
