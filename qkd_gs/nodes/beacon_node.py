@@ -26,10 +26,7 @@ class BeaconNode(DeviceNode):
     def __init__(self) -> None:
         super().__init__()
         self._station = station_of(self)
-        parameters.declare(self, self._station.beacon, 'beacon')
-        self.add_on_set_parameters_callback(
-            lambda changed: parameters.judge(self, BeaconSettings, self._station.beacon, 'beacon', changed, self.active)
-        )
+        parameters.offer(self, self._station.beacon, 'beacon', lambda: self.active)
         self._wanted_ns = self._allowed_ns = 0
         self._beacon: Any = None
         self._timer = 0

@@ -35,7 +35,7 @@ class CameraNode(DeviceNode):
         kind = convert.frame_of(self.role)
         self._station = station_of(self)
         self._model: CameraModel = getattr(self._station, kind)
-        parameters.declare(self, self._model, 'camera')
+        parameters.offer(self, self._model, 'camera', lambda: self.active)
         parameters.declare_one(
             self,
             'image_rate_hz',
@@ -44,9 +44,6 @@ class CameraNode(DeviceNode):
                 description='pictures published a second of station time at most; 0: none [Hz]',
                 floating_point_range=[FloatingPointRange(from_value=0.0, to_value=_MOST_HZ, step=0.0)],
             ),
-        )
-        self.add_on_set_parameters_callback(
-            lambda changed: parameters.judge(self, CameraModel, self._model, 'camera', changed, self.active)
         )
         self._request: CameraRequest | None = None
         self._request_ns = self._shown_ns = 0

@@ -24,10 +24,7 @@ class HwpNode(DeviceNode):
     def __init__(self) -> None:
         super().__init__()
         self._settings = station_of(self).hwp
-        parameters.declare(self, self._settings, 'hwp')
-        self.add_on_set_parameters_callback(
-            lambda changed: parameters.judge(self, HwpSettings, self._settings, 'hwp', changed, self.active)
-        )
+        parameters.offer(self, self._settings, 'hwp', lambda: self.active)
         self._frame: m.FrameAngle | None = None
         self._plate: Any = None
         self._wanted_rad = nan

@@ -32,10 +32,7 @@ class MountNode(DeviceNode):
     def __init__(self) -> None:
         super().__init__()
         self._station = station_of(self)
-        parameters.declare(self, self._station.mount, 'mount')
-        self.add_on_set_parameters_callback(
-            lambda changed: parameters.judge(self, MountSettings, self._station.mount, 'mount', changed, self.active)
-        )
+        parameters.offer(self, self._station.mount, 'mount', lambda: self.active)
         self._allowed_ns = self._heard_ns = 0
         self._stopped = True
         self._states = self.publisher(m.MountState, 'mount/state')
@@ -102,7 +99,7 @@ class MountNode(DeviceNode):
         self._states.publish(convert.mount_state(reading))
         if not self.active:
             return
-        if not self._stopped and now_ns - max(self._heard_ns, 0) > self._watchdog_ns:
+        if not self._stopped and now_ns - self._heard_ns > self._watchdog_ns:
             self._stop(now_ns, 'stopped: no set-point')
         elif not self._stopped and now_ns - self._allowed_ns > _VERDICT_NS:
             self._stop(now_ns, 'stopped: the supervisor is silent')

@@ -6,7 +6,7 @@ a value that the model refuses is refused with its reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import inf
 from typing import Any, TypeVar
 
@@ -50,6 +50,12 @@ def declare(node: Node, settings: Section, prefix: str = '') -> None:
                 IntegerRange(from_value=int(max(low, -_MOST)), to_value=int(min(high, _MOST)), step=1)
             ]
         declare_one(node, name, value, descriptor)
+
+
+def offer(node: Node, settings: Section, prefix: str, busy: Callable[[], bool]) -> None:
+    """Declare a model's values, and let them be changed while the node is not `busy`, to what the model takes."""
+    declare(node, settings, prefix)
+    node.add_on_set_parameters_callback(lambda changed: judge(node, type(settings), settings, prefix, changed, busy()))
 
 
 def declare_one(node: Node, name: str, value: Any, descriptor: ParameterDescriptor) -> Any:

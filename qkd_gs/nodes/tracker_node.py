@@ -25,7 +25,7 @@ from qkd_gs.nodes.camera_requests import CameraRequests
 from qkd_gs.nodes.life import run
 from qkd_gs.nodes.loop import Due, LoopWatch
 from qkd_gs.nodes.setup import site_of, station_of
-from qkd_gs.orbit.timescale import format_utc
+from qkd_gs.orbit.timescale import format_utc, parse_utc
 from qkd_gs.pointing.stored import load_pointing
 from qkd_gs.tracking.pass_run import Knowledge, PassRun
 from qkd_gs.tracking.types import (
@@ -56,12 +56,7 @@ class TrackerNode(CoreNode):
     def __init__(self) -> None:
         super().__init__()
         self._station, self._site = station_of(self), site_of(self)
-        parameters.declare(self, self._station.tracking, 'tracking')
-        self.add_on_set_parameters_callback(
-            lambda changed: parameters.judge(
-                self, type(self._station.tracking), self._station.tracking, 'tracking', changed, self._run is not None
-            )
-        )
+        parameters.offer(self, self._station.tracking, 'tracking', lambda: self._run is not None)
         self._run: PassRun | None = None
         self._goal: Any = None
         self._aborting = ''
@@ -182,8 +177,6 @@ class TrackerNode(CoreNode):
             self._goal = None
 
     def _pass_s(self, run: PassRun, now_ns: int) -> float:
-        from qkd_gs.orbit.timescale import parse_utc
-
         return (now_ns - parse_utc(run.book.manifest.created_utc, 'created_utc')) * 1e-9
 
     def _cancel(self, goal: Any) -> CancelResponse:
