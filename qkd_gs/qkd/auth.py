@@ -48,14 +48,14 @@ class Transcript:
         self._hash = PolynomialHash(point, _EXPONENT)
         self.length_bytes = 0
 
-    def record(self, sender: int, message: bytes) -> None:
-        """Append a message of `sender` (0 the satellite's side, 1 the station's)."""
+    def record(self, sender: int, *message: bytes) -> None:
+        """Append a message of `sender` (0 the satellite's side, 1 the station's), in one part or several."""
         if sender not in (0, 1):
             raise ValueError(f'sender {sender} is neither 0 nor 1')
-        head = bytes([sender]) + len(message).to_bytes(8, 'little')
-        self._hash.update(head)
-        self._hash.update(message)
-        self.length_bytes += len(head) + len(message)
+        head = bytes([sender]) + sum(map(len, message)).to_bytes(8, 'little')
+        for part in (head, *message):
+            self._hash.update(part)
+            self.length_bytes += len(part)
 
     def value(self) -> int:
         """Hash of the transcript: secret, never to be sent without its pad."""

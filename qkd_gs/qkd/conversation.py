@@ -62,7 +62,7 @@ class Conversation:
     def __init__(self, channel: Channel, station: bool):
         self._channel = channel
         self._me, self._other = (_STATION, _SATELLITE) if station else (_SATELLITE, _STATION)
-        self._unrecorded: list[tuple[int, bytes]] = []
+        self._unrecorded: list[tuple[int, tuple[bytes, ...]]] = []
         self._authenticator: Authenticator | None = None
         self._transcript: Transcript | None = None
         self._tags = 0
@@ -108,7 +108,7 @@ class Conversation:
         secret.wipe()
         self._transcript = self._authenticator.transcript()
         for sender, line in self._unrecorded:
-            self._transcript.record(sender, line)
+            self._transcript.record(sender, *line)
         self._unrecorded.clear()
 
     def vouch(self) -> None:
@@ -179,13 +179,14 @@ class Conversation:
         return message
 
     def _record(self, sender: int, message: Message) -> None:
-        line = bytes([message.kind]) + message.payload
-        self._digest.update(bytes([sender]) + len(line).to_bytes(8, 'big'))
-        self._digest.update(line)
+        line = bytes([message.kind]), message.payload
+        self._digest.update(bytes([sender]) + sum(map(len, line)).to_bytes(8, 'big'))
+        for part in line:
+            self._digest.update(part)
         if self._transcript is None:
             self._unrecorded.append((sender, line))
         else:
-            self._transcript.record(sender, line)
+            self._transcript.record(sender, *line)
             if self._transcript.length_bytes > _LONGEST_TRANSCRIPT:
                 raise ProtocolError('oversize', f'more than {_LONGEST_TRANSCRIPT} bytes were said')
 

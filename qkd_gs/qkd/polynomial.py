@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from qkd_gs.qkd import field127
 
+_AT_ONCE = 1 << 20  # bytes
 MERSENNE_EXPONENTS = (127, 521)  # block sizes of 15 and 64 bytes
 
 
@@ -42,6 +43,10 @@ class PolynomialHash:
 
     def update(self, message: bytes) -> None:
         """Append to the message."""
+        for start in range(0, len(message), _AT_ONCE):  # what follows makes copies
+            self._append(message[start : start + _AT_ONCE])
+
+    def _append(self, message: bytes) -> None:
         self._length += len(message)
         data = self._rest + message
         size, prime, point, total = self._block_bytes, self.prime, self._point, self._sum
