@@ -15,7 +15,7 @@ from qkd_gs.qkd.parity import (
     Bits,
     checked_bits,
     checked_seed,
-    parity_tree,
+    fill_tree,
     subset,
     subset_parities,
     tree_size,
@@ -127,6 +127,10 @@ class Corrector:
         """The bits as corrected so far, (n,) uint8."""
         return self._bits.copy()
 
+    def wipe(self) -> None:
+        """Overwrite the bits; nothing can be asked of it any more."""
+        self._bits[:] = 0
+
     def next_batch(self) -> Questions | None:
         """Questions to send now, ascending; None when all is done."""
         return self._batch
@@ -192,7 +196,7 @@ class Corrector:
         slot = number + 1
         self._built = slot + 1
         self._shuffles[slot] = shuffle_key(self._n, self._seed, number)
-        self._trees[slot] = parity_tree(in_order(self._bits, self._shuffles[slot]), self._size)
+        fill_tree(self._trees[slot], in_order(self._bits, self._shuffles[slot]))
 
     def _patience(self, number: int) -> int:
         """Open leaves at which the next pass may start: the tail of a cascade is long, and next to it there is room."""
@@ -237,7 +241,7 @@ class Corrector:
                 return
             number = int(wrong[0])
             self._member = subset(self._n, self._seed, number)
-            self._trees[0] = parity_tree(self._bits & self._member, self._size)
+            fill_tree(self._trees[0], self._bits & self._member)
             self._numbers[0] = SUBSETS + number
             before = self.corrected_errors
             self._enter(roots[wrong[:1]], answers[wrong[:1]])

@@ -52,15 +52,18 @@ def checked_seed(seed: int) -> int:
     return int(seed)
 
 
-def parity_tree(bits: Bits, size: int) -> Bits:
-    """Parities of all nodes over these bits; places behind them are empty."""
-    tree = np.zeros(2 * size, np.uint8)
-    tree[size : size + len(bits)] = bits
+def fill_tree(tree: Bits, bits: Bits) -> None:
+    """Make a tree of zeros, or an older one over as many bits, into the parities of all nodes over these bits.
+
+    Nodes above no bit are not touched: memory that nobody writes to costs nothing.
+    """
+    size, count = len(tree) // 2, len(bits)
+    tree[size : size + count] = bits
     while size > 1:
-        half = size // 2
-        np.bitwise_xor(tree[size : 2 * size : 2], tree[size + 1 : 2 * size : 2], out=tree[half:size])
+        half, count = size // 2, (count + 1) // 2
+        end = size + 2 * count
+        np.bitwise_xor(tree[size:end:2], tree[size + 1 : end : 2], out=tree[half : half + count])
         size = half
-    return tree
 
 
 def subset(n: int, seed: int, number: int) -> Bits:

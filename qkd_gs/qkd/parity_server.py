@@ -9,8 +9,8 @@ from qkd_gs.qkd.parity import (
     Bits,
     checked_bits,
     checked_seed,
+    fill_tree,
     look_up,
-    parity_tree,
     subset,
     subset_parities,
     tree_size,
@@ -64,11 +64,17 @@ class ParityServer:
         if end > subsets + 1 and np.all(batch[subsets:] & NODE_MASK == 1):
             answers[subsets:] = self._roots((batch[subsets:] >> PASS_SHIFT) - SUBSETS)
             end = subsets
+        if subsets:
+            self._make_room(1 + int(batch[:subsets].max() >> PASS_SHIFT))
         done = 0
         while (done := look_up(self._trees, self._numbers, batch[:end], done, answers)) < end:
             self._make_tree(int(batch[done]))
         self.disclosed_bits += len(batch)
         return answers
+
+    def wipe(self) -> None:
+        """Overwrite the bits; nothing can be asked of it any more."""
+        self._bits[:] = 0
 
     def _roots(self, subsets: Questions) -> Bits:
         """Parities of whole subsets, all at once."""
@@ -83,15 +89,21 @@ class ParityServer:
             raise _no_such_block()
         n = len(self._bits)
         if number >= SUBSETS:
-            self._trees[0] = parity_tree(self._bits & subset(n, self._seed, number - SUBSETS), self._size)
+            fill_tree(self._trees[0], self._bits & subset(n, self._seed, number - SUBSETS))
             self._numbers[0] = number
             return
-        missing = number + 2 - len(self._trees)
-        if missing > 0:
-            self._trees = np.concatenate([self._trees, np.zeros((missing, 2 * self._size), np.uint8)])
-            self._numbers = np.concatenate([self._numbers, np.full(missing, -1)])
-        self._trees[number + 1] = parity_tree(in_order(self._bits, shuffle_key(n, self._seed, number)), self._size)
+        fill_tree(self._trees[number + 1], in_order(self._bits, shuffle_key(n, self._seed, number)))
         self._numbers[number + 1] = number
+
+    def _make_room(self, shuffles: int) -> None:
+        """Have a tree for each of so many shuffles: once for all that a first batch asks for."""
+        missing = min(shuffles, MAX_SHUFFLES) + 1 - len(self._trees)
+        if missing <= 0:
+            return
+        trees = np.zeros((len(self._trees) + missing, 2 * self._size), np.uint8)
+        for made in np.flatnonzero(self._numbers >= 0):
+            trees[made] = self._trees[made]
+        self._trees, self._numbers = trees, np.concatenate([self._numbers, np.full(missing, -1)])
 
 
 def _no_such_block() -> StationError:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from qkd_gs.errors import StationError
 from qkd_gs.qkd.corrector import QUICK
 from qkd_gs.qkd.entropy import binary_entropy
-from qkd_gs.qkd.parity import parity_tree, subset, subset_parities, tree_size
+from qkd_gs.qkd.parity import fill_tree, subset, subset_parities, tree_size
 from qkd_gs.qkd.questions import PASS_SHIFT, SUBSETS
 from qkd_gs.qkd.reconcile import CascadeOptions, Corrector, ParityServer, reconcile
 from qkd_gs.qkd.shuffle import in_order, place_of, places_of, shuffle, shuffle_key
@@ -253,7 +253,9 @@ def test_parities_of_subsets_and_trees_are_those_of_their_bits(n, seed):
         subset_parities(bits, seed, 5), [(bits & subset(n, seed, number)).sum() % 2 for number in range(5)]
     )
     size = tree_size(n)
-    tree = parity_tree(bits, size)
+    tree = np.zeros(2 * size, np.uint8)
+    fill_tree(tree, 1 - bits)
+    fill_tree(tree, bits)  # nothing of what was there before is left
     padded = np.pad(bits, (0, size - n))
     for level in range(size.bit_length()):
         np.testing.assert_array_equal(
