@@ -11,19 +11,19 @@ over a key of 1e7 bits, that is 3e-7, far from the 0.5 that would turn a bit.
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import groupby
-from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import fft, ifft, irfft, next_fast_len, rfft
 
 from qkd_gs.qkd.codes import unpacked
+from qkd_gs.qkd.packed_bits import PackedBits
 
 Bits = NDArray[np.uint8]
+Spectrum = NDArray[np.complex128]
 
 _BLOCK_BITS = 1 << 20  # larger matrices are cut into blocks of this side: bounds the memory, and fits the cache better
-_AT_ONCE = 4  # blocks of rows and of columns whose spectra are held, 17 MB each
+_AT_ONCE = 2  # blocks of rows, of which two spectra each are held, 17 MB each
 _STEP = 64
 _MAX_ROUNDING = 0.25  # never reached, by the bound above; a broken FFT library must not make two different keys
 
@@ -54,12 +54,11 @@ def toeplitz(bits: Bits, seed_bits: Bits, out_len: int) -> Bits:
         raise ValueError(
             f'{len(seed)} seed bits, but {out_len} rows and {len(bits)} columns need {out_len + len(bits) - 1}'
         )
-    return toeplitz_packed(bits, np.packbits(seed), out_len)
+    return toeplitz_packed(PackedBits.of(_checked(bits, 'bits')), np.packbits(seed), out_len)
 
 
-def toeplitz_packed(bits: Bits, seed: Bits, out_len: int) -> Bits:
-    """`toeplitz` with eight bits of the seed a byte: that of a long key is never unpacked as a whole."""
-    key = _checked(bits, 'bits')
+def toeplitz_packed(key: PackedBits, seed: Bits, out_len: int) -> Bits:
+    """`toeplitz` with eight bits a byte of key and seed: those of a long key are never unpacked as a whole."""
     n = len(key)
     if out_len < 0:
         raise ValueError(f'out_len {out_len} is negative')
@@ -72,43 +71,43 @@ def toeplitz_packed(bits: Bits, seed: Bits, out_len: int) -> Bits:
     return _by_blocks(key, seed, out_len, rows=min(out_len, _BLOCK_BITS), columns=min(n, _BLOCK_BITS))
 
 
-def _by_blocks(key: Bits, seed: Bits, out_len: int, rows: int, columns: int) -> Bits:
-    """Each block of rows is a sum over blocks of columns, taken in the frequency domain, some of each at a time."""
+def _by_blocks(key: PackedBits, seed: Bits, out_len: int, rows: int, columns: int) -> Bits:
+    """Each block of rows is a sum over blocks of columns, taken in the frequency domain, for some rows at a time."""
     transform = _Transform(rows + columns - 1)
     out = np.empty(out_len, np.uint8)
     for down in range(0, out_len, _AT_ONCE * rows):
         tops = range(down, min(down + _AT_ONCE * rows, out_len), rows)
-        totals: dict[int, NDArray[np.complex128]] = {}
-        for across in range(0, len(key), _AT_ONCE * columns):
-            lefts = range(across, min(across + _AT_ONCE * columns, len(key)), columns)
-            _add_blocks(transform, key, seed, len(key) + out_len - 1, tops, lefts, columns, totals)
+        totals = _totals(transform, key, seed, len(key) + out_len - 1, tops, columns)
         for top in tops:
             counts = transform.backward(totals.pop(top))[columns - 1 : columns - 1 + rows]
             out[top : top + rows] = _parity(counts[: out_len - top])
     return out
 
 
-def _add_blocks(
-    transform: _Transform,
-    key: Bits,
-    seed: Bits,
-    total_bits: int,
-    tops: range,
-    lefts: range,
-    columns: int,
-    totals: dict[int, NDArray[np.complex128]],
-) -> None:
-    """Add what these columns contribute to these rows."""
-    spectra = {left: transform.forward(key[left : left + columns]) for left in lefts}
-    # T[i, j] = seed[first + (i - top) - (j - left) + columns - 1]: blocks along a diagonal share their seed bits
-    corners = sorted((top - left, top, left) for top in tops for left in lefts)
-    for diagonal, blocks in groupby(corners, key=itemgetter(0)):
-        first = diagonal + len(key) - columns
-        stop = min(first + tops.step + columns - 1, total_bits)
-        window = transform.forward(unpacked(seed, max(first, 0), stop), lead=max(-first, 0))
-        for _, top, left in blocks:
-            part = window * spectra[left]
-            totals[top] = np.add(totals[top], part, out=totals[top]) if top in totals else part
+def _totals(
+    transform: _Transform, key: PackedBits, seed: Bits, seed_bits: int, tops: range, columns: int
+) -> dict[int, Spectrum]:
+    """Spectra of these blocks of rows."""
+    totals = {top: transform.nothing() for top in tops}
+    windows: dict[int, Spectrum] = {}
+    for left in range(0, len(key), columns):
+        # T[i, j] = seed[first + (i - top) - (j - left) + columns - 1]: blocks along a diagonal share their seed bits
+        for passed in windows.keys() - {top - left for top in tops}:
+            del windows[passed]
+        for diagonal in [top - left for top in tops if top - left not in windows]:
+            first = diagonal + len(key) - columns
+            stop = min(first + tops.step + columns - 1, seed_bits)
+            windows[diagonal] = transform.forward(unpacked(seed, max(first, 0), stop), lead=max(-first, 0))
+        with key.plain(slice(left, left + columns)) as part:
+            spectrum = transform.forward(part)
+        for top in tops:
+            _add_product(totals[top], windows[top - left], spectrum)
+    return totals
+
+
+def _add_product(total: Spectrum, one: Spectrum, other: Spectrum) -> None:
+    for row in range(len(total)):  # what lies between stays in the cache
+        total[row] += one[row] * other[row]
 
 
 class _Transform:
@@ -121,34 +120,39 @@ class _Transform:
     def __init__(self, length: int):
         self.rows = 1 << max(1, min(8, length.bit_length() // 2))
         self.columns = int(next_fast_len(-(-length // self.rows)))
-        self._twiddle, self._untwiddle = _twiddles(self.rows, self.columns)
+        self._twiddle = _twiddle(self.rows, self.columns)
 
-    def forward(self, bits: Bits, lead: int = 0) -> NDArray[np.complex128]:
+    def nothing(self) -> Spectrum:
+        """Spectrum of zeros."""
+        return np.zeros_like(self._twiddle)
+
+    def forward(self, bits: Bits, lead: int = 0) -> Spectrum:
         """Spectrum of bits, `lead` zeros before them and zeros behind."""
         padded = np.zeros(self.rows * self.columns)
         padded[lead : lead + len(bits)] = bits
         spectrum = rfft(padded.reshape(self.rows, self.columns), axis=0)
+        del padded  # as large as a spectrum
         spectrum *= self._twiddle
         return np.asarray(fft(spectrum, axis=1, overwrite_x=True))
 
-    def backward(self, spectrum: NDArray[np.complex128]) -> NDArray[np.float64]:
+    def backward(self, spectrum: Spectrum) -> NDArray[np.float64]:
         """The sequence of a spectrum, which is overwritten."""
         half = ifft(spectrum, axis=1, overwrite_x=True)
-        half *= self._untwiddle
+        for row in range(len(half)):  # a second table would be as large as a spectrum
+            half[row] *= self._twiddle[row].conj()
         return np.asarray(irfft(half, n=self.rows, axis=0, overwrite_x=True)).ravel()
 
 
 @lru_cache(maxsize=1)
-def _twiddles(rows: int, columns: int) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
+def _twiddle(rows: int, columns: int) -> Spectrum:
     # a product of two short tables: an exponential for each entry would take longer than the transforms
     row = np.arange(rows // 2 + 1)
     coarse = _roots_of_unity(np.outer(row, _STEP * np.arange(-(-columns // _STEP))), rows * columns)
     fine = _roots_of_unity(np.outer(row, np.arange(_STEP)), rows * columns)
-    twiddle = (coarse[:, :, None] * fine[:, None, :]).reshape(len(row), -1)[:, :columns].copy()
-    return twiddle, twiddle.conj()
+    return (coarse[:, :, None] * fine[:, None, :]).reshape(len(row), -1)[:, :columns].copy()
 
 
-def _roots_of_unity(numerator: NDArray[np.int64], denominator: int) -> NDArray[np.complex128]:
+def _roots_of_unity(numerator: NDArray[np.int64], denominator: int) -> Spectrum:
     return np.asarray(np.exp(-2j * np.pi / denominator * (numerator % denominator)))
 
 

@@ -19,7 +19,7 @@ from typing import Protocol
 from qkd_gs.qkd.faults import ProtocolError
 
 VERSION = 1
-MAX_PAYLOAD = 16 * 2**20  # bytes; the largest honest message is a block of the beacon log, about 2.5 MB
+MAX_PAYLOAD = 16 * 2**20  # bytes; a long matrix of privacy amplification comes in parts of that size
 MAGIC = b'QG'
 _HEAD = struct.Struct('>2sBBII')
 _CRC = struct.Struct('>I')
@@ -49,6 +49,7 @@ class Kind(IntEnum):
     STORED = 18
     REFUSE = 19
     SYNDROMES = 20
+    MATRIX = 21
 
 
 @dataclass(frozen=True)

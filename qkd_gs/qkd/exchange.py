@@ -15,9 +15,10 @@ from qkd_gs.qkd.conversation import Conversation
 from qkd_gs.qkd.corrector import CascadeOptions, Corrector
 from qkd_gs.qkd.entropy import binary_entropy
 from qkd_gs.qkd.faults import ProtocolError
+from qkd_gs.qkd.packed_bits import PackedBits
 from qkd_gs.qkd.parity_server import ParityServer
 from qkd_gs.qkd.sift import even_cuts
-from qkd_gs.qkd.steps import Bits, Progress
+from qkd_gs.qkd.steps import Progress
 
 Book = Callable[[int], None]
 _STEP = 'reconciliation'
@@ -47,7 +48,13 @@ def unpack_questions(payload: bytes) -> tuple[int, NDArray[np.int64]]:
 
 
 def correct(
-    talk: Conversation, bits: Bits, qber: float, seed: int, options: CascadeOptions, book: Book, progress: Progress
+    talk: Conversation,
+    bits: PackedBits,
+    qber: float,
+    seed: int,
+    options: CascadeOptions,
+    book: Book,
+    progress: Progress,
 ) -> int:
     """Ground: ask until the key is corrected.
 
@@ -55,7 +62,7 @@ def correct(
     ----------
     talk : Conversation
         With the satellite, past sifting.
-    bits : (n,) uint8
+    bits : PackedBits
         The ground's sifted bits; corrected in their place.
     qber, seed : float, int
         Expected error rate and public seed, as both sides have them.
@@ -79,7 +86,7 @@ def correct(
     disclosed = 0
     guess = 1.1 * len(bits) * binary_entropy(qber) + 1
     for number, cut in enumerate(segments(len(bits))):
-        corrector = Corrector(bits[cut], qber, seed + number, options)
+        corrector = _corrector(bits, cut, qber, seed + number, options)
         while (batch := corrector.next_batch()) is not None:
             if not len(batch):  # only parities that contradict each other leave an error that no question can find
                 raise ProtocolError('disagreement', 'the parities of the satellite contradict each other')
@@ -93,12 +100,14 @@ def correct(
                 raise ProtocolError('disagreement', error.what) from error
             progress(_STEP, min(0.99, disclosed / guess))
         bits[cut] = corrector.bits
+        corrector.wipe()
+        del corrector  # before there is another one
     progress(_STEP, 1.0)
     return disclosed
 
 
 def answer_until(
-    talk: Conversation, end: Kind, bits: Bits, seed: int, book: Book, progress: Progress
+    talk: Conversation, end: Kind, bits: PackedBits, seed: int, book: Book, progress: Progress
 ) -> tuple[Message, int]:
     """Satellite: answer questions until a message of kind `end` comes.
 
@@ -120,6 +129,7 @@ def answer_until(
         if asked != number:
             if asked != number + 1 or asked >= len(cuts):
                 raise ProtocolError('unexpected', 'parities are asked for out of turn')
+            server.wipe()
             number, server = asked, ParityServer(bits[cuts[asked]], seed + asked)
         disclosed += len(batch)
         if disclosed > len(bits):
@@ -131,5 +141,12 @@ def answer_until(
             raise ProtocolError('malformed', error.what) from error
         talk.say(Kind.PARITY_ANSWER, pack_bits(answer))
         progress(_STEP, 0.5)  # only the ground knows how far it is
+    server.wipe()
     progress(_STEP, 1.0)
     return message, disclosed
+
+
+def _corrector(bits: PackedBits, cut: slice, qber: float, seed: int, options: CascadeOptions) -> Corrector:
+    """For a segment, of which it has a copy."""
+    with bits.plain(cut) as segment:
+        return Corrector(segment, qber, seed, options)

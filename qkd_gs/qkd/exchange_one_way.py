@@ -12,8 +12,9 @@ from qkd_gs.qkd.codes import pack_bits, unpack_bits
 from qkd_gs.qkd.conversation import Conversation
 from qkd_gs.qkd.corrector import MAX_QBER
 from qkd_gs.qkd.counts import KeyCounts
+from qkd_gs.qkd.packed_bits import PackedBits
 from qkd_gs.qkd.sift import expected_qber, qber_error
-from qkd_gs.qkd.steps import Bits, Progress
+from qkd_gs.qkd.steps import Progress
 
 Book = Callable[[int], None]
 _STEP = 'reconciliation'
@@ -38,7 +39,7 @@ def planned_bits(cuts: list[slice], rate: float) -> int:
 
 
 def send_syndromes(
-    talk: Conversation, bits: Bits, cuts: list[slice], rate: float, seed: int, book: Book, progress: Progress
+    talk: Conversation, bits: PackedBits, cuts: list[slice], rate: float, seed: int, book: Book, progress: Progress
 ) -> int:
     """Satellite: the only message.
 
@@ -46,7 +47,7 @@ def send_syndromes(
     ----------
     talk : Conversation
         With the ground, past sifting.
-    bits : (n,) uint8
+    bits : PackedBits
         The key.
     cuts : list of slice
         Its frames.
@@ -62,7 +63,10 @@ def send_syndromes(
     disclosed_bits : int
     """
     blocks = one_way.blocks(cuts, rate)
-    parts = [one_way.syndrome(bits[block], rate, seed + number) for number, block in enumerate(blocks)]
+    parts = []
+    for number, block in enumerate(blocks):
+        with bits.plain(block) as plain:
+            parts.append(one_way.syndrome(plain, rate, seed + number))
     sent = np.concatenate(parts)
     book(len(sent))
     talk.say(Kind.SYNDROMES, pack_bits(sent))
@@ -71,14 +75,14 @@ def send_syndromes(
 
 
 def correct_by_syndromes(
-    talk: Conversation, bits: Bits, cuts: list[slice], rate: float, seed: int, progress: Progress
-) -> tuple[Bits, int]:
-    """Ground: wait for the message and correct by it; what it discloses is booked already.
+    talk: Conversation, bits: PackedBits, cuts: list[slice], rate: float, seed: int, progress: Progress
+) -> int:
+    """Ground: wait for the message and correct the bits by it, in their place; what it discloses is booked already.
+
+    Blocks that have too many errors are left to verification.
 
     Returns
     -------
-    corrected : (n,) uint8
-        Blocks that had too many errors are left to verification.
     disclosed_bits : int
 
     Raises
@@ -89,10 +93,11 @@ def correct_by_syndromes(
     blocks, disclosed = one_way.blocks(cuts, rate), planned_bits(cuts, rate)
     progress(_STEP, 0.0)
     sent = unpack_bits(talk.hear(Kind.SYNDROMES).payload, disclosed)
-    corrected, at = bits.copy(), 0
+    at = 0
     for number, block in enumerate(blocks):
         size = one_way.plan(block.stop - block.start, rate).disclosed_bits
-        corrected[block], _ = one_way.decode(bits[block], rate, seed + number, sent[at : at + size])
+        with bits.plain(block) as plain:
+            bits[block], _ = one_way.decode(plain, rate, seed + number, sent[at : at + size])
         at += size
         progress(_STEP, (number + 1) / len(blocks))
-    return corrected, disclosed
+    return disclosed

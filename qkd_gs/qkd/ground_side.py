@@ -18,7 +18,9 @@ from qkd_gs.qkd.exchange import correct
 from qkd_gs.qkd.exchange_one_way import correct_by_syndromes, design_rate, planned_bits
 from qkd_gs.qkd.faults import ProtocolError
 from qkd_gs.qkd.key_length import KeyLength
+from qkd_gs.qkd.key_request import matrix_bytes, request_key
 from qkd_gs.qkd.ledger import Booking, DisclosureLedger
+from qkd_gs.qkd.packed_bits import PackedBits
 from qkd_gs.qkd.result import KeyResult
 from qkd_gs.qkd.sift import PulseSpan
 from qkd_gs.qkd.sifted import SiftedKey, Sifter, found_errors
@@ -34,7 +36,7 @@ MIN_BIN_S = 5.0  # errors in shorter bins would say too much of single bits
 class _Corrected:
     """What reconciliation and verification left."""
 
-    bits: Bits
+    bits: PackedBits
     cuts: list[slice]
     agreed: Bits  # by frame
     disclosed_bits: int
@@ -184,7 +186,7 @@ class GroundSession:
         self._report_errors(sifted, reason, seed)
         if reason:
             return self._without_key(sifted, reason)
-        corrected = self._verify(cuts, *self._reconcile(sifted, cuts, seed))
+        corrected = self._verify(cuts, sifted.bits, *self._reconcile(sifted, cuts, seed))
         return self._amplify(sifted, corrected)
 
     def _sift(self, detections: DetectionLog, spans: list[PulseSpan], windows: Sequence[PulseSpan]) -> SiftedKey:
@@ -222,30 +224,25 @@ class GroundSession:
             self._booking.ahead(planned)
         return reason
 
-    def _reconcile(self, sifted: SiftedKey, cuts: list[slice], seed: int) -> tuple[Bits, int, int]:
+    def _reconcile(self, sifted: SiftedKey, cuts: list[slice], seed: int) -> tuple[int, int]:
         before = self._talk.round_trips
         if self._terms.one_way:
             rate = design_rate(sifted.counts)
-            bits, disclosed = correct_by_syndromes(self._talk, sifted.bits, cuts, rate, seed, self._progress)
+            disclosed = correct_by_syndromes(self._talk, sifted.bits, cuts, rate, seed, self._progress)
         else:
-            bits = sifted.bits
-            disclosed = correct(self._talk, bits, sifted.qber, seed, self._options, self._booking.ahead, self._progress)
-        return bits, disclosed, self._talk.round_trips - before
+            book = self._booking.ahead
+            disclosed = correct(self._talk, sifted.bits, sifted.qber, seed, self._options, book, self._progress)
+        return disclosed, self._talk.round_trips - before
 
-    def _verify(self, cuts: list[slice], bits: Bits, disclosed: int, trips: int) -> _Corrected:
+    def _verify(self, cuts: list[slice], bits: PackedBits, disclosed: int, trips: int) -> _Corrected:
         self._progress('verification', 0.0)
         length = self._terms.verification_bits
         self._booking.ahead(disclosed + len(cuts) * (length + 1))
         seed = self._random_bytes(verify.seed_bytes(length))  # drawn only now: nobody could aim at its collisions
         self._talk.say(Kind.VERIFY_REQUEST, seed)
         theirs = messages.read_digests(self._talk.hear(Kind.VERIFY_ANSWER).payload, len(cuts), length)
-        agreed = np.array(
-            [
-                verify.same(verify.digest(bits[cut], seed, length), their)
-                for cut, their in zip(cuts, theirs, strict=True)
-            ],
-            np.uint8,
-        )
+        mine = verify.digests(bits, cuts, seed, length)
+        agreed = np.array([verify.same(*pair) for pair in zip(mine, theirs, strict=True)], np.uint8)
         self._progress('verification', 1.0)
         return _Corrected(bits, cuts, agreed, disclosed, trips)
 
@@ -254,18 +251,19 @@ class GroundSession:
         cuts, agreed = corrected.cuts, corrected.agreed
         length = steps.certified(self._terms, sifted.counts, steps.sizes_of(cuts), self._charged(corrected))
         kept = steps.verified_bits(corrected.bits, cuts, agreed)
-        request = steps.amplify_request(len(kept), length.secret_bits, corrected.disclosed_bits, self._random_bytes)
+        matrix = self._random_bytes(matrix_bytes(len(kept), length.secret_bits))
         self._talk.say(Kind.VERIFY_OUTCOME, pack_bits(agreed))
-        self._talk.say(Kind.AMPLIFY, request)
+        request_key(self._talk, length.secret_bits, corrected.disclosed_bits, matrix)
         self._key_id = self._talk.public_digest()
         self._talk.vouch()
-        key = steps.amplify(kept, length.secret_bits, steps.read_amplify(request)[2])
+        key = steps.amplify(kept, length.secret_bits, matrix)
         theirs = self._talk.hear_section(Kind.AMPLIFIED, messages.KeyId).key_id
         self._talk.check()
         if theirs != self._key_id:
             raise ProtocolError('disagreement', 'both sides give the key different names')
         result = self._result(sifted, corrected, length, key)
-        steps.wipe(kept, corrected.bits, sifted.bits, sifted.packed_bits)
+        for held in (kept, corrected.bits, sifted.measured):
+            held.wipe()
         self._progress('amplification', 1.0)
         return result
 
@@ -277,11 +275,11 @@ class GroundSession:
     def _without_key(self, sifted: SiftedKey, reason: str) -> KeyResult:
         """Result of a run that ended before anything of the key was disclosed."""
         self._key_id = self._talk.public_digest()
-        nothing = _Corrected(sifted.bits[:0], [], np.empty(0, np.uint8), 0, 0)
+        nothing = _Corrected(sifted.bits, [], np.empty(0, np.uint8), 0, 0)
         length = steps.certified(self._terms, sifted.counts, [], self._booking.before)
         given_up = {'given_up': -float(length.secret_bits), 'secret_bits': 0.0} if length.secret_bits else {}
         length = replace(length, secret_bits=0, reason=reason, cost=length.cost | given_up)
-        return self._result(sifted, nothing, length, sifted.bits[:0])
+        return self._result(sifted, nothing, length, np.empty(0, np.uint8))
 
     def _result(self, sifted: SiftedKey, corrected: _Corrected, length: KeyLength, key: Bits) -> KeyResult:
         good = [cut for cut, agreed in zip(corrected.cuts, corrected.agreed, strict=True) if agreed]

@@ -17,10 +17,12 @@ from qkd_gs.qkd.counts import KeyCounts
 from qkd_gs.qkd.exchange import answer_until
 from qkd_gs.qkd.exchange_one_way import design_rate, send_syndromes
 from qkd_gs.qkd.faults import ProtocolError
+from qkd_gs.qkd.key_request import requested_key
 from qkd_gs.qkd.ledger import Booking, DisclosureLedger
+from qkd_gs.qkd.packed_bits import PackedBits
 from qkd_gs.qkd.result import SatelliteResult
 from qkd_gs.qkd.states import Intensity, Transmitter
-from qkd_gs.qkd.steps import Bits, Progress, silent
+from qkd_gs.qkd.steps import Progress, silent
 from qkd_gs.qkd.terms import Terms
 
 Table = NDArray[np.int64]
@@ -28,7 +30,7 @@ Table = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class _Sifted:
-    bits: Bits  # of the signal state
+    bits: PackedBits  # of the signal state
     pulses: int
     table: Table  # sifted bits by basis and intensity
 
@@ -140,7 +142,7 @@ class _Run:
         head = self._talk.hear_section(Kind.SIFT_HEAD, messages.SiftHead)
         if not sift.ascending(head.locked):
             raise ProtocolError('malformed', 'the spans of locked time are not sound')
-        table, key, answers = np.zeros((2, 3), np.int64), [np.empty(0, np.uint8)], []
+        table, key, answers = np.zeros((2, 3), np.int64), list[PackedBits](), list[bytes]()
         for pulse, basis in messages.read_detections(head.detections, self._each(Kind.DETECTIONS)):
             if not sift.within(pulse, head.locked).all():
                 raise ProtocolError('malformed', 'detections outside locked time')
@@ -148,11 +150,11 @@ class _Run:
             match = states.basis == basis
             answers.append(messages.pack_sift(match.astype(np.uint8), states.intensity, states.bit))
             table += sift.sifted_table(basis[match], states.intensity[match])
-            key.append(states.bit[match & (states.intensity == Intensity.SIGNAL)])
+            key.append(PackedBits.of(states.bit[match & (states.intensity == Intensity.SIGNAL)]))
         for answer in answers:  # only now: the ground does not listen while it announces
             self._talk.say(Kind.SIFT_ANSWER, answer)
         self._progress('sifting', 1.0)
-        return _Sifted(np.concatenate(key), sift.pulses_in(head.locked), table)
+        return _Sifted(PackedBits.joined(key), sift.pulses_in(head.locked), table)
 
     def _counts(self, sifted: _Sifted, report: messages.ErrorCounts) -> KeyCounts:
         errors = np.array([(0, *basis) for basis in report.errors], np.int64)
@@ -169,15 +171,16 @@ class _Run:
             raise ProtocolError('malformed', 'the seed of verification has the wrong size')
         hashes = len(cuts) * (length + 1)
         self._booking.ahead(disclosed + hashes)
-        digests = [verify.digest(sifted.bits[cut], request.payload, length) for cut in cuts]
+        digests = verify.digests(sifted.bits, cuts, request.payload, length)
         self._talk.say(Kind.VERIFY_ANSWER, messages.pack_digests(digests))
         agreed = unpack_bits(self._talk.hear(Kind.VERIFY_OUTCOME).payload, len(cuts))
-        secret_bits, theirs, matrix = steps.read_amplify(self._talk.hear(Kind.AMPLIFY).payload)
+        dropped = steps.dropped_bits(cuts, agreed)
+        secret_bits, theirs, matrix = requested_key(self._talk, len(sifted.bits) - dropped)
         key_id = self._talk.public_digest()
         self._talk.check()
         if theirs != disclosed:
             raise ProtocolError('disagreement', f'{disclosed} bits were disclosed, the ground counts {theirs}')
-        charged = disclosed + steps.dropped_bits(cuts, agreed) + self._booking.before
+        charged = disclosed + dropped + self._booking.before
         certified = steps.certified(self._terms, counts, steps.sizes_of(cuts), charged)
         if secret_bits > certified.secret_bits:
             raise ProtocolError(
@@ -185,7 +188,8 @@ class _Run:
             )
         kept = steps.verified_bits(sifted.bits, cuts, agreed)
         key = steps.amplify(kept, secret_bits, matrix)
-        steps.wipe(kept, sifted.bits)
+        kept.wipe()
+        sifted.bits.wipe()
         self._talk.say(Kind.AMPLIFIED, messages.KeyId(key_id=key_id))
         self._talk.vouch()
         made = SatelliteResult(
@@ -199,7 +203,7 @@ class _Run:
         )
         return self._await_storing(made)
 
-    def _reconcile(self, bits: Bits, cuts: list[slice], counts: KeyCounts, seed: int) -> tuple[Message, int]:
+    def _reconcile(self, bits: PackedBits, cuts: list[slice], counts: KeyCounts, seed: int) -> tuple[Message, int]:
         """Disclose what reconciliation takes; ends with the ground's wish to verify."""
         book, progress = self._booking.ahead, self._progress
         if self._terms.one_way:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qkd_gs.qkd import sift
-from qkd_gs.qkd.codes import unpacked
 from qkd_gs.qkd.counts import KeyCounts
 from qkd_gs.qkd.entropy import binary_entropy
+from qkd_gs.qkd.packed_bits import PackedBits
 from qkd_gs.qkd.sift import Detections, PulseSpan
 from qkd_gs.qkd.states import Intensity
 from qkd_gs.qkd.terms import Terms
@@ -23,9 +23,9 @@ Bits = NDArray[np.uint8]
 class SiftedKey:
     """Signal bits in matching bases, in the order of time."""
 
-    bits: Bits  # reconciliation corrects them in their place
-    packed_bits: Bits  # as measured, eight a byte
-    packed_basis: Bits  # eight a byte: they are only asked for where an error is
+    bits: PackedBits  # reconciliation corrects them in their place
+    measured: PackedBits  # the same as they were
+    basis: PackedBits
     bins: list[tuple[int, int]]  # number of the bin of time, and how many of the bits lie in it
     window_bits: list[int]
     counts: KeyCounts  # without errors of the signal, which nobody knows yet
@@ -51,7 +51,8 @@ class Sifter:
     def __init__(self, terms: Terms, pulses_a_bin: int, windows: Sequence[PulseSpan]):
         self._terms, self._pulses_a_bin, self._windows = terms, pulses_a_bin, windows
         self._table, self._errors = np.zeros((2, 3), np.int64), np.zeros((2, 3), np.int64)
-        self._signals: list[tuple[int, Bits, Bits]] = []  # how many, their bits and bases, packed: they are many
+        self._bits: list[PackedBits] = []  # of the signal state
+        self._bases: list[PackedBits] = []
         self._bins: dict[int, int] = {}
         self._in_windows = np.zeros(len(windows), np.int64)
 
@@ -74,7 +75,8 @@ class Sifter:
         wrong = bit[~signal] != opened
         self._table += sift.sifted_table(basis, intensity)
         self._errors += sift.sifted_table(basis[~signal][wrong], intensity[~signal][wrong])
-        self._signals.append((int(signal.sum()), np.packbits(bit[signal]), np.packbits(basis[signal])))
+        self._bits.append(PackedBits.of(bit[signal]))
+        self._bases.append(PackedBits.of(basis[signal]))
         for number, bits in zip(*np.unique(pulse[signal] // self._pulses_a_bin, return_counts=True), strict=True):
             self._bins[int(number)] = self._bins.get(int(number), 0) + int(bits)
         inside = [sift.within(pulse[signal], [window]).sum() for window in self._windows]
@@ -83,18 +85,11 @@ class Sifter:
     def finish(self, locked_pulses: int) -> SiftedKey:
         """Return the whole, for so many pulses in locked time."""
         counts = sift.count(self._terms, locked_pulses, self._table, self._errors)
-        bits, bases = (np.empty(sum(count for count, *_ in self._signals), np.uint8) for _ in range(2))
-        end = len(bits)
-        while self._signals:
-            count, packed_bits, packed_bases = self._signals.pop()
-            bits[end - count : end] = np.unpackbits(packed_bits, count=count)
-            bases[end - count : end] = np.unpackbits(packed_bases, count=count)
-            packed_bits[:] = 0
-            end -= count
+        bits = PackedBits.joined(self._bits)
         return SiftedKey(
             bits=bits,
-            packed_bits=np.packbits(bits),
-            packed_basis=np.packbits(bases),
+            measured=bits.copy(),
+            basis=PackedBits.joined(self._bases),
             bins=sorted(self._bins.items()),
             window_bits=[int(n) for n in self._in_windows],
             counts=counts,
@@ -112,14 +107,14 @@ class FoundErrors:
     bins: list[tuple[int, int, int]]  # first pulse, bits, errors
 
 
-def found_errors(sifted: SiftedKey, corrected: Bits, good: list[slice], pulses_a_bin: int) -> FoundErrors:
+def found_errors(sifted: SiftedKey, corrected: PackedBits, good: list[slice], pulses_a_bin: int) -> FoundErrors:
     """Errors of the sifted key, now that reconciliation has found them.
 
     Parameters
     ----------
     sifted : SiftedKey
         As measured.
-    corrected : (n,) uint8
+    corrected : PackedBits
         The same, corrected.
     good : list of slice
         Frames whose digests agreed.
@@ -131,12 +126,13 @@ def found_errors(sifted: SiftedKey, corrected: Bits, good: list[slice], pulses_a
     by_basis, limit, checked, errors = np.zeros(2, np.int64), 0.0, 0, 0
     ends = np.cumsum([bits for _, bits in sifted.bins])
     bits_in, errors_in = np.zeros((2, len(ends)), np.int64)
-    for cut in good:  # frame by frame: a long key is not held twice
-        wrong = cut.start + np.flatnonzero(corrected[cut] != unpacked(sifted.packed_bits, cut.start, cut.stop))
+    for cut in good:
+        with corrected.plain(cut) as right, sifted.measured.plain(cut) as measured:
+            wrong = cut.start + np.flatnonzero(right != measured)
         size = cut.stop - cut.start
         checked, errors = checked + size, errors + len(wrong)
         limit += size * binary_entropy(len(wrong) / size)
-        by_basis += np.bincount(sifted.packed_basis[wrong >> 3] >> (7 - (wrong & 7)) & 1, minlength=2)
+        by_basis += np.bincount(sifted.basis.at(wrong), minlength=2)
         bits_in += np.diff(np.clip(ends, cut.start, cut.stop), prepend=cut.start)
         errors_in += np.bincount(np.searchsorted(ends, wrong, side='right'), minlength=len(ends))
     counts = sift.with_signal_errors(sifted.counts, int(by_basis[0]), int(by_basis[1]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from math import ceil
 
@@ -14,13 +13,12 @@ from qkd_gs.qkd import conversation, verify
 from qkd_gs.qkd.amplify import toeplitz_packed
 from qkd_gs.qkd.counts import KeyCounts
 from qkd_gs.qkd.entropy import binary_entropy
-from qkd_gs.qkd.faults import ProtocolError
 from qkd_gs.qkd.key_length import KeyLength, Overhead, key_length
+from qkd_gs.qkd.packed_bits import PackedBits
 from qkd_gs.qkd.terms import Terms
 
 Bits = NDArray[np.uint8]
 Progress = Callable[[str, float], None]
-_AMPLIFY = struct.Struct('>QQ')
 
 
 def silent(step: str, fraction: float) -> None:
@@ -85,44 +83,23 @@ def hopeless(
         return error.what
 
 
-def amplify_request(
-    key_bits: int, secret_bits: int, disclosed_bits: int, random_bytes: Callable[[int], bytes]
-) -> bytes:
-    """Payload that asks for a key of this length, with a fresh Toeplitz matrix."""
-    seed = random_bytes(ceil(_seed_bits(key_bits, secret_bits) / 8))
-    return _AMPLIFY.pack(secret_bits, disclosed_bits) + seed
-
-
-def read_amplify(payload: bytes) -> tuple[int, int, bytes]:
-    """Secret bits, disclosed bits and matrix of an `amplify_request`."""
-    if len(payload) < _AMPLIFY.size:
-        raise ProtocolError('malformed', 'the request to amplify is too short')
-    secret_bits, disclosed_bits = _AMPLIFY.unpack(payload[: _AMPLIFY.size])
-    return secret_bits, disclosed_bits, payload[_AMPLIFY.size :]
-
-
-def amplify(key: Bits, secret_bits: int, seed: bytes) -> Bits:
-    """Compress the corrected key.
-
-    Raises
-    ------
-    ProtocolError
-        The matrix does not have the size that goes with it.
-    """
-    count = _seed_bits(len(key), secret_bits)
-    if len(seed) != ceil(count / 8):
-        raise ProtocolError('malformed', 'the matrix of privacy amplification has the wrong size')
+def amplify(key: PackedBits, secret_bits: int, seed: bytes) -> Bits:
+    """Compress the corrected key by a matrix of the size that goes with it (`key_request.matrix_bytes`)."""
     if not secret_bits:
         return np.empty(0, np.uint8)
     return toeplitz_packed(key, np.frombuffer(seed, np.uint8), secret_bits)
 
 
-def verified_bits(bits: Bits, cuts: list[slice], agreed: Bits) -> Bits:
-    """Bits of the frames whose digests agreed; the same array if all did."""
+def verified_bits(bits: PackedBits, cuts: list[slice], agreed: Bits) -> PackedBits:
+    """Bits of the frames whose digests agreed; the same buffer if all did."""
     if agreed.all() and cuts:
         return bits
-    kept = [bits[cut] for cut, good in zip(cuts, agreed, strict=True) if good]
-    return np.concatenate(kept) if kept else np.empty(0, np.uint8)
+    kept = []
+    for cut, good in zip(cuts, agreed, strict=True):
+        if good:
+            with bits.plain(cut) as frame:
+                kept.append(PackedBits.of(frame))
+    return PackedBits.joined(kept)
 
 
 def dropped_bits(cuts: list[slice], agreed: Bits) -> int:
@@ -133,14 +110,3 @@ def dropped_bits(cuts: list[slice], agreed: Bits) -> int:
 def sizes_of(cuts: list[slice]) -> list[int]:
     """Bits of each frame."""
     return [cut.stop - cut.start for cut in cuts]
-
-
-def wipe(*arrays: NDArray[np.uint8]) -> None:
-    """Overwrite arrays that held secret bits; copies made by libraries are out of reach."""
-    for array in arrays:
-        if array.flags.writeable:
-            array[:] = 0
-
-
-def _seed_bits(key_bits: int, secret_bits: int) -> int:
-    return key_bits + secret_bits - 1 if secret_bits else 0

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qkd_gs.qkd.amplify import toeplitz
+from qkd_gs.qkd.packed_bits import PackedBits
 from qkd_gs.qkd.polynomial import PolynomialHash, agreement_probability
 
 _EXPONENT = 521
@@ -64,6 +65,15 @@ def digest(bits: NDArray[np.uint8], seed: bytes, digest_bits: int) -> bytes:
     value = _bits(polynomial.value().to_bytes(_POINT_BYTES, 'little'), _EXPONENT)
     matrix = _bits(seed[_POINT_BYTES:], _EXPONENT + digest_bits - 1)
     return np.packbits(toeplitz(value, matrix, digest_bits)).tobytes()
+
+
+def digests(bits: PackedBits, cuts: list[slice], seed: bytes, digest_bits: int) -> list[bytes]:
+    """`digest` of each frame of a key."""
+    found = []
+    for cut in cuts:
+        with bits.plain(cut) as frame:
+            found.append(digest(frame, seed, digest_bits))
+    return found
 
 
 def same(mine: bytes, theirs: bytes) -> bool:

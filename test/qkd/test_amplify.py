@@ -8,6 +8,7 @@ from scipy.linalg import toeplitz as dense_toeplitz
 
 from qkd_gs.qkd import amplify
 from qkd_gs.qkd.amplify import toeplitz
+from qkd_gs.qkd.packed_bits import PackedBits
 
 
 def by_definition(bits, seed_bits, out_len):
@@ -34,7 +35,7 @@ def test_small_matrices(n, out_len, seed):
 def test_blocks_of_any_size_add_up(n, out_len, block, seed):
     bits, seed_bits = draw(n, out_len, seed)
     rows, columns = min(block, out_len), min(block, n)
-    found = amplify._by_blocks(bits, np.packbits(seed_bits), out_len, rows, columns)
+    found = amplify._by_blocks(PackedBits.of(bits), np.packbits(seed_bits), out_len, rows, columns)
     np.testing.assert_array_equal(found, by_definition(bits, seed_bits, out_len))
 
 

@@ -10,7 +10,7 @@ from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.keys.preshared import SimulatedPreSharedKey
 from qkd_gs.keys.store import KeyStore
-from qkd_gs.qkd import exchange, ground_side, sift
+from qkd_gs.qkd import exchange, ground_side, key_request, sift
 from qkd_gs.qkd.conversation import SECRET_BITS, TAGS
 from qkd_gs.qkd.detection_log import DetectionLog
 from qkd_gs.qkd.entropy import binary_entropy
@@ -214,12 +214,20 @@ def test_a_long_key_is_corrected_in_segments(light, monkeypatch):
     assert run.result.failed_frames == 0
 
 
+def test_a_long_matrix_comes_in_parts_and_makes_the_same_key(light, run, monkeypatch):
+    monkeypatch.setattr(key_request, '_PART', 1000)
+    again = Run(*light, wrap=LinkMeter)
+    assert again.channel.bytes_by_kind['MATRIX'] > 10_000
+    np.testing.assert_array_equal(again.result.key, again.satellite.key)
+    np.testing.assert_array_equal(again.result.key, run.result.key)
+
+
 def test_a_frame_that_stays_wrong_is_dropped_and_paid_for(light, run, monkeypatch):
     right = ground_side.correct
 
     def careless(talk, bits, *arguments):
         disclosed = right(talk, bits, *arguments)
-        bits[5] ^= 1
+        bits[5:6] ^= 1
         return disclosed
 
     monkeypatch.setattr(ground_side, 'correct', careless)
