@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -25,6 +26,7 @@ from qkd_gs.qkd.channel import Channel
 from qkd_gs.qkd.conversation import PreShared
 from qkd_gs.qkd.ground_side import GroundSession
 from qkd_gs.qkd.result import KeyResult
+from qkd_gs.qkd.spool import Spool
 from qkd_gs.qkd.terms import Terms
 from qkd_gs.session.manifest import FILE_NAME, Manifest, load_manifest
 from qkd_gs.session.telemetry import FILE_NAME as TELEMETRY
@@ -73,7 +75,9 @@ def process_session(
         if stored is not None:
             return _finished(folder, manifest, dict(stored.result))
         private_key = keys.sealing_private_key()
-        with link() as channel:  # the other side gets ready meanwhile
+        # what is said in public waits in a file without a name, beside the tags: a temporary folder may be in memory
+        with tempfile.TemporaryFile(dir=folder) as file, link() as channel:  # the other side gets ready meanwhile
+            spool = Spool(file)
             progress('reading the sealed tags', 0.0)  # before anything is asked: damage costs no disclosure
             scanned = scan_session(folder, manifest, private_key)
             session = GroundSession(
@@ -84,10 +88,11 @@ def process_session(
                 store,
                 random_bytes=_random_bytes(manifest),
                 progress=progress,
+                spool=spool,
             )
             session.open()
             log = session.request_beacon_log(*scanned.log_span_ns, manifest.station.source.beacon_rate_hz)
-            timed = number_clicks(manifest, scanned, log, _chooser(manifest), lambda step: progress(step, 0.0))
+            timed = number_clicks(manifest, scanned, log, _chooser(manifest), spool, lambda step: progress(step, 0.0))
             del log
             for report in scanned.reports.runs:
                 if report.unused:

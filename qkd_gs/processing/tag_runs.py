@@ -98,7 +98,7 @@ class RunReports:
         )
 
 
-@dataclass(frozen=True)
+@dataclass
 class ScannedRun:
     """What the tags of a run say by themselves, before the satellite is asked for anything.
 
@@ -112,8 +112,10 @@ class ScannedRun:
         Predicted, with the errors that tracking has found.
     usable_ps : (m, 2) int64
         Locked converter time above the data elevation.
+    seen_ns : (int, int)
+        UTC of the first and last beacon tag about it, ns.
     beacon_ps : (n,) int64
-        Beacon tags about it, cable delay taken off.
+        These tags, cable delay taken off.
     """
 
     report: RunReport
@@ -121,17 +123,17 @@ class ScannedRun:
     scale: SecondScale
     path: Trajectory
     usable_ps: Spans
+    seen_ns: tuple[int, int]
     beacon_ps: NDArray[np.int64]
 
     def blocks(self) -> Iterator[TagBlock]:
         """Its tags once more."""
         return self.sealed.blocks(require_end=not self.report.cut_short)
 
-    @property
-    def seen_ns(self) -> tuple[int, int]:
-        """UTC of the first and last beacon tag, ns."""
-        first, last = self.scale.first_utc_ns + self.scale.utc_ps(self.beacon_ps[[0, -1]]) // 1000
-        return int(first), int(last)
+    def take_beacon(self) -> NDArray[np.int64]:
+        """`beacon_ps`, once: nothing but the clock needs them, and much comes after it."""
+        taken, self.beacon_ps = self.beacon_ps, self.beacon_ps[:0].copy()
+        return taken
 
 
 @dataclass(frozen=True)
@@ -218,17 +220,22 @@ def _scan(
     if len(beacon_ps) == 0:
         raise StationError('holds no beacon tags', where=sealed.path)
     scale = name_seconds(np.concatenate(marks), int(delay_ps[Channel.PPS]), start_ns)
-    first_ns, last_ns = (scale.first_utc_ns + int(t) // 1000 for t in scale.utc_ps(beacon_ps[[0, -1]]))
-    path = predicted(folder, manifest, first_ns, last_ns)
+    path = predicted(folder, manifest, *_utc_of_ends(scale, beacon_ps))
     usable_ps = scale.tdc_ps(_usable(manifest, path).ravel()).reshape(-1, 2)
-    beacon_ps = beacon_ps - delay_ps[Channel.BEACON]
+    beacon_ps -= delay_ps[Channel.BEACON]
     if len(usable_ps):  # neither the log nor the clock of the rest is of any use
         around_ps = usable_ps[[0, -1], [0, 1]] + np.array([-_AROUND_PS, _AROUND_PS])
         first, end = np.searchsorted(beacon_ps, around_ps)
         beacon_ps = beacon_ps[first:end]
     if not len(usable_ps) or not len(beacon_ps):
         raise StationError('the satellite was never locked while its beacon was seen', where=sealed.path)
-    return ScannedRun(report, sealed, scale, path, usable_ps, beacon_ps)
+    return ScannedRun(report, sealed, scale, path, usable_ps, _utc_of_ends(scale, beacon_ps), beacon_ps)
+
+
+def _utc_of_ends(scale: SecondScale, tdc_ps: NDArray[np.int64]) -> tuple[int, int]:
+    """UTC of the first and last of some converter times, ns."""
+    first, last = scale.first_utc_ns + scale.utc_ps(tdc_ps[[0, -1]]) // 1000
+    return int(first), int(last)
 
 
 def _usable(manifest: Manifest, path: Trajectory) -> Spans:

@@ -14,6 +14,7 @@ from qkd_gs.processing.spans import intersect, spans
 from qkd_gs.processing.tag_runs import Scanned, ScannedRun, predicted
 from qkd_gs.qkd.detection_log import DetectionLog
 from qkd_gs.qkd.sift import squash
+from qkd_gs.qkd.spool import Spool
 from qkd_gs.qkd.states import BeaconLog
 from qkd_gs.session.manifest import Manifest
 from qkd_gs.settings.station import StationSettings
@@ -96,6 +97,7 @@ def number_clicks(
     scanned: Scanned,
     log: BeaconLog,
     chooser: np.random.Generator,
+    spool: Spool,
     progress: Callable[[str], None],
 ) -> Timed:
     """Recover the satellite's clock from its log, find the gate, and number the clicks, run by run.
@@ -117,7 +119,7 @@ def number_clicks(
             runs.append(numbered)
     reports.require(len(runs), scanned.folder)
     progress('numbering the clicks')
-    taken = _taken(manifest.station, scanned, runs, chooser)
+    taken = _taken(manifest.station, scanned, runs, chooser, spool)
     kept = [part.run for part in taken]
     path = predicted(scanned.folder, manifest, kept[0].scanned.seen_ns[0], kept[-1].scanned.seen_ns[1])
     utc_ns, pulse_at_utc = _naming(path, log, kept[0].slots.period_ps)
@@ -143,7 +145,7 @@ def _numbered(
     from_scale_ps = (scale.first_utc_ns - path.epoch_ns) * 1000
     to_log_ps = _to_log_ps(path, log)
     clock = recover_clock(
-        run.beacon_ps, scale, lambda utc_ps: path.emission_ps(utc_ps + from_scale_ps) + to_log_ps, log.time_ps
+        run.take_beacon(), scale, lambda utc_ps: path.emission_ps(utc_ps + from_scale_ps) + to_log_ps, log.time_ps
     )
     progress('finding the gate')
     used_ps = intersect(run.usable_ps, spans(clock.spans_ps))
@@ -178,7 +180,7 @@ class _Taken:
 
 
 def _taken(
-    station: StationSettings, scanned: Scanned, runs: list[NumberedRun], chooser: np.random.Generator
+    station: StationSettings, scanned: Scanned, runs: list[NumberedRun], chooser: np.random.Generator, spool: Spool
 ) -> list[_Taken]:
     """Go through the tags of the runs; one that turns out to be damaged is left out."""
     hold, dead = _hold_off_slots(station, runs[0].slots.period_ps)
@@ -186,7 +188,7 @@ def _taken(
     taken = []
     for run in runs:
         clicks = ClickFilter(first, last, round(station.source.pulse_rate_hz), dead, hold)  # new: the gap was not seen
-        part = _Taken(run, clicks, DetectionLog(run.pulse_spans))
+        part = _Taken(run, clicks, DetectionLog(run.pulse_spans, spool))
         with scanned.reports.costs_only(run.scanned.report):
             for events in gate_events(run.scanned.blocks(), run.slots, run.gate, clicks):
                 part.take(events, chooser)

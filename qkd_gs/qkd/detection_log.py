@@ -1,14 +1,28 @@
-"""All detections of a session in the form in which they will be announced: two bytes each instead of ten."""
+"""All detections of a session in the form in which they will be announced; of each, one bit stays in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from qkd_gs.qkd import messages
-from qkd_gs.qkd.codes import pack_bits, unpack_bits
+from qkd_gs.qkd.packed_bits import PackedBits
 from qkd_gs.qkd.sift import Detections, PulseSpan
+from qkd_gs.qkd.spool import Spool
+
+
+class _Block(NamedTuple):
+    """Its announcement is public once it is made, and waits in the spool until then; the bits never go there."""
+
+    spool: Spool
+    record: int
+    bits: PackedBits
+
+    @property
+    def announcement(self) -> bytes:
+        return self.spool.record(self.record)
 
 
 class DetectionLog:
@@ -18,13 +32,16 @@ class DetectionLog:
     ----------
     spans : sequence of (first, last) pulse
         Locked time, ascending and not overlapping; what lies outside is left out.
+    spool : Spool, optional
+        Where announcements wait; in memory without one.
     """
 
-    def __init__(self, spans: Sequence[PulseSpan]) -> None:
+    def __init__(self, spans: Sequence[PulseSpan], spool: Spool | None = None) -> None:
         self._spans = spans
+        self._spool = spool or Spool()
         self._waiting: list[Detections] = []
         self._waiting_number = 0
-        self._blocks: list[tuple[bytes, bytes]] = []  # as announced, and the bits
+        self._blocks: list[_Block] = []
         self._number = 0
 
     @classmethod
@@ -61,17 +78,18 @@ class DetectionLog:
     def announcements(self) -> Iterator[bytes]:
         """Payloads that name pulses and bases, and never a bit."""
         self._pack(everything=True)
-        for announcement, _ in self._blocks:
-            yield announcement
+        for block in self._blocks:
+            yield block.announcement
 
     def taken(self) -> Iterator[Detections]:
         """Detections by announcement; each block is forgotten once it is given."""
         self._pack(everything=True)
         self._blocks.reverse()
         while self._blocks:
-            announcement, bits = self._blocks.pop()
-            pulse, basis = messages.read_detection_block(announcement)
-            yield Detections(pulse, basis, unpack_bits(bits, len(pulse)))
+            block = self._blocks.pop()
+            pulse, basis = messages.read_detection_block(block.announcement)
+            yield Detections(pulse, basis, block.bits[:])
+            block.bits.wipe()
 
     def _pack(self, everything: bool) -> None:
         size = messages.DETECTION_BLOCK
@@ -82,8 +100,9 @@ class DetectionLog:
         bit = np.concatenate([part.bit for part in self._waiting])
         whole = len(pulse) if everything else len(pulse) // size * size
         for start in range(0, whole, size):
-            block = slice(start, min(start + size, whole))
-            self._blocks.append((messages.detection_block(pulse[block], basis[block]), pack_bits(bit[block])))
+            part = slice(start, min(start + size, whole))
+            record = self._spool.add(messages.detection_block(pulse[part], basis[part]))
+            self._blocks.append(_Block(self._spool, record, PackedBits.of(bit[part])))
         self._number += whole
         rest = Detections(pulse[whole:], basis[whole:], bit[whole:])
         self._waiting, self._waiting_number = ([rest] if len(rest) else []), len(rest)

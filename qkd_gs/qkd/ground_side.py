@@ -24,6 +24,7 @@ from qkd_gs.qkd.packed_bits import PackedBits
 from qkd_gs.qkd.result import KeyResult
 from qkd_gs.qkd.sift import PulseSpan
 from qkd_gs.qkd.sifted import SiftedKey, Sifter, found_errors
+from qkd_gs.qkd.spool import Spool
 from qkd_gs.qkd.states import BeaconLog
 from qkd_gs.qkd.steps import Bits, Progress, silent
 from qkd_gs.qkd.terms import Terms
@@ -70,6 +71,8 @@ class GroundSession:
         at all is in the terms.
     bin_s : float
         Width of the bins in which errors over time are reported, at least 5 s.
+    spool : Spool, optional
+        Where the beacon log waits until it is needed; in memory without one.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class GroundSession:
         progress: Progress = silent,
         options: CascadeOptions = EFFICIENT,
         bin_s: float = MIN_BIN_S,
+        spool: Spool | None = None,
     ):
         if bin_s < MIN_BIN_S:
             raise ValueError(f'bins of {bin_s} s are shorter than {MIN_BIN_S} s')
@@ -93,6 +97,7 @@ class GroundSession:
         self._random_bytes, self._progress = random_bytes, progress
         self._options, self._bin_s = options, bin_s
         self._pulses_a_bin = round(bin_s * terms.pulse_rate_hz)
+        self._spool = spool or Spool()
 
     def open(self) -> None:
         """Greet, and agree on terms and on the pre-shared bits to use.
@@ -135,7 +140,7 @@ class GroundSession:
         self._talk.say(Kind.LOG_REQUEST, messages.LogRequest(first_utc_ns=first_utc_ns, last_utc_ns=last_utc_ns))
         self._talk.vouch()
         head = self._talk.hear_section(Kind.LOG_HEAD, messages.LogHead)
-        log = messages.read_log(head, self._log_blocks(head), 1e12 / beacon_rate_hz)
+        log = messages.read_log(head, self._log_blocks(head), 1e12 / beacon_rate_hz, self._spool)
         self._talk.check()
         return log
 

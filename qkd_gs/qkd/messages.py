@@ -22,15 +22,17 @@ from qkd_gs.qkd.codes import (
 )
 from qkd_gs.qkd.faults import ProtocolError
 from qkd_gs.qkd.sift import MAX_PULSE, PulseSpan
+from qkd_gs.qkd.spool import Spool
 from qkd_gs.qkd.states import BeaconLog, Intensity
 from qkd_gs.qkd.terms import Terms
 from qkd_gs.settings.loader import Section
+from qkd_gs.timing.pulse_times import PulseTimes
 
 LOG_BLOCK = 1 << 16  # pulses a message: a straight line still fits that stretch of the satellite's clock
 DETECTION_BLOCK = 1 << 18
 MAX_LOG = 1 << 26  # pulses
 MAX_LOG_NS = 6000 * 10**9  # 100 minutes, longer than an orbit of this height
-MAX_DETECTIONS = 1 << 28
+MAX_DETECTIONS = 1 << 30
 _SIZES = struct.Struct('>IIII')
 _DETECTIONS = struct.Struct('>QII')  # first pulse, how many, bytes of their gaps
 _LARGEST = 2**63 - 1
@@ -99,25 +101,28 @@ def log_blocks(log: BeaconLog) -> Iterator[bytes]:
         yield pack_train(log.time_ps[start : start + LOG_BLOCK])
 
 
-def read_log(head: LogHead, blocks: Iterator[bytes], beacon_period_ps: float) -> BeaconLog:
-    """Beacon log from its payloads.
+def read_log(head: LogHead, blocks: Iterator[bytes], beacon_period_ps: float, spool: Spool) -> BeaconLog:
+    """Beacon log from its payloads, which are looked through and then kept in `spool` until they are needed.
 
     Raises
     ------
     ProtocolError
         Of the wrong length, or times that no beacon of this period has.
     """
-    times, done, tolerance = np.empty(head.pulses, np.int64), 0, 0.01 * beacon_period_ps
-    while done < head.pulses:
-        part = unpack_train(next(blocks, b''))
-        end = done + len(part)
-        if end > head.pulses or not len(part):
-            raise ProtocolError('malformed', f'{end} beacon pulses came, {head.pulses} were announced')
-        times[done:end] = part
-        steps = np.diff(times[max(done - 1, 0) : end])
-        if not (np.abs(steps - beacon_period_ps) < tolerance).all():
+    records, starts_ps, last_ps = list[int](), list[int](), np.empty(0, np.int64)
+    for done in range(0, head.pulses, LOG_BLOCK):
+        payload = next(blocks, b'')
+        part = unpack_train(payload)
+        due = min(LOG_BLOCK, head.pulses - done)
+        if len(part) != due:
+            raise ProtocolError('malformed', f'a block of the beacon log has {len(part)} pulses, {due} were due')
+        steps = np.diff(part, prepend=last_ps)
+        if not (np.abs(steps - beacon_period_ps) < 0.01 * beacon_period_ps).all():
             raise ProtocolError('malformed', f'the beacon log is no train of pulses {beacon_period_ps:.0f} ps apart')
-        done = end
+        records.append(spool.add(payload))
+        starts_ps.append(int(part[0]))
+        last_ps = part[-1:]
+    times = PulseTimes(LOG_BLOCK, starts_ps, head.pulses, lambda k: unpack_train(spool.record(records[k])))
     return BeaconLog(head.first_index, times, head.epoch_utc_ns)
 
 

@@ -9,6 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from qkd_gs.timing.pulse_times import PulseTimes
+
 
 class Intensity(IntEnum):
     """Decoy-state intensity classes."""
@@ -45,7 +47,7 @@ class BeaconLog:
     """
 
     first_index: int  # running number of the first pulse listed
-    time_ps: NDArray[np.int64]  # (n,) ascending
+    time_ps: PulseTimes
     epoch_utc_ns: int  # UTC at which the satellite's clock reads 0, by its GPS (good to about 1 us)
 
 

@@ -9,10 +9,12 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
+from qkd_gs.qkd.messages import LOG_BLOCK
 from qkd_gs.qkd.states import BeaconLog, Intensity, PulseStates
 from qkd_gs.settings.station import SourceSettings
 from qkd_gs.settings.twin_light import BeaconSourceSettings
 from qkd_gs.sim.clocks import DriftingClock
+from qkd_gs.timing.pulse_times import PulseTimes
 
 _JITTER_BLOCK = 4096
 _LOG_BLOCK_FLAG = 1 << 40
@@ -70,9 +72,18 @@ class SimTransmitter:
     def beacon_log(self, first_utc_ns: int, last_utc_ns: int) -> BeaconLog:
         """Log of the beacon pulses that left between two UTC times, as the satellite's own converter tagged them."""
         first, last = ((t - self.epoch_utc_ns) * 1000 // self.beacon_ps for t in (first_utc_ns, last_utc_ns))
-        index = np.arange(first, last + 1)
+        pulses = max(0, last + 1 - first)
+
+        def logged(number: int) -> NDArray[np.int64]:
+            start = number * LOG_BLOCK
+            return self._logged_ps(np.arange(first + start, first + min(start + LOG_BLOCK, pulses)))
+
+        starts_ps = [int(self._logged_ps(np.array([first + start]))[0]) for start in range(0, pulses, LOG_BLOCK)]
+        return BeaconLog(first, PulseTimes(LOG_BLOCK, starts_ps, pulses, logged), self.epoch_utc_ns)
+
+    def _logged_ps(self, index: NDArray[np.int64]) -> NDArray[np.int64]:
         error_ps = np.rint(self._noise(index, _LOG_BLOCK_FLAG) * self._beacon.log_error_ps).astype(np.int64)
-        return BeaconLog(int(first), self.beacon_emission_ps(index) + error_ps, self.epoch_utc_ns)
+        return self.beacon_emission_ps(index) + error_ps
 
     def _noise(self, index: NDArray[np.int64], flag: int) -> NDArray[np.float64]:
         """Standard normal numbers that belong to the pulse numbers, the same whenever they are asked for."""

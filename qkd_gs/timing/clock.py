@@ -8,7 +8,7 @@ try instead errs by 0.5 ns at the range acceleration of a 500 km pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from qkd_gs.errors import StationError
 from qkd_gs.timing.fit import fit_smooth, held_out_rms, trend
-from qkd_gs.timing.pulse_number import find_shift, nearest
+from qkd_gs.timing.pulse_number import find_shift, residuals_ns
+from qkd_gs.timing.pulse_times import PulseTimes
+from qkd_gs.timing.residuals import Residuals
 from qkd_gs.timing.seconds import SecondScale
 from qkd_gs.timing.spline import TimeMap
 
@@ -26,6 +28,7 @@ Times = NDArray[np.int64]
 GRID_PS = 50 * 10**9  # the light-time's fourth derivative makes less than 1e-3 ps of error over this
 _GATES_NS = (100.0, 10.0, 2.5)
 _MAX_GAP_PS = 1_500 * 10**9  # a longer gap ends a span: no clock is claimed inside it
+_NEVER_PS = -(1 << 62)
 _MIN_PULSES = 1000
 
 
@@ -60,7 +63,7 @@ class ClockFit:
 
 
 def recover_clock(
-    beacon_ps: Times, scale: SecondScale, emission_ps: Callable[[Times], Times], log_ps: Times
+    beacon_ps: Times, scale: SecondScale, emission_ps: Callable[[Times], Times], log: PulseTimes
 ) -> ClockFit:
     """Fit the satellite's clock.
 
@@ -72,8 +75,8 @@ def recover_clock(
         Names UTC.
     emission_ps : callable
         UTC of arrival (ps since ``scale.first_utc_ns``) to predicted satellite time of emission, ps.
-    log_ps : (k,) int64
-        The satellite's log: its times of emission, ps, ascending.
+    log : PulseTimes
+        The satellite's log: its times of emission.
 
     Raises
     ------
@@ -87,38 +90,38 @@ def recover_clock(
     predicted = emission_ps(scale.utc_ps(grid))
     rough = TimeMap.through(start_ps, GRID_PS, predicted - grid, np.zeros(len(grid)))
     expected_ps = rough(beacon_ps)
-    shift = find_shift(expected_ps, log_ps)
-    residual_ns = (log_ps[nearest(expected_ps, log_ps, shift)] - expected_ps) * 1e-3
+    residuals = Residuals.of_all(beacon_ps, start_ps, residuals_ns(expected_ps, log, find_shift(expected_ps, log)))
+    del expected_ps  # as many as there are tags
 
-    t_s = (beacon_ps - start_ps) * 1e-12
-    kept, smooth = np.abs(residual_ns - trend(t_s, residual_ns)) < _GATES_NS[0], None
+    residuals = residuals.near(trend(residuals), _GATES_NS[0])
     for gate_ns in _GATES_NS[1:]:
-        smooth = fit_smooth(t_s[kept], residual_ns[kept])
-        kept = np.abs(residual_ns - smooth(t_s)) < gate_ns
-    smooth = fit_smooth(t_s[kept], residual_ns[kept])
-    if kept.sum() < _MIN_PULSES:
-        raise StationError(f'only {kept.sum()} beacon pulses agree with the satellite log', where='BEACON')
-    held = held_out_rms(t_s[kept], residual_ns[kept])
-    spans = _spans(beacon_ps[kept])
+        residuals = residuals.near(fit_smooth(residuals.pieces()), gate_ns)
+    smooth, pulses = fit_smooth(residuals.pieces()), len(residuals)
+    if pulses < _MIN_PULSES:
+        raise StationError(f'only {pulses} beacon pulses agree with the satellite log', where='BEACON')
+    held = held_out_rms(residuals)
     correction_ps = smooth((grid - start_ps) * 1e-12) * 1e3
     whole = np.rint(correction_ps).astype(np.int64)
     fine = TimeMap.through(start_ps, GRID_PS, predicted - grid + whole, correction_ps - whole)
     return ClockFit(
         fine,
-        spans,
+        _spans(residuals.arrivals_ps()),
         held.sync_rms_ns,
         held.single_rms_ns,
-        int(kept.sum()),
-        int((~kept).sum()),
+        pulses,
+        len(beacon_ps) - pulses,
         start_ps + np.rint(held.series_t_s * 1e12).astype(np.int64),
         held.series_rms_ns,
     )
 
 
-def _spans(pulse_ps: Times) -> Times:
+def _spans(pieces: Iterable[Times]) -> Times:
     """Stretches without a gap that is too long to be bridged."""
-    breaks = np.flatnonzero(np.diff(pulse_ps) > _MAX_GAP_PS)
-    first = np.concatenate([[0], breaks + 1])
-    last = np.concatenate([breaks, [len(pulse_ps) - 1]])
-    spans: Times = np.stack([pulse_ps[first], pulse_ps[last]], axis=1)
-    return spans
+    firsts, lasts, before_ps = list[int](), list[int](), np.array([_NEVER_PS])
+    for piece_ps in pieces:
+        pulse_ps = np.concatenate([before_ps, piece_ps])
+        breaks = np.flatnonzero(np.diff(pulse_ps) > _MAX_GAP_PS)
+        firsts += pulse_ps[breaks + 1].tolist()
+        lasts += pulse_ps[breaks].tolist()
+        before_ps = pulse_ps[-1:]
+    return np.column_stack([firsts, [*lasts[1:], *before_ps.tolist()]])

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import make_lsq_spline
 
-Values = NDArray[np.floating[Any]]
+from qkd_gs.timing.residuals import Curve, Piece, Residuals, Values
 
 _TREND_BIN_S = 0.1
 _TREND_WINDOW_NS = 200.0
@@ -21,11 +20,12 @@ _POINTS_PER_KNOT = 8
 _HELD_OUT_BIN_S = 0.02
 
 
-def trend(t_s: Values, residual_ns: Values) -> Values:
-    """Rough course of the residuals at each tag: in each tenth of a second the middle of the densest 200 ns.
+def trend(residuals: Residuals) -> Curve:
+    """Rough course of all residuals: in each tenth of a second the middle of the densest 200 ns.
 
     Bins without a clear crowd (a fade: noise only) are bridged.
     """
+    t_s, residual_ns = (residuals.time_ps - residuals.start_ps) * 1e-12, residuals.value_ns
     edges = np.searchsorted(t_s, np.arange(t_s[0], t_s[-1] + _TREND_BIN_S, _TREND_BIN_S))
     at_s, level_ns = [], []
     for first, last in pairwise(edges):
@@ -35,15 +35,17 @@ def trend(t_s: Values, residual_ns: Values) -> Values:
             k = int(crowd.argmax())
             at_s.append(float(t_s[first:last].mean()))
             level_ns.append(float(np.median(ordered[k : k + crowd[k]])))
-    return np.interp(t_s, at_s, level_ns) if at_s else np.full(len(t_s), np.median(residual_ns))
+    if not at_s:
+        at_s, level_ns = [0.0], [float(np.median(residual_ns))]
+    return lambda times_s: np.interp(times_s, at_s, level_ns)
 
 
-def fit_smooth(t_s: Values, residual_ns: Values) -> Callable[[Values], Values]:
+def fit_smooth(pieces: Iterable[Piece]) -> Curve:
     """Least-squares cubic spline with a knot a second, fewer where there are few pulses.
 
     Outside the data the value at its end is held.
     """
-    at_s, level_ns, count, _ = _normal_points(t_s, residual_ns, _NORMAL_POINT_S)
+    at_s, level_ns, count, _ = _normal_points(pieces, _NORMAL_POINT_S)
     inner = np.arange(at_s[0] + _KNOT_S, at_s[-1] - _KNOT_S / 2, _KNOT_S)
     order = np.searchsorted(at_s, inner)
     keep, last = [], 0
@@ -71,32 +73,51 @@ class HeldOut:
     series_rms_ns: Values
 
 
-def held_out_rms(t_s: Values, residual_ns: Values) -> HeldOut:
-    """Fit every other pulse, look at the rest.
+def held_out_rms(residuals: Residuals) -> HeldOut:
+    """Fit every other one of the chosen pulses, look at the rest.
 
     The held-out pulses are averaged over 20 ms; the mean square of these averages less what the jitter of single
     pulses leaves in them (variance / number) is the error of the clock itself.  One standard error of that
     difference is added, so that an error too small to be seen is not called zero.
     """
-    smooth = fit_smooth(t_s[::2], residual_ns[::2])
-    at_s, left = t_s[1::2], residual_ns[1::2] - smooth(t_s[1::2])
-    _, mean, count, variance = _normal_points(at_s, left, _HELD_OUT_BIN_S)
+    smooth = fit_smooth(residuals.pieces(0, 2))
+    rest = [(t_s, value_ns - smooth(t_s)) for t_s, value_ns in residuals.pieces(1, 2)]
+    _, mean, count, variance = _normal_points(rest, _HELD_OUT_BIN_S)
     good = count >= 4
     squares = mean[good] ** 2 - variance[good] / count[good]
     excess = float(np.average(squares, weights=count[good]))
     doubt = float(np.sqrt(np.sum((count[good] * (squares - excess)) ** 2)) / np.sum(count[good]))
-    second_s, level, number, spread = _normal_points(at_s, left, 1.0)
+    second_s, level, number, spread = _normal_points(rest, 1.0)
     return HeldOut(
         float(np.sqrt(max(excess, 0.0) + doubt)),
-        float(np.sqrt(np.mean(left**2))),
+        float(np.sqrt(np.mean(np.concatenate([left for _, left in rest]) ** 2))),
         second_s,
         np.sqrt(level**2 + spread * np.maximum(number - 1, 0) / number),
     )
 
 
-def _normal_points(t_s: Values, value: Values, bin_s: float) -> tuple[Values, Values, Values, Values]:
-    """Means over short bins: (time, value, number, sample variance of the values)."""
-    index = ((t_s - t_s[0]) / bin_s).astype(np.int64)
+def _normal_points(pieces: Iterable[Piece], bin_s: float) -> Values:
+    """Means over short bins, (4, bins): time, value, number, sample variance of the values."""
+    rows, start_s = [], None
+    rest: Piece = np.empty(0), np.empty(0)
+    for piece in pieces:
+        t_s, value = (np.concatenate([old, new]) for old, new in zip(rest, piece, strict=True))
+        if not len(t_s):
+            continue
+        start_s = float(t_s[0]) if start_s is None else start_s
+        index = ((t_s - start_s) / bin_s).astype(np.int64)
+        whole = int(np.searchsorted(index, index[-1]))  # of the last bin more may come
+        rows.append(_bin_means(index[:whole], t_s[:whole], value[:whole]))
+        rest = t_s[whole:], value[whole:]
+    rows.append(_bin_means(np.zeros(len(rest[0]), np.int64), *rest))
+    return np.concatenate(rows, axis=1)
+
+
+def _bin_means(index: NDArray[np.int64], t_s: Values, value: Values) -> Values:
+    """Rows of `_normal_points` of the bins from the first to the last of these."""
+    if not len(index):
+        return np.empty((4, 0))
+    index = index - index[0]
     number = np.bincount(index).astype(float)
     full = number > 0
     number = number[full]
@@ -104,4 +125,4 @@ def _normal_points(t_s: Values, value: Values, bin_s: float) -> tuple[Values, Va
     mean = np.bincount(index, value)[full] / number
     square = np.bincount(index, value**2)[full] / number
     variance = np.maximum(square - mean**2, 0.0) * number / np.maximum(number - 1, 1)
-    return time, mean, number, variance
+    return np.stack([time, mean, number, variance])

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qkd_gs.errors import StationError
+from qkd_gs.timing.pulse_times import PulseTimes
 
 Times = NDArray[np.int64]
 
@@ -14,6 +15,7 @@ Times = NDArray[np.int64]
 _MAX_SCATTER_NS = 5.0
 _MIN_CONTRAST = 5.0
 _SEARCH = 50  # pulses either way: 5 ms of error in UTC or light-time
+_NEIGHBOURS = 2  # that a pulse is looked for between
 _SAMPLES = 20
 _SAMPLE_TAGS = 400
 
@@ -26,7 +28,19 @@ def nearest(expected_ps: Times, log_ps: Times, shift: int) -> Times:
     return chosen
 
 
-def find_shift(expected_ps: Times, log_ps: Times) -> int:
+def residuals_ns(expected_ps: Times, log: PulseTimes, shift: int) -> NDArray[np.float64]:
+    """How much later than expected the pulse nearest to each time left, `shift` pulses on; times ascend."""
+    residual_ns, done = np.empty(len(expected_ps)), 0
+    for until_ps, log_ps in log.stretches(abs(shift) + _NEIGHBOURS):
+        left = expected_ps[done:]
+        here = left if until_ps is None else left[: np.searchsorted(left, until_ps)]
+        if len(here):
+            residual_ns[done : done + len(here)] = (log_ps[nearest(here, log_ps, shift)] - here) * 1e-3
+        done += len(here)
+    return residual_ns
+
+
+def find_shift(expected_ps: Times, log: PulseTimes) -> int:
     """How many pulses the prediction is off.
 
     Raises
@@ -34,12 +48,12 @@ def find_shift(expected_ps: Times, log_ps: Times) -> int:
     StationError
         No numbering fits, or more than one does.
     """
-    if len(log_ps) < 2:
+    if len(log) < 2:
         raise StationError('the satellite log is empty', where='beacon log')
-    samples = _samples(expected_ps)
+    samples = [(run, log.around(int(run[0]), int(run[-1]), _SEARCH + _NEIGHBOURS)) for run in _samples(expected_ps)]
     shifts = np.arange(-_SEARCH, _SEARCH + 1)
     scatter_ns = np.array(
-        [np.median([_scatter_ns(part, log_ps, shift) for part in samples]) for shift in shifts.tolist()]
+        [np.median([_scatter_ns(run, log_ps, shift) for run, log_ps in samples]) for shift in shifts.tolist()]
     )
     order = np.argsort(scatter_ns)
     best, next_best = scatter_ns[order[0]], scatter_ns[order[1]]

@@ -23,7 +23,7 @@ class Thinned:
 
     def add(self, time_ps: Times) -> None:
         """Take the next times of the stream."""
-        kept = time_ps[-self._seen % self._step :: self._step]
+        kept = time_ps[-self._seen % self._step :: self._step].copy()  # a view would hold all of them
         self._seen += len(time_ps)
         self._parts.append(kept)
         self._held += len(kept)
@@ -34,4 +34,5 @@ class Thinned:
 
     def times_ps(self) -> Times:
         """What is kept, in order."""
-        return np.concatenate(self._parts) if self._parts else np.empty(0, np.int64)
+        self._parts = [np.concatenate(self._parts)] if self._parts else []
+        return self._parts[0] if self._parts else np.empty(0, np.int64)

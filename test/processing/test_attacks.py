@@ -10,6 +10,7 @@ from qkd_gs.errors import StationError
 from qkd_gs.qkd.states import PulseStates
 from qkd_gs.sim.detectors import BB84Module
 from qkd_gs.sim.photons import PhotonSource
+from qkd_gs.timing.pulse_times import PulseTimes
 from qkd_gs.timing.tags import Channel, TagBlock
 
 
@@ -199,7 +200,7 @@ class LyingLog:
 
     def beacon_log(self, first_utc_ns, last_utc_ns):
         log = self._transmitter.beacon_log(first_utc_ns, last_utc_ns)
-        return replace(log, time_ps=self._change(log.time_ps))
+        return replace(log, time_ps=PulseTimes.of(self._change(log.time_ps[:])))
 
     def __getattr__(self, name):
         return getattr(self._transmitter, name)

@@ -15,6 +15,7 @@ from qkd_gs.qkd.sift import Detections
 from qkd_gs.qkd.states import BeaconLog, PulseStates
 from qkd_gs.qkd.streams import channel_pair
 from qkd_gs.qkd.terms import Terms
+from qkd_gs.timing.pulse_times import PulseTimes
 
 SESSION = '0123456789abcdef' * 2
 TERMS = Terms(
@@ -48,7 +49,7 @@ class KeyedTransmitter:
         first = -(-(first_utc_ns - EPOCH_NS) // 100_000)
         index = np.arange(first, (last_utc_ns - EPOCH_NS) // 100_000 + 1)
         jitter = np.random.default_rng(self.seed).normal(0, 50_000, len(index))
-        return BeaconLog(first, index * 100_000_000 + jitter.astype(np.int64), EPOCH_NS)
+        return BeaconLog(first, PulseTimes.of(index * 100_000_000 + jitter.astype(np.int64)), EPOCH_NS)
 
 
 def _mix(value):

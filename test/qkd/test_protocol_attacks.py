@@ -16,6 +16,7 @@ from qkd_gs.qkd.messages import Hello
 from qkd_gs.qkd.satellite_side import serve
 from qkd_gs.qkd.sift import Detections
 from qkd_gs.qkd.states import BeaconLog
+from qkd_gs.timing.pulse_times import PulseTimes
 
 EASY = TERMS.model_copy(update={'epsilon_total': 9e-4})  # so that a little light makes a key
 
@@ -115,7 +116,7 @@ class Liar(KeyedTransmitter):
 
     def beacon_log(self, first_utc_ns, last_utc_ns):
         log = super().beacon_log(first_utc_ns, last_utc_ns)
-        return BeaconLog(log.first_index, self.change(log.time_ps.copy()), log.epoch_utc_ns)
+        return BeaconLog(log.first_index, PulseTimes.of(self.change(log.time_ps[:].copy())), log.epoch_utc_ns)
 
 
 def test_a_log_that_is_no_train_of_pulses_is_refused(little):

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from qkd_gs.qkd import messages
+from qkd_gs.qkd import key_request, messages
+from qkd_gs.qkd.channel import Message
 from qkd_gs.qkd.codes import (
     pack_bits,
     pack_integers,
@@ -23,7 +24,9 @@ from qkd_gs.qkd.detection_log import DetectionLog
 from qkd_gs.qkd.exchange import pack_questions, unpack_questions
 from qkd_gs.qkd.faults import ProtocolError
 from qkd_gs.qkd.sift import Detections
+from qkd_gs.qkd.spool import Spool
 from qkd_gs.qkd.states import BeaconLog
+from qkd_gs.timing.pulse_times import PulseTimes
 
 RNG = np.random.default_rng(8)
 integers = arrays(np.int64, st.integers(0, 60), elements=st.integers(-(2**63), 2**63 - 1))
@@ -75,15 +78,15 @@ def test_a_message_cannot_blow_up_in_memory():
 
 def log_of(pulses, jitter_ps=50_000):
     times = np.arange(pulses) * 100_000_000 + RNG.normal(0, jitter_ps, pulses).astype(np.int64) + 7 * 10**15
-    return BeaconLog(4711, times, 1_538_000_000_000_000_000)
+    return BeaconLog(4711, PulseTimes.of(times), 1_538_000_000_000_000_000)
 
 
 def test_the_beacon_log_crosses_the_slow_link_in_a_third_of_its_raw_time():
     log = log_of(200_000)
     blocks = list(messages.log_blocks(log))
     head = messages.LogHead(first_index=4711, pulses=200_000, epoch_utc_ns=log.epoch_utc_ns)
-    back = messages.read_log(head, iter(blocks), 1e8)
-    np.testing.assert_array_equal(back.time_ps, log.time_ps)
+    back = messages.read_log(head, iter(blocks), 1e8, Spool())
+    np.testing.assert_array_equal(back.time_ps[:], log.time_ps[:])
     bits_a_pulse = 8 * sum(map(len, blocks)) / 200_000
     entropy = np.log2(50_000 * np.sqrt(2 * np.pi * np.e))  # of the jitter, in ps
     assert bits_a_pulse < entropy + 0.4
@@ -94,10 +97,66 @@ def test_a_log_of_the_wrong_length_or_rate_is_refused():
     log = log_of(1000)
     blocks = list(messages.log_blocks(log))
     for pulses in (999, 1001):
-        with pytest.raises(ProtocolError):
-            messages.read_log(messages.LogHead(first_index=0, pulses=pulses, epoch_utc_ns=0), iter(blocks), 1e8)
+        head = messages.LogHead(first_index=0, pulses=pulses, epoch_utc_ns=0)
+        with pytest.raises(ProtocolError, match='1000 pulses, '):
+            messages.read_log(head, iter(blocks), 1e8, Spool())
     with pytest.raises(ProtocolError, match='no train of pulses'):
-        messages.read_log(messages.LogHead(first_index=0, pulses=1000, epoch_utc_ns=0), iter(blocks), 2e8)
+        messages.read_log(messages.LogHead(first_index=0, pulses=1000, epoch_utc_ns=0), iter(blocks), 2e8, Spool())
+
+
+class Line:
+    """A conversation with oneself."""
+
+    def __init__(self):
+        self.said = []
+
+    def say(self, kind, content):
+        self.said.append(Message(kind, content))
+
+    def hear(self, kind):
+        if not self.said:
+            raise ProtocolError('truncated', 'nothing more was said')
+        message = self.said.pop(0)
+        assert message.kind is kind
+        return message
+
+
+@given(key_bits=st.integers(0, 300), share=st.floats(0, 1), part=st.integers(1, 40))
+@settings(max_examples=60, deadline=None)
+def test_a_matrix_comes_back_in_whatever_parts_it_goes(key_bits, share, part):
+    secret_bits, line = int(share * key_bits), Line()
+    matrix = RNG.bytes(key_request.matrix_bytes(key_bits, secret_bits))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(key_request, '_PART', part)
+        key_request.request_key(line, secret_bits, 17, matrix)
+        assert len(line.said) == max(1, -(-len(matrix) // part))
+        assert key_request.requested_key(line, key_bits) == (secret_bits, 17, matrix)
+    assert not line.said
+
+
+def cut(message):
+    return Message(message.kind, message.payload[:-1])
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        lambda said: said[:1],  # the rest is missing
+        lambda said: [cut(said[0]), *said[1:]],
+        lambda said: [*said[:-1], cut(said[-1])],
+        lambda said: [*said[:-1], Message(said[-1].kind, said[-1].payload + b'x')],
+        lambda said: [Message(said[0].kind, b'short')],
+        lambda said: [Message(said[0].kind, b'\xff' * 8 + said[0].payload[8:]), *said[1:]],  # more than the key has
+    ],
+)
+def test_a_matrix_of_the_wrong_size_is_refused(change, monkeypatch):
+    monkeypatch.setattr(key_request, '_PART', 10)
+    sent = Line()
+    key_request.request_key(sent, 100, 17, bytes(key_request.matrix_bytes(200, 100)))
+    line = Line()
+    line.said = change(sent.said)
+    with pytest.raises(ProtocolError):
+        key_request.requested_key(line, 200)
 
 
 @given(data=st.data(), gaps=st.lists(st.integers(1, 2**39), max_size=40), first=st.integers(0, 2**39))

@@ -1,5 +1,7 @@
 """The twin's light against the reference link, Malus' law, and the statistics that a source promises."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.orbit.trajectory import Trajectory
+from qkd_gs.qkd import messages
 from qkd_gs.qkd.states import Basis, Intensity, PulseStates
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
@@ -72,11 +75,25 @@ def test_the_beacon_log_is_the_beacon_but_for_its_own_error():
     log = source.beacon_log(CULMINATION_NS + 10**9, CULMINATION_NS + 3 * 10**9)
     emitted_ps = source.beacon_emission_ps(log.first_index + np.arange(len(log.time_ps)))
     assert len(log.time_ps) == 20_001
-    assert (log.time_ps - emitted_ps).std() == pytest.approx(50, rel=0.05)
+    assert (log.time_ps[:] - emitted_ps).std() == pytest.approx(50, rel=0.05)
     off_grid = emitted_ps - (log.first_index + np.arange(len(log.time_ps))) * 10**8
     assert off_grid.std() == pytest.approx(50_000, rel=0.05)
     part = source.beacon_log(CULMINATION_NS + 2 * 10**9, CULMINATION_NS + 3 * 10**9)
-    np.testing.assert_array_equal(part.time_ps, log.time_ps[10_000:])
+    np.testing.assert_array_equal(part.time_ps[:], log.time_ps[10_000:])
+
+
+def test_the_beacon_log_is_made_as_it_is_sent():
+    def peak_bytes(seconds):
+        tracemalloc.start()
+        log = transmitter().beacon_log(CULMINATION_NS, CULMINATION_NS + seconds * 10**9)
+        for _ in messages.log_blocks(log):
+            pass
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    peak_bytes(10)
+    assert peak_bytes(100) - peak_bytes(30) < 0.5 * 700_000  # bytes a pulse
 
 
 @settings(max_examples=50, deadline=None)

@@ -1,19 +1,28 @@
 """The satellite's clock from its beacon, against the truth that only the test knows."""
 
+import tracemalloc
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
 from qkd_gs.errors import StationError
+from qkd_gs.timing import residuals
 from qkd_gs.timing.clock import recover_clock
+from qkd_gs.timing.pulse_times import PulseTimes
 from qkd_gs.timing.tags import Channel
 
 
 @pytest.fixture(scope='module')
 def fitted(faded):
+    return recover_clock(*arguments(faded))
+
+
+def arguments(faded):
     scale = faded.scale()
     log = faded.transmitter.beacon_log(faded.start_ns - 10**9, faded.start_ns + 41 * 10**9)
     beacon_ps = faded.tags.of(Channel.BEACON) - faded.delay_ps[Channel.BEACON]
-    return recover_clock(beacon_ps, scale, faded.emission_ps(scale), log.time_ps)
+    return beacon_ps, scale, faded.emission_ps(scale), log.time_ps
 
 
 def errors_ns(faded, fitted):
@@ -59,10 +68,10 @@ def test_a_prediction_wrong_by_whole_pulses_is_put_right(faded, fitted, wrong):
 def test_the_log_of_another_pass_is_refused(faded):
     scale = faded.scale()
     log = faded.transmitter.beacon_log(faded.start_ns + 100 * 10**9, faded.start_ns + 141 * 10**9)
-    shifted_ps = log.time_ps - 101 * 10**12  # the right times, the wrong pulses
+    shifted = PulseTimes.of(log.time_ps[:] - 101 * 10**12)  # the right times, the wrong pulses
     beacon_ps = faded.tags.of(Channel.BEACON) - faded.delay_ps[Channel.BEACON]
     with pytest.raises(StationError, match='no numbering'):
-        recover_clock(beacon_ps, scale, faded.emission_ps(scale), shifted_ps)
+        recover_clock(beacon_ps, scale, faded.emission_ps(scale), shifted)
 
 
 def test_noise_alone_is_refused(faded):
@@ -71,3 +80,30 @@ def test_noise_alone_is_refused(faded):
     log = faded.transmitter.beacon_log(faded.start_ns - 10**9, faded.start_ns + 41 * 10**9)
     with pytest.raises(StationError):
         recover_clock(noise_ps, scale, faded.emission_ps(scale), log.time_ps)
+
+
+@pytest.mark.parametrize('piece', [1000, 7777])
+def test_a_fit_piece_by_piece_is_the_fit_of_all(faded, fitted, piece, monkeypatch):
+    monkeypatch.setattr(residuals, '_PIECE', piece)
+    again = recover_clock(*arguments(faded))
+    for field in fields(fitted):
+        if field.name != 'to_satellite':
+            np.testing.assert_array_equal(getattr(again, field.name), getattr(fitted, field.name))
+    np.testing.assert_array_equal(again.to_satellite.cubic, fitted.to_satellite.cubic)
+
+
+def test_a_beacon_tag_needs_three_numbers_at_once(faded, monkeypatch):
+    """Time, expectation and residual, and what is chosen; each further array over all tags would be eight bytes."""
+    monkeypatch.setattr(residuals, '_PIECE', 1000)
+    beacon_ps, *others = arguments(faded)
+
+    def peak_bytes(tags):
+        tracemalloc.start()
+        recover_clock(beacon_ps[:tags], *others)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    peak_bytes(80_000)
+    few, many = peak_bytes(80_000), peak_bytes(200_000)
+    assert (many - few) / 120_000 < 36
