@@ -31,7 +31,9 @@ _WARM_UP_S = 10.0
 
 
 def run(tags: int = TAGS) -> dict[str, Any]:
-    """Figures of a pass with the link as published, of one with light enough for `tags` tags, and of a tenth of it.
+    """Figures of a pass with the link as published, of one with light enough for `tags` tags, a tenth and ten times it.
+
+    Takes some minutes, most of them to draw the largest session, and 80 bytes of disk for each of `tags`.
 
     Returns
     -------
@@ -40,8 +42,9 @@ def run(tags: int = TAGS) -> dict[str, Any]:
         process included; ``slow_link_seconds`` adds what the traffic would take at 250 ms of round trip and
         1 Mbit/s, and ``slow_link_least_seconds`` is what naming the detected pulses and their bases alone takes
         there in the shortest code that there is; memory is the peak of each process.  ``tenth`` is a session a tenth
-        as long in the same light; ``growth`` says how the figures grow from it to the whole, and what a further tag
-        needs: memory beyond the two sizes is reckoned from that.
+        as long in the same light, ``tenfold`` one of ten times as many tags in the same time (a pass cannot be longer).
+        ``growth`` says how the figures grow from the tenth to the whole, and what a further tag needs,
+        ``growth_tenfold`` the same from the whole on: memory beyond these sizes is reckoned from that.
     """
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
@@ -51,12 +54,15 @@ def run(tags: int = TAGS) -> dict[str, Any]:
         whole = _measure(base / 'whole', keys, _bright(tags))
         short = replace(_bright(tags), seconds=_SECONDS / 10, before_s=_BEFORE_S / 10)
         tenth = _measure(base / 'tenth', keys, short)
+        tenfold = _measure(base / 'tenfold', keys, _bright(10 * tags))
     return whole | {
         'round_trip_s': ROUND_TRIP_S,
         'rate_bit_s': RATE_BIT_S,
         'published_link': published,
         'tenth': tenth,
+        'tenfold': tenfold,
         'growth': _growth(tenth, whole),
+        'growth_tenfold': _growth(whole, tenfold),
     }
 
 

@@ -23,7 +23,7 @@ Bits = NDArray[np.uint8]
 Spectrum = NDArray[np.complex128]
 
 _BLOCK_BITS = 1 << 20  # larger matrices are cut into blocks of this side: bounds the memory, and fits the cache better
-_AT_ONCE = 2  # blocks of rows, of which two spectra each are held, 17 MB each
+_AT_ONCE = 2  # blocks of rows; of each two spectra are held, 17 MB each
 _STEP = 64
 _MAX_ROUNDING = 0.25  # never reached, by the bound above; a broken FFT library must not make two different keys
 
@@ -102,6 +102,7 @@ def _totals(
             spectrum = transform.forward(part)
         for top in tops:
             _add_product(totals[top], windows[top - left], spectrum)
+        del spectrum  # before there is another one
     return totals
 
 
