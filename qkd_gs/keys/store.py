@@ -18,11 +18,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from numpy.typing import NDArray
 
 from qkd_gs.errors import StationError
 from qkd_gs.keys.files import check_private, sync_folder
 from qkd_gs.keys.secret import Secret
+from qkd_gs.qkd.packed_bits import PackedBits
 
 _SCHEMA = """
 CREATE TABLE store (schema INTEGER NOT NULL, simulated INTEGER NOT NULL, probe BLOB NOT NULL);
@@ -109,9 +109,7 @@ class KeyStore:
         except sqlite3.DatabaseError as error:
             raise StationError(f'is not a sound key store: {error}', where=path) from error
 
-    def put(
-        self, session_id: str, key_id: str, bits: NDArray[np.uint8], epsilon: float, result: dict[str, Any]
-    ) -> KeyEntry:
+    def put(self, session_id: str, key_id: str, bits: PackedBits, epsilon: float, result: dict[str, Any]) -> KeyEntry:
         """Store the key of a session, once: a second call returns what the first one stored.
 
         Parameters
@@ -120,8 +118,8 @@ class KeyStore:
             Of the session that made it.
         key_id : str
             Identifier that both sides give it.
-        bits : (n,) uint8
-            The key, 0 and 1; n = 0 records that the session made none.
+        bits : PackedBits
+            The key; one without bits records that the session made none.
         epsilon : float
             Failure probability of the key.
         result : dict
@@ -134,7 +132,7 @@ class KeyStore:
             created = self._now().isoformat(timespec='seconds')
             head = _head(key_id, session_id, len(bits), epsilon, self._simulated)
             nonce = secrets.token_bytes(_NONCE_BYTES)
-            sealed = nonce + self._cipher.encrypt(nonce, np.packbits(bits).tobytes(), head)
+            sealed = nonce + self._cipher.encrypt(nonce, bits.tobytes(), head)
             self._database.execute(
                 'INSERT INTO keys (key_id, session_id, created_utc, length_bits, epsilon, result, sealed)'
                 ' VALUES (?, ?, ?, ?, ?, ?, ?)',

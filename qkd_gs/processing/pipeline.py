@@ -102,6 +102,7 @@ def process_session(
             made = session.distil(timed.detections, timed.pulse_spans, [_window(manifest, timed, window_s)])
             result = _figures(manifest, timed, scanned.reports, made, watched, window_s)
             store.put(manifest.session_id, made.key_id, made.key, made.epsilon, result)
+            made.key.wipe()
             session.confirm()
     _add_telemetry(folder, timed, made)
     return _finished(folder, manifest, result)

@@ -54,16 +54,16 @@ def toeplitz(bits: Bits, seed_bits: Bits, out_len: int) -> Bits:
         raise ValueError(
             f'{len(seed)} seed bits, but {out_len} rows and {len(bits)} columns need {out_len + len(bits) - 1}'
         )
-    return toeplitz_packed(PackedBits.of(_checked(bits, 'bits')), np.packbits(seed), out_len)
+    return toeplitz_packed(PackedBits.of(_checked(bits, 'bits')), np.packbits(seed), out_len)[:]
 
 
-def toeplitz_packed(key: PackedBits, seed: Bits, out_len: int) -> Bits:
-    """`toeplitz` with eight bits a byte of key and seed: those of a long key are never unpacked as a whole."""
+def toeplitz_packed(key: PackedBits, seed: Bits, out_len: int) -> PackedBits:
+    """`toeplitz` with eight bits a byte: nothing of a long key is ever unpacked as a whole."""
     n = len(key)
     if out_len < 0:
         raise ValueError(f'out_len {out_len} is negative')
     if out_len == 0 or n == 0:
-        return np.zeros(out_len, np.uint8)
+        return PackedBits.zeros(out_len)
     if len(seed) != -(-(out_len + n - 1) // 8):
         raise ValueError(f'{len(seed)} bytes of seed bits do not go with {out_len} rows and {n} columns')
     if n + out_len - 1 <= 2 * _BLOCK_BITS:
@@ -71,10 +71,10 @@ def toeplitz_packed(key: PackedBits, seed: Bits, out_len: int) -> Bits:
     return _by_blocks(key, seed, out_len, rows=min(out_len, _BLOCK_BITS), columns=min(n, _BLOCK_BITS))
 
 
-def _by_blocks(key: PackedBits, seed: Bits, out_len: int, rows: int, columns: int) -> Bits:
+def _by_blocks(key: PackedBits, seed: Bits, out_len: int, rows: int, columns: int) -> PackedBits:
     """Each block of rows is a sum over blocks of columns, taken in the frequency domain, for some rows at a time."""
     transform = _Transform(rows + columns - 1)
-    out = np.empty(out_len, np.uint8)
+    out = PackedBits.zeros(out_len)
     for down in range(0, out_len, _AT_ONCE * rows):
         tops = range(down, min(down + _AT_ONCE * rows, out_len), rows)
         totals = _totals(transform, key, seed, len(key) + out_len - 1, tops, columns)

@@ -284,9 +284,9 @@ class GroundSession:
         length = steps.certified(self._terms, sifted.counts, [], self._booking.before)
         given_up = {'given_up': -float(length.secret_bits), 'secret_bits': 0.0} if length.secret_bits else {}
         length = replace(length, secret_bits=0, reason=reason, cost=length.cost | given_up)
-        return self._result(sifted, nothing, length, np.empty(0, np.uint8))
+        return self._result(sifted, nothing, length, PackedBits.zeros(0))
 
-    def _result(self, sifted: SiftedKey, corrected: _Corrected, length: KeyLength, key: Bits) -> KeyResult:
+    def _result(self, sifted: SiftedKey, corrected: _Corrected, length: KeyLength, key: PackedBits) -> KeyResult:
         good = [cut for cut, agreed in zip(corrected.cuts, corrected.agreed, strict=True) if agreed]
         found = found_errors(sifted, corrected.bits, good, self._pulses_a_bin)
         # the key is certified without signal errors, which the satellite does not know; they only split a line of the

@@ -36,10 +36,14 @@ class PackedBits:
         return cls(np.packbits(bits), len(bits))
 
     @classmethod
+    def zeros(cls, count: int) -> PackedBits:
+        """So many zeros, to be filled."""
+        return cls(np.zeros(-(-count // 8), np.uint8), count)
+
+    @classmethod
     def joined(cls, parts: list[PackedBits]) -> PackedBits:
         """All parts in a row; the list is emptied, and each part wiped once it is copied."""
-        count = sum(map(len, parts))
-        whole, at = cls(np.zeros(-(-count // 8), np.uint8), count), 0
+        whole, at = cls.zeros(sum(map(len, parts))), 0
         for part in parts:
             with part.plain() as bits:
                 whole[at : at + len(bits)] = bits
@@ -76,6 +80,10 @@ class PackedBits:
             yield bits
         finally:
             bits[:] = 0
+
+    def tobytes(self) -> bytes:
+        """Eight bits a byte; behind the last one zeros."""
+        return self._packed.tobytes()
 
     def at(self, places: NDArray[np.int64]) -> Bits:
         """Bits at these places."""

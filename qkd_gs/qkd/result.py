@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qkd_gs.qkd.counts import KeyCounts
+from qkd_gs.qkd.packed_bits import PackedBits
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class KeyResult:
 
     Attributes
     ----------
-    key : (secret_bits,) uint8
+    key : PackedBits
         The secret key; for the key store alone, and in no repr.
     key_id : str
         The same on both sides; derived from what was said in public.
@@ -41,7 +41,7 @@ class KeyResult:
 
     session_id: str
     key_id: str
-    key: NDArray[np.uint8] = field(repr=False)
+    key: PackedBits = field(repr=False)
     counts: KeyCounts
     qber: float
     f_ec: float
@@ -86,7 +86,7 @@ class SatelliteResult:
 
     session_id: str
     key_id: str
-    key: NDArray[np.uint8] = field(repr=False)
+    key: PackedBits = field(repr=False)
     epsilon: float
     disclosed_bits: int
     confirmed: bool  # the ground said that it stored its copy; otherwise this one must not be used

@@ -107,7 +107,7 @@ class _Run:
             nothing = SatelliteResult(
                 session_id=self._session_id,
                 key_id=self._talk.public_digest(),
-                key=np.empty(0, np.uint8),
+                key=PackedBits.zeros(0),
                 epsilon=0.0,
                 disclosed_bits=0,
                 confirmed=False,

@@ -83,10 +83,10 @@ def hopeless(
         return error.what
 
 
-def amplify(key: PackedBits, secret_bits: int, seed: bytes) -> Bits:
+def amplify(key: PackedBits, secret_bits: int, seed: bytes) -> PackedBits:
     """Compress the corrected key by a matrix of the size that goes with it (`key_request.matrix_bytes`)."""
     if not secret_bits:
-        return np.empty(0, np.uint8)
+        return PackedBits.zeros(0)
     return toeplitz_packed(key, np.frombuffer(seed, np.uint8), secret_bits)
 
 

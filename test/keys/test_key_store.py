@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from qkd_gs.errors import StationError
 from qkd_gs.keys.store import KeyStore
+from qkd_gs.qkd.packed_bits import PackedBits
 
 MASTER = bytes(range(32))
 RNG = np.random.default_rng(5)
-KEY = RNG.integers(0, 2, 4001).astype(np.uint8)
+BITS = RNG.integers(0, 2, 4001).astype(np.uint8)
+KEY = PackedBits.of(BITS)
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def test_bits_handed_out_are_the_key_in_order_and_once(tmp_path_factory, amounts
             else:
                 given_out.append(bits_of(store.take(amount)))
                 total += amount
-    np.testing.assert_array_equal(np.concatenate([*given_out, KEY[:0]]), KEY[:total])
+    np.testing.assert_array_equal(np.concatenate([*given_out, BITS[:0]]), BITS[:total])
 
 
 def test_both_ends_find_the_same_bits(store, tmp_path):
@@ -63,20 +65,20 @@ def test_both_ends_find_the_same_bits(store, tmp_path):
 
 def test_a_session_is_stored_once(store):
     first = store.put('s', 'k', KEY, 1e-10, {'qber': 0.011})
-    again = store.put('s', 'other', 1 - KEY, 1e-5, {'qber': 0.5})
+    again = store.put('s', 'other', PackedBits.of(1 - BITS), 1e-5, {'qber': 0.5})
     assert again == first
     assert first.result == {'qber': 0.011}
-    np.testing.assert_array_equal(bits_of(store.take(len(KEY))), KEY)
+    np.testing.assert_array_equal(bits_of(store.take(len(KEY))), BITS)
 
 
 def test_a_session_without_a_key_is_recorded_too(store):
-    assert store.put('s', 'k', KEY[:0], 1e-10, {'reasons': ['too few counts']}).length_bits == 0
+    assert store.put('s', 'k', PackedBits.zeros(0), 1e-10, {'reasons': ['too few counts']}).length_bits == 0
     with pytest.raises(StationError, match='no key has 1 bits left'):
         store.take(1)
 
 
 def test_the_oldest_key_that_is_long_enough_goes_first(store):
-    store.put('s1', 'short', KEY[:10], 1e-10, {})
+    store.put('s1', 'short', PackedBits.of(BITS[:10]), 1e-10, {})
     store.put('s2', 'long', KEY, 1e-10, {})
     assert [store.take(n).key_id for n in (8, 8, 2)] == ['short', 'long', 'short']
 
@@ -84,7 +86,7 @@ def test_the_oldest_key_that_is_long_enough_goes_first(store):
 def test_nothing_on_the_disk_shows_the_key(store, tmp_path):
     store.put('s', 'k', KEY, 1e-10, {})
     store.take(128)
-    packed = np.packbits(KEY).tobytes()
+    packed = np.packbits(BITS).tobytes()
     for path in tmp_path.iterdir():
         assert packed[:8] not in path.read_bytes()
     assert packed.hex()[:8] not in repr(store) + repr(store.entries())
@@ -159,7 +161,7 @@ def test_killed_while_storing_the_key_is_there_whole_or_not_at_all(tmp_path):
             outcomes.add(len(store.entries()))
             store.put('s', 'k', KEY, 1e-10, {})  # the run that is repeated after the crash
             assert len(store.entries()) == 1
-            np.testing.assert_array_equal(bits_of(store.take(len(KEY))), KEY)
+            np.testing.assert_array_equal(bits_of(store.take(len(KEY))), BITS)
         path.unlink()
         if survived:
             break
@@ -190,7 +192,7 @@ def test_killed_at_any_moment_from_outside(tmp_path):
         with KeyStore(path, MASTER, simulated=False) as store:
             outcomes.append(len(store.entries()))
             store.put('s', 'k', KEY, 1e-10, {})
-            np.testing.assert_array_equal(bits_of(store.take(len(KEY))), KEY)
+            np.testing.assert_array_equal(bits_of(store.take(len(KEY))), BITS)
         path.unlink()
     assert set(outcomes) <= {0, 1}
 

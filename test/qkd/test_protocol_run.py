@@ -45,11 +45,11 @@ def truth(detections, locked):
 def test_both_sides_have_the_same_key(run):
     assert run.result.secret_bits > 30_000
     assert run.result.verified
-    np.testing.assert_array_equal(run.result.key, run.satellite.key)
+    np.testing.assert_array_equal(run.result.key[:], run.satellite.key[:])
     assert run.result.key_id == run.satellite.key_id
     assert run.satellite.confirmed
     assert run.satellite.epsilon == run.result.epsilon <= TERMS.epsilon_total * (1 + 1e-9)
-    assert abs(float(run.result.key.mean()) - 0.5) < 5 / np.sqrt(4 * run.result.secret_bits)
+    assert abs(float(run.result.key[:].mean()) - 0.5) < 5 / np.sqrt(4 * run.result.secret_bits)
 
 
 def test_the_figures_are_those_of_the_raw_keys(run, light):
@@ -159,7 +159,7 @@ def test_what_a_broken_run_disclosed_is_charged_to_the_next(light, run, tmp_path
         charged = store.disclosed_before(SESSION)
         assert charged > 1000
         second = Run(*light, ground_ledger=store)
-        np.testing.assert_array_equal(second.result.key, second.satellite.key)
+        np.testing.assert_array_equal(second.result.key[:], second.satellite.key[:])
         assert second.result.disclosed_before == charged
         lost = run.result.secret_bits - second.result.secret_bits
         assert charged - 2000 <= lost <= charged + 2000
@@ -210,7 +210,7 @@ def test_a_long_key_is_corrected_in_segments(light, monkeypatch):
     monkeypatch.setattr(exchange, '_SEGMENT_BITS', 120_000)
     run = Run(*light)
     assert run.result.sifted_bits > 200_000
-    np.testing.assert_array_equal(run.result.key, run.satellite.key)
+    np.testing.assert_array_equal(run.result.key[:], run.satellite.key[:])
     assert run.result.failed_frames == 0
 
 
@@ -218,8 +218,8 @@ def test_a_long_matrix_comes_in_parts_and_makes_the_same_key(light, run, monkeyp
     monkeypatch.setattr(key_request, '_PART', 1000)
     again = Run(*light, wrap=LinkMeter)
     assert again.channel.bytes_by_kind['MATRIX'] > 10_000
-    np.testing.assert_array_equal(again.result.key, again.satellite.key)
-    np.testing.assert_array_equal(again.result.key, run.result.key)
+    np.testing.assert_array_equal(again.result.key[:], again.satellite.key[:])
+    np.testing.assert_array_equal(again.result.key[:], run.result.key[:])
 
 
 def test_a_frame_that_stays_wrong_is_dropped_and_paid_for(light, run, monkeypatch):
@@ -233,7 +233,7 @@ def test_a_frame_that_stays_wrong_is_dropped_and_paid_for(light, run, monkeypatc
     monkeypatch.setattr(ground_side, 'correct', careless)
     monkeypatch.setattr(sift, 'frames', lambda bits: sift.even_cuts(bits, 15))
     second = Run(*light)
-    np.testing.assert_array_equal(second.result.key, second.satellite.key)
+    np.testing.assert_array_equal(second.result.key[:], second.satellite.key[:])
     assert second.result.frames == 15
     assert second.result.failed_frames == 1
     assert second.result.verified
