@@ -177,6 +177,16 @@ def test_thinning_does_not_depend_on_the_blocks(sizes, most):
     assert len(set(np.diff(kept).tolist())) <= 1
 
 
+def test_what_thinning_leaves_out_is_not_held():
+    tracemalloc.start()
+    thinned = Thinned(10_000)
+    for start in range(0, 2_000_000, 10_000):
+        thinned.add(np.arange(start, start + 10_000))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 3 * 8 * 10_000
+
+
 def test_the_watch_counts_what_is_there():
     watch = ClickFilter(0, 299, 100, dead_slots=5, hold_off_slots=50)
     watch.admit(clicks((10, INSIDE, 1), (10, INSIDE, 3), (60, BEHIND, 2), (61, INSIDE, 2)))
