@@ -23,7 +23,7 @@ from qkd_gs.qkd.steps import Progress
 Book = Callable[[int], None]
 _STEP = 'reconciliation'
 _SEGMENT = struct.Struct('>I')
-_SEGMENT_BITS = 1 << 23  # as many as a pass of 20 million tags has, at 35 bytes of memory a bit
+_SEGMENT_BITS = 1 << 23  # as many as a pass of 20 million tags has, at 13 bytes of memory a bit
 
 
 def segments(bits: int) -> list[slice]:
