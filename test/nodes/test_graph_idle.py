@@ -190,9 +190,8 @@ def test_an_axis_keeps_its_place_when_its_driver_is_killed(station):
     states = station.hear(m.MountState, 'sim/mount/state')
     station.until(lambda: states, WAIT_S, 'the drives are heard')
     before = states[-1]
-    since_s = time.monotonic()
     pid = station.kill('mount')
-    station.back_after_s('mount', pid, since_s, WAIT_S)
+    station.back('mount', pid, WAIT_S)
     count = len(states)
     station.until(lambda: len(states) > count, WAIT_S, 'the drives are heard again')
     after = states[-1]
