@@ -112,6 +112,9 @@ def test_an_operator_stops_and_starts_a_node(station):
     assert station.change('gps', Transition.TRANSITION_DEACTIVATE)
     assert station.change('gps', Transition.TRANSITION_CLEANUP)
     stays(station, 'gps', 'unconfigured')
+    monitor_pid = station.kill('monitor')
+    station.back('monitor', monitor_pid, WAIT_S)  # another one, which has not seen the operator
+    stays(station, 'gps', 'unconfigured')
     assert station.change('gps', Transition.TRANSITION_CONFIGURE)
     stays(station, 'gps', 'inactive')
     assert station.change('gps', Transition.TRANSITION_ACTIVATE)
