@@ -1,4 +1,4 @@
-"""`qkd-gs node NAME`: one node of the station in this terminal, e.g. under a debugger, or beside an `up` that lacks it."""
+"""`qkd-gs node NAME`: one node of the station in this terminal, e.g. under a debugger, or beside other nodes."""
 
 from __future__ import annotations
 
