@@ -14,9 +14,10 @@ from typing import Any
 
 from rich.console import Console
 
+from qkd_gs.cli.signals import ended_by_signals
 from qkd_gs.cli.summary import print_summary
 from qkd_gs.cli.track import Shown
-from qkd_gs.cli.up import ended_by_signals, stopped_at_the_end
+from qkd_gs.cli.up import stopped_at_the_end
 from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import find_key_folder
 from qkd_gs.monitoring.readiness import Level

@@ -162,6 +162,15 @@ def test_numbers_of_levels_and_markers_are_ros_own():
     assert all(getattr(Marker, kind.name) == kind for kind in Kind)
 
 
+@pytest.fixture
+def interrupting():
+    """Ctrl-C as in a terminal; to a program in the background of a script it means nothing."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures('interrupting')
 def test_ctrl_c_in_the_middle_of_a_callback_is_not_lost():
     done = []
 
@@ -176,7 +185,8 @@ def test_ctrl_c_in_the_middle_of_a_callback_is_not_lost():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_ctrl_c_is_noticed_while_nothing_is_heard(domain):
+@pytest.mark.usefixtures('domain', 'interrupting')
+def test_ctrl_c_is_noticed_while_nothing_is_heard():
     watching = Watching()
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
