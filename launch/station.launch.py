@@ -10,6 +10,7 @@ from launch_ros.actions import LifecycleNode, Node
 
 from launch import LaunchDescription
 from qkd_gs.errors import StationError
+from qkd_gs.nodes.alone import only_one
 from qkd_gs.nodes.graph import station_graph
 from qkd_gs.nodes.local import local_environment
 from qkd_gs.nodes.options import OPTIONS
@@ -40,6 +41,7 @@ def nodes(context):
     try:
         given = {option.name: option.parse(LaunchConfiguration(option.name).perform(context)) for option in OPTIONS}
         graph = station_graph(given)
+        only_one(given['namespace']).close()  # before a second station starts anything; its monitor then holds the lock
     except StationError as error:
         raise RuntimeError(str(error)) from None
     return [

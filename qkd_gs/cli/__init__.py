@@ -18,6 +18,7 @@ COMMANDS = {
     'simulate': 'take a pass in the twin, in lockstep, and make a key',
     'demo': 'take the Shanghai pass of 2018-10-03 with the ROS graph and simulated devices',
     'up': 'start the nodes of the station, until Ctrl-C',
+    'node': 'start one node of the station by itself, until Ctrl-C',
     'track': 'ask a running station to take a pass',
     'calibrate': 'ask a running station to calibrate its pointing',
     'watch': 'show a running station in the terminal',

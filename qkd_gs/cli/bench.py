@@ -7,7 +7,7 @@ import importlib
 
 from qkd_gs.cli.output import add_json_option, print_json
 
-NAMES = ('spot', 'passes', 'tracking', 'tags', 'reconcile', 'amplify', 'table1', 'pipeline')
+NAMES = ('spot', 'passes', 'tracking', 'tags', 'reconcile', 'amplify', 'table1', 'pipeline', 'recovery')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from qkd_gs.cli.signals import ended_by_signals
 from qkd_gs.cli.track import Shown
 from qkd_gs.monitoring.snapshot import Snapshot
 from qkd_gs.nodes.operator import Operator
@@ -26,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
             shown.say(said)
 
     try:
-        with Shown() as shown:
+        with ended_by_signals(), Shown() as shown:
             result = operator.calibrate(args.stars, show)
     finally:
         operator.close()

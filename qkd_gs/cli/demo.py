@@ -12,36 +12,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 
+from qkd_gs.cli.signals import ended_by_signals
 from qkd_gs.cli.summary import print_summary
 from qkd_gs.cli.track import Shown
-from qkd_gs.cli.up import ended_by_signals, stopped_at_the_end
+from qkd_gs.cli.up import stopped_at_the_end
 from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import find_key_folder
 from qkd_gs.monitoring.readiness import Level
 from qkd_gs.monitoring.snapshot import KeyStep, Snapshot
-from qkd_gs.nodes.graph import station_graph
 from qkd_gs.nodes.operator import Operator
-from qkd_gs.nodes.options import Value
 from qkd_gs.nodes.processes import StationProcesses
-from qkd_gs.orbit.elements import load_elements
+from qkd_gs.nodes.rehearsal import AT, Rehearsal, costs
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.report import write_report
 from qkd_gs.session.manifest import load_manifest
-from qkd_gs.settings.loader import load_yaml
-from qkd_gs.settings.site import load_site
-from qkd_gs.settings.station import StationSettings
-from qkd_gs.settings.twin import load_twin
-from qkd_gs.share import share_path
-from qkd_gs.sim.simulate import evening_before, stored_pointing
-from qkd_gs.sim.stage import stage_of
 from qkd_gs.tracking.session_book import new_folder
 
-AT = '2018-10-03T15:56:42Z'
 _FROM_DEG = 10.0
-_LEAD_S = 60.0
 _READY_S = 60.0
 _KEY_S = 180.0
 _LOOK_S = 0.25
@@ -70,7 +59,11 @@ def run(args: argparse.Namespace) -> int:
     os.environ['QKD_GS_KEYS'] = str(find_key_folder(None, simulated=True).path)
     began_s = time.monotonic()
     with tempfile.TemporaryDirectory(prefix='qkd_gs-demo-') as place:
-        graph = _prepare(args, folder, Path(place))
+        say = Console(stderr=True, highlight=False).print
+        say('[bold]calibrating the pointing on stars, the evening before[/bold]')
+        graph = Rehearsal(args.from_el, args.speed, args.seed).prepare(Path(place), folder.parent)
+        pace = f'{args.speed:g} times as fast' if args.speed else 'as fast as every loop keeps its period'
+        say(f'[bold]starting {len(graph)} nodes[/bold], station time runs {pace}')
         logs = Path(place) / 'logs'
         station = StationProcesses(graph, logs, _warn)
         operator: Operator | None = None
@@ -90,35 +83,6 @@ def run(args: argparse.Namespace) -> int:
     print_summary(result, folder, write_report(folder))
     _print_graph(result['run'], folder)
     return 0
-
-
-def _prepare(args: argparse.Namespace, folder: Path, place: Path) -> list[Any]:
-    """A station for this pass alone: its settings, and a calibration in lockstep the evening before."""
-    say = Console(stderr=True, highlight=False).print
-    settings = place / 'station.yaml'
-    text = yaml.safe_load(share_path('config', 'station.yaml').read_text(encoding='utf-8'))
-    data_el_deg = max(text['tracking']['data_el_deg'], args.from_el)
-    text['tracking'] |= {'start_el_deg': args.from_el, 'end_el_deg': args.from_el, 'data_el_deg': data_el_deg}
-    settings.write_text(yaml.safe_dump(text), encoding='utf-8')
-    elements = share_path('config', 'elements', 'micius.tle')
-    site, station = load_site('shanghai'), load_yaml(settings, StationSettings)
-    stage = stage_of(load_elements(elements), site, parse_utc(AT, 'at'), _LEAD_S, args.seed, load_twin(), station)
-    say('[bold]calibrating the pointing on stars, the evening before[/bold]')
-    stored_pointing(evening_before(stage, lambda now_ns, outputs: None)).save(place / 'state')
-    options: dict[str, Value] = {
-        'station': str(settings),
-        'elements': str(elements),
-        'sessions_dir': str(folder.parent),
-        'state_dir': str(place / 'state'),
-        'speed': args.speed,
-        'seed': args.seed,
-        'at': AT,
-        'lead_s': _LEAD_S,
-    }
-    graph = station_graph(options)
-    pace = f'{args.speed:g} times as fast' if args.speed else 'as fast as every loop keeps its period'
-    say(f'[bold]starting {len(graph)} nodes[/bold], station time runs {pace}')
-    return graph
 
 
 def _take(operator: Operator, station: StationProcesses, folder: Path) -> dict[str, Any]:
@@ -142,7 +106,7 @@ def _take(operator: Operator, station: StationProcesses, folder: Path) -> dict[s
     wait(lambda now: now.readiness.level is Level.OK, _READY_S, 'the station has not become ready')
     with Shown() as shown:
         operator.track(parse_utc(AT, 'at'), folder.name, lambda now, said: shown.show(look(now), said))
-        nodes = _costs(station)
+        nodes = costs(station)
         done = wait(_key_is_made, _KEY_S, 'no key within three minutes')
     if done.key is not None and done.key.state is KeyStep.FAILED:
         raise StationError(f'no key: {done.key.message}', where=folder)
@@ -156,26 +120,6 @@ def _take(operator: Operator, station: StationProcesses, folder: Path) -> dict[s
 
 def _key_is_made(now: Snapshot) -> bool:
     return now.key is not None and now.key.state in (KeyStep.DONE, KeyStep.FAILED)
-
-
-def _costs(station: StationProcesses) -> dict[str, dict[str, float]]:
-    """Processor time and memory of every node so far, as the kernel tells them."""
-    tick_s, page = os.sysconf('SC_CLK_TCK'), os.sysconf('SC_PAGE_SIZE')
-    costs = {}
-    for name, pid in station.pids().items():
-        try:
-            fields = Path(f'/proc/{pid}/stat').read_text(encoding='ascii').rsplit(')', 1)[1].split()
-            shared = int(Path(f'/proc/{pid}/statm').read_text(encoding='ascii').split()[2])
-        except OSError:  # it has just died
-            continue
-        cpu_s = (int(fields[11]) + int(fields[12])) / tick_s
-        up_s = float(Path('/proc/uptime').read_text(encoding='ascii').split()[0]) - int(fields[19]) / tick_s
-        costs[name] = {
-            'cpu_percent': round(100 * cpu_s / max(up_s, 0.1), 1),
-            'memory_mb': round(int(fields[21]) * page / 1e6),
-            'shared_mb': round(shared * page / 1e6),
-        }
-    return costs
 
 
 def _finish(folder: Path, figures: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import argparse
 from rich.console import Console
 from rich.live import Live
 
+from qkd_gs.cli.signals import ended_by_signals
 from qkd_gs.errors import StationError
 from qkd_gs.monitoring.snapshot import Snapshot
 from qkd_gs.monitoring.terminal import view
@@ -32,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     operator = Operator(args.namespace)
     try:
         at_ns = _when(operator, args)
-        with Shown() as shown:
+        with ended_by_signals(), Shown() as shown:
             result = operator.track(at_ns, args.session, shown.show)
     finally:
         operator.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import tempfile
 import time
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from qkd_gs.cli.signals import ended_by_signals
 from qkd_gs.nodes.graph import station_graph
 from qkd_gs.nodes.options import OPTIONS, Value
 from qkd_gs.nodes.processes import StationProcesses
@@ -71,21 +71,6 @@ def stopped_at_the_end(station: StationProcesses) -> Iterator[None]:
         print('stopping', file=sys.stderr)
     finally:
         station.stop()
-
-
-@contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """SIGTERM is as good as Ctrl-C; which works for a script in the background, too, where it is ignored at first."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _print(name: str, line: str) -> None:

@@ -25,6 +25,8 @@ class NodeHealth:
         The same for people.
     cpu_percent, memory_mb : float
         NaN: not told.
+    pid : int
+        Its process; 0: not told.
     missed, steps : int
         Periods of its loops in which no step began, and steps; 0 of 0: no loop.
     """
@@ -36,6 +38,7 @@ class NodeHealth:
     message: str = ''
     cpu_percent: float = nan
     memory_mb: float = nan
+    pid: int = 0
     missed: int = 0
     steps: int = 0
 
@@ -74,6 +77,7 @@ def health_of(name: str, values: Mapping[str, str], message: str, heard_s: float
         message=message,
         cpu_percent=_number(values.get('cpu_percent')),
         memory_mb=_number(values.get('memory_mb')),
+        pid=_count(values.get('pid')),
         missed=_of_all_loops(values, 'missed'),
         steps=_of_all_loops(values, 'steps'),
     )
@@ -86,7 +90,11 @@ def _number(text: str | None) -> float:
         return nan
 
 
+def _count(text: str | None) -> int:
+    return int(text) if text and text.isdecimal() else 0
+
+
 def _of_all_loops(values: Mapping[str, str], what: str) -> int:
     """Sum of ``loop_WHAT``, ``loop_2_WHAT`` and so on."""
     told = (text for key, text in values.items() if key.startswith('loop') and key.endswith(f'_{what}'))
-    return sum(int(text) for text in told if text.isdecimal())
+    return sum(_count(text) for text in told)

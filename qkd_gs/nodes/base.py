@@ -216,6 +216,10 @@ class StationMixin:
         """Lifecycle state, 'active' for a node without."""
         return 'active'
 
+    def own_values(self) -> dict[str, str]:
+        """What a kind of node adds to its heartbeat."""
+        return {}
+
     def heartbeat(self) -> None:
         """Tell how the node does."""
         now_s, cpu_s = time.monotonic(), time.process_time()
@@ -229,7 +233,7 @@ class StationMixin:
             'cpu_percent': f'{100 * share:.1f}',
             'memory_mb': f'{_resident_mb():.0f}',
             'up_s': f'{now_s - self._started_s:.1f}',
-        }
+        } | self.own_values()
         for number, (period_s, _, watch, _) in self._timers_made.items():
             if watch is not None:
                 values |= _loop_values(period_s, watch, '' if number == 1 else f'_{number}')

@@ -1,7 +1,7 @@
 """Bring the nodes that own hardware up, and back after a crash or a fault; pure, so that it is tested without ROS.
 
-Only what has gone by itself is brought back: a node that an operator has deactivated or cleaned up stays as it is until
-the operator, or a crash, changes that.
+Only what has gone by itself is brought back: a node that an operator has deactivated or cleaned up says in its
+heartbeat that it is at rest, and stays so until the operator, or a crash, changes that; a monitor begun anew hears it.
 """
 
 from __future__ import annotations
@@ -30,11 +30,8 @@ class _Known:
 
     pid: int = 0
     state: str = ''
-    fault: str = ''
-    heard_s: float = 0.0
-    up: bool = False  # has been active in this process
-    active_s: float = 0.0  # since when it is
-    bringing: bool = False  # told to configure, and not active since
+    at_rest: bool = False  # an operator has taken it down
+    active_s: float | None = None  # since when it is active
     faults: int = 0
     wait_until_s: float = 0.0
     ordered: tuple[str, float] = ('', 0.0)  # state in which the last order was given, and when
@@ -53,23 +50,23 @@ class BringUp:
     def __init__(self, names: Iterable[str]) -> None:
         self._known = {name: _Known() for name in names}
 
-    def heard(self, now_s: float, name: str, pid: int, state: str, fault: str) -> None:
-        """A heartbeat."""
+    def heard(self, now_s: float, name: str, pid: int, state: str, fault: str, at_rest: bool = False) -> None:
+        """A heartbeat; `at_rest`: an operator has taken the node down."""
         known = self._known.get(name)
         if known is None:
             return
         if pid != known.pid:  # begun anew
-            self._known[name] = known = _Known(pid, faults=known.faults if known.up else 0)
+            self._known[name] = known = _Known(pid, faults=0 if known.active_s is None else known.faults)
         if fault and state == 'unconfigured' and known.state != 'unconfigured':
             known.faults += 1
             known.wait_until_s = now_s + min(_FIRST_WAIT_S * 2 ** (known.faults - 1), _LONGEST_WAIT_S)
         if state == 'active':
-            if known.state != 'active':
+            if known.state != 'active' or known.active_s is None:
                 known.active_s = now_s
             if now_s - known.active_s >= _FORGIVEN_S:
                 known.faults = 0
-            known.up, known.bringing, known.ordered = True, False, ('', 0.0)
-        known.state, known.fault, known.heard_s = state, fault, now_s
+            known.ordered = ('', 0.0)
+        known.state, known.at_rest = state, at_rest
 
     def orders(self, now_s: float, in_reach: Callable[[str], bool] = lambda name: True) -> list[tuple[str, Order]]:
         """What is to be ordered now.
@@ -88,19 +85,18 @@ class BringUp:
                 continue
             if not in_reach(name):
                 continue
-            known.ordered, known.bringing = (known.state, now_s), True
+            known.ordered = known.state, now_s
             known.tries = known.tries + 1 if again else 1
             due.append((name, order))
         return due
 
     @staticmethod
     def _wanted(now_s: float, known: _Known) -> Order | None:
-        fallen = bool(known.fault)
-        if known.state == 'unconfigured' and (not known.up or fallen) and now_s >= known.wait_until_s:
+        if known.at_rest:
+            return None
+        if known.state == 'unconfigured' and now_s >= known.wait_until_s:
             return Order.CONFIGURE
-        if known.state == 'inactive' and (not known.up or known.bringing):
-            return Order.ACTIVATE
-        return None
+        return Order.ACTIVATE if known.state == 'inactive' else None
 
     def states(self) -> dict[str, str]:
         """Lifecycle state of each node, '' if it was never heard."""

@@ -20,6 +20,7 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
         LifecycleNode.__init__(self, self.name)
         self._state = 'unconfigured'
         self._failing = False
+        self._at_rest = False  # an operator has taken it down: nobody else brings it up again
         self._running: list[int] = []
         self.begin_station()
 
@@ -43,6 +44,10 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
     def clock_set(self) -> None:
         """Time can be told: the monitor may go on with this node at once."""
         self.heartbeat()
+
+    def own_values(self) -> dict[str, str]:
+        """Whether an operator has taken it down."""
+        return {'at_rest': str(self._at_rest).lower()}
 
     @property
     def active(self) -> bool:
@@ -73,7 +78,7 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
         while self._running:
             self.cease(self._running.pop())
 
-    def _transition(self, work: Callable[[], None], state: str) -> TransitionCallbackReturn:
+    def _transition(self, work: Callable[[], None], state: str, at_rest: bool) -> TransitionCallbackReturn:
         """Do the work of a transition; a complaint makes it fail, and says why."""
         before, self.fault = self.fault, ''
         self.guarded(work)()
@@ -81,6 +86,7 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
             return TransitionCallbackReturn.FAILURE
         self.fault = before if state == 'unconfigured' else ''
         self._state = state
+        self._at_rest = at_rest
         if not self.fault:
             self.all_well()
         self.heartbeat()
@@ -88,11 +94,11 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
 
     def on_configure(self, state: object) -> TransitionCallbackReturn:
         """Open."""
-        return self._transition(self.opened, 'inactive')
+        return self._transition(self.opened, 'inactive', self._at_rest)
 
     def on_activate(self, state: object) -> TransitionCallbackReturn:
         """Start; if that fails, the device is stopped and closed."""
-        done = self._transition(self.started, 'active')
+        done = self._transition(self.started, 'active', at_rest=False)
         if done is not TransitionCallbackReturn.SUCCESS:
             return TransitionCallbackReturn.ERROR
         return done
@@ -102,11 +108,11 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
         self._cease_all()
         if self._failing:
             return TransitionCallbackReturn.ERROR
-        return self._transition(self.stopped, 'inactive')
+        return self._transition(self.stopped, 'inactive', at_rest=True)
 
     def on_cleanup(self, state: object) -> TransitionCallbackReturn:
         """Close."""
-        return self._transition(self.closed, 'unconfigured')
+        return self._transition(self.closed, 'unconfigured', at_rest=True)
 
     def on_shutdown(self, state: object) -> TransitionCallbackReturn:
         """Stop and close."""
@@ -116,7 +122,7 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
     def on_error(self, state: object) -> TransitionCallbackReturn:
         """Stop and close; the monitor configures the node anew."""
         fault, message = self.fault, self.message
-        self._state = 'unconfigured'
+        self._state, self._at_rest = 'unconfigured', False
         self.finish()
         self.fault, self.level, self.message = fault, ERROR, message
         self.heartbeat()

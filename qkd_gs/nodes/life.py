@@ -20,7 +20,9 @@ from qkd_gs.nodes.local import local_only
 
 _SPIN_S = 0.1  # a signal is noticed after so long
 _WIND_DOWN_S = 2.2  # to bring the mount towards its park position
+_SAME_ORDER_S = 0.5
 _NICE = -10
+_ORDERS = signal.SIGINT, signal.SIGTERM
 
 
 def run(make: Callable[[], Any], arguments: list[str] | None = None) -> int:
@@ -32,9 +34,9 @@ def run(make: Callable[[], Any], arguments: list[str] | None = None) -> int:
         0 ended as asked, 2 refused to start (one sentence on standard error).
     """
     local_only()
-    stop: list[float] = []  # when a signal has come
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.append(time.monotonic()))
+    ending = Ending()
+    for number in _ORDERS:
+        signal.signal(number, lambda *_: ending.tell(time.monotonic()))
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = make()
@@ -49,7 +51,7 @@ def run(make: Callable[[], Any], arguments: list[str] | None = None) -> int:
     gc.collect()
     gc.freeze()  # what is there stays: collecting it again and again would cost milliseconds in the loop
     try:
-        while not _ended(node, stop):
+        while not ending.over(time.monotonic(), node):
             try:
                 executor.spin_once(timeout_sec=_SPIN_S)
             except Exception as error:  # noqa: BLE001  ours are guarded: rclpy's own, e.g. a transition that is not possible
@@ -59,17 +61,32 @@ def run(make: Callable[[], Any], arguments: list[str] | None = None) -> int:
         executor.shutdown()
         node.destroy_node()
         rclpy.utilities.try_shutdown()
+        for number in _ORDERS:  # one that comes again while Python ends would look like a crash
+            signal.signal(number, signal.SIG_IGN)
     return 0
 
 
-def _ended(node: Any, stop: list[float]) -> bool:
-    """Whether the process may end: it was told to, and has wound down, or was told twice, or has no time left."""
-    if not stop:
-        return False
-    if not node.winding_down:
-        node.winding_down = True
-        node.wind_down()
-    return node.may_end or len(stop) > 1 or time.monotonic() - stop[0] > _WIND_DOWN_S
+class Ending:
+    """When a process that was told to end does so: once it has wound down, was told again, or has no time left."""
+
+    def __init__(self) -> None:
+        self._first_s: float | None = None
+        self._again = False
+
+    def tell(self, now_s: float) -> None:
+        """An order to end; at Ctrl-C one comes from the terminal and one from `ros2 launch`, which count as one."""
+        if self._first_s is None:
+            self._first_s = now_s
+        self._again = self._again or now_s - self._first_s > _SAME_ORDER_S
+
+    def over(self, now_s: float, node: Any) -> bool:
+        """Whether the process may end."""
+        if self._first_s is None:
+            return False
+        if not node.winding_down:
+            node.winding_down = True
+            node.wind_down()
+        return bool(node.may_end) or self._again or now_s - self._first_s > _WIND_DOWN_S
 
 
 def _go_first() -> None:

@@ -93,8 +93,9 @@ class MonitorNode(CoreNode):
                 values = {value.key: value.value for value in status.values}
                 now_s = time.monotonic()
                 self._heard[status.hardware_id] = now_s, values, status.message
-                pid = int(values.get('pid') or 0)
-                self._bringup.heard(now_s, status.hardware_id, pid, values.get('state', ''), values.get('fault', ''))
+                pid, at_rest = int(values.get('pid') or 0), values.get('at_rest') == 'true'
+                state, fault = values.get('state', ''), values.get('fault', '')
+                self._bringup.heard(now_s, status.hardware_id, pid, state, fault, at_rest)
         self._bring_up()
 
     def _take_mount(self, message: m.MountState) -> None:

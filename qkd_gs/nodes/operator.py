@@ -28,7 +28,7 @@ _RESULTS = ('DONE', 'REFUSED', 'BUSY', 'NOT_READY', 'ABORTED', 'DEVICE_FAULT', '
 class Operator(Watching):
     """A person at the console, as the station sees one."""
 
-    def track(self, at_ns: int, session: str, show: Callable[[Snapshot, str], None]) -> Any:
+    def track(self, at_ns: int, session: str, show: Callable[[Snapshot, str], None], step_s: float = _STEP_S) -> Any:
         """Have a pass taken, and wait until the mount is parked.
 
         Parameters
@@ -38,7 +38,9 @@ class Operator(Watching):
         session : str
             Name of the session's folder; empty: the station names it.
         show : callable
-            Told the station as it is and the tracker's sentence, some times a second.
+            Told the station as it is and the tracker's sentence, every `step_s`.
+        step_s : float
+            Of real time.
 
         Returns
         -------
@@ -50,7 +52,7 @@ class Operator(Watching):
             No station, or it refuses; says why.
         """
         goal = TrackPass.Goal(at=convert.to_time(at_ns), session=session)
-        return self._do(TrackPass, 'track_pass', goal, show)
+        return self._do(TrackPass, 'track_pass', goal, show, step_s)
 
     def calibrate(self, stars: int, show: Callable[[Snapshot, str], None]) -> Any:
         """Have the pointing calibrated.
@@ -62,7 +64,9 @@ class Operator(Watching):
         """
         return self._do(Calibrate, 'calibrate', Calibrate.Goal(stars=stars), show)
 
-    def _do(self, kind: Any, name: str, goal: Any, show: Callable[[Snapshot, str], None]) -> Any:
+    def _do(
+        self, kind: Any, name: str, goal: Any, show: Callable[[Snapshot, str], None], step_s: float = _STEP_S
+    ) -> Any:
         sentence = ['']
 
         def feedback(message: Any) -> None:
@@ -74,24 +78,26 @@ class Operator(Watching):
                 raise StationError(f'the station does not take {name}', hint='is its tracker running?')
             future = handle.get_result_async()
             try:
-                result = self._until_done(future, show, sentence)
+                result = self._until_done(future, show, sentence, step_s)
             except KeyboardInterrupt:
                 canceled = self._wait(handle.cancel_goal_async(), _FIND_S)
                 if canceled is None or not canceled.goals_canceling:
                     self._abort_pass()  # the tracker that took the goal has died; its pass goes on
                 show(self.listen(0.0), 'stopping: dark, and to the park position')
-                result = self._until_done(future, show, sentence)
+                result = self._until_done(future, show, sentence, step_s)
         if result.error_code:
             names = {getattr(kind.Result, code): code for code in _RESULTS if hasattr(kind.Result, code)}
             raise StationError(f'{result.error_msg} ({names[result.error_code]})', where=name)
         return result
 
-    def _until_done(self, future: Any, show: Callable[[Snapshot, str], None], sentence: list[str]) -> Any:
+    def _until_done(
+        self, future: Any, show: Callable[[Snapshot, str], None], sentence: list[str], step_s: float
+    ) -> Any:
         """Wait for a result; a server that died and was begun anew has forgotten us, but tells its state."""
         quiet_since_s: float | None = None
         busy = False
         while not future.done():
-            snapshot = self.listen(_STEP_S)
+            snapshot = self.listen(step_s)
             show(snapshot, sentence[0])
             if all(node.heard_s is None or node.heard_s > _GONE_S for node in snapshot.nodes):
                 raise StationError('the station is gone', hint='a pass that was under way goes on when it is back')

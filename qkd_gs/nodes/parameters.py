@@ -53,8 +53,15 @@ def declare(node: Node, settings: Section, prefix: str = '') -> None:
 
 
 def offer(node: Node, settings: Section, prefix: str, busy: Callable[[], bool]) -> None:
-    """Declare a model's values, and let them be changed while the node is not `busy`, to what the model takes."""
+    """Declare a model's values, and let them be changed while the node is not `busy`, to what the model takes.
+
+    Raises
+    ------
+    StationError
+        A value given from outside does not fit the model.
+    """
     declare(node, settings, prefix)
+    read(node, type(settings), settings, prefix)  # the declared ranges are closed; the model may refuse an end
     node.add_on_set_parameters_callback(lambda changed: judge(node, type(settings), settings, prefix, changed, busy()))
 
 

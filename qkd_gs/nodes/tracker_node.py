@@ -36,12 +36,12 @@ from qkd_gs.tracking.types import (
     TrackerOutputs,
 )
 
-_SECOND_NS = 10**9
 _CURRENT = 'current_pass.json'
 _STATE_NS = 50_000_000
 _BEACON_NS = 50_000_000
 _FRAME_NS = 20_000_000
 _FEEDBACK_NS = 500_000_000
+_KEEP_NS = 500_000_000  # a crash loses no more of the locked time than of the tags
 _IDLE_S = 0.5
 _READING_NS = 500_000_000  # an older reading of the mount is none
 Result, Feedback = TrackPass.Result, TrackPass.Feedback
@@ -143,7 +143,7 @@ class TrackerNode(CoreNode):
     def _start(self, run: PassRun) -> None:
         self._run, self._aborting = run, ''
         self._state_due, self._light_due, self._frame_due = Due(_STATE_NS), Due(_BEACON_NS), Due(_FRAME_NS)
-        self._feedback_due, self._keep_due = Due(_FEEDBACK_NS), Due(_SECOND_NS)
+        self._feedback_due, self._keep_due = Due(_FEEDBACK_NS), Due(_KEEP_NS)
         self._start_ns, self._started_ns = self.clock.now_ns(), time.monotonic_ns()
         self._spots.clear()
         self._watch.clear()
@@ -166,7 +166,7 @@ class TrackerNode(CoreNode):
             'busy_ms': list(loop.busy_ms),
             'speed': round((now_ns - self._start_ns) / (time.monotonic_ns() - self._started_ns), 3),
         }
-        run.close(now_ns, run=run.book.manifest.run | {'loop': figures, 'pass_s': self._pass_s(run, now_ns)})
+        run.close(run=run.book.manifest.run | {'loop': figures, 'pass_s': self._pass_s(run, now_ns)})
         (self.state_dir / _CURRENT).unlink(missing_ok=True)
         self._tell_idle(now_ns)
         self._rest(now_ns)
@@ -208,7 +208,7 @@ class TrackerNode(CoreNode):
         if current.get('clock') != self.clock.identity:
             path.unlink()
             return
-        run = PassRun.resume(self.sessions_dir / current['folder'], now_ns, self._knowledge())
+        run = PassRun.resume(self.sessions_dir / current['folder'], self._knowledge())
         if now_ns < run.end_ns:
             self.get_logger().warning(f'{current["folder"]}: goes on after a crash')
             self._start(run)
@@ -232,7 +232,7 @@ class TrackerNode(CoreNode):
                 self._watch.latency((self.clock.now_ns() - fresh[-1]) * 1e-9)
         self._tell(now_ns, run, outputs)
         if self._keep_due.now(now_ns):
-            self._writer.submit(run.keep, now_ns)
+            self._writer.submit(run.keep)
         if run.done:
             held = bool(run.locked)
             code = Result.ABORTED if self._aborting else Result.DONE if held else Result.NO_LOCK

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import rclpy
@@ -21,6 +24,28 @@ from qkd_gs.nodes import convert, convert_news, convert_scene
 from qkd_gs.nodes.base import LATCHED, RELIABLE
 from qkd_gs.nodes.clock import Latched, StationClock
 from qkd_gs.nodes.local import local_only
+
+_LONGEST_S = 0.1  # a signal is noticed after so long
+
+
+@contextmanager
+def signals_afterwards() -> Iterator[list[int]]:
+    """What SIGINT and SIGTERM do is done at the end: raised within a callback of ROS, an exception may be lost.
+
+    Gives the list of those that have come; only the main thread hears any.
+    """
+    came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+    before = {number: signal.signal(number, lambda n, _: came.append(n)) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for one in came:
+        signal.raise_signal(one)
 
 
 class Watching:
@@ -62,8 +87,9 @@ class Watching:
     def listen(self, seconds: float) -> Snapshot:
         """Hear what comes within `seconds` of real time; then the station as it is."""
         until_s = time.monotonic() + seconds
-        while (left_s := until_s - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=left_s)
+        with signals_afterwards() as came:
+            while not came and (left_s := until_s - time.monotonic()) > 0:
+                self._executor.spin_once(timeout_sec=min(left_s, _LONGEST_S))
         return self._board.snapshot(self._clock.now_ns(), time.monotonic(), self._clock.speed)
 
     def close(self) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 
 from qkd_gs.errors import DeviceFault, StationError
@@ -23,8 +23,15 @@ _ARGUMENTS = 2
 
 
 @contextmanager
-def simulated_satellite(folder: Path, keys: KeyFolder) -> Iterator[Channel]:
+def simulated_satellite(
+    folder: Path, keys: KeyFolder, way: Callable[[int], AbstractContextManager[int]] = nullcontext
+) -> Iterator[Channel]:
     """Start the satellite of a simulated session; a channel to it.
+
+    Parameters
+    ----------
+    way : callable
+        Opens the way to the port on which it listens; gives the port to call instead.
 
     Raises
     ------
@@ -47,11 +54,8 @@ def simulated_satellite(folder: Path, keys: KeyFolder) -> Iterator[Channel]:
         if not line.strip().isdigit():
             _, complaint = process.communicate(timeout=_START_S)
             raise DeviceFault('link.silent', f'the simulated satellite did not start: {complaint.strip()[-300:]}')
-        channel = connect(keys.tls_ground(simulated=True), int(line))
-        try:
+        with way(int(line)) as port, closing(connect(keys.tls_ground(simulated=True), port)) as channel:
             yield channel
-        finally:
-            channel.close()
     finally:
         _end(process)
 

@@ -113,13 +113,12 @@ def take_pass(simulation: Simulation, folder: Path, sealing_key: bytes, watcher:
     log = lockstep.log
 
     def passing(progress: Progress) -> None:
-        book.keep(log.end_ns, log.locked_spans(), log.time_bias_s, log.cross_track_m)
+        book.renew(log.locked_spans(), log.time_bias_s, log.cross_track_m)
         watcher.passing(progress)
 
     lockstep.run(begin_ns, stage.end_ns + AFTER_NS, passing)
     log.telemetry().save(folder)
     return book.renew(
-        log.end_ns,
         log.locked_spans(),
         log.time_bias_s,
         log.cross_track_m,

@@ -75,9 +75,9 @@ class PassRun:
         return cls(book, knowledge)
 
     @classmethod
-    def resume(cls, folder: Path, now_ns: int, knowledge: Knowledge) -> PassRun:
+    def resume(cls, folder: Path, knowledge: Knowledge) -> PassRun:
         """Go on with the pass of a session whose process has died."""
-        return cls(SessionBook.resume(folder, now_ns), knowledge)
+        return cls(SessionBook.resume(folder), knowledge)
 
     @property
     def done(self) -> bool:
@@ -98,10 +98,10 @@ class PassRun:
             self._error = outputs.time_bias_s, outputs.cross_track_m
         return outputs
 
-    def keep(self, now_ns: int) -> None:
-        """Bring the manifest on disk up to date, if it is older than ten seconds; takes some milliseconds."""
-        self.book.keep(now_ns, self.locked, *self._error)
+    def keep(self) -> None:
+        """Bring the manifest on disk up to date; takes some milliseconds of the disk."""
+        self.book.renew(self.locked, *self._error)
 
-    def close(self, now_ns: int, **figures: Any) -> None:
+    def close(self, **figures: Any) -> None:
         """The pass is over; `figures` are fields of the manifest."""
-        self.book.renew(now_ns, self.locked, *self._error, closed=tags_complete(self.book.folder), **figures)
+        self.book.renew(self.locked, *self._error, closed=tags_complete(self.book.folder), **figures)

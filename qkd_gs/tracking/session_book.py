@@ -19,11 +19,9 @@ from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.timing.sealed import has_end
 
-_KEEP_EVERY_NS = 10_000_000_000
-
 
 class SessionBook:
-    """The manifest of one session: written at the start, renewed every ten seconds, closed at the end.
+    """The manifest of one session: written at the start, renewed while the pass is taken, closed at the end.
 
     Parameters
     ----------
@@ -33,9 +31,8 @@ class SessionBook:
         As it is on disk.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, now_ns: int) -> None:
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder, self.manifest = folder, manifest
-        self._kept_ns = now_ns
 
     @classmethod
     def begin(
@@ -83,10 +80,10 @@ class SessionBook:
         )
         shutil.copyfile(elements, folder / manifest.elements_file)
         manifest.save(folder)
-        return cls(folder, manifest, now_ns)
+        return cls(folder, manifest)
 
     @classmethod
-    def resume(cls, folder: Path, now_ns: int) -> SessionBook:
+    def resume(cls, folder: Path) -> SessionBook:
         """Go on with a session whose process has died.
 
         Raises
@@ -94,28 +91,15 @@ class SessionBook:
         StationError
             Not a session, or damaged.
         """
-        return cls(folder, load_manifest(folder), now_ns)
+        return cls(folder, load_manifest(folder))
 
     @property
     def session_id(self) -> bytes:
         """Sixteen bytes."""
         return bytes.fromhex(self.manifest.session_id)
 
-    def keep(self, now_ns: int, locked: Sequence[LockedSpan], time_bias_s: float, cross_track_m: float) -> None:
-        """Bring the manifest up to date if it is older than ten seconds."""
-        if now_ns - self._kept_ns >= _KEEP_EVERY_NS:
-            self.renew(now_ns, locked, time_bias_s, cross_track_m)
-
-    def renew(
-        self,
-        now_ns: int,
-        locked: Sequence[LockedSpan],
-        time_bias_s: float,
-        cross_track_m: float,
-        **more: Any,
-    ) -> Manifest:
+    def renew(self, locked: Sequence[LockedSpan], time_bias_s: float, cross_track_m: float, **more: Any) -> Manifest:
         """Write what is known now; `more` are other fields of the manifest."""
-        self._kept_ns = now_ns
         update = {'locked': list(locked), 'time_bias_s': time_bias_s, 'cross_track_m': cross_track_m, **more}
         self.manifest = self.manifest.model_copy(update=update)
         self.manifest.save(self.folder)

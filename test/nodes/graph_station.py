@@ -276,15 +276,14 @@ class GraphStation:
             heard_s = self.beats[name][0]
             self.until(lambda heard_s=heard_s: self.beats[name][0] > heard_s, 10.0, f'{name} is heard')
 
-    def back_after_s(self, name: str, pid: int, since_s: float, within_s: float) -> float:
-        """Wait until another process than `pid` is active under the name; how long that took."""
+    def back(self, name: str, pid: int, within_s: float) -> None:
+        """Wait until another process than `pid` is active under the name."""
 
         def back() -> bool:
             now = self.processes.pids()[name]
             return now != pid and self.is_active(name, now)
 
         self.until(back, within_s, f'{name} is back')
-        return self.beats[name][0] - since_s
 
 
 def log_of(station: GraphStation, name: str) -> str:

@@ -17,10 +17,10 @@ class Node:
 
     def __init__(self, bring: BringUp, name: str = 'mount'):
         self.bring, self.name = bring, name
-        self.pid, self.state, self.fault = 100, 'unconfigured', ''
+        self.pid, self.state, self.fault, self.at_rest = 100, 'unconfigured', '', False
 
     def beat(self, now_s: float) -> None:
-        self.bring.heard(now_s, self.name, self.pid, self.state, self.fault)
+        self.bring.heard(now_s, self.name, self.pid, self.state, self.fault, self.at_rest)
 
     def obey(self, orders: list[tuple[str, Order]]) -> None:
         for name, order in orders:
@@ -32,10 +32,14 @@ class Node:
                 self.state = 'active'
 
     def crash(self) -> None:
-        self.pid, self.state, self.fault = self.pid + 1, 'unconfigured', ''
+        self.pid, self.state, self.fault, self.at_rest = self.pid + 1, 'unconfigured', '', False
 
     def fail(self) -> None:
-        self.state, self.fault = 'unconfigured', 'mount.fault'
+        self.state, self.fault, self.at_rest = 'unconfigured', 'mount.fault', False
+
+    def stop(self, state: str) -> None:
+        """An operator does."""
+        self.state, self.at_rest = state, True
 
 
 def live(node: Node, from_s: float, to_s: float) -> float | None:
@@ -104,8 +108,10 @@ def test_a_crashed_node_is_brought_back():
 def test_an_operators_wish_is_respected_until_a_crash():
     for state in ('inactive', 'unconfigured'):
         node = started()
-        node.state = state
-        assert live(node, 20.0, 200.0) is None
+        node.stop(state)
+        assert live(node, 20.0, 100.0) is None
+        node.bring = BringUp(['mount'])  # a monitor begun anew
+        assert live(node, 100.0, 200.0) is None
         assert node.state == state
         node.crash()
         assert live(node, 200.0, 210.0) is not None
@@ -113,7 +119,7 @@ def test_an_operators_wish_is_respected_until_a_crash():
 
 def test_what_an_operator_configures_step_by_step_waits_for_the_next_step():
     node = started()
-    node.state = 'unconfigured'
+    node.stop('unconfigured')
     assert live(node, 20.0, 30.0) is None
     node.state = 'inactive'
     assert live(node, 30.0, 40.0) is None
@@ -154,6 +160,17 @@ def test_a_lost_order_to_a_node_that_comes_back_from_a_fault_is_repeated():
     assert live(node, 21.7, 30.0) is not None
 
 
+def test_a_monitor_begun_anew_goes_on_where_the_old_one_stopped():
+    """Configured by a monitor that died before it could activate: no operator has wished that."""
+    node = started()
+    node.fail()
+    node.beat(20.0)
+    node.obey(node.bring.orders(21.5))
+    assert node.state == 'inactive'
+    node.bring = BringUp(['mount'])
+    assert live(node, 21.7, 30.0) is not None
+
+
 class Life(RuleBasedStateMachine):
     """Whatever happens to it: a node is active in the end, unless an operator has wished otherwise since it was."""
 
@@ -178,6 +195,10 @@ class Life(RuleBasedStateMachine):
         self.wished = False
 
     @rule()
+    def the_monitor_crashes(self):
+        self.node.bring = BringUp(['mount'])
+
+    @rule()
     def it_fails(self):
         if self.node.state == 'active':
             self.node.fail()
@@ -186,7 +207,8 @@ class Life(RuleBasedStateMachine):
     def an_operator_stops_it(self, state):
         if self.node.state == 'active':
             self.node.beat(self.now_s)
-            self.node.state, self.wished = state, True
+            self.node.stop(state)
+            self.wished = True
             self.node.beat(self.now_s)
 
     def teardown(self):

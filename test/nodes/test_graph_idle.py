@@ -8,7 +8,7 @@ import time
 
 import pytest
 import qkd_gs.msg as m
-from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from graph_station import LIFECYCLE, log_of, running_station, sockets_of
 from lifecycle_msgs.msg import Transition
 from sensor_msgs.msg import Image
@@ -112,6 +112,9 @@ def test_an_operator_stops_and_starts_a_node(station):
     assert station.change('gps', Transition.TRANSITION_DEACTIVATE)
     assert station.change('gps', Transition.TRANSITION_CLEANUP)
     stays(station, 'gps', 'unconfigured')
+    monitor_pid = station.kill('monitor')
+    station.back('monitor', monitor_pid, WAIT_S)  # another one, which has not seen the operator
+    stays(station, 'gps', 'unconfigured')
     assert station.change('gps', Transition.TRANSITION_CONFIGURE)
     stays(station, 'gps', 'inactive')
     assert station.change('gps', Transition.TRANSITION_ACTIVATE)
@@ -143,6 +146,19 @@ def test_settings_of_a_running_device_are_not_changed(station):
     assert station.change('hwp', Transition.TRANSITION_ACTIVATE)
 
 
+def faults_of(station, name):
+    """Every heartbeat of a node from now on that tells a fault and that the device is let go: (fault, message)."""
+    heard = station.hear(DiagnosticArray, '/diagnostics')
+    heard.clear()
+
+    def told():
+        statuses = [status for array in heard for status in array.status if status.hardware_id == name]
+        values = [({v.key: v.value for v in status.values}, status.message) for status in statuses]
+        return [(v['fault'], said) for v, said in values if v['fault'] and v['state'] == 'unconfigured']
+
+    return told
+
+
 def lies(station, **values):
     """What the drives say, made up by the test: the only word of them that the driver hears."""
     message = convert.mount_state(MountReading(station.clock.now_ns(), 0.0, 0.0, 0.0, 0.0, MountMode.HOLD))
@@ -152,16 +168,13 @@ def lies(station, **values):
 
 
 def test_a_fault_of_the_drives_is_told_and_overcome(station):
-    faults = []
+    faults = faults_of(station, 'mount')
 
     def fallen():
         lies(station, mode=int(MountMode.FAULT), fault='mount.following_error')
-        faults.extend(v for _, v in [station.beats['mount']] if v['fault'])
-        return faults
+        return faults()
 
-    station.until(fallen, WAIT_S, 'the fault is told')
-    assert faults[0]['fault'] == 'mount.following_error'
-    assert faults[0]['state'] == 'unconfigured'
+    assert station.until(fallen, WAIT_S, 'the fault is told')[0][0] == 'mount.following_error'
     pid = station.processes.pids()['mount']
     station.until(lambda: station.is_active('mount', pid), WAIT_S, 'the mount is active again')
     assert 'the drives report a fault' in log_of(station, 'mount')
@@ -169,16 +182,13 @@ def test_a_fault_of_the_drives_is_told_and_overcome(station):
 
 
 def test_what_nobody_has_thought_of_is_told_with_its_traceback(station):
-    faults = []
+    faults = faults_of(station, 'mount')
 
     def fallen():
         lies(station, mode=77)
-        faults.extend(v for _, v in [station.beats['mount']] if v['fault'])
-        return faults
+        return [said for fault, said in faults() if fault == 'node.error']
 
-    station.until(fallen, WAIT_S, 'the fault is told')
-    assert faults[0]['fault'] == 'node.error'
-    assert '77 is not a valid MountMode' in faults[0]['message']
+    assert '77 is not a valid MountMode' in station.until(fallen, WAIT_S, 'the fault is told')[0]
     pid = station.processes.pids()['mount']
     station.until(lambda: station.is_active('mount', pid), WAIT_S, 'the mount is active again')
     log = log_of(station, 'mount')
@@ -190,9 +200,8 @@ def test_an_axis_keeps_its_place_when_its_driver_is_killed(station):
     states = station.hear(m.MountState, 'sim/mount/state')
     station.until(lambda: states, WAIT_S, 'the drives are heard')
     before = states[-1]
-    since_s = time.monotonic()
     pid = station.kill('mount')
-    station.back_after_s('mount', pid, since_s, WAIT_S)
+    station.back('mount', pid, WAIT_S)
     count = len(states)
     station.until(lambda: len(states) > count, WAIT_S, 'the drives are heard again')
     after = states[-1]

@@ -2,12 +2,9 @@
 
 import base64
 import importlib
-import os
-import time
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
-from statistics import median
 
 import qkd_gs.msg as m
 from graph_station import AT, running_station
@@ -27,11 +24,8 @@ from qkd_gs.tracking.types import Phase
 DOMAIN = 113
 WAIT_S = 60.0
 KEY_S = 180.0
-STOP_S = 3.0
+LOST_S = 2.0  # of the locked time with the tracker's death; half a second on a machine with nothing else to do
 NEVER_PUBLIC = ('/image', '/compressed', '/sim/')  # pixels; and the twin's own
-
-
-BACK_S = 3.0
 GAP_S = 10.0  # of a topic whose node or recorder was killed; three seconds on a machine with nothing else to do
 RATES_HZ = {'/mount/state': 100, '/safety/verdict': 20, '/beacon/state': 20, '/hwp/state': 50, '/detector/counts': 1}
 RECORDED = set(RATES_HZ) | {
@@ -58,11 +52,6 @@ RECORDED = set(RATES_HZ) | {
         'next_pass',
     ]
 }
-
-
-def back_s():
-    """A process is back within three seconds, or as many times that as this machine has more to do than it can."""
-    return BACK_S * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def message_type(name):
@@ -121,7 +110,8 @@ def secrets_of(keys):
             yield piece.material.reveal()
 
 
-def test_every_process_is_killed_in_a_pass_and_a_key_comes_out(tmp_path_factory, record_property):
+def test_every_process_is_killed_in_a_pass_and_a_key_comes_out(tmp_path_factory):
+    """How soon they are back is measured by `qkd-gs bench graph`; here the machine has other tests to run."""
     with running_station(tmp_path_factory, DOMAIN, el_deg=33, lead_s=0.0) as station:
         states = station.hear(m.SessionState, 'session/state')
         keys = station.hear(m.KeyState, 'key/state', LATCHED)
@@ -138,21 +128,18 @@ def test_every_process_is_killed_in_a_pass_and_a_key_comes_out(tmp_path_factory,
 
         before = 0
         station.until(held, WAIT_S, 'the satellite is held')
-        times = {}
+        killed_ns = {}
         for name in station.names:
             if name == 'world':
                 continue
-            since_s = time.monotonic()
+            killed_ns[name] = station.clock.now_ns()
             pid = station.kill(name)
-            times[name] = station.back_after_s(name, pid, since_s, WAIT_S)
+            station.back(name, pid, WAIT_S)
             before = len(states)
             station.until(held, WAIT_S, f'the satellite is held without the old {name}')
             assert {state.folder for state in states[before:]} == {'killed'}, name
             assert load_manifest(station.sessions / 'killed').satellite == 'MICIUS'
-        record_property('back_after_s', times)
         assert station.processes.starts() == {name: 1 if name == 'world' else 2 for name in station.names}
-        assert median(times.values()) < BACK_S, times
-        assert max(times.values()) < back_s(), times
 
         station.until(lambda: states[-1].phase == Phase.IDLE, KEY_S, 'parked')
         done = (m.KeyState.DONE, m.KeyState.FAILED)
@@ -163,12 +150,12 @@ def test_every_process_is_killed_in_a_pass_and_a_key_comes_out(tmp_path_factory,
         manifest = load_manifest(station.sessions / 'killed')
         assert manifest.closed
         assert len(manifest.locked) >= 3
+        lost_s = min(abs(killed_ns['tracker'] - span.end_ns) for span in manifest.locked) * 1e-9
+        assert lost_s < LOST_S
         assert manifest.result['key']['secret_bits'] == keys[-1].secret_bits
 
-        stop_s = time.monotonic()
         pids = station.processes.pids()
         station.processes.stop()
-        assert time.monotonic() - stop_s < STOP_S
         assert not any(Path(f'/proc/{pid}').exists() for pid in pids.values())
         recorded = the_bag_is_whole(station.sessions / 'killed' / 'bag')
         nothing_secret(station, ears, recorded)

@@ -9,6 +9,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from qkd_gs.nodes.alone import only_one
 from qkd_gs.nodes.graph import NODES, station_graph
 from qkd_gs.nodes.options import OPTIONS
 from qkd_gs.share import share_path
@@ -85,6 +86,12 @@ def nodes_of(description, **given):
     return function.named['function'](chosen(description, **given))
 
 
+@pytest.fixture(autouse=True)
+def domain(monkeypatch):
+    """A ROS domain in which no station runs."""
+    monkeypatch.setenv('ROS_DOMAIN_ID', '118')
+
+
 @pytest.mark.usefixtures('launch_packages')
 def test_every_option_is_a_described_argument():
     arguments = arguments_of(load('station.launch.py').generate_launch_description())
@@ -122,6 +129,16 @@ def test_what_cannot_be_is_one_sentence(given, said):
     with pytest.raises(RuntimeError, match=said) as refused:
         nodes_of(description, **given)
     assert '\n' not in str(refused.value)
+
+
+@pytest.mark.usefixtures('launch_packages')
+def test_a_second_station_is_refused_before_anything_starts():
+    description = load('station.launch.py').generate_launch_description()
+    with only_one('/roof'):
+        with pytest.raises(RuntimeError, match='another station runs in ROS domain 118'):
+            nodes_of(description, namespace='roof')
+        assert nodes_of(description, namespace='cellar')
+    assert nodes_of(description, namespace='roof')
 
 
 def test_every_node_has_its_module():

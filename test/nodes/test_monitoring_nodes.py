@@ -1,5 +1,8 @@
 """The scene's process and the terminal's ears on a real graph, with this test as all other nodes."""
 
+import os
+import signal
+import threading
 import time
 from math import cos, radians, sin
 
@@ -18,7 +21,7 @@ from qkd_gs.monitoring.markers import Kind
 from qkd_gs.monitoring.readiness import Level, Readiness
 from qkd_gs.nodes import convert, convert_news
 from qkd_gs.nodes.base import LATCHED
-from qkd_gs.nodes.watching import Watching
+from qkd_gs.nodes.watching import Watching, signals_afterwards
 from qkd_gs.tracking.types import Phase
 
 
@@ -157,3 +160,39 @@ def test_numbers_of_levels_and_markers_are_ros_own():
         name: getattr(DiagnosticStatus, name) for name in ('OK', 'WARN', 'ERROR')
     }
     assert all(getattr(Marker, kind.name) == kind for kind in Kind)
+
+
+@pytest.fixture
+def interrupting():
+    """Ctrl-C as in a terminal; to a program in the background of a script it means nothing."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures('interrupting')
+def test_ctrl_c_in_the_middle_of_a_callback_is_not_lost():
+    done = []
+
+    def callback():
+        with signals_afterwards() as came:
+            os.kill(os.getpid(), signal.SIGINT)
+            done.extend(came)
+
+    with pytest.raises(KeyboardInterrupt):
+        callback()
+    assert done == [signal.SIGINT]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.usefixtures('domain', 'interrupting')
+def test_ctrl_c_is_noticed_while_nothing_is_heard():
+    watching = Watching()
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            watching.listen(WAIT_S)
+    finally:
+        timer.join()
+        watching.close()

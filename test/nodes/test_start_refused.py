@@ -51,6 +51,7 @@ def node(name, *parameters):
     ('name', 'parameter', 'told'),
     [
         ('mount', 'mount.watchdog_s:=7.0', 'mount.watchdog_s = 7.0'),
+        ('mount', 'mount.watchdog_s:=0.0', 'mount.watchdog_s: Input should be greater than 0'),
         ('hwp', "hwp.rate_hz:='fast'", "hwp.rate_hz = 'fast'"),
         ('planner', "site:='atlantis'", 'atlantis'),
         ('planner', "elements:='/no/such/file'", '/no/such/file'),
@@ -81,6 +82,17 @@ def test_a_driver_that_is_not_installed_is_told_before_anything_starts(tmp_path)
     done = ended(['qkd_gs.cli', 'up', '--devices', 'mine.yaml', '--logs', tmp_path / 'logs'], tmp_path)
     assert sentence(done).startswith(f"qkd-gs up: {tmp_path / 'mine.yaml'}: hwp: driver 'acme' is not installed")
     assert not (tmp_path / 'logs').exists()
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'told'),
+    [
+        (['dome'], 'qkd-gs node: dome: is no node of the station (one of world, mount, '),
+        (['recorder', '--no-record'], 'recorder: is no node of a station with these options (one of world, mount, '),
+    ],
+)
+def test_an_unknown_node_is_told(tmp_path, arguments, told):
+    assert told in sentence(ended(['qkd_gs.cli', 'node', *arguments], tmp_path))
 
 
 @pytest.mark.parametrize('what', ['a file', 'open to others'])

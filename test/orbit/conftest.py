@@ -1,5 +1,6 @@
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from qkd_gs.orbit import Trajectory, load_elements
@@ -31,3 +32,9 @@ def demo(micius, shanghai):
     return SimpleNamespace(
         trajectory=trajectory, orbit=orbit, site=shanghai, middle_ns=middle_ns, start_ns=start_ns, end_ns=end_ns
     )
+
+
+@pytest.fixture(scope='session')
+def minute_rows():
+    start_ns = parse_utc('2018-10-03T15:30:00Z')
+    return start_ns + np.arange(0, 3601, 60) * SECOND_NS

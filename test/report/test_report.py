@@ -6,9 +6,9 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
-import conftest as synthetic
 import numpy as np
 import pytest
+import synthetic
 
 from qkd_gs.cli import main
 from qkd_gs.errors import StationError

@@ -21,7 +21,7 @@ from qkd_gs.settings.station import StationSettings
 from qkd_gs.share import share_path
 from qkd_gs.tracking.lock_log import LockLog
 from qkd_gs.tracking.pass_run import Knowledge, PassRun
-from qkd_gs.tracking.session_book import SessionBook, finite, new_folder, tags_complete
+from qkd_gs.tracking.session_book import finite, new_folder, tags_complete
 from qkd_gs.tracking.types import Phase, TrackerInputs
 
 AT_NS = parse_utc('2018-10-03T15:56:42Z')
@@ -87,12 +87,12 @@ def test_a_session_in_the_sun_or_of_unknown_elements_is_refused(tmp_path, knowle
 def test_a_pass_that_is_taken_up_again_is_the_same_pass(tmp_path, knowledge):
     before = begin(tmp_path / 'one', knowledge)
     locked = [LockedSpan(start_ns=AT_NS, end_ns=AT_NS + 7 * SECOND_NS)]
-    before.book.renew(AT_NS, locked, 0.21, -300.0)
-    after = PassRun.resume(tmp_path / 'one', AT_NS + 10 * SECOND_NS, knowledge)
+    before.book.renew(locked, 0.21, -300.0)
+    after = PassRun.resume(tmp_path / 'one', knowledge)
     assert after.book.session_id == before.book.session_id
     assert after.locked == locked
     assert (after.start_ns, after.end_ns) == (before.start_ns, before.end_ns)
-    after.close(AT_NS + 20 * SECOND_NS, run={'loop': {}})
+    after.close(run={'loop': {}})
     manifest = load_manifest(tmp_path / 'one')
     assert manifest.locked == locked
     assert (manifest.time_bias_s, manifest.cross_track_m) == (0.21, -300.0)
@@ -104,17 +104,7 @@ def test_a_damaged_session_is_not_taken_up_again(tmp_path, knowledge):
     path = tmp_path / 'one' / 'session.json'
     path.write_text(path.read_text()[:100])
     with pytest.raises(StationError, match=r'session\.json'):
-        PassRun.resume(tmp_path / 'one', AT_NS, knowledge)
-
-
-def test_the_book_is_kept_every_ten_seconds(tmp_path, knowledge):
-    run = begin(tmp_path / 'one', knowledge, AT_NS)
-    locked = [LockedSpan(start_ns=AT_NS, end_ns=AT_NS + 5 * SECOND_NS)]
-    run.book.keep(AT_NS + 9 * SECOND_NS, locked, 0.1, 5.0)
-    assert load_manifest(tmp_path / 'one').locked == []
-    run.book.keep(AT_NS + 10 * SECOND_NS, locked, 0.1, 5.0)
-    assert load_manifest(tmp_path / 'one').locked == locked
-    assert SessionBook.resume(tmp_path / 'one', AT_NS).manifest.time_bias_s == 0.1
+        PassRun.resume(tmp_path / 'one', knowledge)
 
 
 def test_the_tracker_is_stepped_and_parks_when_it_is_told_to(tmp_path, knowledge):

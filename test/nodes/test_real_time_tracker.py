@@ -1,0 +1,104 @@
+"""The tracker of a station with real devices: its clock is the machine's UTC, and a pass outlives its process."""
+
+import signal
+import time
+from math import pi
+
+import pytest
+import qkd_gs.msg as m
+import yaml
+from one_graph import node_process
+from qkd_gs.action import TrackPass
+from rclpy.action import ActionClient
+from sgp4.api import WGS72, Satrec
+from sgp4.exporter import export_tle
+
+from qkd_gs.devices.mount import MountMode, MountReading
+from qkd_gs.devices.registry import KINDS, load_devices
+from qkd_gs.nodes import convert
+from qkd_gs.orbit.elements import load_elements
+from qkd_gs.pointing.approach import next_approach
+from qkd_gs.pointing.mount_model import MountModel
+from qkd_gs.pointing.stored import StoredPointing
+from qkd_gs.session.manifest import load_manifest
+from qkd_gs.settings.loader import load_yaml
+from qkd_gs.settings.site import load_site
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.share import share_path
+from qkd_gs.tracking.types import Phase
+
+DAYS_1950_TO_1970 = 7305
+J2000_S = 946_728_000  # Unix time
+
+
+def midnight_orbit(path):
+    """Elements of this hour, the ascending node opposite to the (mean) Sun: it passes by at midnight every night."""
+    now_s = time.time()
+    sun_deg = 280.46 + 0.9856474 * (now_s - J2000_S) / 86400
+    satrec = Satrec()
+    satrec.sgp4init(
+        WGS72, 'i', 41731, DAYS_1950_TO_1970 + now_s / 86400, 2e-5, 0.0, 0.0, 0.0015, 1.82,
+        97.36 * pi / 180, 1.13, 15.2467 * 2 * pi / 1440, (sun_deg + 180) % 360 * pi / 180,
+    )  # fmt: skip
+    path.write_text('\n'.join(('NIGHT OWL', *export_tle(satrec))) + '\n')
+    return path
+
+
+@pytest.fixture
+def drivers(tmp_path, monkeypatch):
+    """A devices file whose drivers are an installed package's."""
+    package = tmp_path / 'packages' / 'acme-1.dist-info'
+    package.mkdir(parents=True)
+    (package / 'METADATA').write_text('Metadata-Version: 2.1\nName: acme\nVersion: 1\n')
+    points = ''.join(f'{kind}.acme = acme:{kind}\n' for kind in KINDS)
+    (package / 'entry_points.txt').write_text(f'[qkd_gs.drivers]\n{points}')
+    monkeypatch.setenv('PYTHONPATH', str(package.parent))
+    monkeypatch.syspath_prepend(package.parent)
+    path = tmp_path / 'acme.yaml'
+    path.write_text(yaml.safe_dump({kind: {'driver': 'acme'} for kind in KINDS}))
+    assert not load_devices(str(path)).simulated
+    return path
+
+
+def test_a_pass_goes_on_after_its_tracker_was_killed(station, tmp_path, drivers):
+    elements = midnight_orbit(tmp_path / 'owl.tle')
+    settings = load_yaml(share_path('config', 'station.yaml'), StationSettings)
+    coming = next_approach(load_elements(elements), load_site('shanghai'), time.time_ns(), settings)
+    assert coming is not None
+    pointing = StoredPointing.of(MountModel(), (640.0, 512.0), '20 stars', '2018-10-03T14:00:00Z')
+    pointing.save(tmp_path / 'state')
+    options = {
+        'devices': drivers,
+        'elements': elements,
+        'site': 'shanghai',
+        'sessions_dir': tmp_path / 'sessions',
+        'state_dir': tmp_path / 'state',
+    }
+    station.hear(m.SessionState, 'session/state')
+    states = station.heard['session/state']
+
+    def tell():
+        station.say(
+            'mount/state', convert.mount_state(MountReading(time.time_ns(), 0.0, 0.5, 0.0, 0.0, MountMode.HOLD))
+        )
+
+    def under_way():
+        return states and states[-1].phase in (Phase.SLEW, Phase.WAIT)
+
+    with node_process('tracker', **options) as process:
+        client = ActionClient(station.node, TrackPass, 'track_pass')
+        station.until(client.server_is_ready)
+        station.until(lambda: states, tell)
+        goal = TrackPass.Goal(at=convert.to_time(coming.found.culmination_ns), session='tonight')
+        station.until(client.send_goal_async(goal).done, tell)
+        station.until(under_way, tell)
+        first = states[-1]
+        assert (first.folder, first.satellite, first.simulated) == ('tonight', 'NIGHT OWL', False)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    states.clear()
+    with node_process('tracker', **options):
+        station.until(under_way, tell)
+        assert (states[-1].folder, states[-1].session_id) == ('tonight', first.session_id)
+        assert not load_manifest(tmp_path / 'sessions' / 'tonight').simulated
+    assert not (tmp_path / 'state' / 'current_pass.json').exists()  # it was stopped as asked: nothing to go on with
