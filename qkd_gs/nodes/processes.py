@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from multiprocessing.reduction import DupFd
 from pathlib import Path
@@ -126,6 +127,7 @@ class StationProcesses:
             _signal(child, signal.SIGKILL)
         for child in children:
             child.join()
+        forkserver._forkserver._stop()  # type: ignore[attr-defined]  # it would outlive us for a moment
 
     def _spawn(self, process: Process) -> ForkServerProcess:
         name = process.spec.name
