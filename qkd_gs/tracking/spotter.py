@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import exp, hypot, nan
+from math import exp, hypot, inf, nan
 
 from qkd_gs.devices.camera import CameraSettings, Frame
 from qkd_gs.errors import StationError
@@ -28,6 +28,7 @@ class GateRule:
     *Flux* (electrons per second): not below ``faintest`` and not above ``brightest`` times the running mean
     (time constant `memory_s`).  Scintillation stays within; a star a hundred times fainter that happens to be
     there when the beacon fades does not.  The gate opens with age, by e in `widen_s`, and is gone after `forget_s`.
+    It has no upper end before the beacon was seen for `known_s`: its first light may be the edge of a fade.
 
     *Expectation*: if the tracker has said where to look, nothing outside its circle is ever taken, and a full
     search takes the brightest inside.
@@ -38,6 +39,7 @@ class GateRule:
     faintest: float = 0.05
     brightest: float = 20.0
     memory_s: float = 1.0
+    known_s: float = 0.5
     widen_s: float = 3.0
     lost_s: float = 0.3  # without a spot for so long: search the full frame
     forget_s: float = 5.0
@@ -67,7 +69,8 @@ class FluxMemory:
     def __init__(self, rule: GateRule):
         self._rule = rule
         self._mean_e_s: float | None = None
-        self._stamp_ns = 0
+        self._stamp_ns = self._since_ns = 0
+        self._count = 0
 
     def allows(self, stamp_ns: int, flux_e_s: float) -> bool:
         """Whether a flux (electrons a second) is within the gate, which opens with time."""
@@ -75,15 +78,19 @@ class FluxMemory:
         if self._mean_e_s is None or not 0 <= age_s <= self._rule.forget_s:
             return True
         widen = exp(age_s / self._rule.widen_s)
-        return self._rule.faintest / widen <= flux_e_s / self._mean_e_s <= self._rule.brightest * widen
+        known = (self._stamp_ns - self._since_ns) * 1e-9 >= self._rule.known_s
+        most = self._rule.brightest * widen if known else inf
+        return self._rule.faintest / widen <= flux_e_s / self._mean_e_s <= most
 
     def add(self, stamp_ns: int, flux_e_s: float) -> None:
-        """Take a measurement into the mean; after a long gap it starts anew."""
+        """Take a measurement into the mean, at first that of all; after a long gap it starts anew."""
         age_s = (stamp_ns - self._stamp_ns) * 1e-9
         if self._mean_e_s is None or not 0 <= age_s <= self._rule.forget_s:
-            self._mean_e_s = flux_e_s
+            self._mean_e_s, self._since_ns, self._count = flux_e_s, stamp_ns, 1
         else:
-            self._mean_e_s += (1 - exp(-age_s / self._rule.memory_s)) * (flux_e_s - self._mean_e_s)
+            self._count += 1
+            weight = max(1 - exp(-age_s / self._rule.memory_s), 1 / self._count)
+            self._mean_e_s += weight * (flux_e_s - self._mean_e_s)
         self._stamp_ns = stamp_ns
 
 

@@ -74,6 +74,20 @@ def test_a_moving_beacon_is_followed(spotter):
     assert max(errors) < 0.6
 
 
+def test_a_beacon_that_is_seen_while_it_brightens_is_held(spotter):
+    """Its first light may be the edge of a fade or of a frame, a fiftieth of what follows within a few frames."""
+    places = [[(320, 200, rate)] for rate in (1e5, 1e5, *[5e6] * 40)]
+    measured = follow(spotter, Sky(), places)
+    assert all(m.found for m in measured)
+
+
+def test_a_star_that_is_far_brighter_than_a_beacon_well_known_is_not_taken_for_it(spotter):
+    sky = Sky()
+    follow(spotter, sky, [[(320, 200, 6e4)]] * 100)
+    measured = follow(spotter, sky, [[(380, 150, 3e6)]] * 100, start=100)
+    assert not any(m.found for m in measured)
+
+
 def test_no_jump_to_a_passing_star_when_the_beacon_fades(spotter):
     """The star comes within 3 px of the beacon, as bright as it, just while the beacon is gone."""
     places = []
