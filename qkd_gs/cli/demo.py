@@ -20,6 +20,7 @@ from qkd_gs.cli.track import Shown
 from qkd_gs.cli.up import stopped_at_the_end
 from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import find_key_folder
+from qkd_gs.monitoring.health import NodeHealth, loops_since
 from qkd_gs.monitoring.readiness import Level
 from qkd_gs.monitoring.snapshot import KeyStep, Snapshot
 from qkd_gs.nodes.operator import Operator
@@ -87,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _take(operator: Operator, station: StationProcesses, folder: Path) -> dict[str, Any]:
     """Wait until the station is ready, have the pass taken, wait for the key; what the graph has cost."""
-    heard: dict[str, Any] = {}
+    heard: dict[str, NodeHealth] = {}
 
     def look(snapshot: Snapshot) -> Snapshot:
         station.watch(time.monotonic())
@@ -104,17 +105,13 @@ def _take(operator: Operator, station: StationProcesses, folder: Path) -> dict[s
         return snapshot
 
     wait(lambda now: now.readiness.level is Level.OK, _READY_S, 'the station has not become ready')
+    before = dict(heard)
     with Shown() as shown:
         operator.track(parse_utc(AT, 'at'), folder.name, lambda now, said: shown.show(look(now), said))
-        nodes = costs(station)
+        nodes, loops = costs(station), loops_since(before, heard)
         done = wait(_key_is_made, _KEY_S, 'no key within three minutes')
     if done.key is not None and done.key.state is KeyStep.FAILED:
         raise StationError(f'no key: {done.key.message}', where=folder)
-    loops = {
-        name: {'steps': node.steps, 'missed_share': round(node.missed_share, 5)}
-        for name, node in heard.items()
-        if node.steps
-    }
     return {'loops': loops, 'nodes': nodes, 'starts': station.starts()}
 
 
@@ -136,6 +133,8 @@ def _print_graph(run: dict[str, Any], folder: Path) -> None:
     print('The graph')
     print(f'  {"ran faster than real time by":34} {loop["speed"]:g}; the demo took {run["demo_s"]:.0f} s')
     print(f'  {"missed of its 100 Hz periods":34} {100 * loop["missed_share"]:.2f} % of {loop["steps"]}')
+    worst = max(run['loops'], key=lambda name: run['loops'][name]['missed_share'])
+    print(f'  {"the worst of all loops missed":34} {100 * run["loops"][worst]["missed_share"]:.2f} %: {worst}')
     for name, what in (
         ('period_ms', 'periods (50 / 95 / 99 %)'),
         ('latency_ms', 'picture to command (50 / 95 / 99 %)'),

@@ -90,6 +90,18 @@ def _number(text: str | None) -> float:
         return nan
 
 
+def loops_since(before: Mapping[str, NodeHealth], now: Mapping[str, NodeHealth]) -> dict[str, dict[str, float]]:
+    """Steps and missed share of every node's loops between two moments; of one begun anew meanwhile, since then."""
+    found: dict[str, dict[str, float]] = {}
+    for name, node in now.items():
+        old, steps, missed = before.get(name), node.steps, node.missed
+        if old is not None and old.steps <= steps:
+            steps, missed = steps - old.steps, missed - old.missed
+        if steps:
+            found[name] = {'steps': steps, 'missed_share': round(missed / (steps + missed), 5)}
+    return found
+
+
 def _count(text: str | None) -> int:
     return int(text) if text and text.isdecimal() else 0
 

@@ -34,6 +34,8 @@ LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability
 PICTURES = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 SENSOR = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
+IN_THE_LOOP, IN_TIME = 20, 10  # priorities: of the 100 Hz loop; of other hardware that must not wait
+
 ABORT_PASS = 'abort_pass'  # a service of the tracker
 
 _HEARTBEAT_S = 1.0
@@ -50,7 +52,7 @@ class StationMixin:
 
     name: ClassVar[str]
     winding_down = False
-    urgent: ClassVar[bool] = False  # in the control loop: before others where the rights allow it
+    priority: ClassVar[int] = 0  # real-time, where the rights allow it: of those, the higher one goes first
 
     def begin_station(self) -> None:
         """Declare the options, find the clock, start the heartbeat."""

@@ -9,8 +9,10 @@ from std_msgs.msg import Bool
 import qkd_gs.msg as m
 from qkd_gs.errors import DeviceFault
 from qkd_gs.nodes import convert, parameters
+from qkd_gs.nodes.base import IN_TIME
 from qkd_gs.nodes.device import DeviceNode
 from qkd_gs.nodes.life import run
+from qkd_gs.nodes.loop import LoopWatch
 from qkd_gs.nodes.setup import device_of, station_of
 from qkd_gs.settings.station import BeaconSettings
 
@@ -22,6 +24,7 @@ class BeaconNode(DeviceNode):
     """Silence of the tracker or of the supervisor is a no."""
 
     name = 'beacon'
+    priority = IN_TIME
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +44,7 @@ class BeaconNode(DeviceNode):
         self._beacon = device_of(self, 'beacon', self._station)
         self._beacon.open()
         self._beacon.off(self.clock.now_ns())
-        self._timer = self.every(_STATE_S, self._step)
+        self._timer = self.every(_STATE_S, self._step, LoopWatch(_STATE_S))
 
     def stopped(self) -> None:
         """Go dark."""

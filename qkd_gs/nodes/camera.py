@@ -11,7 +11,7 @@ from sensor_msgs.msg import CameraInfo, Image
 import qkd_gs.msg as m
 from qkd_gs.devices.camera import Frame
 from qkd_gs.nodes import convert, parameters
-from qkd_gs.nodes.base import PICTURES
+from qkd_gs.nodes.base import IN_THE_LOOP, PICTURES
 from qkd_gs.nodes.device import DeviceNode
 from qkd_gs.nodes.loop import LoopWatch
 from qkd_gs.nodes.setup import device_of, station_of
@@ -28,7 +28,7 @@ class CameraNode(DeviceNode):
     """Expose as asked, find the spot, publish pictures at most so often."""
 
     role: CameraRole
-    urgent = True
+    priority = IN_THE_LOOP
 
     def __init__(self) -> None:
         super().__init__()

@@ -10,6 +10,7 @@ from typing import Any
 import qkd_gs.msg as m
 from qkd_gs.keys.folder import find_key_folder
 from qkd_gs.nodes import convert
+from qkd_gs.nodes.base import IN_TIME
 from qkd_gs.nodes.device import DeviceNode
 from qkd_gs.nodes.life import run
 from qkd_gs.nodes.setup import device_of, station_of
@@ -26,6 +27,7 @@ class DetectorNode(DeviceNode):
     """Follows the session: a run of the converter for each, and another one if this process was begun anew."""
 
     name = 'detector'
+    priority = IN_TIME
 
     def __init__(self) -> None:
         super().__init__()

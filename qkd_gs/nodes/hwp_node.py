@@ -7,8 +7,10 @@ from typing import Any
 
 import qkd_gs.msg as m
 from qkd_gs.nodes import convert, parameters
+from qkd_gs.nodes.base import IN_TIME
 from qkd_gs.nodes.device import DeviceNode
 from qkd_gs.nodes.life import run
+from qkd_gs.nodes.loop import LoopWatch
 from qkd_gs.nodes.setup import device_of, station_of
 from qkd_gs.pointing.hwp import HwpFollower
 from qkd_gs.settings.station import HwpSettings
@@ -20,6 +22,7 @@ class HwpNode(DeviceNode):
     """Follow the frame as tracked."""
 
     name = 'hwp'
+    priority = IN_TIME
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +46,7 @@ class HwpNode(DeviceNode):
         )
         self._plate = device_of(self, 'hwp', station)
         self._plate.open()
-        self._timer = self.every(1 / settings.rate_hz, self._step)
+        self._timer = self.every(1 / settings.rate_hz, self._step, LoopWatch(1 / settings.rate_hz))
 
     def stopped(self) -> None:
         """Stop the plate."""

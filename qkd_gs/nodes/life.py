@@ -21,7 +21,6 @@ from qkd_gs.nodes.local import local_only
 _SPIN_S = 0.1  # a signal is noticed after so long
 _WIND_DOWN_S = 2.2  # to bring the mount towards its park position
 _SAME_ORDER_S = 0.5
-_NICE = -10
 _ORDERS = signal.SIGINT, signal.SIGTERM
 
 
@@ -44,8 +43,8 @@ def run(make: Callable[[], Any], arguments: list[str] | None = None) -> int:
         print(f'{make.__name__}: {error}', file=sys.stderr)  # noqa: T201  the logger adds time and name to it
         rclpy.utilities.try_shutdown()
         return 2
-    if node.urgent:
-        _go_first()
+    if node.priority:
+        _go_first(node.priority)
     executor = EventsExecutor()
     executor.add_node(node)
     gc.collect()
@@ -89,9 +88,12 @@ class Ending:
         return bool(node.may_end) or self._again or now_s - self._first_s > _WIND_DOWN_S
 
 
-def _go_first() -> None:
-    """Take the processors before programs that can wait; an ordinary user may not, and goes without."""
-    try:
-        os.setpriority(os.PRIO_PROCESS, 0, _NICE)
-    except PermissionError:
-        pass
+def _go_first(priority: int) -> None:
+    """Take the processors before what can wait, with all threads; where the rights do not allow it, go without."""
+    for thread in map(int, os.listdir('/proc/self/task')):  # those of DDS, which bring the messages, were there before
+        try:
+            os.sched_setscheduler(thread, os.SCHED_RR, os.sched_param(priority))
+        except ProcessLookupError:  # it has just ended
+            continue
+        except PermissionError:
+            return

@@ -17,7 +17,7 @@ from qkd_gs.monitoring.health import NodeHealth, health_of
 from qkd_gs.monitoring.readiness import ComingPass, Facts, readiness
 from qkd_gs.nodes import convert, convert_news
 from qkd_gs.nodes.alone import only_one
-from qkd_gs.nodes.base import LATCHED, CoreNode
+from qkd_gs.nodes.base import IN_THE_LOOP, LATCHED, CoreNode
 from qkd_gs.nodes.bringup import BringUp
 from qkd_gs.nodes.graph import nodes_of
 from qkd_gs.nodes.life import run
@@ -39,7 +39,7 @@ class MonitorNode(CoreNode):
     """Independent of the tracker: believes the devices' own readings alone."""
 
     name = 'monitor'
-    urgent = True
+    priority = IN_THE_LOOP
 
     def __init__(self) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ import qkd_gs.msg as m
 from qkd_gs.devices.mount import MountMode
 from qkd_gs.errors import DeviceFault
 from qkd_gs.nodes import convert, parameters
-from qkd_gs.nodes.base import WARN
+from qkd_gs.nodes.base import IN_THE_LOOP, WARN
 from qkd_gs.nodes.device import DeviceNode
 from qkd_gs.nodes.life import run
 from qkd_gs.nodes.loop import LoopWatch
@@ -27,7 +27,7 @@ class MountNode(DeviceNode):
     """Drives the mount; without a fresh verdict of the supervisor, or a fresh set-point, it stops."""
 
     name = 'mount'
-    urgent = True
+    priority = IN_THE_LOOP
 
     def __init__(self) -> None:
         super().__init__()

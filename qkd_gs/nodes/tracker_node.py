@@ -20,7 +20,7 @@ from qkd_gs.devices.beacon import BeaconReading
 from qkd_gs.devices.mount import MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.nodes import convert, parameters
-from qkd_gs.nodes.base import ABORT_PASS, LATCHED, CoreNode, conclude
+from qkd_gs.nodes.base import ABORT_PASS, IN_THE_LOOP, LATCHED, CoreNode, conclude
 from qkd_gs.nodes.camera_requests import CameraRequests
 from qkd_gs.nodes.life import run
 from qkd_gs.nodes.loop import Due, LoopWatch
@@ -51,7 +51,7 @@ class TrackerNode(CoreNode):
     """One pass at a time."""
 
     name = 'tracker'
-    urgent = True
+    priority = IN_THE_LOOP
 
     def __init__(self) -> None:
         super().__init__()

@@ -11,11 +11,11 @@ from rosgraph_msgs.msg import Clock
 import qkd_gs.msg as m
 from qkd_gs.devices.mount import MountCommand
 from qkd_gs.nodes import convert, convert_news
-from qkd_gs.nodes.base import LATCHED, SENSOR, CoreNode
+from qkd_gs.nodes.base import IN_THE_LOOP, LATCHED, SENSOR, CoreNode
 from qkd_gs.nodes.clock import Latched
 from qkd_gs.nodes.life import run
 from qkd_gs.nodes.loop import LoopWatch
-from qkd_gs.nodes.pace import Loop, Pace
+from qkd_gs.nodes.pace import Loop, Pace, Processors
 from qkd_gs.nodes.setup import stage_of, station_of
 from qkd_gs.nodes.sim_link import SimLink
 from qkd_gs.orbit.timescale import format_utc
@@ -31,7 +31,7 @@ _STEP_S = 0.01
 _SLOW_S = 0.02  # plate and laser answer less often
 _CLOCK_S = 0.05
 _PACE_S = 0.5  # of real time
-_PACED = ('tracker', 'mount', 'world')  # the loops that time must not outrun
+_PACED = ('tracker', 'mount', 'world', 'hwp', 'beacon')  # the loops that time must not outrun
 _BEND_NS = 100_000_000  # all processes have heard of another speed by then
 
 
@@ -39,7 +39,7 @@ class WorldNode(CoreNode):
     """Only with simulated devices."""
 
     name = 'world'
-    urgent = True
+    priority = IN_THE_LOOP
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class WorldNode(CoreNode):
         self._pace: Pace | None = None
         self._loops: dict[str, Loop] = {}
         if speed == 0.0:
-            self._pace = Pace()
+            self._pace, self._processors = Pace(), Processors()
             speed = self._pace.speed
             self.listen(DiagnosticArray, '/diagnostics', self._take_loops)
             self.create_timer(_PACE_S, self.guarded(self._keep_pace), clock=self._steady)
@@ -103,7 +103,7 @@ class WorldNode(CoreNode):
 
     def _keep_pace(self) -> None:
         pace = self._pace
-        if pace is not None and pace.step(time.monotonic(), self._loops):
+        if pace is not None and pace.step(time.monotonic(), self._loops, self._processors.busy()):
             self._run_clock(self.clock.bent(pace.speed, _BEND_NS))
 
     @property

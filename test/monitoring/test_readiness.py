@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qkd_gs.monitoring.health import NodeHealth, health_of
+from qkd_gs.monitoring.health import NodeHealth, health_of, loops_since
 from qkd_gs.monitoring.readiness import ComingPass, Facts, Level, countdown, readiness
 from qkd_gs.tracking.types import Phase
 
@@ -125,3 +125,16 @@ def test_nonsense_in_a_heartbeat_is_not_believed():
     health = health_of('tracker', {'state': 'active', 'cpu_percent': 'much', 'loop_missed': '-1'}, '', 0.2)
     assert health.cpu_percent != health.cpu_percent
     assert health.missed == 0
+
+
+def test_loops_are_counted_between_two_moments():
+    def nodes(**counted):
+        return {name: NodeHealth(name, 0.0, 'active', missed=m, steps=s) for name, (m, s) in counted.items()}
+
+    before = nodes(mount=(50, 1000), tracker=(7, 900), scene=(0, 0))
+    now = nodes(mount=(60, 1990), tracker=(1, 99), scene=(0, 0), hwp=(0, 10))
+    assert loops_since(before, now) == {
+        'mount': {'steps': 990, 'missed_share': 0.01},
+        'tracker': {'steps': 99, 'missed_share': 0.01},  # begun anew
+        'hwp': {'steps': 10, 'missed_share': 0.0},
+    }

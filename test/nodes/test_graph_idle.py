@@ -48,6 +48,28 @@ def test_sockets_are_on_loopback_alone(station):
         assert hosts == {'127.0.0.1', '239.255.0.1'}, name
 
 
+def real_time_is_allowed():
+    """Whether this user may have it, as another process finds out."""
+    trial = 'import os; os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))'
+    return subprocess.run([sys.executable, '-c', trial], capture_output=True, check=False).returncode == 0
+
+
+def test_what_must_not_wait_goes_first_with_all_its_threads(station):
+    """DDS has threads of its own, which bring the messages and are there before the node is."""
+    found = {}
+    for name, pid in station.processes.pids().items():
+        threads = {int(thread) for thread in os.listdir(f'/proc/{pid}/task')}
+        found[name] = {(os.sched_getscheduler(one), os.sched_getparam(one).sched_priority) for one in threads}
+    if not real_time_is_allowed():
+        assert set().union(*found.values()) == {(os.SCHED_OTHER, 0)}
+        return
+    first = {'world', 'mount', 'tracker', 'monitor', 'guiding_camera', 'tracking_camera'}
+    second = {'hwp', 'beacon', 'detector'}
+    for name, policies in found.items():
+        priority = 20 if name in first else 10 if name in second else 0
+        assert policies == {(os.SCHED_RR if priority else os.SCHED_OTHER, priority)}, name
+
+
 @pytest.mark.parametrize(
     ('role', 'rate_hz', 'width', 'height'), [(CameraRole.GUIDING, 10, 1280, 1024), (CameraRole.TRACKING, 25, 640, 480)]
 )

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qkd_gs.nodes.pace import Loop, Pace
+from qkd_gs.nodes.pace import Loop, Pace, Processors
 
 
 class Machine:
@@ -63,3 +63,19 @@ def test_a_slow_stretch_is_forgotten():
     slow = pace.speed
     machine.can = 4.0
     assert machine.run(pace, 600)[-1] > 1.8 * slow
+
+
+def test_a_full_machine_is_not_driven_harder_even_if_every_loop_keeps_its_period():
+    pace = Pace(speed=3.0)
+    for second in range(120):
+        pace.step(float(second), {'tracker': Loop(100 * second, 0)}, busy=min(0.3 * pace.speed, 1.0))
+    assert 0.72 <= 0.3 * pace.speed <= 0.85
+
+
+def test_the_processors_are_as_busy_as_the_kernel_says():
+    """Two of ten ticks idle, one waiting for the disk."""
+    ticks = iter(range(1, 1000))
+    times = (f'cpu {7 * n} 0 0 {2 * n} {n} 0 0 0 0 0\ncpu0 1 2 3\n' for n in ticks)
+    processors = Processors(lambda: next(times))
+    assert [round(processors.busy(), 9) for _ in range(50)] == [0.7] * 50
+    assert 0 <= Processors().busy() <= 1
