@@ -12,6 +12,7 @@ from qkd_gs.nodes.graph import Process, station_graph
 from qkd_gs.nodes.processes import StationProcesses
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.timescale import parse_utc
+from qkd_gs.pointing.stored import StoredPointing
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import StationSettings
@@ -52,20 +53,12 @@ class Rehearsal:
         sessions : Path
             Folder for the session.
         """
-        settings, elements = place / 'station.yaml', share_path('config', 'elements', 'micius.tle')
-        text = yaml.safe_load(share_path('config', 'station.yaml').read_text(encoding='utf-8'))
-        data_el_deg = max(text['tracking']['data_el_deg'], self.from_el_deg)
-        limits = {'start_el_deg': self.from_el_deg, 'end_el_deg': self.from_el_deg, 'data_el_deg': data_el_deg}
-        text['tracking'] |= limits
-        settings.write_text(yaml.safe_dump(text), encoding='utf-8')
-        site, station = load_site('shanghai'), load_yaml(settings, StationSettings)
-        orbit = load_elements(elements)
-        stage = stage_of(orbit, site, parse_utc(AT, 'at'), LEAD_S, self.seed, load_twin(), station)
-        stored_pointing(evening_before(stage, lambda now_ns, outputs: None)).save(place / 'state')
+        settings = place / 'station.yaml'
+        calibrated(write_settings(settings, self.from_el_deg), self.seed).save(place / 'state')
         return station_graph(
             {
                 'station': str(settings),
-                'elements': str(elements),
+                'elements': str(_elements()),
                 'sessions_dir': str(sessions),
                 'state_dir': str(place / 'state'),
                 'speed': self.speed,
@@ -74,6 +67,26 @@ class Rehearsal:
                 'lead_s': LEAD_S,
             }
         )
+
+
+def write_settings(path: Path, from_el_deg: float) -> StationSettings:
+    """station.yaml for a pass that is followed above an elevation alone."""
+    text = yaml.safe_load(share_path('config', 'station.yaml').read_text(encoding='utf-8'))
+    data_el_deg = max(text['tracking']['data_el_deg'], from_el_deg)
+    text['tracking'] |= {'start_el_deg': from_el_deg, 'end_el_deg': from_el_deg, 'data_el_deg': data_el_deg}
+    path.write_text(yaml.safe_dump(text), encoding='utf-8')
+    return load_yaml(path, StationSettings)
+
+
+def calibrated(station: StationSettings, seed: int) -> StoredPointing:
+    """Pointing as the evening before leaves it."""
+    orbit, site = load_elements(_elements()), load_site('shanghai')
+    stage = stage_of(orbit, site, parse_utc(AT, 'at'), LEAD_S, seed, load_twin(), station)
+    return stored_pointing(evening_before(stage, lambda now_ns, outputs: None))
+
+
+def _elements() -> Path:
+    return share_path('config', 'elements', 'micius.tle')
 
 
 def costs(station: StationProcesses) -> dict[str, dict[str, float]]:

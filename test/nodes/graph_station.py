@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 import qkd_gs.msg as m
 import rclpy
-import yaml
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
@@ -33,18 +32,9 @@ from qkd_gs.nodes.clock import Latched, StationClock
 from qkd_gs.nodes.graph import NODES, station_graph
 from qkd_gs.nodes.local import local_only
 from qkd_gs.nodes.processes import StationProcesses
-from qkd_gs.orbit.elements import load_elements
-from qkd_gs.orbit.timescale import parse_utc
+from qkd_gs.nodes.rehearsal import AT, calibrated, write_settings
 from qkd_gs.pointing.stored import FILE_NAME, load_pointing
-from qkd_gs.settings.loader import load_yaml
-from qkd_gs.settings.site import load_site
-from qkd_gs.settings.station import StationSettings
-from qkd_gs.settings.twin import load_twin
-from qkd_gs.share import share_path
-from qkd_gs.sim.simulate import evening_before, stored_pointing
-from qkd_gs.sim.stage import stage_of
 
-AT = '2018-10-03T15:56:42Z'
 UP_S = 90.0  # until every node is active; 5 s on an idle machine
 RECORD = find_spec('qkd_gs.nodes.recorder_node') is not None
 LIFECYCLE = tuple(spec.name for spec in NODES if spec.lifecycle)
@@ -81,23 +71,12 @@ def running_station(
             station.close()
 
 
-def write_settings(path: Path, el_deg: float) -> StationSettings:
-    """station.yaml for a short pass: the satellite is followed above an elevation alone."""
-    text = yaml.safe_load(share_path('config', 'station.yaml').read_text(encoding='utf-8'))
-    text['tracking'] |= {'start_el_deg': el_deg, 'end_el_deg': el_deg}
-    path.write_text(yaml.safe_dump(text), encoding='utf-8')
-    return load_yaml(path, StationSettings)
-
-
 def calibrate_once(shared: Path) -> Path:
     """Folder with the pointing of seed 1, as the evening before leaves it; made by the first test that asks."""
     folder = shared / 'graph-pointing'
     if not (folder / FILE_NAME).exists():
-        elements = load_elements(share_path('config', 'elements', 'micius.tle'))
         folder.mkdir(parents=True, exist_ok=True)
-        station = write_settings(folder / 'station.yaml', 42)
-        stage = stage_of(elements, load_site('shanghai'), parse_utc(AT), 60.0, 1, load_twin(), station)
-        stored_pointing(evening_before(stage, lambda now_ns, outputs: None)).save(folder)
+        calibrated(write_settings(folder / 'station.yaml', 42), seed=1).save(folder)
     return folder
 
 

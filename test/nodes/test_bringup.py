@@ -61,6 +61,16 @@ def started() -> Node:
     return node
 
 
+def half_way() -> Node:
+    """Back from a fault and configured at 21.5 s, but not yet activated."""
+    node = started()
+    node.fail()
+    node.beat(20.0)
+    node.obey(node.bring.orders(21.5))
+    assert node.state == 'inactive'
+    return node
+
+
 def test_a_fresh_node_is_configured_and_activated():
     bring = BringUp(['mount', 'gps'])
     assert bring.orders(0.0) == []
@@ -150,11 +160,7 @@ def test_a_fault_long_ago_is_forgiven():
 
 def test_a_lost_order_to_a_node_that_comes_back_from_a_fault_is_repeated():
     """Configured, and then the order to activate is lost: it must not stay inactive for good."""
-    node = started()
-    node.fail()
-    node.beat(20.0)
-    node.obey(node.bring.orders(21.5))
-    assert node.state == 'inactive'
+    node = half_way()
     node.beat(21.6)
     assert node.bring.orders(21.6) == [('mount', Order.ACTIVATE)]  # never arrives
     assert live(node, 21.7, 30.0) is not None
@@ -162,11 +168,7 @@ def test_a_lost_order_to_a_node_that_comes_back_from_a_fault_is_repeated():
 
 def test_a_monitor_begun_anew_goes_on_where_the_old_one_stopped():
     """Configured by a monitor that died before it could activate: no operator has wished that."""
-    node = started()
-    node.fail()
-    node.beat(20.0)
-    node.obey(node.bring.orders(21.5))
-    assert node.state == 'inactive'
+    node = half_way()
     node.bring = BringUp(['mount'])
     assert live(node, 21.7, 30.0) is not None
 
