@@ -13,8 +13,8 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchDescription
-from qkd_gs.nodes.local import local_environment
 from qkd_gs.share import share_path
+from qkd_gs.station.dds_profile import local_environment
 
 
 def arguments():

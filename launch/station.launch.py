@@ -10,11 +10,11 @@ from launch_ros.actions import LifecycleNode, Node
 
 from launch import LaunchDescription
 from qkd_gs.errors import StationError
-from qkd_gs.nodes.alone import only_one
-from qkd_gs.nodes.graph import station_graph
-from qkd_gs.nodes.local import local_environment
-from qkd_gs.nodes.options import OPTIONS
 from qkd_gs.share import share_path
+from qkd_gs.station.dds_profile import local_environment
+from qkd_gs.station.graph import station_graph
+from qkd_gs.station.instance_lock import only_one
+from qkd_gs.station.options import OPTIONS
 
 RESPAWN_S = 0.5
 

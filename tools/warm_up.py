@@ -11,24 +11,24 @@ from pathlib import Path
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.sky import sun_at
-from qkd_gs.pointing.approach import approach
 from qkd_gs.pointing.mount_model import MountModel
+from qkd_gs.pointing.pass_window import approach
 from qkd_gs.pointing.plan import plan_pass
 from qkd_gs.processing.pipeline import process_session
+from qkd_gs.safety.supervisor import Supervisor
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import load_twin
 from qkd_gs.share import share_path
+from qkd_gs.sim.imaging.catalogue_stars import NamedStars
 from qkd_gs.sim.lockstep import Lockstep
-from qkd_gs.sim.named_stars import NamedStars
 from qkd_gs.sim.satellite import simulated_satellite
-from qkd_gs.sim.stretch import CULMINATION_NS, Stretch
+from qkd_gs.sim.synthetic_session import CULMINATION_NS, Stretch
 from qkd_gs.sim.twin import Twin, true_trajectory
 from qkd_gs.timing.recorder import TagRecorder
 from qkd_gs.timing.sealed import SealedWriter
-from qkd_gs.tracking.supervisor import Supervisor
-from qkd_gs.tracking.tracker import Tracker
+from qkd_gs.tracking.control.tracker import Tracker
 
 SECOND_NS = 10**9
 SEED = 1

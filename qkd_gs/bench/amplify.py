@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 
-from qkd_gs.qkd.amplify import toeplitz
+from qkd_gs.qkd.amplification.amplify import toeplitz
 
 KEY_BITS = 1_000_000
 OUT_BITS = 500_000

@@ -19,10 +19,10 @@ from typing import Any
 from qkd_gs.bench.slow_link import slow_link
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.processing.pipeline import process_session
-from qkd_gs.qkd.entropy import binary_entropy
-from qkd_gs.qkd.streams import LinkMeter
+from qkd_gs.qkd.finite_key.entropy import binary_entropy
+from qkd_gs.qkd.link.streams import LinkMeter
 from qkd_gs.sim.satellite import simulated_satellite
-from qkd_gs.sim.stretch import Stretch
+from qkd_gs.sim.synthetic_session import Stretch
 
 TAGS = 20_000_000
 ROUND_TRIP_S, RATE_BIT_S = 0.25, 1e6

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from qkd_gs.qkd import one_way
-from qkd_gs.qkd.corrector import EFFICIENT, QUICK, CascadeOptions
-from qkd_gs.qkd.entropy import binary_entropy
-from qkd_gs.qkd.parity import Bits
-from qkd_gs.qkd.reconcile import reconcile
-from qkd_gs.qkd.sift import even_cuts
+from qkd_gs.qkd.finite_key.entropy import binary_entropy
+from qkd_gs.qkd.reconciliation import ldpc
+from qkd_gs.qkd.reconciliation.cascade import reconcile
+from qkd_gs.qkd.reconciliation.cascade_bob import EFFICIENT, QUICK, CascadeOptions
+from qkd_gs.qkd.reconciliation.parity import Bits
+from qkd_gs.qkd.sifting.sift import even_cuts
 
 FRAME_BITS = 100_000
 FRAMES = 1000
@@ -54,7 +54,7 @@ def run(frames: int = FRAMES, frame_bits: int = FRAME_BITS, qbers: tuple[float, 
     figures['whole_pass'] = _measure(passes, PASS_BITS, PASS_QBER, _cascade(EFFICIENT))
     figures['whole_pass_few_round_trips'] = _measure(passes, PASS_BITS, PASS_QBER, _cascade(QUICK))
     for qber in ONE_WAY_QBERS:
-        block = one_way.blocks(even_cuts(60 * frame_bits, 60), qber)[0]  # of frames that share a syndrome
+        block = ldpc.blocks(even_cuts(60 * frame_bits, 60), qber)[0]  # of frames that share a syndrome
         figures[f'one_way_qber_{qber:g}'] = _measure(some, block.stop - block.start, qber, _one_message)
     return figures
 
@@ -68,8 +68,8 @@ def _cascade(options: CascadeOptions) -> _Method:
 
 
 def _one_message(alice: Bits, bob: Bits, qber: float, seed: int) -> _Outcome:
-    sent = one_way.syndrome(alice, qber, seed)
-    return _Outcome(one_way.decode(bob, qber, seed, sent)[0], len(sent), 0)
+    sent = ldpc.syndrome(alice, qber, seed)
+    return _Outcome(ldpc.decode(bob, qber, seed, sent)[0], len(sent), 0)
 
 
 def _measure(frames: int, bits: int, qber: float, method: _Method) -> dict[str, float]:

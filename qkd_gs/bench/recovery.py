@@ -18,10 +18,10 @@ from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.monitoring.readiness import Level
 from qkd_gs.monitoring.snapshot import Snapshot
-from qkd_gs.nodes.operator import Operator
-from qkd_gs.nodes.processes import StationProcesses
-from qkd_gs.nodes.rehearsal import AT, Rehearsal
+from qkd_gs.nodes.clients.operator import Operator
 from qkd_gs.orbit.timescale import parse_utc
+from qkd_gs.station.demo_station import AT, Rehearsal
+from qkd_gs.station.processes import StationProcesses
 from qkd_gs.tracking.types import Phase
 
 _FROM_EL_DEG = 30.0

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from time import monotonic
 
-from qkd_gs.qkd.tls import LOOPBACK
+from qkd_gs.qkd.link.tls import LOOPBACK
 
 _PACKET_BYTES = 1500
 _WAITING_PACKETS = 100  # a router keeps no more; the sender is held up

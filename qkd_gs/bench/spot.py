@@ -14,7 +14,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from qkd_gs.tracking.spot import SpotDetector
+from qkd_gs.tracking.camera.spot import SpotDetector
 
 WIDTH_PX, HEIGHT_PX = 1280, 1024
 READ_NOISE_E = 3.0

@@ -9,8 +9,8 @@ from __future__ import annotations
 from math import exp, log
 from typing import Any
 
-from qkd_gs.qkd.counts import BasisCounts, Intensities, KeyCounts, Tally
-from qkd_gs.qkd.key_length import key_length
+from qkd_gs.qkd.finite_key.counts import BasisCounts, Intensities, KeyCounts, Tally
+from qkd_gs.qkd.finite_key.key_length import key_length
 from qkd_gs.session.published import PublishedPass, published_passes
 
 PULSE_RATE_HZ = 1e8

@@ -25,12 +25,12 @@ from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import load_twin
 from qkd_gs.share import share_path
-from qkd_gs.sim.light import SimTdc
+from qkd_gs.sim.photons.tdc_gps import SimTdc
 from qkd_gs.sim.simulate import Simulation, Watcher, take_pass
 from qkd_gs.sim.twin import Twin
 from qkd_gs.timing.recorder import TagRecorder
-from qkd_gs.tracking.camera_loop import CameraLoop
-from qkd_gs.tracking.tracker import Tracker
+from qkd_gs.tracking.camera.camera_loop import CameraLoop
+from qkd_gs.tracking.control.tracker import Tracker
 
 _SEED = 1
 _AT = '2018-10-03T15:56:42Z'

@@ -11,26 +11,39 @@ from collections.abc import Sequence
 from qkd_gs import __version__
 from qkd_gs.errors import DeviceFault, StationError
 
-# command -> one line of help; the command's module is qkd_gs.cli.NAME ('-' becomes '_') with two functions:
-# add_arguments(parser) and run(args) -> exit status
-COMMANDS = {
-    'passes': 'list the passes of a satellite over a site',
-    'simulate': 'take a pass in the twin, in lockstep, and make a key',
-    'demo': 'take the Shanghai pass of 2018-10-03 with the ROS graph and simulated devices',
-    'up': 'start the nodes of the station, until Ctrl-C',
-    'node': 'start one node of the station by itself, until Ctrl-C',
-    'track': 'ask a running station to take a pass',
-    'calibrate': 'ask a running station to calibrate its pointing',
-    'watch': 'show a running station in the terminal',
-    'devices': 'list the drivers of every device, and test those that are chosen',
-    'process': 'make the key of a session',
-    'replay': 'play a recorded pass on its own clock, and recompute its tracking figures',
-    'repair': 'make a bag whole whose recorder was killed',
-    'report': 'write report.html and its figures into a session',
-    'fit-pointing': 'fit the pointing model to observed stars',
-    'key-length': 'decoy-state finite key from observed counts',
-    'bench': 'measure a part of the station',
+# package -> command -> one line of help; the command's module is qkd_gs.cli.PACKAGE.NAME ('-' becomes '_') and has
+# two functions: add_arguments(parser) and run(args) -> exit status
+_PACKAGES = {
+    'planning': {
+        'passes': 'list the passes of a satellite over a site',
+        'fit-pointing': 'fit the pointing model to observed stars',
+    },
+    'session': {
+        'simulate': 'take a pass in the twin, in lockstep, and make a key',
+        'process': 'make the key of a session',
+        'report': 'write report.html and its figures into a session',
+        'replay': 'play a recorded pass on its own clock, and recompute its tracking figures',
+        'repair': 'repair a bag whose recorder was killed',
+    },
+    'station': {
+        'demo': 'take the Shanghai pass of 2018-10-03 with the ROS graph and simulated devices',
+        'up': 'start the nodes of the station, until Ctrl-C',
+        'node': 'start one node of the station by itself, until Ctrl-C',
+        'devices': 'list the drivers of every device, and test those that are chosen',
+    },
+    'operation': {
+        'track': 'ask a running station to take a pass',
+        'calibrate': 'ask a running station to calibrate its pointing',
+        'watch': 'show a running station in the terminal',
+    },
+    'key': {
+        'key-length': 'decoy-state finite key from observed counts',
+    },
+    'measurement': {
+        'bench': 'measure a part of the station',
+    },
 }
+COMMANDS = {name: (package, line) for package, commands in _PACKAGES.items() for name, line in commands.items()}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,10 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('-v', '--verbose', action='store_true', help='log what the program does, to standard error')
     subparsers = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
     chosen = next((word for word in argv if word in COMMANDS), None)
-    for name, line in COMMANDS.items():
+    for name, (package, line) in COMMANDS.items():
         sub = subparsers.add_parser(name, help=line, description=line[0].upper() + line[1:] + '.')
         if name == chosen:
-            command = importlib.import_module(f'qkd_gs.cli.{name.replace("-", "_")}')
+            command = importlib.import_module(f'qkd_gs.cli.{package}.{name.replace("-", "_")}')
             command.add_arguments(sub)
             sub.set_defaults(run=command.run)
     args = parser.parse_args(argv)

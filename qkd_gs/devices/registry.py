@@ -26,8 +26,8 @@ GROUP = 'qkd_gs.drivers'
 SIMULATED = 'sim'
 
 # what comes with the package, as "module:callable"
-_BUILT_IN = {f'{kind}.{SIMULATED}': f'qkd_gs.sim.remote:{kind}' for kind in ('mount', 'beacon', 'hwp')} | {
-    f'{kind}.{SIMULATED}': f'qkd_gs.sim.remote_sensors:{kind}'
+_BUILT_IN = {f'{kind}.{SIMULATED}': f'qkd_gs.sim.remote.actuators:{kind}' for kind in ('mount', 'beacon', 'hwp')} | {
+    f'{kind}.{SIMULATED}': f'qkd_gs.sim.remote.sensors:{kind}'
     for kind in ('guiding_camera', 'tracking_camera', 'gps', 'tdc')
 }
 

@@ -16,7 +16,7 @@ from qkd_gs.keys.credentials import new_certificate, new_sealing_key
 from qkd_gs.keys.files import check_private, read_secret, write_secret
 from qkd_gs.keys.preshared import PreSharedKey
 from qkd_gs.keys.store import KeyStore
-from qkd_gs.qkd.tls import TlsIdentity
+from qkd_gs.qkd.link.tls import TlsIdentity
 
 VARIABLE = 'QKD_GS_KEYS'
 _SEALING_KEY, _SEALING_PUBLIC = 'sealing.key', 'sealing.pub'

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from qkd_gs.errors import StationError
 from qkd_gs.keys.files import check_private, sync_folder
 from qkd_gs.keys.secret import Secret
-from qkd_gs.qkd.packed_bits import PackedBits
+from qkd_gs.qkd.sifting.packed_bits import PackedBits
 
 _SCHEMA = """
 CREATE TABLE store (schema INTEGER NOT NULL, simulated INTEGER NOT NULL, probe BLOB NOT NULL);

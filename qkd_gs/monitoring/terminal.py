@@ -11,10 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from qkd_gs.monitoring.bars import bar, ceiling_of, sparkline
-from qkd_gs.monitoring.board import SPOT_S
 from qkd_gs.monitoring.health import NodeHealth
 from qkd_gs.monitoring.readiness import Level, countdown
 from qkd_gs.monitoring.snapshot import KeyNews, KeyStep, Snapshot
+from qkd_gs.monitoring.status_collector import SPOT_S
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.tracking.types import Phase
 

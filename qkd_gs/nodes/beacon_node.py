@@ -8,13 +8,14 @@ from std_msgs.msg import Bool
 
 import qkd_gs.msg as m
 from qkd_gs.errors import DeviceFault
-from qkd_gs.nodes import convert, parameters
-from qkd_gs.nodes.base import IN_TIME
-from qkd_gs.nodes.device import DeviceNode
-from qkd_gs.nodes.life import run
-from qkd_gs.nodes.loop import LoopWatch
-from qkd_gs.nodes.setup import device_of, station_of
+from qkd_gs.nodes.conversions import messages
+from qkd_gs.nodes.runtime import parameters
+from qkd_gs.nodes.runtime.base import IN_TIME
+from qkd_gs.nodes.runtime.context import device_of, station_of
+from qkd_gs.nodes.runtime.device import DeviceNode
+from qkd_gs.nodes.runtime.process import run
 from qkd_gs.settings.station import BeaconSettings
+from qkd_gs.station.loop_timing import LoopWatch
 
 _STATE_S = 0.05
 _SILENCE_NS = 300_000_000  # command and verdict come every 50 ms
@@ -79,7 +80,7 @@ class BeaconNode(DeviceNode):
                     raise
         elif self.active:
             self._beacon.off(now_ns)
-        self._states.publish(convert.beacon_state(self._beacon.read(now_ns), wanted, self.fault))
+        self._states.publish(messages.beacon_state(self._beacon.read(now_ns), wanted, self.fault))
 
 
 def main(arguments: list[str] | None = None) -> int:

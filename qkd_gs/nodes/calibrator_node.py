@@ -10,16 +10,7 @@ from std_msgs.msg import Bool
 
 import qkd_gs.msg as m
 from qkd_gs.action import Calibrate
-from qkd_gs.devices.mount import MountCommand, MountReading
-from qkd_gs.errors import StationError
-from qkd_gs.nodes import convert
-from qkd_gs.nodes.base import LATCHED, CoreNode, conclude
-from qkd_gs.nodes.camera_requests import CameraRequests
-from qkd_gs.nodes.life import run
-from qkd_gs.nodes.loop import Due
-from qkd_gs.nodes.setup import site_of, station_of
-from qkd_gs.orbit.timescale import format_utc
-from qkd_gs.pointing.calibration import (
+from qkd_gs.calibration.calibrator import (
     STAR_RULES,
     STARS,
     CalibrationInputs,
@@ -28,8 +19,17 @@ from qkd_gs.pointing.calibration import (
     star_tracks,
     stars_to_visit,
 )
-from qkd_gs.pointing.stored import StoredPointing, load_pointing
-from qkd_gs.tracking.requests import GUIDING_STARS, TRACKING_STARS
+from qkd_gs.devices.mount import MountCommand, MountReading
+from qkd_gs.errors import StationError
+from qkd_gs.nodes.conversions import messages
+from qkd_gs.nodes.runtime.base import LATCHED, CoreNode, conclude
+from qkd_gs.nodes.runtime.camera_requests import CameraRequests
+from qkd_gs.nodes.runtime.context import site_of, station_of
+from qkd_gs.nodes.runtime.process import run
+from qkd_gs.orbit.timescale import format_utc
+from qkd_gs.pointing.pointing_file import StoredPointing, load_pointing
+from qkd_gs.station.loop_timing import Due
+from qkd_gs.tracking.control.requests import GUIDING_STARS, TRACKING_STARS
 from qkd_gs.tracking.types import CameraRole, Phase, SpotMeasurement
 
 _FEEDBACK_NS = 500_000_000
@@ -57,7 +57,7 @@ class CalibratorNode(CoreNode):
         self.listen(m.MountState, 'mount/state', self._take_mount)
         self.listen(m.SessionState, 'session/state', self._take_session)
         for role in CameraRole:
-            self.listen(m.Spot, f'{convert.frame_of(role)}/spot', self._take_spot)
+            self.listen(m.Spot, f'{messages.frame_of(role)}/spot', self._take_spot)
         self._server = ActionServer(
             self,
             Calibrate,
@@ -69,14 +69,14 @@ class CalibratorNode(CoreNode):
         )
 
     def _take_mount(self, message: m.MountState) -> None:
-        self._mount = convert.from_mount_state(message)
+        self._mount = messages.from_mount_state(message)
 
     def _take_session(self, message: m.SessionState) -> None:
         self._in_pass = message.phase != Phase.IDLE
 
     def _take_spot(self, message: m.Spot) -> None:
         if self._calibrator is not None:
-            self._spots[CameraRole(message.camera)].append(convert.from_spot(message))
+            self._spots[CameraRole(message.camera)].append(messages.from_spot(message))
 
     def _take(self, goal: Any) -> None:
         """The action: begin."""
@@ -113,7 +113,7 @@ class CalibratorNode(CoreNode):
             seen.clear()
         outputs = calibrator.step(now_ns, CalibrationInputs(self._mount, guiding, tracking))
         if outputs.axes is not None:
-            self._commands.publish(convert.mount_command(MountCommand(**vars(outputs.axes))))
+            self._commands.publish(messages.mount_command(MountCommand(**vars(outputs.axes))))
         self._requests.ask(now_ns, CameraRole.GUIDING, GUIDING_STARS)
         self._requests.ask(now_ns, CameraRole.TRACKING, TRACKING_STARS)
         if self._feedback_due.now(now_ns):

@@ -9,11 +9,11 @@ from typing import Any
 
 import qkd_gs.msg as m
 from qkd_gs.keys.folder import find_key_folder
-from qkd_gs.nodes import convert
-from qkd_gs.nodes.base import IN_TIME
-from qkd_gs.nodes.device import DeviceNode
-from qkd_gs.nodes.life import run
-from qkd_gs.nodes.setup import device_of, station_of
+from qkd_gs.nodes.conversions import messages
+from qkd_gs.nodes.runtime.base import IN_TIME
+from qkd_gs.nodes.runtime.context import device_of, station_of
+from qkd_gs.nodes.runtime.device import DeviceNode
+from qkd_gs.nodes.runtime.process import run
 from qkd_gs.session.tag_files import next_tags_path
 from qkd_gs.timing.recorder import TagRecorder
 from qkd_gs.timing.sealed import SealedWriter
@@ -88,7 +88,7 @@ class DetectorNode(DeviceNode):
             return
         full = self._recorder.step(now_ns, self._tdc.poll(now_ns))
         if full is not None:
-            self._counts.publish(convert.counts(full))
+            self._counts.publish(messages.counts(full))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -6,11 +6,11 @@ from typing import Any
 
 from sensor_msgs.msg import NavSatFix, TimeReference
 
-from qkd_gs.nodes import convert
-from qkd_gs.nodes.base import OK, WARN
-from qkd_gs.nodes.device import DeviceNode
-from qkd_gs.nodes.life import run
-from qkd_gs.nodes.setup import device_of, station_of
+from qkd_gs.nodes.conversions import messages
+from qkd_gs.nodes.runtime.base import OK, WARN
+from qkd_gs.nodes.runtime.context import device_of, station_of
+from qkd_gs.nodes.runtime.device import DeviceNode
+from qkd_gs.nodes.runtime.process import run
 
 _POLL_S = 0.1
 
@@ -47,8 +47,8 @@ class GpsNode(DeviceNode):
         if reading.stamp_ns <= self._last_ns:
             return
         self._last_ns = reading.stamp_ns
-        self._fixes.publish(convert.gps_fix(reading))
-        self._times.publish(convert.gps_time(reading))
+        self._fixes.publish(messages.gps_fix(reading))
+        self._times.publish(messages.gps_time(reading))
         self.level, self.message = (OK, '') if reading.satellites else (WARN, 'no satellites')
         self.figures = {
             'satellites': str(reading.satellites),

@@ -6,14 +6,15 @@ from math import nan, radians
 from typing import Any
 
 import qkd_gs.msg as m
-from qkd_gs.nodes import convert, parameters
-from qkd_gs.nodes.base import IN_TIME
-from qkd_gs.nodes.device import DeviceNode
-from qkd_gs.nodes.life import run
-from qkd_gs.nodes.loop import LoopWatch
-from qkd_gs.nodes.setup import device_of, station_of
+from qkd_gs.nodes.conversions import messages
+from qkd_gs.nodes.runtime import parameters
+from qkd_gs.nodes.runtime.base import IN_TIME
+from qkd_gs.nodes.runtime.context import device_of, station_of
+from qkd_gs.nodes.runtime.device import DeviceNode
+from qkd_gs.nodes.runtime.process import run
 from qkd_gs.pointing.hwp import HwpFollower
 from qkd_gs.settings.station import HwpSettings
+from qkd_gs.station.loop_timing import LoopWatch
 
 _SILENCE_NS = 300_000_000  # an older frame angle stops the plate
 
@@ -67,7 +68,7 @@ class HwpNode(DeviceNode):
         frame = self._frame
         follow = self.active and frame is not None and frame.follow
         if follow and frame is not None:
-            stamp_ns = convert.stamp_of(frame)
+            stamp_ns = messages.stamp_of(frame)
             follow = now_ns - stamp_ns < _SILENCE_NS
         if follow and frame is not None:
             since_s = (now_ns - stamp_ns) * 1e-9  # the angle holds for its stamp: carry it on to now
@@ -78,7 +79,7 @@ class HwpNode(DeviceNode):
         elif self._moving:
             self._plate.stop(now_ns)
         self._moving = follow
-        self._states.publish(convert.hwp_state(self._plate.read(now_ns), self._wanted_rad, self.fault))
+        self._states.publish(messages.hwp_state(self._plate.read(now_ns), self._wanted_rad, self.fault))
 
 
 def main(arguments: list[str] | None = None) -> int:

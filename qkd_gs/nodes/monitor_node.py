@@ -15,18 +15,18 @@ from qkd_gs.devices.beacon import BeaconReading
 from qkd_gs.devices.mount import MountReading
 from qkd_gs.monitoring.health import NodeHealth, health_of
 from qkd_gs.monitoring.readiness import ComingPass, Facts, readiness
-from qkd_gs.nodes import convert, convert_news
-from qkd_gs.nodes.alone import only_one
-from qkd_gs.nodes.base import IN_THE_LOOP, LATCHED, CoreNode
-from qkd_gs.nodes.bringup import BringUp
-from qkd_gs.nodes.graph import nodes_of
-from qkd_gs.nodes.life import run
-from qkd_gs.nodes.loop import LoopWatch
-from qkd_gs.nodes.setup import site_of, station_of
+from qkd_gs.nodes.conversions import messages, monitoring
+from qkd_gs.nodes.runtime.base import IN_THE_LOOP, LATCHED, CoreNode
+from qkd_gs.nodes.runtime.context import site_of, station_of
+from qkd_gs.nodes.runtime.process import run
 from qkd_gs.orbit.sky import sun_at
 from qkd_gs.pointing.mount_model import MountModel
-from qkd_gs.pointing.stored import FILE_NAME, load_pointing
-from qkd_gs.tracking.supervisor import Supervisor, SupervisorInputs, Verdict
+from qkd_gs.pointing.pointing_file import FILE_NAME, load_pointing
+from qkd_gs.safety.supervisor import Supervisor, SupervisorInputs, Verdict
+from qkd_gs.station.graph import nodes_of
+from qkd_gs.station.instance_lock import only_one
+from qkd_gs.station.lifecycle_manager import BringUp
+from qkd_gs.station.loop_timing import LoopWatch
 from qkd_gs.tracking.types import Phase
 
 _JUDGE_S = 0.05
@@ -99,10 +99,10 @@ class MonitorNode(CoreNode):
         self._bring_up()
 
     def _take_mount(self, message: m.MountState) -> None:
-        self._mount = convert.from_mount_state(message)
+        self._mount = messages.from_mount_state(message)
 
     def _take_beacon(self, message: m.BeaconState) -> None:
-        self._beacon = convert.from_beacon_state(message)
+        self._beacon = messages.from_beacon_state(message)
 
     def _take_command(self, message: m.MountCommand) -> None:
         self._control_ns = self.clock.now_ns()
@@ -111,7 +111,7 @@ class MonitorNode(CoreNode):
         self._phase = Phase(message.phase)
 
     def _take_next(self, message: m.NextPass) -> None:
-        self._coming = convert.from_next_pass(message)
+        self._coming = messages.from_next_pass(message)
 
     def _take_key(self, message: m.KeyState) -> None:
         self._making_key = message.step if message.state == m.KeyState.WORKING else ''
@@ -130,7 +130,7 @@ class MonitorNode(CoreNode):
     def _judge(self, now_ns: int) -> None:
         verdict = self._supervisor.step(now_ns, SupervisorInputs(self._mount, self._beacon, self._control_ns))
         self._verdict = verdict
-        self._verdicts.publish(convert.verdict(now_ns, verdict))
+        self._verdicts.publish(messages.verdict(now_ns, verdict))
         if self._mount is not None:
             self._el_rad = self._model.apparent(self._mount.az_rad, self._mount.el_rad)[1]
 
@@ -169,7 +169,7 @@ class MonitorNode(CoreNode):
             interlock_open=self._beacon is not None and not self._beacon.interlock_closed,
             making_key=self._making_key,
         )
-        message = convert_news.readiness(readiness(self.clock.now_ns(), facts))
+        message = monitoring.readiness(readiness(self.clock.now_ns(), facts))
         message.values = [KeyValue(key=node.name, value=node.trouble or 'well') for node in nodes]
         self._ready.publish(message)
 

@@ -9,13 +9,14 @@ from sensor_msgs.msg import JointState
 import qkd_gs.msg as m
 from qkd_gs.devices.mount import MountMode
 from qkd_gs.errors import DeviceFault
-from qkd_gs.nodes import convert, parameters
-from qkd_gs.nodes.base import IN_THE_LOOP, WARN
-from qkd_gs.nodes.device import DeviceNode
-from qkd_gs.nodes.life import run
-from qkd_gs.nodes.loop import LoopWatch
-from qkd_gs.nodes.setup import device_of, station_of
+from qkd_gs.nodes.conversions import messages
+from qkd_gs.nodes.runtime import parameters
+from qkd_gs.nodes.runtime.base import IN_THE_LOOP, WARN
+from qkd_gs.nodes.runtime.context import device_of, station_of
+from qkd_gs.nodes.runtime.device import DeviceNode
+from qkd_gs.nodes.runtime.process import run
 from qkd_gs.settings.station import MountSettings
+from qkd_gs.station.loop_timing import LoopWatch
 
 _STATE_S = 0.01
 _JOINTS_S = 0.05
@@ -87,7 +88,7 @@ class MountNode(DeviceNode):
         if not self.active or now_ns - self._allowed_ns > _VERDICT_NS:
             return
         try:
-            self._mount.command(now_ns, convert.from_mount_command(message))
+            self._mount.command(now_ns, messages.from_mount_command(message))
         except DeviceFault as fault:
             if fault.code != 'mount.off':  # after a fault of the drives: see _tell
                 raise
@@ -96,7 +97,7 @@ class MountNode(DeviceNode):
 
     def _tell(self, now_ns: int) -> None:
         reading = self._mount.read(now_ns)
-        self._states.publish(convert.mount_state(reading))
+        self._states.publish(messages.mount_state(reading))
         if not self.active:
             return
         if not self._stopped and now_ns - self._heard_ns > self._watchdog_ns:
@@ -119,7 +120,7 @@ class MountNode(DeviceNode):
             self.level, self.message = WARN, why
 
     def _tell_joints(self, now_ns: int) -> None:
-        self._joints.publish(convert.joint_state(self._mount.read(now_ns)))
+        self._joints.publish(messages.joint_state(self._mount.read(now_ns)))
 
 
 def main(arguments: list[str] | None = None) -> int:

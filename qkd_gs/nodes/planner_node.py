@@ -5,12 +5,12 @@ from __future__ import annotations
 from math import nan, radians
 
 import qkd_gs.msg as m
-from qkd_gs.nodes import convert
-from qkd_gs.nodes.base import LATCHED, CoreNode
-from qkd_gs.nodes.life import run
-from qkd_gs.nodes.setup import site_of, station_of
+from qkd_gs.nodes.conversions import messages
+from qkd_gs.nodes.runtime.base import LATCHED, CoreNode
+from qkd_gs.nodes.runtime.context import site_of, station_of
+from qkd_gs.nodes.runtime.process import run
 from qkd_gs.orbit.elements import load_elements
-from qkd_gs.pointing.approach import Approach, next_approach
+from qkd_gs.pointing.pass_window import Approach, next_approach
 
 _TARGET_S = 0.1
 _LOOK_S = 60.0
@@ -44,11 +44,11 @@ class PlannerNode(CoreNode):
         first_ns = max(following.start_ns - _NEAR_NS, following.predicted.start_ns)
         if first_ns <= now_ns <= following.end_ns:
             state = following.predicted.at(now_ns)
-            self._targets.publish(convert.target(now_ns, state, following.found.satellite))
+            self._targets.publish(messages.target(now_ns, state, following.found.satellite))
 
     def _told(self, now_ns: int) -> m.NextPass:
         message = m.NextPass(
-            header=convert.header(now_ns, 'station'),
+            header=messages.header(now_ns, 'station'),
             max_elevation_rad=nan,
             min_range_m=nan,
             sun_elevation_rad=nan,
@@ -58,8 +58,8 @@ class PlannerNode(CoreNode):
             return message
         found = self._next.found
         message.satellite, message.usable, message.reasons = found.satellite, found.usable, '; '.join(found.reasons)
-        message.start, message.end = convert.to_time(self._next.start_ns), convert.to_time(self._next.end_ns)
-        message.culmination = convert.to_time(found.culmination_ns)
+        message.start, message.end = messages.to_time(self._next.start_ns), messages.to_time(self._next.end_ns)
+        message.culmination = messages.to_time(found.culmination_ns)
         message.max_elevation_rad = radians(found.max_elevation_deg)
         message.min_range_m = found.min_range_km * 1e3
         message.sun_elevation_rad = radians(found.sun_elevation_deg)

@@ -12,12 +12,12 @@ from typing import Any
 import qkd_gs.msg as m
 from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.keys.folder import KeyFolder, find_key_folder
-from qkd_gs.nodes import convert
-from qkd_gs.nodes.base import LATCHED, CoreNode
-from qkd_gs.nodes.life import run
-from qkd_gs.nodes.own_figures import OwnFigures
-from qkd_gs.nodes.setup import station_of
-from qkd_gs.tracking.session_book import finite
+from qkd_gs.nodes.conversions import messages
+from qkd_gs.nodes.runtime.base import LATCHED, CoreNode
+from qkd_gs.nodes.runtime.context import station_of
+from qkd_gs.nodes.runtime.process import run
+from qkd_gs.nodes.runtime.station_metrics import OwnFigures
+from qkd_gs.tracking.record.manifest_keeper import finite
 from qkd_gs.tracking.types import Phase
 
 _LOOK_S = 0.1  # of real time
@@ -62,7 +62,7 @@ class PostProcessorNode(CoreNode):
 
     def _work(self) -> None:
         """In a thread: nothing of rclpy is touched here."""
-        from qkd_gs.nodes.after_pass import after_pass
+        from qkd_gs.station.finish_session import after_pass
 
         while True:
             name, own = self._todo.get()
@@ -97,7 +97,7 @@ class PostProcessorNode(CoreNode):
             self.get_logger().error(f'{self._said.folder}: {self._said.message}\n{trace}'.rstrip())
         if self._said.state == m.KeyState.DONE and 'secret_bits' in news:
             self.get_logger().info(f'{self._said.folder}: {self._said.secret_bits} secret bits {self._said.message}')
-        self._said.header = convert.header(self.clock.now_ns() if self.clock.latched else 0)
+        self._said.header = messages.header(self.clock.now_ns() if self.clock.latched else 0)
         self._states.publish(self._said)
 
 

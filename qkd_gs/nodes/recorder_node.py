@@ -11,13 +11,14 @@ from rclpy.serialization import deserialize_message
 
 import qkd_gs.msg as m
 from qkd_gs.errors import StationError
-from qkd_gs.nodes import convert_qos, parameters
-from qkd_gs.nodes.base import CoreNode
-from qkd_gs.nodes.life import run
-from qkd_gs.nodes.setup import site_of
+from qkd_gs.nodes.conversions import qos
+from qkd_gs.nodes.runtime import parameters
+from qkd_gs.nodes.runtime.base import CoreNode
+from qkd_gs.nodes.runtime.context import site_of
+from qkd_gs.nodes.runtime.process import run
 from qkd_gs.recording import Topic
 from qkd_gs.recording.pass_recorder import PassRecorder, is_public, rate_of
-from qkd_gs.tracking.feeds import STATE
+from qkd_gs.tracking.record.topics import STATE
 
 _LOOK_S = 0.2  # of real time
 _FLUSH_S = 0.5  # so much is lost when the process is killed
@@ -60,7 +61,7 @@ class RecorderNode(CoreNode):
         reliable = all(profile.reliability is ReliabilityPolicy.RELIABLE for profile in profiles)
         rate_hz = rate_of(name, kind, self._rates_hz, self._namespace)
         digest = str(publishers[0].topic_type_hash)
-        topic = Topic(name, kind, digest, convert_qos.offered(profiles))
+        topic = Topic(name, kind, digest, qos.offered(profiles))
         try:
             self._recorder.add_topic(topic, latched, rate_hz)
             package, group, stem = kind.split('/')
@@ -68,13 +69,13 @@ class RecorderNode(CoreNode):
         except (StationError, ImportError, AttributeError) as error:
             self.get_logger().warning(f'not recorded: {name}: {error}')
             return
-        qos = QoSProfile(
+        profile = QoSProfile(
             depth=1000 if rate_hz is None else 5,  # a slow disk loses nothing but pictures
             reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
             durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
         )
         take = self._take_state if name == self._namespace + STATE else self._take
-        self.create_subscription(message_type, name, self.guarded(lambda data: take(name, data)), qos, raw=True)
+        self.create_subscription(message_type, name, self.guarded(lambda data: take(name, data)), profile, raw=True)
 
     def _take(self, name: str, data: bytes) -> None:
         # no bag is open before station time can be told; what is latched is remembered for it

@@ -19,16 +19,17 @@ from rosgraph_msgs.msg import Clock
 
 import qkd_gs.msg as m
 from qkd_gs.errors import StationError
-from qkd_gs.nodes import convert, convert_qos, parameters
-from qkd_gs.nodes.base import LATCHED, SENSOR, CoreNode
-from qkd_gs.nodes.clock import Latched
-from qkd_gs.nodes.life import run
-from qkd_gs.nodes.own_figures import OwnFigures
+from qkd_gs.nodes.conversions import messages, qos
+from qkd_gs.nodes.runtime import parameters
+from qkd_gs.nodes.runtime.base import LATCHED, SENSOR, CoreNode
+from qkd_gs.nodes.runtime.process import run
+from qkd_gs.nodes.runtime.station_metrics import OwnFigures
 from qkd_gs.recording import Bag, Replayed, open_bag, replayed, settings_of
 from qkd_gs.recording.reader import Raw
 from qkd_gs.settings.station import TrackingSettings
 from qkd_gs.share import share_path
-from qkd_gs.tracking.feeds import STATE
+from qkd_gs.station.station_clock import Latched
+from qkd_gs.tracking.record.topics import STATE
 
 _TICK_S = 0.005
 _CLOCK_S = 0.05
@@ -104,7 +105,7 @@ class ReplayNode(CoreNode):
         except (ImportError, AttributeError):
             self.get_logger().warning(f'not played: {name}: type {topic.type} is not installed here')
             return None
-        return self.create_publisher(message_type, name, convert_qos.to_publish(topic.qos, _DEPTH))
+        return self.create_publisher(message_type, name, qos.to_publish(topic.qos, _DEPTH))
 
     # --- one thing after the other ---
 
@@ -145,13 +146,13 @@ class ReplayNode(CoreNode):
 
     def _start_clock(self) -> None:
         began_ns = time.monotonic_ns()
-        message = convert.station_clock(Latched(self._bag.start_ns, began_ns, self._speed), began_ns)
+        message = messages.station_clock(Latched(self._bag.start_ns, began_ns, self._speed), began_ns)
         self._latch(message)  # its own message would come a little later
         self._latched.publish(message)
 
     def _tell_clock(self) -> None:
         if self.clock.latched:
-            self._clock_publisher.publish(Clock(clock=convert.to_time(self.clock.now_ns())))
+            self._clock_publisher.publish(Clock(clock=messages.to_time(self.clock.now_ns())))
 
     def _publish(self, now_ns: int) -> None:
         for _ in range(_MOST_AT_ONCE):

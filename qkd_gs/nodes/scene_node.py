@@ -11,14 +11,14 @@ import qkd_gs.msg as m
 from qkd_gs.errors import StationError
 from qkd_gs.monitoring.description import robot_description
 from qkd_gs.monitoring.kinematics import FrameTree
-from qkd_gs.monitoring.scene_board import SceneBoard
-from qkd_gs.nodes import convert, convert_scene
-from qkd_gs.nodes.base import LATCHED, OK, WARN, CoreNode
-from qkd_gs.nodes.life import run
-from qkd_gs.nodes.setup import site_of, station_of
+from qkd_gs.monitoring.scene_builder import SceneBoard
+from qkd_gs.nodes.conversions import messages, scene
+from qkd_gs.nodes.runtime.base import LATCHED, OK, WARN, CoreNode
+from qkd_gs.nodes.runtime.context import site_of, station_of
+from qkd_gs.nodes.runtime.process import run
 from qkd_gs.orbit.sky import sun_at
 from qkd_gs.pointing.mount_model import MountModel
-from qkd_gs.pointing.stored import load_pointing
+from qkd_gs.pointing.pointing_file import load_pointing
 from qkd_gs.tracking.types import Phase
 
 _DRAW_S = 0.2
@@ -39,7 +39,7 @@ class SceneNode(CoreNode):
         self._markers = self.publisher(MarkerArray, 'markers')
         self._show_body()
         self.listen(JointState, 'joint_states', self._move)
-        self.listen(m.Target, 'target', lambda message: self._board.hear_target(convert_scene.seen(message)))
+        self.listen(m.Target, 'target', lambda message: self._board.hear_target(scene.seen(message)))
         self.listen(m.SessionState, 'session/state', self._hear_session)
         self.listen(m.BeaconState, 'beacon/state', self._hear_beacon)
         self.listen(Bool, 'calibrator/busy', self._hear_calibrator, LATCHED)
@@ -55,7 +55,7 @@ class SceneNode(CoreNode):
         self._tree = FrameTree(text)
         self._description.publish(String(data=text))
         if self.clock.latched:
-            self._fixed.publish(convert_scene.transforms(self.clock.now_ns(), self._tree.fixed()))
+            self._fixed.publish(scene.transforms(self.clock.now_ns(), self._tree.fixed()))
 
     def _mount_model(self) -> MountModel:
         """As calibrated; without a calibration a perfect one is drawn, and said so."""
@@ -68,14 +68,14 @@ class SceneNode(CoreNode):
         return model
 
     def _move(self, message: JointState) -> None:
-        steps = self._tree.moving(convert_scene.positions(message))
-        self._moving.publish(convert_scene.transforms(convert.stamp_of(message), steps))
+        steps = self._tree.moving(scene.positions(message))
+        self._moving.publish(scene.transforms(messages.stamp_of(message), steps))
 
     def _hear_session(self, message: m.SessionState) -> None:
-        self._board.hear_phase(convert.stamp_of(message), Phase(message.phase))
+        self._board.hear_phase(messages.stamp_of(message), Phase(message.phase))
 
     def _hear_beacon(self, message: m.BeaconState) -> None:
-        self._board.hear_beacon(convert.stamp_of(message), message.emitting)
+        self._board.hear_beacon(messages.stamp_of(message), message.emitting)
 
     def _hear_calibrator(self, busy: Bool) -> None:
         """A calibration that has ended may have left a new model."""
@@ -84,7 +84,7 @@ class SceneNode(CoreNode):
 
     def _draw(self, now_ns: int) -> None:
         things, gone = self._board.step(now_ns)
-        self._markers.publish(convert_scene.markers(now_ns, things, gone))
+        self._markers.publish(scene.markers(now_ns, things, gone))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -19,15 +19,16 @@ from qkd_gs.action import TrackPass
 from qkd_gs.devices.beacon import BeaconReading
 from qkd_gs.devices.mount import MountReading
 from qkd_gs.errors import StationError
-from qkd_gs.nodes import convert, parameters
-from qkd_gs.nodes.base import ABORT_PASS, IN_THE_LOOP, LATCHED, CoreNode, conclude
-from qkd_gs.nodes.camera_requests import CameraRequests
-from qkd_gs.nodes.life import run
-from qkd_gs.nodes.loop import Due, LoopWatch
-from qkd_gs.nodes.setup import site_of, station_of
+from qkd_gs.nodes.conversions import messages
+from qkd_gs.nodes.runtime import parameters
+from qkd_gs.nodes.runtime.base import ABORT_PASS, IN_THE_LOOP, LATCHED, CoreNode, conclude
+from qkd_gs.nodes.runtime.camera_requests import CameraRequests
+from qkd_gs.nodes.runtime.context import site_of, station_of
+from qkd_gs.nodes.runtime.process import run
 from qkd_gs.orbit.timescale import format_utc, parse_utc
-from qkd_gs.pointing.stored import load_pointing
-from qkd_gs.tracking.pass_run import Knowledge, PassRun
+from qkd_gs.pointing.pointing_file import load_pointing
+from qkd_gs.station.loop_timing import Due, LoopWatch
+from qkd_gs.tracking.record.pass_run import Knowledge, PassRun
 from qkd_gs.tracking.types import (
     CameraRole,
     Phase,
@@ -92,14 +93,14 @@ class TrackerNode(CoreNode):
         self.listen(m.MountState, 'mount/state', self._take_mount)
         self.listen(m.BeaconState, 'beacon/state', self._take_beacon)
         for role in CameraRole:
-            self.listen(m.Spot, f'{convert.frame_of(role)}/spot', lambda s: self._spots.append(convert.from_spot(s)))
+            self.listen(m.Spot, f'{messages.frame_of(role)}/spot', lambda s: self._spots.append(messages.from_spot(s)))
         self.listen(Bool, 'calibrator/busy', self._take_calibrating, LATCHED)
 
     def _take_mount(self, message: m.MountState) -> None:
-        self._mount = convert.from_mount_state(message)
+        self._mount = messages.from_mount_state(message)
 
     def _take_beacon(self, message: m.BeaconState) -> None:
-        self._beacon = convert.from_beacon_state(message)
+        self._beacon = messages.from_beacon_state(message)
 
     def _take_calibrating(self, message: Bool) -> None:
         self._calibrating = message.data
@@ -118,7 +119,7 @@ class TrackerNode(CoreNode):
             knowledge = self._knowledge()
         except StationError as error:
             return conclude(goal, _result(Result.NOT_READY, str(error)))
-        at_ns = convert.from_time(request.at)
+        at_ns = messages.from_time(request.at)
         name = request.session or _session_name(at_ns, self._site.name)
         options = {'seed': int(self.options['seed']), 'scenario': self.text('scenario') or None}
         run = (options if self.simulated else {}) | {'calibration': knowledge.pointing.summary}
@@ -226,7 +227,7 @@ class TrackerNode(CoreNode):
         beacon = self._beacon or BeaconReading(now_ns, False, nan, False)
         outputs = run.step(now_ns, TrackerInputs(self._mount, beacon, spots))
         if outputs.mount is not None:
-            self._commands.publish(convert.mount_command(outputs.mount))
+            self._commands.publish(messages.mount_command(outputs.mount))
             fresh = [spot.stamp_ns for spot in spots if spot.camera is CameraRole.TRACKING]
             if fresh:
                 self._watch.latency((self.clock.now_ns() - fresh[-1]) * 1e-9)
@@ -245,13 +246,13 @@ class TrackerNode(CoreNode):
         if self._frame_due.now(now_ns):
             follow = outputs.phase not in (Phase.IDLE, Phase.END, Phase.PARK)
             stamp_ns = self._mount.stamp_ns if self._mount is not None else now_ns
-            self._frames.publish(convert.frame_angle(outputs, stamp_ns, follow))
+            self._frames.publish(messages.frame_angle(outputs, stamp_ns, follow))
         self._requests.ask(now_ns, CameraRole.GUIDING, outputs.guiding)
         self._requests.ask(now_ns, CameraRole.TRACKING, outputs.tracking)
         if self._state_due.now(now_ns) or outputs.error_x_urad == outputs.error_x_urad:
             manifest, folder = run.book.manifest, run.book.folder.name
             self._states.publish(
-                convert.session_state(
+                messages.session_state(
                     now_ns, outputs, manifest.session_id, folder, manifest.satellite, manifest.simulated
                 )
             )
@@ -276,7 +277,7 @@ class TrackerNode(CoreNode):
     def _tell_idle(self, now_ns: int) -> None:
         if self._run is None:
             nothing = TrackerOutputs(Phase.IDLE, None, False, nan, nan, None, None, nan, nan, nan, nan)
-            self._states.publish(convert.session_state(now_ns, nothing, '', '', '', self.simulated))
+            self._states.publish(messages.session_state(now_ns, nothing, '', '', '', self.simulated))
 
     def _rest(self, now_ns: int) -> None:
         """Dark, and nobody exposes."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from qkd_gs.nodes.camera import CameraNode
-from qkd_gs.nodes.life import run
+from qkd_gs.nodes.runtime.camera import CameraNode
+from qkd_gs.nodes.runtime.process import run
 from qkd_gs.tracking.types import CameraRole
 
 

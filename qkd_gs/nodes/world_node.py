@@ -10,21 +10,21 @@ from rosgraph_msgs.msg import Clock
 
 import qkd_gs.msg as m
 from qkd_gs.devices.mount import MountCommand
-from qkd_gs.nodes import convert, convert_news
-from qkd_gs.nodes.base import IN_THE_LOOP, LATCHED, SENSOR, CoreNode
-from qkd_gs.nodes.clock import Latched
-from qkd_gs.nodes.life import run
-from qkd_gs.nodes.loop import LoopWatch
-from qkd_gs.nodes.pace import Loop, Pace, Processors
-from qkd_gs.nodes.setup import stage_of, station_of
-from qkd_gs.nodes.sim_link import SimLink
+from qkd_gs.nodes.conversions import messages, monitoring
+from qkd_gs.nodes.runtime.base import IN_THE_LOOP, LATCHED, SENSOR, CoreNode
+from qkd_gs.nodes.runtime.context import stage_of, station_of
+from qkd_gs.nodes.runtime.process import run
+from qkd_gs.nodes.runtime.sim_link import SimLink
 from qkd_gs.orbit.timescale import format_utc
-from qkd_gs.pointing.stored import FILE_NAME as POINTING
-from qkd_gs.pointing.stored import StoredPointing, load_pointing
+from qkd_gs.pointing.pointing_file import FILE_NAME as POINTING
+from qkd_gs.pointing.pointing_file import StoredPointing, load_pointing
 from qkd_gs.sim.calibration import hand_alignment
-from qkd_gs.sim.flight import Said
-from qkd_gs.sim.live_world import LiveWorld
-from qkd_gs.sim.remote import Drive, Floor
+from qkd_gs.sim.pass_log import Said
+from qkd_gs.sim.remote.actuators import Drive, Floor
+from qkd_gs.sim.remote.realtime_world import LiveWorld
+from qkd_gs.sim.remote.time_rate import Loop, Pace, Processors
+from qkd_gs.station.loop_timing import LoopWatch
+from qkd_gs.station.station_clock import Latched
 from qkd_gs.tracking.types import Phase
 
 _STEP_S = 0.01
@@ -55,7 +55,7 @@ class WorldNode(CoreNode):
         self._start_clock(float(self.options['speed']))
         self.every(_STEP_S, self._step, LoopWatch(_STEP_S))
         self.every(_SLOW_S, self._tell_slow)
-        self.every(_CLOCK_S, lambda now_ns: self._clock_publisher.publish(Clock(clock=convert.to_time(now_ns))))
+        self.every(_CLOCK_S, lambda now_ns: self._clock_publisher.publish(Clock(clock=messages.to_time(now_ns))))
 
     def _listen(self) -> None:
         now, world, link = self.clock.now_ns, self._world, self._link
@@ -65,7 +65,7 @@ class WorldNode(CoreNode):
         link.listen('hwp/move', float, lambda angle_rad: world.turn_plate(now(), angle_rad))
         link.listen('floor', Floor, world.floor_of)
         self.listen(m.SessionState, 'session/state', self._session)
-        self.listen(m.Counts, 'detector/counts', lambda counts: world.count(convert.from_counts(counts)))
+        self.listen(m.Counts, 'detector/counts', lambda counts: world.count(messages.from_counts(counts)))
 
     def _align_by_hand(self) -> None:
         """What an operator does to a mount that was just set up: centre one star; a calibration starts from there."""
@@ -92,12 +92,12 @@ class WorldNode(CoreNode):
         self._run_clock(Latched(self._stage.begin_ns, self._began_ns, speed))
 
     def _run_clock(self, line: Latched) -> None:
-        message = convert.station_clock(line, self._began_ns)
+        message = messages.station_clock(line, self._began_ns)
         self._latch(message)  # its own message reaches a process late or never
         self._latched.publish(message)
 
     def _take_loops(self, message: DiagnosticArray) -> None:
-        for health in convert_news.from_diagnostics(message):
+        for health in monitoring.from_diagnostics(message):
             if health.steps and health.name in _PACED:
                 self._loops[health.name] = Loop(health.steps, health.missed)
 

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.target import TargetState
-from qkd_gs.pointing import kernels
+from qkd_gs.pointing import mount_kernels
 
 F = TypeVar('F', float, NDArray[np.float64])
 
@@ -149,7 +149,7 @@ class MountModel:
             elevation axis is put to 90 deg: the nearest that it can.
         """
         if isinstance(az_rad, _NUMBER) and isinstance(el_rad, _NUMBER):
-            out = kernels.encode(float(az_rad), float(el_rad), 0.0, 0.0, 0.0, 0.0, self._p)
+            out = mount_kernels.encode(float(az_rad), float(el_rad), 0.0, 0.0, 0.0, 0.0, self._p)
             return out[0], out[1]
         columns = self._encode(az_rad, el_rad, 0.0, 0.0, 0.0, 0.0)
         return columns[0], columns[1]
@@ -191,7 +191,7 @@ class MountModel:
         """Encoder angles at which the line of sight is where the pixel (x, y) looks now; the same azimuth turn."""
         az, el = self.apparent(enc_az_rad, enc_el_rad, x_rad, y_rad)
         to_az, to_el = self.encoder(az, el)
-        return float(kernels.turn_near(to_az, enc_az_rad)), to_el
+        return float(mount_kernels.turn_near(to_az, enc_az_rad)), to_el
 
     def encoder_command(self, target: TargetState[F]) -> AxisMotion[F]:
         """Encoder angles, rates and accelerations that follow a moving target; floats or arrays as the target is.
@@ -209,7 +209,7 @@ class MountModel:
         )
         columns: Any
         if isinstance(target.az_rad, _NUMBER):
-            columns = kernels.encode(*map(float, motion), self._p)
+            columns = mount_kernels.encode(*map(float, motion), self._p)
         else:
             columns = self._encode(*motion)
         return AxisMotion(target.t_ns, *columns)
@@ -219,16 +219,18 @@ class MountModel:
         shape = columns[0].shape
         stacked = np.ascontiguousarray([np.ravel(column) for column in columns], dtype=np.float64)
         out = np.empty_like(stacked)
-        kernels.encode_all(stacked, self._p, out)
+        mount_kernels.encode_all(stacked, self._p, out)
         return out.reshape(6, *shape)
 
     def _decode(self, enc_az: Any, enc_el: Any, x: Any, y: Any) -> tuple[Any, Any, Any]:
         if isinstance(enc_az, _NUMBER) and isinstance(enc_el, _NUMBER) and isinstance(x, _NUMBER):
-            seen: tuple[float, float, float] = kernels.decode(float(enc_az), float(enc_el), float(x), float(y), self._p)
+            seen: tuple[float, float, float] = mount_kernels.decode(
+                float(enc_az), float(enc_el), float(x), float(y), self._p
+            )
             return seen
         columns = np.broadcast_arrays(enc_az, enc_el, x, y)
         stacked = np.ascontiguousarray([np.ravel(column) for column in columns], dtype=np.float64)
         out = np.empty((3, stacked.shape[1]))
-        kernels.decode_all(stacked, self._p, out)
+        mount_kernels.decode_all(stacked, self._p, out)
         az, el, roll = out.reshape(3, *columns[0].shape)
         return az, el, roll

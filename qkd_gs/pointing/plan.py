@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.target import TargetState
 from qkd_gs.orbit.timescale import format_utc
-from qkd_gs.pointing.bridge import Bridge, find_bridges
+from qkd_gs.pointing.keyhole import Bridge, find_bridges
 from qkd_gs.pointing.mount_model import AxisMotion, MountModel
-from qkd_gs.pointing.sphere import separation
+from qkd_gs.pointing.sky_offsets import separation
 from qkd_gs.settings.station import AxisSettings, MountSettings
 
 Array = NDArray[np.float64]

@@ -20,14 +20,14 @@ from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.keys.preshared import SimulatedPreSharedKey
 from qkd_gs.processing.anomalies import afterpulse_share, bunching_of, find_anomalies
 from qkd_gs.processing.tag_runs import RunReports, scan_session
-from qkd_gs.processing.timing_figures import sync_series, timing_figures
+from qkd_gs.processing.timing_metrics import sync_series, timing_figures
 from qkd_gs.processing.timing_stage import Timed, number_clicks
-from qkd_gs.qkd.channel import Channel
-from qkd_gs.qkd.conversation import PreShared
-from qkd_gs.qkd.ground_side import GroundSession
-from qkd_gs.qkd.result import KeyResult
-from qkd_gs.qkd.spool import Spool
-from qkd_gs.qkd.terms import Terms
+from qkd_gs.qkd.link.channel import Channel
+from qkd_gs.qkd.link.conversation import PreShared
+from qkd_gs.qkd.link.spool import Spool
+from qkd_gs.qkd.protocol.ground_side import GroundSession
+from qkd_gs.qkd.protocol.result import KeyResult
+from qkd_gs.qkd.sifting.terms import Terms
 from qkd_gs.session.manifest import FILE_NAME, Manifest, load_manifest
 from qkd_gs.session.telemetry import FILE_NAME as TELEMETRY
 from qkd_gs.session.telemetry import Telemetry, load_telemetry

@@ -24,8 +24,8 @@ from qkd_gs.processing.spans import Spans, intersect, spans, where_true
 from qkd_gs.session.manifest import Manifest
 from qkd_gs.session.tag_files import tags_paths
 from qkd_gs.settings.station import DetectorSettings
+from qkd_gs.timing.pps import SecondScale, name_seconds
 from qkd_gs.timing.sealed import SealedFile, has_end
-from qkd_gs.timing.seconds import SecondScale, name_seconds
 from qkd_gs.timing.tags import Channel, TagBlock
 from qkd_gs.timing.thinned import Thinned
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from qkd_gs.errors import StationError
-from qkd_gs.recording.figures import differences, figures_of_bag
+from qkd_gs.recording.metrics import differences, figures_of_bag
 from qkd_gs.recording.reader import Bag
 from qkd_gs.session.manifest import FILE_NAME, load_manifest
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.station import StationSettings, TrackingSettings
-from qkd_gs.tracking.feeds import OWN
-from qkd_gs.tracking.session_book import finite
-from qkd_gs.tracking.statistics import TrackingFigures
+from qkd_gs.tracking.record.manifest_keeper import finite
+from qkd_gs.tracking.record.statistics import TrackingFigures
+from qkd_gs.tracking.record.topics import OWN
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qkd_gs.pointing.image_plane import Picture
 from qkd_gs.pointing.mount_model import MountModel
-from qkd_gs.pointing.picture import Picture
 from qkd_gs.pointing.polarization import frame_error
 from qkd_gs.recording.reader import Bag
 from qkd_gs.session.telemetry import Telemetry
 from qkd_gs.settings.station import HwpSettings, StationSettings
-from qkd_gs.tracking.feeds import GUIDE, STATE, stamp_ns
-from qkd_gs.tracking.running import Columns
+from qkd_gs.tracking.record.live_statistics import Columns
+from qkd_gs.tracking.record.topics import GUIDE, STATE, stamp_ns
 from qkd_gs.tracking.types import Phase
 
 MOUNT, PLATE, FRAME, COUNTS = 'mount/state', 'hwp/state', 'hwp/frame', 'detector/counts'

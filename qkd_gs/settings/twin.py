@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from qkd_gs.errors import StationError
 from qkd_gs.settings.loader import Section, load_yaml
-from qkd_gs.settings.twin_body import BodySettings
-from qkd_gs.settings.twin_light import LightSettings
+from qkd_gs.settings.twin_photonics import LightSettings
+from qkd_gs.settings.twin_plant import BodySettings
 from qkd_gs.share import share_path
 
 

@@ -8,9 +8,7 @@ from math import radians
 
 import numpy as np
 
-from qkd_gs.devices.mount import MountCommand, MountMode
-from qkd_gs.errors import StationError
-from qkd_gs.pointing.calibration import (
+from qkd_gs.calibration.calibrator import (
     STAR_RULES,
     CalibrationInputs,
     CalibrationOutputs,
@@ -20,14 +18,16 @@ from qkd_gs.pointing.calibration import (
     star_tracks,
     stars_to_visit,
 )
+from qkd_gs.calibration.stars import star_azel
+from qkd_gs.devices.mount import MountCommand, MountMode
+from qkd_gs.errors import StationError
 from qkd_gs.pointing.mount_model import MountModel
-from qkd_gs.pointing.stars import star_azel
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
-from qkd_gs.sim.body import Body
+from qkd_gs.sim.physics.plant import Body
 from qkd_gs.sim.world import World
-from qkd_gs.tracking.camera_loop import CameraLoop
-from qkd_gs.tracking.requests import GUIDING_STARS, TRACKING_STARS
+from qkd_gs.tracking.camera.camera_loop import CameraLoop
+from qkd_gs.tracking.control.requests import GUIDING_STARS, TRACKING_STARS
 from qkd_gs.tracking.types import CameraRole
 
 _HAND_ERROR_RAD = radians(0.1)  # how well a star is centred by hand in the guiding field

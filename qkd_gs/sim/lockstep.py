@@ -11,14 +11,14 @@ from math import radians
 
 from qkd_gs.devices.mount import MountMode
 from qkd_gs.pointing.hwp import HwpFollower
+from qkd_gs.safety.supervisor import Supervisor, SupervisorInputs, Verdict
 from qkd_gs.settings.station import StationSettings
-from qkd_gs.sim.flight import FlightLog
+from qkd_gs.sim.pass_log import FlightLog
 from qkd_gs.sim.twin import Twin
 from qkd_gs.timing.live import CountBin
 from qkd_gs.timing.recorder import TagRecorder
-from qkd_gs.tracking.camera_loop import CameraLoop
-from qkd_gs.tracking.supervisor import Supervisor, SupervisorInputs, Verdict
-from qkd_gs.tracking.tracker import Tracker
+from qkd_gs.tracking.camera.camera_loop import CameraLoop
+from qkd_gs.tracking.control.tracker import Tracker
 from qkd_gs.tracking.types import CameraRole, Phase, TrackerInputs, TrackerOutputs
 
 _TAGS_EVERY_NS = 100_000_000

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.keys.folder import KeyFolder
-from qkd_gs.qkd.channel import Channel
-from qkd_gs.qkd.tls import Listener, connect
+from qkd_gs.qkd.link.channel import Channel
+from qkd_gs.qkd.link.tls import Listener, connect
 
 _START_S = 60.0  # for a fresh process to import and to listen
 _STOP_S = 5.0
@@ -40,7 +40,7 @@ def simulated_satellite(
     DeviceFault
         The process did not come up.
     """
-    from qkd_gs.sim.satellite_record import load_record
+    from qkd_gs.sim.photons.satellite_record import load_record
 
     load_record(folder)  # an operator's mistake is told here, not by a process that ends
     process = subprocess.Popen(
@@ -84,11 +84,11 @@ def main(arguments: list[str]) -> int:
 
 def _answer(channel: Channel, folder: Path) -> None:
     from qkd_gs.keys.preshared import SimulatedPreSharedKey
-    from qkd_gs.qkd.ledger import MemoryLedger
-    from qkd_gs.qkd.satellite_side import serve
-    from qkd_gs.qkd.terms import Terms
+    from qkd_gs.qkd.protocol.ledger import MemoryLedger
+    from qkd_gs.qkd.protocol.satellite_side import serve
+    from qkd_gs.qkd.sifting.terms import Terms
     from qkd_gs.session.manifest import load_manifest
-    from qkd_gs.sim.satellite_record import load_record
+    from qkd_gs.sim.photons.satellite_record import load_record
 
     manifest, record = load_manifest(folder), load_record(folder)
     pre_shared = SimulatedPreSharedKey(record.seed, manifest.session_id)

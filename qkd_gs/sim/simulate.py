@@ -6,29 +6,29 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from qkd_gs.calibration.calibrator import CalibrationOutputs
 from qkd_gs.orbit.elements import Elements
 from qkd_gs.orbit.sky import sun_at
 from qkd_gs.orbit.timescale import format_utc
-from qkd_gs.pointing.approach import plan_against_sun
-from qkd_gs.pointing.calibration import CalibrationOutputs
-from qkd_gs.pointing.stored import StoredPointing
+from qkd_gs.pointing.pass_window import plan_against_sun
+from qkd_gs.pointing.pointing_file import StoredPointing
+from qkd_gs.safety.supervisor import Supervisor
 from qkd_gs.session.manifest import Manifest
 from qkd_gs.session.tag_files import next_tags_path
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import TwinSettings
 from qkd_gs.sim.calibration import Calibrated, calibrate
-from qkd_gs.sim.figures import polarization_part, tracking_part
+from qkd_gs.sim.imaging.catalogue_stars import NamedStars
 from qkd_gs.sim.lockstep import Lockstep, Progress
-from qkd_gs.sim.named_stars import NamedStars
-from qkd_gs.sim.stage import AFTER_NS, Stage, stage_of
+from qkd_gs.sim.metrics import polarization_part, tracking_part
+from qkd_gs.sim.setup import AFTER_NS, Stage, stage_of
 from qkd_gs.sim.twin import Twin
 from qkd_gs.sim.world import World
 from qkd_gs.timing.recorder import TagRecorder
 from qkd_gs.timing.sealed import SealedWriter
-from qkd_gs.tracking.session_book import SessionBook, finite, new_folder, tags_complete
-from qkd_gs.tracking.supervisor import Supervisor
-from qkd_gs.tracking.tracker import Tracker
+from qkd_gs.tracking.control.tracker import Tracker
+from qkd_gs.tracking.record.manifest_keeper import SessionBook, finite, new_folder, tags_complete
 
 _NIGHT_NS = 3600 * 10**9  # from the start of the calibration to the rise of the satellite
 _ARMED_S = 30.0  # the mount waits at the first point so long

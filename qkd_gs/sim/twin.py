@@ -9,11 +9,11 @@ from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import TwinSettings
-from qkd_gs.sim.body import Interval
-from qkd_gs.sim.counter import photon_counter, receiver_rows, sky_of
-from qkd_gs.sim.light import SimGps
-from qkd_gs.sim.starfield import Stars
-from qkd_gs.sim.truth import draw_orbit_error
+from qkd_gs.sim.imaging.starfield import Stars
+from qkd_gs.sim.photons.receiver import photon_counter, receiver_rows, sky_of
+from qkd_gs.sim.photons.tdc_gps import SimGps
+from qkd_gs.sim.physics.plant import Interval
+from qkd_gs.sim.physics.true_errors import draw_orbit_error
 from qkd_gs.sim.world import World
 
 _MARGIN_NS = 120 * 10**9

@@ -9,9 +9,9 @@ from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import TwinSettings
-from qkd_gs.sim.body import Body, Interval
-from qkd_gs.sim.eye import Eye
-from qkd_gs.sim.starfield import Stars
+from qkd_gs.sim.imaging.fed_camera import Eye
+from qkd_gs.sim.imaging.starfield import Stars
+from qkd_gs.sim.physics.plant import Body, Interval
 from qkd_gs.tracking.types import CameraRole
 
 Floats = NDArray[np.float64]

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from qkd_gs.errors import StationError
 from qkd_gs.timing.fit import fit_smooth, held_out_rms, trend
+from qkd_gs.timing.pps import SecondScale
 from qkd_gs.timing.pulse_number import find_shift, residuals_ns
 from qkd_gs.timing.pulse_times import PulseTimes
 from qkd_gs.timing.residuals import Residuals
-from qkd_gs.timing.seconds import SecondScale
 from qkd_gs.timing.spline import TimeMap
 
 Times = NDArray[np.int64]

@@ -3,9 +3,9 @@
 import signal
 
 from qkd_gs.bench.recovery import Killing
-from qkd_gs.monitoring.board import Board
 from qkd_gs.monitoring.health import NodeHealth
 from qkd_gs.monitoring.snapshot import SessionNews
+from qkd_gs.monitoring.status_collector import Board
 from qkd_gs.tracking.types import Phase
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qkd_gs.bench.slow_link import Pace, slow_link
-from qkd_gs.qkd.tls import LOOPBACK
+from qkd_gs.qkd.link.tls import LOOPBACK
 
 
 def test_a_packet_takes_its_bits_and_the_delay():

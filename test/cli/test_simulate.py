@@ -13,7 +13,7 @@ from command_line import ELEMENTS, qkd_gs
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.session.manifest import load_manifest
 from qkd_gs.session.tag_files import tags_paths
-from qkd_gs.sim.satellite_record import load_record
+from qkd_gs.sim.photons.satellite_record import load_record
 from qkd_gs.timing.sealed import SealedFile
 
 CONTRACT = {

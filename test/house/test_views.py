@@ -13,11 +13,11 @@ import yaml
 
 from qkd_gs.monitoring.description import robot_description
 from qkd_gs.monitoring.kinematics import FrameTree
-from qkd_gs.nodes.graph import NODES
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.share import share_path
+from qkd_gs.station.graph import NODES
 
 SHOWN_BY = {
     'rviz_default_plugins/RobotModel': 'std_msgs/String',

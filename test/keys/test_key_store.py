@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from qkd_gs.errors import StationError
 from qkd_gs.keys.store import KeyStore
-from qkd_gs.qkd.packed_bits import PackedBits
+from qkd_gs.qkd.sifting.packed_bits import PackedBits
 
 MASTER = bytes(range(32))
 RNG = np.random.default_rng(5)

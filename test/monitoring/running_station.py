@@ -2,11 +2,11 @@
 
 from math import nan, radians
 
-from qkd_gs.monitoring.board import Board
 from qkd_gs.monitoring.health import NodeHealth
 from qkd_gs.monitoring.readiness import ComingPass, Level, Readiness
 from qkd_gs.monitoring.scene import Seen
 from qkd_gs.monitoring.snapshot import KeyNews, KeyStep, SessionNews
+from qkd_gs.monitoring.status_collector import Board
 from qkd_gs.timing.live import CountBin, Live
 from qkd_gs.tracking.types import Phase
 

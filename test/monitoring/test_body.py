@@ -12,9 +12,9 @@ from qkd_gs.monitoring.description import robot_description
 from qkd_gs.monitoring.kinematics import FrameTree
 from qkd_gs.orbit.vectors import azel_from_enu, enu_from_azel
 from qkd_gs.pointing.enu import JOINT_NAMES, enu_yaw, joint_positions
+from qkd_gs.pointing.image_plane import Picture
 from qkd_gs.pointing.mount_model import MountModel
-from qkd_gs.pointing.picture import Picture
-from qkd_gs.pointing.sphere import offset_direction, separation
+from qkd_gs.pointing.sky_offsets import offset_direction, separation
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.share import share_path

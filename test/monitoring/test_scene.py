@@ -11,7 +11,7 @@ from qkd_gs.monitoring.description import robot_description
 from qkd_gs.monitoring.kinematics import FrameTree
 from qkd_gs.monitoring.markers import cone
 from qkd_gs.monitoring.scene import FAR_M, Seen, Sky, Trail, draw
-from qkd_gs.monitoring.scene_board import SceneBoard
+from qkd_gs.monitoring.scene_builder import SceneBoard
 from qkd_gs.orbit.vectors import azel_from_enu, enu_from_azel
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.settings.loader import load_yaml

@@ -27,13 +27,13 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
-from qkd_gs.nodes.base import LATCHED, RELIABLE
-from qkd_gs.nodes.clock import Latched, StationClock
-from qkd_gs.nodes.graph import NODES, station_graph
-from qkd_gs.nodes.local import local_only
-from qkd_gs.nodes.processes import StationProcesses
-from qkd_gs.nodes.rehearsal import AT, calibrated, write_settings
-from qkd_gs.pointing.stored import FILE_NAME, load_pointing
+from qkd_gs.nodes.runtime.base import LATCHED, RELIABLE
+from qkd_gs.pointing.pointing_file import FILE_NAME, load_pointing
+from qkd_gs.station.dds_profile import local_only
+from qkd_gs.station.demo_station import AT, calibrated, write_settings
+from qkd_gs.station.graph import NODES, station_graph
+from qkd_gs.station.processes import StationProcesses
+from qkd_gs.station.station_clock import Latched, StationClock
 
 UP_S = 90.0  # until every node is active; 5 s on an idle machine
 RECORD = find_spec('qkd_gs.nodes.recorder_node') is not None

@@ -12,7 +12,7 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
-from qkd_gs.nodes.base import RELIABLE
+from qkd_gs.nodes.runtime.base import RELIABLE
 
 WAIT_S = 30.0
 

@@ -16,17 +16,17 @@ from qkd_gs.devices.gps import GpsReading
 from qkd_gs.devices.hwp import HwpReading
 from qkd_gs.devices.mount import MountCommand, MountMode, MountReading
 from qkd_gs.monitoring.readiness import Level, Readiness
-from qkd_gs.nodes import convert, convert_news
-from qkd_gs.nodes.sim_link import CHANNELS
+from qkd_gs.nodes.conversions import messages, monitoring
+from qkd_gs.nodes.runtime.sim_link import CHANNELS
 from qkd_gs.orbit.target import TargetState
+from qkd_gs.safety.supervisor import Verdict
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.share import share_path
-from qkd_gs.sim.remote import Drive
-from qkd_gs.sim.remote_sensors import Floor, TruthBlock
+from qkd_gs.sim.remote.actuators import Drive
+from qkd_gs.sim.remote.sensors import Floor, TruthBlock
 from qkd_gs.timing.live import Live
 from qkd_gs.timing.recorder import CountBin
-from qkd_gs.tracking.supervisor import Verdict
 from qkd_gs.tracking.types import CameraRequest, CameraRole, Phase, SpotMeasurement, TrackerOutputs
 
 STAMPS = st.integers(0, 2**31 * 10**9 - 1)
@@ -48,9 +48,9 @@ def same(one, other):
 
 @given(STAMPS)
 def test_times_are_exact_to_the_nanosecond(t_ns):
-    assert convert.from_time(wired(convert.to_time(t_ns))) == t_ns
+    assert messages.from_time(wired(messages.to_time(t_ns))) == t_ns
     assert (
-        convert.stamp_of(wired(convert.spot(SpotMeasurement(CameraRole.GUIDING, t_ns, False, nan, nan, nan, nan))))
+        messages.stamp_of(wired(messages.spot(SpotMeasurement(CameraRole.GUIDING, t_ns, False, nan, nan, nan, nan))))
         == t_ns
     )
 
@@ -58,7 +58,7 @@ def test_times_are_exact_to_the_nanosecond(t_ns):
 @given(STAMPS, st.lists(NUMBERS, min_size=6, max_size=6))
 def test_mount_command(t_ns, numbers):
     command = MountCommand(t_ns, *numbers)
-    same(convert.from_mount_command(wired(convert.mount_command(command))), command)
+    same(messages.from_mount_command(wired(messages.mount_command(command))), command)
 
 
 @given(
@@ -66,21 +66,21 @@ def test_mount_command(t_ns, numbers):
 )
 def test_mount_state(t_ns, numbers, mode, fault):
     reading = MountReading(t_ns, *numbers, mode, fault)
-    same(convert.from_mount_state(wired(convert.mount_state(reading))), reading)
+    same(messages.from_mount_state(wired(messages.mount_state(reading))), reading)
 
 
 @given(STAMPS, st.booleans(), st.booleans(), NUMBERS)
 def test_beacon_plate_and_spot(t_ns, one, other, number):
     beacon = BeaconReading(t_ns, one, number, other)
-    same(convert.from_beacon_state(wired(convert.beacon_state(beacon, wanted=True))), beacon)
+    same(messages.from_beacon_state(wired(messages.beacon_state(beacon, wanted=True))), beacon)
     plate = HwpReading(t_ns, number, one)
-    same(convert.from_hwp_state(wired(convert.hwp_state(plate))), plate)
+    same(messages.from_hwp_state(wired(messages.hwp_state(plate))), plate)
 
 
 @given(STAMPS, st.sampled_from(CameraRole), st.booleans(), st.lists(NUMBERS, min_size=4, max_size=4))
 def test_spot(t_ns, role, found, numbers):
     spot = SpotMeasurement(role, t_ns, found, *numbers)
-    back = convert.from_spot(wired(convert.spot(spot)))
+    back = messages.from_spot(wired(messages.spot(spot)))
     same(back, spot)
 
 
@@ -89,8 +89,8 @@ ROIS = st.builds(Roi, *(st.integers(0, 4000) for _ in range(2)), *(st.integers(1
 
 @given(st.one_of(st.none(), st.builds(CameraRequest, st.floats(0.1, 1000), st.one_of(st.none(), ROIS), st.booleans())))
 def test_camera_request(request):
-    message = wired(convert.camera_request(5, CameraRole.TRACKING, request))
-    assert convert.from_camera_request(message) == request
+    message = wired(messages.camera_request(5, CameraRole.TRACKING, request))
+    assert messages.from_camera_request(message) == request
     assert message.header.frame_id == 'tracking_camera'
 
 
@@ -103,7 +103,7 @@ def test_camera_request(request):
 )
 def test_counts(start_ns, length_ns, channels, residual_ns, share):
     full = CountBin(start_ns, start_ns + length_ns, tuple(channels), Live(residual_ns, share))
-    back = convert.from_counts(wired(convert.counts(full)))
+    back = messages.from_counts(wired(messages.counts(full)))
     assert (back.start_ns, back.end_ns, back.counts) == (full.start_ns, full.end_ns, full.counts)
     same(back.live, full.live)
 
@@ -116,24 +116,24 @@ def test_pictures_of_any_size(picture, t_ns):
     """Read by numpy as the standard says: rows of `step` bytes, little-endian."""
     height, width = picture.shape
     frame = Frame(t_ns, 0.01, 1.0, picture, Roi(7, 9, width, height))
-    message = wired(convert.image(frame, CameraRole.GUIDING))
+    message = wired(messages.image(frame, CameraRole.GUIDING))
     assert (message.encoding, message.is_bigendian, message.step) == ('mono16', 0, 2 * width)
     read = np.frombuffer(message.data, '<u2').reshape(message.height, message.width)
     assert np.array_equal(read, picture)
-    assert convert.stamp_of(message) == t_ns
+    assert messages.stamp_of(message) == t_ns
 
 
 def test_a_picture_that_is_a_view_of_a_larger_one():
     whole = np.arange(40 * 50, dtype=np.uint16).reshape(40, 50)
     part = whole[3:34:2, 5:36]
-    message = convert.image(Frame(0, 0.01, 1.0, part, Roi(5, 3, 31, 16)), CameraRole.TRACKING)
+    message = messages.image(Frame(0, 0.01, 1.0, part, Roi(5, 3, 31, 16)), CameraRole.TRACKING)
     assert np.array_equal(np.frombuffer(message.data, '<u2').reshape(16, 31), part)
 
 
 def test_camera_info_is_a_pinhole_of_the_cameras_scale():
     model = load_yaml(share_path('config', 'station.yaml'), StationSettings).tracking_camera
     frame = Frame(12, 0.01, 1.0, np.zeros((96, 128), np.uint16), Roi(16, 32, 128, 96))
-    info = wired(convert.camera_info(frame, CameraRole.TRACKING, model))
+    info = wired(messages.camera_info(frame, CameraRole.TRACKING, model))
     assert (info.width, info.height) == (model.width_px, model.height_px)
     assert 1 / info.k[0] == pytest.approx(model.scale_urad_px * 1e-6)
     assert (info.k[2], info.k[5]) == (model.reference_x_px, model.reference_y_px)
@@ -144,17 +144,17 @@ def test_camera_info_is_a_pinhole_of_the_cameras_scale():
 def test_target_tells_every_field_of_its_message():
     names = [field.name for field in fields(TargetState)]
     state = TargetState(*[float(number) for number in range(len(names))])
-    message = wired(convert.target(10**18 + 1, state, 'MICIUS'))
+    message = wired(messages.target(10**18 + 1, state, 'MICIUS'))
     told = {name: getattr(message, name) for name in message.get_fields_and_field_types() if name in names}
     assert told == {name: getattr(state, name) for name in told}
     assert len(told) >= 8
-    assert convert.stamp_of(message) == 10**18 + 1
+    assert messages.stamp_of(message) == 10**18 + 1
 
 
 def test_session_state_and_news_agree():
     outputs = TrackerOutputs(Phase.FINE, None, True, 0.1, 0.2, None, None, 0.31, -250.0, 1.5, nan)
-    message = wired(convert.session_state(77, outputs, 'ab' * 16, 'folder', 'MICIUS', simulated=True))
-    news = convert_news.from_session_state(message)
+    message = wired(messages.session_state(77, outputs, 'ab' * 16, 'folder', 'MICIUS', simulated=True))
+    news = monitoring.from_session_state(message)
     assert (news.stamp_ns, news.phase, news.satellite, news.folder, news.simulated) == (
         77,
         Phase.FINE,
@@ -169,26 +169,26 @@ def test_session_state_and_news_agree():
 
 def test_verdict_frame_angle_and_readiness():
     judged = Verdict(allow_motion=False, allow_light=True, sun_margin_s=12.5, reasons=('sun.near', 'mount.silent'))
-    message = wired(convert.verdict(5, judged))
+    message = wired(messages.verdict(5, judged))
     assert (message.allow_motion, message.allow_light, message.sun_margin_s) == (False, True, 12.5)
     assert message.reasons == 'sun.near mount.silent'
     outputs = TrackerOutputs(Phase.FINE, None, True, 0.1, 0.2, None, None, 0.3, 0.0, nan, nan)
-    angle = wired(convert.frame_angle(outputs, 9, follow=True))
-    assert (angle.frame_rad, angle.frame_rate_rad_s, angle.follow, convert.stamp_of(angle)) == (0.1, 0.2, True, 9)
+    angle = wired(messages.frame_angle(outputs, 9, follow=True))
+    assert (angle.frame_rad, angle.frame_rate_rad_s, angle.follow, messages.stamp_of(angle)) == (0.1, 0.2, True, 9)
     for level in Level:
         said = Readiness(level, 'armed')
-        assert convert_news.from_readiness(wired(convert_news.readiness(said))) == said
+        assert monitoring.from_readiness(wired(monitoring.readiness(said))) == said
 
 
 def test_gps_without_a_fix_says_so():
     reading = GpsReading(10, 5 * 10**9, 31.1, 121.2, 8.0, 7, 2e-8)
-    fix, told = wired(convert.gps_fix(reading)), wired(convert.gps_time(reading))
+    fix, told = wired(messages.gps_fix(reading)), wired(messages.gps_time(reading))
     assert fix.status.status == fix.status.STATUS_FIX
     assert (fix.latitude, fix.longitude, fix.altitude) == (31.1, 121.2, 8.0)
-    assert convert.from_time(told.time_ref) == 5 * 10**9
-    assert convert.stamp_of(told) == 10
+    assert messages.from_time(told.time_ref) == 5 * 10**9
+    assert messages.stamp_of(told) == 10
     for lost in (replace(reading, satellites=0), replace(reading, pps_utc_ns=0)):
-        assert convert.gps_fix(lost).status.status == fix.status.STATUS_NO_FIX
+        assert messages.gps_fix(lost).status.status == fix.status.STATUS_NO_FIX
 
 
 # --- channels of the simulated devices ---

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qkd_gs.nodes.life import Ending
+from qkd_gs.nodes.runtime.process import Ending
 
 
 class Mount:

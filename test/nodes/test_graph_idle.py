@@ -15,8 +15,8 @@ from sensor_msgs.msg import Image
 
 from qkd_gs.devices.camera import Roi
 from qkd_gs.devices.mount import MountMode, MountReading
-from qkd_gs.nodes import convert
-from qkd_gs.nodes.base import LATCHED, PICTURES
+from qkd_gs.nodes.conversions import messages
+from qkd_gs.nodes.runtime.base import LATCHED, PICTURES
 from qkd_gs.tracking.types import CameraRequest, CameraRole
 
 DOMAIN = 111
@@ -75,7 +75,7 @@ def test_what_must_not_wait_goes_first_with_all_its_threads(station):
 )
 def test_full_pictures_arrive_at_their_rate(station, role, rate_hz, width, height):
     """What was measured is also shown, for five seconds of station time; best effort, one in ten came through."""
-    camera = convert.frame_of(role)
+    camera = messages.frame_of(role)
     assert all(result.successful for result in station.set(camera, image_rate_hz=100.0))
     pictures = station.hear(Image, f'{camera}/image', PICTURES)
     spots = station.hear(m.Spot, f'{camera}/spot')
@@ -86,17 +86,17 @@ def test_full_pictures_arrive_at_their_rate(station, role, rate_hz, width, heigh
         if time.monotonic() - asked_s > 1.0:
             asked_s = time.monotonic()
             request = CameraRequest(rate_hz, stars=True)
-            station.say(f'{camera}/request', convert.camera_request(station.clock.now_ns(), role, request))
+            station.say(f'{camera}/request', messages.camera_request(station.clock.now_ns(), role, request))
         if len(pictures) < 5:  # the stream begins
             return False
-        first_ns = convert.stamp_of(pictures[4])
-        return min(convert.stamp_of(got[-1]) for got in (pictures, spots)) >= first_ns + 5 * SECOND_NS
+        first_ns = messages.stamp_of(pictures[4])
+        return min(messages.stamp_of(got[-1]) for got in (pictures, spots)) >= first_ns + 5 * SECOND_NS
 
     station.until(five_seconds, WAIT_S, 'five seconds of pictures')
-    station.say(f'{camera}/request', convert.camera_request(station.clock.now_ns(), role, None))
-    first_ns = convert.stamp_of(pictures[4])
+    station.say(f'{camera}/request', messages.camera_request(station.clock.now_ns(), role, None))
+    first_ns = messages.stamp_of(pictures[4])
     shown, measured = (
-        [t_ns for t_ns in map(convert.stamp_of, got) if 0 <= t_ns - first_ns < 5 * SECOND_NS]
+        [t_ns for t_ns in map(messages.stamp_of, got) if 0 <= t_ns - first_ns < 5 * SECOND_NS]
         for got in (pictures, spots)
     )
     assert len(measured) == pytest.approx(5 * rate_hz, abs=2)
@@ -110,14 +110,14 @@ def test_full_pictures_arrive_at_their_rate(station, role, rate_hz, width, heigh
 def test_a_region_is_shown_as_it_was_asked_for(station):
     role, camera = CameraRole.TRACKING, 'tracking_camera'
     pictures = station.hear(Image, f'{camera}/image', PICTURES)
-    request = convert.camera_request(0, role, CameraRequest(20, Roi(100, 60, 96, 64)))
+    request = messages.camera_request(0, role, CameraRequest(20, Roi(100, 60, 96, 64)))
 
     def seen():
         station.say(f'{camera}/request', request)
         return pictures and (pictures[-1].width, pictures[-1].height) == (96, 64)
 
     station.until(seen, WAIT_S, 'a picture of the region')
-    station.say(f'{camera}/request', convert.camera_request(0, role, None))
+    station.say(f'{camera}/request', messages.camera_request(0, role, None))
 
 
 def stays(station, name, state):
@@ -183,7 +183,7 @@ def faults_of(station, name):
 
 def lies(station, **values):
     """What the drives say, made up by the test: the only word of them that the driver hears."""
-    message = convert.mount_state(MountReading(station.clock.now_ns(), 0.0, 0.0, 0.0, 0.0, MountMode.HOLD))
+    message = messages.mount_state(MountReading(station.clock.now_ns(), 0.0, 0.0, 0.0, 0.0, MountMode.HOLD))
     for name, value in values.items():
         setattr(message, name, value)
     station.say('sim/mount/state', message)

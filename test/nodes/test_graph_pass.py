@@ -15,8 +15,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosbags.rosbag2 import Reader
 
 from qkd_gs.keys.folder import KeyFolder
-from qkd_gs.nodes import convert
-from qkd_gs.nodes.base import LATCHED
+from qkd_gs.nodes.conversions import messages
+from qkd_gs.nodes.runtime.base import LATCHED
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.session.manifest import load_manifest
 from qkd_gs.tracking.types import Phase
@@ -118,7 +118,7 @@ def test_every_process_is_killed_in_a_pass_and_a_key_comes_out(tmp_path_factory)
         ears = Ears(station)
         client = ActionClient(station.node, TrackPass, 'track_pass')
         station.until(client.server_is_ready, WAIT_S, 'the tracker takes goals')
-        goal = client.send_goal_async(TrackPass.Goal(at=convert.to_time(parse_utc(AT)), session='killed'))
+        goal = client.send_goal_async(TrackPass.Goal(at=messages.to_time(parse_utc(AT)), session='killed'))
         station.until(goal.done, WAIT_S, 'the goal is answered')
         assert goal.result().accepted
 

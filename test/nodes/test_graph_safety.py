@@ -13,8 +13,8 @@ from graph_station import AT, running_station
 
 from qkd_gs.devices.mount import MountMode
 from qkd_gs.errors import StationError
-from qkd_gs.nodes import convert
-from qkd_gs.nodes.operator import Operator
+from qkd_gs.nodes.clients.operator import Operator
+from qkd_gs.nodes.conversions import messages
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.session.manifest import load_manifest
 from qkd_gs.settings.loader import load_yaml
@@ -63,9 +63,9 @@ class Pass:
         """Wait until the drives stand still; station time of the first such reading."""
 
         def resting():
-            return next((s for s in self.drives[-300:] if convert.stamp_of(s) > since_ns and not moves(s)), None)
+            return next((s for s in self.drives[-300:] if messages.stamp_of(s) > since_ns and not moves(s)), None)
 
-        return convert.stamp_of(self.station.until(resting, within_s, 'the mount is at rest'))
+        return messages.stamp_of(self.station.until(resting, within_s, 'the mount is at rest'))
 
 
 def moves(state):
@@ -137,12 +137,12 @@ def test_without_its_tracker_mount_and_beacon_stop_by_themselves(taking):
         station.kill('tracker')
         rest_ns = taking.at_rest(10.0, station.clock.now_ns())
         station.until(lambda: not taking.laser[-1].emitting, 10.0, 'the beacon is dark')
-        last_ns = convert.stamp_of(taking.orders[-1])
-        fastest = max(abs(s.az_rate_rad_s) for s in taking.drives if convert.stamp_of(s) > last_ns - 50 * MS)
+        last_ns = messages.stamp_of(taking.orders[-1])
+        fastest = max(abs(s.az_rate_rad_s) for s in taking.drives if messages.stamp_of(s) > last_ns - 50 * MS)
         braking_s = fastest / radians(15 * 0.7)
         # a set-point holds for a time a little ahead of its arrival, and the world tells the drives every 10 ms
         assert (rest_ns - last_ns) * 1e-9 < watchdog_s + braking_s + 0.1
-        dark_ns = next(convert.stamp_of(s) for s in taking.laser if convert.stamp_of(s) > last_ns and not s.emitting)
+        dark_ns = next(messages.stamp_of(s) for s in taking.laser if messages.stamp_of(s) > last_ns and not s.emitting)
         assert (dark_ns - last_ns) * 1e-9 < 0.3 + 0.1
         stood = taking.drives[-1]
         assert stood.mode == MountMode.HOLD
@@ -159,9 +159,9 @@ def test_without_its_driver_the_mount_stops_and_knows_where_it_is(taking):
     try:
         station.kill('mount')
         taking.at_rest(10.0, station.clock.now_ns())
-        last_ns = convert.stamp_of(taking.orders[-1])
-        stopping = [s for s in taking.drives if convert.stamp_of(s) > last_ns]
-        after_ns = next(convert.stamp_of(s) for s in stopping if s.mode != MountMode.TRACK)
+        last_ns = messages.stamp_of(taking.orders[-1])
+        stopping = [s for s in taking.drives if messages.stamp_of(s) > last_ns]
+        after_ns = next(messages.stamp_of(s) for s in stopping if s.mode != MountMode.TRACK)
         assert (after_ns - last_ns) * 1e-9 < 0.1 + 0.05
         stood = taking.drives[-1]
     finally:
@@ -182,11 +182,11 @@ def test_without_a_verdict_the_mount_stops(taking):
         station.kill('monitor')
         taking.at_rest(10.0, station.clock.now_ns())
         station.until(lambda: not taking.laser[-1].emitting, 10.0, 'the beacon is dark')
-        last_ns = convert.stamp_of(verdicts[-1])
-        stopped_ns = convert.stamp_of(taking.orders[-1])
+        last_ns = messages.stamp_of(verdicts[-1])
+        stopped_ns = messages.stamp_of(taking.orders[-1])
         assert (stopped_ns - last_ns) * 1e-9 < 0.3 + 0.1
         # not for want of set-points
-        assert convert.stamp_of(taking.wanted[-1]) - stopped_ns > 50 * MS
+        assert messages.stamp_of(taking.wanted[-1]) - stopped_ns > 50 * MS
     finally:
         station.supervised = True
     taking.locked('it goes on with a new verdict')

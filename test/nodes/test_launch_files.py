@@ -9,10 +9,10 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from qkd_gs.nodes.alone import only_one
-from qkd_gs.nodes.graph import NODES, station_graph
-from qkd_gs.nodes.options import OPTIONS
 from qkd_gs.share import share_path
+from qkd_gs.station.graph import NODES, station_graph
+from qkd_gs.station.instance_lock import only_one
+from qkd_gs.station.options import OPTIONS
 
 
 class Noted:

@@ -4,8 +4,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from qkd_gs.nodes.local import local_environment
 from qkd_gs.share import share_path
+from qkd_gs.station.dds_profile import local_environment
 
 RANGE, PROFILE = 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'FASTRTPS_DEFAULT_PROFILES_FILE'
 OURS = str(share_path('config', 'fastdds.xml'))

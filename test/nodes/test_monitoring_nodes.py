@@ -19,9 +19,9 @@ from qkd_gs.devices.mount import MountMode, MountReading
 from qkd_gs.monitoring.kinematics import FrameTree
 from qkd_gs.monitoring.markers import Kind
 from qkd_gs.monitoring.readiness import Level, Readiness
-from qkd_gs.nodes import convert, convert_news
-from qkd_gs.nodes.base import LATCHED
-from qkd_gs.nodes.watching import Watching, signals_afterwards
+from qkd_gs.nodes.clients.listener import Watching, signals_afterwards
+from qkd_gs.nodes.conversions import messages, monitoring
+from qkd_gs.nodes.runtime.base import LATCHED
 from qkd_gs.tracking.types import Phase
 
 
@@ -37,12 +37,12 @@ def reading(now_ns, az_deg=40.0, el_deg=30.0):
 
 def target(now_ns):
     return m.Target(
-        header=convert.header(now_ns, 'station'), satellite='MICIUS', az_rad=1.0, el_rad=radians(43.1), range_m=8e5
+        header=messages.header(now_ns, 'station'), satellite='MICIUS', az_rad=1.0, el_rad=radians(43.1), range_m=8e5
     )
 
 
 def session(now_ns, phase=Phase.FINE):
-    return m.SessionState(header=convert.header(now_ns), satellite='MICIUS', phase=int(phase), error_x_urad=4.0)
+    return m.SessionState(header=messages.header(now_ns), satellite='MICIUS', phase=int(phase), error_x_urad=4.0)
 
 
 def test_the_scene_is_published(station, scene):
@@ -58,10 +58,10 @@ def test_the_scene_is_published(station, scene):
 
     def tell():
         now_ns = time.time_ns()
-        station.say('joint_states', convert.joint_state(reading(now_ns)))
+        station.say('joint_states', messages.joint_state(reading(now_ns)))
         station.say('target', target(now_ns))
         station.say('session/state', session(now_ns))
-        station.say('beacon/state', m.BeaconState(header=convert.header(now_ns, 'beacon'), emitting=True))
+        station.say('beacon/state', m.BeaconState(header=messages.header(now_ns, 'beacon'), emitting=True))
 
     wanted = {'line_of_sight', 'satellite', 'label', 'our_beacon', 'satellite_beacon'}
     station.until(lambda: wanted <= drawn() and all(station.heard.values()), tell)
@@ -93,7 +93,7 @@ def test_a_joint_that_is_not_measured_moves_no_frame(station, scene):
     station.hear(TFMessage, '/tf')
 
     def tell():
-        message = convert.joint_state(reading(time.time_ns()))
+        message = messages.joint_state(reading(time.time_ns()))
         message.position[1] = float('nan')
         station.say('joint_states', message)
 
@@ -115,13 +115,15 @@ def test_a_terminal_hears_the_station(station):
             now_ns = time.time_ns()
             station.say('target', target(now_ns))
             station.say('session/state', session(now_ns))
-            station.say('detector/counts', m.Counts(header=convert.header(now_ns - 10**9), bin_s=1.0, h=10, v=20, d=30))
+            station.say(
+                'detector/counts', m.Counts(header=messages.header(now_ns - 10**9), bin_s=1.0, h=10, v=20, d=30)
+            )
             station.say('key/state', m.KeyState(state=m.KeyState.WORKING, step='reconciliation'), LATCHED)
             station.say(
-                'next_pass', m.NextPass(satellite='MICIUS', start=convert.to_time(now_ns + 60 * 10**9)), LATCHED
+                'next_pass', m.NextPass(satellite='MICIUS', start=messages.to_time(now_ns + 60 * 10**9)), LATCHED
             )
             station.say('/diagnostics', DiagnosticArray(status=[heartbeat]))
-            station.say('readiness', convert_news.readiness(said), LATCHED)
+            station.say('readiness', monitoring.readiness(said), LATCHED)
             now = watching.listen(0.1)
             if now.nodes and now.key and now.counts and now.coming and now.session and now.el_rad > 0:
                 break

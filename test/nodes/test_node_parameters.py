@@ -13,7 +13,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from qkd_gs.errors import StationError
-from qkd_gs.nodes import parameters
+from qkd_gs.nodes.runtime import parameters
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.station import HwpSettings, MountSettings, StationSettings
 from qkd_gs.share import share_path

@@ -15,11 +15,11 @@ from sgp4.exporter import export_tle
 
 from qkd_gs.devices.mount import MountMode, MountReading
 from qkd_gs.devices.registry import KINDS, load_devices
-from qkd_gs.nodes import convert
+from qkd_gs.nodes.conversions import messages
 from qkd_gs.orbit.elements import load_elements
-from qkd_gs.pointing.approach import next_approach
 from qkd_gs.pointing.mount_model import MountModel
-from qkd_gs.pointing.stored import StoredPointing
+from qkd_gs.pointing.pass_window import next_approach
+from qkd_gs.pointing.pointing_file import StoredPointing
 from qkd_gs.session.manifest import load_manifest
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
@@ -79,7 +79,7 @@ def test_a_pass_goes_on_after_its_tracker_was_killed(station, tmp_path, drivers)
 
     def tell():
         station.say(
-            'mount/state', convert.mount_state(MountReading(time.time_ns(), 0.0, 0.5, 0.0, 0.0, MountMode.HOLD))
+            'mount/state', messages.mount_state(MountReading(time.time_ns(), 0.0, 0.5, 0.0, 0.0, MountMode.HOLD))
         )
 
     def under_way():
@@ -89,7 +89,7 @@ def test_a_pass_goes_on_after_its_tracker_was_killed(station, tmp_path, drivers)
         client = ActionClient(station.node, TrackPass, 'track_pass')
         station.until(client.server_is_ready)
         station.until(lambda: states, tell)
-        goal = TrackPass.Goal(at=convert.to_time(coming.found.culmination_ns), session='tonight')
+        goal = TrackPass.Goal(at=messages.to_time(coming.found.culmination_ns), session='tonight')
         station.until(client.send_goal_async(goal).done, tell)
         station.until(under_way, tell)
         first = states[-1]

@@ -15,8 +15,8 @@ from rosbags.rosbag2 import Reader
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
 
-from qkd_gs.nodes import convert
-from qkd_gs.nodes.base import LATCHED, SENSOR
+from qkd_gs.nodes.conversions import messages
+from qkd_gs.nodes.runtime.base import LATCHED, SENSOR
 from qkd_gs.recording import open_bag
 from qkd_gs.tracking.types import Phase
 
@@ -25,7 +25,7 @@ FOLDER = '20181003T155642Z-shanghai'
 
 def state(phase, folder=FOLDER):
     return m.SessionState(
-        header=convert.header(time.time_ns()),
+        header=messages.header(time.time_ns()),
         session_id='0123456789abcdef' * 2 if folder else '',
         folder=folder,
         satellite='MICIUS' if folder else '',
@@ -40,7 +40,7 @@ def state(phase, folder=FOLDER):
 
 def picture(stamp_ns):
     image = Image(
-        header=convert.header(stamp_ns, 'guiding_camera'), height=480, width=640, encoding='mono16', step=1280
+        header=messages.header(stamp_ns, 'guiding_camera'), height=480, width=640, encoding='mono16', step=1280
     )
     image.data.frombytes(np.random.default_rng(1).normal(200, 9, (480, 640)).astype('<u2').tobytes())
     return image
@@ -64,13 +64,13 @@ class Pass(Station):
         now_ns = time.time_ns()
         self.sent += 1
         self.say('session/state', state(phase, folder))
-        self.say('mount/state', m.MountState(header=convert.header(now_ns), az_rad=float(self.sent)))
-        self.say('sim/truth', m.SimTruth(header=convert.header(now_ns), rows=[1.0, 2.0]))
-        self.say('truth', m.SimTruth(header=convert.header(now_ns), rows=[1.0, 2.0]))
+        self.say('mount/state', m.MountState(header=messages.header(now_ns), az_rad=float(self.sent)))
+        self.say('sim/truth', m.SimTruth(header=messages.header(now_ns), rows=[1.0, 2.0]))
+        self.say('truth', m.SimTruth(header=messages.header(now_ns), rows=[1.0, 2.0]))
         self.say('a/_hidden', String(data='x'))
         stamp_ns = self.sent * 10**8  # ten pictures a second by their stamps
         self.say('guiding_camera/image', picture(stamp_ns), SENSOR)
-        self.say('guiding_camera/camera_info', CameraInfo(header=convert.header(stamp_ns)), SENSOR)
+        self.say('guiding_camera/camera_info', CameraInfo(header=messages.header(stamp_ns)), SENSOR)
 
 
 @pytest.fixture

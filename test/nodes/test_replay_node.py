@@ -9,20 +9,21 @@ from dataclasses import asdict
 import pytest
 import qkd_gs.msg as m
 from one_graph import WAIT_S, real_time
-from passes_on_topics import ABOUT, BEGIN_NS, messages, whole_bag
+from passes_on_topics import ABOUT, BEGIN_NS, whole_bag
+from passes_on_topics import messages as pass_messages
 from rosgraph_msgs.msg import Clock
 
 from qkd_gs.cli import main
-from qkd_gs.nodes import convert
-from qkd_gs.nodes.base import LATCHED, SENSOR
+from qkd_gs.nodes.conversions import messages
+from qkd_gs.nodes.runtime.base import LATCHED, SENSOR
 from qkd_gs.recording import figures_of_bag, open_bag
 from qkd_gs.session.manifest import Manifest
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.share import share_path
-from qkd_gs.tracking.feeds import OWN
-from qkd_gs.tracking.session_book import finite
+from qkd_gs.tracking.record.manifest_keeper import finite
+from qkd_gs.tracking.record.topics import OWN
 
 SECONDS = 12
 
@@ -35,7 +36,7 @@ def settings():
 @pytest.fixture
 def session(tmp_path, settings):
     """A session whose live pass has kept its own figures."""
-    whole_bag(tmp_path / 'bag', messages(SECONDS))
+    whole_bag(tmp_path / 'bag', pass_messages(SECONDS))
     live = finite(asdict(figures_of_bag(open_bag(tmp_path), settings.tracking)))
     manifest(settings, live).save(tmp_path)
     return tmp_path
@@ -74,12 +75,12 @@ def test_the_same_figures_come_out_and_the_clock_is_the_bags(station, session):
     assert told['beside'] == 'the live pass'
     assert told['tracking']['losses'] == 0
     assert told['tracking']['spot_rms_x_urad'] > 1
-    assert told['run']['messages'] == sum(name != '/station_clock' for name, _, _ in messages(SECONDS))
+    assert told['run']['messages'] == sum(name != '/station_clock' for name, _, _ in pass_messages(SECONDS))
     (clock,) = station.heard['station_clock']
     assert (clock.epoch_ns, clock.speed) == (open_bag(session).start_ns, 4.0)
-    sent = [convert.stamp_of(message) for _, _, message in open_bag(session).messages(('session/state',))]
-    assert [convert.stamp_of(message) for message in station.heard['session/state']] == sent
-    clocks = [convert.from_time(message.clock) for message in station.heard['/clock']]
+    sent = [messages.stamp_of(message) for _, _, message in open_bag(session).messages(('session/state',))]
+    assert [messages.stamp_of(message) for message in station.heard['session/state']] == sent
+    clocks = [messages.from_time(message.clock) for message in station.heard['/clock']]
     assert clocks == sorted(clocks)
     assert clocks[0] >= clock.epoch_ns
 

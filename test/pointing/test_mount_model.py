@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.target import TargetState
 from qkd_gs.pointing.mount_model import NAMES, TERMS, MountModel
-from qkd_gs.pointing.sphere import offset_between, offset_direction, separation
+from qkd_gs.pointing.sky_offsets import offset_between, offset_direction, separation
 
 ARCSEC = radians(1 / 3600)
 

@@ -10,9 +10,9 @@ from qkd_gs.errors import StationError
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.passes import find_passes
 from qkd_gs.orbit.timescale import parse_utc
-from qkd_gs.pointing.approach import approach, next_approach
 from qkd_gs.pointing.mount_model import MountModel
-from qkd_gs.pointing.stored import FILE_NAME, StoredPointing, load_pointing
+from qkd_gs.pointing.pass_window import approach, next_approach
+from qkd_gs.pointing.pointing_file import FILE_NAME, StoredPointing, load_pointing
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import StationSettings

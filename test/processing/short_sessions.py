@@ -9,13 +9,13 @@ from typing import Any
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.keys.preshared import SimulatedPreSharedKey
 from qkd_gs.processing.pipeline import process_session
-from qkd_gs.qkd.ledger import MemoryLedger
-from qkd_gs.qkd.satellite_side import serve
-from qkd_gs.qkd.streams import channel_pair
-from qkd_gs.qkd.terms import Terms
+from qkd_gs.qkd.link.streams import channel_pair
+from qkd_gs.qkd.protocol.ledger import MemoryLedger
+from qkd_gs.qkd.protocol.satellite_side import serve
+from qkd_gs.qkd.sifting.terms import Terms
 from qkd_gs.session.manifest import load_manifest
-from qkd_gs.sim.satellite_record import load_record
-from qkd_gs.sim.stretch import Stretch
+from qkd_gs.sim.photons.satellite_record import load_record
+from qkd_gs.sim.synthetic_session import Stretch
 
 
 @dataclass

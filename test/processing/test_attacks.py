@@ -7,9 +7,9 @@ import pytest
 from short_sessions import make
 
 from qkd_gs.errors import StationError
-from qkd_gs.qkd.states import PulseStates
-from qkd_gs.sim.detectors import BB84Module
-from qkd_gs.sim.photons import PhotonSource
+from qkd_gs.qkd.sifting.states import PulseStates
+from qkd_gs.sim.photons.arrivals import PhotonSource
+from qkd_gs.sim.photons.detectors import BB84Module
 from qkd_gs.timing.pulse_times import PulseTimes
 from qkd_gs.timing.tags import Channel, TagBlock
 

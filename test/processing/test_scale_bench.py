@@ -4,7 +4,7 @@ import json
 
 from qkd_gs.bench import pipeline, tags
 from qkd_gs.keys.folder import KeyFolder
-from qkd_gs.sim.stretch import Stretch
+from qkd_gs.sim.synthetic_session import Stretch
 
 
 def test_tag_figures():

@@ -6,15 +6,15 @@ from math import exp
 import numpy as np
 
 from qkd_gs.keys.preshared import SimulatedPreSharedKey
-from qkd_gs.qkd.counts import Intensities
-from qkd_gs.qkd.detection_log import DetectionLog
-from qkd_gs.qkd.ground_side import GroundSession
-from qkd_gs.qkd.ledger import MemoryLedger
-from qkd_gs.qkd.satellite_side import serve
-from qkd_gs.qkd.sift import Detections
-from qkd_gs.qkd.states import BeaconLog, PulseStates
-from qkd_gs.qkd.streams import channel_pair
-from qkd_gs.qkd.terms import Terms
+from qkd_gs.qkd.finite_key.counts import Intensities
+from qkd_gs.qkd.link.streams import channel_pair
+from qkd_gs.qkd.protocol.detection_log import DetectionLog
+from qkd_gs.qkd.protocol.ground_side import GroundSession
+from qkd_gs.qkd.protocol.ledger import MemoryLedger
+from qkd_gs.qkd.protocol.satellite_side import serve
+from qkd_gs.qkd.sifting.sift import Detections
+from qkd_gs.qkd.sifting.states import BeaconLog, PulseStates
+from qkd_gs.qkd.sifting.terms import Terms
 from qkd_gs.timing.pulse_times import PulseTimes
 
 SESSION = '0123456789abcdef' * 2

@@ -18,7 +18,7 @@ from qkd_gs.session.telemetry import load_telemetry
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.share import share_path
-from qkd_gs.tracking.feeds import FEEDS, feed, running_figures
+from qkd_gs.tracking.record.topics import FEEDS, feed, running_figures
 from qkd_gs.tracking.types import Phase
 
 MODEL = MountModel(IA=0.17, IE=-0.02, AN=1e-3)

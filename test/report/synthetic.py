@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from qkd_gs.qkd.counts import BasisCounts, Intensities, KeyCounts, Tally
-from qkd_gs.qkd.key_length import Overhead, key_length
+from qkd_gs.qkd.finite_key.counts import BasisCounts, Intensities, KeyCounts, Tally
+from qkd_gs.qkd.finite_key.key_length import Overhead, key_length
 from qkd_gs.session.manifest import LockedSpan, Manifest
 from qkd_gs.session.telemetry import Telemetry
 from qkd_gs.settings.loader import load_yaml

@@ -7,20 +7,20 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.sky import sun_at
 from qkd_gs.orbit.timescale import parse_utc
-from qkd_gs.pointing.approach import approach
+from qkd_gs.pointing.pass_window import approach
 from qkd_gs.pointing.plan import plan_pass
+from qkd_gs.safety.supervisor import Supervisor
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import load_twin
 from qkd_gs.share import share_path
 from qkd_gs.sim.lockstep import Lockstep
-from qkd_gs.sim.truth import TruePointing
+from qkd_gs.sim.physics.true_errors import TruePointing
 from qkd_gs.sim.twin import Twin, true_trajectory
 from qkd_gs.timing.recorder import TagRecorder
 from qkd_gs.timing.sealed import SealedFile, SealedWriter
-from qkd_gs.tracking.supervisor import Supervisor
-from qkd_gs.tracking.tracker import Tracker
+from qkd_gs.tracking.control.tracker import Tracker
 from qkd_gs.tracking.types import Phase
 
 SECOND = 10**9

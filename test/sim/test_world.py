@@ -11,9 +11,9 @@ from scipy.optimize import least_squares
 from qkd_gs.devices.camera import CameraSettings, Roi
 from qkd_gs.devices.mount import MountCommand
 from qkd_gs.errors import DeviceFault
-from qkd_gs.settings.twin_body import Fade, OpenInterlock
-from qkd_gs.sim.starfield import RandomField, StarsInView
-from qkd_gs.sim.truth import TruePointing, draw_orbit_error
+from qkd_gs.settings.twin_plant import Fade, OpenInterlock
+from qkd_gs.sim.imaging.starfield import RandomField, StarsInView
+from qkd_gs.sim.physics.true_errors import TruePointing, draw_orbit_error
 from qkd_gs.sim.world import World
 
 MS = 1_000_000

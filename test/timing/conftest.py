@@ -13,11 +13,11 @@ from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import load_twin
 from qkd_gs.share import share_path
-from qkd_gs.sim.clocks import DriftingClock
-from qkd_gs.sim.light import SimTdc
-from qkd_gs.sim.photons import PhotonSource, Sky
-from qkd_gs.sim.transmitter import SimTransmitter
-from qkd_gs.timing.seconds import SecondScale, name_seconds
+from qkd_gs.sim.photons.arrivals import PhotonSource, Sky
+from qkd_gs.sim.photons.clocks import DriftingClock
+from qkd_gs.sim.photons.tdc_gps import SimTdc
+from qkd_gs.sim.photons.transmitter import SimTransmitter
+from qkd_gs.timing.pps import SecondScale, name_seconds
 from qkd_gs.timing.tags import Channel, TagBlock
 
 CULMINATION_NS = parse_utc('2018-10-03T15:56:42Z')

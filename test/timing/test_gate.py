@@ -7,7 +7,7 @@ import pytest
 from gathered import joined
 
 from qkd_gs.errors import StationError
-from qkd_gs.qkd.states import Intensity
+from qkd_gs.qkd.sifting.states import Intensity
 from qkd_gs.timing.clicks import ClickFilter
 from qkd_gs.timing.clock import recover_clock
 from qkd_gs.timing.gate import Slots, find_gate, gate_events

@@ -13,15 +13,15 @@ from qkd_gs.devices.beacon import BeaconReading
 from qkd_gs.devices.mount import MountMode, MountReading
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.trajectory import Trajectory
+from qkd_gs.pointing.image_plane import Picture
 from qkd_gs.pointing.mount_model import MountModel
-from qkd_gs.pointing.picture import Picture
 from qkd_gs.pointing.plan import PassPlan, plan_pass
-from qkd_gs.pointing.sphere import offset_between
+from qkd_gs.pointing.sky_offsets import offset_between
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import MountSettings, StationSettings
 from qkd_gs.share import share_path
-from qkd_gs.tracking.tracker import Tracker
+from qkd_gs.tracking.control.tracker import Tracker
 from qkd_gs.tracking.types import CameraRole, Phase, SpotMeasurement, TrackerInputs
 
 STEP_NS = 10_000_000

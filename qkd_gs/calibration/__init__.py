@@ -1,0 +1,1 @@
+"""Pointing calibration: star visits, observations and the fit of the mount model."""

@@ -1,0 +1,248 @@
+"""Calibrate the pointing: star after star, fitting what is known so far, with a report that hides nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from math import degrees, isfinite, radians
+
+import numpy as np
+
+from qkd_gs.calibration.fit import PointingFit, fit_mount
+from qkd_gs.calibration.observations import Observations
+from qkd_gs.calibration.star_visit import Reading, Spot, StarMeasurement, StarVisit, Track, VisitRules
+from qkd_gs.calibration.stars import Star, StarTrack, load_stars, select_stars
+from qkd_gs.errors import StationError
+from qkd_gs.pointing.image_plane import Picture
+from qkd_gs.pointing.mount_model import AxisMotion, MountModel
+from qkd_gs.settings.site import Site
+from qkd_gs.settings.station import StationSettings
+
+log = logging.getLogger(__name__)
+
+STARS = 20  # visited unless somebody asks for another number
+STAR_RULES = VisitRules(min_snr=4.0)  # good to a fifth of a pixel, and 25 frames are averaged
+# Where the operator looks for the first star: centred too high, it would put the tilt into the azimuth's zero point.
+_FIRST_RAD = (radians(180), radians(35))
+_ENOUGH = 3  # stars for zero points and tilt
+_UNTRUSTED_RAD = 3e-3  # a fit whose stars predict each other worse would lead away from the next star
+_SILENT_S = 1.0
+_LOWEST_RAD = radians(15)
+
+
+def stars_to_visit(site: Site, now_ns: int, count: int = STARS) -> list[Star]:
+    """Stars for a calibration that begins now, in the order of the visits; the first one is the operator's."""
+    return select_stars(load_stars(), site, now_ns, count, first=_FIRST_RAD)
+
+
+def star_tracks(site: Site) -> Callable[[Star, int, int], StarTrack]:
+    """Where a star will be over a stretch of time, for the `Calibrator`."""
+    return lambda star, first_ns, last_ns: StarTrack(star, site, first_ns, last_ns)
+
+
+class CalibrationState(IntEnum):
+    """How far a calibration is."""
+
+    RUNNING = 0
+    DONE = 1
+    FAILED = 2
+
+
+@dataclass(frozen=True)
+class CalibrationInputs:
+    """Everything new since the last step."""
+
+    mount: Reading
+    guiding: tuple[Spot, ...] = ()  # oldest first
+    tracking: tuple[Spot, ...] = ()
+
+
+@dataclass(frozen=True)
+class CalibrationOutputs:
+    """What the calibration wants done, and what it knows."""
+
+    state: CalibrationState
+    axes: AxisMotion[float] | None  # set-point for the mount; None: stop
+    star: str  # being visited
+    visited: int
+    total: int
+    message: str  # for the operator
+
+
+@dataclass(frozen=True)
+class StarReport:
+    """What became of one star."""
+
+    star: Star
+    measured: bool
+    reason: str  # why not; '' if all is well; for a star the fit has rejected: by how much it is off
+    measurement: StarMeasurement | None
+
+
+@dataclass(frozen=True)
+class CalibrationReport:
+    """Result of a calibration, whole or broken off."""
+
+    fit: PointingFit | None
+    stars: tuple[StarReport, ...]  # every star, in the order of the visits
+    guide_reference_px: tuple[float, float] | None  # pixel of the guiding camera that looks along the line of sight
+
+    @property
+    def summary(self) -> str:
+        """One sentence."""
+        used = int(self.fit.kept.sum()) if self.fit else 0
+        missing = [report for report in self.stars if not report.measured]
+        rms = f', RMS {self.fit.rms_rad * 1e6:.1f} urad' if self.fit else ''
+        return f'{used} of {len(self.stars)} stars in the fit{rms}; {len(missing)} not measured'
+
+
+class Calibrator:
+    """Visit stars, fit after each one, and finish with a model and a report.
+
+    Starts from the operator's coarse alignment (one star centred by hand: zero points good to about 0.3 deg).
+    With one star measured the zero points are right, with three the tilt; so stars near the first one should
+    come first (`stars.select_stars` with `first`).
+
+    Parameters
+    ----------
+    stars : sequence of Star
+        In the order of the visits.
+    track_of : callable
+        (star, start_ns, end_ns) -> `Track`, e.g. ``lambda s, a, b: StarTrack(s, site, a, b)``.
+    start_model : MountModel
+        The coarse alignment, or the last calibration.
+    """
+
+    def __init__(
+        self,
+        stars: Sequence[Star],
+        track_of: Callable[[Star, int, int], Track],
+        start_model: MountModel,
+        station: StationSettings,
+        rules: VisitRules | None = None,
+    ):
+        if not stars:
+            raise StationError('there is no star to calibrate on', hint='choose another time or a lower elevation')
+        self.model = start_model
+        self.state = CalibrationState.RUNNING
+        self._start_model = start_model
+        self._waiting = list(stars)
+        self._total = len(stars)
+        self._track_of = track_of
+        self._station = station
+        self._rules = rules or VisitRules()
+        self._guiding = Picture.of(station.guiding_camera)
+        self._tracking = Picture.of(station.tracking_camera)
+        self._visit: StarVisit | None = None
+        self._reports: list[StarReport] = []
+        self._fit: PointingFit | None = None
+        self._message = ''
+
+    def step(self, now_ns: int, inputs: CalibrationInputs) -> CalibrationOutputs:
+        """Take what is new, and say where the mount shall go; ends in DONE or FAILED whatever happens.
+
+        Each star has its time-out, so the whole takes at most ``timeout_s`` times the number of stars.
+        """
+        axes = None
+        if self.state is CalibrationState.RUNNING and now_ns - inputs.mount.stamp_ns > _SILENT_S * 1e9:
+            self._close(f'the mount has been silent for {(now_ns - inputs.mount.stamp_ns) * 1e-9:.1f} s')
+        while self.state is CalibrationState.RUNNING and axes is None:
+            if self._visit is None and not self._begin(now_ns):
+                break
+            assert self._visit is not None
+            axes = self._visit.step(now_ns, inputs.mount, inputs.guiding, inputs.tracking)
+            if axes is None:
+                self._end_visit(self._visit)
+        name = self._visit.track.star.name if self._visit else ''
+        return CalibrationOutputs(self.state, axes, name, len(self._reports), self._total, self._message)
+
+    def abort(self) -> None:
+        """Break off; the stars measured so far count, the others are reported as not visited."""
+        if self.state is CalibrationState.RUNNING:
+            self._close('broken off by the operator')
+
+    def report(self) -> CalibrationReport:
+        """What is known so far, or at the end."""
+        pixels = [
+            (report.measurement.guide_x_px, report.measurement.guide_y_px)
+            for report in self._reports
+            if report.measurement is not None and isfinite(report.measurement.guide_x_px)
+        ]
+        reference = None
+        if pixels:
+            x_px, y_px = np.median(pixels, axis=0)
+            reference = (float(x_px), float(y_px))
+        return CalibrationReport(self._fit, tuple(self._judged()), reference)
+
+    def _begin(self, now_ns: int) -> bool:
+        """Set out for the next star that is up; False when there is none left."""
+        while self._waiting:
+            star = self._waiting.pop(0)
+            track = self._track_of(star, now_ns, now_ns + round((self._rules.timeout_s + 5) * 1e9))
+            el_rad = track.at(now_ns).el_rad
+            if el_rad < _LOWEST_RAD:
+                self._reports.append(StarReport(star, False, f'has sunk to {degrees(el_rad):.1f} deg', None))
+                continue
+            self._visit = StarVisit(
+                track, self.model, self._station.mount, self._guiding, self._tracking, self._rules, now_ns
+            )
+            self._message = f'going to {star.name}'
+            return True
+        self._close('')
+        return False
+
+    def _end_visit(self, visit: StarVisit) -> None:
+        star = visit.track.star
+        self._reports.append(StarReport(star, visit.measurement is not None, visit.reason, visit.measurement))
+        self._visit = None
+        if visit.measurement is None:
+            log.warning('%s: %s', star.name, visit.reason)
+            return
+        self._refit()
+        reference = self.report().guide_reference_px
+        if reference is not None:
+            self._guiding = replace(self._guiding, reference_x_px=reference[0], reference_y_px=reference[1])
+
+    def _refit(self) -> None:
+        measured = [report for report in self._reports if report.measurement is not None]
+        rows = [
+            (m.az_rad, m.el_rad, m.enc_az_rad, m.enc_el_rad) for m in (report.measurement for report in measured) if m
+        ]
+        seen = Observations.from_rows(rows, [report.star.name for report in measured])
+        try:
+            self._fit = fit_mount(seen, base=self._start_model)
+        except StationError as error:  # e.g. a wrong star makes terms that cannot be: go on with what was
+            log.warning('fit of %d stars refused: %s', len(rows), error)
+            return
+        held_out_rad = self._fit.heldout_rms_rad or 0.0
+        if 'AN' in self._fit.sigma_rad and held_out_rad > _UNTRUSTED_RAD:
+            log.warning('%d stars disagree by %.0f urad: going on with the last model', len(rows), held_out_rad * 1e6)
+            return
+        self.model = self._fit.model
+        log.info('%d stars, RMS %.1f urad', len(rows), self._fit.rms_rad * 1e6)
+
+    def _judged(self) -> list[StarReport]:
+        """The reports, with what the fit says of the measured ones."""
+        wrong = {star.label: star.reason for star in self._fit.rejected} if self._fit else {}
+        return [
+            replace(report, reason=f'rejected: {wrong[report.star.name]}')
+            if report.measured and report.star.name in wrong
+            else report
+            for report in self._reports
+        ]
+
+    def _close(self, why: str) -> None:
+        if self._visit is not None:
+            self._reports.append(StarReport(self._visit.track.star, False, why, None))
+            self._visit = None
+        self._reports += [StarReport(star, False, f'not visited: {why}', None) for star in self._waiting]
+        self._waiting = []
+        measured = sum(report.measured for report in self._reports)
+        good = self._fit is not None and measured >= _ENOUGH and not why
+        self.state = CalibrationState.DONE if good else CalibrationState.FAILED
+        if good:
+            self._message = self.report().summary
+        else:
+            self._message = why or f'only {measured} of {self._total} stars measured, {_ENOUGH} are needed'

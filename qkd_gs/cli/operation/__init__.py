@@ -1,0 +1,1 @@
+"""Commands that operate or watch a running station."""

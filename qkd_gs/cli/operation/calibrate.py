@@ -1,0 +1,36 @@
+"""`qkd-gs calibrate`: ask a running station to calibrate its pointing on stars; Ctrl-C breaks it off."""
+
+from __future__ import annotations
+
+import argparse
+
+from qkd_gs.cli.console.signals import ended_by_signals
+from qkd_gs.cli.operation.track import Shown
+from qkd_gs.monitoring.snapshot import Snapshot
+from qkd_gs.nodes.clients.operator import Operator
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument('--stars', type=int, default=0, metavar='N', help='how many to visit at most (20)')
+    parser.add_argument('--namespace', default='', metavar='NAME', help="prefix of the station's names")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Calibrate."""
+    operator = Operator(args.namespace)
+    last = ['']
+
+    def show(snapshot: Snapshot, said: str) -> None:
+        if said != last[0]:
+            last[0] = said
+            shown.say(said)
+
+    try:
+        with ended_by_signals(), Shown() as shown:
+            result = operator.calibrate(args.stars, show)
+    finally:
+        operator.close()
+    print(result.summary)
+    print(f'RMS {result.rms_rad * 1e6:.1f} urad, of stars left out of the fit {result.heldout_rms_rad * 1e6:.1f} urad')
+    return 0

@@ -1,0 +1,85 @@
+"""`qkd-gs track`: ask a running station to take a pass, and watch it; Ctrl-C aborts it safely."""
+
+from __future__ import annotations
+
+import argparse
+
+from rich.console import Console
+from rich.live import Live
+
+from qkd_gs.cli.console.signals import ended_by_signals
+from qkd_gs.errors import StationError
+from qkd_gs.monitoring.snapshot import Snapshot
+from qkd_gs.monitoring.terminal import view
+from qkd_gs.nodes.clients.operator import Operator, sentence_of
+from qkd_gs.orbit.timescale import format_utc, parse_utc
+
+_LINE_NS = 10 * 10**9
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument('--at', metavar='T', help='UTC; the pass nearest to it is taken')
+    which.add_argument(
+        '--pass', dest='pass_id', metavar='ID', help="'next', or the culmination as `qkd-gs passes` tells it"
+    )
+    parser.add_argument('--session', default='', metavar='NAME', help="folder below the station's sessions")
+    parser.add_argument('--namespace', default='', metavar='NAME', help="prefix of the station's names")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Take the pass."""
+    operator = Operator(args.namespace)
+    try:
+        at_ns = _when(operator, args)
+        with ended_by_signals(), Shown() as shown:
+            result = operator.track(at_ns, args.session, shown.show)
+    finally:
+        operator.close()
+    print(f'the pass is over; session: {result.folder}')
+    return 0
+
+
+def _when(operator: Operator, args: argparse.Namespace) -> int:
+    if args.at:
+        return parse_utc(args.at, '--at')
+    if args.pass_id != 'next':
+        return parse_utc(args.pass_id, '--pass')
+    coming = operator.listen(3.0).coming
+    if coming is None:
+        raise StationError('the station knows of no pass', where='--pass')
+    return coming.culmination_ns
+
+
+class Shown:
+    """The station while it works: a screen on a terminal, else a line every ten seconds of station time."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
+        self._told_ns, self._told = 0, ''
+
+    def __enter__(self) -> Shown:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def say(self, text: str) -> None:
+        """One line."""
+        self._console.print(text)
+
+    def show(self, snapshot: Snapshot, said: str) -> None:
+        """The station as it is."""
+        if self._live is not None:
+            self._live.update(view(snapshot), refresh=True)
+            return
+        session = snapshot.session
+        phase = session.phase.name if session is not None else said
+        if phase != self._told or snapshot.now_ns - self._told_ns >= _LINE_NS:
+            self._told, self._told_ns = phase, snapshot.now_ns
+            self._console.print(f'{format_utc(snapshot.now_ns, 0)}  {sentence_of(snapshot, said)}')

@@ -1,0 +1,37 @@
+"""`qkd-gs watch`: the running station in a terminal."""
+
+from __future__ import annotations
+
+import argparse
+
+from rich.console import Console
+from rich.live import Live
+
+from qkd_gs.monitoring.terminal import view
+from qkd_gs.nodes.clients.listener import Watching
+
+_REFRESH_S = 0.25
+_FIRST_S = 2.0  # until every node has told its heartbeat
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument('--namespace', default='', metavar='NAME', help="prefix of the station's names (default: none)")
+    parser.add_argument('--once', action='store_true', help='print the station as it is, and end')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show the station until Ctrl-C; without a terminal, once."""
+    console = Console(highlight=False)
+    station = Watching(args.namespace)
+    try:
+        if args.once or not console.is_terminal:
+            console.print(view(station.listen(_FIRST_S)))
+            return 0
+        with Live(view(station.listen(_REFRESH_S)), console=console, screen=True, auto_refresh=False) as live:
+            while True:
+                live.update(view(station.listen(_REFRESH_S)), refresh=True)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        station.close()

@@ -1,0 +1,69 @@
+"""`qkd-gs fit-pointing OBSERVATIONS.csv`: fit the mount model to observed stars."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from qkd_gs.calibration.fit import PointingFit, fit_mount
+from qkd_gs.calibration.observations import load_observations
+from qkd_gs.cli.console.output import add_json_option, print_json
+from qkd_gs.errors import StationError
+from qkd_gs.pointing.mount_model import NAMES, TERMS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument('observations', metavar='OBSERVATIONS.csv', help='az_deg, el_deg, enc_az_deg, enc_el_deg')
+    parser.add_argument(
+        '--terms',
+        help=f'terms to fit, separated by commas; default: what the stars can tell. Known: {", ".join(NAMES)}',
+    )
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fit and print."""
+    terms = [name.strip() for name in args.terms.split(',')] if args.terms is not None else None
+    seen = load_observations(args.observations)
+    try:
+        fit = fit_mount(seen, terms)
+    except StationError as error:
+        raise StationError(error.what, where=error.where or args.observations, hint=error.hint) from error
+    for line in fit.warnings:
+        print(f'warning: {line}', file=sys.stderr)
+    if args.json:
+        print_json(document(fit))
+    else:
+        _print_table(fit)
+    return 0
+
+
+def document(fit: PointingFit) -> dict[str, Any]:
+    """The fit as the JSON document of the command; angles in microradians, null where nothing can be said."""
+    urad = fit.model.to_dict()
+    return {
+        'terms': {name: {'value_urad': urad[name], 'sigma_urad': sigma * 1e6} for name, sigma in fit.sigma_rad.items()},
+        'rms_urad': fit.rms_rad * 1e6,
+        'heldout_rms_urad': None if fit.heldout_rms_rad is None else fit.heldout_rms_rad * 1e6,
+        'rejected': [
+            {'index': star.index, 'label': star.label, 'residual_urad': star.residual_urad, 'reason': star.reason}
+            for star in fit.rejected
+        ],
+        'stars': {'given': len(fit.kept), 'used': int(fit.kept.sum())},
+        'left_out': fit.left_out,
+        'warnings': list(fit.warnings),
+    }
+
+
+def _print_table(fit: PointingFit) -> None:
+    docs = {term.name: term.doc for term in TERMS}
+    for name, sigma in fit.sigma_rad.items():
+        print(f'{name:5} {fit.model[name] * 1e6:14.1f} +- {sigma * 1e6:8.1f} urad  {docs[name]}')
+    for name, reason in fit.left_out.items():
+        print(f'{name:5} not fitted: {reason}')
+    for star in fit.rejected:
+        print(f'rejected {star.label}: {star.reason}')
+    held_out = 'not known' if fit.heldout_rms_rad is None else f'{fit.heldout_rms_rad * 1e6:.1f} urad'
+    print(f'{int(fit.kept.sum())} of {len(fit.kept)} stars, RMS {fit.rms_rad * 1e6:.1f} urad, held out {held_out}')

@@ -1,0 +1,1 @@
+"""Commands that make, process, replay or repair a session."""

@@ -1,0 +1,1 @@
+"""Commands that start a station or look at its devices."""

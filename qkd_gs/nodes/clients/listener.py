@@ -1,0 +1,112 @@
+"""Listens to a running station for a terminal view; no process of the station, it publishes nothing."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.context import Context
+from rclpy.experimental.events_executor import EventsExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.signals import SignalHandlerOptions
+
+import qkd_gs.msg as m
+from qkd_gs.monitoring.snapshot import Snapshot
+from qkd_gs.monitoring.status_collector import Board
+from qkd_gs.nodes.conversions import messages, monitoring, scene
+from qkd_gs.nodes.runtime.base import LATCHED, RELIABLE
+from qkd_gs.station.dds_profile import local_only
+from qkd_gs.station.station_clock import Latched, StationClock
+
+_LONGEST_S = 0.1  # a signal is noticed after so long
+
+
+@contextmanager
+def signals_afterwards() -> Iterator[list[int]]:
+    """What SIGINT and SIGTERM do is done at the end: raised within a callback of ROS, an exception may be lost.
+
+    Gives the list of those that have come; only the main thread hears any.
+    """
+    came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+    before = {number: signal.signal(number, lambda n, _: came.append(n)) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for one in came:
+        signal.raise_signal(one)
+
+
+class Watching:
+    """Hears everything that a view shows, until `close`.
+
+    Parameters
+    ----------
+    namespace : str
+        Of the station; empty: none.
+    """
+
+    def __init__(self, namespace: str = '') -> None:
+        local_only()
+        self._board = Board()
+        self._clock = StationClock(simulated=False)  # the machine's own time, until a station says otherwise
+        self._context = Context()
+        rclpy.init(args=[], context=self._context, signal_handler_options=SignalHandlerOptions.NO)
+        self._node = Node(
+            'watch',
+            namespace=namespace,
+            context=self._context,
+            start_parameter_services=False,
+            enable_rosout=False,
+        )
+        board = self._board
+        self._listen(m.StationClock, 'station_clock', self._latch, LATCHED)
+        self._listen(DiagnosticArray, '/diagnostics', self._take_heartbeats)
+        self._listen(DiagnosticStatus, 'readiness', self._take_readiness, LATCHED)
+        self._listen(m.NextPass, 'next_pass', lambda got: board.hear_coming(messages.from_next_pass(got)), LATCHED)
+        self._listen(m.Target, 'target', lambda got: board.hear_target(scene.seen(got)))
+        self._listen(
+            m.SessionState, 'session/state', lambda got: board.hear_session(monitoring.from_session_state(got))
+        )
+        self._listen(m.Counts, 'detector/counts', lambda got: board.hear_counts(messages.from_counts(got)))
+        self._listen(m.KeyState, 'key/state', lambda got: board.hear_key(monitoring.from_key_state(got)), LATCHED)
+        self._executor = EventsExecutor(context=self._context)
+        self._executor.add_node(self._node)
+
+    def listen(self, seconds: float) -> Snapshot:
+        """Hear what comes within `seconds` of real time; then the station as it is."""
+        until_s = time.monotonic() + seconds
+        with signals_afterwards() as came:
+            while not came and (left_s := until_s - time.monotonic()) > 0:
+                self._executor.spin_once(timeout_sec=min(left_s, _LONGEST_S))
+        return self._board.snapshot(self._clock.now_ns(), time.monotonic(), self._clock.speed)
+
+    def close(self) -> None:
+        """Leave the graph."""
+        self._executor.shutdown()
+        self._node.destroy_node()
+        self._context.try_shutdown()
+
+    def _listen(self, kind: type, topic: str, take: Callable[[Any], None], qos: QoSProfile = RELIABLE) -> None:
+        self._node.create_subscription(kind, topic, take, qos)
+
+    def _latch(self, message: m.StationClock) -> None:
+        self._clock.latch(Latched(message.epoch_ns, message.monotonic_ns, message.speed), message.began_ns)
+
+    def _take_heartbeats(self, message: DiagnosticArray) -> None:
+        for health in monitoring.from_diagnostics(message):
+            self._board.hear_node(health, time.monotonic())
+
+    def _take_readiness(self, message: DiagnosticStatus) -> None:
+        self._board.hear_readiness(monitoring.from_readiness(message), time.monotonic())

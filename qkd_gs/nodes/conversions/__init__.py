@@ -1,0 +1,1 @@
+"""Between core objects and ROS messages, both ways."""

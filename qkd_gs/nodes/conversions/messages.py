@@ -1,0 +1,360 @@
+"""The one place where a message meets a dataclass.  Times are UTC ns since the Unix epoch."""
+
+from __future__ import annotations
+
+from math import nan
+from typing import TYPE_CHECKING
+
+from builtin_interfaces.msg import Time
+from sensor_msgs.msg import CameraInfo, Image, JointState, NavSatFix, NavSatStatus, RegionOfInterest, TimeReference
+from std_msgs.msg import Header
+
+import qkd_gs.msg as m
+from qkd_gs.devices.beacon import BeaconReading
+from qkd_gs.devices.camera import Frame, Roi
+from qkd_gs.devices.gps import GpsReading
+from qkd_gs.devices.hwp import HwpReading
+from qkd_gs.devices.mount import MountCommand, MountMode, MountReading
+from qkd_gs.monitoring.readiness import ComingPass
+from qkd_gs.pointing.enu import JOINT_NAMES, joint_positions, joint_rates
+from qkd_gs.settings.station import CameraModel
+from qkd_gs.station.station_clock import Latched
+from qkd_gs.timing.live import CountBin, Live
+from qkd_gs.tracking.types import CameraRequest, CameraRole, SpotMeasurement, TrackerOutputs
+
+if TYPE_CHECKING:  # for a node that needs neither, their libraries would be seconds of start-up
+    from qkd_gs.orbit.target import TargetState
+    from qkd_gs.safety.supervisor import Verdict
+
+_S = 10**9
+
+
+def to_time(t_ns: int) -> Time:
+    """Time message."""
+    return Time(sec=t_ns // _S, nanosec=t_ns % _S)
+
+
+def from_time(stamp: Time) -> int:
+    """UTC, ns."""
+    return int(stamp.sec) * _S + int(stamp.nanosec)
+
+
+def header(t_ns: int, frame_id: str = '') -> Header:
+    """Header of a stamp."""
+    return Header(stamp=to_time(t_ns), frame_id=frame_id)
+
+
+def stamp_of(message: object) -> int:
+    """UTC, ns, of any message with a header."""
+    return from_time(message.header.stamp)  # type: ignore[attr-defined]
+
+
+# --- mount ---
+
+
+def mount_command(command: MountCommand) -> m.MountCommand:
+    """MountCommand."""
+    return m.MountCommand(
+        header=header(command.at_ns, 'mount_base'),
+        az_rad=command.az_rad,
+        el_rad=command.el_rad,
+        az_rate_rad_s=command.az_rate_rad_s,
+        el_rate_rad_s=command.el_rate_rad_s,
+        az_acc_rad_s2=command.az_acc_rad_s2,
+        el_acc_rad_s2=command.el_acc_rad_s2,
+    )
+
+
+def from_mount_command(message: m.MountCommand) -> MountCommand:
+    """MountCommand."""
+    return MountCommand(
+        stamp_of(message),
+        message.az_rad,
+        message.el_rad,
+        message.az_rate_rad_s,
+        message.el_rate_rad_s,
+        message.az_acc_rad_s2,
+        message.el_acc_rad_s2,
+    )
+
+
+def mount_state(reading: MountReading) -> m.MountState:
+    """MountState."""
+    return m.MountState(
+        header=header(reading.stamp_ns, 'mount_base'),
+        az_rad=reading.az_rad,
+        el_rad=reading.el_rad,
+        az_rate_rad_s=reading.az_rate_rad_s,
+        el_rate_rad_s=reading.el_rate_rad_s,
+        mode=int(reading.mode),
+        fault=reading.fault,
+    )
+
+
+def from_mount_state(message: m.MountState) -> MountReading:
+    """MountReading."""
+    return MountReading(
+        stamp_of(message),
+        message.az_rad,
+        message.el_rad,
+        message.az_rate_rad_s,
+        message.el_rate_rad_s,
+        MountMode(message.mode),
+        message.fault,
+    )
+
+
+# --- beacon, plate, GPS ---
+
+
+def beacon_state(reading: BeaconReading, wanted: bool, fault: str = '') -> m.BeaconState:
+    """BeaconState."""
+    return m.BeaconState(
+        header=header(reading.stamp_ns, 'beacon'),
+        wanted=wanted,
+        emitting=reading.emitting,
+        interlock_closed=reading.interlock_closed,
+        power_w=reading.power_w,
+        fault=fault,
+    )
+
+
+def from_beacon_state(message: m.BeaconState) -> BeaconReading:
+    """BeaconReading."""
+    return BeaconReading(stamp_of(message), message.emitting, message.power_w, message.interlock_closed)
+
+
+def hwp_state(reading: HwpReading, wanted_rad: float = nan, fault: str = '') -> m.HwpState:
+    """HwpState."""
+    return m.HwpState(
+        header=header(reading.stamp_ns, 'hwp'),
+        angle_rad=reading.angle_rad,
+        wanted_rad=wanted_rad,
+        moving=reading.moving,
+        fault=fault,
+    )
+
+
+def from_hwp_state(message: m.HwpState) -> HwpReading:
+    """HwpReading."""
+    return HwpReading(stamp_of(message), message.angle_rad, message.moving)
+
+
+def gps_fix(reading: GpsReading) -> NavSatFix:
+    """NavSatFix."""
+    found = reading.pps_utc_ns > 0 and reading.satellites > 0
+    status = NavSatStatus(
+        status=NavSatStatus.STATUS_FIX if found else NavSatStatus.STATUS_NO_FIX, service=NavSatStatus.SERVICE_GPS
+    )
+    return NavSatFix(
+        header=header(reading.stamp_ns, 'gps'),
+        status=status,
+        latitude=reading.latitude_deg,
+        longitude=reading.longitude_deg,
+        altitude=reading.altitude_m,
+        position_covariance_type=NavSatFix.COVARIANCE_TYPE_UNKNOWN,
+    )
+
+
+def gps_time(reading: GpsReading) -> TimeReference:
+    """TimeReference: UTC of the last second mark, beside the station time at which it was told."""
+    return TimeReference(header=header(reading.stamp_ns, 'gps'), time_ref=to_time(reading.pps_utc_ns), source='GPS PPS')
+
+
+def station_clock(line: Latched, began_ns: int) -> m.StationClock:
+    """StationClock; `began_ns` is when (CLOCK_MONOTONIC) this station time began."""
+    return m.StationClock(
+        header=header(line.epoch_ns),
+        epoch_ns=line.epoch_ns,
+        monotonic_ns=line.monotonic_ns,
+        began_ns=began_ns,
+        speed=line.speed,
+    )
+
+
+# --- cameras ---
+
+
+def camera_request(now_ns: int, camera: CameraRole, request: CameraRequest | None) -> m.CameraRequest:
+    """CameraRequest; None lets the camera rest."""
+    message = m.CameraRequest(header=header(now_ns, frame_of(camera)), wanted=request is not None, rate_hz=nan)
+    if request is not None:
+        message.rate_hz, message.stars = float(request.rate_hz), request.stars
+        if request.roi is not None:
+            message.roi = region(request.roi)
+    return message
+
+
+def from_camera_request(message: m.CameraRequest) -> CameraRequest | None:
+    """CameraRequest, or None."""
+    if not message.wanted:
+        return None
+    roi = message.roi
+    part = Roi(roi.x_offset, roi.y_offset, roi.width, roi.height) if roi.width else None
+    return CameraRequest(message.rate_hz, part, message.stars)
+
+
+def region(roi: Roi) -> RegionOfInterest:
+    """RegionOfInterest."""
+    return RegionOfInterest(x_offset=roi.x0_px, y_offset=roi.y0_px, width=roi.width_px, height=roi.height_px)
+
+
+def frame_of(camera: CameraRole) -> str:
+    """Name of a camera's frame, and of its node."""
+    return f'{camera.name.lower()}_camera'
+
+
+def spot(measurement: SpotMeasurement) -> m.Spot:
+    """Spot."""
+    return m.Spot(
+        header=header(measurement.stamp_ns, frame_of(measurement.camera)),
+        camera=int(measurement.camera),
+        found=measurement.found,
+        x_px=measurement.x_px,
+        y_px=measurement.y_px,
+        snr=measurement.snr,
+        flux=measurement.flux,
+    )
+
+
+def from_spot(message: m.Spot) -> SpotMeasurement:
+    """SpotMeasurement."""
+    return SpotMeasurement(
+        CameraRole(message.camera),
+        stamp_of(message),
+        message.found,
+        message.x_px,
+        message.y_px,
+        message.snr,
+        message.flux,
+    )
+
+
+def image(frame: Frame, camera: CameraRole) -> Image:
+    """Image of the region read out, mono16."""
+    height, width = frame.image.shape
+    message = Image(
+        header=header(frame.stamp_ns, frame_of(camera)), height=height, width=width, encoding='mono16', step=2 * width
+    )
+    message.data.frombytes(frame.image.tobytes())
+    return message
+
+
+def camera_info(frame: Frame, camera: CameraRole, model: CameraModel) -> CameraInfo:
+    """CameraInfo: a pinhole whose focal length is one over the angle of a pixel."""
+    focal_px = 1e6 / model.scale_urad_px
+    x0, y0 = model.reference_x_px, model.reference_y_px
+    return CameraInfo(
+        header=header(frame.stamp_ns, frame_of(camera)),
+        height=model.height_px,
+        width=model.width_px,
+        distortion_model='plumb_bob',
+        d=[0.0] * 5,
+        k=[focal_px, 0.0, x0, 0.0, focal_px, y0, 0.0, 0.0, 1.0],
+        r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+        p=[focal_px, 0.0, x0, 0.0, 0.0, focal_px, y0, 0.0, 0.0, 0.0, 1.0, 0.0],
+        roi=region(frame.roi),
+    )
+
+
+# --- tracker, supervisor, detector ---
+
+
+def session_state(
+    now_ns: int, outputs: TrackerOutputs, session_id: str, folder: str, satellite: str, simulated: bool
+) -> m.SessionState:
+    """SessionState."""
+    return m.SessionState(
+        header=header(now_ns),
+        session_id=session_id,
+        folder=folder,
+        satellite=satellite,
+        simulated=simulated,
+        phase=int(outputs.phase),
+        time_bias_s=outputs.time_bias_s,
+        cross_track_m=outputs.cross_track_m,
+        error_x_urad=outputs.error_x_urad,
+        error_y_urad=outputs.error_y_urad,
+    )
+
+
+def target(now_ns: int, state: TargetState[float], satellite: str) -> m.Target:
+    """Target."""
+    names = [name for name in m.Target.get_fields_and_field_types() if name not in ('header', 'satellite')]
+    values = {name: float(getattr(state, name)) for name in names}
+    return m.Target(header=header(now_ns, 'station'), satellite=satellite, **values)
+
+
+def frame_angle(outputs: TrackerOutputs, at_ns: int, follow: bool) -> m.FrameAngle:
+    """FrameAngle."""
+    return m.FrameAngle(
+        header=header(at_ns, 'tube'),
+        follow=follow,
+        frame_rad=outputs.frame_rad,
+        frame_rate_rad_s=outputs.frame_rate_rad_s,
+    )
+
+
+def verdict(now_ns: int, judged: Verdict) -> m.Verdict:
+    """Verdict."""
+    return m.Verdict(
+        header=header(now_ns),
+        allow_motion=judged.allow_motion,
+        allow_light=judged.allow_light,
+        sun_margin_s=judged.sun_margin_s,
+        reasons=' '.join(judged.reasons),
+    )
+
+
+def counts(full: CountBin) -> m.Counts:
+    """Counts."""
+    h, v, d, a, beacon, pps = full.counts
+    return m.Counts(
+        header=header(full.start_ns),
+        bin_s=(full.end_ns - full.start_ns) * 1e-9,
+        h=h,
+        v=v,
+        d=d,
+        a=a,
+        beacon=beacon,
+        pps=pps,
+        sync_residual_ns=full.live.sync_residual_ns,
+        signal_share=full.live.signal_share,
+    )
+
+
+def from_counts(message: m.Counts) -> CountBin:
+    """CountBin."""
+    start_ns = stamp_of(message)
+    channels = (message.h, message.v, message.d, message.a, message.beacon, message.pps)
+    return CountBin(
+        start_ns,
+        start_ns + round(message.bin_s * 1e9),
+        channels,
+        Live(message.sync_residual_ns, message.signal_share),
+    )
+
+
+def joint_state(reading: MountReading) -> JointState:
+    """Joint states of the URDF; see `pointing.enu` for sign and zero."""
+    return JointState(
+        header=header(reading.stamp_ns),
+        name=list(JOINT_NAMES),
+        position=list(joint_positions(reading.az_rad, reading.el_rad)),
+        velocity=list(joint_rates(reading.az_rate_rad_s, reading.el_rate_rad_s)),
+    )
+
+
+def from_next_pass(message: m.NextPass) -> ComingPass | None:
+    """ComingPass; None if there is none."""
+    if not message.satellite:
+        return None
+    return ComingPass(
+        message.satellite,
+        from_time(message.start),
+        from_time(message.culmination),
+        from_time(message.end),
+        message.max_elevation_rad,
+        message.usable,
+        message.reasons,
+    )

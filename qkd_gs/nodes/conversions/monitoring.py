@@ -1,0 +1,65 @@
+"""What monitoring shows, from and into messages."""
+
+from __future__ import annotations
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+
+import qkd_gs.msg as m
+from qkd_gs.monitoring.health import NodeHealth, health_of
+from qkd_gs.monitoring.readiness import Level, Readiness
+from qkd_gs.monitoring.snapshot import KeyNews, KeyStep, SessionNews
+from qkd_gs.nodes.conversions.messages import stamp_of
+from qkd_gs.tracking.types import Phase
+
+
+def readiness(judged: Readiness) -> DiagnosticStatus:
+    """DiagnosticStatus of the sentence."""
+    return DiagnosticStatus(
+        level=bytes([judged.level]), name='monitor: readiness', message=judged.sentence, hardware_id='monitor'
+    )
+
+
+def from_readiness(message: DiagnosticStatus) -> Readiness:
+    """Readiness; a level that it does not have (stale) is an error."""
+    return Readiness(Level(min(message.level[0], Level.ERROR)), message.message)
+
+
+def from_diagnostics(message: DiagnosticArray) -> list[NodeHealth]:
+    """Heartbeats, heard just now; statuses of other kinds are left out."""
+    found = []
+    for status in message.status:
+        values = {pair.key: pair.value for pair in status.values}
+        if status.hardware_id and 'state' in values:
+            found.append(health_of(status.hardware_id, values, status.message, 0.0))
+    return found
+
+
+def from_session_state(message: m.SessionState) -> SessionNews:
+    """SessionNews."""
+    return SessionNews(
+        stamp_ns=stamp_of(message),
+        phase=Phase(message.phase),
+        satellite=message.satellite,
+        folder=message.folder,
+        simulated=message.simulated,
+        time_bias_s=message.time_bias_s,
+        cross_track_m=message.cross_track_m,
+        error_x_urad=message.error_x_urad,
+        error_y_urad=message.error_y_urad,
+    )
+
+
+def from_key_state(message: m.KeyState) -> KeyNews:
+    """KeyNews."""
+    return KeyNews(
+        state=KeyStep(message.state),
+        folder=message.folder,
+        simulated=message.simulated,
+        step=message.step,
+        fraction=message.fraction,
+        sifted_bits=message.sifted_bits,
+        secret_bits=message.secret_bits,
+        qber=message.qber,
+        sync_rms_ns=message.sync_rms_ns,
+        message=message.message,
+    )

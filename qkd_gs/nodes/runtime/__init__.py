@@ -1,0 +1,1 @@
+"""What every node is built from: base classes, parameters, process main, links to the simulated world."""

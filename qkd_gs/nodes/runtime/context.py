@@ -1,0 +1,66 @@
+"""From options to what a node works with: site, elements, settings, devices; checked, with file and key named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qkd_gs.devices.registry import DriverContext, make_device
+from qkd_gs.nodes.runtime.base import StationMixin
+from qkd_gs.nodes.runtime.device import DeviceNode
+from qkd_gs.settings.loader import load_yaml
+from qkd_gs.settings.site import Site, load_site
+from qkd_gs.settings.station import StationSettings
+
+
+def station_of(node: StationMixin) -> StationSettings:
+    """Settings of the station, as the pointing calibration has refined them.
+
+    Raises
+    ------
+    StationError
+        A file that does not fit.
+    """
+    return load_yaml(node.station_path(), StationSettings)
+
+
+def site_of(node: StationMixin) -> Site:
+    """Where the station stands."""
+    return load_site(node.text('site'))
+
+
+def stage_of(node: StationMixin, station: StationSettings) -> Any:
+    """What all simulated devices agree on; imported only where devices are simulated."""
+    from qkd_gs.orbit.elements import load_elements
+    from qkd_gs.orbit.timescale import parse_utc
+    from qkd_gs.settings.twin import load_twin
+    from qkd_gs.sim.setup import stage_of
+
+    return stage_of(
+        load_elements(node.elements_path()),
+        site_of(node),
+        parse_utc(node.text('at'), 'at'),
+        float(node.options['lead_s']),
+        int(node.options['seed']),
+        load_twin(node.text('scenario') or None),
+        station,
+    )
+
+
+def device_of(node: DeviceNode, kind: str, station: StationSettings) -> Any:
+    """The device of a kind, not yet open, by the driver that the devices file names.
+
+    Raises
+    ------
+    StationError
+        The driver is not installed.
+    """
+    choice = node.devices.choices()[kind]
+    link = None
+    if node.devices.simulated:
+        from qkd_gs.nodes.runtime.sim_link import SimLink
+
+        link = SimLink(node, stage_of(node, station) if kind in _DRAW else None)
+    return make_device(choice, DriverContext(kind, station, site_of(node), choice.options, link))
+
+
+_DRAW = ('guiding_camera', 'tracking_camera', 'tdc', 'gps')  # simulated devices that draw from the seed themselves

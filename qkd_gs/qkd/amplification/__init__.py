@@ -1,0 +1,1 @@
+"""Verification of the corrected key and privacy amplification."""

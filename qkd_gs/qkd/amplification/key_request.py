@@ -1,0 +1,51 @@
+"""The wish for a key over the link: its length, and the matrix that makes it."""
+
+from __future__ import annotations
+
+import struct
+from math import ceil
+
+from qkd_gs.qkd.link.channel import MAX_PAYLOAD, Kind
+from qkd_gs.qkd.link.conversation import Conversation
+from qkd_gs.qkd.link.faults import ProtocolError
+
+_HEAD = struct.Struct('>QQ')  # secret bits, disclosed bits
+_PART = MAX_PAYLOAD - _HEAD.size  # bytes of a matrix in one message
+
+
+def matrix_bytes(key_bits: int, secret_bits: int) -> int:
+    """Size of the seed that a Toeplitz matrix is made of."""
+    return ceil((key_bits + secret_bits - 1) / 8) if secret_bits else 0
+
+
+def request_key(talk: Conversation, secret_bits: int, disclosed_bits: int, matrix: bytes) -> None:
+    """Ground: ask for a key of this length by a fresh matrix; a long one goes in several messages."""
+    talk.say(Kind.AMPLIFY, _HEAD.pack(secret_bits, disclosed_bits) + matrix[:_PART])
+    for start in range(_PART, len(matrix), _PART):
+        talk.say(Kind.MATRIX, matrix[start : start + _PART])
+
+
+def requested_key(talk: Conversation, key_bits: int) -> tuple[int, int, bytes]:
+    """Satellite: secret bits, disclosed bits and matrix of a `request_key`, for a corrected key of so many bits.
+
+    Raises
+    ------
+    ProtocolError
+        More bits than the key has, or a matrix of another size than goes with them.
+    """
+    payload = talk.hear(Kind.AMPLIFY).payload
+    if len(payload) < _HEAD.size:
+        raise ProtocolError('malformed', 'the request to amplify is too short')
+    secret_bits, disclosed_bits = _HEAD.unpack(payload[: _HEAD.size])
+    if secret_bits > key_bits:
+        raise ProtocolError('malformed', f'{secret_bits} secret bits are wanted of {key_bits}')
+    size, parts = matrix_bytes(key_bits, secret_bits), [payload[_HEAD.size :]]
+    for start in range(0, size, _PART):
+        if start:
+            parts.append(talk.hear(Kind.MATRIX).payload)
+        if len(parts[-1]) != min(_PART, size - start):
+            break
+    matrix = b''.join(parts)
+    if len(matrix) != size:
+        raise ProtocolError('malformed', 'the matrix of privacy amplification has the wrong size')
+    return secret_bits, disclosed_bits, matrix

@@ -1,0 +1,1 @@
+"""Decoy-state bounds and the finite key length."""

@@ -1,0 +1,1 @@
+"""The authenticated classical channel to the satellite."""

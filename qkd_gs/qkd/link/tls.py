@@ -1,0 +1,185 @@
+"""TLS 1.3 over TCP with both certificates pinned: each side accepts one certificate and no other."""
+
+from __future__ import annotations
+
+import hmac
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from qkd_gs.qkd.link.channel import FramedChannel
+from qkd_gs.qkd.link.faults import ProtocolError
+
+LOOPBACK = '127.0.0.1'
+SILENCE_S = 300.0  # between two messages the other side may have tags of a whole pass to look through
+_SLOWEST_BIT_S = 100_000  # a peer slower than this is as good as silent
+
+
+@dataclass(frozen=True)
+class TlsIdentity:
+    """Whom this side is, and whom alone it talks to.
+
+    Attributes
+    ----------
+    certificate, private_key : Path
+        Own certificate and key, PEM; the key's file is read by its owner alone.
+    peer_certificate : str
+        The other side's certificate, PEM.
+    """
+
+    certificate: Path
+    private_key: Path
+    peer_certificate: str
+
+    def context(self, server: bool) -> ssl.SSLContext:
+        """Settings of one side."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.check_hostname = False  # the pinned certificate says more than a name
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_cert_chain(self.certificate, self.private_key)
+        context.load_verify_locations(cadata=self.peer_certificate)
+        return context
+
+
+class SocketStream:
+    """A TLS socket as a stream.
+
+    Parameters
+    ----------
+    connection : ssl.SSLSocket
+        After the handshake.
+    timeout_s : float
+        Longest silence; a message as a whole may take that and its length at 100 kbit/s, so a peer that
+        trickles single bytes does not hold the run for ever.
+    clock_s : callable
+        Seconds of a monotonic clock.
+    """
+
+    def __init__(
+        self, connection: ssl.SSLSocket, timeout_s: float = SILENCE_S, clock_s: Callable[[], float] = time.monotonic
+    ):
+        self._connection, self._timeout_s, self._clock_s = connection, timeout_s, clock_s
+        connection.settimeout(timeout_s)
+
+    def write(self, data: bytes) -> None:
+        """Send everything."""
+        try:
+            self._connection.settimeout(self._timeout_s + 8 * len(data) / _SLOWEST_BIT_S)
+            self._connection.sendall(data)
+        except TimeoutError as error:
+            raise ProtocolError('silent', f'the other side took nothing for {self._timeout_s:g} s') from error
+        except OSError as error:
+            raise ProtocolError('truncated', 'the other side closed the link') from error
+
+    def read(self, size: int) -> bytes:
+        """Exactly `size` bytes."""
+        end_s = self._clock_s() + self._timeout_s + 8 * size / _SLOWEST_BIT_S
+        buffer = bytearray(size)
+        view, have = memoryview(buffer), 0
+        while have < size:
+            left_s = end_s - self._clock_s()
+            try:
+                if left_s <= 0:
+                    raise TimeoutError
+                self._connection.settimeout(min(left_s, self._timeout_s))
+                got = self._connection.recv_into(view[have:])
+            except TimeoutError as error:
+                raise ProtocolError('silent', f'{have} of {size} bytes came in time') from error
+            except OSError as error:
+                raise ProtocolError('truncated', 'the link broke') from error
+            if not got:
+                raise ProtocolError('truncated', f'the link closed after {have} of {size} bytes')
+            have += got
+        return bytes(buffer)
+
+    def close(self) -> None:
+        """Close the socket; any number of times."""
+        self._connection.close()
+
+
+class Listener:
+    """A listening socket on loopback.
+
+    Parameters
+    ----------
+    identity : TlsIdentity
+        Of the side that listens.
+    host, port : str, int
+        Where to listen; port 0 takes a free one, told by `port`.
+    """
+
+    def __init__(self, identity: TlsIdentity, host: str = LOOPBACK, port: int = 0):
+        self._identity = identity
+        self._context = identity.context(server=True)
+        self._socket = socket.create_server((host, port))
+        self.host, self.port = self._socket.getsockname()[:2]
+
+    def accept(self, timeout_s: float = 30.0, silence_s: float = SILENCE_S) -> FramedChannel:
+        """Channel to the next client that shows the pinned certificate.
+
+        Parameters
+        ----------
+        timeout_s : float
+            How long to wait for somebody to call and to greet.
+        silence_s : float
+            Longest silence afterwards.
+
+        Raises
+        ------
+        ProtocolError
+            Nobody came, or somebody else did.
+        """
+        self._socket.settimeout(timeout_s)
+        try:
+            raw, _ = self._socket.accept()
+        except TimeoutError as error:
+            raise ProtocolError('silent', f'nobody called within {timeout_s:g} s') from error
+        return _secured(raw, self._context, self._identity, timeout_s, silence_s, server=True)
+
+    def close(self) -> None:
+        """Stop listening; any number of times."""
+        self._socket.close()
+
+    def __enter__(self) -> Listener:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def connect(
+    identity: TlsIdentity, port: int, host: str = LOOPBACK, timeout_s: float = 30.0, silence_s: float = SILENCE_S
+) -> FramedChannel:
+    """Channel to the side that listens there.
+
+    Raises
+    ------
+    ProtocolError
+        Nobody there, or not the one whose certificate is pinned.
+    """
+    try:
+        raw = socket.create_connection((host, port), timeout=timeout_s)
+    except OSError as error:
+        raise ProtocolError('silent', f'nobody answers at {host}:{port}') from error
+    return _secured(raw, identity.context(server=False), identity, timeout_s, silence_s, server=False)
+
+
+def _secured(
+    raw: socket.socket, context: ssl.SSLContext, identity: TlsIdentity, timeout_s: float, silence_s: float, server: bool
+) -> FramedChannel:
+    raw.settimeout(timeout_s)
+    try:
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # parities are small and wait for answers
+        connection = context.wrap_socket(raw, server_side=server)
+    except (OSError, ssl.SSLError) as error:
+        raw.close()
+        raise ProtocolError('identity', 'the handshake failed: not the pinned certificate, or not TLS 1.3') from error
+    shown = connection.getpeercert(binary_form=True) or b''
+    if not hmac.compare_digest(shown, ssl.PEM_cert_to_DER_cert(identity.peer_certificate)):
+        connection.close()
+        raise ProtocolError('identity', 'the other side shows a certificate that is not the pinned one')
+    return FramedChannel(SocketStream(connection, silence_s))

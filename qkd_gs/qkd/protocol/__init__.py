@@ -1,0 +1,1 @@
+"""The protocol run: ground side, satellite side, their messages and their results."""

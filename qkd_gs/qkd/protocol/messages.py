@@ -1,0 +1,241 @@
+"""What the messages contain: small ones as JSON with named figures, long lists in compact codes."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from qkd_gs.qkd.link.codes import (
+    pack_bits,
+    pack_integers,
+    pack_symbols,
+    pack_train,
+    unpack_bits,
+    unpack_integers,
+    unpack_symbols,
+    unpack_train,
+)
+from qkd_gs.qkd.link.faults import ProtocolError
+from qkd_gs.qkd.link.spool import Spool
+from qkd_gs.qkd.sifting.sift import MAX_PULSE, PulseSpan
+from qkd_gs.qkd.sifting.states import BeaconLog, Intensity
+from qkd_gs.qkd.sifting.terms import Terms
+from qkd_gs.settings.loader import Section
+from qkd_gs.timing.pulse_times import PulseTimes
+
+LOG_BLOCK = 1 << 16  # pulses a message: a straight line still fits that stretch of the satellite's clock
+DETECTION_BLOCK = 1 << 18
+MAX_LOG = 1 << 26  # pulses
+MAX_LOG_NS = 6000 * 10**9  # 100 minutes, longer than an orbit of this height
+MAX_DETECTIONS = 1 << 30
+_SIZES = struct.Struct('>IIII')
+_DETECTIONS = struct.Struct('>QII')  # first pulse, how many, bytes of their gaps
+_LARGEST = 2**63 - 1
+_Count = Annotated[int, Field(ge=0, le=MAX_DETECTIONS)]
+
+
+class Hello(Section):
+    """Ground to satellite: which session, on which terms, from which pre-shared bit."""
+
+    session_id: str = Field(pattern='^[0-9a-f]{32}$')
+    terms: Terms
+    pre_shared_first: int = Field(ge=0, le=_LARGEST)
+    disclosed_before: int = Field(ge=0, le=_LARGEST)
+
+
+class Welcome(Section):
+    """Satellite to ground: agreed; the larger of both sides' figures hold."""
+
+    pre_shared_first: int = Field(ge=0, le=_LARGEST)
+    disclosed_before: int = Field(ge=0, le=_LARGEST)
+
+
+class LogRequest(Section):
+    """Which stretch of UTC the ground wants the beacon log of."""
+
+    first_utc_ns: int = Field(ge=0, le=_LARGEST)
+    last_utc_ns: int = Field(ge=0, le=_LARGEST)
+
+
+class LogHead(Section):
+    """Of the log that follows in blocks of `LOG_BLOCK`."""
+
+    first_index: int = Field(ge=0, le=_LARGEST)
+    pulses: int = Field(ge=0, le=MAX_LOG)
+    epoch_utc_ns: int = Field(ge=0, le=_LARGEST)
+
+
+class SiftHead(Section):
+    """Ground to satellite: locked time, and how many detections follow, in blocks of `DETECTION_BLOCK` at most."""
+
+    locked: list[PulseSpan] = Field(min_length=1, max_length=10_000)
+    detections: _Count
+
+
+class ErrorCounts(Section):
+    """Ground to satellite: errors among the disclosed bits, and how reconciliation starts.
+
+    `errors` is by basis, each decoy and vacuum.
+    """
+
+    errors: tuple[tuple[_Count, _Count], tuple[_Count, _Count]]
+    qber: float = Field(ge=0, le=0.5, description='expected of the signal bits')
+    reason: str = Field(max_length=300, description='why the run ends here without a key; empty: it goes on')
+    seed: int = Field(ge=0, lt=2**63, description='of the public permutations')
+
+
+class KeyId(Section):
+    """Names the key that a side made."""
+
+    key_id: str = Field(pattern='^[0-9a-f]{32}$')
+
+
+def log_blocks(log: BeaconLog) -> Iterator[bytes]:
+    """Payloads that carry a beacon log."""
+    for start in range(0, len(log.time_ps), LOG_BLOCK):
+        yield pack_train(log.time_ps[start : start + LOG_BLOCK])
+
+
+def read_log(head: LogHead, blocks: Iterator[bytes], beacon_period_ps: float, spool: Spool) -> BeaconLog:
+    """Beacon log from its payloads, which are looked through and then kept in `spool` until they are needed.
+
+    Raises
+    ------
+    ProtocolError
+        Of the wrong length, or times that no beacon of this period has.
+    """
+    records, starts_ps, last_ps = list[int](), list[int](), np.empty(0, np.int64)
+    for done in range(0, head.pulses, LOG_BLOCK):
+        payload = next(blocks, b'')
+        part = unpack_train(payload)
+        due = min(LOG_BLOCK, head.pulses - done)
+        if len(part) != due:
+            raise ProtocolError('malformed', f'a block of the beacon log has {len(part)} pulses, {due} were due')
+        steps = np.diff(part, prepend=last_ps)
+        if not (np.abs(steps - beacon_period_ps) < 0.01 * beacon_period_ps).all():
+            raise ProtocolError('malformed', f'the beacon log is no train of pulses {beacon_period_ps:.0f} ps apart')
+        records.append(spool.add(payload))
+        starts_ps.append(int(part[0]))
+        last_ps = part[-1:]
+    times = PulseTimes(LOG_BLOCK, starts_ps, head.pulses, lambda k: unpack_train(spool.record(records[k])))
+    return BeaconLog(head.first_index, times, head.epoch_utc_ns)
+
+
+def detection_block(pulse: NDArray[np.int64], basis: NDArray[np.uint8]) -> bytes:
+    """Payload that announces 1 to `DETECTION_BLOCK` detections: pulse numbers, and bases, but never a bit."""
+    packed = pack_integers(np.diff(pulse))
+    return _DETECTIONS.pack(int(pulse[0]), len(pulse), len(packed)) + packed + pack_bits(basis)
+
+
+def read_detection_block(payload: bytes) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Pulse numbers and bases from `detection_block`.
+
+    Raises
+    ------
+    ProtocolError
+        Not made by it, or pulse numbers that do not ascend.
+    """
+    if len(payload) < _DETECTIONS.size:
+        raise ProtocolError('malformed', 'a block of detections has no head')
+    first, count, size = _DETECTIONS.unpack(payload[: _DETECTIONS.size])
+    end = _DETECTIONS.size + size
+    gap = unpack_integers(payload[_DETECTIONS.size : end])
+    if not 1 <= count <= DETECTION_BLOCK or len(gap) != count - 1:
+        raise ProtocolError('malformed', f'a block of {len(gap) + 1} detections came, not of {count}')
+    if (gap < 1).any() or first + gap.astype(np.float64).sum() > MAX_PULSE:
+        raise ProtocolError('malformed', 'the pulse numbers of the detections are too large, or not ascending')
+    pulse = np.empty(count, np.int64)
+    pulse[0] = first
+    np.cumsum(gap, out=pulse[1:])
+    pulse[1:] += first
+    return pulse, unpack_bits(payload[end:], count)
+
+
+def read_detections(count: int, blocks: Iterator[bytes]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+    """Pulse numbers and bases from their payloads, block by block, until `count` have come.
+
+    Raises
+    ------
+    ProtocolError
+        Not in order, or more than announced.
+    """
+    last = -1
+    while count > 0:
+        pulse, basis = read_detection_block(next(blocks))
+        count -= len(pulse)
+        if count < 0:
+            raise ProtocolError('malformed', 'more detections came than were announced')
+        if pulse[0] <= last:
+            raise ProtocolError('malformed', 'the pulse numbers of the detections are not ascending')
+        last = int(pulse[-1])
+        yield pulse, basis
+
+
+def pack_sift(match: NDArray[np.uint8], intensity: NDArray[np.uint8], bit: NDArray[np.uint8]) -> bytes:
+    """Payload of the satellite's answer to a block of detections.
+
+    For each detection whether the bases match; if they do, the intensity; and the bit, unless it is of the
+    signal state and so of the key.
+    """
+    kept = match.astype(np.bool_)
+    sifted = intensity[kept]
+    opened = bit[kept][sifted != Intensity.SIGNAL]
+    parts = pack_bits(match), pack_symbols(sifted), pack_bits(opened)
+    return _SIZES.pack(len(parts[0]), len(parts[1]), int(kept.sum()), len(opened)) + b''.join(parts)
+
+
+def read_sift(payload: bytes, count: int) -> tuple[NDArray[np.bool_], NDArray[np.uint8], NDArray[np.uint8]]:
+    """Basis matches (of all), intensities (of the matching) and bits (of decoy and vacuum among these).
+
+    Raises
+    ------
+    ProtocolError
+        Lengths that contradict each other, or an intensity that does not exist.
+    """
+    match_part, symbol_part, bit_part = _parts(payload, 2)
+    _, _, kept, opened = _SIZES.unpack(payload[: _SIZES.size])
+    match = unpack_bits(match_part, count).astype(np.bool_)
+    if kept != int(match.sum()):
+        raise ProtocolError('malformed', 'the number of matching bases contradicts itself')
+    intensity = unpack_symbols(symbol_part, kept)
+    if (intensity > max(Intensity)).any() or opened != int((intensity != Intensity.SIGNAL).sum()):
+        raise ProtocolError('malformed', 'the intensities contradict themselves')
+    return match, intensity, unpack_bits(bit_part, opened)
+
+
+def pack_digests(digests: list[bytes]) -> bytes:
+    """Digests of all frames, one after the other."""
+    return b''.join(digests)
+
+
+def read_digests(payload: bytes, count: int, bits: int) -> list[bytes]:
+    """`count` digests of so many bits.
+
+    Raises
+    ------
+    ProtocolError
+        Not as many.
+    """
+    size = (bits + 7) // 8
+    if len(payload) != count * size:
+        raise ProtocolError('malformed', f'{len(payload)} bytes came for {count} digests of {bits} bits')
+    return [payload[start : start + size] for start in range(0, len(payload), size)]
+
+
+def _parts(payload: bytes, lengths: int) -> list[bytes]:
+    """Pieces of a payload whose first `lengths` lengths stand at its head; the rest is the last piece."""
+    if len(payload) < _SIZES.size:
+        raise ProtocolError('malformed', 'a block has no head')
+    sizes = _SIZES.unpack(payload[: _SIZES.size])[:lengths]
+    pieces, at = [], _SIZES.size
+    for size in sizes:
+        pieces.append(payload[at : at + size])
+        at += size
+    if at > len(payload):
+        raise ProtocolError('malformed', 'a block is shorter than it says')
+    return [*pieces, payload[at:]]

@@ -1,0 +1,93 @@
+"""What a run of the protocol ends with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from qkd_gs.qkd.finite_key.counts import KeyCounts
+from qkd_gs.qkd.sifting.packed_bits import PackedBits
+
+
+@dataclass(frozen=True)
+class KeyResult:
+    """Key of a session and its figures, on the ground.
+
+    Attributes
+    ----------
+    key : PackedBits
+        The secret key; for the key store alone, and in no repr.
+    key_id : str
+        The same on both sides; derived from what was said in public.
+    counts : KeyCounts
+        By basis and intensity; signal errors are those found by reconciliation.
+    sifted_bits : int
+        Signal bits in matching bases.
+    qber : float
+        Error rate of the signal bits in verified frames; foretold from the decoys if there is none.
+    f_ec : float
+        Parities disclosed over the Slepian-Wolf limit of the frames' real error rates; NaN without frames.
+    disclosed_bits : int
+        By reconciliation in this run.
+    verified : bool
+        Whether the key is made of frames whose hashes agreed on both sides.
+    window_bits : list of int
+        Sifted bits in each of the windows asked for.
+    error_bins : list of (first pulse, bits, errors)
+        Of signal bits in verified frames, in bins of `bin_s`.
+    """
+
+    session_id: str
+    key_id: str
+    key: PackedBits = field(repr=False)
+    counts: KeyCounts
+    qber: float
+    f_ec: float
+    disclosed_bits: int
+    disclosed_before: int
+    epsilon: float
+    verified: bool
+    frames: int
+    failed_frames: int
+    round_trips: int
+    reconciliation_round_trips: int
+    pre_shared_bits: int
+    bounds: dict[str, dict[str, float]]
+    epsilon_ledger: dict[str, float]
+    cost: dict[str, float]
+    reasons: list[str]
+    window_bits: list[int]
+    bin_s: float
+    error_bins: list[tuple[int, int, int]]
+
+    @property
+    def sifted_bits(self) -> int:
+        """Signal bits in matching bases."""
+        return self.counts.sifted_bits
+
+    @property
+    def secret_bits(self) -> int:
+        """Length of the key."""
+        return len(self.key)
+
+    def figures(self) -> dict[str, Any]:
+        """Everything but the key, for JSON; NaN becomes None."""
+        plain = {name: value for name, value in self.__dict__.items() if name not in ('key', 'counts')}
+        plain['f_ec'] = None if np.isnan(self.f_ec) else self.f_ec
+        sums = {'sifted_bits': self.sifted_bits, 'secret_bits': self.secret_bits}
+        return sums | plain | {'counts': self.counts.model_dump()}
+
+
+@dataclass(frozen=True)
+class SatelliteResult:
+    """The same key on the satellite."""
+
+    session_id: str
+    key_id: str
+    key: PackedBits = field(repr=False)
+    epsilon: float
+    disclosed_bits: int
+    confirmed: bool  # the ground said that it stored its copy; otherwise this one must not be used
+    reason: str  # why there is no key

@@ -1,0 +1,1 @@
+"""Error correction: interactive Cascade and one-way LDPC."""

@@ -1,0 +1,65 @@
+"""Cascade: Bob corrects his bits by asking Alice for parities of blocks.
+
+After Brassard and Salvail (EUROCRYPT '93), with what later work found worth having (Yan et al. 2008; Martinez-Mateo et
+al., arXiv:1407.3257): every parity ever learned is kept and halves the search of later errors (sub-block reuse),
+a half's parity tells the other half's, and the search always goes on in the smallest block known to differ.  All
+blocks are searched at the same time, so that the whole key shares its round trips; where few blocks are left to
+search, several halvings share one trip, at the price of a few more parities.  At the end, parities of random subsets
+of the whole key confirm that no error is left.
+
+A key is corrected as a whole.  Bits are only flipped where a parity of a single place proves an error.  Disclosed are
+Alice's parities, each counted as it crosses; Bob's questions tell which blocks differ, so the pattern of errors must
+be taken as public by the proof of security (Tupkary, Lütkenhaus, arXiv:2307.00576).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qkd_gs.qkd.reconciliation.cascade_alice import ParityServer
+from qkd_gs.qkd.reconciliation.cascade_bob import EFFICIENT, QUICK, CascadeOptions, Corrector
+from qkd_gs.qkd.reconciliation.parity import Bits
+
+__all__ = ['EFFICIENT', 'QUICK', 'CascadeOptions', 'Corrector', 'ParityServer', 'Reconciled', 'reconcile']
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """Result of `reconcile`; `bits` are Bob's, corrected."""
+
+    bits: Bits
+    disclosed_bits: int
+    round_trips: int
+    corrected_errors: int
+
+    def __repr__(self) -> str:  # never the contents: a repr ends up in logs
+        return f'<Reconciled {len(self.bits)} bits, {self.disclosed_bits} disclosed, {self.round_trips} round trips>'
+
+
+def reconcile(
+    alice_bits: Bits, bob_bits: Bits, qber: float, seed: int, options: CascadeOptions = EFFICIENT
+) -> Reconciled:
+    """Both ends in one process, for measuring.
+
+    Parameters
+    ----------
+    alice_bits, bob_bits : (n,) uint8
+        0 or 1.
+    qber : float
+        Estimated error rate, 0 to 0.11; a wrong one costs parities, not correctness.
+    seed : int
+        Public seed of the shuffles, 0 to 2^64 - 1.
+
+    Raises
+    ------
+    StationError
+        If the error rate is beyond `MAX_QBER`, or turns out to be.
+    ValueError
+        If the lengths differ or a value is not 0 or 1.
+    """
+    if len(alice_bits) != len(bob_bits):
+        raise ValueError(f'{len(alice_bits)} and {len(bob_bits)} bits cannot be the same key')
+    server, corrector = ParityServer(alice_bits, seed), Corrector(bob_bits, qber, seed, options)
+    while (batch := corrector.next_batch()) is not None:
+        corrector.feed(server.answer(batch))
+    return Reconciled(corrector.bits, server.disclosed_bits, corrector.round_trips, corrector.corrected_errors)

@@ -1,0 +1,110 @@
+"""Alice's end of reconciliation: she answers questions about parities, and counts what she discloses."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qkd_gs.errors import StationError
+from qkd_gs.qkd.reconciliation.parity import (
+    Bits,
+    checked_bits,
+    checked_seed,
+    fill_tree,
+    look_up,
+    subset,
+    subset_parities,
+    tree_size,
+)
+from qkd_gs.qkd.reconciliation.parity_query import NODE_MASK, PASS_SHIFT, SUBSETS, Questions
+from qkd_gs.qkd.reconciliation.permutation import in_order, shuffle_key
+
+MAX_SUBSETS = 256
+MAX_SHUFFLES = 32
+
+
+class ParityServer:
+    """Parities of a key on demand.
+
+    Parameters
+    ----------
+    bits : (n,) uint8
+        Alice's bits, 0 or 1.
+    seed : int
+        Public seed of the shuffles, the same as Bob's.
+
+    Attributes
+    ----------
+    disclosed_bits : int
+        Parities given away so far, every one counted.
+    """
+
+    def __init__(self, bits: Bits, seed: int):
+        self._bits = checked_bits(bits)
+        self._seed = checked_seed(seed)
+        self._size = tree_size(len(bits))
+        # tree 0 is that of the subset last asked into, the others are those of the shuffles
+        self._trees = np.zeros((1, 2 * self._size), np.uint8)
+        self._numbers = np.full(1, -1)
+        self.disclosed_bits = 0
+
+    def __repr__(self) -> str:  # never the contents: a repr ends up in logs
+        return f'<ParityServer of {len(self._bits)} bits, {self.disclosed_bits} disclosed>'
+
+    def answer(self, batch: Questions) -> Bits:
+        """Parities (0 or 1) of the blocks asked for.
+
+        Raises
+        ------
+        StationError
+            If a question names no block of this key.
+        """
+        answers = np.empty(len(batch), np.uint8)
+        end = len(batch)
+        subsets = int(np.searchsorted(batch, SUBSETS << PASS_SHIFT))
+        if end > subsets + 1 and np.all(batch[subsets:] & NODE_MASK == 1):
+            answers[subsets:] = self._roots((batch[subsets:] >> PASS_SHIFT) - SUBSETS)
+            end = subsets
+        if subsets:
+            self._make_room(1 + int(batch[:subsets].max() >> PASS_SHIFT))
+        done = 0
+        while (done := look_up(self._trees, self._numbers, batch[:end], done, answers)) < end:
+            self._make_tree(int(batch[done]))
+        self.disclosed_bits += len(batch)
+        return answers
+
+    def wipe(self) -> None:
+        """Overwrite the bits; nothing can be asked of it any more."""
+        self._bits[:] = 0
+
+    def _roots(self, subsets: Questions) -> Bits:
+        """Parities of whole subsets, all at once."""
+        if subsets.max() >= MAX_SUBSETS:
+            raise _no_such_block()
+        return np.asarray(subset_parities(self._bits, self._seed, int(subsets.max()) + 1)[subsets])
+
+    def _make_tree(self, question: int) -> None:
+        number, node = question >> PASS_SHIFT, question & NODE_MASK
+        known = 0 <= number < MAX_SHUFFLES or SUBSETS <= number < SUBSETS + MAX_SUBSETS
+        if not known or not 1 <= node < 2 * self._size:
+            raise _no_such_block()
+        n = len(self._bits)
+        if number >= SUBSETS:
+            fill_tree(self._trees[0], self._bits & subset(n, self._seed, number - SUBSETS))
+            self._numbers[0] = number
+            return
+        fill_tree(self._trees[number + 1], in_order(self._bits, shuffle_key(n, self._seed, number)))
+        self._numbers[number + 1] = number
+
+    def _make_room(self, shuffles: int) -> None:
+        """Have a tree for each of so many shuffles: once for all that a first batch asks for."""
+        missing = min(shuffles, MAX_SHUFFLES) + 1 - len(self._trees)
+        if missing <= 0:
+            return
+        trees = np.zeros((len(self._trees) + missing, 2 * self._size), np.uint8)
+        for made in np.flatnonzero(self._numbers >= 0):
+            trees[made] = self._trees[made]
+        self._trees, self._numbers = trees, np.concatenate([self._numbers, np.full(missing, -1)])
+
+
+def _no_such_block() -> StationError:
+    return StationError('a parity was asked of a block that this key does not have: the two sides disagree')

@@ -1,0 +1,141 @@
+"""Sparse parity checks (LDPC) for any number of bits and of checks, drawn the same way on both sides.
+
+A code is quasi-cyclic: bits and checks come in groups of `lanes`, and an edge joins a group of bits to a group of
+checks, turned by a shift.  Edges are laid in the lightest groups of checks; shifts are chosen so that two groups of
+checks share as few cycles of length 4 as there is room for (after Fossorier, IEEE Trans. Inf. Theory 50, 1788).
+What the columns weigh is the caller's choice.  Since a code is drawn for the number of checks wanted, a rate needs
+neither puncturing nor shortening; the last group of checks may be used in part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from qkd_gs.qkd.reconciliation.parity import Bits
+
+_LONGEST_GROUP = 256
+_FEWEST_GROUPS = 48  # of checks, where there are enough checks: columns of weight 20 must find their place
+_SEED = 20200807
+
+
+@dataclass(frozen=True)
+class SparseCode:
+    """Checks over `bits` bits.
+
+    Attributes
+    ----------
+    bits, checks, lanes : int
+        `lanes` is a power of two.
+    starts : (groups of checks + 1,) int64
+        First edge of each group of checks.
+    columns, shifts : (edges,) int64
+        Check z of the group is over bit (z + shift) mod lanes of the group of bits `column`.
+    """
+
+    bits: int
+    checks: int
+    lanes: int
+    starts: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    shifts: NDArray[np.int64]
+
+    def grouped(self, values: NDArray[Any], fill: float = 0) -> NDArray[Any]:
+        """Values of the bits by group, filled up to whole groups."""
+        out = np.full(-(-self.bits // self.lanes) * self.lanes, fill, values.dtype)
+        out[: self.bits] = values
+        return out.reshape(-1, self.lanes)
+
+    def syndrome(self, bits: Bits) -> Bits:
+        """Parities of the checks, (checks,) uint8."""
+        out = np.zeros((len(self.starts) - 1, self.lanes), np.uint8)
+        _syndrome(self.starts, self.columns, self.shifts, self.grouped(bits), out)
+        return out.ravel()[: self.checks]
+
+
+@lru_cache(maxsize=32)
+def sparse_code(bits: int, checks: int, weights: tuple[tuple[int, int], ...]) -> SparseCode:
+    """The code for so many bits and checks.
+
+    Parameters
+    ----------
+    bits, checks : int
+        At least 1.
+    weights : tuple of (weight, per mille)
+        Column weights, ascending, and which part of the bits has them; the rest of the bits has weight 3.
+    """
+    lanes = _LONGEST_GROUP
+    while lanes > 1 and checks < lanes * _FEWEST_GROUPS:
+        lanes //= 2
+    groups, rows = -(-bits // lanes), -(-checks // lanes)
+    weight = np.minimum(_column_weights(groups, weights), rows)
+    edges = int(weight.sum())
+    random = (np.random.PCG64(_SEED).random_raw(2 * edges) >> np.uint64(33)).astype(np.int64)
+    row, shift = _lay(weight, rows, lanes, random)
+    column = np.repeat(np.arange(groups), weight)
+    order = np.argsort(row, kind='stable')
+    starts = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=rows))])
+    return SparseCode(bits, checks, lanes, starts, column[order], shift[order])
+
+
+def _column_weights(groups: int, weights: tuple[tuple[int, int], ...]) -> NDArray[np.int64]:
+    counts = {weight: groups * share // 1000 for weight, share in weights}
+    counts[3] = groups - sum(counts.values())
+    return np.concatenate([np.full(counts[weight], weight, np.int64) for weight in sorted(counts)])
+
+
+@njit(cache=True)
+def _lay(weight, rows, lanes, random):  # type: ignore[no-untyped-def]
+    """Row and shift of every edge, column by column."""
+    edges = weight.sum()
+    row, shift = np.empty(edges, np.int64), np.empty(edges, np.int64)
+    fill = np.zeros(rows, np.int64)
+    taken = np.zeros((rows, rows, lanes), np.int16)  # differences of shifts between two rows
+    first = 0
+    for column in range(len(weight)):
+        for edge in range(first, first + weight[column]):
+            if weight[column] == 2 and column < rows - 1:
+                best = column + edge - first  # a chain: cycles of light columns alone would be weak spots
+            else:
+                best = _lightest(fill, row[first:edge], random[2 * edge])
+            row[edge] = best
+            fill[best] += 1
+            start, fewest = random[2 * edge + 1], edges * edges
+            for turn in range(lanes):
+                tried, cycles = (start + turn) & (lanes - 1), 0
+                for other in range(first, edge):
+                    cycles += taken[best, row[other], (tried - shift[other]) & (lanes - 1)]
+                if cycles < fewest:
+                    fewest, shift[edge] = cycles, tried
+                if not cycles:
+                    break
+            for other in range(first, edge):
+                taken[best, row[other], (shift[edge] - shift[other]) & (lanes - 1)] += 1
+                taken[row[other], best, (shift[other] - shift[edge]) & (lanes - 1)] += 1
+        first += weight[column]
+    return row, shift
+
+
+@njit(cache=True)
+def _lightest(fill, avoid, random):  # type: ignore[no-untyped-def]
+    """Row with the fewest edges that the column does not have yet; the search starts anywhere."""
+    rows, best, least = len(fill), -1, np.int64(1) << 62
+    for step in range(rows):
+        row = (random + step) % rows
+        if fill[row] < least and not np.any(avoid == row):
+            best, least = row, fill[row]
+    return best
+
+
+@njit(cache=True)
+def _syndrome(starts, columns, shifts, bits, out):  # type: ignore[no-untyped-def]
+    lanes = bits.shape[1]
+    for row in range(len(starts) - 1):
+        for edge in range(starts[row], starts[row + 1]):
+            for z in range(lanes):
+                out[row, z] ^= bits[columns[edge], (z + shifts[edge]) & (lanes - 1)]

@@ -1,0 +1,1 @@
+"""From detections and announced states to sifted bits."""

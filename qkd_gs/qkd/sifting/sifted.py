@@ -1,0 +1,144 @@
+"""The ground's sifted key as it grows block by block, and what reconciliation later tells about its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qkd_gs.qkd.finite_key.counts import KeyCounts
+from qkd_gs.qkd.finite_key.entropy import binary_entropy
+from qkd_gs.qkd.sifting import sift
+from qkd_gs.qkd.sifting.packed_bits import PackedBits
+from qkd_gs.qkd.sifting.sift import Detections, PulseSpan
+from qkd_gs.qkd.sifting.states import Intensity
+from qkd_gs.qkd.sifting.terms import Terms
+
+Bits = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class SiftedKey:
+    """Signal bits in matching bases, in the order of time."""
+
+    bits: PackedBits  # reconciliation corrects them in their place
+    measured: PackedBits  # the same as they were
+    basis: PackedBits
+    bins: list[tuple[int, int]]  # number of the bin of time, and how many of the bits lie in it
+    window_bits: list[int]
+    counts: KeyCounts  # without errors of the signal, which nobody knows yet
+    qber: float  # foretold by the decoys
+
+    def __repr__(self) -> str:  # never the contents: a repr ends up in logs
+        return f'<SiftedKey of {len(self.bits)} bits>'
+
+
+class Sifter:
+    """Collects blocks of detections with the satellite's answers to them.
+
+    Parameters
+    ----------
+    terms : Terms
+        Agreed.
+    pulses_a_bin : int
+        Width of the bins of time.
+    windows : sequence of (first, last) pulse
+        Stretches to count the sifted bits of.
+    """
+
+    def __init__(self, terms: Terms, pulses_a_bin: int, windows: Sequence[PulseSpan]):
+        self._terms, self._pulses_a_bin, self._windows = terms, pulses_a_bin, windows
+        self._table, self._errors = np.zeros((2, 3), np.int64), np.zeros((2, 3), np.int64)
+        self._bits: list[PackedBits] = []  # of the signal state
+        self._bases: list[PackedBits] = []
+        self._bins: dict[int, int] = {}
+        self._in_windows = np.zeros(len(windows), np.int64)
+
+    def add(self, block: Detections, match: NDArray[np.bool_], intensity: Bits, opened: Bits) -> None:
+        """Take a block of detections.
+
+        Parameters
+        ----------
+        block : Detections
+            As announced.
+        match : (n,) bool
+            Whether the bases match.
+        intensity : (m,) uint8
+            Of the matching ones.
+        opened : uint8
+            The satellite's bits of decoy and vacuum states among these.
+        """
+        pulse, basis, bit = block.pulse[match], block.basis[match], block.bit[match]
+        signal = intensity == Intensity.SIGNAL
+        wrong = bit[~signal] != opened
+        self._table += sift.sifted_table(basis, intensity)
+        self._errors += sift.sifted_table(basis[~signal][wrong], intensity[~signal][wrong])
+        self._bits.append(PackedBits.of(bit[signal]))
+        self._bases.append(PackedBits.of(basis[signal]))
+        for number, bits in zip(*np.unique(pulse[signal] // self._pulses_a_bin, return_counts=True), strict=True):
+            self._bins[int(number)] = self._bins.get(int(number), 0) + int(bits)
+        inside = [sift.within(pulse[signal], [window]).sum() for window in self._windows]
+        self._in_windows += np.array(inside, np.int64)
+
+    def finish(self, locked_pulses: int) -> SiftedKey:
+        """Return the whole, for so many pulses in locked time."""
+        counts = sift.count(self._terms, locked_pulses, self._table, self._errors)
+        bits = PackedBits.joined(self._bits)
+        return SiftedKey(
+            bits=bits,
+            measured=bits.copy(),
+            basis=PackedBits.joined(self._bases),
+            bins=sorted(self._bins.items()),
+            window_bits=[int(n) for n in self._in_windows],
+            counts=counts,
+            qber=sift.expected_qber(counts),
+        )
+
+
+@dataclass(frozen=True)
+class FoundErrors:
+    """What the corrected bits tell of the raw ones, in frames that are known to be right."""
+
+    counts: KeyCounts  # with signal errors
+    qber: float  # the foretold one if no frame is right
+    limit_bits: float  # Slepian-Wolf limit of the frames' own error rates
+    bins: list[tuple[int, int, int]]  # first pulse, bits, errors
+
+
+def found_errors(sifted: SiftedKey, corrected: PackedBits, good: list[slice], pulses_a_bin: int) -> FoundErrors:
+    """Errors of the sifted key, now that reconciliation has found them.
+
+    Parameters
+    ----------
+    sifted : SiftedKey
+        As measured.
+    corrected : PackedBits
+        The same, corrected.
+    good : list of slice
+        Frames whose digests agreed.
+    pulses_a_bin : int
+        As the sifted key was made with.
+    """
+    if not good:
+        return FoundErrors(sifted.counts, sifted.qber, 0.0, [])
+    by_basis, limit, checked, errors = np.zeros(2, np.int64), 0.0, 0, 0
+    ends = np.cumsum([bits for _, bits in sifted.bins])
+    bits_in, errors_in = np.zeros((2, len(ends)), np.int64)
+    for cut in good:
+        with corrected.plain(cut) as right, sifted.measured.plain(cut) as measured:
+            wrong = cut.start + np.flatnonzero(right != measured)
+        size = cut.stop - cut.start
+        checked, errors = checked + size, errors + len(wrong)
+        limit += size * binary_entropy(len(wrong) / size)
+        by_basis += np.bincount(sifted.basis.at(wrong), minlength=2)
+        bits_in += np.diff(np.clip(ends, cut.start, cut.stop), prepend=cut.start)
+        errors_in += np.bincount(np.searchsorted(ends, wrong, side='right'), minlength=len(ends))
+    counts = sift.with_signal_errors(sifted.counts, int(by_basis[0]), int(by_basis[1]))
+    bins = [
+        (number * pulses_a_bin, int(bits), int(wrongs))
+        for (number, _), bits, wrongs in zip(sifted.bins, bits_in, errors_in, strict=True)
+        if bits
+    ]
+    return FoundErrors(counts, errors / checked, limit, bins)

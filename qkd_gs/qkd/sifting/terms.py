@@ -1,0 +1,53 @@
+"""What both sides must agree on before they start: the source, and what the key shall be good for."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field
+
+from qkd_gs.qkd.finite_key.counts import Intensities
+from qkd_gs.qkd.sifting.states import Intensity
+from qkd_gs.settings.loader import Section
+from qkd_gs.settings.station import StationSettings
+
+
+class Terms(Section):
+    """Terms of a run; sent with the first message, and refused by the other side if its own are different."""
+
+    pulse_rate_hz: float = Field(gt=0)
+    intensities: Intensities
+    p_signal: float = Field(gt=0, lt=1)
+    p_decoy: float = Field(gt=0, lt=1)
+    p_vacuum: float = Field(gt=0, lt=1)
+    epsilon_total: float = Field(gt=0, lt=1e-3)
+    verification_bits: int = Field(ge=32, le=256)
+    max_qber: float = Field(gt=0, lt=0.5)
+    reconciliation: Literal['cascade', 'one_way'] = 'cascade'
+
+    @property
+    def one_way(self) -> bool:
+        """Whether reconciliation is one message, without questions."""
+        return self.reconciliation == 'one_way'
+
+    @classmethod
+    def of_station(cls, settings: StationSettings) -> Self:
+        """Terms as the station's configuration has them."""
+        source, key = settings.source, settings.key
+        return cls(
+            pulse_rate_hz=source.pulse_rate_hz,
+            intensities=Intensities(signal=source.mu_signal, decoy=source.mu_decoy, vacuum=source.mu_vacuum),
+            p_signal=source.p_signal,
+            p_decoy=source.p_decoy,
+            p_vacuum=source.p_vacuum,
+            epsilon_total=key.epsilon_total,
+            verification_bits=key.verification_bits,
+            max_qber=key.max_qber,
+            reconciliation=key.reconciliation,
+        )
+
+    def probability(self, intensity: Intensity) -> float:
+        """Share of the pulses that have this intensity."""
+        return {Intensity.SIGNAL: self.p_signal, Intensity.DECOY: self.p_decoy, Intensity.VACUUM: self.p_vacuum}[
+            intensity
+        ]

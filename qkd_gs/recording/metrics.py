@@ -1,0 +1,43 @@
+"""The station's own tracking figures of a bag, and whether two passes tell the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from math import isclose
+from typing import Any
+
+from qkd_gs.recording.reader import Bag
+from qkd_gs.settings.station import TrackingSettings
+from qkd_gs.tracking.record.manifest_keeper import finite
+from qkd_gs.tracking.record.statistics import TrackingFigures
+from qkd_gs.tracking.record.topics import FEEDS, feed, running_figures
+
+
+def figures_of_bag(bag: Bag, tracking: TrackingSettings) -> TrackingFigures:
+    """The station's own tracking figures of a recorded pass."""
+    figures = running_figures(tracking)
+    for topic, _, message in bag.messages(FEEDS):
+        feed(figures, topic, message)
+    return figures.figures()
+
+
+def differences(recorded: Mapping[str, Any], again: TrackingFigures) -> dict[str, tuple[Any, Any]]:
+    """Figures that are not the same: name -> (recorded, again).
+
+    Parameters
+    ----------
+    recorded : mapping
+        As the manifest has them (None: not measured); only names in it that both know are compared.
+    """
+    return {
+        name: (recorded[name], value)
+        for name, value in finite(asdict(again)).items()
+        if name in recorded and not _same(recorded[name], value)
+    }
+
+
+def _same(one: Any, other: Any) -> bool:
+    if one is None or other is None:
+        return one is other
+    return isclose(one, other, rel_tol=1e-12, abs_tol=0)  # decimal digits of a file

@@ -1,0 +1,1 @@
+"""The independent safety supervisor and the Sun avoidance."""

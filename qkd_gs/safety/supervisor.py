@@ -1,0 +1,188 @@
+"""The independent safety core: may the mount move, may the light shine.
+
+It shares no state with the tracker and believes nothing but the devices' own readings.  What it watches: that the
+control process lives, that readings are fresh and possible, that both axes can still brake before the ends of
+their travel (which in azimuth is the cable wrap, the encoders being absolute over it), that the line of sight
+stays off the Sun even if the mount stalls, and the conditions for our beacon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf, isfinite, radians
+
+from qkd_gs.devices.beacon import BeaconReading
+from qkd_gs.devices.mount import MountMode, MountReading
+from qkd_gs.pointing.mount_model import MountModel
+from qkd_gs.safety.sun_guard import SunGuard, SunPlace
+from qkd_gs.settings.station import AxisSettings, StationSettings
+
+REACTION_S = 0.05  # from a verdict to the brakes
+AT_REST_RAD_S = radians(0.01)
+ENCODER_SLACK_RAD = 1e-3
+
+
+@dataclass(frozen=True)
+class SupervisorInputs:
+    """What the devices say, and when the control process was last heard."""
+
+    mount: MountReading | None  # None: no reading at all
+    beacon: BeaconReading | None
+    control_heard_ns: int | None  # newest command of the control process; None: never
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is allowed until the next step; without a fresh verdict the drivers stop by themselves."""
+
+    allow_motion: bool
+    allow_light: bool
+    reasons: tuple[str, ...]  # stable codes of everything that forbids something, e.g. 'azimuth.limit'
+    sun_margin_s: float  # time until the Sun is too near if the mount stalled now; inf at night
+
+
+class Supervisor:
+    """Verdict by verdict; a stop for a reason of motion holds until the axes rest.
+
+    Parameters
+    ----------
+    station : StationSettings
+        Limits, watchdog, beacon, Sun.
+    model : MountModel
+        Best known mount model: where the tube looks.
+    sun : callable
+        Apparent azimuth and elevation (rad) of the Sun at a time (ns).
+    pointing_uncertainty_rad : float
+        How far off the model may be: the zero points before a calibration.  Widens the zone around the Sun and
+        raises the lowest elevation of our beacon.
+    """
+
+    def __init__(
+        self,
+        station: StationSettings,
+        model: MountModel,
+        sun: Callable[[int], SunPlace],
+        pointing_uncertainty_rad: float = 0.0,
+    ):
+        self._mount = station.mount
+        self._model = model
+        self._watchdog_ns = round(station.mount.watchdog_s * 1e9)
+        self._light_el_rad = radians(station.beacon.on_above_el_deg) + pointing_uncertainty_rad
+        self._sun = SunGuard(
+            sun, radians(station.sun.exclusion_deg) + pointing_uncertainty_rad, station.sun.stall_margin_s
+        )
+        self._last: MountReading | None = None
+        self._stopped = False
+
+    def step(self, now_ns: int, inputs: SupervisorInputs) -> Verdict:
+        """Judge the state at `now_ns`; any input may be missing or nonsense."""
+        reading = inputs.mount
+        broken = self._reading_faults(now_ns, reading)
+        self._last = reading if not broken else self._last
+        motion, margin_s = list(broken), inf
+        if reading is not None and not broken:
+            motion += self._travel_faults(reading)
+            margin_s = self._sun.margin_s(now_ns, *self._looks(reading, 0.0))
+            motion += self._sun_faults(now_ns, reading)
+        control = self._control_faults(now_ns, inputs.control_heard_ns)
+        light = self._light_faults(now_ns, inputs.beacon, reading if not broken else None)
+        at_rest = not broken and reading is not None and _at_rest(reading)
+        self._stopped = bool(motion) or (self._stopped and not at_rest)
+        return Verdict(
+            allow_motion=not self._stopped and not control,
+            allow_light=not broken and not control and not light,
+            reasons=tuple(motion + control + light),
+            sun_margin_s=margin_s,
+        )
+
+    # --- the readings themselves ---
+
+    def _reading_faults(self, now_ns: int, reading: MountReading | None) -> list[str]:
+        if reading is None:
+            return ['mount.silent']
+        if not all(isfinite(v) for v in (reading.az_rad, reading.el_rad, reading.az_rate_rad_s, reading.el_rate_rad_s)):
+            return ['mount.not_a_number']
+        if abs(now_ns - reading.stamp_ns) > self._watchdog_ns:
+            return ['mount.stale']
+        faults = ['mount.fault'] if reading.mode is MountMode.FAULT else []
+        return faults + (['mount.encoder_jump'] if self._jumped(reading) else [])
+
+    def _jumped(self, reading: MountReading) -> bool:
+        """Whether an axis would have had to move faster than it can since the last good reading."""
+        last = self._last
+        if last is None or not 0 < reading.stamp_ns - last.stamp_ns < 10 * self._watchdog_ns:
+            return False
+        span_s = (reading.stamp_ns - last.stamp_ns) * 1e-9
+        for axis, before, after in (
+            (self._mount.azimuth, last.az_rad, reading.az_rad),
+            (self._mount.elevation, last.el_rad, reading.el_rad),
+        ):
+            if abs(after - before) > 1.2 * radians(axis.max_rate_deg_s) * span_s + ENCODER_SLACK_RAD:
+                return True
+        return False
+
+    # --- motion ---
+
+    def _travel_faults(self, reading: MountReading) -> list[str]:
+        faults = []
+        for name, axis, place, rate in (
+            ('azimuth', self._mount.azimuth, reading.az_rad, reading.az_rate_rad_s),
+            ('elevation', self._mount.elevation, reading.el_rad, reading.el_rate_rad_s),
+        ):
+            stop = place + braking_way(rate, axis)
+            outwards_low, outwards_high = rate < -AT_REST_RAD_S, rate > AT_REST_RAD_S
+            too_low = stop < radians(axis.min_deg) and outwards_low
+            too_high = stop > radians(axis.max_deg) and outwards_high
+            if too_low or too_high:
+                faults.append(f'{name}.limit')
+            if abs(rate) > 1.1 * radians(axis.max_rate_deg_s):
+                faults.append(f'{name}.rate')
+        return faults
+
+    def _sun_faults(self, now_ns: int, reading: MountReading) -> list[str]:
+        """The way to rest must stay off the Sun; a mount that is in the zone already may only leave it."""
+        if _at_rest(reading):
+            return []
+        here = self._sun.distance_rad(now_ns, *self._looks(reading, 0.0))
+        for part in (0.25, 0.5, 0.75, 1.0):
+            place = self._looks(reading, part)
+            if self._sun.margin_s(now_ns, *place) > self._sun.stall_margin_s:
+                continue
+            if self._sun.distance_rad(now_ns, *place) <= here:
+                return ['sun.exclusion']
+        return []
+
+    def _looks(self, reading: MountReading, part: float) -> tuple[float, float]:
+        """Apparent direction after a part of the way that braking takes."""
+        az = reading.az_rad + part * braking_way(reading.az_rate_rad_s, self._mount.azimuth)
+        el = reading.el_rad + part * braking_way(reading.el_rate_rad_s, self._mount.elevation)
+        return self._model.apparent(az, el)
+
+    # --- control process and light ---
+
+    def _control_faults(self, now_ns: int, heard_ns: int | None) -> list[str]:
+        if heard_ns is None or not abs(now_ns - heard_ns) <= self._watchdog_ns:
+            return ['control.silent']
+        return []
+
+    def _light_faults(self, now_ns: int, beacon: BeaconReading | None, reading: MountReading | None) -> list[str]:
+        faults = []
+        if beacon is None or abs(now_ns - beacon.stamp_ns) > 10 * self._watchdog_ns:
+            faults.append('beacon.silent')
+        elif not beacon.interlock_closed:
+            faults.append('beacon.interlock')
+        if reading is not None and self._looks(reading, 0.0)[1] < self._light_el_rad:
+            faults.append('beacon.elevation')
+        if reading is not None and reading.mode not in (MountMode.TRACK, MountMode.HOLD):
+            faults.append('beacon.mount_not_held')
+        return faults
+
+
+def braking_way(rate_rad_s: float, axis: AxisSettings) -> float:
+    """Signed way from a rate to rest, rad: reaction time, then the axis' full deceleration."""
+    return rate_rad_s * REACTION_S + rate_rad_s * abs(rate_rad_s) / (2 * radians(axis.max_acc_deg_s2))
+
+
+def _at_rest(reading: MountReading) -> bool:
+    return max(abs(reading.az_rate_rad_s), abs(reading.el_rate_rad_s)) <= AT_REST_RAD_S

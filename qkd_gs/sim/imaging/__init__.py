@@ -1,0 +1,1 @@
+"""Simulated camera images of beacon, stars and sky."""

@@ -1,0 +1,70 @@
+"""The catalogue's stars for the twin's cameras."""
+
+from __future__ import annotations
+
+from math import cos, dist, radians
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qkd_gs.calibration.stars import load_stars, star_azel
+from qkd_gs.orbit.vectors import azel_from_enu, enu_from_azel
+from qkd_gs.settings.site import Site
+from qkd_gs.sim.imaging.starfield import NO_STARS, StarsInView, diurnal_rates, towards
+
+Floats = NDArray[np.float64]
+
+_STEP_NS = 5 * 10**9  # a chord of the sky's turning in 5 s lies 0.02 urad inside its arc
+_TURN_RAD = 4e-4  # of the sky in that time
+_AHEAD_RAD = 0.05
+
+
+class NamedStars:
+    """Apparent places of all catalogue stars over a stretch of time.
+
+    Parameters
+    ----------
+    start_ns, end_ns : int
+        Stretch of UTC; before and after it the stars stand still.
+    """
+
+    def __init__(self, site: Site, start_ns: int, end_ns: int) -> None:
+        self._start_ns = start_ns
+        self._latitude_rad = radians(site.latitude_deg)
+        self._site, self._stars = site, load_stars()
+        self._steps = -(-(end_ns - start_ns) // _STEP_NS)
+        self._magnitude = np.array([star.mag for star in self._stars])
+        self._vectors: dict[int, Floats] = {}  # by step, as far as they were asked for
+        self._centre, self._first, self._reach_rad = np.zeros(3), 0, -1.0
+        self._nearby = np.empty(0, np.int64)
+
+    def near(self, t_ns: int, az_rad: float, el_rad: float, radius_rad: float, faintest_mag: float) -> StarsInView:
+        """Stars within a cone about an apparent direction, down to a magnitude."""
+        place = min(max((t_ns - self._start_ns) / _STEP_NS, 0.0), float(self._steps))
+        first = int(place)
+        direction = towards(az_rad, el_rad)
+        nearby = self._around(first, direction, radius_rad)
+        if not len(nearby):
+            return NO_STARS
+        before, after = self._at(first)[nearby], self._at(first + 1)[nearby]
+        vectors = before + (after - before) * (place - first)
+        inside = (vectors @ direction > cos(radius_rad)) & (self._magnitude[nearby] <= faintest_mag)
+        if not inside.any():
+            return NO_STARS
+        az, el = azel_from_enu(vectors[inside])
+        return StarsInView(az, el, *diurnal_rates(self._latitude_rad, az, el), self._magnitude[nearby[inside]])
+
+    def _around(self, first: int, direction: NDArray[np.float64], radius_rad: float) -> NDArray[np.int64]:
+        """Stars within a wide cone; looked up again only when the narrow one, or the sky, has moved to its edge."""
+        moved = dist(direction, self._centre) + abs(first - self._first) * _TURN_RAD
+        if moved + radius_rad > self._reach_rad:
+            self._centre, self._first, self._reach_rad = direction, first, radius_rad + _AHEAD_RAD
+            self._nearby = np.flatnonzero(self._at(first) @ direction > cos(self._reach_rad))
+        return self._nearby
+
+    def _at(self, step: int) -> Floats:
+        """Unit vectors of all stars at a step, (n, 3)."""
+        if step not in self._vectors:
+            place = star_azel(self._stars, self._site, self._start_ns + step * _STEP_NS)
+            self._vectors[step] = enu_from_azel(*place)
+        return self._vectors[step]

@@ -1,0 +1,64 @@
+"""One camera of the twin and what it remembers of the true state; in the process of whoever reads its pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qkd_gs.settings.site import Site
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.settings.twin import TwinSettings
+from qkd_gs.sim.imaging.camera import SimCamera
+from qkd_gs.sim.imaging.exposure import View
+from qkd_gs.sim.imaging.render import noise_bank
+from qkd_gs.sim.imaging.starfield import RandomField, Stars
+from qkd_gs.sim.physics.image_geometry import Picture
+from qkd_gs.sim.physics.plant import draws
+from qkd_gs.sim.physics.state_history import Column, History
+from qkd_gs.tracking.types import CameraRole
+
+_NOISE = 1 << 21  # numbers in a camera's noise bank
+_KEEP_S = 2.0  # of history: longer than any exposure
+
+
+class Eye:
+    """A camera fed with the true state, block by block.
+
+    Parameters
+    ----------
+    start_ns : int
+        Time of `row`.
+    row : (columns, 1) array
+        State at the start, from `Body.first_row`.
+    stars : sequence of Stars
+        Bright stars by catalogue, beside the random field of faint ones.
+    """
+
+    def __init__(
+        self,
+        role: CameraRole,
+        settings: TwinSettings,
+        station: StationSettings,
+        site: Site,
+        seed: int,
+        start_ns: int,
+        row: NDArray[np.float64],
+        stars: tuple[Stars, ...] = (),
+    ) -> None:
+        body, streams = settings.body, draws(seed)
+        sample_ns = 10**9 // body.sample_hz
+        self._history = History(start_ns - sample_ns, sample_ns, round(_KEEP_S * body.sample_hz))
+        self._history.append(row)
+        model, camera, column, rng = {
+            CameraRole.GUIDING: (station.guiding_camera, body.guiding_camera, Column.GUIDING, streams[7]),
+            CameraRole.TRACKING: (station.tracking_camera, body.tracking_camera, Column.TRACKING, streams[8]),
+        }[role]
+        groups: tuple[Stars, ...] = (RandomField(body.sky, site, streams[5]), *stars)
+        picture = Picture.as_built(model, camera, rng)
+        view = View(model, camera, body.sky, picture, self._history, groups, column)
+        self.camera = SimCamera(model, camera, view, noise_bank(streams[6], _NOISE), rng)
+
+    def see(self, now_ns: int, rows: NDArray[np.float64]) -> None:
+        """The true state up to `now_ns`, rows of `Column` (columns, n); exposures that end until then are finished."""
+        self._history.append(rows)
+        self.camera.advance(now_ns)

@@ -1,0 +1,108 @@
+"""Stars behind the satellite: a seeded random field fixed on the celestial sphere, and named stars on top."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import cos, dist, pi, radians, sin
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qkd_gs.orbit.refraction import site_refraction
+from qkd_gs.settings.site import Site
+from qkd_gs.settings.twin_plant import SkySettings
+
+Floats = NDArray[np.float64]
+
+_NOON_2000_NS = 946_728_000_000_000_000  # JD 2451545.0, taken as UT1
+_DAY_NS = 86_400_000_000_000
+_EARTH_RAD_S = 7.292115e-5
+_AHEAD_RAD = 0.05  # by which a look-up is wider than asked for
+_REFRACTION_RAD = 0.003  # above 5 deg; the cone is about an apparent direction, the vectors are not refracted
+
+
+@dataclass(frozen=True)
+class StarsInView:
+    """Stars near a direction at one time; arrays (n,)."""
+
+    az_rad: Floats  # apparent
+    el_rad: Floats
+    az_rate_rad_s: Floats  # by the turning Earth
+    el_rate_rad_s: Floats
+    magnitude: Floats
+
+
+NO_STARS = StarsInView(*(np.empty(0) for _ in range(5)))
+
+
+class Stars(Protocol):
+    """Anything that knows stars."""
+
+    def near(self, t_ns: int, az_rad: float, el_rad: float, radius_rad: float, faintest_mag: float) -> StarsInView:
+        """Stars within a cone about an apparent direction, down to a magnitude."""
+
+
+def towards(az_rad: float, el_rad: float) -> Floats:
+    """Unit vector (east, north, up) towards a direction, (3,)."""
+    return np.array([sin(az_rad) * cos(el_rad), cos(az_rad) * cos(el_rad), sin(el_rad)])
+
+
+def diurnal_rates(latitude_rad: float, az_rad: Floats, el_rad: Floats) -> tuple[Floats, Floats]:
+    """Rates of azimuth and elevation of something that rests on the celestial sphere, rad/s."""
+    az_rate = _EARTH_RAD_S * (sin(latitude_rad) - cos(latitude_rad) * np.cos(az_rad) * np.tan(el_rad))
+    el_rate = _EARTH_RAD_S * cos(latitude_rad) * np.sin(az_rad)
+    return az_rate, el_rate
+
+
+class RandomField:
+    """Random stars with the observed growth of numbers with magnitude, turning with the Earth.
+
+    Their number brighter than m is N6 10^(slope (m - 6)) on the whole sphere.  They stand for faint stars of no name:
+    precession, aberration and colour are left out, refraction is not.
+    """
+
+    def __init__(self, settings: SkySettings, site: Site, rng: np.random.Generator) -> None:
+        faint, bright = (
+            settings.stars_brighter_than_6 * 10 ** (settings.stars_slope * (m - 6))
+            for m in (settings.stars_mag_limit, settings.stars_brightest_mag)
+        )
+        count = round(faint - bright)
+        number = np.sort(rng.uniform(bright, faint, count))
+        self._magnitude = 6 + np.log10(number / settings.stars_brighter_than_6) / settings.stars_slope
+        z, turn = rng.uniform(-1, 1, count), rng.uniform(0, 2 * pi, count)
+        across = np.sqrt(1 - z * z)
+        self._vectors = np.stack([across * np.cos(turn), across * np.sin(turn), z], axis=1)
+        self._latitude, self._longitude = radians(site.latitude_deg), radians(site.longitude_deg)
+        self._refraction = site_refraction(site)
+        self._centre, self._reach_rad = np.zeros(3), -1.0
+        self._near, self._near_magnitude = np.empty((0, 3)), np.empty(0)
+
+    def near(self, t_ns: int, az_rad: float, el_rad: float, radius_rad: float, faintest_mag: float) -> StarsInView:
+        """Stars within a cone about an apparent direction, down to a magnitude."""
+        rotation = self._horizon(t_ns)
+        direction = towards(az_rad, el_rad) @ rotation
+        self._look_around(direction, radius_rad)
+        count = self._near_magnitude.searchsorted(faintest_mag)
+        inside = np.flatnonzero(self._near[:count] @ direction > cos(radius_rad + _REFRACTION_RAD))
+        if not len(inside):
+            return NO_STARS
+        east, north, up = rotation @ self._near[inside].T
+        el: Floats = self._refraction.apparent(np.arcsin(np.clip(up, -1, 1)))
+        az: Floats = np.arctan2(east, north)
+        return StarsInView(az, el, *diurnal_rates(self._latitude, az, el), self._near_magnitude[inside])
+
+    def _look_around(self, direction: Floats, radius_rad: float) -> None:
+        """Keep the stars of a wide cone, looked up again only when the narrow one touches its edge."""
+        if dist(direction, self._centre) + radius_rad + _REFRACTION_RAD > self._reach_rad:
+            self._centre, self._reach_rad = direction, radius_rad + _REFRACTION_RAD + _AHEAD_RAD
+            nearby = np.flatnonzero(self._vectors @ direction > cos(self._reach_rad))
+            self._near, self._near_magnitude = self._vectors[nearby], self._magnitude[nearby]
+
+    def _horizon(self, t_ns: int) -> Floats:
+        """Rotation from the celestial frame to east, north, up, by the Earth rotation angle (IERS 2010, eq. 5.15)."""
+        days = (t_ns - _NOON_2000_NS) / _DAY_NS
+        turn = 2 * pi * ((0.7790572732640 + 0.00273781191135448 * days + days % 1.0) % 1.0) + self._longitude
+        s, c = sin(turn), cos(turn)
+        sp, cp = sin(self._latitude), cos(self._latitude)
+        return np.array([[-s, c, 0.0], [-sp * c, -sp * s, cp], [cp * c, cp * s, sp]])

@@ -1,0 +1,82 @@
+"""The figures of a simulated pass that only the truth can give."""
+
+from __future__ import annotations
+
+from math import radians
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qkd_gs.orbit.trajectory import Trajectory
+from qkd_gs.pointing.mount_model import MountModel
+from qkd_gs.pointing.polarization import tube_frame
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.sim.pass_log import FlightLog
+from qkd_gs.tracking.record.statistics import (
+    Offsets,
+    PassSamples,
+    TrackingFigures,
+    counted_samples,
+    tracking_figures,
+)
+from qkd_gs.tracking.types import Phase
+
+_URAD = 1e-6
+
+
+def _samples(log: FlightLog, truth: Trajectory, station: StationSettings) -> PassSamples:
+    t_ns = log.times()
+    x_rad, y_rad = log.column('x_urad') * _URAD, log.column('y_urad') * _URAD
+    camera = station.guiding_camera
+    half_rad = camera.scale_urad_px * _URAD * min(camera.width_px, camera.height_px) / 2
+    lit = log.column('lit') > 0
+    return PassSamples(
+        t_ns=t_ns,
+        x_rad=x_rad,
+        y_rad=y_rad,
+        el_rad=truth.table(t_ns).el_rad,
+        locked=log.column('phase') == Phase.FINE,
+        lit=lit,
+        in_guiding_field=lit & (np.hypot(x_rad, y_rad) < half_rad),
+    )
+
+
+def tracking_part(
+    log: FlightLog, truth: Trajectory, floor: NDArray[np.float64], station: StationSettings
+) -> TrackingFigures:
+    """Part ``tracking`` of the result; `floor` as `World.floor` gives it."""
+    spot_t_ns, spot_x, spot_y = log.spots()
+    return tracking_figures(
+        _samples(log, truth, station),
+        Offsets(spot_t_ns, spot_x * _URAD, spot_y * _URAD),
+        Offsets(floor[:, 0].astype(np.int64), floor[:, 1], floor[:, 2]),
+        radians(station.tracking.data_el_deg),
+    )
+
+
+def polarization_part(
+    log: FlightLog, predicted: Trajectory, model: MountModel, truth: Trajectory, station: StationSettings
+) -> dict[str, Any]:
+    """Part ``polarization``: largest frame error while counted, and what the elements alone would have left.
+
+    Open loop: the plate perfectly at the frame that the prediction gives, without time bias and with the
+    mount's roll as modelled.
+    """
+    samples = _samples(log, truth, station)
+    counted = counted_samples(samples, radians(station.tracking.data_el_deg))
+    plate_t_ns, error_rad = log.plate()
+    index = np.clip(np.searchsorted(samples.t_ns, plate_t_ns), 0, len(samples.t_ns) - 1)
+    during = counted[index]
+    if not during.any():
+        return {'max_error_deg': None, 'open_loop_error_deg': None}
+    frames = []
+    for path in (predicted, truth):
+        place = path.table(plate_t_ns[during])
+        frame, _ = tube_frame(model, model.encoder_command(place), place.frame_rad, place.frame_rate_rad_s)
+        frames.append(frame)
+    turn = np.remainder(frames[0] - frames[1] + np.pi / 2, np.pi) - np.pi / 2
+    return {
+        'max_error_deg': float(np.degrees(np.abs(error_rad[during]).max())),
+        'open_loop_error_deg': float(np.degrees(np.abs(turn).max())),
+    }

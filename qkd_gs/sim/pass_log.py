@@ -1,0 +1,131 @@
+"""What happened in a simulated pass: the station's own record, and the truth beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import nan
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qkd_gs.session.manifest import LockedSpan
+from qkd_gs.session.telemetry import Telemetry
+from qkd_gs.sim.physics.plant import Body, Interval, pointing_error_rad
+from qkd_gs.timing.live import CountBin
+from qkd_gs.timing.tags import Channel
+from qkd_gs.tracking.record.lock_log import LockLog
+from qkd_gs.tracking.types import Phase, TrackerOutputs
+
+_PLATE_EVERY = 10  # frame errors are kept at a tenth of the control rate
+
+
+class Step(NamedTuple):
+    """One control step."""
+
+    t_ns: int
+    az_rad: float  # true apparent direction of the line of sight
+    el_rad: float
+    x_urad: float  # line of sight minus direction wanted; NaN while the satellite's place is not tabulated
+    y_urad: float
+    phase: int
+    lit: float  # satellite's beacon: 0 or 1
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a station in other processes has said of itself last: the part of `TrackerOutputs` that is kept."""
+
+    phase: Phase = Phase.IDLE
+    time_bias_s: float = nan
+    cross_track_m: float = nan
+    error_x_urad: float = nan
+    error_y_urad: float = nan
+
+
+class FlightLog:
+    """Collects samples of a pass.
+
+    Attributes
+    ----------
+    last_error_urad : (float, float)
+        Newest offset of the spot on the tracking camera, NaN before the first.
+    """
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+        self.last_error_urad = (nan, nan)
+        self.time_bias_s, self.cross_track_m = 0.0, 0.0
+        self._rows: list[Step] = []
+        self._spots: list[tuple[int, float, float]] = []
+        self._plate: list[tuple[int, float]] = []
+        self._counts: list[CountBin] = []
+        self._locks = LockLog()
+
+    def add(self, now_ns: int, interval: Interval, outputs: TrackerOutputs | Said) -> None:
+        """One control step."""
+        lit = float(interval.lit[-1]) if len(interval.t_ns) else 0.0
+        x, y = pointing_error_rad(interval) if len(interval.t_ns) else (nan, nan)
+        az, el = self._body.line_of_sight()
+        self._rows.append(Step(now_ns, az, el, x * 1e6, y * 1e6, int(outputs.phase), lit))
+        if outputs.error_x_urad == outputs.error_x_urad:  # a new spot: not NaN
+            self.last_error_urad = (outputs.error_x_urad, outputs.error_y_urad)
+            self._spots.append((now_ns, *self.last_error_urad))
+        self._locks.note(now_ns, outputs.phase is Phase.FINE)
+        if outputs.phase is Phase.FINE:
+            self.time_bias_s, self.cross_track_m = outputs.time_bias_s, outputs.cross_track_m
+        if len(self._rows) % _PLATE_EVERY == 0 and len(interval.t_ns) and np.isfinite(x):
+            self._plate.append((now_ns, float(self._body.frame_error_rad(interval)[-1])))
+
+    def count(self, full: CountBin) -> None:
+        """A bin of counts."""
+        self._counts.append(full)
+
+    @property
+    def end_ns(self) -> int:
+        """Time of the last control step."""
+        return self._rows[-1].t_ns
+
+    def locked_spans(self) -> list[LockedSpan]:
+        """Stretches of UTC in which the tracking camera held the satellite."""
+        return self._locks.spans()
+
+    def times(self) -> NDArray[np.int64]:
+        """Times of the control steps."""
+        return np.array([row.t_ns for row in self._rows], np.int64)
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        """A field of `Step` over all control steps."""
+        index = Step._fields.index(name)
+        return np.array([row[index] for row in self._rows], float)
+
+    def plate(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Times and true frame errors (rad)."""
+        return np.array([row[0] for row in self._plate], np.int64), np.array([row[1] for row in self._plate])
+
+    def spots(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+        """Times and offsets (urad) of the spots on the tracking camera."""
+        table = np.array([row[1:] for row in self._spots], float).reshape(-1, 2)
+        return np.array([row[0] for row in self._spots], np.int64), table[:, 0], table[:, 1]
+
+    def telemetry(self) -> Telemetry:
+        """For the session."""
+        spot_t_ns, spot_x, spot_y = self.spots()
+        plate_t_ns, plate_rad = self.plate()
+        counts = np.array([full.counts for full in self._counts], np.int64).reshape(-1, len(Channel)).T
+        return Telemetry(
+            t_ns=self.times(),
+            az_rad=np.unwrap(self.column('az_rad')),
+            el_rad=self.column('el_rad'),
+            error_x_urad=self.column('x_urad'),
+            error_y_urad=self.column('y_urad'),
+            phase=self.column('phase').astype(np.uint8),
+            spot_t_ns=spot_t_ns,
+            spot_x_urad=spot_x,
+            spot_y_urad=spot_y,
+            hwp_t_ns=plate_t_ns,
+            frame_error_deg=np.degrees(plate_rad),
+            count_t_ns=np.array([full.start_ns for full in self._counts], np.int64),
+            counts=counts[:4],
+            beacon_counts=counts[Channel.BEACON - 1],
+        )

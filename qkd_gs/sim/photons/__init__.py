@@ -1,0 +1,1 @@
+"""Simulated photons: link budget, transmitter, receiver, detectors, clocks and tags."""

@@ -1,0 +1,154 @@
+"""Photons, sync pulses and second marks that arrive in a stretch of true time, as clicks in true time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qkd_gs.orbit.target import TargetState
+from qkd_gs.orbit.trajectory import Trajectory
+from qkd_gs.qkd.sifting.states import PulseStates
+from qkd_gs.settings.station import DetectorSettings
+from qkd_gs.settings.twin_photonics import LightSettings
+from qkd_gs.sim.photons.clocks import DriftingClock
+from qkd_gs.sim.photons.detectors import BB84Module
+from qkd_gs.sim.photons.link_budget import air_mass, noise_rate, transmission
+from qkd_gs.sim.photons.transmitter import SimTransmitter
+from qkd_gs.timing.spline import TimeMap
+from qkd_gs.timing.tags import Channel
+
+Times = NDArray[np.int64]
+Place = TargetState[NDArray[np.float64]]
+Clicks = tuple[Times, NDArray[np.uint8]]
+
+_PS = 10**12
+_SYNC_REFERENCE_M = 1e6
+_EDGE_PS = 10**9  # a pulse whose trigger jitter carries it over the edge of a stretch belongs to the next one
+_FWHM = 2.3548
+_GRID_PS = 50 * 10**9
+
+
+@dataclass(frozen=True)
+class Sky:
+    """True state of the receiver, sampled at about 1 kHz over a stretch of time; arrays (n,)."""
+
+    t_ns: Times
+    offset_rad: NDArray[np.float64]  # 850 nm image from the middle of the receiving field
+    frame_error_rad: NDArray[np.float64]  # satellite's frame minus the analyser's
+    lit: NDArray[np.float64]  # satellite's sources on: 0 or 1
+    fade: NDArray[np.float64]  # transmission of clouds, 1 = clear
+
+
+class PhotonSource:
+    """Draws the clicks of one pass.
+
+    Every one of 1e8 pulses a second clicks or not by itself.  Since few do, candidates are drawn at the rate
+    of the brightest state at the best transmission of the stretch, and thinned by what each pulse really was.
+    """
+
+    def __init__(
+        self,
+        settings: LightSettings,
+        detectors: DetectorSettings,
+        transmitter: SimTransmitter,
+        path: Trajectory,
+        glow_cps: float,
+        rng: np.random.Generator,
+    ) -> None:
+        self._settings = settings
+        self._transmitter = transmitter
+        self._path = path
+        self._glow_cps = glow_cps
+        self._rng = rng
+        self._arrival, self._emission = _maps(path, transmitter.clock)
+        self._module = BB84Module(settings.spads, settings.polarization)
+        limit_ns = settings.spads.delay_error_ns
+        self._delay_ps = np.zeros(len(Channel) + 1, np.int64)
+        for channel in Channel:
+            error_ns = rng.uniform(-limit_ns, limit_ns) if channel != Channel.PPS else 0.0
+            self._delay_ps[channel] = round((detectors.delay_ns[channel.name] + error_ns) * 1e3)
+
+    def clicks(self, start_ps: int, end_ps: int, sky: Sky) -> Clicks:
+        """All clicks of [start_ps, end_ps), with cable delays, before dead time; not in order."""
+        at_ps = (sky.t_ns - self._path.epoch_ns) * 1000
+        place = self._path.table(sky.t_ns)
+        parts = (
+            self._quantum(start_ps, end_ps, at_ps, sky, place),
+            self._noise(start_ps, end_ps, place),
+            self._beacon(start_ps, end_ps, at_ps, sky, place),
+            self._seconds(start_ps, end_ps),
+        )
+        time_ps = np.concatenate([part[0] for part in parts])
+        channel = np.concatenate([part[1] for part in parts])
+        return time_ps + self._delay_ps[channel], channel
+
+    def _quantum(self, start_ps: int, end_ps: int, at_ps: Times, sky: Sky, place: Place) -> Clicks:
+        eta = transmission(self._settings.link, place.range_m, place.el_rad, sky.offset_rad) * sky.lit * sky.fade
+        eta *= self._module.max_efficiency
+        rng, mu = self._rng, self._transmitter.mu
+        most = -np.expm1(-mu.max() * eta.max())
+        first, end = self._pulses_between(start_ps, end_ps, self._transmitter.pulse_ps)
+        count = rng.binomial(end - first, most) if most > 0 else 0
+        pulse = np.unique(rng.integers(first, end, count))
+        states = self._transmitter.states(pulse)
+        arrival_ps = self._arrival(pulse * self._transmitter.pulse_ps)
+        mean = mu[states.intensity] * np.interp(arrival_ps, at_ps, eta)
+        taken = rng.random(len(pulse)) * most < -np.expm1(-mean)
+        second = taken & (rng.random(len(pulse)) < mean / 2)  # another photon of the same pulse
+        pick = np.concatenate([np.flatnonzero(taken), np.flatnonzero(second)])
+        picked = PulseStates(states.intensity[pick], states.basis[pick], states.bit[pick])
+        channel = self._module.measure(picked, np.interp(arrival_ps[pick], at_ps, sky.frame_error_rad), rng)
+        time_ps = arrival_ps[pick] + self._module.jitter_ps(len(pick), rng)
+        clicked = channel > 0
+        time_ps, channel = time_ps[clicked], channel[clicked]
+        again_ps, again = self._module.afterpulses(time_ps, channel, rng)
+        return np.concatenate([time_ps, again_ps]), np.concatenate([channel, again])
+
+    def _noise(self, start_ps: int, end_ps: int, place: Place) -> Clicks:
+        rate = float(noise_rate(self._settings.noise, self._glow_cps, place.el_rad).mean())
+        n = self._rng.poisson(rate * (end_ps - start_ps) / _PS)
+        return self._rng.integers(start_ps, end_ps, n), self._rng.integers(Channel.H, Channel.A + 1, n).astype(np.uint8)
+
+    def _beacon(self, start_ps: int, end_ps: int, at_ps: Times, sky: Sky, place: Place) -> Clicks:
+        sync, rng = self._settings.sync_detector, self._rng
+        first, end = self._pulses_between(start_ps - _EDGE_PS, end_ps + _EDGE_PS, self._transmitter.beacon_ps)
+        arrival_ps = self._arrival(self._transmitter.beacon_emission_ps(np.arange(first, end)))
+        arrival_ps = arrival_ps[(arrival_ps >= start_ps) & (arrival_ps < end_ps)]
+        air = 10 ** (-self._settings.link.zenith_loss_db * air_mass(place.el_rad) / 10)
+        photons = sync.photons_per_pulse * (_SYNC_REFERENCE_M / place.range_m) ** 2 * air * sky.lit * sky.fade
+        seen = rng.random(len(arrival_ps)) < -np.expm1(-np.interp(arrival_ps, at_ps, photons))
+        sigma_ps = 1e3 * np.hypot(self._settings.beacon.pulse_fwhm_ns / _FWHM, sync.jitter_ns)
+        time_ps = arrival_ps[seen] + np.rint(rng.standard_normal(int(seen.sum())) * sigma_ps).astype(np.int64)
+        n = rng.poisson(sync.noise_cps * (end_ps - start_ps) / _PS)
+        time_ps = np.concatenate([time_ps, rng.integers(start_ps, end_ps, n)])
+        return time_ps, np.full(len(time_ps), Channel.BEACON, np.uint8)
+
+    def _seconds(self, start_ps: int, end_ps: int) -> Clicks:
+        epoch_ps = self._path.epoch_ns * 1000  # beyond 64 bits: kept as Python integers
+        first, end = (-(-(t_ps + epoch_ps) // _PS) for t_ps in (start_ps, end_ps))
+        edges = np.arange(end - first, dtype=np.int64) * _PS + (first * _PS - epoch_ps)
+        jitter_ps = self._rng.standard_normal(len(edges)) * self._settings.gps.pps_jitter_ns * 1e3
+        return edges + np.rint(jitter_ps).astype(np.int64), np.full(len(edges), Channel.PPS, np.uint8)
+
+    def _pulses_between(self, start_ps: int, end_ps: int, period_ps: int) -> tuple[int, int]:
+        """Pulses [first, end) of a regular train that arrive in [start_ps, end_ps)."""
+        first, end = -(-self._emission(np.array([start_ps, end_ps], np.int64)) // period_ps)
+        return int(first), int(end)
+
+
+def _maps(path: Trajectory, clock: DriftingClock) -> tuple[TimeMap, TimeMap]:
+    """From the satellite's clock to true arrival, and back, over the whole of a trajectory.
+
+    Drawn once: a spline of the light-time for every stretch would cost more than the photons.
+    """
+    last_ps = (path.end_ns - path.start_ns) * 1000
+    grid = np.arange(0, last_ps, _GRID_PS, dtype=np.int64)
+    emitted = clock.read(path.emission_ps(grid))
+    arriving = path.arrival_ps(clock.when(grid))
+    nothing = np.zeros(len(grid))
+    return (
+        TimeMap.through(0, _GRID_PS, arriving - grid, nothing),
+        TimeMap.through(0, _GRID_PS, emitted - grid, nothing),
+    )

@@ -1,0 +1,62 @@
+"""The photon counter of a pass, and what the satellite remembers of it; in the process of whoever reads the tags."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qkd_gs.orbit.trajectory import Trajectory
+from qkd_gs.settings.site import Site
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.settings.twin import TwinSettings
+from qkd_gs.sim.photons.arrivals import PhotonSource, Sky
+from qkd_gs.sim.photons.clocks import DriftingClock
+from qkd_gs.sim.photons.satellite_record import SatelliteRecord
+from qkd_gs.sim.photons.tdc_gps import SimTdc
+from qkd_gs.sim.physics.plant import Interval
+
+_STREAM = 0x11C7  # keeps the photons' draws apart from the world's
+
+
+class Received(IntEnum):
+    """Rows of the receiver's true state."""
+
+    OFFSET = 0  # 850 nm image from the middle of the receiving field, rad
+    FRAME_ERROR = 1  # satellite's frame minus the analyser's, rad
+    LIT = 2  # satellite's sources: 0 or 1
+    FADE = 3  # transmission of clouds, 1 = clear
+
+
+def photon_counter(
+    settings: TwinSettings, station: StationSettings, truth: Trajectory, site: Site, seed: int
+) -> tuple[SatelliteRecord, SimTdc]:
+    """The satellite's memory and the converter, drawn from the seed: the same in every process that asks."""
+    rng = np.random.default_rng(np.random.SeedSequence([seed, _STREAM]))
+    clock = DriftingClock.drawn(0, settings.light.satellite_clock, rng)
+    record = SatelliteRecord(
+        seed=seed,
+        source=station.source,
+        beacon=settings.light.beacon,
+        epoch_utc_ns=truth.epoch_ns,
+        clock_offset_ps=clock.offset_ps,
+        clock_rate=clock.rate,
+        clock_drift_per_s=clock.drift_per_s,
+    )
+    source = PhotonSource(settings.light, station.detectors, record.transmitter(), truth, site.glow_cps, rng)
+    return record, SimTdc(settings.light, station.detectors, source, truth.epoch_ns, int(rng.integers(1 << 62)))
+
+
+def receiver_rows(interval: Interval, frame_error_rad: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What the receiver really did over an interval, rows of `Received` (4, n)."""
+    offset_rad = np.hypot(
+        interval.tilt_x_rad - interval.offset_x_rad,
+        interval.tilt_y_rad - interval.offset_y_rad - interval.dispersion_rad,
+    )
+    return np.stack([offset_rad, frame_error_rad, interval.lit, interval.fade])
+
+
+def sky_of(t_ns: NDArray[np.int64], rows: NDArray[np.float64]) -> Sky:
+    """The same for the converter."""
+    return Sky(t_ns, *rows)

@@ -1,0 +1,113 @@
+"""The twin's converter and GPS receiver, fed by what the receiver really did in each stretch of time."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qkd_gs.devices.gps import GpsReading
+from qkd_gs.settings.site import Site
+from qkd_gs.settings.station import DetectorSettings
+from qkd_gs.settings.twin_photonics import LightSettings
+from qkd_gs.sim.photons.arrivals import PhotonSource, Sky
+from qkd_gs.sim.photons.clocks import DriftingClock
+from qkd_gs.sim.photons.detectors import alive
+from qkd_gs.timing.tags import Channel, TagBlock
+
+_HOLD_BACK_PS = 10**7  # delays and jitter reach a little over the end of a stretch; those tags wait for the next one
+_SECOND_NS = 10**9
+
+
+class SimTdc:
+    """A converter that tags what `PhotonSource` draws.  Speaks the Tdc Protocol.
+
+    The twin calls `observe` with the receiver's true state up to a time before `poll` is called for it.
+    """
+
+    def __init__(
+        self, settings: LightSettings, detectors: DetectorSettings, source: PhotonSource, epoch_ns: int, seed: int
+    ) -> None:
+        self._settings = settings
+        self._source = source
+        self._epoch_ns = epoch_ns
+        self._rng = np.random.default_rng(seed)
+        self._dead_ps = {int(channel): round(settings.spads.dead_time_ns * 1e3) for channel in list(Channel)[:4]}
+        self._dead_ps[Channel.BEACON] = round(settings.sync_detector.dead_time_ns * 1e3)
+        self._skies: list[Sky] = []
+        self._clock: DriftingClock | None = None
+
+    def open(self) -> None: ...
+
+    def start(self, now_ns: int) -> None:
+        """Begin a run; the clock's own phase against the world is drawn."""
+        start_ps = (now_ns - self._epoch_ns) * 1000 + int(self._rng.integers(0, 10**9))
+        self._clock = DriftingClock.drawn(start_ps, self._settings.tdc.clock, self._rng)
+        self._until_ps = start_ps
+        self._last_ps: dict[int, int] = {}
+        self._waiting: tuple[NDArray[np.int64], NDArray[np.uint8]] = np.empty(0, np.int64), np.empty(0, np.uint8)
+        self._skies.clear()
+
+    def observe(self, sky: Sky) -> None:
+        """The receiver's true state in the stretch of time just gone by."""
+        if self._clock is not None:
+            self._skies.append(sky)
+
+    def poll(self, now_ns: int) -> TagBlock:
+        """Tags up to `now_ns`, in order."""
+        end_ps = (now_ns - self._epoch_ns) * 1000
+        if self._clock is None or not self._skies or end_ps <= self._until_ps:
+            return TagBlock(np.empty(0, np.int64), np.empty(0, np.uint8))
+        fresh_ps, fresh = self._source.clicks(self._until_ps, end_ps, _joined(self._skies))
+        self._skies.clear()
+        self._until_ps = end_ps
+        time_ps = np.concatenate([self._waiting[0], fresh_ps])
+        channel = np.concatenate([self._waiting[1], fresh])
+        order = np.argsort(time_ps, kind='stable')
+        time_ps, channel = time_ps[order], channel[order]
+        ready = int(np.searchsorted(time_ps, end_ps - _HOLD_BACK_PS))
+        self._waiting = time_ps[ready:], channel[ready:]
+        time_ps, channel = time_ps[:ready], channel[:ready]
+        keep = alive(time_ps, channel, self._dead_ps, self._last_ps)
+        return self._tagged(self._clock, time_ps[keep], channel[keep])
+
+    def _tagged(self, clock: DriftingClock, time_ps: NDArray[np.int64], channel: NDArray[np.uint8]) -> TagBlock:
+        jitter_ps = np.rint(self._rng.standard_normal(len(time_ps)) * self._settings.tdc.jitter_ps).astype(np.int64)
+        reading_ps = clock.read(time_ps) + jitter_ps
+        order = np.argsort(reading_ps, kind='stable')
+        return TagBlock(reading_ps[order], channel[order])
+
+    def stop(self, now_ns: int) -> None:
+        """End the run."""
+        self._clock = None
+
+    def close(self) -> None: ...
+
+
+class SimGps:
+    """A receiver with a fix; its message names the second of the last edge a little later.  Speaks the Gps Protocol."""
+
+    def __init__(self, settings: LightSettings, site: Site) -> None:
+        self._settings = settings.gps
+        self._site = site
+
+    def open(self) -> None: ...
+
+    def read(self, now_ns: int) -> GpsReading:
+        """The latest message."""
+        delay_ns = round(self._settings.message_delay_s * 1e9)
+        second_ns = (now_ns - delay_ns) // _SECOND_NS * _SECOND_NS
+        return GpsReading(
+            stamp_ns=second_ns + delay_ns,
+            pps_utc_ns=second_ns,
+            latitude_deg=self._site.latitude_deg,
+            longitude_deg=self._site.longitude_deg,
+            altitude_m=self._site.altitude_m,
+            satellites=self._settings.satellites,
+            time_accuracy_s=self._settings.pps_jitter_ns * 1e-9,
+        )
+
+    def close(self) -> None: ...
+
+
+def _joined(skies: list[Sky]) -> Sky:
+    return Sky(*(np.concatenate([getattr(sky, name) for sky in skies]) for name in Sky.__dataclass_fields__))

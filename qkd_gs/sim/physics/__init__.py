@@ -1,0 +1,1 @@
+"""Simulated physics: mount, rotator, beacons, atmosphere and the light path."""

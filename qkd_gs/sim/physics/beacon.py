@@ -1,0 +1,89 @@
+"""The twin's 671 nm beacon: watchdog, interlock chain, true emission.  Speaks the Beacon Protocol."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qkd_gs.devices.beacon import BeaconReading
+from qkd_gs.errors import DeviceFault
+from qkd_gs.settings.station import BeaconSettings
+from qkd_gs.settings.twin_plant import BeaconBodySettings
+from qkd_gs.sim.physics.true_errors import within_disc
+
+
+class SimBeacon:
+    """A laser that emits as the twin's time goes by.
+
+    Attributes
+    ----------
+    alignment_rad : (float, float)
+        True direction of the beam from the telescope's line of sight: x to the right, y up in the tube's frame.
+    """
+
+    def __init__(
+        self, body: BeaconBodySettings, station: BeaconSettings, start_ns: int, rng: np.random.Generator
+    ) -> None:
+        self._watchdog_ns = round(body.watchdog_s * 1e9)
+        self._rise_ns = round(body.rise_s * 1e9)
+        self._interlock = body.interlock
+        self._full_w = station.power_w
+        self.divergence_rad = station.divergence_mrad * 1e-3
+        self.alignment_rad = within_disc(body.alignment_error_mrad * 1e-3, rng)
+        self._open_ns: tuple[tuple[int, int], ...] = ()
+        self._since_ns: int | None = None  # light has been on since
+        self._heard_ns = start_ns
+        self._now_ns = start_ns
+
+    def open(self) -> None: ...
+
+    def on(self, now_ns: int) -> None:
+        """Emit until the watchdog time is over; see the Protocol.
+
+        Raises
+        ------
+        DeviceFault
+            ``beacon.interlock``: the interlock chain is open.
+        """
+        if not self._closed(now_ns):
+            raise DeviceFault('beacon.interlock', 'the interlock chain is open')
+        if self._since_ns is None:
+            self._since_ns = now_ns
+        self._heard_ns = now_ns
+
+    def off(self, now_ns: int) -> None:
+        """Go dark at once."""
+        self._since_ns = None
+
+    def read(self, now_ns: int) -> BeaconReading:
+        """What the laser says of itself."""
+        power_w = self.emission_w()
+        return BeaconReading(self._now_ns, self._since_ns is not None, power_w, self._closed(now_ns))
+
+    def close(self) -> None:
+        """Go dark."""
+        self._since_ns = None
+
+    # ---- the twin's side ----
+
+    def schedule(self, rise_ns: int) -> None:
+        """Lay the scenario's interlock openings onto the clock."""
+        self._open_ns = tuple(
+            (rise_ns + round(o.start_s * 1e9), rise_ns + round((o.start_s + o.duration_s) * 1e9))
+            for o in self._interlock
+        )
+
+    def advance(self, now_ns: int) -> None:
+        """Let time go by until `now_ns`: the watchdog and the interlock put the light out by themselves."""
+        self._now_ns = now_ns
+        if now_ns - self._heard_ns > self._watchdog_ns or not self._closed(now_ns):
+            self._since_ns = None
+
+    def emission_w(self) -> float:
+        """Power that leaves the laser now."""
+        if self._since_ns is None:
+            return 0.0
+        lit_ns = self._now_ns - self._since_ns
+        return self._full_w * (min(max(lit_ns / self._rise_ns, 0.0), 1.0) if self._rise_ns else 1.0)
+
+    def _closed(self, now_ns: int) -> bool:
+        return not any(start <= now_ns < end for start, end in self._open_ns)

@@ -1,0 +1,129 @@
+"""The true state along the line of sight, drawn ahead in stretches: target, tilt, scintillation, transmission."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qkd_gs.orbit.refraction import dispersion_rad
+from qkd_gs.orbit.trajectory import Trajectory
+from qkd_gs.settings.site import Site
+from qkd_gs.settings.twin_plant import BodySettings
+from qkd_gs.sim.physics.atmosphere import Scintillation, Tilt, clouds, transmission
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Samples of the air and the target; arrays (n,) or (2, n).  NaN where the trajectory does not reach."""
+
+    t_ns: NDArray[np.int64]
+    az_rad: Floats
+    el_rad: Floats
+    range_m: Floats
+    frame_rad: Floats
+    dispersion_rad: Floats
+    tilt_rad: Floats  # (2, n) cross-elevation, elevation
+    scintillation: Floats  # (2, n) guiding camera, telescope
+    cloud: Floats  # transmission of the scenario's clouds
+    clear_532: float  # of clear air along the line of sight
+    clear_671: float
+
+    def __len__(self) -> int:
+        return len(self.t_ns)
+
+    def part(self, first: int, end: int) -> Stretch:
+        """Samples [first, end)."""
+        along = slice(first, end)
+        return Stretch(
+            self.t_ns[along],
+            self.az_rad[along],
+            self.el_rad[along],
+            self.range_m[along],
+            self.frame_rad[along],
+            self.dispersion_rad[along],
+            self.tilt_rad[:, along],
+            self.scintillation[:, along],
+            self.cloud[along],
+            self.clear_532,
+            self.clear_671,
+        )
+
+
+class LightPath:
+    """Makes one stretch after the other.
+
+    Parameters
+    ----------
+    trajectory : Trajectory
+        The true one.
+    rise_ns : int
+        What a scenario's times count from.
+    """
+
+    def __init__(
+        self,
+        body: BodySettings,
+        trajectory: Trajectory,
+        site: Site,
+        rise_ns: int,
+        start_ns: int,
+        seeds: np.random.Generator,
+    ) -> None:
+        self._air = body.atmosphere
+        self._trajectory, self._rise_ns = trajectory, rise_ns
+        grid = np.radians(np.arange(0.0, 90.0, 0.1))
+        self._dispersion = grid, dispersion_rad(grid, site)
+        self._sample_ns = 10**9 // body.sample_hz
+        self._dt_s = 1 / body.sample_hz
+        telescope_m = body.tracking_camera.aperture_m
+        tilt, guiding, tracking = seeds.spawn(3)
+        self._tilt = Tilt(body.atmosphere, telescope_m, tilt)
+        self._guiding = Scintillation(body.atmosphere, body.guiding_camera.aperture_m, guiding)
+        self._tracking = Scintillation(body.atmosphere, telescope_m, tracking)
+        self._now_ns = start_ns
+
+    def stretch(self, samples: int, el_rad: float, slew_rad_s: float) -> Stretch:
+        """The next samples.
+
+        Parameters
+        ----------
+        el_rad, slew_rad_s : float
+            Elevation and rate on the sky of the telescope's line of sight, which the air is met along.
+        """
+        t_ns = self._now_ns + self._sample_ns * np.arange(1, samples + 1)
+        self._now_ns = int(t_ns[-1])
+        az, el, range_m, frame, dispersion = self._target(t_ns)
+        arguments = samples, self._dt_s, el_rad, slew_rad_s
+        return Stretch(
+            t_ns=t_ns,
+            az_rad=az,
+            el_rad=el,
+            range_m=range_m,
+            frame_rad=frame,
+            dispersion_rad=dispersion,
+            tilt_rad=self._tilt.advance(*arguments),
+            scintillation=np.stack([self._guiding.advance(*arguments), self._tracking.advance(*arguments)]),
+            cloud=clouds(self._air, np.multiply(t_ns - self._rise_ns, 1e-9, dtype=np.float64)),
+            clear_532=transmission(el_rad, self._air.extinction_532_db),
+            clear_671=transmission(el_rad, self._air.extinction_671_db),
+        )
+
+    def _target(self, t_ns: NDArray[np.int64]) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+        inside = (t_ns >= self._trajectory.start_ns) & (t_ns <= self._trajectory.end_ns)
+        columns = np.full((5, len(t_ns)), np.nan)
+        if inside.any():
+            place = self._trajectory.table(t_ns[inside])
+            spread = np.interp(place.el_rad, *self._dispersion)
+            columns[:, inside] = place.az_rad, place.el_rad, place.range_m, place.frame_rad, spread
+        return columns[0], columns[1], columns[2], columns[3], columns[4]
+
+
+def rise_ns(trajectory: Trajectory, el_rad: float) -> int:
+    """When the satellite first reaches an elevation, to a second; the start of the trajectory if it never does."""
+    t_ns = np.arange(trajectory.start_ns, trajectory.end_ns, 10**9, dtype=np.int64)
+    above = np.flatnonzero(trajectory.table(t_ns).el_rad >= el_rad)
+    return int(t_ns[above[0]]) if len(above) else trajectory.start_ns

@@ -1,0 +1,214 @@
+"""Everything physical of the twin but its cameras and photon counters: mount, plate, beacons, air and satellite."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from math import cos, hypot, isfinite, radians
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qkd_gs.orbit.trajectory import Trajectory
+from qkd_gs.pointing.polarization import frame_error
+from qkd_gs.settings.site import Site
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.settings.twin import TwinSettings
+from qkd_gs.sim.physics.beacon import SimBeacon
+from qkd_gs.sim.physics.hwp import SimHwp
+from qkd_gs.sim.physics.light_path import LightPath, Stretch, rise_ns
+from qkd_gs.sim.physics.line_of_sight import look
+from qkd_gs.sim.physics.mount import SimMount
+from qkd_gs.sim.physics.photometry import beam_irradiance
+from qkd_gs.sim.physics.satellite_body import SatelliteBody
+from qkd_gs.sim.physics.state_history import Column
+from qkd_gs.sim.physics.true_errors import TruePointing
+
+Floats = NDArray[np.float64]
+
+_STRETCH_S = 0.25  # the air's elevation and slew rate are held for so long
+_BLOCK_S = 0.01  # the pointing errors change linearly within
+_COLUMNS = len(Column)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """True state over the time just advanced, one sample a millisecond; arrays (n,).
+
+    Offsets are the line of sight minus the apparent direction of the beacon; tilt is where light seems minus
+    where it would without turbulence.  So the beacon's image stands at tilt - offset, in x (cross-elevation, towards
+    growing azimuth) and y (elevation).  NaN where the trajectory does not reach.
+    """
+
+    t_ns: NDArray[np.int64]
+    offset_x_rad: Floats
+    offset_y_rad: Floats
+    tilt_x_rad: Floats
+    tilt_y_rad: Floats
+    frame_true_rad: Floats  # satellite's H axis from the tube's horizontal, counter-clockwise against the light
+    hwp_true_rad: Floats  # true plate angle from its zero mark, counter-clockwise against the light
+    az_rad: Floats  # apparent direction of the line of sight
+    el_rad: Floats
+    target_el_rad: Floats
+    range_m: Floats
+    dispersion_rad: Floats  # how much lower than the beacon the 850 nm photons seem
+    lit: Floats  # the satellite's sources: 0 or 1
+    fade: Floats  # transmission of clouds, 1 = clear
+
+
+class Body:
+    """Everything physical of a session that is no camera and no photon counter.
+
+    Parameters
+    ----------
+    truth : Trajectory
+        The satellite's true one: predicted with the errors of `truth.draw_orbit_error`.
+    start_ns : int
+        UTC at which the world begins, the mount parked; may be long before the pass.
+    seed : int
+        The same seed gives the same world, whatever the steps of `advance`, as long as the devices are asked the same.
+    """
+
+    def __init__(
+        self,
+        settings: TwinSettings,
+        station: StationSettings,
+        truth: Trajectory,
+        site: Site,
+        seed: int,
+        start_ns: int | None = None,
+    ) -> None:
+        body, streams = settings.body, draws(seed)
+        self.now_ns = truth.start_ns if start_ns is None else start_ns
+        self._sample_ns = 10**9 // body.sample_hz
+        self._block, self._stretch_count = round(_BLOCK_S * body.sample_hz), round(_STRETCH_S * body.sample_hz)
+        self.rise_ns = rise_ns(truth, radians(station.tracking.start_el_deg))
+        self._pointing = TruePointing(body.pointing, streams[0])
+        self.mount = SimMount(body.mount, station.mount, self.now_ns, body.sample_hz, streams[1])
+        self.hwp = SimHwp(body.hwp, self.now_ns, body.sample_hz, streams[2])
+        self.beacon = SimBeacon(body.beacon, station.beacon, self.now_ns, streams[3])
+        self.satellite = SatelliteBody(body.satellite)
+        self._path = LightPath(body, truth, site, self.rise_ns, self.now_ns, streams[4])
+        self._ahead: Stretch | None = None
+        self._lived = 0  # samples of it
+        self.mount.blow(body.mount.gusts, self.rise_ns)
+        self.beacon.schedule(self.rise_ns)
+        self._sight = self._pointing.line_of_sight(*self.mount.true_angles())
+        self._zero_rad, self._parity = radians(station.hwp.zero_deg), station.hwp.parity
+        self._slew_rad_s = 0.0
+        self._uplink_w_m2 = 0.0
+        self._parts: list[Interval] = []
+
+    def advance(self, now_ns: int) -> None:
+        """Let time go by until `now_ns`, in whole samples; a time not after the last does nothing."""
+        self._parts = []
+        samples = (now_ns - self.now_ns) // self._sample_ns
+        while samples > 0:
+            ahead = self._stretch()
+            count = min(samples, len(ahead) - self._lived, self._block)
+            rows, interval = self._advance_block(ahead.part(self._lived, self._lived + count))
+            self._parts.append(interval)
+            self._lived += count
+            samples -= count
+            self._shown(rows, interval)
+
+    def _shown(self, rows: Floats, interval: Interval) -> None:
+        """A block of the true state is known, rows of `Column` (columns, n): for cameras and whoever else looks on."""
+
+    def interval(self) -> Interval:
+        """True state over the last `advance`."""
+        if not self._parts:
+            return Interval(np.empty(0, np.int64), *(np.empty(0) for _ in fields(Interval)[1:]))
+        if len(self._parts) > 1:
+            names = [field.name for field in fields(Interval)]
+            joined = (np.concatenate([getattr(part, name) for part in self._parts]) for name in names)
+            self._parts = [Interval(*joined)]
+        return self._parts[0]
+
+    def line_of_sight(self) -> tuple[float, float]:
+        """Apparent direction (az, el) in which the telescope truly looks now, rad."""
+        return self._sight[0], self._sight[1]
+
+    def axes_at(self, az_rad: float, el_rad: float) -> tuple[float, float]:
+        """Encoder angles that truly put the line of sight on an apparent direction, rad."""
+        return self._pointing.axes_at(az_rad, el_rad)
+
+    def frame_error_rad(self, interval: Interval) -> Floats:
+        """Frame angle left uncorrected by the plate, (n,)."""
+        return frame_error(interval.hwp_true_rad, self._zero_rad, interval.frame_true_rad, self._parity)
+
+    def _stretch(self) -> Stretch:
+        if self._ahead is None or self._lived == len(self._ahead):
+            self._ahead = self._path.stretch(self._stretch_count, self._sight[1], self._slew_rad_s)
+            self._lived = 0
+        return self._ahead
+
+    def _advance_block(self, air: Stretch) -> tuple[Floats, Interval]:
+        count = len(air)
+        seconds = count * self._sample_ns * 1e-9
+        axes_before = self.mount.true_angles()
+        axes = self.mount.advance(count)
+        plate = self.hwp.advance(count)
+        before, self._sight = self._sight, self._pointing.line_of_sight(*axes[-1].tolist())
+        az, el, _ = self._sight
+        self._slew_rad_s = hypot((az - before[0]) * cos(el), el - before[1]) / seconds
+        self.now_ns += count * self._sample_ns
+        self.beacon.advance(self.now_ns)
+        rows, offset = np.empty((_COLUMNS, count)), np.empty((2, count))
+        look(axes, axes_before, before, self._sight, air.az_rad, air.el_rad, rows, offset)
+        self.satellite.advance(seconds, self._uplink(rows.item(Column.X, -1), rows.item(Column.Y, -1), air))
+        rows[Column.TILT_X : Column.TILT_Y + 1] = air.tilt_rad
+        rows[Column.GUIDING : Column.TRACKING + 1] = air.scintillation
+        rows[Column.CLEAR] = air.clear_532 * air.cloud
+        rows[Column.IRRADIANCE] = self._downlink(air) * rows[Column.CLEAR]
+        return rows, Interval(
+            t_ns=air.t_ns,
+            offset_x_rad=offset[0],
+            offset_y_rad=offset[1],
+            tilt_x_rad=air.tilt_rad[0],
+            tilt_y_rad=air.tilt_rad[1],
+            frame_true_rad=air.frame_rad - rows[Column.ROLL],
+            hwp_true_rad=plate,
+            az_rad=rows[Column.AZ],
+            el_rad=rows[Column.EL],
+            target_el_rad=air.el_rad,
+            range_m=air.range_m,
+            dispersion_rad=air.dispersion_rad,
+            lit=np.full(count, float(self.satellite.lit)),
+            fade=air.cloud,
+        )
+
+    def _uplink(self, x_rad: float, y_rad: float, air: Stretch) -> float:
+        """Irradiance of our beacon at the satellite, W/m^2."""
+        power_w = self.beacon.emission_w()
+        if power_w == 0.0 or not isfinite(x_rad):
+            return 0.0
+        off_axis = hypot(x_rad - self.beacon.alignment_rad[0], y_rad - self.beacon.alignment_rad[1])
+        irradiance = beam_irradiance(power_w, self.beacon.divergence_rad, float(air.range_m[-1]), off_axis)
+        return irradiance * air.clear_671 * float(air.cloud[-1])
+
+    def _downlink(self, air: Stretch) -> float:
+        """Irradiance of the satellite's beacon at the station without air, W/m^2."""
+        above = air.el_rad[-1] > 0  # not a number: the trajectory does not reach
+        return self.satellite.downlink_w_m2(float(air.range_m[-1])) if above else 0.0
+
+    def first_row(self) -> Floats:
+        """State at the start, (columns, 1), so that an exposure that begins then has something to look back to."""
+        row = np.zeros(len(Column))
+        row[[Column.AZ, Column.EL, Column.ROLL]] = self._sight
+        row[[Column.X, Column.Y]] = np.nan
+        row[[Column.GUIDING, Column.TRACKING, Column.CLEAR]] = 1.0
+        return row[:, None]
+
+
+def draws(seed: int) -> list[np.random.Generator]:
+    """The world's independent streams of random numbers, by purpose: 0 to 4 for the body, 5 to 8 for the cameras."""
+    return [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(12)]
+
+
+def pointing_error_rad(interval: Interval) -> tuple[float, float]:
+    """Line of sight minus apparent direction of the 850 nm light, at the end of an interval: x, y.
+
+    The photons come lower than the 532 nm beacon by the dispersion, and the line of sight is where the photons
+    are caught: so the tracking figures are taken with this dispersion out.
+    """
+    return float(interval.offset_x_rad[-1]), float(interval.offset_y_rad[-1] + interval.dispersion_rad[-1])

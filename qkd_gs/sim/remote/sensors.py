@@ -1,0 +1,141 @@
+"""The twin's cameras, converter and GPS receiver for processes of their own, fed with the world's true state.
+
+Pictures and tags are made where they are read: no image is copied between processes, and no tag ever leaves the one
+that seals it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qkd_gs.devices.camera import CameraSettings, Frame
+from qkd_gs.devices.registry import DriverContext
+from qkd_gs.sim.imaging.fed_camera import Eye
+from qkd_gs.sim.photons.receiver import Received, photon_counter, sky_of
+from qkd_gs.sim.photons.satellite_record import SatelliteRecord
+from qkd_gs.sim.photons.tdc_gps import SimGps
+from qkd_gs.sim.physics.state_history import Column
+from qkd_gs.sim.remote.actuators import SAMPLE_NS, Floor, Link, TruthBlock
+from qkd_gs.sim.setup import Stage
+from qkd_gs.timing.tags import TagBlock
+from qkd_gs.tracking.types import CameraRole
+
+
+class RemoteCamera:
+    """Speaks the Camera Protocol; pictures are drawn here, from the world's true state.
+
+    Parameters
+    ----------
+    stage : Stage
+        With the world's seed.
+    """
+
+    def __init__(self, role: CameraRole, stage: Stage, link: Link) -> None:
+        self._role, self._stage, self._link = role, stage, link
+        self._eye: Eye | None = None
+        self._told = 0
+
+    def open(self) -> None:
+        """Listen to the world."""
+        self._link.listen('truth', TruthBlock, self._see)
+
+    def _see(self, block: TruthBlock) -> None:
+        rows = block.rows[: len(Column)]
+        if self._eye is None:
+            stage, first_ns = self._stage, block.end_ns - rows.shape[1] * SAMPLE_NS
+            self._eye = Eye(
+                self._role, stage.settings, stage.station, stage.site, stage.seed, first_ns, rows[:, :1], (stage.stars,)
+            )
+            self._next_ns = block.end_ns
+        elif block.end_ns - rows.shape[1] * SAMPLE_NS > self._next_ns:  # blocks were lost: the last state stood still
+            missing = (block.end_ns - self._next_ns) // SAMPLE_NS - rows.shape[1]
+            rows = np.concatenate([np.repeat(rows[:, :1], missing, axis=1), rows], axis=1)
+        self._next_ns = block.end_ns
+        self._eye.see(block.end_ns, rows)
+        if self._role is CameraRole.TRACKING:
+            for stamp_ns, x_rad, y_rad in self._eye.camera.floor[self._told :]:
+                self._link.send('floor', Floor(stamp_ns, x_rad, y_rad))
+            self._told = len(self._eye.camera.floor)
+
+    def configure(self, now_ns: int, settings: CameraSettings) -> None:
+        """Take effect with the next exposure; starts the stream."""
+        if self._eye is not None:
+            self._eye.camera.configure(min(now_ns, self._next_ns), settings)
+
+    def poll(self, now_ns: int) -> list[Frame]:
+        """Frames that have arrived since the last call."""
+        return self._eye.camera.poll(now_ns) if self._eye is not None else []
+
+    def stop(self, now_ns: int) -> None:
+        """Stop the stream."""
+        if self._eye is not None:
+            self._eye.camera.stop(now_ns)
+
+    def close(self) -> None:
+        """Stop the stream, drop what has not been fetched."""
+        if self._eye is not None:
+            self._eye.camera.close()
+
+
+class RemoteTdc:
+    """Speaks the Tdc Protocol; photons are drawn here.
+
+    Attributes
+    ----------
+    record : SatelliteRecord
+        What the simulated satellite remembers; belongs into the session.
+    """
+
+    def __init__(self, stage: Stage, link: Link) -> None:
+        self._link = link
+        self.record: SatelliteRecord
+        self.record, self._tdc = photon_counter(stage.settings, stage.station, stage.truth, stage.site, stage.seed)
+        self._seen_ns = 0
+
+    def open(self) -> None:
+        """Listen to the world."""
+        self._link.listen('truth', TruthBlock, self._see)
+
+    def _see(self, block: TruthBlock) -> None:
+        received = block.rows[len(Column) :]
+        self._seen_ns = block.end_ns
+        if np.isfinite(received[Received.OFFSET, 0]):
+            self._tdc.observe(sky_of(block.times(), received))
+
+    def start(self, now_ns: int) -> None:
+        """Begin a run."""
+        self._tdc.start(now_ns)
+
+    def poll(self, now_ns: int) -> TagBlock:
+        """Tags since the last call, as far as the world's state is known."""
+        return self._tdc.poll(min(now_ns, self._seen_ns))
+
+    def stop(self, now_ns: int) -> None:
+        """End the run."""
+        self._tdc.stop(now_ns)
+
+    def close(self) -> None:
+        """Nothing to let go."""
+
+
+# --- factories of the registry ---
+
+
+def guiding_camera(context: DriverContext) -> RemoteCamera:
+    """Driver ``guiding_camera.sim``."""
+    return RemoteCamera(CameraRole.GUIDING, context.link.stage, context.link)
+
+
+def tracking_camera(context: DriverContext) -> RemoteCamera:
+    """Driver ``tracking_camera.sim``."""
+    return RemoteCamera(CameraRole.TRACKING, context.link.stage, context.link)
+
+
+def tdc(context: DriverContext) -> RemoteTdc:
+    """Driver ``tdc.sim``."""
+    return RemoteTdc(context.link.stage, context.link)
+
+
+def gps(context: DriverContext) -> SimGps:
+    """Driver ``gps.sim``: needs nothing of the world."""
+    return SimGps(context.link.stage.settings.light, context.site)

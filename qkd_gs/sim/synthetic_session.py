@@ -1,0 +1,165 @@
+"""Light of a stretch of a pass without mount and cameras: a session to be processed, in a moment.
+
+For benchmarks of the chain behind the telescope and for tests of it: the receiver looks at the satellite perfectly,
+all else (orbit, clocks, photons, detectors, seals, the satellite's record) is the twin's own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from qkd_gs import __version__
+from qkd_gs.orbit.elements import load_elements
+from qkd_gs.orbit.timescale import format_utc, parse_utc
+from qkd_gs.orbit.trajectory import Trajectory
+from qkd_gs.session.manifest import LockedSpan, Manifest
+from qkd_gs.session.tag_files import next_tags_path
+from qkd_gs.settings.loader import load_yaml
+from qkd_gs.settings.site import load_site
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.settings.twin import load_twin
+from qkd_gs.settings.twin_photonics import LightSettings
+from qkd_gs.share import share_path
+from qkd_gs.sim.photons.arrivals import PhotonSource, Sky
+from qkd_gs.sim.photons.clocks import DriftingClock
+from qkd_gs.sim.photons.satellite_record import SatelliteRecord
+from qkd_gs.sim.photons.tdc_gps import SimTdc
+from qkd_gs.sim.photons.transmitter import SimTransmitter
+from qkd_gs.timing.sealed import SealedWriter
+from qkd_gs.timing.tags import TagBlock
+
+CULMINATION_NS = parse_utc('2018-10-03T15:56:42Z')
+_ELEMENTS = 'micius.tle'
+_POLL_NS = 10**8
+_SAMPLE_NS = 10**6
+_MARGIN_NS = 30 * 10**9
+_ALONG_TRACK_S, _CROSS_TRACK_M = 0.21, -700.0  # what the elements do not know
+
+SourceMaker = Callable[..., PhotonSource]
+Change = Callable[[TagBlock], TagBlock]
+
+
+def light_of(gain: float = 1.0) -> LightSettings:
+    """The twin's light, with a link that is better by a factor."""
+    light = load_twin().light
+    link = light.link.model_copy(update={'residual_db': light.link.residual_db - 10 * np.log10(gain)})
+    return light.model_copy(update={'link': link})
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A stretch about the culmination of the Shanghai pass of 2018-10-03.
+
+    Attributes
+    ----------
+    seconds : float
+        Length, in whole tenths.
+    before_s : float
+        So much of it lies before culmination.
+    gain : float
+        Factor on the transmission of the link; above 1 a short stretch has the photons of a long pass.
+    seed : int
+    source : callable
+        `PhotonSource`, or one that somebody sits in.
+    change : callable
+        What happens to the tags of each tenth of a second before they are sealed.
+    outages : tuple of (from, to)
+        Stretches of seconds from the start, in whole tenths, in which the detector process is dead: at each one its
+        tag file is cut off, and behind it a new run begins with another phase of the converter's clock.
+    """
+
+    seconds: float
+    before_s: float
+    gain: float = 1.0
+    seed: int = 1
+    source: SourceMaker = PhotonSource
+    change: Change = lambda block: block
+    outages: tuple[tuple[float, float], ...] = ()
+
+    def write(self, folder: Path, sealing_key: bytes) -> Manifest:
+        """Draw it, and write the session.
+
+        Parameters
+        ----------
+        folder : Path
+            Must not exist.
+        sealing_key : bytes
+            Public key of the post-processor.
+        """
+        station, light = load_yaml(share_path('config', 'station.yaml'), StationSettings), light_of(self.gain)
+        site, elements = load_site('shanghai'), share_path('config', 'elements', _ELEMENTS)
+        orbit = load_elements(elements).nearest(CULMINATION_NS)
+        start_ns = CULMINATION_NS - round(self.before_s * 1e9)
+        end_ns = start_ns + round(self.seconds * 10) * _POLL_NS
+        truth = Trajectory.predict(
+            orbit,
+            site,
+            start_ns - _MARGIN_NS,
+            end_ns + _MARGIN_NS,
+            along_track_s=_ALONG_TRACK_S,
+            cross_track_m=_CROSS_TRACK_M,
+        )
+        rng = np.random.default_rng(self.seed)
+        clock = DriftingClock.drawn(0, light.satellite_clock, rng)
+        transmitter = SimTransmitter(self.seed, station.source, light.beacon, clock, truth.epoch_ns)
+        source = self.source(light, station.detectors, transmitter, truth, site.glow_cps, rng)
+        identity = f'{self.seed} {self.seconds} {self.before_s} {self.gain} {self.outages} {station}'
+        manifest = Manifest(
+            session_id=hashlib.sha256(identity.encode()).hexdigest()[:32],
+            simulated=True,
+            software=f'qkd_gs {__version__}',
+            created_utc=format_utc(start_ns),
+            satellite=orbit.name,
+            elements_file='elements.tle',
+            elements_used=orbit.describe(),
+            site=site,
+            pass_info={},
+            culmination_ns=CULMINATION_NS,
+            time_bias_s=0.0,
+            cross_track_m=0.0,
+            locked=[LockedSpan(start_ns=start_ns, end_ns=end_ns)],
+            closed=True,
+            station=station,
+            seed=self.seed,
+        )
+        folder.mkdir(parents=True)
+        shutil.copyfile(elements, folder / manifest.elements_file)
+        SatelliteRecord(
+            seed=self.seed,
+            source=station.source,
+            beacon=light.beacon,
+            epoch_utc_ns=truth.epoch_ns,
+            clock_offset_ps=clock.offset_ps,
+            clock_rate=clock.rate,
+            clock_drift_per_s=clock.drift_per_s,
+        ).save(folder)
+        session_id = bytes.fromhex(manifest.session_id)
+        for number, (from_ns, to_ns, dies) in enumerate(self._runs(start_ns, end_ns)):
+            writer = SealedWriter(next_tags_path(folder), session_id, sealing_key, from_ns)
+            tdc = SimTdc(light, station.detectors, source, truth.epoch_ns, self.seed + number)
+            self._record(tdc, writer, from_ns, to_ns)
+            if not dies:
+                writer.close()
+        manifest.save(folder)
+        return manifest
+
+    def _runs(self, start_ns: int, end_ns: int) -> list[tuple[int, int, bool]]:
+        """Start and end of each run of the converter, and whether its process dies there."""
+        borders = [start_ns + round(edge_s * 10) * _POLL_NS for outage in self.outages for edge_s in outage]
+        edges = [start_ns, *borders, end_ns]
+        return [(first, last, last < end_ns) for first, last in zip(edges[::2], edges[1::2], strict=True)]
+
+    def _record(self, tdc: SimTdc, writer: SealedWriter, start_ns: int, end_ns: int) -> None:
+        tdc.start(start_ns)
+        for first_ns in range(start_ns, end_ns, _POLL_NS):
+            now_ns = first_ns + _POLL_NS
+            t_ns = np.arange(first_ns, now_ns, _SAMPLE_NS)
+            still, clear = np.zeros(len(t_ns)), np.ones(len(t_ns))
+            tdc.observe(Sky(t_ns, still, still, clear, clear))
+            writer.append(now_ns, self.change(tdc.poll(now_ns)))

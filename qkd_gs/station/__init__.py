@@ -1,0 +1,1 @@
+"""The station as processes, free of ROS: which nodes there are, how they start, and their life cycle."""

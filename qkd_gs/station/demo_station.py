@@ -1,0 +1,109 @@
+"""A station with simulated devices for one well-known pass: for the demo, and to measure the graph with."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from qkd_gs.orbit.elements import load_elements
+from qkd_gs.orbit.timescale import parse_utc
+from qkd_gs.pointing.pointing_file import StoredPointing
+from qkd_gs.settings.loader import load_yaml
+from qkd_gs.settings.site import load_site
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.settings.twin import load_twin
+from qkd_gs.share import share_path
+from qkd_gs.sim.setup import stage_of
+from qkd_gs.sim.simulate import evening_before, stored_pointing
+from qkd_gs.station.graph import Process, station_graph
+from qkd_gs.station.processes import StationProcesses
+
+AT = '2018-10-03T15:56:42Z'  # over Shanghai
+LEAD_S = 60.0
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What of the pass is taken, and how.
+
+    Attributes
+    ----------
+    from_el_deg : float
+        Elevation of start and end.
+    speed : float
+        Seconds of station time a second; 0: as fast as every loop keeps its period.
+    seed : int
+        Draws what the station does not know.
+    """
+
+    from_el_deg: float
+    speed: float = 0.0
+    seed: int = 1
+
+    def prepare(self, place: Path, sessions: Path) -> list[Process]:
+        """Calibrate in lockstep, the evening before; the graph of a station for this pass alone.
+
+        Parameters
+        ----------
+        place : Path
+            Folder for its settings and its pointing.
+        sessions : Path
+            Folder for the session.
+        """
+        settings = place / 'station.yaml'
+        calibrated(write_settings(settings, self.from_el_deg), self.seed).save(place / 'state')
+        return station_graph(
+            {
+                'station': str(settings),
+                'elements': str(_elements()),
+                'sessions_dir': str(sessions),
+                'state_dir': str(place / 'state'),
+                'speed': self.speed,
+                'seed': self.seed,
+                'at': AT,
+                'lead_s': LEAD_S,
+            }
+        )
+
+
+def write_settings(path: Path, from_el_deg: float) -> StationSettings:
+    """station.yaml for a pass that is followed above an elevation alone."""
+    text = yaml.safe_load(share_path('config', 'station.yaml').read_text(encoding='utf-8'))
+    data_el_deg = max(text['tracking']['data_el_deg'], from_el_deg)
+    text['tracking'] |= {'start_el_deg': from_el_deg, 'end_el_deg': from_el_deg, 'data_el_deg': data_el_deg}
+    path.write_text(yaml.safe_dump(text), encoding='utf-8')
+    return load_yaml(path, StationSettings)
+
+
+def calibrated(station: StationSettings, seed: int) -> StoredPointing:
+    """Pointing as the evening before leaves it."""
+    orbit, site = load_elements(_elements()), load_site('shanghai')
+    stage = stage_of(orbit, site, parse_utc(AT, 'at'), LEAD_S, seed, load_twin(), station)
+    return stored_pointing(evening_before(stage, lambda now_ns, outputs: None))
+
+
+def _elements() -> Path:
+    return share_path('config', 'elements', 'micius.tle')
+
+
+def costs(station: StationProcesses) -> dict[str, dict[str, float]]:
+    """Processor time and memory of every node so far, as the kernel tells them."""
+    tick_s, page = os.sysconf('SC_CLK_TCK'), os.sysconf('SC_PAGE_SIZE')
+    found = {}
+    for name, pid in station.pids().items():
+        try:
+            fields = Path(f'/proc/{pid}/stat').read_text(encoding='ascii').rsplit(')', 1)[1].split()
+            shared = int(Path(f'/proc/{pid}/statm').read_text(encoding='ascii').split()[2])
+        except OSError:  # it has just died
+            continue
+        cpu_s = (int(fields[11]) + int(fields[12])) / tick_s
+        up_s = float(Path('/proc/uptime').read_text(encoding='ascii').split()[0]) - int(fields[19]) / tick_s
+        found[name] = {
+            'cpu_percent': round(100 * cpu_s / max(up_s, 0.1), 1),
+            'memory_mb': round(int(fields[21]) * page / 1e6),
+            'shared_mb': round(shared * page / 1e6),
+        }
+    return found

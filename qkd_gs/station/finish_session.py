@@ -1,0 +1,85 @@
+"""What is to be done when a pass is over: gather what other processes have written, make the key, draw the report."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from qkd_gs.keys.folder import KeyFolder
+from qkd_gs.pointing.pointing_file import load_pointing
+from qkd_gs.processing.pipeline import Progress
+from qkd_gs.recording import Bag, figures_of_bag, open_bag, telemetry_of_bag
+from qkd_gs.report import write_report
+from qkd_gs.session.manifest import load_manifest
+from qkd_gs.session.telemetry import FILE_NAME as TELEMETRY
+from qkd_gs.sim.remote.realtime_world import TRUTH_FILE
+from qkd_gs.station.satellite_link import make_key
+from qkd_gs.tracking.record.manifest_keeper import finite
+from qkd_gs.tracking.record.topics import OWN
+
+_PATIENCE_S = 10.0
+_LOOK_S = 0.1
+
+
+def after_pass(
+    folder: Path, keys: KeyFolder, recorded: bool, own: dict[str, Any] | None, progress: Progress
+) -> dict[str, Any]:
+    """Finish a session; the result as `process_session` gives it.
+
+    Parameters
+    ----------
+    recorded : bool
+        A recorder was running: wait for its bag to be closed.
+    own : dict or None
+        The station's own tracking figures, as heard during the pass; None: not heard from its start.
+
+    Raises
+    ------
+    StationError
+        The session allows no key; says why.
+    """
+    awaited = [folder / 'bag' / 'metadata.yaml'] if recorded else []
+    if load_manifest(folder).simulated:
+        awaited.append(folder / TRUTH_FILE)
+    wait_for(awaited)
+    bag = open_bag(folder / 'bag') if (folder / 'bag').is_dir() else None
+    keep_telemetry(folder, bag)
+    keep_figures(folder, own if own is not None else own_figures(folder, bag))
+    result = make_key(folder, keys, progress)
+    progress('writing the report', 0.0)
+    write_report(folder)
+    return result
+
+
+def keep_telemetry(folder: Path, bag: Bag | None) -> None:
+    """What happened in a real pass is in its bag alone; the twin has written it already."""
+    if bag is not None and not (folder / TELEMETRY).exists():
+        telemetry_of_bag(bag, load_manifest(folder).station, load_pointing(folder).model).save(folder)
+
+
+def own_figures(folder: Path, bag: Bag | None) -> dict[str, Any]:
+    """The station's own figures of a pass that nobody has heard whole; empty without a bag."""
+    if bag is None:
+        return {}
+    return finite(asdict(figures_of_bag(bag, load_manifest(folder).station.tracking)))
+
+
+def keep_figures(folder: Path, own: dict[str, Any]) -> None:
+    """Put the figures of a pass into its manifest: the station's own, and in a simulated one those of the truth."""
+    manifest = load_manifest(folder)
+    update: dict[str, Any] = {'run': manifest.run | {OWN: own}, 'tracking': own}
+    path = folder / TRUTH_FILE
+    if path.exists():
+        update |= json.loads(path.read_text(encoding='utf-8'))
+    manifest.model_copy(update=update).save(folder)
+
+
+def wait_for(paths: list[Path]) -> list[Path]:
+    """Wait until files of other processes are there; those still missing when patience is over."""
+    end_s = time.monotonic() + _PATIENCE_S
+    while (missing := [path for path in paths if not path.exists()]) and time.monotonic() < end_s:
+        time.sleep(_LOOK_S)
+    return missing

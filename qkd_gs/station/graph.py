@@ -1,0 +1,111 @@
+"""The station's graph, declared once: which nodes, with which names and parameters.
+
+`launch/station.launch.py` and `qkd-gs up` both read it; no ROS is imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from qkd_gs.devices.registry import load_devices
+from qkd_gs.errors import StationError
+from qkd_gs.station.options import OF_THE_GRAPH, OPTIONS, Value, chosen
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One process of the station.
+
+    Attributes
+    ----------
+    name : str
+        Of the node, and of its executable (`ros2 run qkd_gs NAME`, module ``qkd_gs.nodes.NAME_node``).
+    purpose : str
+        One line for people.
+    lifecycle : bool
+        It owns hardware: the monitor brings it up, and back after a crash.
+    simulated : bool
+        It belongs to simulated devices alone.
+    """
+
+    name: str
+    purpose: str
+    lifecycle: bool = False
+    simulated: bool = False
+
+    @property
+    def module(self) -> str:
+        """Python module with its `main`."""
+        return f'qkd_gs.nodes.{self.name}_node'
+
+
+NODES = (
+    NodeSpec('world', 'the physical state of the twin', simulated=True),
+    NodeSpec('mount', 'both axes of the telescope', lifecycle=True),
+    NodeSpec('guiding_camera', 'finds the beacon in the wide field', lifecycle=True),
+    NodeSpec('tracking_camera', 'measures the beacon in the narrow field', lifecycle=True),
+    NodeSpec('beacon', 'our 671 nm laser', lifecycle=True),
+    NodeSpec('hwp', 'turns the polarization frame', lifecycle=True),
+    NodeSpec('gps', 'place and time', lifecycle=True),
+    NodeSpec('detector', 'seals the time tags, tells the counts', lifecycle=True),
+    NodeSpec('planner', 'which pass comes next, and where the satellite is'),
+    NodeSpec('tracker', 'takes a pass'),
+    NodeSpec('calibrator', 'fits the pointing to stars'),
+    NodeSpec('post_processor', 'makes the key of a finished session'),
+    NodeSpec('recorder', 'writes every public topic of a pass into a bag'),
+    NodeSpec('monitor', 'watches everything, brings nodes up, allows motion and light'),
+    NodeSpec('scene', 'draws station and sky for rviz'),
+)
+
+
+@dataclass(frozen=True)
+class Process:
+    """A node, and how it is started."""
+
+    spec: NodeSpec
+    parameters: Mapping[str, Value]
+    namespace: str
+    log_level: str
+
+    def ros_arguments(self) -> list[str]:
+        """What follows the executable on a command line."""
+        arguments = ['--ros-args', '-r', f'__node:={self.spec.name}', '--log-level', self.log_level]
+        if self.namespace:
+            arguments += ['-r', f'__ns:=/{self.namespace.strip("/")}']
+        for name, value in self.parameters.items():
+            arguments += ['-p', f'{name}:={yaml_scalar(value)}']
+        return arguments
+
+
+def station_graph(given: Mapping[str, Value]) -> list[Process]:
+    """Every process of a station with these options.
+
+    Raises
+    ------
+    StationError
+        An option that does not exist, or a devices file that does not fit.
+    """
+    known = {option.name for option in OPTIONS}
+    for name in given:
+        if name not in known:
+            raise StationError(f'there is no option {name!r}', hint=f'one of {", ".join(sorted(known))}')
+    values = chosen(given)
+    devices = load_devices(str(values['devices']))
+    parameters = {name: value for name, value in values.items() if name not in OF_THE_GRAPH}
+    return [
+        Process(spec, parameters, str(values['namespace']), str(values['log_level']))
+        for spec in nodes_of(devices.simulated, bool(values['record']))
+    ]
+
+
+def nodes_of(simulated: bool, record: bool) -> list[NodeSpec]:
+    """Nodes of a station with simulated or real devices, with a recorder or without."""
+    return [spec for spec in NODES if (simulated or not spec.simulated) and (record or spec.name != 'recorder')]
+
+
+def yaml_scalar(value: Value) -> str:
+    """A value as ROS reads it from a command line: text stays text, even if it looks like a number."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "'{}'".format(value.replace("'", "''")) if isinstance(value, str) else repr(value)

@@ -1,0 +1,194 @@
+"""The processes of a station without `ros2 launch`: started from the one declaration, begun anew, stopped together."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerProcess
+from multiprocessing.reduction import DupFd
+from pathlib import Path
+from typing import Any
+
+from qkd_gs.errors import StationError
+from qkd_gs.station.graph import Process
+from qkd_gs.station.instance_lock import only_one
+
+REFUSED = 2  # a node that ends so has been told something that it cannot do; trying again would not help
+_AGAIN_S = 0.3
+_LONGEST_S = 10.0
+_KEPT_LINES = 20
+_PR_SET_PDEATHSIG = 1
+_STOP_S = 2.7  # SIGINT first, the rest of this long later SIGKILL
+# a node has one loop to keep; helpers of its libraries would only get in the way of the other nodes
+_ONE_THREAD = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'NUMBA_NUM_THREADS', 'OPENCV_FOR_THREADS_NUM')
+
+
+@dataclass
+class _Running:
+    process: Process
+    child: ForkServerProcess
+    starts: int = 1
+    lines: list[str] = field(default_factory=list)
+    again_s: float | None = None
+
+
+class StationProcesses:
+    """A running station.
+
+    Parameters
+    ----------
+    graph : sequence of Process
+    log_dir : Path
+        Every node's output goes into NAME.log there.
+    say : callable
+        Told (node, line) for every line of output.
+    environment : mapping, optional
+        Of the nodes, beside this process's own.
+    """
+
+    def __init__(
+        self,
+        graph: Sequence[Process],
+        log_dir: Path,
+        say: Callable[[str, str], None],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._graph, self._log_dir, self._say = graph, log_dir, say
+        self._environment = dict(environment or {})
+        for name in _ONE_THREAD:
+            os.environ.setdefault(name, '1')
+        # a server that has imported everything once: a node is then there within a tenth of a second, not after two
+        self._context = multiprocessing.get_context('forkserver')
+        self._context.set_forkserver_preload(['qkd_gs.nodes.runtime.preload'])
+        self._running: dict[str, _Running] = {}
+
+    def start(self) -> None:
+        """Start every node.
+
+        Raises
+        ------
+        StationError
+            Another station runs in this ROS domain; nothing of this one was started.
+        """
+        if self._graph:
+            only_one(self._graph[0].namespace, self._environment.get('ROS_DOMAIN_ID')).close()
+        self._log_dir.mkdir(parents=True, exist_ok=True)
+        for process in self._graph:
+            self._running[process.spec.name] = _Running(process, self._spawn(process))
+
+    def pids(self) -> dict[str, int]:
+        """Process of each node."""
+        return {name: running.child.pid or 0 for name, running in self._running.items()}
+
+    def starts(self) -> dict[str, int]:
+        """How often each node was begun."""
+        return {name: running.starts for name, running in self._running.items()}
+
+    def watch(self, now_s: float) -> None:
+        """Begin anew what has died; to be called every tenth of a second or so.
+
+        Raises
+        ------
+        StationError
+            A node refuses to start; what it said.
+        """
+        for name, running in self._running.items():
+            code = running.child.exitcode
+            if code is None:
+                continue
+            if code == REFUSED:
+                said = running.lines[-1] if running.lines else 'it has not said why'
+                raise StationError(said, where=name)
+            if running.again_s is None:
+                # at once the first time; a node that dies again and again is left longer and longer alone
+                running.again_s = now_s + min(_AGAIN_S * (running.starts - 1) ** 2, _LONGEST_S)
+                self._say(name, f'ended ({_ended(code)}); it is begun anew')
+            if now_s >= running.again_s:
+                running.again_s = None
+                running.starts += 1
+                running.child = self._spawn(running.process)
+
+    def stop(self) -> None:
+        """End every process; those that do not go by themselves are ended."""
+        children = [running.child for running in self._running.values()]
+        for child in children:
+            _signal(child, signal.SIGINT)
+        end_s = time.monotonic() + _STOP_S
+        for child in children:
+            child.join(max(end_s - time.monotonic(), 0.0))
+            _signal(child, signal.SIGKILL)
+        for child in children:
+            child.join()
+        forkserver._forkserver._stop()  # type: ignore[attr-defined]  # it would outlive us for a moment
+
+    def _spawn(self, process: Process) -> ForkServerProcess:
+        name = process.spec.name
+        reading, writing = os.pipe()
+        child = self._context.Process(
+            target=_live, args=(process, _Output(writing), self._environment), name=name, daemon=True
+        )
+        child.start()
+        os.close(writing)
+        threading.Thread(target=self._read, args=(name, reading), daemon=True).start()
+        return child
+
+    def _read(self, name: str, reading: int) -> None:
+        """Lines of one process, until it ends: into its log, and to whoever listens."""
+        with (
+            open(reading, encoding='utf-8', errors='replace') as output,
+            open(self._log_dir / f'{name}.log', 'a', encoding='utf-8') as log,
+        ):
+            for line in output:
+                log.write(line)
+                log.flush()
+                running = self._running.get(name)
+                if running is not None:
+                    running.lines = [*running.lines[1 - _KEPT_LINES :], line.rstrip()]
+                self._say(name, line.rstrip())
+
+
+class _Output:
+    """The writing end of a pipe, on its way to a child."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd: Any = fd
+
+    def __getstate__(self) -> Any:
+        return DupFd(self._fd)
+
+    def __setstate__(self, state: Any) -> None:
+        self._fd = state.detach()
+
+    def use(self) -> None:
+        """Standard output and error of this process from now on."""
+        os.dup2(self._fd, 1)
+        os.dup2(self._fd, 2)
+        os.close(self._fd)
+
+
+def _live(process: Process, output: _Output, environment: Mapping[str, str]) -> None:
+    """The life of a node in its own process."""
+    os.setsid()  # Ctrl-C is the parent's affair: nodes are stopped in order
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # and nobody stays behind a parent that was killed
+    output.use()
+    Path('/proc/self/comm').write_text(process.spec.name[:15], encoding='ascii')  # for ps and top
+    os.environ.update(environment)
+    module = importlib.import_module(process.spec.module)
+    raise SystemExit(module.main(['qkd_gs', *process.ros_arguments()]))
+
+
+def _signal(child: ForkServerProcess, number: int) -> None:
+    if child.pid is not None and child.exitcode is None:
+        os.kill(child.pid, number)
+
+
+def _ended(code: int) -> str:
+    return f'by {signal.Signals(-code).name}' if code < 0 else f'exit status {code}'

@@ -1,0 +1,1 @@
+"""From a camera image to a measured spot."""

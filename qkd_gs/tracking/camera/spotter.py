@@ -1,0 +1,258 @@
+"""The core of one camera process: where the beacon's spot is, frame by frame, and no jump to a star."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import exp, hypot, inf, nan
+
+from qkd_gs.devices.camera import CameraSettings, Frame
+from qkd_gs.errors import StationError
+from qkd_gs.settings.station import CameraModel
+from qkd_gs.tracking.camera.exposure import ExposureControl
+from qkd_gs.tracking.camera.spot import Spot, SpotDetector
+from qkd_gs.tracking.types import CameraRole, SpotMeasurement
+
+_MOTION_NS = 500_000_000  # the spot's motion is taken over so long
+
+
+@dataclass(frozen=True)
+class GateRule:
+    """What a new spot must fulfil to be the one followed before.
+
+    *Place*: within ``start_px + growth_px_s * age`` of where the motion of the last half second carries it (age:
+    time since it was last seen).  A star slips through the picture at the satellite's rate and leaves this gate
+    within a frame or two.
+
+    *Flux* (electrons per second): not below ``faintest`` and not above ``brightest`` times the running mean
+    (time constant `memory_s`).  Scintillation stays within; a star a hundred times fainter that happens to be
+    there when the beacon fades does not.  The gate opens with age, by e in `widen_s`, and is gone after `forget_s`.
+    It has no upper end before the beacon was seen for `known_s`: its first light may be the edge of a fade.
+
+    *Expectation*: if the tracker has said where to look, nothing outside its circle is ever taken, and a full
+    search takes the brightest inside.
+    """
+
+    start_px: float = 8.0
+    growth_px_s: float = 60.0
+    faintest: float = 0.05
+    brightest: float = 20.0
+    memory_s: float = 1.0
+    known_s: float = 0.5
+    widen_s: float = 3.0
+    lost_s: float = 0.3  # without a spot for so long: search the full frame
+    forget_s: float = 5.0
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """Where the tracker expects the spot: full-sensor pixels."""
+
+    x_px: float
+    y_px: float
+    radius_px: float
+
+    def holds(self, x_px: float, y_px: float) -> bool:
+        """Whether a place is inside."""
+        return hypot(x_px - self.x_px, y_px - self.y_px) <= self.radius_px
+
+
+class FluxMemory:
+    """Running mean of the beacon's flux, and whether another one could be it.
+
+    Parameters
+    ----------
+    rule : GateRule
+    """
+
+    def __init__(self, rule: GateRule):
+        self._rule = rule
+        self._mean_e_s: float | None = None
+        self._stamp_ns = self._since_ns = 0
+        self._count = 0
+
+    def allows(self, stamp_ns: int, flux_e_s: float) -> bool:
+        """Whether a flux (electrons a second) is within the gate, which opens with time."""
+        age_s = (stamp_ns - self._stamp_ns) * 1e-9
+        if self._mean_e_s is None or not 0 <= age_s <= self._rule.forget_s:
+            return True
+        widen = exp(age_s / self._rule.widen_s)
+        known = (self._stamp_ns - self._since_ns) * 1e-9 >= self._rule.known_s
+        most = self._rule.brightest * widen if known else inf
+        return self._rule.faintest / widen <= flux_e_s / self._mean_e_s <= most
+
+    def add(self, stamp_ns: int, flux_e_s: float) -> None:
+        """Take a measurement into the mean, at first that of all; after a long gap it starts anew."""
+        age_s = (stamp_ns - self._stamp_ns) * 1e-9
+        if self._mean_e_s is None or not 0 <= age_s <= self._rule.forget_s:
+            self._mean_e_s, self._since_ns, self._count = flux_e_s, stamp_ns, 1
+        else:
+            self._count += 1
+            weight = max(1 - exp(-age_s / self._rule.memory_s), 1 / self._count)
+            self._mean_e_s += weight * (flux_e_s - self._mean_e_s)
+        self._stamp_ns = stamp_ns
+
+
+@dataclass(frozen=True)
+class _Fix:
+    stamp_ns: int
+    x_px: float  # full sensor
+    y_px: float
+
+
+class Spotter:
+    """Search when there is no spot, track when there is one; exposure control inside.
+
+    Parameters
+    ----------
+    role : CameraRole
+    model : CameraModel
+    detector : SpotDetector, optional
+        None: one with the camera's electrons per count and fitted width.
+    exposure : ExposureControl, optional
+    rule : GateRule, optional
+    rate_hz : float, optional
+        Frame rate wanted; None: the camera's fastest.
+    """
+
+    def __init__(
+        self,
+        role: CameraRole,
+        model: CameraModel,
+        detector: SpotDetector | None = None,
+        exposure: ExposureControl | None = None,
+        rule: GateRule | None = None,
+        rate_hz: float | None = None,
+    ):
+        self._role = role
+        self._model = model
+        self._detector = detector or SpotDetector(
+            electrons_per_count=model.electrons_per_count, saturation_counts=model.full_scale_counts
+        )
+        self._exposure = exposure or ExposureControl(model)
+        self._rule = rule or GateRule()
+        self._fixes: deque[_Fix] = deque()
+        self._flux = FluxMemory(self._rule)
+        self._expected: Expectation | None = None
+        rate_hz = model.max_rate_hz if rate_hz is None else rate_hz
+        if not 0 < rate_hz <= model.max_rate_hz:
+            raise StationError(f'{rate_hz} is beyond the camera, which does {model.max_rate_hz}', where='rate_hz')
+        self._rate_wanted_hz = self._rate_hz = rate_hz
+        self._stamps_ns: deque[int] = deque(maxlen=4)
+        self.settings: CameraSettings = self._exposure.widest(rate_hz)  # wanted; hand them to the camera on change
+        self.last_spot: Spot | None = None  # in pixels of the last frame, for displays
+
+    @property
+    def tracking(self) -> bool:
+        """Whether a spot is being followed."""
+        return bool(self._fixes)
+
+    def expect(self, x_px: float, y_px: float, radius_px: float) -> None:
+        """The tracker says where to look from now on (full-sensor pixels)."""
+        if not radius_px > 0:
+            raise StationError(f'{radius_px} is not a radius', where='radius_px')
+        self._expected = Expectation(x_px, y_px, radius_px)
+
+    def forget(self) -> None:
+        """Follow nothing and expect nothing, e.g. before the next pass."""
+        self._fixes.clear()
+        self._flux = FluxMemory(self._rule)
+        self._expected = None
+        self.last_spot = None
+
+    def step(self, now_ns: int, frame: Frame) -> SpotMeasurement:
+        """What is to be said of one frame; `settings` may change with it.
+
+        Parameters
+        ----------
+        now_ns : int
+            Station time; the stamp of the measurement is the frame's mid-exposure.
+        frame : Frame
+
+        Raises
+        ------
+        StationError
+            Frame whose image does not fit its region, or of the wrong type.
+        """
+        if frame.image.shape != (frame.roi.height_px, frame.roi.width_px):
+            raise StationError(
+                f'image {frame.image.shape} does not fit its region of {frame.roi.width_px} x {frame.roi.height_px} px',
+                where=f'{self._role.name.lower()} camera',
+            )
+        # too old, or the clock was set back (a replay starts anew)
+        if self._fixes and not 0 < self._age_s(frame) <= self._rule.lost_s:
+            self._fixes.clear()
+        self._note_rate(frame)
+        spot = self._follow(frame) if self._fixes else self._search(frame)
+        self.last_spot = spot
+        self._control_exposure(frame, spot)
+        if spot is None:
+            return SpotMeasurement(self._role, frame.stamp_ns, False, nan, nan, nan, nan)
+        x_px, y_px = spot.x_px + frame.roi.x0_px, spot.y_px + frame.roi.y0_px
+        self._remember(frame, spot, x_px, y_px)
+        return SpotMeasurement(self._role, frame.stamp_ns, True, x_px, y_px, spot.snr, spot.flux)
+
+    def _follow(self, frame: Frame) -> Spot | None:
+        """The spot where its motion carries it, or None."""
+        last, first = self._fixes[-1], self._fixes[0]
+        age_s = self._age_s(frame)
+        x_px, y_px = last.x_px, last.y_px
+        span_s = (last.stamp_ns - first.stamp_ns) * 1e-9
+        if span_s > 0.05:
+            x_px += (last.x_px - first.x_px) / span_s * age_s
+            y_px += (last.y_px - first.y_px) / span_s * age_s
+        spot = self._detector.track(
+            frame.image,
+            x_px - frame.roi.x0_px,
+            y_px - frame.roi.y0_px,
+            radius_px=self._rule.start_px + self._rule.growth_px_s * age_s,
+            gain=frame.gain,
+            origin=(frame.roi.x0_px, frame.roi.y0_px),
+        )
+        return spot if spot is not None and self._allowed(frame, spot) else None
+
+    def _search(self, frame: Frame) -> Spot | None:
+        """The brightest spot of the frame that can be ours."""
+        spots = self._detector.search(frame.image, gain=frame.gain, origin=(frame.roi.x0_px, frame.roi.y0_px))
+        return next((spot for spot in spots if self._allowed(frame, spot)), None)
+
+    def _allowed(self, frame: Frame, spot: Spot) -> bool:
+        x_px, y_px = spot.x_px + frame.roi.x0_px, spot.y_px + frame.roi.y0_px
+        if self._expected is not None and not self._expected.holds(x_px, y_px):
+            return False
+        # the flux of a saturated spot is a guess, and no star saturates where the beacon does not
+        return spot.saturated_px > 0 or self._flux.allows(frame.stamp_ns, spot.flux / frame.exposure_s)
+
+    def _remember(self, frame: Frame, spot: Spot, x_px: float, y_px: float) -> None:
+        self._flux.add(frame.stamp_ns, spot.flux / frame.exposure_s)
+        self._fixes.append(_Fix(frame.stamp_ns, x_px, y_px))
+        while frame.stamp_ns - self._fixes[0].stamp_ns > _MOTION_NS:
+            self._fixes.popleft()
+
+    def _note_rate(self, frame: Frame) -> None:
+        """The camera may run slower than its fastest, which leaves time for longer exposures.
+
+        The shortest of the last spacings counts: a dropped frame doubles one.
+        """
+        if self._stamps_ns and frame.stamp_ns <= self._stamps_ns[-1]:
+            self._stamps_ns.clear()
+        self._stamps_ns.append(frame.stamp_ns)
+        if len(self._stamps_ns) == self._stamps_ns.maxlen:
+            stamps = list(self._stamps_ns)
+            spacing_ns = min(later - earlier for earlier, later in pairwise(stamps))
+            self._rate_hz = min(1e9 / spacing_ns, self._rate_wanted_hz)
+
+    def _age_s(self, frame: Frame) -> float:
+        return (frame.stamp_ns - self._fixes[-1].stamp_ns) * 1e-9
+
+    def _control_exposure(self, frame: Frame, spot: Spot | None) -> None:
+        taken = CameraSettings(frame.exposure_s, frame.gain, self._rate_hz)
+        if spot is None:
+            wanted = self._exposure.step(frame.stamp_ns, None, taken)
+        else:
+            wanted = self._exposure.step(
+                frame.stamp_ns, spot.peak_counts, taken, spot.background_counts, saturated=spot.saturated_px > 0
+            )
+        if wanted is not None:
+            self.settings = replace(self.settings, exposure_s=wanted.exposure_s, gain=wanted.gain)

@@ -1,0 +1,1 @@
+"""Acquisition and the closed tracking loop."""

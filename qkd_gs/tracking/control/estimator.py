@@ -1,0 +1,165 @@
+"""Kalman filter for what the elements and the mount model do not know.
+
+State: time bias and cross-track offset of the satellite, and what the mount model leaves in x and y.  That
+residual is a smooth function of where the axes stand, so its model runs in arc, not in time: a second-order
+Gauss-Markov process (critically damped) per radian of axis travel.  The loop's bandwidth follows from it: some
+0.02 Hz where the satellite crawls, 0.15 Hz at a culmination of 72 deg, more where the axes whirl past the
+zenith.  Turbulence is fast beside all that.  It enters as coloured measurement noise of known power density and
+stays out of the pointing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp, sqrt
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from qkd_gs.tracking.control.tuning import Tuning
+
+BIAS, CROSS, X, Y, X_SLOPE, Y_SLOPE = range(6)
+Matrix = NDArray[np.float64]
+ONE: Matrix = np.eye(6)
+
+
+@dataclass(frozen=True)
+class Residual:
+    """Pointing residual along x (cross-elevation) and y, radians, with its rates."""
+
+    x_rad: float = 0.0
+    y_rad: float = 0.0
+    x_rate_rad_s: float = 0.0
+    y_rate_rad_s: float = 0.0
+
+
+class Estimator:
+    """Recursive estimate from offsets measured against the prediction.
+
+    Parameters
+    ----------
+    tuning : Tuning
+        Noise and residual models.
+    """
+
+    def __init__(self, tuning: Tuning):
+        self._tuning = tuning
+        self._last_spot_ns = 0
+        self._t_ns = 0
+        self.state: Matrix = np.zeros(6)
+        self.covariance: Matrix = np.zeros((6, 6))
+
+    @property
+    def time_bias_s(self) -> float:
+        """Estimated time bias, s."""
+        return float(self.state[BIAS])
+
+    @property
+    def cross_track_m(self) -> float:
+        """Estimated cross-track offset, m."""
+        return float(self.state[CROSS])
+
+    def start(self, t_ns: int, time_bias_s: float, cross_track_m: float, jacobian: Matrix, sigma_rad: float) -> None:
+        """Begin from a place found with an error of `sigma_rad`; the residual is unknown but for its size.
+
+        `jacobian` (2, 2): shift of the apparent place in x, y (rad) per second and per metre.
+        """
+        residual = self._tuning.residual_urad * 1e-6
+        slope = residual / self._tuning.residual_angle_rad
+        self.state = np.array([time_bias_s, cross_track_m, 0.0, 0.0, 0.0, 0.0])
+        self.covariance = np.diag([0.0, 0.0, residual**2, residual**2, slope**2, slope**2])
+        inverse = np.linalg.inv(jacobian)
+        # the place on the sky is known to sigma: orbit and residual errors cancel in the sum
+        self.covariance[:2, :2] = inverse @ inverse.T * (sigma_rad**2 + residual**2)
+        self.covariance[:2, 2:4] = -inverse * residual**2
+        self.covariance[2:4, :2] = self.covariance[:2, 2:4].T
+        self._t_ns = self._last_spot_ns = t_ns
+
+    def advance(self, t_ns: int, axis_rate_rad_s: float) -> None:
+        """Predict to `t_ns`; `axis_rate_rad_s` is how fast the axes have turned since the last call (their norm)."""
+        dt_s = (t_ns - self._t_ns) * 1e-9
+        if dt_s <= 0:
+            return
+        self._t_ns = t_ns
+        tuning = self._tuning
+        arc = max(axis_rate_rad_s, 1e-3) * dt_s
+        walks = tuning.bias_walk_s**2 * dt_s, tuning.cross_walk_m**2 * dt_s
+        F, Q = _over_arc(arc, 1 / tuning.residual_angle_rad, tuning.residual_urad * 1e-6, *walks)
+        self.state = F @ self.state
+        self.covariance = F @ self.covariance @ F.T + Q
+
+    def residual(self, axis_rate_rad_s: float, ahead_s: float = 0.0) -> Residual:
+        """Residual and its rates `ahead_s` after the last `advance`."""
+        x_rate = float(self.state[X_SLOPE]) * axis_rate_rad_s
+        y_rate = float(self.state[Y_SLOPE]) * axis_rate_rad_s
+        x, y = float(self.state[X]) + x_rate * ahead_s, float(self.state[Y]) + y_rate * ahead_s
+        return Residual(x, y, x_rate, y_rate)
+
+    def sigma_rad(self, jacobian: Matrix) -> float:
+        """Expected error of the predicted place, radians, the worse axis."""
+        H = _design(jacobian)
+        return sqrt(float(np.max(np.diag(H @ self.covariance @ H.T))))
+
+    def update(
+        self, stamp_ns: int, offset_rad: tuple[float, float], jacobian: Matrix, tilt_rad: float, extra_rad: float
+    ) -> bool:
+        """Take in one spot; False if it lies outside the gate and was refused.
+
+        Parameters
+        ----------
+        stamp_ns : int
+            Mid-exposure.
+        offset_rad : tuple of float
+            Measured minus predicted place (x, y) with the residual's estimate not yet taken off.
+        jacobian : ndarray, shape (2, 2)
+            As for `start`.
+        tilt_rad : float
+            RMS of the turbulence tilt per axis; its correlation time is the tuning's.
+        extra_rad : float
+            RMS of everything else in one measurement.
+        """
+        H = _design(jacobian)
+        across = self.covariance @ H.T
+        spread = H @ across
+        x, y = offset_rad[0] - float(self.state[X]), offset_rad[1] - float(self.state[Y])
+        single = tilt_rad**2 + extra_rad**2
+        gate = self._tuning.gate_sigma**2
+        if x * x > gate * (spread[0, 0] + single) or y * y > gate * (spread[1, 1] + single):
+            return False
+        dt_s = max((stamp_ns - self._last_spot_ns) * 1e-9, 1e-3)
+        self._last_spot_ns = stamp_ns
+        # neighbouring frames see the same tilt: white noise of the same density in their place
+        noise = extra_rad**2 + tilt_rad**2 * max(1.0, 2 * self._tuning.tilt_correlation_s / dt_s)
+        a, b, c = spread[0, 0] + noise, spread[0, 1], spread[1, 1] + noise
+        gain = across @ np.array([[c, -b], [-b, a]]) / (a * c - b * b)
+        self.state = self.state + gain @ np.array([x, y])
+        keep = ONE - gain @ H
+        self.covariance = keep @ self.covariance @ keep.T + noise * (gain @ gain.T)  # Joseph's form stays symmetric
+        return True
+
+
+@njit(cache=True)
+def _over_arc(arc: float, w: float, size_rad: float, bias_walk: float, cross_walk: float) -> tuple[Matrix, Matrix]:
+    """Transition and added covariance over an arc; `w` by radian, the walks are variances (s^2, m^2)."""
+    decay = exp(-w * arc)
+    F, Q = np.eye(6), np.zeros((6, 6))
+    # critically damped: x'' = -2 w x' - w^2 x, exact over the arc
+    F[X, X] = F[Y, Y] = decay * (1 + w * arc)
+    F[X, X_SLOPE] = F[Y, Y_SLOPE] = decay * arc
+    F[X_SLOPE, X] = F[Y_SLOPE, Y] = -decay * w * w * arc
+    F[X_SLOPE, X_SLOPE] = F[Y_SLOPE, Y_SLOPE] = decay * (1 - w * arc)
+    noise = 4 * size_rad**2 * w**3  # density that keeps the variance
+    Q[BIAS, BIAS] = bias_walk
+    Q[CROSS, CROSS] = cross_walk
+    Q[X, X] = Q[Y, Y] = noise * arc**3 / 3
+    Q[X, X_SLOPE] = Q[X_SLOPE, X] = Q[Y, Y_SLOPE] = Q[Y_SLOPE, Y] = noise * arc**2 / 2
+    Q[X_SLOPE, X_SLOPE] = Q[Y_SLOPE, Y_SLOPE] = noise * arc
+    return F, Q
+
+
+def _design(jacobian: Matrix) -> Matrix:
+    H = np.zeros((2, 6))
+    H[:, :2] = jacobian
+    H[0, X] = H[1, Y] = 1.0
+    return H

@@ -1,0 +1,46 @@
+"""What the tracker asks of each camera, phase by phase."""
+
+from __future__ import annotations
+
+from qkd_gs.devices.camera import Roi
+from qkd_gs.pointing.image_plane import Picture
+from qkd_gs.settings.station import CameraModel
+from qkd_gs.tracking.types import CameraRequest, Phase
+
+FIELD_PX = 96  # side of the region read out while locked
+FIELD_STEP_PX = 8  # regions lie on a raster, so that the camera is not set anew for every pixel
+FULL_HZ, COARSE_HZ, SLOW_HZ = 10.0, 50.0, 2.0
+FAST_HZ = 50.0  # the air is the same for 80 ms: more frames would tell the estimate nothing new
+
+GUIDING_STARS, TRACKING_STARS = CameraRequest(5.0, stars=True), CameraRequest(10.0, stars=True)  # of a calibration
+
+
+def requests(
+    phase: Phase, guiding: CameraModel, tracking: CameraModel, field: Roi | None
+) -> tuple[CameraRequest | None, CameraRequest | None]:
+    """What guiding and tracking camera shall deliver in a phase; None where a camera may rest.
+
+    `field`: region of the tracking camera in which the spot must be, None if it may be anywhere.
+    """
+    if phase in (Phase.IDLE, Phase.SLEW, Phase.END, Phase.PARK):
+        return None, None
+    guiding_hz = SLOW_HZ if phase is Phase.FINE else FULL_HZ
+    tracking_hz = {Phase.WAIT: SLOW_HZ, Phase.ACQUIRE: FULL_HZ}.get(phase, COARSE_HZ)
+    if field is not None:
+        tracking_hz = FAST_HZ
+    return (
+        CameraRequest(min(guiding_hz, guiding.max_rate_hz)),
+        CameraRequest(min(tracking_hz, tracking.max_rate_hz), field),
+    )
+
+
+def field_around(camera: CameraModel, x_rad: float, y_rad: float) -> Roi:
+    """Small region around the pixel at which such angles in the tube appear, inside the sensor."""
+    x_px, y_px = Picture.of(camera).pixel(x_rad, y_rad)
+    width, height = min(FIELD_PX, camera.width_px), min(FIELD_PX, camera.height_px)
+    return Roi(_corner(x_px, width, camera.width_px), _corner(y_px, height, camera.height_px), width, height)
+
+
+def _corner(centre_px: float, size: int, sensor: int) -> int:
+    corner = round((centre_px - size / 2) / FIELD_STEP_PX) * FIELD_STEP_PX
+    return min(max(corner, 0), sensor - size)

@@ -1,0 +1,1 @@
+"""What a pass records: the run, its manifest and its statistics."""

@@ -1,0 +1,96 @@
+"""The station's own figures of a pass, from what its processes tell each other.
+
+Fed message by message, in any order: by a node while the pass goes on, or later from a bag.  Only stamps and contents
+count, not when a message arrived, so the same messages give the same figures, to the last digit.
+
+The law is that of `statistics`.  What only the truth could tell is NaN (`rms_*`, `floor_*`, `peak_urad`).  A satellite
+whose beacon is off or behind a cloud cannot be told from one that was lost, so such time counts as not locked.
+"""
+
+from __future__ import annotations
+
+from array import array
+from math import nan
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qkd_gs.tracking.record.statistics import Offsets, PassSamples, TrackingFigures, tracking_figures
+from qkd_gs.tracking.types import Phase
+
+_URAD = 1e-6
+_AFTER_THE_SATELLITE = (Phase.ACQUIRE, Phase.COARSE, Phase.FINE, Phase.LOST)
+
+
+class Columns:
+    """Rows of a time (ns) and some numbers, kept tight, given back in order of time."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._times, self._values = array('q'), array('d')
+
+    def add(self, t_ns: int, *values: float) -> None:
+        """One row."""
+        self._times.append(t_ns)
+        self._values.extend(values)
+
+    def sorted(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Times (n,), ascending, and values (width, n); of rows with the same time the last."""
+        times = np.array(self._times, np.int64)
+        values = np.array(self._values, float).reshape(-1, self._width)
+        found, from_the_end = np.unique(times[::-1], return_index=True)
+        return found, values[::-1][from_the_end].T
+
+
+class RunningFigures:
+    """Collects a pass.
+
+    Parameters
+    ----------
+    data_el_rad : float
+        Elevation above which data are taken.
+    """
+
+    def __init__(self, data_el_rad: float) -> None:
+        self._data_el_rad = data_el_rad
+        self._states, self._elevation, self._guide = Columns(3), Columns(1), Columns(1)
+
+    def state(self, t_ns: int, phase: int, error_x_urad: float, error_y_urad: float) -> None:
+        """What the tracker says of itself: phase, and offset of a new spot on the tracking camera or NaN."""
+        self._states.add(t_ns, phase, error_x_urad, error_y_urad)
+
+    def target(self, t_ns: int, el_rad: float) -> None:
+        """Where the satellite is predicted, at least every second."""
+        self._elevation.add(t_ns, el_rad)
+
+    def guide(self, t_ns: int, found: bool) -> None:
+        """One picture of the guiding camera."""
+        self._guide.add(t_ns, float(found))
+
+    def figures(self) -> TrackingFigures:
+        """So far.  `acquire_s` begins with the first find of the guiding camera while the tracker looks for light."""
+        t_ns, (phase, x_urad, y_urad) = self._states.sorted()
+        el_t_ns, (el_rad,) = self._elevation.sorted()
+        following = np.isin(phase, _AFTER_THE_SATELLITE)
+        height = np.interp(t_ns, el_t_ns, el_rad, left=nan, right=nan) if len(el_t_ns) else np.full(len(t_ns), nan)
+        unknown = np.full(len(t_ns), nan)
+        samples = PassSamples(
+            t_ns=t_ns,
+            x_rad=unknown,
+            y_rad=unknown,
+            el_rad=np.where(following, height, nan),
+            locked=phase == Phase.FINE,
+            lit=np.ones(len(t_ns), bool),
+            in_guiding_field=self._seen_by(t_ns, following),
+        )
+        spots = Offsets(t_ns, x_urad * _URAD, y_urad * _URAD)
+        nothing = Offsets(t_ns[:0], unknown[:0], unknown[:0])
+        return tracking_figures(samples, spots, nothing, self._data_el_rad)
+
+    def _seen_by(self, t_ns: NDArray[np.int64], following: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Whether the guiding camera had found light by then, since the tracker began to look for it."""
+        guide_t_ns, (found,) = self._guide.sorted()
+        begun = t_ns[following][0] if following.any() else 0
+        finds = guide_t_ns[(found > 0) & (guide_t_ns >= begun)]
+        seen: NDArray[np.bool_] = following & (t_ns >= finds[0]) if len(finds) else np.zeros(len(t_ns), bool)
+        return seen
