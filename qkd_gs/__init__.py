@@ -11,4 +11,4 @@ import pkgutil
 # message modules (qkd_gs.msg, qkd_gs.srv, qkd_gs.action) live; extend_path joins the two.
 __path__ = pkgutil.extend_path(__path__, __name__)
 
-__version__ = '0.1.0'
+__version__ = '0.2.0'
