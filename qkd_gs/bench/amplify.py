@@ -6,9 +6,9 @@ from time import process_time
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 
+from qkd_gs.arrays import ByteArray
 from qkd_gs.qkd.amplification.amplify import toeplitz
 
 KEY_BITS = 1_000_000
@@ -42,9 +42,9 @@ def run(key_bits: int = KEY_BITS, out_bits: int = OUT_BITS) -> dict[str, Any]:
     }
 
 
-def _plain_fft(bits: NDArray[np.uint8], seed_bits: NDArray[np.uint8], out_len: int) -> NDArray[np.uint8]:
+def _plain_fft(bits: ByteArray, seed_bits: ByteArray, out_len: int) -> ByteArray:
     length = next_fast_len(len(seed_bits), real=True)
     product = rfft(seed_bits.astype(np.float64), length) * rfft(bits.astype(np.float64), length)
     counts = irfft(product, length)[len(bits) - 1 : len(bits) - 1 + out_len]
-    parities: NDArray[np.uint8] = (np.rint(counts).astype(np.int64) & 1).astype(np.uint8)
+    parities: ByteArray = (np.rint(counts).astype(np.int64) & 1).astype(np.uint8)
     return parities

@@ -7,9 +7,10 @@ from time import perf_counter
 import numpy as np
 from skyfield.api import EarthSatellite, wgs84
 
+from qkd_gs.arrays import IntArray
 from qkd_gs.orbit import Trajectory, find_passes, load_elements
 from qkd_gs.orbit.propagate import MeanElements
-from qkd_gs.orbit.timescale import DAY_NS, Int64Array, from_time, parse_utc, timescale, to_time
+from qkd_gs.orbit.timescale import DAY_NS, from_time, parse_utc, timescale, to_time
 from qkd_gs.settings.site import load_site
 from qkd_gs.share import share_path
 
@@ -51,7 +52,7 @@ def run() -> dict[str, float | int]:
     }
 
 
-def _worst_ms(ours: Int64Array, theirs: Int64Array) -> float:
+def _worst_ms(ours: IntArray, theirs: IntArray) -> float:
     """Largest distance from one of theirs to the nearest of ours."""
     return float(np.abs(theirs[:, None] - ours[None, :]).min(axis=1).max()) * 1e-6
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from qkd_gs.arrays import ByteArray
 from qkd_gs.qkd.finite_key.entropy import binary_entropy
 from qkd_gs.qkd.reconciliation import ldpc
 from qkd_gs.qkd.reconciliation.cascade import reconcile
 from qkd_gs.qkd.reconciliation.cascade_bob import EFFICIENT, QUICK, CascadeOptions
-from qkd_gs.qkd.reconciliation.parity import Bits
 from qkd_gs.qkd.sifting.sift import even_cuts
 
 FRAME_BITS = 100_000
@@ -30,12 +30,12 @@ ONE_WAY_QBERS = (0.005, 0.01, 0.02, 0.03, 0.04)
 
 @dataclass(frozen=True)
 class _Outcome:
-    bits: Bits
+    bits: ByteArray
     disclosed_bits: int
     round_trips: int
 
 
-_Method = Callable[[Bits, Bits, float, int], _Outcome]
+_Method = Callable[[ByteArray, ByteArray, float, int], _Outcome]
 
 
 def run(frames: int = FRAMES, frame_bits: int = FRAME_BITS, qbers: tuple[float, ...] = QBERS) -> dict[str, Any]:
@@ -60,14 +60,14 @@ def run(frames: int = FRAMES, frame_bits: int = FRAME_BITS, qbers: tuple[float, 
 
 
 def _cascade(options: CascadeOptions) -> _Method:
-    def method(alice: Bits, bob: Bits, qber: float, seed: int) -> _Outcome:
+    def method(alice: ByteArray, bob: ByteArray, qber: float, seed: int) -> _Outcome:
         found = reconcile(alice, bob, qber, seed, options)
         return _Outcome(found.bits, found.disclosed_bits, found.round_trips)
 
     return method
 
 
-def _one_message(alice: Bits, bob: Bits, qber: float, seed: int) -> _Outcome:
+def _one_message(alice: ByteArray, bob: ByteArray, qber: float, seed: int) -> _Outcome:
     sent = ldpc.syndrome(alice, qber, seed)
     return _Outcome(ldpc.decode(bob, qber, seed, sent)[0], len(sent), 0)
 

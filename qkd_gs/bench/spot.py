@@ -11,16 +11,14 @@ from time import perf_counter
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from qkd_gs.arrays import FloatArray, ImageArray
 from qkd_gs.tracking.camera.spot import SpotDetector
 
 WIDTH_PX, HEIGHT_PX = 1280, 1024
 READ_NOISE_E = 3.0
 HOT_PIXELS = 30
-
-Floats = NDArray[np.float64]
 
 
 def peak_for_snr(snr: float, background_variance: float) -> float:
@@ -28,10 +26,10 @@ def peak_for_snr(snr: float, background_variance: float) -> float:
     return float((snr**2 + np.sqrt(snr**4 + 4 * snr**2 * background_variance)) / 2)
 
 
-def spot_image(shape: tuple[int, int], x_px: float, y_px: float, sigma_px: float, peak: float) -> Floats:
+def spot_image(shape: tuple[int, int], x_px: float, y_px: float, sigma_px: float, peak: float) -> FloatArray:
     """Gaussian of flux 2 pi sigma^2 peak, integrated over each pixel."""
 
-    def profile(n: int, centre: float) -> Floats:
+    def profile(n: int, centre: float) -> FloatArray:
         edges = (np.arange(n + 1) - 0.5 - centre) / sigma_px
         return np.asarray(np.diff(ndtr(edges)))
 
@@ -54,13 +52,13 @@ def cramer_rao_px(x_px: float, y_px: float, sigma_px: float, peak: float, backgr
     return float(np.sqrt(np.linalg.inv(fisher)[0, 0]))
 
 
-def read_out(expected: Floats, random: Generator) -> NDArray[np.uint16]:
+def read_out(expected: FloatArray, random: Generator) -> ImageArray:
     """Counts of a frame with these expected electrons: shot noise, read noise, rounding."""
     counts = random.poisson(expected) + random.normal(0, READ_NOISE_E, expected.shape)
     return np.clip(np.rint(counts), 0, 65535).astype(np.uint16)
 
 
-def add_hot_pixels(frame: NDArray[np.uint16], random: Generator) -> None:
+def add_hot_pixels(frame: ImageArray, random: Generator) -> None:
     """Thirty single pixels far above everything."""
     y, x = random.integers(0, HEIGHT_PX, HOT_PIXELS), random.integers(0, WIDTH_PX, HOT_PIXELS)
     frame[y, x] = random.integers(2000, 65535, HOT_PIXELS)

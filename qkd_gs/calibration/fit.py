@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from qkd_gs.arrays import BoolArray, FloatArray
 from qkd_gs.calibration import fit_kernels
 from qkd_gs.calibration.observations import Observations
 from qkd_gs.errors import StationError
 from qkd_gs.pointing import mount_kernels
 from qkd_gs.pointing.mount_model import NAMES, MountModel
-
-Array = NDArray[np.float64]
 
 # Terms in the order in which stars can tell them, with the size at which a term is usually found on a small
 # mount (rad).  A group joins the fit when the stars would measure it better than that guess of its size.
@@ -65,9 +64,9 @@ class PointingFit:
     model: MountModel
     sigma_rad: dict[str, float]  # standard error of each fitted term
     left_out: dict[str, str]  # term -> why it was not fitted
-    x_rad: Array  # (n,) residuals of all stars: cross-elevation,
-    y_rad: Array  # and elevation; star minus line of sight
-    kept: NDArray[np.bool_]  # (n,)
+    x_rad: FloatArray  # (n,) residuals of all stars: cross-elevation,
+    y_rad: FloatArray  # and elevation; star minus line of sight
+    kept: BoolArray  # (n,)
     rejected: tuple[Rejection, ...]
     rms_rad: float  # two-dimensional radial RMS of the kept stars
     heldout_rms_rad: float | None  # the same, each star predicted by the fit of the others; None: too few stars
@@ -120,7 +119,7 @@ def fit_mount(
     values, kept, limit_rad = _reject(seen, start, free)
     stars = seen.only(kept)
     jacobian = _jacobian(values, stars, free)
-    covariance: Array = np.asarray(np.linalg.pinv(jacobian.T @ jacobian), dtype=np.float64)
+    covariance: FloatArray = np.asarray(np.linalg.pinv(jacobian.T @ jacobian), dtype=np.float64)
     spare = 2 * len(stars) - len(free)
     residual = _residuals(values, stars)
     noise_rad = float(np.sqrt(residual @ residual / spare)) if spare > 0 else NOISE_RAD
@@ -143,7 +142,7 @@ def fit_mount(
     )
 
 
-def _start(seen: Observations, base: MountModel) -> Array:
+def _start(seen: Observations, base: MountModel) -> FloatArray:
     """Zero points by medians, whatever turn the encoder counts; the other terms from `base`."""
     turn = seen.enc_az_rad - seen.az_rad
     middle = np.angle(np.sum(np.cos(seen.el_rad) * np.exp(1j * turn)))
@@ -154,7 +153,7 @@ def _start(seen: Observations, base: MountModel) -> Array:
     return values
 
 
-def _ladder(seen: Observations, start: Array) -> tuple[list[str], dict[str, str]]:
+def _ladder(seen: Observations, start: FloatArray) -> tuple[list[str], dict[str, str]]:
     """Terms that these stars can tell, and why not the others."""
     names: list[str] = []
     left_out: dict[str, str] = {}
@@ -183,7 +182,7 @@ def _asked(terms: Sequence[str]) -> list[str]:
     return [name for name in NAMES if name in {'IA', 'IE', *terms}]
 
 
-def _amplification(seen: Observations, values: Array, free: NDArray[np.int_]) -> Array:
+def _amplification(seen: Observations, values: FloatArray, free: NDArray[np.int_]) -> FloatArray:
     """Error of each free term for a unit error of each star; infinite where they cannot be told apart."""
     singular_values, directions = _decompose(_jacobian(values, seen, free))
     if singular_values[-1] <= 1 / SINGULAR:
@@ -191,14 +190,14 @@ def _amplification(seen: Observations, values: Array, free: NDArray[np.int_]) ->
     return np.asarray(np.sqrt(np.sum((directions / singular_values[:, None]) ** 2, axis=0)))
 
 
-def _decompose(jacobian: Array) -> tuple[Array, Array]:
+def _decompose(jacobian: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Singular values, largest first, one for each term, and their directions (rows)."""
     padded = np.vstack([jacobian, np.zeros((max(jacobian.shape[1] - jacobian.shape[0], 0), jacobian.shape[1]))])
     _, singular_values, directions = np.linalg.svd(padded, full_matrices=False)
     return singular_values, directions
 
 
-def _refuse_singular(seen: Observations, values: Array, free: NDArray[np.int_]) -> None:
+def _refuse_singular(seen: Observations, values: FloatArray, free: NDArray[np.int_]) -> None:
     singular_values, directions = _decompose(_jacobian(values, seen, free))
     if 2 * len(seen) < len(free):
         raise StationError(
@@ -213,7 +212,7 @@ def _refuse_singular(seen: Observations, values: Array, free: NDArray[np.int_]) 
         )
 
 
-def _reject(seen: Observations, start: Array, free: NDArray[np.int_]) -> tuple[Array, NDArray[np.bool_], float]:
+def _reject(seen: Observations, start: FloatArray, free: NDArray[np.int_]) -> tuple[FloatArray, BoolArray, float]:
     """Values, mask of the stars kept, and the last limit of the radial residual."""
     kept = np.ones(len(seen), dtype=bool)
     if len(seen) < FEWEST_TO_REJECT or 2 * len(seen) - len(free) <= SPARE:
@@ -241,7 +240,9 @@ def _reject(seen: Observations, start: Array, free: NDArray[np.int_]) -> tuple[A
     return values, kept, limit_rad
 
 
-def _consensus(start: Array, seen: Observations, usable: NDArray[np.bool_], free: NDArray[np.int_], most: int) -> Array:
+def _consensus(
+    start: FloatArray, seen: Observations, usable: BoolArray, free: NDArray[np.int_], most: int
+) -> FloatArray:
     """The robust fit; of few stars also without each one in turn, taking the fit that most stars agree with."""
     trials = [usable]
     if len(seen) <= FEW:
@@ -250,14 +251,14 @@ def _consensus(start: Array, seen: Observations, usable: NDArray[np.bool_], free
             without[i] = False
             trials.append(without)
 
-    def disagreement(values: Array) -> float:
+    def disagreement(values: FloatArray) -> float:
         radius = np.sort(np.hypot(*_residuals(values, seen).reshape(2, -1)))
         return float(np.sum(radius[: len(seen) - most] ** 2))
 
     return min((_robust(start, seen.only(trial), free) for trial in trials), key=disagreement)
 
 
-def _robust(start: Array, seen: Observations, free: NDArray[np.int_]) -> Array:
+def _robust(start: FloatArray, seen: Observations, free: NDArray[np.int_]) -> FloatArray:
     """Values that wrong stars hardly move: reweighted Gauss-Newton steps, first as for L1, then redescending.
 
     Every term is held near its start within some times its usual size; else, of a few stars, a wrong one would be
@@ -282,13 +283,13 @@ def _robust(start: Array, seen: Observations, free: NDArray[np.int_]) -> Array:
     return values
 
 
-def _solve(start: Array, seen: Observations, free: NDArray[np.int_]) -> Array:
-    def misses(part: Array) -> Array:
+def _solve(start: FloatArray, seen: Observations, free: NDArray[np.int_]) -> FloatArray:
+    def misses(part: FloatArray) -> FloatArray:
         values = start.copy()
         values[free] = part
         return _residuals(values, seen) / NOISE_RAD
 
-    def slopes(part: Array) -> Array:
+    def slopes(part: FloatArray) -> FloatArray:
         values = start.copy()
         values[free] = part
         return _jacobian(values, seen, free) / NOISE_RAD
@@ -300,25 +301,25 @@ def _solve(start: Array, seen: Observations, free: NDArray[np.int_]) -> Array:
     return values
 
 
-def _residuals(values: Array, seen: Observations) -> Array:
+def _residuals(values: FloatArray, seen: Observations) -> FloatArray:
     """Star minus line of sight on the sky, (2 n,): first all x (cross-elevation), then all y (elevation)."""
     out = np.empty(2 * len(seen))
     fit_kernels.residuals(_table(seen), values, out)
     return out
 
 
-def _jacobian(values: Array, seen: Observations, free: NDArray[np.int_]) -> Array:
+def _jacobian(values: FloatArray, seen: Observations, free: NDArray[np.int_]) -> FloatArray:
     """Derivative of the residuals by the free terms, (2 n, k)."""
     out = np.empty((2 * len(seen), len(free)))
     fit_kernels.slopes(_table(seen), values, free, out)
     return out
 
 
-def _table(seen: Observations) -> Array:
+def _table(seen: Observations) -> FloatArray:
     return np.array([seen.az_rad, seen.el_rad, seen.enc_az_rad, seen.enc_el_rad])
 
 
-def _heldout(residual: Array, jacobian: Array, covariance: Array) -> float | None:
+def _heldout(residual: FloatArray, jacobian: FloatArray, covariance: FloatArray) -> float | None:
     """RMS of every star as the others predict it; None if the others could not fit the same terms."""
     n = len(residual) // 2
     missed = np.empty((n, 2))
@@ -331,7 +332,7 @@ def _heldout(residual: Array, jacobian: Array, covariance: Array) -> float | Non
     return float(np.sqrt(np.mean(np.sum(missed**2, axis=1))))
 
 
-def _believable(values: Array, count: int) -> MountModel:
+def _believable(values: FloatArray, count: int) -> MountModel:
     try:
         return MountModel.from_values(values)
     except StationError as error:
@@ -339,11 +340,11 @@ def _believable(values: Array, count: int) -> MountModel:
         raise StationError(f'the fit fails: {error.what}', hint=hint) from error
 
 
-def _radial_rms(residual: Array) -> float:
+def _radial_rms(residual: FloatArray) -> float:
     return float(np.sqrt(2 * np.mean(residual**2)))
 
 
-def _warnings(seen: Observations, kept: NDArray[np.bool_], names: list[str], spare: int) -> tuple[str, ...]:
+def _warnings(seen: Observations, kept: BoolArray, names: list[str], spare: int) -> tuple[str, ...]:
     found = []
     if spare < SPARE:
         found.append(f'{int(kept.sum())} stars for {len(names)} terms leave no check: the RMS says nothing')

@@ -6,18 +6,16 @@ from math import cos, sin
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.pointing.mount_kernels import decode
-
-Array = NDArray[np.float64]
 
 _STEP_RAD = 1e-6  # of the differences; terms enter through sines, so the error is 1e-12 of the slope
 _FAR_RAD = 1.0  # residual of a star 90 deg away and more
 
 
 @njit(cache=True)
-def residuals(stars: Array, p: Array, out: Array) -> None:
+def residuals(stars: FloatArray, p: FloatArray, out: FloatArray) -> None:
     """Star minus line of sight on the sky: `stars` (4, n) az, el, enc_az, enc_el; `out` (2 n,), first all x, then y.
 
     The tangent-plane formulas of `sphere.offset_between`.
@@ -36,7 +34,7 @@ def residuals(stars: Array, p: Array, out: Array) -> None:
 
 
 @njit(cache=True)
-def slopes(stars: Array, p: Array, free: NDArray[np.int64], out: Array) -> None:
+def slopes(stars: FloatArray, p: FloatArray, free: IntArray, out: FloatArray) -> None:
     """Derivatives of `residuals` by the terms `free` (k,), by central differences; `out` (2 n, k)."""
     above, below = np.empty((2, out.shape[0]))
     for j in range(free.size):

@@ -9,8 +9,8 @@ from math import radians
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import BoolArray, FloatArray
 from qkd_gs.errors import StationError
 from qkd_gs.settings.numbers import read_number
 
@@ -26,16 +26,16 @@ COLUMNS = {
 class Observations:
     """Stars measured in one calibration; arrays of one length, radians."""
 
-    az_rad: NDArray[np.float64]  # apparent direction at mid-exposure
-    el_rad: NDArray[np.float64]
-    enc_az_rad: NDArray[np.float64]  # encoder reading at mid-exposure, any whole turn
-    enc_el_rad: NDArray[np.float64]
+    az_rad: FloatArray  # apparent direction at mid-exposure
+    el_rad: FloatArray
+    enc_az_rad: FloatArray  # encoder reading at mid-exposure, any whole turn
+    enc_el_rad: FloatArray
     labels: tuple[str, ...]  # what to call each in a report: a star's name, or file:line
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def only(self, chosen: NDArray[np.bool_]) -> Observations:
+    def only(self, chosen: BoolArray) -> Observations:
         """The chosen ones."""
         labels = tuple(label for label, keep in zip(self.labels, chosen, strict=True) if keep)
         return Observations(

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from skyfield.api import Star as SkyfieldStar
 from skyfield.api import wgs84
 
+from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.kernel import curve
 from qkd_gs.orbit.refraction import BEACON_NM, site_refraction
@@ -26,8 +26,6 @@ from qkd_gs.pointing.sky_offsets import separation
 from qkd_gs.settings.numbers import read_number
 from qkd_gs.settings.site import Site
 from qkd_gs.share import share_path
-
-Array = NDArray[np.float64]
 
 _COLUMNS = {  # name -> lowest and highest value
     'hip': (1, 200_000),
@@ -93,8 +91,8 @@ def _read(path: Path) -> tuple[Star, ...]:
 
 
 def star_azel(
-    stars: Sequence[Star], site: Site, t_ns: int | NDArray[np.int64], wavelength_nm: float = BEACON_NM
-) -> tuple[Array, Array]:
+    stars: Sequence[Star], site: Site, t_ns: int | IntArray, wavelength_nm: float = BEACON_NM
+) -> tuple[FloatArray, FloatArray]:
     """Apparent azimuth in [0, 2 pi) and elevation of stars.
 
     Parameters
@@ -225,7 +223,7 @@ def select_stars(
     return [stars[i] for i in _order(chosen, az, el)]
 
 
-def _order(chosen: list[int], az: Array, el: Array) -> list[int]:
+def _order(chosen: list[int], az: FloatArray, el: FloatArray) -> list[int]:
     ways = np.maximum(np.abs(az[chosen][:, None] - az[chosen]), np.abs(el[chosen][:, None] - el[chosen]))
     path, left = [0], set(range(1, len(chosen)))
     while left:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+from qkd_gs.arrays import ImageArray
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Frame:
     stamp_ns: int  # station time of mid-exposure
     exposure_s: float
     gain: float
-    image: NDArray[np.uint16]  # (height, width) of the region
+    image: ImageArray  # (height, width) of the region
     roi: Roi
 
 

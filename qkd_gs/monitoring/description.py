@@ -6,15 +6,13 @@ from math import hypot
 
 import numpy as np
 import xacro
-from numpy.typing import NDArray
 from transforms3d.axangles import axangle2mat
 from transforms3d.euler import mat2euler
 
+from qkd_gs.arrays import FloatArray
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.share import share_path
-
-Matrix = NDArray[np.float64]
 
 _FILE = 'station.urdf.xacro'
 _FORWARD, _LEFT, _UP = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
@@ -55,15 +53,15 @@ def robot_description(station: StationSettings, model: MountModel) -> str:
     return text
 
 
-def _lean(an_rad: float, aw_rad: float) -> Matrix:
+def _lean(an_rad: float, aw_rad: float) -> FloatArray:
     """Rotation of the mount whose azimuth axis leans by `an_rad` towards north and `aw_rad` towards west."""
     tilt = hypot(an_rad, aw_rad)
     if tilt == 0:
         return np.eye(3)
-    turn: Matrix = axangle2mat((-an_rad / tilt, -aw_rad / tilt, 0.0), tilt)
+    turn: FloatArray = axangle2mat((-an_rad / tilt, -aw_rad / tilt, 0.0), tilt)
     return turn
 
 
-def _rpy(rotation: Matrix) -> str:
+def _rpy(rotation: FloatArray) -> str:
     """Roll, pitch and yaw of a rotation as URDF has them: about the fixed x, then y, then z."""
     return ' '.join(f'{angle:.12g}' for angle in mat2euler(rotation, 'sxyz'))

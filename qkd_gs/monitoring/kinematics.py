@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from xml.etree import ElementTree
 
 import numpy as np
-from numpy.typing import NDArray
 from transforms3d.axangles import axangle2mat
 from transforms3d.euler import euler2mat
 from transforms3d.quaternions import mat2quat
 
-Matrix = NDArray[np.float64]
+from qkd_gs.arrays import FloatArray
 
 
 @dataclass(frozen=True)
@@ -33,17 +32,17 @@ class Joint:
     parent: str
     child: str
     xyz_m: tuple[float, float, float]
-    rotation: Matrix  # (3, 3), parent from child at position 0
+    rotation: FloatArray  # (3, 3), parent from child at position 0
     axis: tuple[float, float, float] | None
     lower_rad: float
     upper_rad: float
     rate_rad_s: float
 
-    def turned(self, position_rad: float) -> Matrix:
+    def turned(self, position_rad: float) -> FloatArray:
         """Rotation (3, 3), parent from child, at a position."""
         if self.axis is None:
             return self.rotation
-        turn: Matrix = self.rotation @ axangle2mat(self.axis, position_rad)
+        turn: FloatArray = self.rotation @ axangle2mat(self.axis, position_rad)
         return turn
 
     def transform(self, position_rad: float) -> Transform:
@@ -85,7 +84,7 @@ class FrameTree:
             if joint.axis is not None and joint.name in positions_rad
         )
 
-    def pose(self, link: str, positions_rad: Mapping[str, float]) -> tuple[Matrix, Matrix]:
+    def pose(self, link: str, positions_rad: Mapping[str, float]) -> tuple[FloatArray, FloatArray]:
         """Rotation (3, 3) and origin (3,), m, of a link in the root frame."""
         rotation, origin = np.eye(3), np.zeros(3)
         while link in self._above:

@@ -7,10 +7,11 @@ from enum import IntEnum
 from math import cos, pi, sin, tan
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from qkd_gs.arrays import FloatArray
 
 Point = tuple[float, float, float]
-Floats = NDArray[np.float64]
 
 _SIDES = 24
 
@@ -85,7 +86,7 @@ def cone(towards: ArrayLike, length_m: float, half_angle_rad: float) -> tuple[Po
     return tuple(corners)
 
 
-def point(vector: Floats) -> Point:
+def point(vector: FloatArray) -> Point:
     """A vector (3,) as plain numbers."""
     x, y, z = map(float, vector)
     return x, y, z

@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize.elementwise import find_minimum, find_root
 
+from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.orbit.propagate import Orbit
-from qkd_gs.orbit.timescale import Int64Array
 from qkd_gs.orbit.vectors import enu_rotation, site_itrs_m
 from qkd_gs.settings.site import Site
-
-FloatArray = NDArray[np.float64]
 
 _SAMPLES_A_REVOLUTION = 30  # elevation has one maximum a revolution, however short the pass
 _LONGEST_STEP_S = 600.0  # a high satellite's elevation follows the Earth's rotation
@@ -40,7 +37,7 @@ class View:
         self._site_m = site_itrs_m(site)
         self.enu = enu_rotation(site)
 
-    def t_ns(self, t_s: FloatArray) -> Int64Array:
+    def t_ns(self, t_s: FloatArray) -> IntArray:
         """UTC, ns, of seconds since the origin; any shape."""
         return self.origin_ns + np.rint(t_s * 1e9).astype(np.int64)
 

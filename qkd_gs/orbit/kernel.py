@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from qkd_gs.arrays import FloatArray, IntArray
 
 C_M_S = 299792458.0
 EARTH_RATE_RAD_S = 7.292115146706979e-5
@@ -71,9 +70,7 @@ def states(t: FloatArray, bias_s: float, cross_m: float, tables: Tables, out: Fl
 
 
 @njit(cache=True)
-def add_delay_ps(
-    time_ps: NDArray[np.int64], sign: int, first_s: float, step_s: float, pieces: FloatArray
-) -> NDArray[np.int64]:
+def add_delay_ps(time_ps: IntArray, sign: int, first_s: float, step_s: float, pieces: FloatArray) -> IntArray:
     """`time_ps` (n,) plus or minus a delay, rounded to ps; the delay, s, is `pieces` (8, m) of degree 7."""
     out = np.empty_like(time_ps)
     last = pieces.shape[1] - 1

@@ -11,18 +11,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from skyfield.framelib import itrs, true_equator_and_equinox_of_date
 from skyfield.sgp4lib import TEME
 
+from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.propagate import Ephemeris, source
-from qkd_gs.orbit.timescale import Int64Array, parse_utc, tai_minus_utc_ns, to_time, utc_from_tai_ns
-
-FloatArray = NDArray[np.float64]
+from qkd_gs.orbit.timescale import parse_utc, tai_minus_utc_ns, to_time, utc_from_tai_ns
 
 # message time -> TAI, ns: added to the number of ns since 1970 that the written time makes
-_TAI_MINUS: dict[str, Callable[[Int64Array], Int64Array]] = {
+_TAI_MINUS: dict[str, Callable[[IntArray], IntArray]] = {
     'UTC': tai_minus_utc_ns,
     'TAI': np.zeros_like,
     'GPS': lambda t_ns: np.full_like(t_ns, 19_000_000_000),
@@ -114,7 +112,7 @@ def _ephemeris(path: Path, line: int, meta: dict[str, str], rows: _Rows) -> Ephe
     return Ephemeris(meta['OBJECT_NAME'], meta['OBJECT_ID'], where, t_ns, itrs_m, limits)
 
 
-def _usable(texts: list[str | None], where: str, system: str, t_ns: Int64Array) -> tuple[int, int]:
+def _usable(texts: list[str | None], where: str, system: str, t_ns: IntArray) -> tuple[int, int]:
     limits = [int(t_ns[0]), int(t_ns[-1])]
     for k, text in enumerate(texts):
         if text is not None:
@@ -149,7 +147,7 @@ def _position(path: Path, number: int, fields: list[str]) -> list[float]:
     return values[:3]
 
 
-def _to_itrs(frame: str, vectors: FloatArray, t_ns: Int64Array, where: str) -> FloatArray:
+def _to_itrs(frame: str, vectors: FloatArray, t_ns: IntArray, where: str) -> FloatArray:
     """Vectors (n, 3) from a named frame into ITRS."""
     name = re.sub(r'[\s_\-]', '', frame.upper())
     if re.fullmatch(r'ITRF(\d{2}|\d{4})?', name):

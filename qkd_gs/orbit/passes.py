@@ -10,8 +10,8 @@ from math import degrees, pi, radians, sin
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.arcs import Arc, View, find_arcs, lengths
 from qkd_gs.orbit.elements import Elements, check_age
@@ -23,7 +23,6 @@ from qkd_gs.settings.site import Site
 
 log = logging.getLogger(__name__)
 
-FloatArray = NDArray[np.float64]
 
 _EXTRA_NS = 1_800_000_000_000  # looked at beyond start and end, so that a pass over either is told whole
 _RANGE_STEP_S = 10.0

@@ -8,24 +8,21 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.interpolate import BSpline, make_interp_spline
 from sgp4.api import SGP4_ERRORS, Satrec
 from skyfield.sgp4lib import theta_GMST1982
 from skyfield.timelib import Time
 
+from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.timescale import (
     DAY_NS,
-    Int64Array,
     format_utc,
     seconds_between,
     tai_minus_utc_ns,
     to_time,
     utc_julian_date,
 )
-
-FloatArray = NDArray[np.float64]
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +61,7 @@ class Orbit(Protocol):
     def describe(self) -> str:
         """For the operator: which set this is."""
 
-    def itrs_m(self, t_ns: Int64Array) -> FloatArray:
+    def itrs_m(self, t_ns: IntArray) -> FloatArray:
         """Earth-fixed position (n, 3), m, at UTC `t_ns` (n,); StationError where there is none."""
 
     def period_s(self) -> float:
@@ -103,7 +100,7 @@ class MeanElements:
         """From the mean motion (rad/min)."""
         return float(2 * np.pi / self.satrec.no_kozai * 60)
 
-    def itrs_m(self, t_ns: Int64Array) -> FloatArray:
+    def itrs_m(self, t_ns: IntArray) -> FloatArray:
         """Earth-fixed position: TEME turned by GMST 1982 (AIAA 2006-6753, appendix C), then polar motion."""
         errors, teme_km, _ = self.satrec.sgp4_array(*utc_julian_date(t_ns))
         if errors.any():
@@ -146,7 +143,7 @@ class Ephemeris:
         name: str,
         satellite_id: str,
         where: str,
-        t_ns: Int64Array,
+        t_ns: IntArray,
         itrs_m: FloatArray,
         usable_ns: tuple[int, int] | None = None,
     ):
@@ -195,7 +192,7 @@ class Ephemeris:
         """Kepler's third law with the mean distance."""
         return float(2 * np.pi * np.sqrt(self._radius_m**3 / _GM_M3_S2))
 
-    def itrs_m(self, t_ns: Int64Array) -> FloatArray:
+    def itrs_m(self, t_ns: IntArray) -> FloatArray:
         """Earth-fixed position from the spline."""
         if t_ns.min() < self.first_ns or t_ns.max() > self.last_ns:
             raise StationError(
@@ -206,7 +203,7 @@ class Ephemeris:
         position: FloatArray = self._spline(self._seconds(t_ns))
         return position
 
-    def _warn_if_coarse(self, t_ns: Int64Array, itrs_m: FloatArray) -> None:
+    def _warn_if_coarse(self, t_ns: IntArray, itrs_m: FloatArray) -> None:
         """Compare with a spline of lower degree between the rows: it errs more than the one in use."""
         seconds = self._seconds(t_ns)
         middle = (seconds[:-1] + seconds[1:]) / 2
@@ -215,7 +212,7 @@ class Ephemeris:
         if typical_m > _COARSE_M:
             log.warning('%s: the rows are too far apart, interpolation errs by about %.0f m', self.where, typical_m)
 
-    def _seconds(self, t_ns: Int64Array) -> FloatArray:
+    def _seconds(self, t_ns: IntArray) -> FloatArray:
         """Seconds of TAI since the first position, so that a leap second does not kink the curve."""
         return seconds_between(self._origin_ns, t_ns + tai_minus_utc_ns(t_ns) - tai_minus_utc_ns(self._origin_ns))
 

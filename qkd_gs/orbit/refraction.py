@@ -7,13 +7,12 @@ from functools import lru_cache
 from math import cos, pi, radians
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.interpolate import CubicSpline
 
+from qkd_gs.arrays import FloatArray
 from qkd_gs.orbit.refractivity import refractivity, vapour_pressure_pa
 from qkd_gs.settings.site import Site
-
-FloatArray = NDArray[np.float64]
 
 BEACON_NM = 532.0
 QUANTUM_NM = 850.0

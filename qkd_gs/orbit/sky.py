@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import skyfield_data
-from numpy.typing import NDArray
 from skyfield.api import load_file, wgs84
 from skyfield.framelib import itrs
 from skyfield.jpllib import SpiceKernel
@@ -16,11 +15,10 @@ from skyfield.positionlib import Geocentric
 from skyfield.timelib import Time
 from skyfield.units import Distance
 
+from qkd_gs.arrays import BoolArray, FloatArray, IntArray
 from qkd_gs.orbit.refraction import site_refraction
-from qkd_gs.orbit.timescale import Int64Array, to_time
+from qkd_gs.orbit.timescale import to_time
 from qkd_gs.settings.site import Site
-
-FloatArray = NDArray[np.float64]
 
 
 @cache
@@ -29,17 +27,17 @@ def planets() -> SpiceKernel:
     return load_file(str(Path(skyfield_data.__file__).parent / 'data' / 'de421.bsp'))
 
 
-def sun_azel(site: Site, t_ns: Int64Array, refracted: bool = False) -> tuple[FloatArray, FloatArray]:
+def sun_azel(site: Site, t_ns: IntArray, refracted: bool = False) -> tuple[FloatArray, FloatArray]:
     """Azimuth (north through east) and elevation of the Sun's centre, rad, shapes (n,), at UTC `t_ns` (n,)."""
     return _azel('sun', site, t_ns, refracted)
 
 
-def moon_azel(site: Site, t_ns: Int64Array, refracted: bool = False) -> tuple[FloatArray, FloatArray]:
+def moon_azel(site: Site, t_ns: IntArray, refracted: bool = False) -> tuple[FloatArray, FloatArray]:
     """Azimuth and elevation of the Moon's centre, as `sun_azel`; its parallax is in."""
     return _azel('moon', site, t_ns, refracted)
 
 
-def sunlit(itrs_m: FloatArray, t_ns: Int64Array) -> NDArray[np.bool_]:
+def sunlit(itrs_m: FloatArray, t_ns: IntArray) -> BoolArray:
     """Whether places (n, 3) in the Earth-fixed frame, m, see the centre of the Sun past the Earth's sphere."""
     time = _time(t_ns)
     rotation = itrs.rotation_at(time)  # (3, 3, n) from GCRS
@@ -48,7 +46,7 @@ def sunlit(itrs_m: FloatArray, t_ns: Int64Array) -> NDArray[np.bool_]:
     return np.asarray(position.is_sunlit(planets()), dtype=bool)
 
 
-def _azel(body: str, site: Site, t_ns: Int64Array, refracted: bool) -> tuple[FloatArray, FloatArray]:
+def _azel(body: str, site: Site, t_ns: IntArray, refracted: bool) -> tuple[FloatArray, FloatArray]:
     place = planets()['earth'] + wgs84.latlon(site.latitude_deg, site.longitude_deg, elevation_m=site.altitude_m)
     apparent = place.at(_time(np.atleast_1d(t_ns))).observe(planets()[body]).apparent()
     elevation, azimuth, _ = apparent.altaz()
@@ -56,7 +54,7 @@ def _azel(body: str, site: Site, t_ns: Int64Array, refracted: bool) -> tuple[Flo
     return azimuth.radians, site_refraction(site).apparent(el) if refracted else el
 
 
-def _time(t_ns: Int64Array) -> Time:
+def _time(t_ns: IntArray) -> Time:
     """Time with the short nutation series (IAU 2000B, good to 1 mas): it costs a tenth."""
     time = to_time(t_ns)
     time._nutation_angles_radians = iau2000b_radians(time)  # as Skyfield's page on efficiency has it

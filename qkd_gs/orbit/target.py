@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic
 
-import numpy as np
-from numpy.typing import NDArray
-
-F = TypeVar('F', float, NDArray[np.float64])
+from qkd_gs.arrays import FloatOrArray
 
 
 @dataclass(frozen=True)
-class TargetState(Generic[F]):
+class TargetState(Generic[FloatOrArray]):
     """Apparent place and motion of the satellite's beacon; floats, or arrays of one shape.
 
     Azimuth runs from true north through east, elevation from the horizon.  "Apparent" means: light-time
     and diurnal aberration included, refracted at 532 nm, no turbulence.
     """
 
-    t_ns: F  # UTC, ns since the Unix epoch, of arrival on the ground (int, or an int64 array)
-    az_rad: F  # continuous through the pass (unwrapped), not folded into [0, 2 pi)
-    el_rad: F
-    az_rate_rad_s: F
-    el_rate_rad_s: F
-    az_acc_rad_s2: F
-    el_acc_rad_s2: F
-    range_m: F  # path length of the light that arrives at t_ns
-    range_rate_m_s: F  # positive: receding
-    light_time_s: F  # arrival minus emission, s; tropospheric delay not included
-    frame_rad: F  # satellite's H axis (orbit normal projected across the line of sight) from the telescope's
+    t_ns: FloatOrArray  # UTC, ns since the Unix epoch, of arrival on the ground (int, or an int64 array)
+    az_rad: FloatOrArray  # continuous through the pass (unwrapped), not folded into [0, 2 pi)
+    el_rad: FloatOrArray
+    az_rate_rad_s: FloatOrArray
+    el_rate_rad_s: FloatOrArray
+    az_acc_rad_s2: FloatOrArray
+    el_acc_rad_s2: FloatOrArray
+    range_m: FloatOrArray  # path length of the light that arrives at t_ns
+    range_rate_m_s: FloatOrArray  # positive: receding
+    light_time_s: FloatOrArray  # arrival minus emission, s; tropospheric delay not included
+    frame_rad: FloatOrArray  # satellite's H axis (orbit normal projected across the line of sight) from the telescope's
     #               horizontal (towards growing azimuth) towards its up; counter-clockwise seen against the light
-    frame_rate_rad_s: F
+    frame_rate_rad_s: FloatOrArray

@@ -8,13 +8,11 @@ from functools import cache
 
 import numpy as np
 from astropy_iers_data import IERS_A_FILE
-from numpy.typing import NDArray
 from skyfield.data import iers
 from skyfield.timelib import Time, Timescale
 
+from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.errors import StationError
-
-Int64Array = NDArray[np.int64]
 
 DAY_NS = 86_400_000_000_000
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -42,7 +40,7 @@ def timescale() -> Timescale:
 
 
 @cache
-def _leap_table() -> tuple[Int64Array, Int64Array]:
+def _leap_table() -> tuple[IntArray, IntArray]:
     """UTC (ns) from which each offset holds, and the offsets TAI - UTC (ns); the first row is before 1972."""
     scale = timescale()
     starts_ns = ((scale.leap_dates - _UNIX_EPOCH_JD) * 86400).round().astype(np.int64) * 1_000_000_000
@@ -50,31 +48,31 @@ def _leap_table() -> tuple[Int64Array, Int64Array]:
     return starts_ns, offsets_ns
 
 
-def tai_minus_utc_ns(t_ns: int | Int64Array) -> Int64Array:
+def tai_minus_utc_ns(t_ns: int | IntArray) -> IntArray:
     """TAI - UTC, ns, at UTC `t_ns`; a whole number of seconds.
 
     Unix time gives an inserted second the number of the next one, so times within it are ambiguous.
     """
     starts_ns, offsets_ns = _leap_table()
-    found: Int64Array = offsets_ns[np.searchsorted(starts_ns, t_ns, side='right')]
+    found: IntArray = offsets_ns[np.searchsorted(starts_ns, t_ns, side='right')]
     return found
 
 
-def utc_from_tai_ns(tai_ns: int | Int64Array) -> Int64Array:
+def utc_from_tai_ns(tai_ns: int | IntArray) -> IntArray:
     """UTC, ns since the Unix epoch, of a TAI count of ns since 1970-01-01 00:00:00 TAI."""
     starts_ns, offsets_ns = _leap_table()
-    utc: Int64Array = tai_ns - offsets_ns[np.searchsorted(starts_ns + offsets_ns[1:], tai_ns, side='right')]
+    utc: IntArray = tai_ns - offsets_ns[np.searchsorted(starts_ns + offsets_ns[1:], tai_ns, side='right')]
     return utc
 
 
-def to_time(t_ns: int | Int64Array) -> Time:
+def to_time(t_ns: int | IntArray) -> Time:
     """Skyfield time of UTC `t_ns`, good to 0.01 ns."""
     tt_ns = np.asarray(t_ns, dtype=np.int64) + tai_minus_utc_ns(t_ns) + _TT_MINUS_TAI_NS
     whole, rest = np.divmod(tt_ns, DAY_NS)
     return timescale().tt_jd(whole + _UNIX_EPOCH_JD, rest / DAY_NS)
 
 
-def from_time(time: Time) -> Int64Array:
+def from_time(time: Time) -> IntArray:
     """UTC, ns since the Unix epoch, of a Skyfield time; rounded to about 0.01 ns of it, then to 1 ns."""
     days = np.asarray(time.whole) - _UNIX_EPOCH_JD
     whole = np.floor(days).astype(np.int64)
@@ -82,12 +80,12 @@ def from_time(time: Time) -> Int64Array:
     return utc_from_tai_ns(whole * DAY_NS + rest_ns - _TT_MINUS_TAI_NS)
 
 
-def seconds_between(origin_ns: int, t_ns: Int64Array) -> NDArray[np.float64]:
+def seconds_between(origin_ns: int, t_ns: IntArray) -> FloatArray:
     """Seconds (n,) from `origin_ns` to `t_ns` (n,), exact to 0.1 ns over three months."""
     return (np.asarray(t_ns, dtype=np.int64) - origin_ns).astype(np.float64) * 1e-9
 
 
-def utc_julian_date(t_ns: int | Int64Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def utc_julian_date(t_ns: int | IntArray) -> tuple[FloatArray, FloatArray]:
     """UTC Julian date as SGP4 wants it: days up to midnight, and the fraction of the day."""
     whole, rest = np.divmod(np.asarray(t_ns, dtype=np.int64), DAY_NS)
     return whole + _UNIX_EPOCH_JD, rest / DAY_NS

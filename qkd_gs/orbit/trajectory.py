@@ -5,19 +5,18 @@ from __future__ import annotations
 from math import factorial, floor, pi
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.interpolate import make_interp_spline
 
+from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.orbit import kernel
 from qkd_gs.orbit.propagate import Orbit, turn_z
 from qkd_gs.orbit.refraction import site_refraction
 from qkd_gs.orbit.target import TargetState
-from qkd_gs.orbit.timescale import Int64Array, format_utc, seconds_between, to_time
+from qkd_gs.orbit.timescale import format_utc, seconds_between, to_time
 from qkd_gs.orbit.vectors import enu_rotation, site_itrs_m, sky_offset
 from qkd_gs.settings.site import Site
-
-FloatArray = NDArray[np.float64]
 
 _STEP_S = 10.0  # of the position table: a spline of degree 7 errs by less than 1e-8 m on it
 _MARGIN_S = 10.0  # before and after: room for light-time and time bias
@@ -158,7 +157,7 @@ class Trajectory:
             frame_rate_rad_s=frame_rate,
         )
 
-    def table(self, t_ns: Int64Array, time_bias_s: float = 0.0, cross_track_m: float = 0.0) -> TargetState[FloatArray]:
+    def table(self, t_ns: IntArray, time_bias_s: float = 0.0, cross_track_m: float = 0.0) -> TargetState[FloatArray]:
         """Apparent states for light that arrives at UTC `t_ns` (n,); errors as in `at`."""
         t_ns = np.asarray(t_ns, dtype=np.int64)
         t_s = seconds_between(self.start_ns, t_ns)
@@ -180,12 +179,12 @@ class Trajectory:
             frame_rate_rad_s=columns[10],
         )
 
-    def light_time(self, t_ns: Int64Array, time_bias_s: float = 0.0, cross_track_m: float = 0.0) -> FloatArray:
+    def light_time(self, t_ns: IntArray, time_bias_s: float = 0.0, cross_track_m: float = 0.0) -> FloatArray:
         """Time of flight (s) of light that arrives at UTC `t_ns` (n,); its rounding noise is below 0.1 ps."""
         found: FloatArray = self._columns(seconds_between(self.start_ns, t_ns), time_bias_s, cross_track_m)[8]
         return found
 
-    def arrival_ps(self, emission_ps: ArrayLike, time_bias_s: float = 0.0, cross_track_m: float = 0.0) -> Int64Array:
+    def arrival_ps(self, emission_ps: ArrayLike, time_bias_s: float = 0.0, cross_track_m: float = 0.0) -> IntArray:
         """When pulses arrive that leave the satellite at `emission_ps`.
 
         Both are int64 arrays (n,) of ps since `epoch_ns`, the result rounded to 1 ps; tropospheric delay is not
@@ -193,7 +192,7 @@ class Trajectory:
         """
         return self._delayed(np.asarray(emission_ps, dtype=np.int64), 1, time_bias_s, cross_track_m)
 
-    def emission_ps(self, arrival_ps: ArrayLike, time_bias_s: float = 0.0, cross_track_m: float = 0.0) -> Int64Array:
+    def emission_ps(self, arrival_ps: ArrayLike, time_bias_s: float = 0.0, cross_track_m: float = 0.0) -> IntArray:
         """When pulses left the satellite that arrive at `arrival_ps`: the inverse of `arrival_ps`, to 1 ps."""
         return self._delayed(np.asarray(arrival_ps, dtype=np.int64), -1, time_bias_s, cross_track_m)
 
@@ -247,7 +246,7 @@ class Trajectory:
             raise self._out_of_reach(self.start_ns + round(t_s[reached] * 1e9))
         return np.ascontiguousarray(out.T)
 
-    def _delayed(self, time_ps: Int64Array, sign: int, time_bias_s: float, cross_track_m: float) -> Int64Array:
+    def _delayed(self, time_ps: IntArray, sign: int, time_bias_s: float, cross_track_m: float) -> IntArray:
         if time_ps.size == 0:
             return time_ps.copy()
         first_s = float(time_ps.min()) * 1e-12

@@ -5,12 +5,11 @@ from __future__ import annotations
 from math import atan2, cos, hypot, radians, sin
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from skyfield.api import wgs84
 
+from qkd_gs.arrays import FloatArray
 from qkd_gs.settings.site import Site
-
-FloatArray = NDArray[np.float64]
 
 
 def enu_from_azel(az_rad: ArrayLike, el_rad: ArrayLike) -> FloatArray:

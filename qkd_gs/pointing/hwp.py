@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import pi
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.pointing.polarization import plate_angle
 
@@ -72,9 +72,7 @@ class PlateSpeed:
     beyond_s: float  # how long the plate would have to turn faster than it can
 
 
-def check_plate_speed(
-    t_ns: NDArray[np.int64], frame_rate_rad_s: NDArray[np.float64], max_rate_rad_s: float
-) -> PlateSpeed:
+def check_plate_speed(t_ns: IntArray, frame_rate_rad_s: FloatArray, max_rate_rad_s: float) -> PlateSpeed:
     """Can the plate follow the frame of a whole pass?
 
     Parameters

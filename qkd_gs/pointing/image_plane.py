@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import cos, radians, sin
-from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
+from qkd_gs.arrays import FloatOrArray
 from qkd_gs.settings.station import CameraModel
-
-F = TypeVar('F', float, NDArray[np.float64])
 
 
 @dataclass(frozen=True)
@@ -28,7 +23,7 @@ class Picture:
         """The picture of a camera as the settings have it."""
         return cls(camera.scale_urad_px * 1e-6, radians(camera.roll_deg), camera.reference_x_px, camera.reference_y_px)
 
-    def angles(self, x_px: F, y_px: F) -> tuple[F, F]:
+    def angles(self, x_px: FloatOrArray, y_px: FloatOrArray) -> tuple[FloatOrArray, FloatOrArray]:
         """Angles (rad) of a pixel beside the line of sight; floats or arrays."""
         right = (x_px - self.reference_x_px) * self.scale_rad_px
         up = (self.reference_y_px - y_px) * self.scale_rad_px

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from qkd_gs.arrays import BoolArray, FloatArray
 
 _STEPS = 100  # candidate starts of a bridge between its latest and its earliest
 _EARLIEST_S = 20.0  # a bridge starts at most so long before the track gets too fast
@@ -52,7 +51,13 @@ class Bridge:
 
 
 def find_bridges(
-    t_s: Array, position: Array, rate: Array, acc: Array, max_rate: float, max_acc: float, on_sky: Array
+    t_s: FloatArray,
+    position: FloatArray,
+    rate: FloatArray,
+    acc: FloatArray,
+    max_rate: float,
+    max_acc: float,
+    on_sky: FloatArray,
 ) -> list[Bridge]:
     """Bridges over every part of a sampled track that an axis cannot follow.
 
@@ -104,10 +109,10 @@ def find_bridges(
 
 
 def _candidates(
-    t_s: Array,
-    position: Array,
-    rate: Array,
-    too_fast: NDArray[np.bool_],
+    t_s: FloatArray,
+    position: FloatArray,
+    rate: FloatArray,
+    too_fast: BoolArray,
     first_free: int,
     first: int,
     last: int,
@@ -135,7 +140,7 @@ def _candidates(
     return found
 
 
-def _closest(candidates: list[Bridge], t_s: Array, position: Array, on_sky: Array) -> Bridge:
+def _closest(candidates: list[Bridge], t_s: FloatArray, position: FloatArray, on_sky: FloatArray) -> Bridge:
     """Of the nearly shortest, the one that stays closest to the track on the sky."""
     if not candidates:
         raise ValueError('the axis cannot be back on the track before it ends')
@@ -161,12 +166,14 @@ def _band(span_s: Any, rate0: float, rate1: Any, max_rate: float, max_acc: float
     return low, np.minimum((rate0 + rate1 + max_acc * span_s) / 2, max_rate)
 
 
-def _fits(span_s: Array, way: Array, rate0: float, rate1: Array, max_rate: float, max_acc: float) -> NDArray[np.bool_]:
+def _fits(
+    span_s: FloatArray, way: FloatArray, rate0: float, rate1: FloatArray, max_rate: float, max_acc: float
+) -> BoolArray:
     """Is there a cruising rate that covers the way?"""
     low, high = _band(span_s, rate0, rate1, max_rate, max_acc)
     enough = _covered(high, span_s, rate0, rate1, max_acc) >= way
     not_too_much = _covered(low, span_s, rate0, rate1, max_acc) <= way
-    fits: NDArray[np.bool_] = enough & not_too_much & (np.abs(rate1 - rate0) <= max_acc * span_s)
+    fits: BoolArray = enough & not_too_much & (np.abs(rate1 - rate0) <= max_acc * span_s)
     return fits
 
 

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from math import atan2, cos, floor, hypot, pi, sin, sqrt
 
-import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from qkd_gs.arrays import FloatArray
 
 IA, IE, AN, AW, NPAE, CA, TF, ACES, ACEC, ECES, ECEC = range(11)
 UNREACHABLE = 1e-9  # cosine of axis elevation below which the azimuth is free: the cone that CA and NPAE leave
@@ -41,7 +39,7 @@ def lean(east: float, north: float, up: float, an: float, aw: float, sign: float
 
 @njit(cache=True)
 def encode(
-    az: float, el: float, az1: float, el1: float, az2: float, el2: float, p: Array
+    az: float, el: float, az1: float, el1: float, az2: float, el2: float, p: FloatArray
 ) -> tuple[float, float, float, float, float, float]:
     """Encoder angles, rates and accelerations that put the line of sight on a moving apparent direction.
 
@@ -106,7 +104,7 @@ def axis_angle(reading: float, zero: float, es: float, ec: float) -> float:
 
 
 @njit(cache=True)
-def tube_vector(A: float, E: float, along: float, right: float, up: float, p: Array) -> tuple[float, float, float]:
+def tube_vector(A: float, E: float, along: float, right: float, up: float, p: FloatArray) -> tuple[float, float, float]:
     """Direction (horizon's frame, flexure apart) of a vector given in the tube: along the sight line, right, up."""
     sc, cc, sp, cp = sin(p[CA]), cos(p[CA]), sin(p[NPAE]), cos(p[NPAE])
     a, r = along * cc + right * sc, right * cc - along * sc
@@ -117,7 +115,7 @@ def tube_vector(A: float, E: float, along: float, right: float, up: float, p: Ar
 
 
 @njit(cache=True)
-def decode(enc_az: float, enc_el: float, x: float, y: float, p: Array) -> tuple[float, float, float]:
+def decode(enc_az: float, enc_el: float, x: float, y: float, p: FloatArray) -> tuple[float, float, float]:
     """Apparent azimuth, elevation and roll of the picture where a pixel at (x, y) of the sight line looks.
 
     Azimuth comes within half a turn of the axis angle; over the top (axis elevation beyond 90 deg) the
@@ -141,7 +139,7 @@ def decode(enc_az: float, enc_el: float, x: float, y: float, p: Array) -> tuple[
 
 
 @njit(cache=True)
-def encode_all(motion: Array, p: Array, out: Array) -> None:
+def encode_all(motion: FloatArray, p: FloatArray, out: FloatArray) -> None:
     """`encode` for the columns of `motion` (6, n) into `out` (6, n)."""
     for i in range(motion.shape[1]):
         m = motion[:, i]
@@ -149,7 +147,7 @@ def encode_all(motion: Array, p: Array, out: Array) -> None:
 
 
 @njit(cache=True)
-def decode_all(readings: Array, p: Array, out: Array) -> None:
+def decode_all(readings: FloatArray, p: FloatArray, out: FloatArray) -> None:
     """`decode` for the columns (azimuth, elevation, x, y) of `readings` (4, n) into `out` (3, n)."""
     for i in range(readings.shape[1]):
         r = readings[:, i]

@@ -15,16 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from qkd_gs.arrays import FloatArray, FloatOrArray
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.target import TargetState
 from qkd_gs.pointing import mount_kernels
-
-F = TypeVar('F', float, NDArray[np.float64])
 
 _NUMBER = (int, float)  # what goes straight to the compiled scalar functions; NumPy's float64 is a float
 
@@ -56,16 +55,16 @@ NAMES = tuple(term.name for term in TERMS)
 
 
 @dataclass(frozen=True)
-class AxisMotion(Generic[F]):
+class AxisMotion(Generic[FloatOrArray]):
     """Encoder angles and motion of both axes at a time; the fields of a mount command."""
 
-    at_ns: F
-    az_rad: F
-    el_rad: F
-    az_rate_rad_s: F
-    el_rate_rad_s: F
-    az_acc_rad_s2: F
-    el_acc_rad_s2: F
+    at_ns: FloatOrArray
+    az_rad: FloatOrArray
+    el_rad: FloatOrArray
+    az_rate_rad_s: FloatOrArray
+    el_rate_rad_s: FloatOrArray
+    az_acc_rad_s2: FloatOrArray
+    el_acc_rad_s2: FloatOrArray
 
 
 class MountModel:
@@ -88,7 +87,7 @@ class MountModel:
                 raise StationError(f'unknown term {name!r} of the mount model', hint=f'known: {", ".join(NAMES)}')
             if not abs(value) <= TERMS[NAMES.index(name)].limit_rad or not np.isfinite(value):
                 raise StationError(f'mount term {name} = {value * 1e6:.6g} urad is not believable')
-        self._p: NDArray[np.float64] = np.array([terms.get(name, 0.0) for name in NAMES], dtype=np.float64)
+        self._p: FloatArray = np.array([terms.get(name, 0.0) for name in NAMES], dtype=np.float64)
         self._p.flags.writeable = False
 
     @classmethod
@@ -111,7 +110,7 @@ class MountModel:
         return {name: float(value * 1e6) for name, value in zip(NAMES, self._p, strict=True)}
 
     @property
-    def values(self) -> NDArray[np.float64]:
+    def values(self) -> FloatArray:
         """Terms in the order of `NAMES`, radians; read-only."""
         return self._p
 
@@ -132,7 +131,7 @@ class MountModel:
         """Copy with some terms changed, radians."""
         return MountModel(**{**dict(zip(NAMES, self._p.tolist(), strict=True)), **terms})
 
-    def encoder(self, az_rad: F, el_rad: F) -> tuple[F, F]:
+    def encoder(self, az_rad: FloatOrArray, el_rad: FloatOrArray) -> tuple[FloatOrArray, FloatOrArray]:
         """Encoder angles that put the line of sight on an apparent direction ("apply").
 
         Parameters
@@ -154,7 +153,13 @@ class MountModel:
         columns = self._encode(az_rad, el_rad, 0.0, 0.0, 0.0, 0.0)
         return columns[0], columns[1]
 
-    def apparent(self, enc_az_rad: F, enc_el_rad: F, x_rad: F | float = 0.0, y_rad: F | float = 0.0) -> tuple[F, F]:
+    def apparent(
+        self,
+        enc_az_rad: FloatOrArray,
+        enc_el_rad: FloatOrArray,
+        x_rad: FloatOrArray | float = 0.0,
+        y_rad: FloatOrArray | float = 0.0,
+    ) -> tuple[FloatOrArray, FloatOrArray]:
         """Apparent direction where the line of sight, or a pixel beside it, looks ("reverse").
 
         Parameters
@@ -170,10 +175,10 @@ class MountModel:
         az_rad, el_rad : float or ndarray
             Azimuth within half a turn of the azimuth axis; elevation beyond 90 deg if the elevation axis is.
         """
-        seen: tuple[F, F, F] = self._decode(enc_az_rad, enc_el_rad, x_rad, y_rad)
+        seen: tuple[FloatOrArray, FloatOrArray, FloatOrArray] = self._decode(enc_az_rad, enc_el_rad, x_rad, y_rad)
         return seen[0], seen[1]
 
-    def roll(self, enc_az_rad: F, enc_el_rad: F) -> F:
+    def roll(self, enc_az_rad: FloatOrArray, enc_el_rad: FloatOrArray) -> FloatOrArray:
         """How far the tube's horizontal is turned against the sky's at the line of sight, radians.
 
         Positive from growing azimuth towards up: counter-clockwise as seen looking at the sky, i.e. against the
@@ -182,9 +187,11 @@ class MountModel:
         """
         return self.look(enc_az_rad, enc_el_rad)[2]
 
-    def look(self, enc_az_rad: F, enc_el_rad: F) -> tuple[F, F, F]:
+    def look(
+        self, enc_az_rad: FloatOrArray, enc_el_rad: FloatOrArray
+    ) -> tuple[FloatOrArray, FloatOrArray, FloatOrArray]:
         """Apparent azimuth and elevation of the line of sight, and `roll`, at once."""
-        seen: tuple[F, F, F] = self._decode(enc_az_rad, enc_el_rad, 0.0, 0.0)
+        seen: tuple[FloatOrArray, FloatOrArray, FloatOrArray] = self._decode(enc_az_rad, enc_el_rad, 0.0, 0.0)
         return seen
 
     def centred(self, enc_az_rad: float, enc_el_rad: float, x_rad: float, y_rad: float) -> tuple[float, float]:
@@ -193,7 +200,7 @@ class MountModel:
         to_az, to_el = self.encoder(az, el)
         return float(mount_kernels.turn_near(to_az, enc_az_rad)), to_el
 
-    def encoder_command(self, target: TargetState[F]) -> AxisMotion[F]:
+    def encoder_command(self, target: TargetState[FloatOrArray]) -> AxisMotion[FloatOrArray]:
         """Encoder angles, rates and accelerations that follow a moving target; floats or arrays as the target is.
 
         Rates and accelerations are exact derivatives, except in the unreachable cone (see `encoder`) where they
@@ -214,7 +221,7 @@ class MountModel:
             columns = self._encode(*motion)
         return AxisMotion(target.t_ns, *columns)
 
-    def _encode(self, *motion: ArrayLike) -> NDArray[np.float64]:
+    def _encode(self, *motion: ArrayLike) -> FloatArray:
         columns = np.broadcast_arrays(*motion)
         shape = columns[0].shape
         stacked = np.ascontiguousarray([np.ravel(column) for column in columns], dtype=np.float64)

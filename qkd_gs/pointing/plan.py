@@ -8,8 +8,8 @@ from math import degrees, pi, radians
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.target import TargetState
 from qkd_gs.orbit.timescale import format_utc
@@ -18,8 +18,7 @@ from qkd_gs.pointing.mount_model import AxisMotion, MountModel
 from qkd_gs.pointing.sky_offsets import separation
 from qkd_gs.settings.station import AxisSettings, MountSettings
 
-Array = NDArray[np.float64]
-SunPlace = Callable[[NDArray[np.int64]], tuple[Array, Array]]  # t_ns (n,) -> apparent azimuth and elevation, rad
+SunPlace = Callable[[IntArray], tuple[FloatArray, FloatArray]]  # t_ns (n,) -> apparent azimuth and elevation, rad
 
 _STEP_NS = 20_000_000
 _SUN_STEP_NS = 10_000_000_000  # the Sun moves 0.04 deg meanwhile
@@ -31,9 +30,7 @@ _LONGEST_GAP_S = 30.0
 class Track(Protocol):
     """What a plan needs of a trajectory."""
 
-    def table(
-        self, t_ns: NDArray[np.int64], time_bias_s: float = 0.0, cross_track_m: float = 0.0
-    ) -> TargetState[Array]:
+    def table(self, t_ns: IntArray, time_bias_s: float = 0.0, cross_track_m: float = 0.0) -> TargetState[FloatArray]:
         """Apparent states at times (n,)."""
         ...
 
@@ -50,7 +47,7 @@ class PassPlan:
     max_az_rate_rad_s: float  # of the track, gaps apart
     max_az_acc_rad_s2: float
     nearest_sun_rad: float  # pi if no Sun was given
-    _az_path: Array  # encoder azimuth every _STEP_NS, turns included
+    _az_path: FloatArray  # encoder azimuth every _STEP_NS, turns included
     notes: tuple[str, ...] = ()  # what the operator should know
 
     @property
@@ -143,7 +140,7 @@ def plan_pass(
     az = np.unwrap(motion.az_rad)
     turns = _choose_turns(az, mount.azimuth, t_ns)
     az = az + turns
-    t_s: Array = ((t_ns - start_ns) * 1e-9).astype(np.float64)
+    t_s: FloatArray = ((t_ns - start_ns) * 1e-9).astype(np.float64)
     az_track = (t_s, az, motion.az_rate_rad_s, motion.az_acc_rad_s2)
     el_track = (t_s, motion.el_rad, motion.el_rate_rad_s, motion.el_acc_rad_s2)
     az_bridges = _bridges('azimuth', *az_track, np.cos(target.el_rad), mount.azimuth, start_ns)
@@ -166,7 +163,7 @@ def plan_pass(
     )
 
 
-def _choose_turns(az: Array, axis: AxisSettings, t_ns: NDArray[np.int64]) -> float:
+def _choose_turns(az: FloatArray, axis: AxisSettings, t_ns: IntArray) -> float:
     """Whole turns that put the path into the axis' travel, farthest from its ends."""
     low, high = radians(axis.min_deg) + _TRAVEL_MARGIN_RAD, radians(axis.max_deg) - _TRAVEL_MARGIN_RAD
     first, last = az.min(), az.max()
@@ -183,7 +180,7 @@ def _choose_turns(az: Array, axis: AxisSettings, t_ns: NDArray[np.int64]) -> flo
     return turns
 
 
-def _within_travel(motion: AxisMotion[Array], axis: AxisSettings) -> tuple[int, int]:
+def _within_travel(motion: AxisMotion[FloatArray], axis: AxisSettings) -> tuple[int, int]:
     """First sample, and the one after the last, of the pass as far as the elevation axis reaches low enough."""
     too_low = motion.el_rad < radians(axis.min_deg)
     high_enough = np.flatnonzero(~too_low)
@@ -197,7 +194,7 @@ def _within_travel(motion: AxisMotion[Array], axis: AxisSettings) -> tuple[int, 
     return first, last + 1
 
 
-def _elevation_error(motion: AxisMotion[Array], k: int, axis: AxisSettings) -> StationError:
+def _elevation_error(motion: AxisMotion[FloatArray], k: int, axis: AxisSettings) -> StationError:
     return StationError(
         f'the elevation axis would have to go to {degrees(motion.el_rad[k]):.2f} deg at'
         f' {format_utc(int(motion.at_ns[k]))}, its travel is {axis.min_deg:g} to {axis.max_deg:g} deg',
@@ -214,7 +211,14 @@ def _shortened(first_ns: int, last_ns: int, axis: AxisSettings) -> str:
 
 
 def _bridges(
-    name: str, t_s: Array, place: Array, rate: Array, acc: Array, on_sky: Array, axis: AxisSettings, start_ns: int
+    name: str,
+    t_s: FloatArray,
+    place: FloatArray,
+    rate: FloatArray,
+    acc: FloatArray,
+    on_sky: FloatArray,
+    axis: AxisSettings,
+    start_ns: int,
 ) -> list[Bridge]:
     max_rate = _HEADROOM * radians(axis.max_rate_deg_s)
     max_acc = _HEADROOM * radians(axis.max_acc_deg_s2)
@@ -233,7 +237,7 @@ def _bridges(
     return bridges
 
 
-def _check_sun(target: TargetState[Array], sun: SunPlace | None, exclusion_rad: float) -> float:
+def _check_sun(target: TargetState[FloatArray], sun: SunPlace | None, exclusion_rad: float) -> float:
     """Smallest angle to a Sun above the horizon, radians; pi if there is none."""
     if sun is None:
         return pi

@@ -16,14 +16,11 @@ matter of wiring and depends on the parity, not on the pass.
 from __future__ import annotations
 
 from math import pi, sin
-from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatOrArray
 from qkd_gs.pointing.mount_model import AxisMotion, MountModel
-
-F = TypeVar('F', float, NDArray[np.float64])
 
 _ROLL_STEP_S = 0.01  # roll bends over the width of the azimuth axis' cone, some 0.1 s in the steepest pass
 
@@ -33,13 +30,13 @@ def plate_angle(frame_rad: float, zero_rad: float, parity: int = 1) -> float:
     return zero_rad + parity * frame_rad / 2
 
 
-def frame_error(plate_rad: F, zero_rad: float, frame_rad: F, parity: int = 1) -> F:
+def frame_error(plate_rad: FloatOrArray, zero_rad: float, frame_rad: FloatOrArray, parity: int = 1) -> FloatOrArray:
     """Frame angle left uncorrected, radians in [-pi/2, pi/2]: twice the plate's own error; floats or arrays.
 
     Positive: the light comes out too far counter-clockwise.
     """
     turned = 2 * (plate_rad - zero_rad) - parity * frame_rad
-    left: F = turned - pi * np.rint(turned / pi)
+    left: FloatOrArray = turned - pi * np.rint(turned / pi)
     return left
 
 
@@ -54,7 +51,9 @@ def analyser_axis(state: str, zero_rad: float, parity: int = 1) -> float:
     return (2 * zero_rad - parity * from_h) % pi
 
 
-def tube_frame(model: MountModel, motion: AxisMotion[F], frame_rad: F, frame_rate_rad_s: F) -> tuple[F, F]:
+def tube_frame(
+    model: MountModel, motion: AxisMotion[FloatOrArray], frame_rad: FloatOrArray, frame_rate_rad_s: FloatOrArray
+) -> tuple[FloatOrArray, FloatOrArray]:
     """Frame angle and rate against the tube's horizontal instead of the sky's.
 
     Parameters
@@ -75,12 +74,12 @@ def tube_frame(model: MountModel, motion: AxisMotion[F], frame_rad: F, frame_rat
     ahead = _roll_at(model, motion, _ROLL_STEP_S)
     behind = _roll_at(model, motion, -_ROLL_STEP_S)
     turned = np.arctan2(np.sin(ahead - behind), np.cos(ahead - behind))
-    frame: F = frame_rad - _roll_at(model, motion, 0.0)
-    rate: F = frame_rate_rad_s - turned / (2 * _ROLL_STEP_S)
+    frame: FloatOrArray = frame_rad - _roll_at(model, motion, 0.0)
+    rate: FloatOrArray = frame_rate_rad_s - turned / (2 * _ROLL_STEP_S)
     return frame, rate
 
 
-def _roll_at(model: MountModel, motion: AxisMotion[F], ahead_s: float) -> F:
+def _roll_at(model: MountModel, motion: AxisMotion[FloatOrArray], ahead_s: float) -> FloatOrArray:
     az = motion.az_rad + motion.az_rate_rad_s * ahead_s + motion.az_acc_rad_s2 * ahead_s**2 / 2
     el = motion.el_rad + motion.el_rate_rad_s * ahead_s + motion.el_acc_rad_s2 * ahead_s**2 / 2
     return model.roll(az, el)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from math import cos, nan, sin
-from typing import TypeVar
 
 import numpy as np
 from numba import guvectorize, njit
-from numpy.typing import NDArray
 
-F = TypeVar('F', float, NDArray[np.float64])
+from qkd_gs.arrays import FloatOrArray
 
 
-def offset_direction(az_rad: F, el_rad: F, x_rad: F, y_rad: F) -> tuple[F, F]:
+def offset_direction(
+    az_rad: FloatOrArray, el_rad: FloatOrArray, x_rad: FloatOrArray, y_rad: FloatOrArray
+) -> tuple[FloatOrArray, FloatOrArray]:
     """Direction that appears at (x, y) in the picture of a perfect camera looking at (az, el).
 
     Parameters
@@ -37,7 +37,9 @@ def offset_direction(az_rad: F, el_rad: F, x_rad: F, y_rad: F) -> tuple[F, F]:
     return az_rad + turn, np.where(side > 0, elevation, np.pi - elevation)[()]
 
 
-def offset_between(az_rad: F, el_rad: F, to_az_rad: F, to_el_rad: F) -> tuple[F, F]:
+def offset_between(
+    az_rad: FloatOrArray, el_rad: FloatOrArray, to_az_rad: FloatOrArray, to_el_rad: FloatOrArray
+) -> tuple[FloatOrArray, FloatOrArray]:
     """Where (to_az, to_el) appears in the picture of a camera looking at (az, el); reverse of `offset_direction`.
 
     Returns
@@ -45,7 +47,7 @@ def offset_between(az_rad: F, el_rad: F, to_az_rad: F, to_el_rad: F) -> tuple[F,
     x_rad, y_rad : float or ndarray
         Tangent-plane coordinates.  NaN for a direction 90 deg or more away, which no such picture holds.
     """
-    seen: tuple[F, F]
+    seen: tuple[FloatOrArray, FloatOrArray]
     if all(isinstance(angle, float) for angle in (az_rad, el_rad, to_az_rad, to_el_rad)):
         seen = offset(az_rad, el_rad, to_az_rad, to_el_rad)
     else:
@@ -70,10 +72,12 @@ def _offsets(az, el, to_az, to_el, x, y):  # type: ignore[no-untyped-def]
     x[0], y[0] = offset(az, el, to_az, to_el)
 
 
-def separation(az_rad: F, el_rad: F, to_az_rad: F, to_el_rad: F) -> F:
+def separation(
+    az_rad: FloatOrArray, el_rad: FloatOrArray, to_az_rad: FloatOrArray, to_el_rad: FloatOrArray
+) -> FloatOrArray:
     """Angle between two directions, radians in [0, pi]; accurate for small and large ones (haversine and its mate)."""
     half_el = np.sin(np.subtract(to_el_rad, el_rad) / 2) ** 2
     half_az = np.cos(el_rad) * np.cos(to_el_rad) * np.sin(np.subtract(to_az_rad, az_rad) / 2) ** 2
     near = np.clip(half_el + half_az, 0.0, 1.0)
-    angle: F = 2 * np.arctan2(np.sqrt(near), np.sqrt(1 - near))
+    angle: FloatOrArray = 2 * np.arctan2(np.sqrt(near), np.sqrt(1 - near))
     return angle

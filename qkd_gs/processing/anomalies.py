@@ -12,12 +12,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import IntArray
 from qkd_gs.timing.clicks import ClickStatistics
 from qkd_gs.timing.tags import QUANTUM
-
-Counts = NDArray[np.int64]
 
 _SIGMA = 6.0  # of chance: 1e-9 a look
 _MULTIPLE_FACTOR = 4.0  # turbulence gathers photons: the mean square of a scintillating signal is up to twice as large
@@ -96,7 +94,7 @@ def _coincidences(clicks: ClickStatistics, pulses_a_bin: int, bunching: float) -
     return Anomaly('coincidences', f'{seen} pulses with several clicks, {expected:.0f} were to be expected', False)
 
 
-def _rate_jump(counts: Counts) -> Anomaly | None:
+def _rate_jump(counts: IntArray) -> Anomaly | None:
     """A second in which a detector clicks far more than in the seconds around it.  Less is a cloud."""
     for column, channel in zip(counts.T, QUANTUM, strict=True):
         for second, here in enumerate(column):
@@ -114,7 +112,7 @@ def _rate_jump(counts: Counts) -> Anomaly | None:
     return None
 
 
-def _silent(counts: Counts) -> Anomaly | None:
+def _silent(counts: IntArray) -> Anomaly | None:
     """A detector without a click in a second in which the others have many: blinded, or dead."""
     mean_of_others = (counts.sum(axis=1, keepdims=True) - counts) / 3
     second, detector = np.nonzero((counts == 0) & (mean_of_others > _SILENT_MEAN))
@@ -143,7 +141,7 @@ def _no_noise(clicks: ClickStatistics) -> Anomaly | None:
     return Anomaly('no_noise', f'{", ".join(names)}: photons, but no dark count in {_STRETCH} s', True)
 
 
-def _unbalanced(counts: Counts, limit: float) -> Anomaly | None:
+def _unbalanced(counts: IntArray, limit: float) -> Anomaly | None:
     """Ten seconds in which the detectors of a basis differ by more than the proof was told."""
     starts = np.arange(0, len(counts), _STRETCH)
     pairs = np.add.reduceat(counts, starts, axis=0).reshape(-1, 2, 2) if len(counts) else np.empty((0, 2, 2), np.int64)

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from qkd_gs.arrays import IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.keys.preshared import SimulatedPreSharedKey
@@ -161,7 +161,7 @@ def watched_figures(manifest: Manifest, timed: Timed) -> dict[str, Any]:
     }
 
 
-def efficiency_mismatch(clicks: NDArray[np.int64]) -> float:
+def efficiency_mismatch(clicks: IntArray) -> float:
     """Largest imbalance of the two detectors of a basis: difference of their clicks (H, V, D, A) over the sum."""
     counts = clicks.reshape(2, 2)
     return float(np.max(np.abs(counts[:, 0] - counts[:, 1]) / np.maximum(counts.sum(axis=1), 1)))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Spans = NDArray[np.int64]
+from qkd_gs.arrays import BoolArray, IntArray
+
+Spans = IntArray
 
 
 def spans(pairs: ArrayLike) -> Spans:
@@ -20,7 +22,7 @@ def intersect(a: Spans, b: Spans) -> Spans:
     return spans(found)
 
 
-def where_true(t_ns: NDArray[np.int64], condition: NDArray[np.bool_]) -> Spans:
+def where_true(t_ns: IntArray, condition: BoolArray) -> Spans:
     """Stretches of an evenly sampled condition, from its first true sample to its last."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], condition, [False]]).astype(np.int8)))
     return spans([(t_ns[first], t_ns[last - 1]) for first, last in zip(edges[::2], edges[1::2], strict=True)])

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.timescale import format_utc
@@ -124,13 +124,13 @@ class ScannedRun:
     path: Trajectory
     usable_ps: Spans
     seen_ns: tuple[int, int]
-    beacon_ps: NDArray[np.int64]
+    beacon_ps: IntArray
 
     def blocks(self) -> Iterator[TagBlock]:
         """Its tags once more."""
         return self.sealed.blocks(require_end=not self.report.cut_short)
 
-    def take_beacon(self) -> NDArray[np.int64]:
+    def take_beacon(self) -> IntArray:
         """`beacon_ps`, once: nothing but the clock needs them, and much comes after it."""
         taken, self.beacon_ps = self.beacon_ps, self.beacon_ps[:0].copy()
         return taken
@@ -152,7 +152,7 @@ class Scanned:
     folder: Path
     runs: list[ScannedRun]
     reports: RunReports
-    delay_ps: NDArray[np.int64]
+    delay_ps: IntArray
 
     @property
     def log_span_ns(self) -> tuple[int, int]:
@@ -183,7 +183,7 @@ def scan_session(folder: Path, manifest: Manifest, private_key: X25519PrivateKey
     return Scanned(folder, sorted(runs, key=lambda run: run.seen_ns), reports, delay_ps)
 
 
-def delays_of(detectors: DetectorSettings) -> NDArray[np.int64]:
+def delays_of(detectors: DetectorSettings) -> IntArray:
     """Known delays by channel, ps."""
     delay_ps = np.zeros(len(Channel) + 1, np.int64)
     for channel in Channel:
@@ -206,9 +206,7 @@ def predicted(folder: Path, manifest: Manifest, first_ns: int, last_ns: int) -> 
     )
 
 
-def _scan(
-    folder: Path, manifest: Manifest, sealed: SealedFile, report: RunReport, delay_ps: NDArray[np.int64]
-) -> ScannedRun:
+def _scan(folder: Path, manifest: Manifest, sealed: SealedFile, report: RunReport, delay_ps: IntArray) -> ScannedRun:
     start_ns = sealed.start_ns()
     marks, beacons = [np.empty(0, np.int64)], Thinned()
     for block in sealed.blocks(require_end=not report.cut_short):
@@ -232,7 +230,7 @@ def _scan(
     return ScannedRun(report, sealed, scale, path, usable_ps, _utc_of_ends(scale, beacon_ps), beacon_ps)
 
 
-def _utc_of_ends(scale: SecondScale, tdc_ps: NDArray[np.int64]) -> tuple[int, int]:
+def _utc_of_ends(scale: SecondScale, tdc_ps: IntArray) -> tuple[int, int]:
     """UTC of the first and last of some converter times, ns."""
     first, last = scale.first_utc_ns + scale.utc_ps(tdc_ps[[0, -1]]) // 1000
     return int(first), int(last)

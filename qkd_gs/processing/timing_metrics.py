@@ -6,8 +6,8 @@ from math import sqrt
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.processing.tag_runs import RunReports
 from qkd_gs.processing.timing_stage import NumberedRun, Timed
 from qkd_gs.timing.tags import QUANTUM
@@ -38,7 +38,7 @@ def timing_figures(timed: Timed, reports: RunReports, pulse_rate_hz: float) -> d
     }
 
 
-def sync_series(timed: Timed) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def sync_series(timed: Timed) -> tuple[IntArray, FloatArray]:
     """RMS of single beacon pulses by second, ns, and the UTC of these seconds, ns."""
     utc_ns = [run.scale.first_utc_ns + run.scale.utc_ps(run.clock.series_t_ps) // 1000 for run in timed.runs]
     rms_ns = np.concatenate([run.clock.series_rms_ns for run in timed.runs])

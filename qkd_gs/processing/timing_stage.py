@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.processing.spans import intersect, spans
@@ -81,15 +81,15 @@ class Timed:
     """
 
     detections: DetectionLog
-    admitted: NDArray[np.int64]
+    admitted: IntArray
     double_clicks: int
     cross_clicks: int
     runs: list[NumberedRun]
     pulse_spans: PulseSpans
     clicks: ClickStatistics
     held_clicks: int
-    utc_ns: Callable[[NDArray[np.int64]], NDArray[np.int64]]
-    pulse_at_utc: Callable[[NDArray[np.int64]], NDArray[np.int64]]
+    utc_ns: Callable[[IntArray], IntArray]
+    pulse_at_utc: Callable[[IntArray], IntArray]
 
 
 def number_clicks(
@@ -167,7 +167,7 @@ class _Taken:
     run: NumberedRun
     clicks: ClickFilter
     detections: DetectionLog
-    admitted: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(QUANTUM), np.int64))
+    admitted: IntArray = field(default_factory=lambda: np.zeros(len(QUANTUM), np.int64))
     double_clicks: int = 0
     cross_clicks: int = 0
 
@@ -206,15 +206,15 @@ def _to_log_ps(path: Trajectory, log: BeaconLog) -> int:
 
 def _naming(
     path: Trajectory, log: BeaconLog, period_ps: int
-) -> tuple[Callable[[NDArray[np.int64]], NDArray[np.int64]], Callable[[NDArray[np.int64]], NDArray[np.int64]]]:
+) -> tuple[Callable[[IntArray], IntArray], Callable[[IntArray], IntArray]]:
     """`Timed.utc_ns` and `Timed.pulse_at_utc`."""
     to_log_ps = _to_log_ps(path, log)
 
-    def utc_ns(pulse: NDArray[np.int64]) -> NDArray[np.int64]:
+    def utc_ns(pulse: IntArray) -> IntArray:
         arrival_ps = path.arrival_ps(pulse * period_ps - to_log_ps)
         return path.epoch_ns + arrival_ps // 1000
 
-    def pulse_at_utc(t_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+    def pulse_at_utc(t_ns: IntArray) -> IntArray:
         within_ns = np.clip(t_ns, path.start_ns, path.end_ns)  # there are no tags outside
         return (path.emission_ps((within_ns - path.epoch_ns) * 1000) + to_log_ps) // period_ps
 

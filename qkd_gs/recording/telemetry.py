@@ -11,8 +11,8 @@ from math import nan, pi, radians
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import ByteArray, FloatArray, IntArray
 from qkd_gs.pointing.image_plane import Picture
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.polarization import frame_error
@@ -26,9 +26,6 @@ from qkd_gs.tracking.types import Phase
 MOUNT, PLATE, FRAME, COUNTS = 'mount/state', 'hwp/state', 'hwp/frame', 'detector/counts'
 
 _LONGEST_GAP_NS = 200_000_000  # over which a frame angle is interpolated; it is told 50 times a second
-
-Times = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 
 @dataclass
@@ -103,13 +100,13 @@ def telemetry_of_bag(bag: Bag, station: StationSettings, model: MountModel) -> T
     )
 
 
-def _phase_at(t_ns: Times, state_ns: Times, phase: Floats) -> NDArray[np.uint8]:
+def _phase_at(t_ns: IntArray, state_ns: IntArray, phase: FloatArray) -> ByteArray:
     """The phase as it was last told; IDLE before."""
     index = np.searchsorted(state_ns, t_ns, 'right') - 1
     return np.where(index >= 0, np.append(phase, Phase.IDLE)[index], Phase.IDLE).astype(np.uint8)
 
 
-def _frame_errors(rows: _Rows, hwp: HwpSettings) -> tuple[Times, Floats]:
+def _frame_errors(rows: _Rows, hwp: HwpSettings) -> tuple[IntArray, FloatArray]:
     """Times and frame errors (deg) of the plate's readings while a frame was to be followed."""
     plate_ns, (plate_rad,) = rows.plate.sorted()
     frame_ns, (frame_rad, rate_rad_s) = rows.frame.sorted()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.report.style import (
     BLUE,
     DETECTORS,
@@ -114,7 +114,7 @@ def error_rate(view: SessionView) -> Plot | None:
     )
 
 
-def _binomial_percent(qber: NDArray[np.float64], bits: NDArray[np.int64]) -> NDArray[np.float64] | None:
+def _binomial_percent(qber: FloatArray, bits: IntArray) -> FloatArray | None:
     """One standard deviation; half a count at least, so that a bin without errors is not certain."""
     if len(bits) != len(qber):
         return None

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.report.style import (
     BLUE,
     FAINT,
@@ -26,7 +26,6 @@ from qkd_gs.report.style import (
 from qkd_gs.report.view import Plot, SessionView, number
 from qkd_gs.tracking.types import Phase
 
-Floats = NDArray[np.float64]
 _MINUTE_NS = 60_000_000_000
 
 
@@ -87,7 +86,7 @@ def sky_track(view: SessionView) -> Plot | None:
     )
 
 
-def _minute_marks(axes: Axes, stamps: NDArray[np.int64], azimuth: Floats, zenith_deg: Floats) -> None:
+def _minute_marks(axes: Axes, stamps: IntArray, azimuth: FloatArray, zenith_deg: FloatArray) -> None:
     zero = stamps[0]
     seconds = (stamps - zero) * 1e-9
     minutes = np.arange(-(-int(stamps[0]) // _MINUTE_NS) * _MINUTE_NS, int(stamps[-1]) + 1, _MINUTE_NS)

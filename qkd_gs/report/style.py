@@ -11,8 +11,8 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.tracking.types import Phase
 
 INK, GREY, FAINT = '#1d2433', '#6b7280', '#d7dbe2'
@@ -102,7 +102,7 @@ def quiet_right_axis(axes: Axes, label: str, colour: str) -> Axes:
     return right
 
 
-def seconds_from(times_ns: NDArray[np.int64], zero_ns: int) -> NDArray[np.float64]:
+def seconds_from(times_ns: IntArray, zero_ns: int) -> FloatArray:
     """Seconds since `zero_ns`."""
     return np.asarray((times_ns - zero_ns) * 1e-9)
 
@@ -112,9 +112,7 @@ def label_time(axes: Axes) -> None:
     axes.set_xlabel('seconds from culmination')
 
 
-def broken_at_gaps(
-    t_s: NDArray[np.float64], *series: NDArray[np.float64], gap_s: float
-) -> tuple[NDArray[np.float64], ...]:
+def broken_at_gaps(t_s: FloatArray, *series: FloatArray, gap_s: float) -> tuple[FloatArray, ...]:
     """Times and series with NaN put in where samples are missing, so that no line bridges a gap."""
     after = np.flatnonzero(np.diff(t_s) > gap_s) + 1
     return tuple(np.insert(np.asarray(values, float), after, np.nan) for values in (t_s, *series))

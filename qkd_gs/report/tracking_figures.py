@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.report.paper import FIELD_URAD, SPOT_RMS_X_URAD, SPOT_RMS_Y_URAD
 from qkd_gs.report.style import (
     BLUE,
@@ -68,7 +68,7 @@ def _against_time(
     view: SessionView,
     name: str,
     title: str,
-    series: tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]],
+    series: tuple[IntArray, FloatArray, FloatArray],
     told: list[float | None],
     caption: str,
 ) -> Plot | None:

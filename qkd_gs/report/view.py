@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import BoolArray, FloatArray, IntArray
 from qkd_gs.report.paper import Published, published_for
 from qkd_gs.report.style import seconds_from
 from qkd_gs.session.manifest import Manifest
@@ -57,18 +57,18 @@ class SessionView:
         """The paper's figures for this pass, or all its passes."""
         return published_for(self.manifest.site.name, self.manifest.culmination_ns)
 
-    def seconds(self, times_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+    def seconds(self, times_ns: IntArray) -> FloatArray:
         """Seconds from culmination."""
         return seconds_from(times_ns, self.manifest.culmination_ns)
 
-    def locked(self, times_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def locked(self, times_ns: IntArray) -> BoolArray:
         """Which times lie in a stretch held by the tracking camera."""
         inside = np.zeros(len(times_ns), np.bool_)
         for span in self.manifest.locked:
             inside |= (times_ns >= span.start_ns) & (times_ns <= span.end_ns)
         return inside
 
-    def elevation_at(self, times_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+    def elevation_at(self, times_ns: IntArray) -> FloatArray:
         """Elevation of the line of sight, rad; NaN where it was not recorded."""
         t = self.telemetry
         if len(t.el_rad) < 2:
@@ -77,11 +77,11 @@ class SessionView:
         seconds, known = (times_ns - zero) * 1e-9, (t.t_ns - zero) * 1e-9
         return np.asarray(np.interp(seconds, known, t.el_rad, left=np.nan, right=np.nan))
 
-    def above(self, times_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def above(self, times_ns: IntArray) -> BoolArray:
         """Which times count for statistics: locked, and above the elevation where data are taken."""
         limit_rad = np.deg2rad(self.manifest.station.tracking.data_el_deg)
         elevation = self.elevation_at(times_ns)
-        high_enough: NDArray[np.bool_] = np.isnan(elevation) | (elevation >= limit_rad)
+        high_enough: BoolArray = np.isnan(elevation) | (elevation >= limit_rad)
         return self.locked(times_ns) & high_enough
 
     def lock_ns(self) -> int | None:
@@ -104,7 +104,7 @@ def number(part: dict[str, Any], name: str) -> float | None:
     return float(value)
 
 
-def rms(values: NDArray[np.float64]) -> float:
+def rms(values: FloatArray) -> float:
     """Root mean square of the finite values; NaN if there is none."""
     finite = values[np.isfinite(values)]
     return float(np.sqrt(np.mean(finite**2))) if len(finite) else float('nan')

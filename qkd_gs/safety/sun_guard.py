@@ -6,7 +6,8 @@ from collections.abc import Callable
 from math import cos, inf, pi, radians, sin
 
 import numpy as np
-from numpy.typing import NDArray
+
+from qkd_gs.arrays import BoolArray, FloatArray
 
 SunPlace = tuple[float, float]  # apparent azimuth and elevation, radians
 BELOW_RAD = radians(-1.0)  # refraction and the disc's radius: lower it cannot shine in
@@ -32,8 +33,8 @@ class SunGuard:
         self._exclusion_rad = exclusion_rad
         self.stall_margin_s = stall_margin_s
         self._first = 0  # step at which the table begins
-        self._places: NDArray[np.float64] = np.empty((0, 3))
-        self._up: NDArray[np.bool_] = np.empty(0, dtype=bool)
+        self._places: FloatArray = np.empty((0, 3))
+        self._up: BoolArray = np.empty(0, dtype=bool)
 
     def distance_rad(self, t_ns: int, az_rad: float, el_rad: float) -> float:
         """Angle between a direction and the Sun; pi if the Sun is down."""
@@ -54,7 +55,7 @@ class SunGuard:
             return since_s
         return float(since_s + (until_s - since_s) * room[k - 1] / (room[k - 1] - room[k]))
 
-    def _distances(self, now_ns: int, az_rad: float, el_rad: float) -> NDArray[np.float64]:
+    def _distances(self, now_ns: int, az_rad: float, el_rad: float) -> FloatArray:
         """Angles to the Sun now (first) and at the coming steps of the table, pi where it is down."""
         self._look_ahead(now_ns // STEP_NS)
         if not self._up.any():  # night, as on every pass
@@ -67,7 +68,7 @@ class SunGuard:
         up[0] = up[0] or up[1]
         # chord, not cosine: good at small angles too
         angles = 2 * np.arcsin(np.minimum(0.5 * np.linalg.norm(places - looks, axis=1), 1.0))
-        distances: NDArray[np.float64] = np.where(up, angles, pi)
+        distances: FloatArray = np.where(up, angles, pi)
         return distances
 
     def _look_ahead(self, first: int) -> None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import ByteArray, FloatArray, IntArray
 from qkd_gs.errors import StationError
 
 FILE_NAME = 'telemetry.npz'
@@ -22,23 +22,20 @@ SHORTEST_COUNT_BIN_NS = 1_000_000_000
 SHORTEST_QBER_BIN_NS = 5_000_000_000
 _SLACK_NS = 1_000_000  # of a bin's width, for clocks
 
-Times = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
-
-def _no_times() -> Times:
+def _no_times() -> IntArray:
     return np.empty(0, np.int64)
 
 
-def _no_values() -> Floats:
+def _no_values() -> FloatArray:
     return np.empty(0)
 
 
-def _no_phases() -> NDArray[np.uint8]:
+def _no_phases() -> ByteArray:
     return np.empty(0, np.uint8)
 
 
-def _no_counts() -> NDArray[np.int64]:
+def _no_counts() -> IntArray:
     return np.empty((4, 0), np.int64)
 
 
@@ -51,38 +48,38 @@ class Telemetry:
     """
 
     # the tracker, about 100 Hz
-    t_ns: Times = field(default_factory=_no_times)
-    az_rad: Floats = field(
+    t_ns: IntArray = field(default_factory=_no_times)
+    az_rad: FloatArray = field(
         default_factory=_no_values
     )  # apparent azimuth of the line of sight, from north through east, continuous
-    el_rad: Floats = field(default_factory=_no_values)  # apparent elevation
-    error_x_urad: Floats = field(
+    el_rad: FloatArray = field(default_factory=_no_values)  # apparent elevation
+    error_x_urad: FloatArray = field(
         default_factory=_no_values
     )  # line of sight minus apparent direction, cross-elevation; NaN for a real pass
-    error_y_urad: Floats = field(default_factory=_no_values)  # the same, elevation
-    phase: NDArray[np.uint8] = field(default_factory=_no_phases)  # of tracking.types.Phase
+    error_y_urad: FloatArray = field(default_factory=_no_values)  # the same, elevation
+    phase: ByteArray = field(default_factory=_no_phases)  # of tracking.types.Phase
     # spots on the two cameras, as offset from the reference place
-    spot_t_ns: Times = field(default_factory=_no_times)
-    spot_x_urad: Floats = field(default_factory=_no_values)  # tracking camera, cross-elevation
-    spot_y_urad: Floats = field(default_factory=_no_values)  # elevation
-    guide_t_ns: Times = field(default_factory=_no_times)
-    guide_x_urad: Floats = field(default_factory=_no_values)  # guiding camera
-    guide_y_urad: Floats = field(default_factory=_no_values)
+    spot_t_ns: IntArray = field(default_factory=_no_times)
+    spot_x_urad: FloatArray = field(default_factory=_no_values)  # tracking camera, cross-elevation
+    spot_y_urad: FloatArray = field(default_factory=_no_values)  # elevation
+    guide_t_ns: IntArray = field(default_factory=_no_times)
+    guide_x_urad: FloatArray = field(default_factory=_no_values)  # guiding camera
+    guide_y_urad: FloatArray = field(default_factory=_no_values)
     # polarization
-    hwp_t_ns: Times = field(default_factory=_no_times)
-    frame_error_deg: Floats = field(
+    hwp_t_ns: IntArray = field(default_factory=_no_times)
+    frame_error_deg: FloatArray = field(
         default_factory=_no_values
     )  # frame angle at the analyser (2 x plate) minus the satellite's
     # counts; a time is the start of its bin, 1 s or more long
-    count_t_ns: Times = field(default_factory=_no_times)
-    counts: NDArray[np.int64] = field(default_factory=_no_counts)  # (4, n): H, V, D, A
-    beacon_counts: NDArray[np.int64] = field(default_factory=_no_times)  # detected synchronizing pulses
+    count_t_ns: IntArray = field(default_factory=_no_times)
+    counts: IntArray = field(default_factory=_no_counts)  # (4, n): H, V, D, A
+    beacon_counts: IntArray = field(default_factory=_no_times)  # detected synchronizing pulses
     # after processing
-    qber_t_ns: Times = field(default_factory=_no_times)  # start of the bin, 5 s or more long
-    qber: Floats = field(default_factory=_no_values)  # error rate of the sifted signal bits
-    qber_bits: NDArray[np.int64] = field(default_factory=_no_times)  # sifted signal bits in the bin, for error bars
-    sync_t_ns: Times = field(default_factory=_no_times)
-    sync_residual_ns: Floats = field(
+    qber_t_ns: IntArray = field(default_factory=_no_times)  # start of the bin, 5 s or more long
+    qber: FloatArray = field(default_factory=_no_values)  # error rate of the sifted signal bits
+    qber_bits: IntArray = field(default_factory=_no_times)  # sifted signal bits in the bin, for error bars
+    sync_t_ns: IntArray = field(default_factory=_no_times)
+    sync_residual_ns: FloatArray = field(
         default_factory=_no_values
     )  # RMS over a bin of the beacon pulses about the fitted clock
 
@@ -174,7 +171,7 @@ def _check_group(telemetry: Telemetry, times: str, names: tuple[str, ...]) -> No
             raise StationError(f'{array.shape[-1]} values do not fit {len(stamps)} times', where=name)
 
 
-def _check_bins(times: Times, shortest_ns: int, name: str) -> None:
+def _check_bins(times: IntArray, shortest_ns: int, name: str) -> None:
     if len(times) > 1 and np.min(np.diff(times)) < shortest_ns - _SLACK_NS:
         raise StationError(
             f'bins of {np.min(np.diff(times)) * 1e-9:.3g} s are shorter than {shortest_ns * 1e-9:.0f} s',

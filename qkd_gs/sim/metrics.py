@@ -6,8 +6,8 @@ from math import radians
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray
 from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.polarization import tube_frame
@@ -42,9 +42,7 @@ def _samples(log: FlightLog, truth: Trajectory, station: StationSettings) -> Pas
     )
 
 
-def tracking_part(
-    log: FlightLog, truth: Trajectory, floor: NDArray[np.float64], station: StationSettings
-) -> TrackingFigures:
+def tracking_part(log: FlightLog, truth: Trajectory, floor: FloatArray, station: StationSettings) -> TrackingFigures:
     """Part ``tracking`` of the result; `floor` as `World.floor` gives it."""
     spot_t_ns, spot_x, spot_y = log.spots()
     return tracking_figures(

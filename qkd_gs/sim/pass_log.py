@@ -7,8 +7,8 @@ from math import nan
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.session.manifest import LockedSpan
 from qkd_gs.session.telemetry import Telemetry
 from qkd_gs.sim.physics.plant import Body, Interval, pointing_error_rad
@@ -90,20 +90,20 @@ class FlightLog:
         """Stretches of UTC in which the tracking camera held the satellite."""
         return self._locks.spans()
 
-    def times(self) -> NDArray[np.int64]:
+    def times(self) -> IntArray:
         """Times of the control steps."""
         return np.array([row.t_ns for row in self._rows], np.int64)
 
-    def column(self, name: str) -> NDArray[np.float64]:
+    def column(self, name: str) -> FloatArray:
         """A field of `Step` over all control steps."""
         index = Step._fields.index(name)
         return np.array([row[index] for row in self._rows], float)
 
-    def plate(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def plate(self) -> tuple[IntArray, FloatArray]:
         """Times and true frame errors (rad)."""
         return np.array([row[0] for row in self._plate], np.int64), np.array([row[1] for row in self._plate])
 
-    def spots(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    def spots(self) -> tuple[IntArray, FloatArray, FloatArray]:
         """Times and offsets (urad) of the spots on the tracking camera."""
         table = np.array([row[1:] for row in self._spots], float).reshape(-1, 2)
         return np.array([row[0] for row in self._spots], np.int64), table[:, 0], table[:, 1]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray
 from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
@@ -13,8 +13,6 @@ from qkd_gs.sim.imaging.fed_camera import Eye
 from qkd_gs.sim.imaging.starfield import Stars
 from qkd_gs.sim.physics.plant import Body, Interval
 from qkd_gs.tracking.types import CameraRole
-
-Floats = NDArray[np.float64]
 
 
 class World(Body):
@@ -41,10 +39,10 @@ class World(Body):
         self._eyes = [Eye(role, settings, station, site, seed, self.now_ns, row, stars) for role in CameraRole]
         self.guiding_camera, self.tracking_camera = (eye.camera for eye in self._eyes)
 
-    def _shown(self, rows: Floats, interval: Interval) -> None:
+    def _shown(self, rows: FloatArray, interval: Interval) -> None:
         for eye in self._eyes:
             eye.see(self.now_ns, rows)
 
-    def floor(self) -> Floats:
+    def floor(self) -> FloatArray:
         """Turbulence tilt averaged over each exposure of the tracking camera, (n, 3): stamp (ns), x, y (rad)."""
         return np.array(self.tracking_camera.floor, dtype=float).reshape(-1, 3)

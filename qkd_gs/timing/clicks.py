@@ -10,11 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import ByteArray, IntArray
 from qkd_gs.timing.numbering import BEFORE, INSIDE, PLACE_SHIFT, PULSE_SHIFT
-
-Words = NDArray[np.int64]
 
 _PLACES, _CHANNELS = 3, 7  # masks
 _NEVER = -(1 << 60)
@@ -40,12 +38,12 @@ class ClickStatistics:
         time and within one hold-off [0], or within one to two hold-offs [1].
     """
 
-    counts: NDArray[np.int64]
-    outside: NDArray[np.int64]
-    multiple: NDArray[np.int64]
+    counts: IntArray
+    outside: IntArray
+    multiple: IntArray
     too_soon: int
-    same: NDArray[np.int64]
-    other: NDArray[np.int64]
+    same: IntArray
+    other: IntArray
 
     @classmethod
     def of_all(cls, parts: list[ClickStatistics]) -> ClickStatistics:
@@ -103,7 +101,7 @@ class ClickFilter:
         """Clicks inside the gate that were left out."""
         return int(self._state[4])
 
-    def admit(self, words: Words) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    def admit(self, words: IntArray) -> tuple[IntArray, ByteArray]:
         """Pulse and channel of the clicks that count.
 
         `words` are ascending, and follow those of the last call.

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import AnyFloatArray, IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.timing.fit import fit_smooth, held_out_rms, trend
 from qkd_gs.timing.pps import SecondScale
@@ -22,8 +21,6 @@ from qkd_gs.timing.pulse_number import find_shift, residuals_ns
 from qkd_gs.timing.pulse_times import PulseTimes
 from qkd_gs.timing.residuals import Residuals
 from qkd_gs.timing.spline import TimeMap
-
-Times = NDArray[np.int64]
 
 GRID_PS = 50 * 10**9  # the light-time's fourth derivative makes less than 1e-3 ps of error over this
 _GATES_NS = (100.0, 10.0, 2.5)
@@ -53,17 +50,17 @@ class ClockFit:
     """
 
     to_satellite: TimeMap
-    spans_ps: Times
+    spans_ps: IntArray
     sync_rms_ns: float
     residual_single_ns: float
     pulses: int
     outliers: int
-    series_t_ps: Times
-    series_rms_ns: NDArray[np.floating[Any]]
+    series_t_ps: IntArray
+    series_rms_ns: AnyFloatArray
 
 
 def recover_clock(
-    beacon_ps: Times, scale: SecondScale, emission_ps: Callable[[Times], Times], log: PulseTimes
+    beacon_ps: IntArray, scale: SecondScale, emission_ps: Callable[[IntArray], IntArray], log: PulseTimes
 ) -> ClockFit:
     """Fit the satellite's clock.
 
@@ -115,7 +112,7 @@ def recover_clock(
     )
 
 
-def _spans(pieces: Iterable[Times]) -> Times:
+def _spans(pieces: Iterable[IntArray]) -> IntArray:
     """Stretches without a gap that is too long to be bridged."""
     firsts, lasts, before_ps = list[int](), list[int](), np.array([_NEVER_PS])
     for piece_ps in pieces:

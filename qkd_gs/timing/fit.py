@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.interpolate import make_lsq_spline
 
-from qkd_gs.timing.residuals import Curve, Piece, Residuals, Values
+from qkd_gs.arrays import AnyFloatArray, IntArray
+from qkd_gs.timing.residuals import Curve, Piece, Residuals
 
 _TREND_BIN_S = 0.1
 _TREND_WINDOW_NS = 200.0
@@ -56,8 +56,8 @@ def fit_smooth(pieces: Iterable[Piece]) -> Curve:
     knots = np.concatenate([[at_s[0]] * 4, keep, [at_s[-1]] * 4])
     spline = make_lsq_spline(at_s, level_ns, knots, w=np.sqrt(count))
 
-    def smooth(times_s: Values) -> Values:
-        value: Values = spline(np.clip(times_s, at_s[0], at_s[-1]))
+    def smooth(times_s: AnyFloatArray) -> AnyFloatArray:
+        value: AnyFloatArray = spline(np.clip(times_s, at_s[0], at_s[-1]))
         return value
 
     return smooth
@@ -69,8 +69,8 @@ class HeldOut:
 
     sync_rms_ns: float
     single_rms_ns: float
-    series_t_s: Values
-    series_rms_ns: Values
+    series_t_s: AnyFloatArray
+    series_rms_ns: AnyFloatArray
 
 
 def held_out_rms(residuals: Residuals) -> HeldOut:
@@ -96,7 +96,7 @@ def held_out_rms(residuals: Residuals) -> HeldOut:
     )
 
 
-def _normal_points(pieces: Iterable[Piece], bin_s: float) -> Values:
+def _normal_points(pieces: Iterable[Piece], bin_s: float) -> AnyFloatArray:
     """Means over short bins, (4, bins): time, value, number, sample variance of the values."""
     rows, start_s = [], None
     rest: Piece = np.empty(0), np.empty(0)
@@ -113,7 +113,7 @@ def _normal_points(pieces: Iterable[Piece], bin_s: float) -> Values:
     return np.concatenate(rows, axis=1)
 
 
-def _bin_means(index: NDArray[np.int64], t_s: Values, value: Values) -> Values:
+def _bin_means(index: IntArray, t_s: AnyFloatArray, value: AnyFloatArray) -> AnyFloatArray:
     """Rows of `_normal_points` of the bins from the first to the last of these."""
     if not len(index):
         return np.empty((4, 0))

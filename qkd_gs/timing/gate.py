@@ -8,15 +8,13 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import AnyFloatArray, ByteArray, IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.timing.clicks import ClickFilter
 from qkd_gs.timing.numbering import FIRST, LAST, PULSE_SHIFT, number
 from qkd_gs.timing.spline import TimeMap, target_time
 from qkd_gs.timing.tags import QUANTUM, Channel, TagBlock
-
-Times = NDArray[np.int64]
 
 _BINS_PER_SLOT = 200
 _MIN_PEAK_COUNTS = 50
@@ -37,7 +35,7 @@ class Gate:
         Part of the gated events expected to be noise, from the slots' empty part.
     """
 
-    offset_ps: Times
+    offset_ps: IntArray
     width_ps: int
     noise_fraction: float
 
@@ -52,8 +50,8 @@ class GatedEvents:
     channel : (n,) uint8
     """
 
-    pulse: Times
-    channel: NDArray[np.uint8]
+    pulse: IntArray
+    channel: ByteArray
 
     def __len__(self) -> int:
         return len(self.pulse)
@@ -78,8 +76,8 @@ class Slots:
     """
 
     to_satellite: TimeMap
-    delay_ps: Times
-    spans_ps: Times
+    delay_ps: IntArray
+    spans_ps: IntArray
     period_ps: int
 
     @property
@@ -155,7 +153,7 @@ def gate_events(blocks: Iterable[TagBlock], slots: Slots, gate: Gate, clicks: Cl
 
 
 def _crowd(
-    counts: NDArray[np.int64], centre_ps: NDArray[np.floating[Any]], tolerance_ps: int, width_ps: int, channel: Channel
+    counts: IntArray, centre_ps: AnyFloatArray, tolerance_ps: int, width_ps: int, channel: Channel
 ) -> tuple[int, float]:
     """Middle of the crowd (ps) and the noise a bin under it."""
     half = round(width_ps / 2 / (centre_ps[1] - centre_ps[0]))

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from math import nan, pi, sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import IntArray
 from qkd_gs.timing.tags import QUANTUM, Channel, TagBlock
-
-Times = NDArray[np.int64]
 
 _LEAST_BEACONS = 200
 _LEAST_PHOTONS = 200
@@ -90,7 +88,7 @@ def look_at(tags: TagBlock, beacon_ps: int, pulse_ps: int) -> Live:
     return Live(residual_ns, sqrt(min(max(coherent, 0.0), 1.0)))
 
 
-def _received(beacons_ps: Times, period_ps: int) -> tuple[float, float]:
+def _received(beacons_ps: IntArray, period_ps: int) -> tuple[float, float]:
     """Received over sent period (0 if it is not clear), and scatter of the pulses about it, ns."""
     if len(beacons_ps) < _LEAST_BEACONS:
         return 0.0, nan
@@ -107,6 +105,6 @@ def _received(beacons_ps: Times, period_ps: int) -> tuple[float, float]:
     return stretch, float(np.median(np.abs(off))) * 1.4826e-3 / sqrt(2)
 
 
-def _off_grid(gap_ps: Times, period_ps: int) -> Times:
+def _off_grid(gap_ps: IntArray, period_ps: int) -> IntArray:
     """Distance of gaps from the nearest whole number of periods."""
     return gap_ps - (gap_ps + period_ps // 2) // period_ps * period_ps

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.errors import StationError
 
 _PS = 10**12
@@ -35,19 +35,19 @@ class SecondScale:
 
     first_mark_ps: int
     first_utc_ns: int
-    error_ps: NDArray[np.float64]
+    error_ps: FloatArray
     rms_ps: float
     marks: int
     rejected: int
 
-    def utc_ps(self, tdc_ps: NDArray[np.int64]) -> NDArray[np.int64]:
+    def utc_ps(self, tdc_ps: IntArray) -> IntArray:
         """UTC in ps since `first_utc_ns` of converter times."""
         since_ps = tdc_ps - self.first_mark_ps
         error_ps = np.polynomial.polynomial.polyval(since_ps * 1e-12, self.error_ps)
-        utc: NDArray[np.int64] = since_ps - np.rint(error_ps).astype(np.int64)
+        utc: IntArray = since_ps - np.rint(error_ps).astype(np.int64)
         return utc
 
-    def tdc_ps(self, utc_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+    def tdc_ps(self, utc_ns: IntArray) -> IntArray:
         """Converter times of UTC times, ns since the Unix epoch; inverse of `utc_ps`."""
         since_ps = (utc_ns - self.first_utc_ns) * 1000
         tdc_ps = since_ps + self.first_mark_ps
@@ -56,7 +56,7 @@ class SecondScale:
         return tdc_ps
 
 
-def name_seconds(mark_ps: NDArray[np.int64], delay_ps: int, start_utc_ns: int) -> SecondScale:
+def name_seconds(mark_ps: IntArray, delay_ps: int, start_utc_ns: int) -> SecondScale:
     """Fit the scale to the second marks of a run.
 
     Parameters
@@ -93,9 +93,9 @@ def name_seconds(mark_ps: NDArray[np.int64], delay_ps: int, start_utc_ns: int) -
     return SecondScale(int(mark_ps[0]), int(first_utc_ns), fit, rms, int(keep.sum()), int((~keep).sum()))
 
 
-def _seconds_between(mark_ps: NDArray[np.int64]) -> NDArray[np.int64]:
+def _seconds_between(mark_ps: IntArray) -> IntArray:
     """Whole seconds from the first mark to each one; lost marks leave gaps."""
-    count: NDArray[np.int64] = np.rint((mark_ps - mark_ps[0]) / _PS).astype(np.int64)
+    count: IntArray = np.rint((mark_ps - mark_ps[0]) / _PS).astype(np.int64)
     off = np.abs(mark_ps - mark_ps[0] - count * _PS) > _MAX_RATE_ERROR * np.maximum(count, 1) * _PS
     if off.mean() > 0.1 or (np.diff(count) < 1).any():
         raise StationError('the second marks are not a second apart', where='PPS', hint='check the GPS receiver')

@@ -22,6 +22,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from qkd_gs.arrays import ByteArray, IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.timing.tags import TagBlock
 
@@ -196,7 +197,7 @@ def _write_header(file: BinaryIO, started_utc_ns: int) -> int:
     return count_at
 
 
-def _encode(time_ps: NDArray[np.int64], channel: NDArray[np.uint8], wraps: int) -> tuple[NDArray[np.uint32], int]:
+def _encode(time_ps: IntArray, channel: ByteArray, wraps: int) -> tuple[NDArray[np.uint32], int]:
     """Records of a block; `wraps` counts the overflows told so far."""
     turn = time_ps >> _WRAP_BITS
     jump = np.diff(turn, prepend=wraps)
@@ -211,11 +212,11 @@ def _encode(time_ps: NDArray[np.int64], channel: NDArray[np.uint8], wraps: int) 
     return records, int(turn[-1]) if len(turn) else wraps
 
 
-def _to_ps(ticks: NDArray[np.int64], tick_ps: float) -> NDArray[np.int64]:
+def _to_ps(ticks: IntArray, tick_ps: float) -> IntArray:
     whole = round(tick_ps)
     if whole >= 1 and abs(tick_ps - whole) < 1e-6:
         return ticks * whole
-    scaled: NDArray[np.int64] = np.rint(ticks * tick_ps).astype(np.int64)
+    scaled: IntArray = np.rint(ticks * tick_ps).astype(np.int64)
     return scaled
 
 

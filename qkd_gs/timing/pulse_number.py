@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.timing.pulse_times import PulseTimes
-
-Times = NDArray[np.int64]
 
 # The laser fires some 50 ns off its grid, each pulse by its own amount, which the log knows.  So a numbering that
 # is wrong by one pulse shows itself: its residuals scatter by that much instead of by the single-pulse jitter.
@@ -20,15 +18,15 @@ _SAMPLES = 20
 _SAMPLE_TAGS = 400
 
 
-def nearest(expected_ps: Times, log_ps: Times, shift: int) -> Times:
+def nearest(expected_ps: IntArray, log_ps: IntArray, shift: int) -> IntArray:
     """Index into the log of the pulse nearest to each expected time, `shift` pulses on."""
     index = np.clip(np.searchsorted(log_ps, expected_ps), 1, len(log_ps) - 1)
     index -= expected_ps - log_ps[index - 1] < log_ps[index] - expected_ps
-    chosen: Times = np.clip(index + shift, 0, len(log_ps) - 1)
+    chosen: IntArray = np.clip(index + shift, 0, len(log_ps) - 1)
     return chosen
 
 
-def residuals_ns(expected_ps: Times, log: PulseTimes, shift: int) -> NDArray[np.float64]:
+def residuals_ns(expected_ps: IntArray, log: PulseTimes, shift: int) -> FloatArray:
     """How much later than expected the pulse nearest to each time left, `shift` pulses on; times ascend."""
     residual_ns, done = np.empty(len(expected_ps)), 0
     for until_ps, log_ps in log.stretches(abs(shift) + _NEIGHBOURS):
@@ -40,7 +38,7 @@ def residuals_ns(expected_ps: Times, log: PulseTimes, shift: int) -> NDArray[np.
     return residual_ns
 
 
-def find_shift(expected_ps: Times, log: PulseTimes) -> int:
+def find_shift(expected_ps: IntArray, log: PulseTimes) -> int:
     """How many pulses the prediction is off.
 
     Raises
@@ -66,14 +64,14 @@ def find_shift(expected_ps: Times, log: PulseTimes) -> int:
     return int(shifts[order[0]])
 
 
-def _samples(expected_ps: Times) -> list[Times]:
+def _samples(expected_ps: IntArray) -> list[IntArray]:
     """The densest of evenly spread runs of tags: where the beacon is bright, noise tags are few."""
     starts = np.linspace(0, max(len(expected_ps) - _SAMPLE_TAGS, 0), 10 * _SAMPLES).astype(int)
     runs = [expected_ps[start : start + _SAMPLE_TAGS] for start in starts]
     return sorted(runs, key=lambda run: int(run[-1] - run[0]))[:_SAMPLES]
 
 
-def _scatter_ns(expected_ps: Times, log_ps: Times, shift: int) -> float:
+def _scatter_ns(expected_ps: IntArray, log_ps: IntArray, shift: int) -> float:
     """Robust scatter of the residuals of neighbouring tags; their slow trend drops out."""
     residual_ps = log_ps[nearest(expected_ps, log_ps, shift)] - expected_ps
     return float(np.median(np.abs(np.diff(residual_ps))) * 1.4826e-3 / np.sqrt(2))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Values = NDArray[np.floating[Any]]
-Curve = Callable[[Values], Values]
-Piece = tuple[Values, Values]
+from qkd_gs.arrays import AnyFloatArray, BoolArray, IntArray
+
+Curve = Callable[[AnyFloatArray], AnyFloatArray]
+Piece = tuple[AnyFloatArray, AnyFloatArray]
 
 _PIECE = 1 << 16
 
@@ -30,13 +29,13 @@ class Residuals:
     chosen : (n,) bool
     """
 
-    time_ps: NDArray[np.int64]
+    time_ps: IntArray
     start_ps: int
-    value_ns: Values
-    chosen: NDArray[np.bool_]
+    value_ns: AnyFloatArray
+    chosen: BoolArray
 
     @classmethod
-    def of_all(cls, time_ps: NDArray[np.int64], start_ps: int, value_ns: Values) -> Residuals:
+    def of_all(cls, time_ps: IntArray, start_ps: int, value_ns: AnyFloatArray) -> Residuals:
         """With every pulse chosen."""
         return cls(time_ps, start_ps, value_ns, np.ones(len(time_ps), np.bool_))
 
@@ -52,7 +51,7 @@ class Residuals:
             yield t_s[skip::step], value_ns[skip::step]
             skip = (skip - len(t_s)) % step if skip < len(t_s) else skip - len(t_s)
 
-    def arrivals_ps(self) -> Iterator[NDArray[np.int64]]:
+    def arrivals_ps(self) -> Iterator[IntArray]:
         """Converter times of the chosen pulses."""
         for part in self._parts():
             yield self.time_ps[part][self.chosen[part]]
@@ -68,6 +67,6 @@ class Residuals:
         for start in range(0, len(self.time_ps), _PIECE):
             yield slice(start, start + _PIECE)
 
-    def _t_s(self, part: slice) -> Values:
-        t_s: Values = (self.time_ps[part] - self.start_ps) * 1e-12
+    def _t_s(self, part: slice) -> AnyFloatArray:
+        t_s: AnyFloatArray = (self.time_ps[part] - self.start_ps) * 1e-12
         return t_s

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-Values = NDArray[np.floating[Any]]
+from qkd_gs.arrays import AnyFloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -31,11 +29,11 @@ class TimeMap:
 
     start_ps: int
     step_ps: int
-    base_ps: NDArray[np.int64]
-    cubic: Values
+    base_ps: IntArray
+    cubic: AnyFloatArray
 
     @classmethod
-    def through(cls, start_ps: int, step_ps: int, difference_ps: NDArray[np.int64], extra_ps: Values) -> TimeMap:
+    def through(cls, start_ps: int, step_ps: int, difference_ps: IntArray, extra_ps: AnyFloatArray) -> TimeMap:
         """Map through differences (integer and fractional part) at grid points, with slopes by central differences."""
         base = difference_ps[:-1]
         value = np.stack([extra_ps[:-1], (difference_ps[1:] - base) + extra_ps[1:]])
@@ -51,13 +49,13 @@ class TimeMap:
         """End of the grid."""
         return self.start_ps + self.step_ps * len(self.base_ps)
 
-    def __call__(self, time_ps: NDArray[np.int64]) -> NDArray[np.int64]:
+    def __call__(self, time_ps: IntArray) -> IntArray:
         """Target times; outside the grid its first and last cells are continued."""
-        target: NDArray[np.int64] = _evaluate(time_ps, self.start_ps, self.step_ps, self.base_ps, self.cubic)
+        target: IntArray = _evaluate(time_ps, self.start_ps, self.step_ps, self.base_ps, self.cubic)
         return target
 
 
-def _slopes(rise: Values) -> Values:
+def _slopes(rise: AnyFloatArray) -> AnyFloatArray:
     """Slopes a cell at the grid points from the rises between them, of fourth order inside."""
     slope = np.empty(len(rise) + 1)
     slope[0], slope[-1] = rise[0], rise[-1]

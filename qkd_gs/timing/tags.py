@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-import numpy as np
-from numpy.typing import NDArray
+from qkd_gs.arrays import ByteArray, IntArray
 
 
 class Channel(IntEnum):
@@ -35,8 +34,8 @@ class TagBlock:
         One of `Channel`.
     """
 
-    time_ps: NDArray[np.int64]
-    channel: NDArray[np.uint8]
+    time_ps: IntArray
+    channel: ByteArray
 
     def __post_init__(self) -> None:
         if self.time_ps.shape != self.channel.shape or self.time_ps.ndim != 1:
@@ -48,7 +47,7 @@ class TagBlock:
     def __repr__(self) -> str:  # never the contents: a repr ends up in logs
         return f'<TagBlock of {len(self)} tags>'
 
-    def of(self, channel: Channel) -> NDArray[np.int64]:
+    def of(self, channel: Channel) -> IntArray:
         """Times of one channel."""
-        times: NDArray[np.int64] = self.time_ps[self.channel == channel]
+        times: IntArray = self.time_ps[self.channel == channel]
         return times

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Times = NDArray[np.int64]
+from qkd_gs.arrays import IntArray
 
 MOST = 4_000_000  # pulses of 6 minutes at 10 kHz: an ordinary pass is left whole
 
@@ -19,9 +18,9 @@ class Thinned:
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._step, self._seen, self._held = 1, 0, 0
-        self._parts: list[Times] = []
+        self._parts: list[IntArray] = []
 
-    def add(self, time_ps: Times) -> None:
+    def add(self, time_ps: IntArray) -> None:
         """Take the next times of the stream."""
         kept = time_ps[-self._seen % self._step :: self._step].copy()  # a view would hold all of them
         self._seen += len(time_ps)
@@ -32,7 +31,7 @@ class Thinned:
             self._parts = [self.times_ps()[::2].copy()]
             self._held = len(self._parts[0])
 
-    def times_ps(self) -> Times:
+    def times_ps(self) -> IntArray:
         """What is kept, in order."""
         self._parts = [np.concatenate(self._parts)] if self._parts else []
         return self._parts[0] if self._parts else np.empty(0, np.int64)

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import fft, ifft, irfft, next_fast_len, rfft
 
+from qkd_gs.arrays import ByteArray, FloatArray, IntArray
 from qkd_gs.qkd.link.codes import unpacked
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
 
-Bits = NDArray[np.uint8]
 Spectrum = NDArray[np.complex128]
 
 _BLOCK_BITS = 1 << 20  # larger matrices are cut into blocks of this side: bounds the memory, and fits the cache better
@@ -28,7 +28,7 @@ _STEP = 64
 _MAX_ROUNDING = 0.25  # never reached, by the bound above; a broken FFT library must not make two different keys
 
 
-def toeplitz(bits: Bits, seed_bits: Bits, out_len: int) -> Bits:
+def toeplitz(bits: ByteArray, seed_bits: ByteArray, out_len: int) -> ByteArray:
     """Product of a Toeplitz matrix and a key over GF(2).
 
     Parameters
@@ -57,7 +57,7 @@ def toeplitz(bits: Bits, seed_bits: Bits, out_len: int) -> Bits:
     return toeplitz_packed(PackedBits.of(_checked(bits, 'bits')), np.packbits(seed), out_len)[:]
 
 
-def toeplitz_packed(key: PackedBits, seed: Bits, out_len: int) -> PackedBits:
+def toeplitz_packed(key: PackedBits, seed: ByteArray, out_len: int) -> PackedBits:
     """`toeplitz` with eight bits a byte: nothing of a long key is ever unpacked as a whole."""
     n = len(key)
     if out_len < 0:
@@ -71,7 +71,7 @@ def toeplitz_packed(key: PackedBits, seed: Bits, out_len: int) -> PackedBits:
     return _by_blocks(key, seed, out_len, rows=min(out_len, _BLOCK_BITS), columns=min(n, _BLOCK_BITS))
 
 
-def _by_blocks(key: PackedBits, seed: Bits, out_len: int, rows: int, columns: int) -> PackedBits:
+def _by_blocks(key: PackedBits, seed: ByteArray, out_len: int, rows: int, columns: int) -> PackedBits:
     """Each block of rows is a sum over blocks of columns, taken in the frequency domain, for some rows at a time."""
     transform = _Transform(rows + columns - 1)
     out = PackedBits.zeros(out_len)
@@ -85,7 +85,7 @@ def _by_blocks(key: PackedBits, seed: Bits, out_len: int, rows: int, columns: in
 
 
 def _totals(
-    transform: _Transform, key: PackedBits, seed: Bits, seed_bits: int, tops: range, columns: int
+    transform: _Transform, key: PackedBits, seed: ByteArray, seed_bits: int, tops: range, columns: int
 ) -> dict[int, Spectrum]:
     """Spectra of these blocks of rows."""
     totals = {top: transform.nothing() for top in tops}
@@ -127,7 +127,7 @@ class _Transform:
         """Spectrum of zeros."""
         return np.zeros_like(self._twiddle)
 
-    def forward(self, bits: Bits, lead: int = 0) -> Spectrum:
+    def forward(self, bits: ByteArray, lead: int = 0) -> Spectrum:
         """Spectrum of bits, `lead` zeros before them and zeros behind."""
         padded = np.zeros(self.rows * self.columns)
         padded[lead : lead + len(bits)] = bits
@@ -136,7 +136,7 @@ class _Transform:
         spectrum *= self._twiddle
         return np.asarray(fft(spectrum, axis=1, overwrite_x=True))
 
-    def backward(self, spectrum: Spectrum) -> NDArray[np.float64]:
+    def backward(self, spectrum: Spectrum) -> FloatArray:
         """The sequence of a spectrum, which is overwritten."""
         half = ifft(spectrum, axis=1, overwrite_x=True)
         for row in range(len(half)):  # a second table would be as large as a spectrum
@@ -153,11 +153,11 @@ def _twiddle(rows: int, columns: int) -> Spectrum:
     return (coarse[:, :, None] * fine[:, None, :]).reshape(len(row), -1)[:, :columns].copy()
 
 
-def _roots_of_unity(numerator: NDArray[np.int64], denominator: int) -> Spectrum:
+def _roots_of_unity(numerator: IntArray, denominator: int) -> Spectrum:
     return np.asarray(np.exp(-2j * np.pi / denominator * (numerator % denominator)))
 
 
-def _parity(counts: NDArray[np.float64]) -> Bits:
+def _parity(counts: FloatArray) -> ByteArray:
     whole = np.rint(counts)
     counts = counts - whole
     if np.abs(counts).max() > _MAX_ROUNDING:
@@ -165,7 +165,7 @@ def _parity(counts: NDArray[np.float64]) -> Bits:
     return (whole.astype(np.int64) & 1).astype(np.uint8)
 
 
-def _checked(bits: Bits, name: str) -> Bits:
+def _checked(bits: ByteArray, name: str) -> ByteArray:
     array = np.asarray(bits)
     if array.ndim != 1 or array.dtype != np.uint8:
         raise ValueError(f'{name} must be one-dimensional uint8, not {array.dtype} of shape {array.shape}')

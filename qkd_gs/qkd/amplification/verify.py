@@ -10,8 +10,8 @@ from __future__ import annotations
 import hmac
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import ByteArray
 from qkd_gs.qkd.amplification.amplify import toeplitz
 from qkd_gs.qkd.link.polynomial import PolynomialHash, agreement_probability
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
@@ -33,7 +33,7 @@ def collision_probability(key_bits: int, digest_bits: int) -> float:
     return 2.0**-digest_bits + agreement_probability(-(-key_bits // 8) + 8, _EXPONENT)
 
 
-def digest(bits: NDArray[np.uint8], seed: bytes, digest_bits: int) -> bytes:
+def digest(bits: ByteArray, seed: bytes, digest_bits: int) -> bytes:
     """Hash of a key.
 
     Parameters
@@ -81,7 +81,7 @@ def same(mine: bytes, theirs: bytes) -> bool:
     return hmac.compare_digest(mine, theirs)
 
 
-def _bits(data: bytes, number: int) -> NDArray[np.uint8]:
+def _bits(data: bytes, number: int) -> ByteArray:
     return np.unpackbits(np.frombuffer(data, np.uint8), bitorder='little')[:number]
 
 

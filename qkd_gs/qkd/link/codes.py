@@ -7,8 +7,8 @@ import zlib
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import ByteArray, IntArray
 from qkd_gs.qkd.link.faults import ProtocolError
 
 MAX_COUNT = 1 << 22  # numbers in one message; longer lists go in several
@@ -18,7 +18,7 @@ _LINE = struct.Struct('>qqq')
 _SLOPE_SHIFT = 16  # slopes are in 2^-16 of a unit a pulse
 
 
-def pack_integers(values: NDArray[np.int64]) -> bytes:
+def pack_integers(values: IntArray) -> bytes:
     """Signed 64-bit numbers, near their entropy.
 
     Numbers are folded to be positive (0, -1, 1, -2, ...) and cut into planes: all lowest bytes, all second
@@ -32,7 +32,7 @@ def pack_integers(values: NDArray[np.int64]) -> bytes:
     return _HEAD.pack(len(values), *map(len, planes)) + b''.join(planes)
 
 
-def unpack_integers(data: bytes) -> NDArray[np.int64]:
+def unpack_integers(data: bytes) -> IntArray:
     """Numbers from `pack_integers`.
 
     Raises
@@ -50,11 +50,11 @@ def unpack_integers(data: bytes) -> NDArray[np.int64]:
     for plane, (start, end) in enumerate(pairwise(ends)):
         folded[:, plane] = np.frombuffer(_inflate(data[start:end], count), np.uint8)
     numbers = folded.view('<i8').ravel().astype(np.int64)
-    unfolded: NDArray[np.int64] = ((numbers >> 1) & np.int64(2**63 - 1)) ^ -(numbers & 1)
+    unfolded: IntArray = ((numbers >> 1) & np.int64(2**63 - 1)) ^ -(numbers & 1)
     return unfolded
 
 
-def pack_train(times: NDArray[np.int64]) -> bytes:
+def pack_train(times: IntArray) -> bytes:
     """Times of an even train of pulses, as differences from a straight line through them."""
     if len(times) < 2:
         return _LINE.pack(0, 0, 0) + pack_integers(times)
@@ -68,7 +68,7 @@ def pack_train(times: NDArray[np.int64]) -> bytes:
     return _LINE.pack(first, slope, offset) + pack_integers(rest - offset)
 
 
-def unpack_train(data: bytes) -> NDArray[np.int64]:
+def unpack_train(data: bytes) -> IntArray:
     """Times from `pack_train`.
 
     Raises
@@ -85,16 +85,16 @@ def unpack_train(data: bytes) -> NDArray[np.int64]:
     steps = np.arange(len(rest), dtype=np.int64)
     line = np.int64(first) + (steps * slope >> _SLOPE_SHIFT)
     with np.errstate(over='ignore'):  # nonsense stays nonsense; the log's checks refuse it
-        times: NDArray[np.int64] = line + np.int64(offset) + rest
+        times: IntArray = line + np.int64(offset) + rest
     return times
 
 
-def pack_bits(bits: NDArray[np.uint8]) -> bytes:
+def pack_bits(bits: ByteArray) -> bytes:
     """Bits, eight a byte; their number is known to the other side."""
     return np.packbits(bits).tobytes()
 
 
-def unpack_bits(data: bytes, count: int) -> NDArray[np.uint8]:
+def unpack_bits(data: bytes, count: int) -> ByteArray:
     """`count` bits from `pack_bits`.
 
     Raises
@@ -107,17 +107,17 @@ def unpack_bits(data: bytes, count: int) -> NDArray[np.uint8]:
     return np.unpackbits(np.frombuffer(data, np.uint8), count=count)
 
 
-def unpacked(packed: NDArray[np.uint8], start: int, stop: int) -> NDArray[np.uint8]:
+def unpacked(packed: ByteArray, start: int, stop: int) -> ByteArray:
     """Bits from `start` to `stop` of an array that holds eight a byte."""
     return np.unpackbits(packed[start >> 3 : (stop + 7) >> 3])[start & 7 : (start & 7) + stop - start]
 
 
-def pack_symbols(symbols: NDArray[np.uint8]) -> bytes:
+def pack_symbols(symbols: ByteArray) -> bytes:
     """Small numbers of uneven frequency, Huffman-coded."""
     return _deflate(symbols.tobytes())
 
 
-def unpack_symbols(data: bytes, count: int) -> NDArray[np.uint8]:
+def unpack_symbols(data: bytes, count: int) -> ByteArray:
     """`count` numbers from `pack_symbols`."""
     return np.frombuffer(_inflate(data, count), np.uint8)
 

@@ -6,8 +6,8 @@ import struct
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.qkd.finite_key.entropy import binary_entropy
 from qkd_gs.qkd.link.channel import Kind, Message
@@ -34,12 +34,12 @@ def segments(bits: int) -> list[slice]:
     return even_cuts(bits, max(1, -(-bits // _SEGMENT_BITS)))
 
 
-def pack_questions(segment: int, batch: NDArray[np.int64]) -> bytes:
+def pack_questions(segment: int, batch: IntArray) -> bytes:
     """Questions about a segment; they ascend, so their differences are small."""
     return _SEGMENT.pack(segment) + pack_integers(np.diff(batch, prepend=0))
 
 
-def unpack_questions(payload: bytes) -> tuple[int, NDArray[np.int64]]:
+def unpack_questions(payload: bytes) -> tuple[int, IntArray]:
     """Segment and questions from `pack_questions`."""
     if len(payload) < _SEGMENT.size:
         raise ProtocolError('malformed', 'a question has no head')

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from qkd_gs.arrays import ByteArray
 from qkd_gs.qkd.amplification import verify
 from qkd_gs.qkd.amplification.key_request import matrix_bytes, request_key
 from qkd_gs.qkd.finite_key.key_length import KeyLength
@@ -22,7 +23,7 @@ from qkd_gs.qkd.protocol.exchange_cascade import correct
 from qkd_gs.qkd.protocol.exchange_ldpc import correct_by_syndromes, design_rate, planned_bits
 from qkd_gs.qkd.protocol.ledger import Booking, DisclosureLedger
 from qkd_gs.qkd.protocol.result import KeyResult
-from qkd_gs.qkd.protocol.steps import Bits, Progress, silent
+from qkd_gs.qkd.protocol.steps import Progress, silent
 from qkd_gs.qkd.reconciliation.cascade_bob import EFFICIENT, CascadeOptions
 from qkd_gs.qkd.sifting import sift
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
@@ -41,7 +42,7 @@ class _Corrected:
 
     bits: PackedBits
     cuts: list[slice]
-    agreed: Bits  # by frame
+    agreed: ByteArray  # by frame
     disclosed_bits: int
     round_trips: int
 

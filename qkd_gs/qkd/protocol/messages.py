@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Annotated
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
+from qkd_gs.arrays import BoolArray, ByteArray, IntArray
 from qkd_gs.qkd.link.codes import (
     pack_bits,
     pack_integers,
@@ -126,13 +126,13 @@ def read_log(head: LogHead, blocks: Iterator[bytes], beacon_period_ps: float, sp
     return BeaconLog(head.first_index, times, head.epoch_utc_ns)
 
 
-def detection_block(pulse: NDArray[np.int64], basis: NDArray[np.uint8]) -> bytes:
+def detection_block(pulse: IntArray, basis: ByteArray) -> bytes:
     """Payload that announces 1 to `DETECTION_BLOCK` detections: pulse numbers, and bases, but never a bit."""
     packed = pack_integers(np.diff(pulse))
     return _DETECTIONS.pack(int(pulse[0]), len(pulse), len(packed)) + packed + pack_bits(basis)
 
 
-def read_detection_block(payload: bytes) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+def read_detection_block(payload: bytes) -> tuple[IntArray, ByteArray]:
     """Pulse numbers and bases from `detection_block`.
 
     Raises
@@ -156,7 +156,7 @@ def read_detection_block(payload: bytes) -> tuple[NDArray[np.int64], NDArray[np.
     return pulse, unpack_bits(payload[end:], count)
 
 
-def read_detections(count: int, blocks: Iterator[bytes]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+def read_detections(count: int, blocks: Iterator[bytes]) -> Iterator[tuple[IntArray, ByteArray]]:
     """Pulse numbers and bases from their payloads, block by block, until `count` have come.
 
     Raises
@@ -176,7 +176,7 @@ def read_detections(count: int, blocks: Iterator[bytes]) -> Iterator[tuple[NDArr
         yield pulse, basis
 
 
-def pack_sift(match: NDArray[np.uint8], intensity: NDArray[np.uint8], bit: NDArray[np.uint8]) -> bytes:
+def pack_sift(match: ByteArray, intensity: ByteArray, bit: ByteArray) -> bytes:
     """Payload of the satellite's answer to a block of detections.
 
     For each detection whether the bases match; if they do, the intensity; and the bit, unless it is of the
@@ -189,7 +189,7 @@ def pack_sift(match: NDArray[np.uint8], intensity: NDArray[np.uint8], bit: NDArr
     return _SIZES.pack(len(parts[0]), len(parts[1]), int(kept.sum()), len(opened)) + b''.join(parts)
 
 
-def read_sift(payload: bytes, count: int) -> tuple[NDArray[np.bool_], NDArray[np.uint8], NDArray[np.uint8]]:
+def read_sift(payload: bytes, count: int) -> tuple[BoolArray, ByteArray, ByteArray]:
     """Basis matches (of all), intensities (of the matching) and bits (of decoy and vacuum among these).
 
     Raises

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.qkd.amplification import verify
 from qkd_gs.qkd.amplification.key_request import requested_key
@@ -27,14 +27,12 @@ from qkd_gs.qkd.sifting.packed_bits import PackedBits
 from qkd_gs.qkd.sifting.states import Intensity, Transmitter
 from qkd_gs.qkd.sifting.terms import Terms
 
-Table = NDArray[np.int64]
-
 
 @dataclass(frozen=True)
 class _Sifted:
     bits: PackedBits  # of the signal state
     pulses: int
-    table: Table  # sifted bits by basis and intensity
+    table: IntArray  # sifted bits by basis and intensity
 
 
 def serve(

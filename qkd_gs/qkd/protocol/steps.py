@@ -6,8 +6,8 @@ from collections.abc import Callable
 from math import ceil
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import ByteArray
 from qkd_gs.errors import StationError
 from qkd_gs.qkd.amplification import verify
 from qkd_gs.qkd.amplification.amplify import toeplitz_packed
@@ -18,7 +18,6 @@ from qkd_gs.qkd.link import conversation
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
 from qkd_gs.qkd.sifting.terms import Terms
 
-Bits = NDArray[np.uint8]
 Progress = Callable[[str, float], None]
 
 
@@ -91,7 +90,7 @@ def amplify(key: PackedBits, secret_bits: int, seed: bytes) -> PackedBits:
     return toeplitz_packed(key, np.frombuffer(seed, np.uint8), secret_bits)
 
 
-def verified_bits(bits: PackedBits, cuts: list[slice], agreed: Bits) -> PackedBits:
+def verified_bits(bits: PackedBits, cuts: list[slice], agreed: ByteArray) -> PackedBits:
     """Bits of the frames whose digests agreed; the same buffer if all did."""
     if agreed.all() and cuts:
         return bits
@@ -103,7 +102,7 @@ def verified_bits(bits: PackedBits, cuts: list[slice], agreed: Bits) -> PackedBi
     return PackedBits.joined(kept)
 
 
-def dropped_bits(cuts: list[slice], agreed: Bits) -> int:
+def dropped_bits(cuts: list[slice], agreed: ByteArray) -> int:
     """Bits of the frames whose digests did not agree."""
     return sum(cut.stop - cut.start for cut, good in zip(cuts, agreed, strict=True) if not good)
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import ByteArray, Float32Array
 from qkd_gs.qkd.reconciliation.ldpc_code import SparseCode
-from qkd_gs.qkd.reconciliation.parity import Bits
 
 _ROUNDS = 80
 _SURE = np.float32(30)
@@ -23,8 +22,8 @@ _LN_2 = np.float32(0.6931472)
 
 
 def find_errors(
-    code: SparseCode, syndrome: Bits, odds: NDArray[np.float32], rounds: int = _ROUNDS
-) -> tuple[Bits, bool]:
+    code: SparseCode, syndrome: ByteArray, odds: Float32Array, rounds: int = _ROUNDS
+) -> tuple[ByteArray, bool]:
     """Errors with this syndrome.
 
     Parameters

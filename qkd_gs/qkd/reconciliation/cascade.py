@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from qkd_gs.arrays import ByteArray
 from qkd_gs.qkd.reconciliation.cascade_alice import ParityServer
 from qkd_gs.qkd.reconciliation.cascade_bob import EFFICIENT, QUICK, CascadeOptions, Corrector
-from qkd_gs.qkd.reconciliation.parity import Bits
 
 __all__ = ['EFFICIENT', 'QUICK', 'CascadeOptions', 'Corrector', 'ParityServer', 'Reconciled', 'reconcile']
 
@@ -27,7 +27,7 @@ __all__ = ['EFFICIENT', 'QUICK', 'CascadeOptions', 'Corrector', 'ParityServer', 
 class Reconciled:
     """Result of `reconcile`; `bits` are Bob's, corrected."""
 
-    bits: Bits
+    bits: ByteArray
     disclosed_bits: int
     round_trips: int
     corrected_errors: int
@@ -37,7 +37,7 @@ class Reconciled:
 
 
 def reconcile(
-    alice_bits: Bits, bob_bits: Bits, qber: float, seed: int, options: CascadeOptions = EFFICIENT
+    alice_bits: ByteArray, bob_bits: ByteArray, qber: float, seed: int, options: CascadeOptions = EFFICIENT
 ) -> Reconciled:
     """Both ends in one process, for measuring.
 

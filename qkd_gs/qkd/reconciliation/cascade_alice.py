@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from qkd_gs.arrays import ByteArray
 from qkd_gs.errors import StationError
 from qkd_gs.qkd.reconciliation.parity import (
-    Bits,
     checked_bits,
     checked_seed,
     fill_tree,
@@ -38,7 +38,7 @@ class ParityServer:
         Parities given away so far, every one counted.
     """
 
-    def __init__(self, bits: Bits, seed: int):
+    def __init__(self, bits: ByteArray, seed: int):
         self._bits = checked_bits(bits)
         self._seed = checked_seed(seed)
         self._size = tree_size(len(bits))
@@ -50,7 +50,7 @@ class ParityServer:
     def __repr__(self) -> str:  # never the contents: a repr ends up in logs
         return f'<ParityServer of {len(self._bits)} bits, {self.disclosed_bits} disclosed>'
 
-    def answer(self, batch: Questions) -> Bits:
+    def answer(self, batch: Questions) -> ByteArray:
         """Parities (0 or 1) of the blocks asked for.
 
         Raises
@@ -76,7 +76,7 @@ class ParityServer:
         """Overwrite the bits; nothing can be asked of it any more."""
         self._bits[:] = 0
 
-    def _roots(self, subsets: Questions) -> Bits:
+    def _roots(self, subsets: Questions) -> ByteArray:
         """Parities of whole subsets, all at once."""
         if subsets.max() >= MAX_SUBSETS:
             raise _no_such_block()

@@ -8,11 +8,11 @@ from math import ceil, floor, log2
 
 import numpy as np
 
+from qkd_gs.arrays import ByteArray
 from qkd_gs.errors import StationError
 from qkd_gs.qkd.finite_key.entropy import binary_entropy
 from qkd_gs.qkd.reconciliation import cascade_blocks
 from qkd_gs.qkd.reconciliation.parity import (
-    Bits,
     checked_bits,
     checked_seed,
     fill_tree,
@@ -31,7 +31,7 @@ _FEW = 3  # open leaves: next to so few there is always room for the next pass
 _LAST_PART, _LAST_DOUBLINGS = 6, 5
 _MOST_HASTE = 40.0
 
-Conversation = Generator[Questions, Bits, None]
+Conversation = Generator[Questions, ByteArray, None]
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Corrector:
         If the error rate is beyond `MAX_QBER`.
     """
 
-    def __init__(self, bits: Bits, qber: float, seed: int, options: CascadeOptions = EFFICIENT):
+    def __init__(self, bits: ByteArray, qber: float, seed: int, options: CascadeOptions = EFFICIENT):
         if not 0.0 <= qber <= MAX_QBER:
             raise StationError(f'an error rate of {qber:.3g} is not between 0 and {MAX_QBER}: there is no key in it')
         self._bits = checked_bits(bits).copy()
@@ -123,7 +123,7 @@ class Corrector:
         return f'<Corrector of {self._n} bits after {self.round_trips} round trips>'
 
     @property
-    def bits(self) -> Bits:
+    def bits(self) -> ByteArray:
         """The bits as corrected so far, (n,) uint8."""
         return self._bits.copy()
 
@@ -135,7 +135,7 @@ class Corrector:
         """Questions to send now, ascending; None when all is done."""
         return self._batch
 
-    def feed(self, answers: Bits) -> None:
+    def feed(self, answers: ByteArray) -> None:
         """Take the answers to the last batch.
 
         Raises
@@ -217,7 +217,7 @@ class Corrector:
             answers = yield batch
             self._enter(batch, answers)
 
-    def _enter(self, batch: Questions, answers: Bits) -> None:
+    def _enter(self, batch: Questions, answers: ByteArray) -> None:
         cascade_blocks.absorb(self._trees, self._opened, self._counts, batch, answers)
         flips = cascade_blocks.correct(
             self._bits,
@@ -233,7 +233,7 @@ class Corrector:
             raise _contradiction()
         self.corrected_errors += flips
 
-    def _confirm(self, roots: Questions, answers: Bits) -> Conversation:
+    def _confirm(self, roots: Questions, answers: ByteArray) -> Conversation:
         """Random subsets of the whole key: each misses what errors are left with probability 1/2."""
         while True:
             wrong = np.flatnonzero(subset_parities(self._bits, self._seed, len(roots)) != answers)

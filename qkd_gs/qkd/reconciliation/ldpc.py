@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from math import ceil, log, sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import ByteArray, Float32Array
 from qkd_gs.errors import StationError
 from qkd_gs.qkd.finite_key.entropy import binary_entropy
 from qkd_gs.qkd.reconciliation.belief_propagation import find_errors
 from qkd_gs.qkd.reconciliation.cascade_bob import MAX_QBER
 from qkd_gs.qkd.reconciliation.ldpc_code import SparseCode, sparse_code
-from qkd_gs.qkd.reconciliation.parity import Bits, checked_bits, checked_seed
+from qkd_gs.qkd.reconciliation.parity import checked_bits, checked_seed
 from qkd_gs.qkd.reconciliation.permutation import places_of, shuffle
 from qkd_gs.qkd.sifting.sift import even_cuts
 
@@ -129,7 +129,7 @@ def blocks(cuts: list[slice], qber: float) -> list[slice]:
     return [slice(cuts[group.start].start, cuts[group.stop - 1].stop) for group in groups]
 
 
-def syndrome(bits: Bits, qber: float, seed: int) -> Bits:
+def syndrome(bits: ByteArray, qber: float, seed: int) -> ByteArray:
     """Alice: all that she sends for a frame, (plan(...).disclosed_bits,) uint8.
 
     Parameters
@@ -146,7 +146,7 @@ def syndrome(bits: Bits, qber: float, seed: int) -> Bits:
     return np.concatenate(parts) if parts else np.empty(0, np.uint8)
 
 
-def decode(bits: Bits, qber: float, seed: int, sent: Bits) -> tuple[Bits, bool]:
+def decode(bits: ByteArray, qber: float, seed: int, sent: ByteArray) -> tuple[ByteArray, bool]:
     """Bob: his frame, corrected.
 
     Parameters
@@ -193,7 +193,7 @@ def decode(bits: Bits, qber: float, seed: int, sent: Bits) -> tuple[Bits, bool]:
     return bits ^ errors[places_of(order)], found
 
 
-def _errors(code: SparseCode, syndrome: Bits, beforehand: NDArray[np.float32]) -> tuple[Bits, bool]:
+def _errors(code: SparseCode, syndrome: ByteArray, beforehand: Float32Array) -> tuple[ByteArray, bool]:
     """Errors that explain a syndrome; where belief comes to a tie between a few bits, chance is given a say."""
     errors, found = find_errors(code, syndrome, beforehand)
     for attempt in range(_MORE_ATTEMPTS):
@@ -204,12 +204,12 @@ def _errors(code: SparseCode, syndrome: Bits, beforehand: NDArray[np.float32]) -
     return errors, found
 
 
-def _split(bits: Bits, seed: int, stages: tuple[Stage, ...]) -> list[Bits]:
+def _split(bits: ByteArray, seed: int, stages: tuple[Stage, ...]) -> list[ByteArray]:
     """What each stage's code is over: the last sums, and the second bits of the pairs of each halving."""
     if not stages:
         return []
     sums = bits[shuffle(len(bits), checked_seed(seed), 1)]
-    seconds: list[Bits] = []
+    seconds: list[ByteArray] = []
     for _ in stages[1:]:
         half = -(-len(sums) // 2)
         second = np.zeros(half, np.uint8)

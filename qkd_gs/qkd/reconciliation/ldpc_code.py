@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from qkd_gs.qkd.reconciliation.parity import Bits
+from qkd_gs.arrays import ByteArray, IntArray
 
 _LONGEST_GROUP = 256
 _FEWEST_GROUPS = 48  # of checks, where there are enough checks: columns of weight 20 must find their place
@@ -41,9 +41,9 @@ class SparseCode:
     bits: int
     checks: int
     lanes: int
-    starts: NDArray[np.int64]
-    columns: NDArray[np.int64]
-    shifts: NDArray[np.int64]
+    starts: IntArray
+    columns: IntArray
+    shifts: IntArray
 
     def grouped(self, values: NDArray[Any], fill: float = 0) -> NDArray[Any]:
         """Values of the bits by group, filled up to whole groups."""
@@ -51,7 +51,7 @@ class SparseCode:
         out[: self.bits] = values
         return out.reshape(-1, self.lanes)
 
-    def syndrome(self, bits: Bits) -> Bits:
+    def syndrome(self, bits: ByteArray) -> ByteArray:
         """Parities of the checks, (checks,) uint8."""
         out = np.zeros((len(self.starts) - 1, self.lanes), np.uint8)
         _syndrome(self.starts, self.columns, self.shifts, self.grouped(bits), out)
@@ -83,7 +83,7 @@ def sparse_code(bits: int, checks: int, weights: tuple[tuple[int, int], ...]) ->
     return SparseCode(bits, checks, lanes, starts, column[order], shift[order])
 
 
-def _column_weights(groups: int, weights: tuple[tuple[int, int], ...]) -> NDArray[np.int64]:
+def _column_weights(groups: int, weights: tuple[tuple[int, int], ...]) -> IntArray:
     counts = {weight: groups * share // 1000 for weight, share in weights}
     counts[3] = groups - sum(counts.values())
     return np.concatenate([np.full(counts[weight], weight, np.int64) for weight in sorted(counts)])

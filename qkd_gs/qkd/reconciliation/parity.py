@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import ByteArray
 from qkd_gs.qkd.reconciliation.parity_query import NODE_MASK, PASS_SHIFT, SUBSETS
 from qkd_gs.qkd.reconciliation.permutation import GOLDEN, mix
-
-Bits = NDArray[np.uint8]
 
 MAX_BITS = 1 << 26
 
@@ -23,7 +21,7 @@ def tree_size(n: int) -> int:
     return 1 << max(1, (n - 1).bit_length())
 
 
-def checked_bits(bits: Bits) -> Bits:
+def checked_bits(bits: ByteArray) -> ByteArray:
     """The bits, if they are one-dimensional uint8 of 0 and 1 and not too many.
 
     Raises
@@ -52,7 +50,7 @@ def checked_seed(seed: int) -> int:
     return int(seed)
 
 
-def fill_tree(tree: Bits, bits: Bits) -> None:
+def fill_tree(tree: ByteArray, bits: ByteArray) -> None:
     """Make a tree of zeros, or an older one over as many bits, into the parities of all nodes over these bits.
 
     Nodes above no bit are not touched: memory that nobody writes to costs nothing.
@@ -66,14 +64,14 @@ def fill_tree(tree: Bits, bits: Bits) -> None:
         size = half
 
 
-def subset(n: int, seed: int, number: int) -> Bits:
+def subset(n: int, seed: int, number: int) -> ByteArray:
     """Membership (0 or 1) of n places in a random half of them."""
     words = np.empty(-(-n // 64), np.uint64)
     _subset_words(words, np.uint64(seed), np.uint64(number))
     return np.unpackbits(words.astype('<u8').view(np.uint8), bitorder='little')[:n]
 
 
-def subset_parities(bits: Bits, seed: int, numbers: int) -> Bits:
+def subset_parities(bits: ByteArray, seed: int, numbers: int) -> ByteArray:
     """Parities of the bits in the subsets 0 ... numbers - 1."""
     packed = np.zeros(-(-len(bits) // 64) * 8, np.uint8)
     packed[: -(-len(bits) // 8)] = np.packbits(bits, bitorder='little')

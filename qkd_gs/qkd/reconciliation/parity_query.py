@@ -6,10 +6,9 @@ those before are shuffles of it; the node numbers are those of `qkd_gs.qkd.parit
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from qkd_gs.arrays import IntArray
 
-Questions = NDArray[np.int64]
+Questions = IntArray
 
 PASS_SHIFT = 32
 NODE_MASK = (1 << PASS_SHIFT) - 1

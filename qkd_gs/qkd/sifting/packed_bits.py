@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import ByteArray, IntArray
 from qkd_gs.qkd.link.codes import unpacked
 
-Bits = NDArray[np.uint8]
 _ALL = slice(None)
 
 
@@ -25,13 +24,13 @@ class PackedBits:
         How many.
     """
 
-    def __init__(self, packed: Bits, count: int):
+    def __init__(self, packed: ByteArray, count: int):
         if len(packed) != -(-count // 8):
             raise ValueError(f'{len(packed)} bytes do not hold {count} bits')
         self._packed, self._count = packed, count
 
     @classmethod
-    def of(cls, bits: Bits) -> PackedBits:
+    def of(cls, bits: ByteArray) -> PackedBits:
         """Bits (0 or 1) that are all there."""
         return cls(np.packbits(bits), len(bits))
 
@@ -58,11 +57,11 @@ class PackedBits:
     def __repr__(self) -> str:  # never the contents: a repr ends up in logs
         return f'<PackedBits: {self._count}>'
 
-    def __getitem__(self, part: slice) -> Bits:
+    def __getitem__(self, part: slice) -> ByteArray:
         start, stop, _ = part.indices(self._count)
         return unpacked(self._packed, start, max(start, stop))
 
-    def __setitem__(self, part: slice, bits: Bits) -> None:
+    def __setitem__(self, part: slice, bits: ByteArray) -> None:
         start, stop, _ = part.indices(self._count)
         if len(bits) != stop - start:
             raise ValueError(f'{len(bits)} bits do not go into the place of {stop - start}')
@@ -73,7 +72,7 @@ class PackedBits:
         whole[:] = 0
 
     @contextmanager
-    def plain(self, part: slice = _ALL) -> Iterator[Bits]:
+    def plain(self, part: slice = _ALL) -> Iterator[ByteArray]:
         """Some of the bits (all, unless said otherwise) as an array, which is wiped when they are done with."""
         bits = self[part]
         try:
@@ -85,9 +84,9 @@ class PackedBits:
         """Eight bits a byte; behind the last one zeros."""
         return self._packed.tobytes()
 
-    def at(self, places: NDArray[np.int64]) -> Bits:
+    def at(self, places: IntArray) -> ByteArray:
         """Bits at these places."""
-        bits: Bits = self._packed[places >> 3] >> (7 - (places & 7)).astype(np.uint8) & 1
+        bits: ByteArray = self._packed[places >> 3] >> (7 - (places & 7)).astype(np.uint8) & 1
         return bits
 
     def copy(self) -> PackedBits:

@@ -8,9 +8,9 @@ from itertools import pairwise
 from math import sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from qkd_gs.arrays import BoolArray, ByteArray, IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.qkd.finite_key.counts import BasisCounts, KeyCounts, Tally
 from qkd_gs.qkd.sifting.states import Basis, Intensity
@@ -41,9 +41,9 @@ class Detections:
         0 or 1: the raw key, which nothing but the key's own path may see.
     """
 
-    pulse: NDArray[np.int64]
-    basis: NDArray[np.uint8]
-    bit: NDArray[np.uint8]
+    pulse: IntArray
+    basis: ByteArray
+    bit: ByteArray
 
     def __post_init__(self) -> None:
         if not len(self.pulse) == len(self.basis) == len(self.bit):
@@ -59,7 +59,7 @@ class Detections:
         keep = within(self.pulse, spans)
         return self if keep.all() else self.part(keep)
 
-    def part(self, which: slice | NDArray[np.bool_]) -> Detections:
+    def part(self, which: slice | BoolArray) -> Detections:
         """Some of them."""
         return Detections(self.pulse[which], self.basis[which], self.bit[which])
 
@@ -76,7 +76,7 @@ class Squashed:
     cross_clicks: int  # pulses with clicks in both bases
 
 
-def squash(pulse: NDArray[np.int64], channel: NDArray[np.uint8], rng: np.random.Generator) -> Squashed:
+def squash(pulse: IntArray, channel: ByteArray, rng: np.random.Generator) -> Squashed:
     """Make one detection a pulse out of the clicks, as the proof wants.
 
     The security proof is one for single photons arriving; it holds for real detectors if multiple clicks are
@@ -127,19 +127,19 @@ def ascending(spans: Sequence[PulseSpan]) -> bool:
     return in_range and whole and all(a[1] < b[0] for a, b in pairwise(spans))
 
 
-def within(pulse: NDArray[np.int64], spans: Sequence[PulseSpan]) -> NDArray[np.bool_]:
+def within(pulse: IntArray, spans: Sequence[PulseSpan]) -> BoolArray:
     """Which pulses lie in one of the ascending spans."""
     borders = np.array([border for first, last in spans for border in (first, last + 1)], np.int64)
-    inside: NDArray[np.bool_] = np.searchsorted(borders, pulse, side='right') % 2 == 1
+    inside: BoolArray = np.searchsorted(borders, pulse, side='right') % 2 == 1
     return inside
 
 
-def sifted_table(basis: NDArray[np.uint8], intensity: NDArray[np.uint8]) -> NDArray[np.int64]:
+def sifted_table(basis: ByteArray, intensity: ByteArray) -> IntArray:
     """Number of sifted bits by [basis, intensity]."""
     return np.bincount(basis.astype(np.int64) * 3 + intensity, minlength=6).reshape(2, 3).astype(np.int64)
 
 
-def count(terms: Terms, pulses: int, sifted: NDArray[np.int64], errors: NDArray[np.int64]) -> KeyCounts:
+def count(terms: Terms, pulses: int, sifted: IntArray, errors: IntArray) -> KeyCounts:
     """Counts that the decoy-state bounds start from.
 
     Pulses sent are not counted but declared: locked pulses x probability of the intensity x 1/2 (Alice's basis)

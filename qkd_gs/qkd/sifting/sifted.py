@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import BoolArray, ByteArray
 from qkd_gs.qkd.finite_key.counts import KeyCounts
 from qkd_gs.qkd.finite_key.entropy import binary_entropy
 from qkd_gs.qkd.sifting import sift
@@ -15,8 +15,6 @@ from qkd_gs.qkd.sifting.packed_bits import PackedBits
 from qkd_gs.qkd.sifting.sift import Detections, PulseSpan
 from qkd_gs.qkd.sifting.states import Intensity
 from qkd_gs.qkd.sifting.terms import Terms
-
-Bits = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class Sifter:
         self._bins: dict[int, int] = {}
         self._in_windows = np.zeros(len(windows), np.int64)
 
-    def add(self, block: Detections, match: NDArray[np.bool_], intensity: Bits, opened: Bits) -> None:
+    def add(self, block: Detections, match: BoolArray, intensity: ByteArray, opened: ByteArray) -> None:
         """Take a block of detections.
 
         Parameters

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from qkd_gs.arrays import ByteArray, IntArray
 from qkd_gs.timing.pulse_times import PulseTimes
 
 
@@ -31,9 +29,9 @@ class Basis(IntEnum):
 class PulseStates:
     """Prepared states of n pulses; vacuum slots have a random basis and bit too."""
 
-    intensity: NDArray[np.uint8]  # (n,) of Intensity
-    basis: NDArray[np.uint8]  # (n,) of Basis
-    bit: NDArray[np.uint8]  # (n,) 0 or 1
+    intensity: ByteArray  # (n,) of Intensity
+    basis: ByteArray  # (n,) of Basis
+    bit: ByteArray  # (n,) 0 or 1
 
     def __repr__(self) -> str:  # never the contents: a repr ends up in logs
         return f'<PulseStates of {len(self.bit)} pulses>'
@@ -54,7 +52,7 @@ class BeaconLog:
 class Transmitter(Protocol):
     """The satellite's record of what it sent, as its side of the post-processing asks for it."""
 
-    def states(self, pulse: NDArray[np.int64]) -> PulseStates:
+    def states(self, pulse: IntArray) -> PulseStates:
         """States of these pulse numbers."""
 
     def beacon_log(self, first_utc_ns: int, last_utc_ns: int) -> BeaconLog:

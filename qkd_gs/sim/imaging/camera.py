@@ -6,8 +6,8 @@ from collections import deque
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import Float32Array, ImageArray
 from qkd_gs.devices.camera import CameraSettings, Frame, Roi
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.station import CameraModel
@@ -45,7 +45,7 @@ class SimCamera:
         model: CameraModel,
         body: CameraBodySettings,
         scene: Scene,
-        noise: NDArray[np.float32],
+        noise: Float32Array,
         rng: np.random.Generator,
     ) -> None:
         self._model, self._body, self._scene, self._noise, self._rng = model, body, scene, noise, rng
@@ -109,7 +109,7 @@ class SimCamera:
                 self._transfer.append((end_ns + latency_ns, frame))
             self._next_ns += max(round(1e9 / settings.rate_hz), exposure_ns)
 
-    def _picture(self, exposed: Exposed, roi: Roi, settings: CameraSettings) -> NDArray[np.uint16]:
+    def _picture(self, exposed: Exposed, roi: Roi, settings: CameraSettings) -> ImageArray:
         pixels = roi.width_px * roi.height_px
         first = int(self._rng.integers(0, len(self._noise) - pixels + 1))
         region = (roi.x0_px, roi.y0_px, roi.width_px, roi.height_px)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from math import cos, dist, radians
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.calibration.stars import load_stars, star_azel
 from qkd_gs.orbit.vectors import azel_from_enu, enu_from_azel
 from qkd_gs.settings.site import Site
 from qkd_gs.sim.imaging.starfield import NO_STARS, StarsInView, diurnal_rates, towards
-
-Floats = NDArray[np.float64]
 
 _STEP_NS = 5 * 10**9  # a chord of the sky's turning in 5 s lies 0.02 urad inside its arc
 _TURN_RAD = 4e-4  # of the sky in that time
@@ -34,7 +32,7 @@ class NamedStars:
         self._site, self._stars = site, load_stars()
         self._steps = -(-(end_ns - start_ns) // _STEP_NS)
         self._magnitude = np.array([star.mag for star in self._stars])
-        self._vectors: dict[int, Floats] = {}  # by step, as far as they were asked for
+        self._vectors: dict[int, FloatArray] = {}  # by step, as far as they were asked for
         self._centre, self._first, self._reach_rad = np.zeros(3), 0, -1.0
         self._nearby = np.empty(0, np.int64)
 
@@ -54,7 +52,7 @@ class NamedStars:
         az, el = azel_from_enu(vectors[inside])
         return StarsInView(az, el, *diurnal_rates(self._latitude_rad, az, el), self._magnitude[nearby[inside]])
 
-    def _around(self, first: int, direction: NDArray[np.float64], radius_rad: float) -> NDArray[np.int64]:
+    def _around(self, first: int, direction: FloatArray, radius_rad: float) -> IntArray:
         """Stars within a wide cone; looked up again only when the narrow one, or the sky, has moved to its edge."""
         moved = dist(direction, self._centre) + abs(first - self._first) * _TURN_RAD
         if moved + radius_rad > self._reach_rad:
@@ -62,7 +60,7 @@ class NamedStars:
             self._nearby = np.flatnonzero(self._at(first) @ direction > cos(self._reach_rad))
         return self._nearby
 
-    def _at(self, step: int) -> Floats:
+    def _at(self, step: int) -> FloatArray:
         """Unit vectors of all stars at a step, (n, 3)."""
         if step not in self._vectors:
             place = star_azel(self._stars, self._site, self._start_ns + step * _STEP_NS)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import cos, hypot, log10, sin
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.devices.camera import Roi
 from qkd_gs.pointing.sky_offsets import offset_between
 from qkd_gs.settings.station import CameraModel
@@ -17,8 +17,6 @@ from qkd_gs.sim.imaging.starfield import Stars
 from qkd_gs.sim.physics.image_geometry import Picture, turned
 from qkd_gs.sim.physics.photometry import electrons_a_watt, faintest, sky_electrons, sky_gradient, star_electrons
 from qkd_gs.sim.physics.state_history import Column, History
-
-Floats = NDArray[np.float64]
 
 BEACON_M = 532e-9
 _MOST_INSTANTS = 64
@@ -85,7 +83,7 @@ class View:
         trail = int(hypot((az_end - az) * cos(el), el_end - el) / self._sigma_rad)
         return min(max(trail, min(exposure_ns // 1_000_000, 16), _FEWEST_INSTANTS), _MOST_INSTANTS)
 
-    def _beacon(self, state: Floats, seconds: float) -> tuple[Floats, Floats, Floats]:
+    def _beacon(self, state: FloatArray, seconds: float) -> tuple[FloatArray, FloatArray, FloatArray]:
         irradiance = state[Column.IRRADIANCE]
         x, y = state[Column.X], state[Column.Y]
         if not irradiance.any() or np.isnan(x).any():
@@ -94,8 +92,8 @@ class View:
         return x[None], y[None], electrons[None]
 
     def _star_points(
-        self, group: Stars, state: Floats, mid_ns: int, exposure_ns: int, roi: Roi
-    ) -> tuple[Floats, Floats, Floats]:
+        self, group: Stars, state: FloatArray, mid_ns: int, exposure_ns: int, roi: Roi
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Trails of the stars that cross the region."""
         count = state.shape[1]
         middle = count // 2
@@ -123,7 +121,7 @@ class View:
         y_px = max(abs(y - picture.y0_px) for y in (roi.y0_px, roi.y0_px + roi.height_px))
         return hypot(x_px, y_px) * picture.scale_rad_px
 
-    def _background(self, state: Floats, seconds: float, roi: Roi) -> Background:
+    def _background(self, state: FloatArray, seconds: float, roi: Roi) -> Background:
         middle = state.shape[1] // 2
         el = float(state[Column.EL, middle])
         level = sky_electrons(self._body, self._sky, self._scale_urad_px, el) * seconds
@@ -134,10 +132,10 @@ class View:
         return Background(max(corner, 0.0), slope_x, slope_y)
 
 
-def _instants(start_ns: int, exposure_ns: int, count: int) -> NDArray[np.int64]:
-    result: NDArray[np.int64] = start_ns + np.rint((np.arange(count) + 0.5) * (exposure_ns / count)).astype(np.int64)
+def _instants(start_ns: int, exposure_ns: int, count: int) -> IntArray:
+    result: IntArray = start_ns + np.rint((np.arange(count) + 0.5) * (exposure_ns / count)).astype(np.int64)
     return result
 
 
-def _nothing(count: int) -> tuple[Floats, Floats, Floats]:
+def _nothing(count: int) -> tuple[FloatArray, FloatArray, FloatArray]:
     return np.empty((0, count)), np.empty((0, count)), np.empty((0, count))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
+from qkd_gs.arrays import FloatArray
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import TwinSettings
@@ -42,7 +40,7 @@ class Eye:
         site: Site,
         seed: int,
         start_ns: int,
-        row: NDArray[np.float64],
+        row: FloatArray,
         stars: tuple[Stars, ...] = (),
     ) -> None:
         body, streams = settings.body, draws(seed)
@@ -58,7 +56,7 @@ class Eye:
         view = View(model, camera, body.sky, picture, self._history, groups, column)
         self.camera = SimCamera(model, camera, view, noise_bank(streams[6], _NOISE), rng)
 
-    def see(self, now_ns: int, rows: NDArray[np.float64]) -> None:
+    def see(self, now_ns: int, rows: FloatArray) -> None:
         """The true state up to `now_ns`, rows of `Column` (columns, n); exposures that end until then are finished."""
         self._history.append(rows)
         self.camera.advance(now_ns)

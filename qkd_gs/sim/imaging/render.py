@@ -8,9 +8,8 @@ from math import erf, sqrt
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from qkd_gs.arrays import Float32Array, FloatArray, ImageArray, IntArray
 
 _REACH = 5.0  # a spot is drawn out to so many sigma
 
@@ -19,11 +18,11 @@ _REACH = 5.0  # a spot is drawn out to so many sigma
 class Sensor:
     """What converts light into counts; constant for a camera."""
 
-    response: NDArray[np.float32]  # (height, width) flat field: vignetting and pixels' response, mean about 1
+    response: Float32Array  # (height, width) flat field: vignetting and pixels' response, mean about 1
     dark_e_s: float
-    hot_x: NDArray[np.int64]
-    hot_y: NDArray[np.int64]
-    hot_e_s: Floats
+    hot_x: IntArray
+    hot_y: IntArray
+    hot_e_s: FloatArray
     sigma_px: float  # of the optical image, before the pixels average it
     read_noise_e: float
     full_well_e: float
@@ -32,7 +31,7 @@ class Sensor:
     adc_mask: int  # of the 16 bit: the lowest ones are 0 if the converter has fewer
 
     @cached_property
-    def light(self) -> NDArray[np.float32]:
+    def light(self) -> Float32Array:
         """Room for the electrons of one frame, used anew for each: fresh pages cost more than filling them."""
         return np.empty(self.response.size, np.float32)
 
@@ -41,9 +40,9 @@ class Sensor:
 class Points:
     """Point sources during one exposure, full-sensor pixels; each is seen at k instants, evenly spaced."""
 
-    x_px: Floats  # (n, k)
-    y_px: Floats  # (n, k)
-    electrons: Floats  # (n, k) what each instant contributes
+    x_px: FloatArray  # (n, k)
+    y_px: FloatArray  # (n, k)
+    electrons: FloatArray  # (n, k) what each instant contributes
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Background:
     slope_y_e: float
 
 
-def noise_bank(rng: np.random.Generator, count: int) -> NDArray[np.float32]:
+def noise_bank(rng: np.random.Generator, count: int) -> Float32Array:
     """Standard normal numbers; a frame takes a stretch from a random place."""
     return rng.standard_normal(count, dtype=np.float32)
 
@@ -67,8 +66,8 @@ def render(
     background: Background,
     exposure_s: float,
     gain: float,
-    noise: NDArray[np.float32],
-) -> NDArray[np.uint16]:
+    noise: Float32Array,
+) -> ImageArray:
     """One frame.
 
     Parameters

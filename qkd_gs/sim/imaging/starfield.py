@@ -7,13 +7,11 @@ from math import cos, dist, pi, radians, sin
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray
 from qkd_gs.orbit.refraction import site_refraction
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.twin_plant import SkySettings
-
-Floats = NDArray[np.float64]
 
 _NOON_2000_NS = 946_728_000_000_000_000  # JD 2451545.0, taken as UT1
 _DAY_NS = 86_400_000_000_000
@@ -26,11 +24,11 @@ _REFRACTION_RAD = 0.003  # above 5 deg; the cone is about an apparent direction,
 class StarsInView:
     """Stars near a direction at one time; arrays (n,)."""
 
-    az_rad: Floats  # apparent
-    el_rad: Floats
-    az_rate_rad_s: Floats  # by the turning Earth
-    el_rate_rad_s: Floats
-    magnitude: Floats
+    az_rad: FloatArray  # apparent
+    el_rad: FloatArray
+    az_rate_rad_s: FloatArray  # by the turning Earth
+    el_rate_rad_s: FloatArray
+    magnitude: FloatArray
 
 
 NO_STARS = StarsInView(*(np.empty(0) for _ in range(5)))
@@ -43,12 +41,12 @@ class Stars(Protocol):
         """Stars within a cone about an apparent direction, down to a magnitude."""
 
 
-def towards(az_rad: float, el_rad: float) -> Floats:
+def towards(az_rad: float, el_rad: float) -> FloatArray:
     """Unit vector (east, north, up) towards a direction, (3,)."""
     return np.array([sin(az_rad) * cos(el_rad), cos(az_rad) * cos(el_rad), sin(el_rad)])
 
 
-def diurnal_rates(latitude_rad: float, az_rad: Floats, el_rad: Floats) -> tuple[Floats, Floats]:
+def diurnal_rates(latitude_rad: float, az_rad: FloatArray, el_rad: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Rates of azimuth and elevation of something that rests on the celestial sphere, rad/s."""
     az_rate = _EARTH_RAD_S * (sin(latitude_rad) - cos(latitude_rad) * np.cos(az_rad) * np.tan(el_rad))
     el_rate = _EARTH_RAD_S * cos(latitude_rad) * np.sin(az_rad)
@@ -88,18 +86,18 @@ class RandomField:
         if not len(inside):
             return NO_STARS
         east, north, up = rotation @ self._near[inside].T
-        el: Floats = self._refraction.apparent(np.arcsin(np.clip(up, -1, 1)))
-        az: Floats = np.arctan2(east, north)
+        el: FloatArray = self._refraction.apparent(np.arcsin(np.clip(up, -1, 1)))
+        az: FloatArray = np.arctan2(east, north)
         return StarsInView(az, el, *diurnal_rates(self._latitude, az, el), self._near_magnitude[inside])
 
-    def _look_around(self, direction: Floats, radius_rad: float) -> None:
+    def _look_around(self, direction: FloatArray, radius_rad: float) -> None:
         """Keep the stars of a wide cone, looked up again only when the narrow one touches its edge."""
         if dist(direction, self._centre) + radius_rad + _REFRACTION_RAD > self._reach_rad:
             self._centre, self._reach_rad = direction, radius_rad + _REFRACTION_RAD + _AHEAD_RAD
             nearby = np.flatnonzero(self._vectors @ direction > cos(self._reach_rad))
             self._near, self._near_magnitude = self._vectors[nearby], self._magnitude[nearby]
 
-    def _horizon(self, t_ns: int) -> Floats:
+    def _horizon(self, t_ns: int) -> FloatArray:
         """Rotation from the celestial frame to east, north, up, by the Earth rotation angle (IERS 2010, eq. 5.15)."""
         days = (t_ns - _NOON_2000_NS) / _DAY_NS
         turn = 2 * pi * ((0.7790572732640 + 0.00273781191135448 * days + days % 1.0) % 1.0) + self._longitude

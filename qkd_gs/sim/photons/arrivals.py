@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import ByteArray, FloatArray, IntArray
 from qkd_gs.orbit.target import TargetState
 from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.qkd.sifting.states import PulseStates
@@ -19,9 +19,8 @@ from qkd_gs.sim.photons.transmitter import SimTransmitter
 from qkd_gs.timing.spline import TimeMap
 from qkd_gs.timing.tags import Channel
 
-Times = NDArray[np.int64]
-Place = TargetState[NDArray[np.float64]]
-Clicks = tuple[Times, NDArray[np.uint8]]
+Place = TargetState[FloatArray]
+Clicks = tuple[IntArray, ByteArray]
 
 _PS = 10**12
 _SYNC_REFERENCE_M = 1e6
@@ -34,11 +33,11 @@ _GRID_PS = 50 * 10**9
 class Sky:
     """True state of the receiver, sampled at about 1 kHz over a stretch of time; arrays (n,)."""
 
-    t_ns: Times
-    offset_rad: NDArray[np.float64]  # 850 nm image from the middle of the receiving field
-    frame_error_rad: NDArray[np.float64]  # satellite's frame minus the analyser's
-    lit: NDArray[np.float64]  # satellite's sources on: 0 or 1
-    fade: NDArray[np.float64]  # transmission of clouds, 1 = clear
+    t_ns: IntArray
+    offset_rad: FloatArray  # 850 nm image from the middle of the receiving field
+    frame_error_rad: FloatArray  # satellite's frame minus the analyser's
+    lit: FloatArray  # satellite's sources on: 0 or 1
+    fade: FloatArray  # transmission of clouds, 1 = clear
 
 
 class PhotonSource:
@@ -84,7 +83,7 @@ class PhotonSource:
         channel = np.concatenate([part[1] for part in parts])
         return time_ps + self._delay_ps[channel], channel
 
-    def _quantum(self, start_ps: int, end_ps: int, at_ps: Times, sky: Sky, place: Place) -> Clicks:
+    def _quantum(self, start_ps: int, end_ps: int, at_ps: IntArray, sky: Sky, place: Place) -> Clicks:
         eta = transmission(self._settings.link, place.range_m, place.el_rad, sky.offset_rad) * sky.lit * sky.fade
         eta *= self._module.max_efficiency
         rng, mu = self._rng, self._transmitter.mu
@@ -111,7 +110,7 @@ class PhotonSource:
         n = self._rng.poisson(rate * (end_ps - start_ps) / _PS)
         return self._rng.integers(start_ps, end_ps, n), self._rng.integers(Channel.H, Channel.A + 1, n).astype(np.uint8)
 
-    def _beacon(self, start_ps: int, end_ps: int, at_ps: Times, sky: Sky, place: Place) -> Clicks:
+    def _beacon(self, start_ps: int, end_ps: int, at_ps: IntArray, sky: Sky, place: Place) -> Clicks:
         sync, rng = self._settings.sync_detector, self._rng
         first, end = self._pulses_between(start_ps - _EDGE_PS, end_ps + _EDGE_PS, self._transmitter.beacon_ps)
         arrival_ps = self._arrival(self._transmitter.beacon_emission_ps(np.arange(first, end)))

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.settings.twin_photonics import ClockSettings
-
-Ps = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -38,20 +36,18 @@ class DriftingClock:
         offset_ps, rate, drift = rng.uniform(-1, 1, 3) * (limits.offset_us * 1e6, limits.rate_ppm * 1e-6, 1.0)
         return cls(start_ps, float(offset_ps), float(rate), float(drift * limits.drift_ppb_s * 1e-9))
 
-    def read(self, true_ps: Ps) -> Ps:
+    def read(self, true_ps: IntArray) -> IntArray:
         """Readings at true times, ps."""
         elapsed_ps = true_ps - self.start_ps
         return elapsed_ps + np.rint(self._error_ps(elapsed_ps)).astype(np.int64)
 
-    def when(self, reading_ps: Ps) -> Ps:
+    def when(self, reading_ps: IntArray) -> IntArray:
         """True times of readings, ps; inverse of `read` to a picosecond."""
         elapsed_ps = reading_ps - np.rint(self._error_ps(reading_ps)).astype(np.int64)
         # the error changes by 1e-7 of the first correction: one more round brings it below a picosecond
         elapsed_ps = reading_ps - np.rint(self._error_ps(elapsed_ps)).astype(np.int64)
         return elapsed_ps + self.start_ps
 
-    def _error_ps(self, elapsed_ps: Ps) -> NDArray[np.float64]:
-        error_ps: NDArray[np.float64] = self.offset_ps + elapsed_ps * (
-            self.rate + elapsed_ps * (self.drift_per_s / 2e12)
-        )
+    def _error_ps(self, elapsed_ps: IntArray) -> FloatArray:
+        error_ps: FloatArray = self.offset_ps + elapsed_ps * (self.rate + elapsed_ps * (self.drift_per_s / 2e12))
         return error_ps

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import BoolArray, ByteArray, FloatArray, IntArray
 from qkd_gs.qkd.sifting.states import PulseStates
 from qkd_gs.settings.twin_photonics import PolarizationSettings, SpadSettings
 from qkd_gs.timing.tags import Channel
@@ -28,9 +28,7 @@ class BB84Module:
         self.max_efficiency = float(self._efficiency.max())
         self._error = polarization.receiver_error + polarization.source_error
 
-    def measure(
-        self, states: PulseStates, frame_error_rad: NDArray[np.float64], rng: np.random.Generator
-    ) -> NDArray[np.uint8]:
+    def measure(self, states: PulseStates, frame_error_rad: FloatArray, rng: np.random.Generator) -> ByteArray:
         """Channel that each photon goes to; 0 where its diode missed it.
 
         Photons arrive already thinned to the most efficient diode.  A photon of bit b in its own basis, turned
@@ -44,27 +42,25 @@ class BB84Module:
         bit = rng.random(n) >= self._error + (1 - 2 * self._error) * first
         index = 2 * basis + bit
         clicked = rng.random(n) < self._efficiency[index] / self.max_efficiency
-        channel: NDArray[np.uint8] = np.where(clicked, index + 1, 0).astype(np.uint8)
+        channel: ByteArray = np.where(clicked, index + 1, 0).astype(np.uint8)
         return channel
 
-    def jitter_ps(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    def jitter_ps(self, n: int, rng: np.random.Generator) -> IntArray:
         """Random part of a click's time: optical pulse and diode."""
         sigma_ns = np.hypot(self._spads.jitter_ns, self._spads.signal_pulse_ns)
-        jitter: NDArray[np.int64] = np.rint(rng.standard_normal(n) * sigma_ns * 1e3).astype(np.int64)
+        jitter: IntArray = np.rint(rng.standard_normal(n) * sigma_ns * 1e3).astype(np.int64)
         return jitter
 
     def afterpulses(
-        self, time_ps: NDArray[np.int64], channel: NDArray[np.uint8], rng: np.random.Generator
-    ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        self, time_ps: IntArray, channel: ByteArray, rng: np.random.Generator
+    ) -> tuple[IntArray, ByteArray]:
         """Clicks that follow a click in the same diode, behind its dead time."""
         again = rng.random(len(time_ps)) < self._spads.afterpulse_probability
         wait_ns = self._spads.dead_time_ns + rng.exponential(self._spads.afterpulse_ns, int(again.sum()))
         return time_ps[again] + np.rint(wait_ns * 1e3).astype(np.int64), channel[again]
 
 
-def alive(
-    time_ps: NDArray[np.int64], channel: NDArray[np.uint8], dead_ps: dict[int, int], last_ps: dict[int, int]
-) -> NDArray[np.bool_]:
+def alive(time_ps: IntArray, channel: ByteArray, dead_ps: dict[int, int], last_ps: dict[int, int]) -> BoolArray:
     """Which clicks of an ordered stream come after their diode's dead time (non-paralysable).
 
     Parameters

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import erfc
 
+from qkd_gs.arrays import FloatArray
 from qkd_gs.settings.twin_photonics import LinkSettings, NoiseSettings
 
 _LEAST_SINE = 0.03
 
 
-def transmission(
-    link: LinkSettings, range_m: ArrayLike, el_rad: ArrayLike, offset_rad: ArrayLike
-) -> NDArray[np.float64]:
+def transmission(link: LinkSettings, range_m: ArrayLike, el_rad: ArrayLike, offset_rad: ArrayLike) -> FloatArray:
     """Probability that a photon that leaves the satellite makes a click.
 
     A Gaussian beam centred on the aperture, ``1 - exp(-2 a^2 / w^2)`` with ``w = R theta / 2``; air mass
@@ -32,18 +31,18 @@ def transmission(
     air_db = link.zenith_loss_db * air_mass(el_rad)
     rest = link.system_efficiency * 10 ** (-(air_db + link.residual_db) / 10)
     edge = (np.abs(offset_rad) * 1e6 - link.field_urad / 2) / link.image_sigma_urad
-    inside: NDArray[np.float64] = geometric * rest * 0.5 * erfc(edge / np.sqrt(2))
+    inside: FloatArray = geometric * rest * 0.5 * erfc(edge / np.sqrt(2))
     return inside
 
 
-def air_mass(el_rad: ArrayLike) -> NDArray[np.float64]:
+def air_mass(el_rad: ArrayLike) -> FloatArray:
     """Air mass 1 / sin(el), held below 1.7 deg, where it means nothing and nothing comes through."""
-    mass: NDArray[np.float64] = 1 / np.maximum(np.sin(el_rad), _LEAST_SINE)
+    mass: FloatArray = 1 / np.maximum(np.sin(el_rad), _LEAST_SINE)
     return mass
 
 
-def noise_rate(noise: NoiseSettings, glow_cps: float, el_rad: ArrayLike) -> NDArray[np.float64]:
+def noise_rate(noise: NoiseSettings, glow_cps: float, el_rad: ArrayLike) -> FloatArray:
     """Noise counts a second over the four detectors: dark counts, sky, and city glow that falls with elevation."""
     above_deg = np.maximum(np.degrees(el_rad) - noise.glow_floor_deg, 0.0)
-    rate: NDArray[np.float64] = noise.dark_cps + noise.sky_cps + glow_cps * np.exp(-above_deg / noise.glow_scale_deg)
+    rate: FloatArray = noise.dark_cps + noise.sky_cps + glow_cps * np.exp(-above_deg / noise.glow_scale_deg)
     return rate

@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import IntEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
@@ -48,7 +48,7 @@ def photon_counter(
     return record, SimTdc(settings.light, station.detectors, source, truth.epoch_ns, int(rng.integers(1 << 62)))
 
 
-def receiver_rows(interval: Interval, frame_error_rad: NDArray[np.float64]) -> NDArray[np.float64]:
+def receiver_rows(interval: Interval, frame_error_rad: FloatArray) -> FloatArray:
     """What the receiver really did over an interval, rows of `Received` (4, n)."""
     offset_rad = np.hypot(
         interval.tilt_x_rad - interval.offset_x_rad,
@@ -57,6 +57,6 @@ def receiver_rows(interval: Interval, frame_error_rad: NDArray[np.float64]) -> N
     return np.stack([offset_rad, frame_error_rad, interval.lit, interval.fade])
 
 
-def sky_of(t_ns: NDArray[np.int64], rows: NDArray[np.float64]) -> Sky:
+def sky_of(t_ns: IntArray, rows: FloatArray) -> Sky:
     """The same for the converter."""
     return Sky(t_ns, *rows)

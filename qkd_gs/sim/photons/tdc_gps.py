@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import ByteArray, IntArray
 from qkd_gs.devices.gps import GpsReading
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import DetectorSettings
@@ -44,7 +44,7 @@ class SimTdc:
         self._clock = DriftingClock.drawn(start_ps, self._settings.tdc.clock, self._rng)
         self._until_ps = start_ps
         self._last_ps: dict[int, int] = {}
-        self._waiting: tuple[NDArray[np.int64], NDArray[np.uint8]] = np.empty(0, np.int64), np.empty(0, np.uint8)
+        self._waiting: tuple[IntArray, ByteArray] = np.empty(0, np.int64), np.empty(0, np.uint8)
         self._skies.clear()
 
     def observe(self, sky: Sky) -> None:
@@ -70,7 +70,7 @@ class SimTdc:
         keep = alive(time_ps, channel, self._dead_ps, self._last_ps)
         return self._tagged(self._clock, time_ps[keep], channel[keep])
 
-    def _tagged(self, clock: DriftingClock, time_ps: NDArray[np.int64], channel: NDArray[np.uint8]) -> TagBlock:
+    def _tagged(self, clock: DriftingClock, time_ps: IntArray, channel: ByteArray) -> TagBlock:
         jitter_ps = np.rint(self._rng.standard_normal(len(time_ps)) * self._settings.tdc.jitter_ps).astype(np.int64)
         reading_ps = clock.read(time_ps) + jitter_ps
         order = np.argsort(reading_ps, kind='stable')

@@ -7,8 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.qkd.protocol.messages import LOG_BLOCK
 from qkd_gs.qkd.sifting.states import BeaconLog, Intensity, PulseStates
 from qkd_gs.settings.station import SourceSettings
@@ -50,7 +50,7 @@ class SimTransmitter:
         self.mu = np.array([source.mu_signal, source.mu_decoy, source.mu_vacuum])
         self._threshold = round(256 * source.p_signal), round(256 * (source.p_signal + source.p_decoy))
 
-    def states(self, pulse: NDArray[np.int64]) -> PulseStates:
+    def states(self, pulse: IntArray) -> PulseStates:
         """States of these pulse numbers (n,), in any order."""
         counters = np.zeros((len(pulse), 2), np.uint64)
         counters[:, 0] = pulse >> 3
@@ -63,7 +63,7 @@ class SimTransmitter:
         intensity[chosen[:, 0] < signal_below] = Intensity.SIGNAL
         return PulseStates(intensity, chosen[:, 1] & 1, (chosen[:, 1] >> 1) & 1)
 
-    def beacon_emission_ps(self, index: NDArray[np.int64]) -> NDArray[np.int64]:
+    def beacon_emission_ps(self, index: IntArray) -> IntArray:
         """Satellite-clock times at which beacon pulses really leave, ps; `index` is a run of consecutive numbers."""
         return index * self.beacon_ps + np.rint(self._noise(index, 0) * (self._beacon.trigger_jitter_ns * 1e3)).astype(
             np.int64
@@ -74,18 +74,18 @@ class SimTransmitter:
         first, last = ((t - self.epoch_utc_ns) * 1000 // self.beacon_ps for t in (first_utc_ns, last_utc_ns))
         pulses = max(0, last + 1 - first)
 
-        def logged(number: int) -> NDArray[np.int64]:
+        def logged(number: int) -> IntArray:
             start = number * LOG_BLOCK
             return self._logged_ps(np.arange(first + start, first + min(start + LOG_BLOCK, pulses)))
 
         starts_ps = [int(self._logged_ps(np.array([first + start]))[0]) for start in range(0, pulses, LOG_BLOCK)]
         return BeaconLog(first, PulseTimes(LOG_BLOCK, starts_ps, pulses, logged), self.epoch_utc_ns)
 
-    def _logged_ps(self, index: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _logged_ps(self, index: IntArray) -> IntArray:
         error_ps = np.rint(self._noise(index, _LOG_BLOCK_FLAG) * self._beacon.log_error_ps).astype(np.int64)
         return self.beacon_emission_ps(index) + error_ps
 
-    def _noise(self, index: NDArray[np.int64], flag: int) -> NDArray[np.float64]:
+    def _noise(self, index: IntArray, flag: int) -> FloatArray:
         """Standard normal numbers that belong to the pulse numbers, the same whenever they are asked for."""
         if len(index) == 0:
             return np.empty(0)
@@ -95,5 +95,5 @@ class SimTransmitter:
 
 
 @lru_cache(maxsize=4)  # a pass asks for the same block some four times in a row
-def _normal_block(seed: int, flag: int, block: int) -> NDArray[np.float64]:
+def _normal_block(seed: int, flag: int, block: int) -> FloatArray:
     return np.random.default_rng((seed, flag, block + (1 << 32))).standard_normal(_JITTER_BLOCK)

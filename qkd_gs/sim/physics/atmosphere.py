@@ -6,12 +6,10 @@ from math import exp, log1p, pi
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray
 from qkd_gs.settings.twin_plant import AtmosphereSettings
 from qkd_gs.sim.physics.turbulence import R0_WAVELENGTH_M, kolmogorov_tilt_variance, tilt_series, tilt_spectrum
-
-Floats = NDArray[np.float64]
 
 _SAMPLES_AN_APERTURE = 4  # of a layer's series; tilt has next to nothing at finer scales (k^-17/3)
 _LOWEST_RAD = 0.01  # airmass is asked for down to the horizon, where models end
@@ -53,7 +51,7 @@ class Tilt:
         ]
         self._place_m = rng.uniform(0, settings.series * self._step_m, len(settings.layers))
 
-    def advance(self, samples: int, dt_s: float, el_rad: float, slew_rad_s: float) -> Floats:
+    def advance(self, samples: int, dt_s: float, el_rad: float, slew_rad_s: float) -> FloatArray:
         """Tilt of the next samples.
 
         Parameters
@@ -71,7 +69,7 @@ class Tilt:
         for i, (height_m, series) in enumerate(zip(self._heights_m, self._series, strict=True)):
             speed = self._wind_m_s + slew_rad_s * height_m * mass
             self._place_m[i] = _carry(series, self._step_m, self._place_m[i], speed * dt_s, total)
-        tilt: Floats = total * np.sqrt(mass)
+        tilt: FloatArray = total * np.sqrt(mass)
         return tilt
 
 
@@ -94,7 +92,7 @@ class Scintillation:
         self._wind_m_s, self._aperture_m, self._rng = settings.wind_m_s, aperture_m, rng
         self._last = float(rng.standard_normal())
 
-    def advance(self, samples: int, dt_s: float, el_rad: float, slew_rad_s: float) -> Floats:
+    def advance(self, samples: int, dt_s: float, el_rad: float, slew_rad_s: float) -> FloatArray:
         """Relative irradiance of the next samples, (samples,), mean 1."""
         variance = log_variance(self._zenith_variance, el_rad, self._limit)
         speed = self._wind_m_s + slew_rad_s * self._height_m * airmass(el_rad)
@@ -102,7 +100,7 @@ class Scintillation:
         noise = self._rng.standard_normal(samples) * np.sqrt(1 - keep * keep)
         _colour(noise, keep, self._last)
         self._last = float(noise[-1])
-        irradiance: Floats = np.exp(np.sqrt(variance) * noise - variance / 2)
+        irradiance: FloatArray = np.exp(np.sqrt(variance) * noise - variance / 2)
         return irradiance
 
 
@@ -139,11 +137,11 @@ def transmission(el_rad: float, zenith_db: float) -> float:
     return float(10 ** (-zenith_db * airmass(el_rad) / 10))
 
 
-def clouds(settings: AtmosphereSettings, since_rise_s: Floats) -> Floats:
+def clouds(settings: AtmosphereSettings, since_rise_s: FloatArray) -> FloatArray:
     """Transmission of the scenario's clouds, 1 = clear, at times after the satellite's rise (n,)."""
     loss_db = np.zeros_like(since_rise_s)
     for fade in settings.fades:
         inside = np.minimum(since_rise_s - fade.start_s, fade.start_s + fade.duration_s - since_rise_s)
         loss_db += fade.depth_db * np.clip(inside / fade.edge_s, 0.0, 1.0)
-    result: Floats = 10 ** (-loss_db / 10)
+    result: FloatArray = 10 ** (-loss_db / 10)
     return result

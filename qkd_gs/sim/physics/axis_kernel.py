@@ -6,9 +6,6 @@ from math import exp, sin, sqrt
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
-
-Floats = NDArray[np.float64]
 
 # Columns of the state of an axis.
 ANGLE, RATE, FRICTION, TORQUE, REF, REF_RATE, REF_ACC, INTEGRAL, DEMAND, MEASURED, MEASURED_RATE, WIND, WIND_RATE = (

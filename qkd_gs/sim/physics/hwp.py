@@ -6,8 +6,8 @@ from collections import deque
 from math import copysign, isfinite, pi, radians, remainder, sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray
 from qkd_gs.devices.hwp import HwpReading
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.twin_plant import HwpBodySettings
@@ -63,7 +63,7 @@ class SimHwp:
 
     # ---- the twin's side ----
 
-    def advance(self, samples: int) -> NDArray[np.float64]:
+    def advance(self, samples: int) -> FloatArray:
         """Let time go by; true plate angles at the end of each sample, (samples,), rad, mounting error included."""
         if not self._queue and self._angle == self._target and not self._rate:  # at rest, as nearly always
             self._now_ns += samples * self._sample_ns

@@ -7,13 +7,11 @@ from math import cos, radians, sin
 
 import numpy as np
 from numba.extending import register_jitable
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray
 from qkd_gs.settings.station import CameraModel
 from qkd_gs.settings.twin_plant import CameraBodySettings
 from qkd_gs.sim.physics.true_errors import within_disc
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -42,13 +40,13 @@ class Picture:
             roll_rad=radians(model.roll_deg) + roll,
         )
 
-    def pixel(self, x_rad: Floats, y_rad: Floats) -> tuple[Floats, Floats]:
+    def pixel(self, x_rad: FloatArray, y_rad: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Pixel where light from a direction falls."""
         c, s = cos(self.roll_rad), sin(self.roll_rad)
         right, up = c * x_rad - s * y_rad, s * x_rad + c * y_rad
         return self.x0_px + right / self.scale_rad_px, self.y0_px - up / self.scale_rad_px
 
-    def direction(self, x_px: Floats, y_px: Floats) -> tuple[Floats, Floats]:
+    def direction(self, x_px: FloatArray, y_px: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Direction that falls on a pixel: the inverse of `pixel`."""
         right, up = (x_px - self.x0_px) * self.scale_rad_px, (self.y0_px - y_px) * self.scale_rad_px
         c, s = cos(self.roll_rad), sin(self.roll_rad)
@@ -56,7 +54,7 @@ class Picture:
 
 
 @register_jitable  # type: ignore[misc]
-def turned(x_rad: Floats, y_rad: Floats, roll_rad: Floats | float) -> tuple[Floats, Floats]:
+def turned(x_rad: FloatArray, y_rad: FloatArray, roll_rad: FloatArray | float) -> tuple[FloatArray, FloatArray]:
     """Sky offsets (cross-elevation, elevation) as seen in a frame that is turned counter-clockwise by `roll_rad`."""
     c, s = np.cos(roll_rad), np.sin(roll_rad)
     return c * x_rad + s * y_rad, c * y_rad - s * x_rad

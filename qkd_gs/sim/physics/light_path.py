@@ -5,30 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.orbit.refraction import dispersion_rad
 from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.twin_plant import BodySettings
 from qkd_gs.sim.physics.atmosphere import Scintillation, Tilt, clouds, transmission
 
-Floats = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class Stretch:
     """Samples of the air and the target; arrays (n,) or (2, n).  NaN where the trajectory does not reach."""
 
-    t_ns: NDArray[np.int64]
-    az_rad: Floats
-    el_rad: Floats
-    range_m: Floats
-    frame_rad: Floats
-    dispersion_rad: Floats
-    tilt_rad: Floats  # (2, n) cross-elevation, elevation
-    scintillation: Floats  # (2, n) guiding camera, telescope
-    cloud: Floats  # transmission of the scenario's clouds
+    t_ns: IntArray
+    az_rad: FloatArray
+    el_rad: FloatArray
+    range_m: FloatArray
+    frame_rad: FloatArray
+    dispersion_rad: FloatArray
+    tilt_rad: FloatArray  # (2, n) cross-elevation, elevation
+    scintillation: FloatArray  # (2, n) guiding camera, telescope
+    cloud: FloatArray  # transmission of the scenario's clouds
     clear_532: float  # of clear air along the line of sight
     clear_671: float
 
@@ -112,7 +110,7 @@ class LightPath:
             clear_671=transmission(el_rad, self._air.extinction_671_db),
         )
 
-    def _target(self, t_ns: NDArray[np.int64]) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    def _target(self, t_ns: IntArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
         inside = (t_ns >= self._trajectory.start_ns) & (t_ns <= self._trajectory.end_ns)
         columns = np.full((5, len(t_ns)), np.nan)
         if inside.any():

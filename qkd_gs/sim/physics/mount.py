@@ -6,15 +6,13 @@ from collections import deque
 from math import exp, pi, radians, tau
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray
 from qkd_gs.devices.mount import MountCommand, MountMode, MountReading, check_set_point
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.station import AxisSettings, MountSettings
 from qkd_gs.settings.twin_plant import AxisBodySettings, Gust, MountBodySettings
 from qkd_gs.sim.physics import axis_kernel as kernel
-
-Floats = NDArray[np.float64]
 
 _GUST_NS = 10_000_000  # a gust's torque is held for so long
 _AT_REST_RAD_S = 1e-9
@@ -136,7 +134,7 @@ class SimMount:
         """Angles of the axes now, rad, without the encoders' errors."""
         return self._state.item(0, kernel.ANGLE), self._state.item(1, kernel.ANGLE)
 
-    def advance(self, samples: int) -> Floats:
+    def advance(self, samples: int) -> FloatArray:
         """Let time go by for that many samples.
 
         Returns
@@ -183,7 +181,7 @@ class SimMount:
         if self._mode in (MountMode.HOLD, MountMode.STOPPING):
             self._mode, self._fault = MountMode.TRACK, ''
 
-    def _run(self, noise: Floats, done: int, out: Floats) -> None:
+    def _run(self, noise: FloatArray, done: int, out: FloatArray) -> None:
         steps = len(noise)
         elapsed_s = (self._now_ns - self._command_ns) * 1e-9
         limited = kernel.run(
@@ -201,7 +199,7 @@ class SimMount:
         if following > self._following_limit_rad and self._mode not in (MountMode.OFF, MountMode.FAULT):
             self._mode, self._fault = MountMode.FAULT, 'mount.following_error'
 
-    def _gust(self) -> Floats:
+    def _gust(self) -> FloatArray:
         if not self._gusts:
             return _CALM
         torque = 0.0
@@ -212,7 +210,7 @@ class SimMount:
         return np.full(2, torque)
 
 
-def _constants(body: MountBodySettings, axis: AxisBodySettings, limits: AxisSettings) -> Floats:
+def _constants(body: MountBodySettings, axis: AxisBodySettings, limits: AxisSettings) -> FloatArray:
     servo, encoder = body.servo, body.encoder
     dt = 1 / servo.velocity_loop_hz
     stiffness = axis.inertia_kg_m2 * tau * servo.velocity_hz

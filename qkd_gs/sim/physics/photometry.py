@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from math import asin, degrees, exp, log10, pi, sin
-from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
+from qkd_gs.arrays import FloatOrArray
 from qkd_gs.settings.twin_plant import CameraBodySettings, SkySettings
-
-F = TypeVar('F', float, NDArray[np.float64])
 
 _PLANCK_LIGHT = 1.98644586e-25  # h c, J m
 _ARCSEC_URAD = 4.84813681
@@ -36,11 +31,11 @@ def electrons_a_watt(camera: CameraBodySettings, wavelength_m: float) -> float:
     return pi / 4 * camera.aperture_m**2 * camera.throughput * wavelength_m / _PLANCK_LIGHT
 
 
-def star_electrons(camera: CameraBodySettings, sky: SkySettings, magnitude: F) -> F:
+def star_electrons(camera: CameraBodySettings, sky: SkySettings, magnitude: FloatOrArray) -> FloatOrArray:
     """Photo-electrons a second of stars above the air."""
     area = pi / 4 * camera.aperture_m**2
     zero = sky.star_photons_m2_s_nm * camera.filter_nm * area * camera.throughput
-    electrons: F = zero * 10 ** (-0.4 * magnitude)
+    electrons: FloatOrArray = zero * 10 ** (-0.4 * magnitude)
     return electrons
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields
 from math import cos, hypot, isfinite, radians
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.pointing.polarization import frame_error
 from qkd_gs.settings.site import Site
@@ -23,8 +23,6 @@ from qkd_gs.sim.physics.satellite_body import SatelliteBody
 from qkd_gs.sim.physics.state_history import Column
 from qkd_gs.sim.physics.true_errors import TruePointing
 
-Floats = NDArray[np.float64]
-
 _STRETCH_S = 0.25  # the air's elevation and slew rate are held for so long
 _BLOCK_S = 0.01  # the pointing errors change linearly within
 _COLUMNS = len(Column)
@@ -39,20 +37,20 @@ class Interval:
     growing azimuth) and y (elevation).  NaN where the trajectory does not reach.
     """
 
-    t_ns: NDArray[np.int64]
-    offset_x_rad: Floats
-    offset_y_rad: Floats
-    tilt_x_rad: Floats
-    tilt_y_rad: Floats
-    frame_true_rad: Floats  # satellite's H axis from the tube's horizontal, counter-clockwise against the light
-    hwp_true_rad: Floats  # true plate angle from its zero mark, counter-clockwise against the light
-    az_rad: Floats  # apparent direction of the line of sight
-    el_rad: Floats
-    target_el_rad: Floats
-    range_m: Floats
-    dispersion_rad: Floats  # how much lower than the beacon the 850 nm photons seem
-    lit: Floats  # the satellite's sources: 0 or 1
-    fade: Floats  # transmission of clouds, 1 = clear
+    t_ns: IntArray
+    offset_x_rad: FloatArray
+    offset_y_rad: FloatArray
+    tilt_x_rad: FloatArray
+    tilt_y_rad: FloatArray
+    frame_true_rad: FloatArray  # satellite's H axis from the tube's horizontal, counter-clockwise against the light
+    hwp_true_rad: FloatArray  # true plate angle from its zero mark, counter-clockwise against the light
+    az_rad: FloatArray  # apparent direction of the line of sight
+    el_rad: FloatArray
+    target_el_rad: FloatArray
+    range_m: FloatArray
+    dispersion_rad: FloatArray  # how much lower than the beacon the 850 nm photons seem
+    lit: FloatArray  # the satellite's sources: 0 or 1
+    fade: FloatArray  # transmission of clouds, 1 = clear
 
 
 class Body:
@@ -111,7 +109,7 @@ class Body:
             samples -= count
             self._shown(rows, interval)
 
-    def _shown(self, rows: Floats, interval: Interval) -> None:
+    def _shown(self, rows: FloatArray, interval: Interval) -> None:
         """A block of the true state is known, rows of `Column` (columns, n): for cameras and whoever else looks on."""
 
     def interval(self) -> Interval:
@@ -132,7 +130,7 @@ class Body:
         """Encoder angles that truly put the line of sight on an apparent direction, rad."""
         return self._pointing.axes_at(az_rad, el_rad)
 
-    def frame_error_rad(self, interval: Interval) -> Floats:
+    def frame_error_rad(self, interval: Interval) -> FloatArray:
         """Frame angle left uncorrected by the plate, (n,)."""
         return frame_error(interval.hwp_true_rad, self._zero_rad, interval.frame_true_rad, self._parity)
 
@@ -142,7 +140,7 @@ class Body:
             self._lived = 0
         return self._ahead
 
-    def _advance_block(self, air: Stretch) -> tuple[Floats, Interval]:
+    def _advance_block(self, air: Stretch) -> tuple[FloatArray, Interval]:
         count = len(air)
         seconds = count * self._sample_ns * 1e-9
         axes_before = self.mount.true_angles()
@@ -191,7 +189,7 @@ class Body:
         above = air.el_rad[-1] > 0  # not a number: the trajectory does not reach
         return self.satellite.downlink_w_m2(float(air.range_m[-1])) if above else 0.0
 
-    def first_row(self) -> Floats:
+    def first_row(self) -> FloatArray:
         """State at the start, (columns, 1), so that an exposure that begins then has something to look back to."""
         row = np.zeros(len(Column))
         row[[Column.AZ, Column.EL, Column.ROLL]] = self._sight

@@ -6,9 +6,8 @@ from enum import IntEnum
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from qkd_gs.arrays import FloatArray, IntArray
 
 
 class Column(IntEnum):
@@ -44,7 +43,7 @@ class History:
         self._end = 0
         self._end_ns = start_ns
 
-    def append(self, rows: Floats) -> None:
+    def append(self, rows: FloatArray) -> None:
         """Add samples, (columns, n), that follow the last one."""
         count = rows.shape[1]
         self._end_ns += count * self._sample_ns
@@ -57,7 +56,7 @@ class History:
         self._rows[:, self._end : self._end + count] = rows
         self._end += count
 
-    def at(self, t_ns: NDArray[np.int64]) -> Floats:
+    def at(self, t_ns: IntArray) -> FloatArray:
         """State at times (k,), linear between samples, (columns, k); times before the first sample get the first."""
         out = np.empty((len(Column), len(t_ns)))
         _sample(self._rows, self._end, (t_ns - self._end_ns) / self._sample_ns, out)

@@ -6,12 +6,10 @@ from math import cos, hypot, pi, radians, remainder, sin
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.settings.twin_plant import OrbitTruthSettings, PointingErrorSettings
-
-Floats = NDArray[np.float64]
 
 _ARCSEC = pi / 180 / 3600
 _LEAST_COS = 0.02  # cross-elevation errors are not blown up into azimuth closer to the zenith than this
@@ -96,7 +94,7 @@ class Residual:
         weights = rng.standard_normal(len(self._waves))
         az, el = (grid.ravel() for grid in np.meshgrid(np.linspace(0, 2 * pi, 72), np.radians(np.arange(5, 90, 5))))
         area = np.cos(el)
-        self._weights: Floats = weights
+        self._weights: FloatArray = weights
         x, y = np.array([self.at(float(a), float(e)) for a, e in zip(az, el, strict=True)]).T
         rms = np.sqrt(np.average(x**2 + y**2, weights=area))
         self._weights = weights * settings.residual_urad * 1e-6 / rms

@@ -13,10 +13,9 @@ from __future__ import annotations
 from math import pi
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import j0, j1
 
-Floats = NDArray[np.float64]
+from qkd_gs.arrays import FloatArray
 
 R0_WAVELENGTH_M = 500e-9  # at which the Fried parameter is quoted
 _NOLL_TILT = 0.182  # (lambda / D)^2 (D / r0)^(5/3): one axis, Kolmogorov
@@ -34,7 +33,7 @@ def tilt_variance(r0_m: float, aperture_m: float, outer_scale_m: float) -> float
     return float(np.trapezoid(density * pi * k, k))
 
 
-def tilt_spectrum(frequency_m: Floats, r0_m: float, aperture_m: float, outer_scale_m: float) -> Floats:
+def tilt_spectrum(frequency_m: FloatArray, r0_m: float, aperture_m: float, outer_scale_m: float) -> FloatArray:
     """One-sided spectrum of the tilt along a line through the flow, rad^2 m.
 
     Parameters
@@ -57,34 +56,36 @@ def tilt_spectrum(frequency_m: Floats, r0_m: float, aperture_m: float, outer_sca
     return result * 4 * 2 * pi / 2
 
 
-def tilt_series(count: int, step_m: float, spectrum: Floats, frequency_m: Floats, rng: np.random.Generator) -> Floats:
+def tilt_series(
+    count: int, step_m: float, spectrum: FloatArray, frequency_m: FloatArray, rng: np.random.Generator
+) -> FloatArray:
     """Gaussian series with the spectrum of `tilt_spectrum`, periodic, sampled every `step_m` along the flow, rad."""
     along = np.fft.rfftfreq(count, step_m)[1:]
     power = np.exp(np.interp(np.log(along), np.log(frequency_m), np.log(spectrum)))
     amplitude = np.sqrt(power / (step_m * count)) * count / 2
     phase = rng.standard_normal((2, len(along)))
     wave = np.concatenate([[0.0], amplitude * (phase[0] + 1j * phase[1])])
-    series: Floats = np.fft.irfft(wave, count)
+    series: FloatArray = np.fft.irfft(wave, count)
     return series
 
 
-def _phase_spectrum(k: Floats, r0_m: float, outer_scale_m: float) -> Floats:
-    spectrum: Floats = 0.4897 * r0_m ** (-5 / 3) * (k * k + (2 * pi / outer_scale_m) ** 2) ** (-11 / 6)
+def _phase_spectrum(k: FloatArray, r0_m: float, outer_scale_m: float) -> FloatArray:
+    spectrum: FloatArray = 0.4897 * r0_m ** (-5 / 3) * (k * k + (2 * pi / outer_scale_m) ** 2) ** (-11 / 6)
     return spectrum
 
 
-def _tilt_filter(k: Floats, aperture_m: float) -> Floats:
+def _tilt_filter(k: FloatArray, aperture_m: float) -> FloatArray:
     """Square of tilt over phase at wave number k, rad^2, both axes together."""
     radius = aperture_m / 2
     coefficient = 16 * (_bessel_2(k * radius) / (k * radius)) ** 2  # of Noll's Z2 and Z3, unit RMS over the aperture
-    squared: Floats = coefficient * (2 / radius * R0_WAVELENGTH_M / (2 * pi)) ** 2
+    squared: FloatArray = coefficient * (2 / radius * R0_WAVELENGTH_M / (2 * pi)) ** 2
     return squared
 
 
-def _bessel_2(x: Floats) -> Floats:
+def _bessel_2(x: FloatArray) -> FloatArray:
     """J2 by recurrence from J0 and J1, some ten times as fast as the general function; by its series near zero."""
     small = x < 0.1
     safe = np.where(small, 1.0, x)
     series = x**2 / 8 * (1 - x**2 / 12 * (1 - x**2 / 32))
-    result: Floats = np.where(small, series, 2 / safe * j1(safe) - j0(safe))
+    result: FloatArray = np.where(small, series, 2 / safe * j1(safe) - j0(safe))
     return result

@@ -13,8 +13,8 @@ from math import isfinite, nan
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.devices.beacon import BeaconReading
 from qkd_gs.devices.hwp import HwpReading
 from qkd_gs.devices.mount import MountCommand, MountMode, MountReading, check_set_point
@@ -58,9 +58,9 @@ class TruthBlock:
     """
 
     end_ns: int
-    rows: NDArray[np.float64]
+    rows: FloatArray
 
-    def times(self) -> NDArray[np.int64]:
+    def times(self) -> IntArray:
         """UTC of the samples, (n,)."""
         count = self.rows.shape[1]
         return self.end_ns + np.arange(1 - count, 1, dtype=np.int64) * SAMPLE_NS

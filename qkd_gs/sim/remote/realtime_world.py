@@ -9,8 +9,8 @@ from math import isnan
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray
 from qkd_gs.devices.mount import MountCommand
 from qkd_gs.errors import DeviceFault
 from qkd_gs.pointing.mount_model import MountModel
@@ -43,7 +43,7 @@ class LiveWorld(Body):
         self._log: FlightLog | None = None
         self._floor: list[Floor] = []
 
-    def _shown(self, rows: NDArray[np.float64], interval: Interval) -> None:
+    def _shown(self, rows: FloatArray, interval: Interval) -> None:
         received = receiver_rows(interval, self.frame_error_rad(interval))
         self._tell(TruthBlock(self.now_ns, np.concatenate([rows, received])))
 

@@ -9,6 +9,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from qkd_gs.arrays import Float32Array, ImageArray
+
 TILE_PX = 64  # large against a spot (sigma 3 px), small against vignetting and twilight gradients
 _STEP_PX = 4  # samples of the 3x3 median further apart than its kernel are independent
 _ROW_STEP_PX = 8  # 128 samples a tile: level good to a tenth of the noise, noise to 8 %
@@ -121,7 +123,7 @@ def converter_step(values: NDArray[Any]) -> int:
     return bits & -bits if bits else 1
 
 
-def find_peaks(image: NDArray[np.uint16], sigmas: float, most: int = 4096) -> NDArray[np.float32]:
+def find_peaks(image: ImageArray, sigmas: float, most: int = 4096) -> Float32Array:
     """Places where a picture stands out of its background, strongest first.
 
     A 3x3 median removes hot pixels (up to four in a cluster) and tracks one pixel wide, and lowers the noise

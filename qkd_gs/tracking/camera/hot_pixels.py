@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import BoolArray, ImageArray
 from qkd_gs.errors import StationError
 
 _FEWEST_FRAMES = 5
 
 
-def learn_hot_pixels(frames: Sequence[NDArray[np.uint16]], sigmas: float = 8.0) -> NDArray[np.bool_]:
+def learn_hot_pixels(frames: Sequence[ImageArray], sigmas: float = 8.0) -> BoolArray:
     """Pixels that stand out of their neighbours in most frames.
 
     The median over the frames removes what moves (stars, the beacon, cosmics); what stays and is one or two

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from qkd_gs.arrays import BoolArray, ImageArray
 from qkd_gs.errors import StationError
 from qkd_gs.tracking.camera import spot_fit
 from qkd_gs.tracking.camera.background import find_peaks
@@ -82,7 +83,7 @@ class SpotDetector:
         sigma_range_px: tuple[float, float] = (0.6, 5.0),
         most_elliptic: float = 0.35,
         most_spots: int = 16,
-        hot_pixels: NDArray[np.bool_] | None = None,
+        hot_pixels: BoolArray | None = None,
     ):
         _positive('electrons_per_count', electrons_per_count)
         _positive('search_sigmas', search_sigmas)
@@ -229,14 +230,14 @@ class SpotDetector:
             saturated_px=int(saturated),
         )
 
-    def _repaired(self, image: NDArray[np.uint16], origin: tuple[int, int]) -> NDArray[np.uint16]:
+    def _repaired(self, image: ImageArray, origin: tuple[int, int]) -> ImageArray:
         """The frame with known hot pixels replaced by the median about them."""
         hot = self._hot_window(origin[0], origin[1], *image.shape)
         repaired = image.copy()
         repaired[hot] = cv2.medianBlur(image, 5)[hot]
         return repaired
 
-    def _hot_window(self, x0: int, y0: int, height: int, width: int) -> NDArray[np.bool_]:
+    def _hot_window(self, x0: int, y0: int, height: int, width: int) -> BoolArray:
         assert self._hot is not None
         part = np.ascontiguousarray(self._hot[y0 : y0 + height, x0 : x0 + width])
         if part.shape != (height, width):
@@ -259,12 +260,12 @@ def _check_frame(frame: NDArray[Any]) -> None:
         raise StationError(f'{frame.dtype} is not uint8 or uint16', where='frame')
 
 
-def _checked(frame: NDArray[Any]) -> NDArray[np.uint16]:
+def _checked(frame: NDArray[Any]) -> ImageArray:
     _check_frame(frame)
     return np.ascontiguousarray(frame, np.uint16)
 
 
-def _cut(frame: NDArray[Any], x_px: float, y_px: float) -> tuple[int, int, NDArray[np.uint16]]:
+def _cut(frame: NDArray[Any], x_px: float, y_px: float) -> tuple[int, int, ImageArray]:
     """Origin and copy of the 64 x 64 px window about a place, as far as it is inside the frame."""
     half = WINDOW_PX // 2
     height, width = frame.shape

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import hypot, sin, sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray
 from qkd_gs.errors import StationError
 from qkd_gs.pointing.sky_offsets import offset_between
 from qkd_gs.tracking.control.candidates import Sighting, Sightings
@@ -163,7 +163,7 @@ class Lock:
         self._near += 1
 
 
-def _scale(jacobian: NDArray[np.float64]) -> tuple[float, float]:
+def _scale(jacobian: FloatArray) -> tuple[float, float]:
     """Microradians on the sky by second and by metre."""
     urad = np.hypot(jacobian[0], jacobian[1]) * 1e6
     return float(urad[0]), float(urad[1])

@@ -15,13 +15,12 @@ from math import exp, sqrt
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray
 from qkd_gs.tracking.control.tuning import Tuning
 
 BIAS, CROSS, X, Y, X_SLOPE, Y_SLOPE = range(6)
-Matrix = NDArray[np.float64]
-ONE: Matrix = np.eye(6)
+ONE: FloatArray = np.eye(6)
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,8 @@ class Estimator:
         self._tuning = tuning
         self._last_spot_ns = 0
         self._t_ns = 0
-        self.state: Matrix = np.zeros(6)
-        self.covariance: Matrix = np.zeros((6, 6))
+        self.state: FloatArray = np.zeros(6)
+        self.covariance: FloatArray = np.zeros((6, 6))
 
     @property
     def time_bias_s(self) -> float:
@@ -60,7 +59,9 @@ class Estimator:
         """Estimated cross-track offset, m."""
         return float(self.state[CROSS])
 
-    def start(self, t_ns: int, time_bias_s: float, cross_track_m: float, jacobian: Matrix, sigma_rad: float) -> None:
+    def start(
+        self, t_ns: int, time_bias_s: float, cross_track_m: float, jacobian: FloatArray, sigma_rad: float
+    ) -> None:
         """Begin from a place found with an error of `sigma_rad`; the residual is unknown but for its size.
 
         `jacobian` (2, 2): shift of the apparent place in x, y (rad) per second and per metre.
@@ -96,13 +97,13 @@ class Estimator:
         x, y = float(self.state[X]) + x_rate * ahead_s, float(self.state[Y]) + y_rate * ahead_s
         return Residual(x, y, x_rate, y_rate)
 
-    def sigma_rad(self, jacobian: Matrix) -> float:
+    def sigma_rad(self, jacobian: FloatArray) -> float:
         """Expected error of the predicted place, radians, the worse axis."""
         H = _design(jacobian)
         return sqrt(float(np.max(np.diag(H @ self.covariance @ H.T))))
 
     def update(
-        self, stamp_ns: int, offset_rad: tuple[float, float], jacobian: Matrix, tilt_rad: float, extra_rad: float
+        self, stamp_ns: int, offset_rad: tuple[float, float], jacobian: FloatArray, tilt_rad: float, extra_rad: float
     ) -> bool:
         """Take in one spot; False if it lies outside the gate and was refused.
 
@@ -140,7 +141,9 @@ class Estimator:
 
 
 @njit(cache=True)
-def _over_arc(arc: float, w: float, size_rad: float, bias_walk: float, cross_walk: float) -> tuple[Matrix, Matrix]:
+def _over_arc(
+    arc: float, w: float, size_rad: float, bias_walk: float, cross_walk: float
+) -> tuple[FloatArray, FloatArray]:
     """Transition and added covariance over an arc; `w` by radian, the walks are variances (s^2, m^2)."""
     decay = exp(-w * arc)
     F, Q = np.eye(6), np.zeros((6, 6))
@@ -158,7 +161,7 @@ def _over_arc(arc: float, w: float, size_rad: float, bias_walk: float, cross_wal
     return F, Q
 
 
-def _design(jacobian: Matrix) -> Matrix:
+def _design(jacobian: FloatArray) -> FloatArray:
     H = np.zeros((2, 6))
     H[:, :2] = jacobian
     H[0, X] = H[1, Y] = 1.0

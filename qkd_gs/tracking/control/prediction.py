@@ -6,8 +6,8 @@ from dataclasses import replace
 from math import cos, radians, tan
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import FloatArray
 from qkd_gs.orbit.refraction import dispersion_rad
 from qkd_gs.orbit.target import TargetState
 from qkd_gs.orbit.trajectory import Trajectory
@@ -33,7 +33,7 @@ class Prediction:
         self._trajectory = trajectory
         grid = _LOWEST_RAD + _STEP_RAD * np.arange(_STEPS + 1)
         self._dispersion: list[float] = dispersion_rad(grid, trajectory.site).tolist()
-        self._jacobian: NDArray[np.float64] = np.eye(2)
+        self._jacobian: FloatArray = np.eye(2)
         self._jacobian_ns: int | None = None
 
     def at(self, t_ns: int, error: tuple[float, float]) -> TargetState[float]:
@@ -44,7 +44,7 @@ class Prediction:
         """Orbit error that explains a direction; StationError if none does."""
         return self._trajectory.bias_of(t_ns, az_rad, el_rad)
 
-    def jacobian(self, t_ns: int, error: tuple[float, float]) -> NDArray[np.float64]:
+    def jacobian(self, t_ns: int, error: tuple[float, float]) -> FloatArray:
         """Shift of the apparent place, shape (2, 2): x and y in radians by second and by metre."""
         if self._jacobian_ns is None or abs(t_ns - self._jacobian_ns) > KEEP_NS:
             self._jacobian = self._trajectory.bias_jacobian(t_ns, *error)

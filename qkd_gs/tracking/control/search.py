@@ -9,12 +9,11 @@ searched, the pattern keeps its sense while the range shrinks and a second of ti
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import correlate
 
+from qkd_gs.arrays import FloatArray
 from qkd_gs.tracking.control.tuning import Tuning
 
-Array = NDArray[np.float64]
 BIAS_CELLS, CROSS_CELLS = 41, 21
 FAR_BELIEF = 1e-3  # in places up to the limits, against those within the expected error
 NEARNESS = 1e-4  # belief that a beam's radius of distance from the middle must be worth
@@ -51,21 +50,21 @@ class BeaconSearch:
         self._dwell_s = tuning.light_delay_s + tuning.notice_s
         flat_s, flat_m = tuning.expected_bias_s, tuning.expected_cross_m
         # the middle cell is the centre itself, where the first look goes
-        self.bias_s: Array = centre[0] + np.linspace(-limits[0], limits[0], BIAS_CELLS)
-        self.cross_m: Array = centre[1] + np.linspace(-limits[1], limits[1], CROSS_CELLS)
+        self.bias_s: FloatArray = centre[0] + np.linspace(-limits[0], limits[0], BIAS_CELLS)
+        self.cross_m: FloatArray = centre[1] + np.linspace(-limits[1], limits[1], CROSS_CELLS)
         along = np.maximum(np.abs(self.bias_s - centre[0]) / flat_s - 1, 0)[:, None] / 0.5
         across = np.maximum(np.abs(self.cross_m - centre[1]) / flat_m - 1, 0)[None, :] / 0.5
         belief = np.exp(-0.5 * (along**2 + across**2)) + FAR_BELIEF
         if found_before:
             belief *= ELSEWHERE
             belief[BIAS_CELLS // 2, CROSS_CELLS // 2] = 1.0
-        self.belief: Array = belief / belief.sum()
-        self._covered_s: Array = np.zeros_like(self.belief)
+        self.belief: FloatArray = belief / belief.sum()
+        self._covered_s: FloatArray = np.zeros_like(self.belief)
         self.aim = centre
         self._middle = centre
         self._dwelt_s = 0.0
 
-    def step(self, dt_s: float, looked: tuple[float, float], jacobian: Array, hold: bool) -> tuple[float, float]:
+    def step(self, dt_s: float, looked: tuple[float, float], jacobian: FloatArray, hold: bool) -> tuple[float, float]:
         """Aim (time bias s, cross-track m) after `dt_s` more of nothing to be seen.
 
         Parameters
@@ -94,13 +93,13 @@ class BeaconSearch:
             self.aim = self._best(metric)
         return self.aim
 
-    def _distance2(self, place: tuple[float, float], metric: Array) -> Array:
+    def _distance2(self, place: tuple[float, float], metric: FloatArray) -> FloatArray:
         along = (self.bias_s - place[0])[:, None]
         across = (self.cross_m - place[1])[None, :]
-        distance2: Array = metric[0, 0] * along**2 + 2 * metric[0, 1] * along * across + metric[1, 1] * across**2
+        distance2: FloatArray = metric[0, 0] * along**2 + 2 * metric[0, 1] * along * across + metric[1, 1] * across**2
         return distance2
 
-    def _best(self, metric: Array) -> tuple[float, float]:
+    def _best(self, metric: FloatArray) -> tuple[float, float]:
         """Cell around which the beam covers most belief; of near equals the one closest to the middle."""
         centre = (float(self.bias_s[BIAS_CELLS // 2]), float(self.cross_m[CROSS_CELLS // 2]))
         beam = (self._distance2(centre, metric) <= self._radius**2).astype(np.float64)

@@ -13,8 +13,8 @@ from array import array
 from math import nan
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qkd_gs.arrays import BoolArray, FloatArray, IntArray
 from qkd_gs.tracking.record.statistics import Offsets, PassSamples, TrackingFigures, tracking_figures
 from qkd_gs.tracking.types import Phase
 
@@ -34,7 +34,7 @@ class Columns:
         self._times.append(t_ns)
         self._values.extend(values)
 
-    def sorted(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def sorted(self) -> tuple[IntArray, FloatArray]:
         """Times (n,), ascending, and values (width, n); of rows with the same time the last."""
         times = np.array(self._times, np.int64)
         values = np.array(self._values, float).reshape(-1, self._width)
@@ -87,10 +87,10 @@ class RunningFigures:
         nothing = Offsets(t_ns[:0], unknown[:0], unknown[:0])
         return tracking_figures(samples, spots, nothing, self._data_el_rad)
 
-    def _seen_by(self, t_ns: NDArray[np.int64], following: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def _seen_by(self, t_ns: IntArray, following: BoolArray) -> BoolArray:
         """Whether the guiding camera had found light by then, since the tracker began to look for it."""
         guide_t_ns, (found,) = self._guide.sorted()
         begun = t_ns[following][0] if following.any() else 0
         finds = guide_t_ns[(found > 0) & (guide_t_ns >= begun)]
-        seen: NDArray[np.bool_] = following & (t_ns >= finds[0]) if len(finds) else np.zeros(len(t_ns), bool)
+        seen: BoolArray = following & (t_ns >= finds[0]) if len(finds) else np.zeros(len(t_ns), bool)
         return seen

@@ -13,35 +13,32 @@ from dataclasses import dataclass
 from math import nan
 
 import numpy as np
-from numpy.typing import NDArray
+
+from qkd_gs.arrays import BoolArray, FloatArray, IntArray
 
 LONGEST_HOLD_S = 0.1  # the tracker tells its phase at least every 0.05 s
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-Times = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class PassSamples:
     """What happened, sampled densely; arrays (n,), NaN where nobody knows."""
 
-    t_ns: Times
-    x_rad: Floats  # line of sight minus wanted direction: cross-elevation (azimuth times cos el)
-    y_rad: Floats  # and elevation
-    el_rad: Floats  # of the satellite
-    locked: Bools  # the tracker's phase is FINE
-    lit: Bools  # the satellite's beacon is on (and not behind a cloud that a scenario has put there)
-    in_guiding_field: Bools
+    t_ns: IntArray
+    x_rad: FloatArray  # line of sight minus wanted direction: cross-elevation (azimuth times cos el)
+    y_rad: FloatArray  # and elevation
+    el_rad: FloatArray  # of the satellite
+    locked: BoolArray  # the tracker's phase is FINE
+    lit: BoolArray  # the satellite's beacon is on (and not behind a cloud that a scenario has put there)
+    in_guiding_field: BoolArray
 
 
 @dataclass(frozen=True)
 class Offsets:
     """Offsets of single exposures; arrays (n,)."""
 
-    t_ns: Times
-    x_rad: Floats
-    y_rad: Floats
+    t_ns: IntArray
+    x_rad: FloatArray
+    y_rad: FloatArray
 
 
 @dataclass(frozen=True)
@@ -95,18 +92,18 @@ def tracking_figures(samples: PassSamples, spots: Offsets, floor: Offsets, data_
     )
 
 
-def held_s(t_ns: Times) -> Floats:
+def held_s(t_ns: IntArray) -> FloatArray:
     """How long each sample stands for, s; the last one as long as most."""
     if len(t_ns) < 2:
         return np.zeros(len(t_ns))
     steps = np.diff(t_ns) * 1e-9
-    held: Floats = np.minimum(np.append(steps, np.median(steps)), LONGEST_HOLD_S)
+    held: FloatArray = np.minimum(np.append(steps, np.median(steps)), LONGEST_HOLD_S)
     return held
 
 
-def counted_samples(samples: PassSamples, data_el_rad: float) -> Bools:
+def counted_samples(samples: PassSamples, data_el_rad: float) -> BoolArray:
     """Which samples the figures are taken over, (n,)."""
-    counted: Bools = np.maximum.accumulate(samples.locked) & (samples.el_rad >= data_el_rad) & samples.lit
+    counted: BoolArray = np.maximum.accumulate(samples.locked) & (samples.el_rad >= data_el_rad) & samples.lit
     return counted
 
 
@@ -119,7 +116,7 @@ def acquisition_time_s(samples: PassSamples) -> float:
     return float(samples.t_ns[locked[0]] - samples.t_ns[present[0]]) * 1e-9
 
 
-def _rms_while_counted(offsets: Offsets, t_ns: Times, counted: Bools) -> tuple[float, float]:
+def _rms_while_counted(offsets: Offsets, t_ns: IntArray, counted: BoolArray) -> tuple[float, float]:
     if not len(t_ns):
         return nan, nan
     index = np.clip(np.searchsorted(t_ns, offsets.t_ns), 0, len(t_ns) - 1)
@@ -128,5 +125,5 @@ def _rms_while_counted(offsets: Offsets, t_ns: Times, counted: Bools) -> tuple[f
     return _rms_urad(offsets.x_rad[inside]), _rms_urad(offsets.y_rad[inside])
 
 
-def _rms_urad(values: Floats) -> float:
+def _rms_urad(values: FloatArray) -> float:
     return float(np.sqrt(np.mean(np.square(values))) * 1e6) if len(values) else nan
