@@ -51,7 +51,7 @@ def process(folder: Path, keys: KeyFolder, lie=lambda transmitter: transmitter) 
     @contextmanager
     def link():
         manifest, record = load_manifest(folder), load_record(folder)
-        ground, satellite = channel_pair(timeout_s=30.0)
+        ground, satellite = channel_pair(timeout_s=300.0)
         pre_shared = SimulatedPreSharedKey(record.seed, manifest.session_id)
 
         def answer():

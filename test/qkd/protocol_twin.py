@@ -96,7 +96,7 @@ def receive(
 class Run:
     """Both sides over channels in memory; faults end up where they were raised."""
 
-    def __init__(self, detections, locked, transmitter=None, *, terms=TERMS, wrap=None, timeout_s=20.0, **parts):
+    def __init__(self, detections, locked, transmitter=None, *, terms=TERMS, wrap=None, timeout_s=120.0, **parts):
         ground_end, satellite_end = channel_pair(timeout_s)
         self.channel = wrap(ground_end) if wrap else ground_end
         self.satellite = None  # its result, or its fault

@@ -27,7 +27,7 @@ def arriving(*pieces, timeout_s=0.01):
 @given(payloads=st.lists(st.binary(max_size=300), max_size=5))
 @settings(max_examples=30, deadline=None)
 def test_messages_arrive_as_they_were_sent(payloads):
-    one, other = channel_pair(timeout_s=1)
+    one, other = channel_pair(timeout_s=120.0)
     for payload in payloads:
         one.send(Message(Kind.TAG, payload))
     assert [other.receive().payload for _ in payloads] == payloads
@@ -87,7 +87,7 @@ def test_an_end_inside_a_message_is_truncation():
 
 
 def test_after_a_fault_the_link_is_closed_for_both():
-    one, other = channel_pair(timeout_s=1)
+    one, other = channel_pair(timeout_s=120.0)
     one._stream.write(b'x' * HEADER_BYTES)
     with pytest.raises(ProtocolError, match=r'link\.damaged'):
         other.receive()
@@ -98,7 +98,7 @@ def test_after_a_fault_the_link_is_closed_for_both():
 
 
 def test_a_refusal_carries_its_reason_and_no_control_characters():
-    one, other = channel_pair(timeout_s=1)
+    one, other = channel_pair(timeout_s=120.0)
     one.send(Message(Kind.REFUSE, b'no such session\x1b[31m\xff'))
     with pytest.raises(ProtocolError, match=r'link\.refused: the other side ended the run: no such session') as fault:
         expect(other, Kind.WELCOME)
@@ -106,14 +106,14 @@ def test_a_refusal_carries_its_reason_and_no_control_characters():
 
 
 def test_a_message_out_of_place_is_refused():
-    one, other = channel_pair(timeout_s=1)
+    one, other = channel_pair(timeout_s=120.0)
     one.send(TAG)
     with pytest.raises(ProtocolError, match='TAG came where HELLO or WELCOME was due'):
         expect(other, Kind.HELLO, Kind.WELCOME)
 
 
 def test_the_meter_reckons_what_a_slow_link_would_take():
-    one, other = channel_pair(timeout_s=1)
+    one, other = channel_pair(timeout_s=120.0)
     meter = LinkMeter(one)
     for _ in range(3):  # three questions and answers of 125,000 bytes: 3 round trips and 6 Mbit
         meter.send(Message(Kind.TAG, bytes(125_000 - HEADER_BYTES)))

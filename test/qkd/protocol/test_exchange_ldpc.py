@@ -160,7 +160,7 @@ def test_a_meddler_gets_no_key_out_of_it(light, change, code):
             self.channel.close()
 
     with pytest.raises(ProtocolError) as fault:
-        Run(*light, terms=ONE_WAY, wrap=Meddler, timeout_s=5.0)
+        Run(*light, terms=ONE_WAY, wrap=Meddler, timeout_s=120.0)
     assert fault.value.code in (f'link.{code}', 'link.refused')
 
 

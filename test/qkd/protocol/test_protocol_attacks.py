@@ -62,7 +62,7 @@ class Meddler:
         self.channel.close()
 
 
-def meddled(light, kind, change, timeout_s=2.0, **parts):
+def meddled(light, kind, change, timeout_s=120.0, **parts):
     """A run with a meddler; it must fail for the ground, and leave the satellite without a confirmed key."""
     with pytest.raises(ProtocolError) as fault:
         Run(*light, terms=EASY, wrap=lambda channel: Meddler(channel, kind, change), timeout_s=timeout_s, **parts)
