@@ -99,6 +99,13 @@ def load_elements(path: str | Path) -> Elements:
     ------
     StationError
         File unreadable, empty, of no known format, or broken; ``str()`` names the file and mostly the line.
+
+    Examples
+    --------
+    >>> import qkd_gs
+    >>> micius = qkd_gs.load_elements('config/elements/micius.tle')
+    >>> micius.satellites(), len(micius.orbits)
+    (['41731'], 4)
     """
     path = Path(path)
     try:

@@ -82,14 +82,32 @@ class Bag:
             yield given[topic], t_ns, deserialize(data, self.topics[topic].type)
 
 
-def open_bag(folder: Path) -> Bag:
-    """Look through a bag: the folder itself, or a session's folder with ``bag`` in it.
+def open_bag(folder: str | Path) -> Bag:
+    """Look through a bag that was recorded during a pass; ROS is not needed.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Of the bag, or of a session with ``bag`` in it.
+
+    Returns
+    -------
+    Bag
+        ``counts`` by topic; ``messages(['session/state'])`` iterates over (topic, time in ns, message).
 
     Raises
     ------
     StationError
-        Not a bag of this station's, or recorded with another version of its interfaces.
+        Not a bag of this station, or recorded with another version of its interfaces.
+
+    Examples
+    --------
+    >>> import qkd_gs
+    >>> bag = qkd_gs.open_bag('sessions/shanghai')  # doctest: +SKIP
+    >>> for topic, t_ns, state in bag.messages(['session/state']):  # doctest: +SKIP
+    ...     print(t_ns, state.phase)
     """
+    folder = Path(folder)
     if not (folder / 'metadata.yaml').exists() and (folder / 'bag').is_dir():
         folder = folder / 'bag'
     files = contents_of(folder)

@@ -41,6 +41,14 @@ def load_site(text: str) -> Site:
     ------
     StationError
         Unknown name, or numbers out of range.
+
+    Examples
+    --------
+    >>> import qkd_gs
+    >>> qkd_gs.load_site('Shanghai').altitude_m
+    25.0
+    >>> qkd_gs.load_site('31.2,121.5,10').latitude_deg
+    31.2
     """
     if ',' in text:
         return _from_coordinates(text)

@@ -70,6 +70,9 @@ class Watcher:
     def passing(self, progress: Progress) -> None:
         """The pass goes on."""
 
+    def making_key(self, step: str, fraction: float) -> None:
+        """A step of the post-processing goes on; `fraction` of it is done."""
+
 
 def take_pass(simulation: Simulation, folder: Path, sealing_key: bytes, watcher: Watcher) -> Manifest:
     """Calibrate, take the pass, and write the session.

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
-from typing import Any
 
+from qkd_gs.api.simulation import simulate_pass
 from qkd_gs.cli.console.output import add_json_option, print_json
 from qkd_gs.cli.console.progress import ConsoleWatcher
 from qkd_gs.cli.console.summary import print_summary
 from qkd_gs.cli.session.process import add_window_option
 from qkd_gs.errors import StationError
-from qkd_gs.keys.folder import find_key_folder
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.timescale import format_utc, parse_utc
 from qkd_gs.report import write_report
-from qkd_gs.session.manifest import load_manifest
-from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
-from qkd_gs.settings.station import StationSettings
-from qkd_gs.settings.twin import load_twin
-from qkd_gs.share import share_path
-from qkd_gs.sim.simulate import Simulation, take_pass
-from qkd_gs.station.satellite_link import make_key
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,59 +34,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Take the pass, make the key, write the report."""
-    started_s = time.perf_counter()
+    """Simulate the pass, make the key, write the report."""
     if args.seed < 0:
         raise StationError(f'{args.seed} is negative', where='--seed')
     elements = load_elements(args.elements)
     if args.satellite:
         elements = elements.only(args.satellite)
-    simulation = Simulation(
-        elements=elements,
-        site=load_site(args.site),
-        at_ns=parse_utc(args.at, '--at'),
-        seed=args.seed,
-        station=load_yaml(args.station or share_path('config', 'station.yaml'), StationSettings),
-        twin=load_twin(args.scenario),
-        scenario=args.scenario,
-        force=args.force,
-    )
-    keys = find_key_folder(args.keys, simulated=True)
-    folder = args.session or _new_session(simulation)
+    site, at_ns = load_site(args.site), parse_utc(args.at, '--at')
     watcher = ConsoleWatcher()
     try:
-        manifest = take_pass(simulation, folder, keys.sealing_public_key(), watcher)
-        watcher.step('making the key')
-        make_key(folder, keys, watcher.making_key, args.window)
-        factor = _pass_seconds(manifest.run) / (time.perf_counter() - started_s)
-        result = _with_run(folder, factor)
+        session = simulate_pass(
+            elements,
+            site,
+            at_ns,
+            args.session or _new_session(site.name, at_ns, args.seed),
+            seed=args.seed,
+            scenario=args.scenario,
+            station=args.station,
+            keys=args.keys,
+            window_s=args.window,
+            force=args.force,
+            watcher=watcher,
+        )
         watcher.step('writing the report')
-        report = write_report(folder)
+        report = write_report(session.folder)
     finally:
         watcher.done()
+    result = session.result or {}
     if args.json:
         print_json(result)
     else:
-        print_summary(result, folder, report)
+        print_summary(result, session.folder, report)
     return 0
 
 
-def _pass_seconds(figures: dict[str, Any]) -> float:
-    return float(figures['pass_s'])
-
-
-def _with_run(folder: Path, factor: float) -> dict[str, Any]:
-    """Put the speed into the stored result."""
-    manifest = load_manifest(folder)
-    figures = manifest.run | {'real_time_factor': round(factor, 2)}
-    result = (manifest.result or {}) | {'run': figures}
-    manifest.model_copy(update={'run': figures, 'result': result}).save(folder)
-    return result
-
-
-def _new_session(simulation: Simulation) -> Path:
-    stamp = format_utc(simulation.at_ns, 0).replace(':', '').replace('-', '')
-    base = Path('sessions') / f'{stamp}-{simulation.site.name.lower().replace(",", "_")}-seed{simulation.seed}'
+def _new_session(site: str, at_ns: int, seed: int) -> Path:
+    stamp = format_utc(at_ns, 0).replace(':', '').replace('-', '')
+    base = Path('sessions') / f'{stamp}-{site.lower().replace(",", "_")}-seed{seed}'
     folder, number = base, 1
     while folder.exists():
         number += 1

@@ -48,6 +48,13 @@ def toeplitz(bits: ByteArray, seed_bits: ByteArray, out_len: int) -> ByteArray:
     ------
     ValueError
         If lengths do not match or a value is not 0 or 1.
+
+    Examples
+    --------
+    >>> import numpy as np, qkd_gs
+    >>> key, seed = np.array([1, 0, 1, 1], np.uint8), np.array([1, 1, 0, 1, 0], np.uint8)
+    >>> qkd_gs.toeplitz(key, seed, 2)
+    array([1, 1], dtype=uint8)
     """
     seed = _checked(seed_bits, 'seed_bits')
     if out_len > 0 and len(bits) and len(seed) != out_len + len(bits) - 1:

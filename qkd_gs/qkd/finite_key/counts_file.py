@@ -86,12 +86,23 @@ def load_counts(path: str | Path) -> CountsFile:
         raise StationError(str(error), where=path) from error
     except RecursionError as error:
         raise StationError('is nested too deeply to be counts', where=path) from error
+    return checked_counts(data, path)
+
+
+def checked_counts(document: object, where: str | Path) -> CountsFile:
+    """Counts and settings from a mapping of the form of COUNTS.json; `where` stands in front of a complaint.
+
+    Raises
+    ------
+    StationError
+        A key missing or unknown, or a value out of its range.
+    """
     try:
-        return CountsFile.model_validate(data)
+        return CountsFile.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
-        key = '.'.join(str(part) for part in first['loc']) or 'the whole file'
-        raise StationError(f'{key}: {first["msg"]}', where=path) from error
+        key = '.'.join(str(part) for part in first['loc']) or 'the whole document'
+        raise StationError(f'{key}: {first["msg"]}', where=where) from error
 
 
 def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -56,6 +56,16 @@ def reconcile(
         If the error rate is beyond `MAX_QBER`, or turns out to be.
     ValueError
         If the lengths differ or a value is not 0 or 1.
+
+    Examples
+    --------
+    >>> import numpy as np, qkd_gs
+    >>> rng = np.random.default_rng(1)
+    >>> alice = rng.integers(0, 2, 100_000, dtype=np.uint8)
+    >>> bob = alice ^ (rng.random(len(alice)) < 0.02)
+    >>> result = qkd_gs.reconcile(alice, bob, qber=0.02, seed=7)
+    >>> np.array_equal(result.bits, alice)
+    True
     """
     if len(alice_bits) != len(bob_bits):
         raise ValueError(f'{len(alice_bits)} and {len(bob_bits)} bits cannot be the same key')

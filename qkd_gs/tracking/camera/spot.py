@@ -71,6 +71,16 @@ class SpotDetector:
     hot_pixels : (height, width) bool, optional
         Known bad pixels of the full frame, see `hot_pixels.learn_hot_pixels`; frames then must have this shape or
         be read with `origin`.
+
+    Examples
+    --------
+    >>> import numpy as np, qkd_gs
+    >>> y, x = np.mgrid[:100, :120]
+    >>> mean = 20 + 2000 * np.exp(-((x - 60.3) ** 2 + (y - 40.8) ** 2) / (2 * 1.5**2))
+    >>> image = np.random.default_rng(1).poisson(mean).astype(np.uint16)
+    >>> (spot,) = qkd_gs.SpotDetector().search(image)
+    >>> round(spot.x_px, 1), round(spot.y_px, 1)
+    (60.3, 40.8)
     """
 
     def __init__(
