@@ -1,7 +1,7 @@
 """Play a recorded pass: `ros2 launch qkd_gs replay.launch.py bag:=SESSION`, `--show-args` for all arguments.
 
-The bag's topics come on the bag's own clock; the node `replay` says at the end whether the tracking figures that it has
-heard are those of the live pass.
+The bag's topics come on the bag's own clock; the node `replay` compares its tracking metrics with those
+of the live pass at the end.
 """
 
 from launch.actions import DeclareLaunchArgument, EmitEvent, RegisterEventHandler, SetEnvironmentVariable
@@ -14,11 +14,11 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchDescription
 from qkd_gs.share import share_path
-from qkd_gs.station.dds_profile import local_environment
+from qkd_gs.station.dds_profile import loopback_environment
 
 
 def arguments():
-    """What an operator may choose."""
+    """Launch arguments."""
     return [
         DeclareLaunchArgument('bag', description='folder of a bag, or of a session with one in it'),
         DeclareLaunchArgument('speed', default_value='1.0', description='seconds of the bag a second, above 0'),
@@ -26,7 +26,7 @@ def arguments():
             'namespace', default_value='', description="prefix of the recorded station's names; empty: none"
         ),
         DeclareLaunchArgument('log_level', default_value='info', choices=['debug', 'info', 'warn', 'error'],
-                              description='how much the node tells'),
+                              description='log level of the node'),
         DeclareLaunchArgument(
             'gui', default_value='false', description='open rviz2 (of a full ROS), too', choices=['true', 'false']
         ),
@@ -34,8 +34,8 @@ def arguments():
 
 
 def generate_launch_description():
-    """The replay, and rviz if wanted; ROS traffic stays on this machine unless the environment says otherwise."""
-    environment = [SetEnvironmentVariable(name, value) for name, value in local_environment().items()]
+    """The replay, and rviz if wanted; ROS traffic stays on this machine unless the environment sets another profile."""
+    environment = [SetEnvironmentVariable(name, value) for name, value in loopback_environment().items()]
     namespace = LaunchConfiguration('namespace')
     replay = Node(
         package='qkd_gs',

@@ -1,6 +1,6 @@
 """Start the station: `ros2 launch qkd_gs station.launch.py devices:=sim`, `--show-args` for all arguments.
 
-Nodes, names and parameters come from the one declaration that `qkd-gs up` reads, too (qkd_gs/nodes/graph.py).
+Nodes, names and parameters come from the declaration that `qkd-gs up` also reads (qkd_gs/station/graph.py).
 """
 
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
@@ -11,9 +11,9 @@ from launch_ros.actions import LifecycleNode, Node
 from launch import LaunchDescription
 from qkd_gs.errors import StationError
 from qkd_gs.share import share_path
-from qkd_gs.station.dds_profile import local_environment
+from qkd_gs.station.dds_profile import loopback_environment
 from qkd_gs.station.graph import station_graph
-from qkd_gs.station.instance_lock import only_one
+from qkd_gs.station.instance_lock import acquire_instance_lock
 from qkd_gs.station.options import OPTIONS
 
 RESPAWN_S = 0.5
@@ -37,11 +37,11 @@ def arguments():
 
 
 def nodes(context):
-    """Every process of the station with what was chosen."""
+    """Every process of the station with the chosen options."""
     try:
         given = {option.name: option.parse(LaunchConfiguration(option.name).perform(context)) for option in OPTIONS}
         graph = station_graph(given)
-        only_one(given['namespace']).close()  # before a second station starts anything; its monitor then holds the lock
+        acquire_instance_lock(given['namespace']).close()  # refuse a second station early; the monitor holds the lock
     except StationError as error:
         raise RuntimeError(str(error)) from None
     return [
@@ -54,7 +54,7 @@ def nodes(context):
             ros_arguments=['--log-level', process.log_level],
             output='screen',
             emulate_tty=True,
-            respawn=True,  # the monitor brings a respawned node back to its state
+            respawn=True,  # the monitor configures and activates a respawned node
             respawn_delay=RESPAWN_S,
         )
         for process in graph
@@ -62,8 +62,8 @@ def nodes(context):
 
 
 def windows():
-    """rviz2, rqt and the aggregator of diagnostics, where a full ROS brings them."""
-    wanted = IfCondition(LaunchConfiguration('gui'))
+    """rviz2, rqt and the aggregator of diagnostics, where a full ROS provides them."""
+    gui = IfCondition(LaunchConfiguration('gui'))
     namespace = LaunchConfiguration('namespace')
     return [
         Node(
@@ -71,26 +71,26 @@ def windows():
             executable='aggregator_node',
             namespace=namespace,
             parameters=[str(share_path('config', 'diagnostics.yaml'))],
-            condition=wanted,
+            condition=gui,
         ),
         Node(
             package='rviz2',
             executable='rviz2',
             namespace=namespace,
             arguments=['-d', str(share_path('config', 'station.rviz'))],
-            condition=wanted,
+            condition=gui,
         ),
         Node(
             package='rqt_gui',
             executable='rqt_gui',
             namespace=namespace,
             arguments=['--perspective-file', str(share_path('config', 'station.perspective'))],
-            condition=wanted,
+            condition=gui,
         ),
     ]
 
 
 def generate_launch_description():
-    """The whole station; ROS traffic stays on this machine unless the environment says otherwise."""
-    environment = [SetEnvironmentVariable(name, value) for name, value in local_environment().items()]
+    """The whole station; ROS traffic stays on this machine unless the environment sets another profile."""
+    environment = [SetEnvironmentVariable(name, value) for name, value in loopback_environment().items()]
     return LaunchDescription([*environment, *arguments(), OpaqueFunction(function=nodes), *windows()])

@@ -23,7 +23,7 @@ TYPES = {
     '/guiding_camera/spot': 'qkd_gs/msg/Spot',
     '/mount/state': 'qkd_gs/msg/MountState',
     '/hwp/state': 'qkd_gs/msg/HwpState',
-    '/hwp/frame': 'qkd_gs/msg/FrameAngle',
+    '/hwp/polarization_angle': 'qkd_gs/msg/PolarizationAngle',
     '/detector/counts': 'qkd_gs/msg/Counts',
     '/station_clock': 'qkd_gs/msg/StationClock',
     '/tracking_camera/image': 'sensor_msgs/msg/Image',
@@ -31,12 +31,12 @@ TYPES = {
 }
 
 
-def qos(reliable=True, latched=False):
+def qos(reliable=True, transient_local=False):
     return Qos(
         QosHistory.KEEP_LAST,
-        1 if latched else 10,
+        1 if transient_local else 10,
         QosReliability.RELIABLE if reliable else QosReliability.BEST_EFFORT,
-        QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE,
+        QosDurability.TRANSIENT_LOCAL if transient_local else QosDurability.VOLATILE,
         FOREVER,
         FOREVER,
         QosLiveliness.AUTOMATIC,
@@ -46,8 +46,8 @@ def qos(reliable=True, latched=False):
 
 
 QOS = {
-    '/station_clock': qos(latched=True),
-    '/tf_static': qos(latched=True),
+    '/station_clock': qos(transient_local=True),
+    '/tf_static': qos(transient_local=True),
     '/tracking_camera/image': qos(reliable=False),
 }
 
@@ -81,20 +81,26 @@ def state(t_ns, phase, x=nan, y=nan, folder='2018-10-03T155642Z_shanghai'):
 def target(t_ns, el_rad):
     return message(
         TYPES['/target'], t_ns, satellite='MICIUS', az_rad=1.0, el_rad=el_rad, az_rate_rad_s=0.0, el_rate_rad_s=0.0,
-        az_acc_rad_s2=0.0, el_acc_rad_s2=0.0, range_m=6e5, range_rate_m_s=0.0, light_time_s=2e-3, frame_rad=0.0,
-        frame_rate_rad_s=0.0,
+        az_acc_rad_s2=0.0, el_acc_rad_s2=0.0, range_m=6e5, range_rate_m_s=0.0, light_time_s=2e-3,
+        polarization_angle_rad=0.0, polarization_rate_rad_s=0.0,
     )  # fmt: skip
 
 
-def plate(t_ns, frame_rad, rate_rad_s=0.02):
-    """The frame to follow, and 5 ms later the plate, off by `PLATE_OFF_RAD`."""
-    frame = message(TYPES['/hwp/frame'], t_ns, follow=True, frame_rad=frame_rad, frame_rate_rad_s=rate_rad_s)
-    wanted_rad = PLATE_ZERO_RAD + (frame_rad + 0.005 * rate_rad_s) / 2
+def hwp(t_ns, angle_rad, rate_rad_s=0.02):
+    """The polarization angle to follow, and 5 ms later the half-wave plate, off by `PLATE_OFF_RAD`."""
+    angle = message(
+        TYPES['/hwp/polarization_angle'],
+        t_ns,
+        follow=True,
+        polarization_angle_rad=angle_rad,
+        polarization_rate_rad_s=rate_rad_s,
+    )
+    commanded_rad = PLATE_ZERO_RAD + (angle_rad + 0.005 * rate_rad_s) / 2
     reading = message(
-        TYPES['/hwp/state'], t_ns + 5_000_000, angle_rad=wanted_rad + PLATE_OFF_RAD, wanted_rad=wanted_rad,
+        TYPES['/hwp/state'], t_ns + 5_000_000, angle_rad=commanded_rad + PLATE_OFF_RAD, commanded_rad=commanded_rad,
         moving=True, fault='',
     )  # fmt: skip
-    return [('/hwp/frame', t_ns, frame), ('/hwp/state', t_ns + 5_000_000, reading)]
+    return [('/hwp/polarization_angle', t_ns, angle), ('/hwp/state', t_ns + 5_000_000, reading)]
 
 
 def messages(seconds=60, seed=0):
@@ -121,7 +127,7 @@ def messages(seconds=60, seed=0):
                 TYPES['/guiding_camera/spot'], t_ns, camera=0, found=found, x_px=641.0 if found else nan, y_px=510.0,
                 snr=30.0, flux=1e4)))  # fmt: skip
         if k % 2 == 0:
-            made += plate(t_ns, 0.3 + 0.02 * t_s)
+            made += hwp(t_ns, 0.3 + 0.02 * t_s)
         if k % 100 == 0:
             made.append(('/detector/counts', t_ns + 10**9, message(
                 TYPES['/detector/counts'], t_ns, bin_s=1.0, h=100 + k, v=110, d=120, a=130, beacon=9000, pps=1,

@@ -20,7 +20,7 @@ from qkd_gs.monitoring.readiness import Level
 from qkd_gs.monitoring.snapshot import Snapshot
 from qkd_gs.nodes.clients.operator import Operator
 from qkd_gs.orbit.timescale import parse_utc
-from qkd_gs.station.demo_station import AT, Rehearsal
+from qkd_gs.station.demo_station import AT, DemoStation
 from qkd_gs.station.processes import StationProcesses
 from qkd_gs.tracking.types import Phase
 
@@ -44,7 +44,7 @@ def run() -> dict[str, Any]:
         place = Path(folder)
         os.environ['QKD_GS_KEYS'] = str(KeyFolder.create(place / 'keys').path)
         station = StationProcesses(
-            Rehearsal(_FROM_EL_DEG, speed=1.0).prepare(place, place / 'sessions'), place / 'logs', lambda *_: None
+            DemoStation(_FROM_EL_DEG, speed=1.0).prepare(place, place / 'sessions'), place / 'logs', lambda *_: None
         )
         begin_s = monotonic()
         operator: Operator | None = None

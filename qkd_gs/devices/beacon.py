@@ -1,4 +1,4 @@
-"""What every beacon laser (671 nm, 1 W) can do, real or simulated."""
+"""Protocol of the beacon laser (671 nm, 1 W), real or simulated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class BeaconReading:
-    """State of the laser as it reports itself."""
+    """One reading of the laser."""
 
     stamp_ns: int
     emitting: bool
@@ -22,13 +22,13 @@ class Beacon(Protocol):
     def open(self) -> None: ...
 
     def on(self, now_ns: int) -> None:
-        """Emit; must be repeated within the driver's watchdog time or the light goes off.
+        """Emit; must be repeated within the watchdog time, otherwise the laser switches off.
 
         Raises DeviceFault ``beacon.interlock`` if the interlock is open.
         """
 
     def off(self, now_ns: int) -> None:
-        """Go dark at once; allowed in every state, any number of times."""
+        """Switch the laser off at once; allowed in every state, any number of times."""
 
     def read(self, now_ns: int) -> BeaconReading: ...
 

@@ -1,4 +1,4 @@
-"""What every camera can do, real or simulated."""
+"""Protocol of the cameras, real or simulated."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Roi:
 
 @dataclass(frozen=True)
 class CameraSettings:
-    """What an operator or the exposure control sets."""
+    """Settings of a camera, chosen by the operator or the exposure control."""
 
     exposure_s: float
     gain: float  # linear, 1 = lowest
@@ -30,7 +30,7 @@ class CameraSettings:
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture."""
+    """One image with its exposure data."""
 
     stamp_ns: int  # station time of mid-exposure
     exposure_s: float
@@ -48,7 +48,7 @@ class Camera(Protocol):
         """Take effect with the next exposure that starts; starts the stream."""
 
     def poll(self, now_ns: int) -> list[Frame]:
-        """Frames that have arrived since the last call, oldest first (read-out and transfer included)."""
+        """Images that have arrived since the last call, oldest first (read-out and transfer included)."""
 
     def stop(self, now_ns: int) -> None:
         """Stop the stream; allowed in every state, any number of times."""

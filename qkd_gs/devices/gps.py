@@ -1,4 +1,4 @@
-"""What every GPS receiver can do, real or simulated."""
+"""Protocol of the GPS receiver, real or simulated."""
 
 from __future__ import annotations
 

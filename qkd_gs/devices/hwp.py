@@ -1,4 +1,4 @@
-"""What every half-wave-plate rotator can do, real or simulated."""
+"""Protocol of the half-wave-plate rotator, real or simulated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class HwpReading:
-    """One reading of the plate."""
+    """One reading of the half-wave plate."""
 
     stamp_ns: int
     angle_rad: float  # from the zero mark, counter-clockwise seen against the light, in [0, pi)

@@ -1,4 +1,4 @@
-"""What every two-axis mount can do, real or simulated.  All angles are encoder angles of the axes."""
+"""Protocol of the two-axis mount, real or simulated.  All angles are encoder angles of the axes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qkd_gs.settings.station import MountSettings
 
 
 class MountMode(IntEnum):
-    """What the drives are doing."""
+    """State of the drives."""
 
     OFF = 0  # no torque, brakes on
     HOLD = 1  # holding position
@@ -23,7 +23,7 @@ class MountMode(IntEnum):
 
 @dataclass(frozen=True)
 class MountCommand:
-    """A timed set-point: the axis shall pass `az_rad` at `at_ns` with this rate and acceleration.
+    """A timed set-point: the axis passes `az_rad` at `at_ns` with this rate and acceleration.
 
     Between two commands the servo extrapolates by rate and acceleration, so a late command costs
     acceleration error only (15 mrad/s times 1 ms would be 15 urad).
@@ -70,13 +70,13 @@ class Mount(Protocol):
     def read(self, now_ns: int) -> MountReading: ...
 
     def stop(self, now_ns: int) -> None:
-        """Brake both axes to rest; allowed in every state, any number of times."""
+        """Brake both axes to a stop; allowed in every state, any number of times."""
 
     def close(self) -> None: ...
 
 
 def check_set_point(settings: MountSettings, command: MountCommand) -> None:
-    """What no driver lets through to its drives.
+    """Refuse a set-point that no driver may pass on to its drives.
 
     Raises
     ------

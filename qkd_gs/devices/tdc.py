@@ -1,4 +1,4 @@
-"""What every time-to-digital converter can do, real or simulated."""
+"""Protocol of the time-to-digital converter (TDC), real or simulated."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from qkd_gs.timing.tags import TagBlock
 
 
 class Tdc(Protocol):
-    """Open, start, poll, stop.  Times are integer picoseconds of the converter's own clock since start."""
+    """Open, start, poll, stop.  Times are integer picoseconds of the TDC's own clock since start."""
 
     def open(self) -> None: ...
 
     def start(self, now_ns: int) -> None:
-        """Begin a run; the converter's clock starts from an arbitrary phase."""
+        """Begin a run; the TDC's clock starts from an arbitrary phase."""
 
     def poll(self, now_ns: int) -> TagBlock:
         """Tags since the last call, in order of time."""

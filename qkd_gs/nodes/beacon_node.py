@@ -1,4 +1,4 @@
-"""Our 671 nm beacon: on while the tracker and the supervisor both want it, dark in every other case."""
+"""The 671 nm beacon: on while the tracker commands it and the supervisor permits it, off in every other case."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from qkd_gs.settings.station import BeaconSettings
 from qkd_gs.station.loop_timing import LoopWatch
 
 _STATE_S = 0.05
-_SILENCE_NS = 300_000_000  # command and verdict come every 50 ms
+_SILENCE_NS = 300_000_000  # command and safety status come every 50 ms
 
 
 class BeaconNode(DeviceNode):
-    """Silence of the tracker or of the supervisor is a no."""
+    """Switches the laser; silence of the tracker or of the supervisor switches it off."""
 
     name = 'beacon'
     priority = IN_TIME
@@ -31,15 +31,15 @@ class BeaconNode(DeviceNode):
         super().__init__()
         self._station = station_of(self)
         parameters.offer(self, self._station.beacon, 'beacon', lambda: self.active)
-        self._wanted_ns = self._allowed_ns = 0
+        self._commanded_ns = self._permitted_ns = 0
         self._beacon: Any = None
         self._timer = 0
         self._states = self.publisher(m.BeaconState, 'beacon/state')
         self.listen(Bool, 'beacon/command', self._command)
-        self.listen(m.Verdict, 'safety/verdict', self._judged)
+        self.listen(m.SafetyStatus, 'safety/status', self._take_safety)
 
     def opened(self) -> None:
-        """Connect to the laser, dark."""
+        """Connect to the laser and switch it off."""
         settings = parameters.read(self, BeaconSettings, self._station.beacon, 'beacon')
         self._station = self._station.model_copy(update={'beacon': settings})
         self._beacon = device_of(self, 'beacon', self._station)
@@ -48,39 +48,39 @@ class BeaconNode(DeviceNode):
         self._timer = self.every(_STATE_S, self._step, LoopWatch(_STATE_S))
 
     def stopped(self) -> None:
-        """Go dark."""
-        self._wanted_ns = 0
+        """Switch the laser off."""
+        self._commanded_ns = 0
         if self._beacon is not None:
             self._beacon.off(self.clock.now_ns())
 
     def closed(self) -> None:
-        """Let go of the laser, dark."""
+        """Close the laser; closing switches it off."""
         if self._beacon is not None:
             self.cease(self._timer)
             self._beacon.close()
             self._beacon = None
 
     def _command(self, message: Bool) -> None:
-        self._wanted_ns = self.clock.now_ns() if message.data else 0
+        self._commanded_ns = self.clock.now_ns() if message.data else 0
         if not message.data and self.active:
             self._beacon.off(self.clock.now_ns())
 
-    def _judged(self, verdict: m.Verdict) -> None:
-        self._allowed_ns = self.clock.now_ns() if verdict.allow_light else 0
-        if not verdict.allow_light and self.active:
+    def _take_safety(self, status: m.SafetyStatus) -> None:
+        self._permitted_ns = self.clock.now_ns() if status.light_permitted else 0
+        if not status.light_permitted and self.active:
             self._beacon.off(self.clock.now_ns())
 
     def _step(self, now_ns: int) -> None:
-        wanted = self.active and now_ns - self._wanted_ns < _SILENCE_NS
-        if wanted and now_ns - self._allowed_ns < _SILENCE_NS:
+        commanded = self.active and now_ns - self._commanded_ns < _SILENCE_NS
+        if commanded and now_ns - self._permitted_ns < _SILENCE_NS:
             try:
                 self._beacon.on(now_ns)
             except DeviceFault as fault:
-                if fault.code != 'beacon.interlock':  # somebody has opened the door: dark until it is closed
+                if fault.code != 'beacon.interlock':  # an open door keeps the beacon off until it is closed
                     raise
         elif self.active:
             self._beacon.off(now_ns)
-        self._states.publish(messages.beacon_state(self._beacon.read(now_ns), wanted, self.fault))
+        self._states.publish(messages.beacon_state(self._beacon.read(now_ns), commanded, self.fault))
 
 
 def main(arguments: list[str] | None = None) -> int:

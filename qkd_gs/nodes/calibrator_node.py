@@ -1,4 +1,4 @@
-"""Visits stars, fits the pointing model, and keeps it: the action `calibrate` around `pointing.calibration`."""
+"""Calibrator node: the action `calibrate` visits stars, fits the pointing model and stores it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from qkd_gs.calibration.calibrator import (
 from qkd_gs.devices.mount import MountCommand, MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.nodes.conversions import messages
-from qkd_gs.nodes.runtime.base import LATCHED, CoreNode, conclude
+from qkd_gs.nodes.runtime.base import TRANSIENT_LOCAL, CoreNode, conclude
 from qkd_gs.nodes.runtime.camera_requests import CameraRequests
 from qkd_gs.nodes.runtime.context import site_of, station_of
 from qkd_gs.nodes.runtime.process import run
@@ -37,7 +37,7 @@ Result, Feedback = Calibrate.Result, Calibrate.Feedback
 
 
 class CalibratorNode(CoreNode):
-    """One calibration at a time, and none during a pass."""
+    """Runs one calibration at a time, and none during a pass."""
 
     name = 'calibrator'
 
@@ -52,7 +52,7 @@ class CalibratorNode(CoreNode):
         self._timer = 0
         self._commands = self.publisher(m.MountCommand, 'mount/command')
         self._requests = CameraRequests(self)
-        self._busy = self.publisher(Bool, 'calibrator/busy', LATCHED)
+        self._busy = self.publisher(Bool, 'calibrator/busy', TRANSIENT_LOCAL)
         self._busy.publish(Bool(data=False))
         self.listen(m.MountState, 'mount/state', self._take_mount)
         self.listen(m.SessionState, 'session/state', self._take_session)
@@ -64,7 +64,7 @@ class CalibratorNode(CoreNode):
             'calibrate',
             lambda goal: None,
             goal_callback=lambda goal: GoalResponse.ACCEPT,
-            handle_accepted_callback=self.guarded(self._take),
+            handle_accepted_callback=self.guarded(self._start),
             cancel_callback=self._cancel,
         )
 
@@ -78,13 +78,13 @@ class CalibratorNode(CoreNode):
         if self._calibrator is not None:
             self._spots[CameraRole(message.camera)].append(messages.from_spot(message))
 
-    def _take(self, goal: Any) -> None:
-        """The action: begin."""
+    def _start(self, goal: Any) -> None:
+        """Accept a goal of the action and start the calibration."""
         now_ns = self.clock.now_ns()
         if self._in_pass or self._calibrator is not None:
             return conclude(goal, _result(Result.BUSY, 'a pass or another calibration is under way'))
         if self._mount is None:
-            return conclude(goal, _result(Result.NOT_READY, 'the mount is not heard'))
+            return conclude(goal, _result(Result.NOT_READY, 'no state of the mount is received'))
         try:
             start = load_pointing(self.state_dir)
             stars = stars_to_visit(self._site, now_ns, goal.request.stars or STARS)
@@ -109,8 +109,8 @@ class CalibratorNode(CoreNode):
         if calibrator is None or self._mount is None:
             return
         guiding, tracking = (tuple(self._spots[role]) for role in CameraRole)
-        for seen in self._spots.values():
-            seen.clear()
+        for spots in self._spots.values():
+            spots.clear()
         outputs = calibrator.step(now_ns, CalibrationInputs(self._mount, guiding, tracking))
         if outputs.axes is not None:
             self._commands.publish(messages.mount_command(MountCommand(**vars(outputs.axes))))
@@ -122,7 +122,7 @@ class CalibratorNode(CoreNode):
             self._end(now_ns, outputs.message)
 
     def _end(self, now_ns: int, message: str) -> None:
-        """Keep a good model, forget a bad one, let everything rest."""
+        """Store a good model, discard a bad one, stop both cameras."""
         calibrator, self._calibrator = self._calibrator, None
         assert calibrator is not None
         self.cease(self._timer)
@@ -137,7 +137,7 @@ class CalibratorNode(CoreNode):
         else:
             result = _result(Result.ABORTED if self._goal.is_cancel_requested else Result.FAILED, message)
         result.summary = report.summary
-        self._requests.rest(now_ns)
+        self._requests.stop(now_ns)
         self._busy.publish(Bool(data=False))
         self.get_logger().info(report.summary if good else f'calibration: {message}')
         conclude(self._goal, result)

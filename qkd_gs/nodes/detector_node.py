@@ -1,6 +1,6 @@
-"""The converter's process: it seals every tag into the session, which it cannot read back, and tells counts.
+"""Detector node: seals every time tag into the session, which it cannot read back, and publishes counts.
 
-A tag's detector is the raw key bit, so no tag ever leaves this process but into the sealed file.
+A tag's detector is the raw key bit, so a tag leaves this process only into the sealed file.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from qkd_gs.timing.sealed import SealedWriter
 from qkd_gs.tracking.types import Phase
 
 _POLL_S = 0.1
-_TAKING = (Phase.SLEW, Phase.WAIT, Phase.ACQUIRE, Phase.COARSE, Phase.FINE, Phase.LOST)
+_RECORDING = (Phase.SLEW, Phase.WAIT, Phase.ACQUIRE, Phase.COARSE, Phase.FINE, Phase.LOST)
 
 
 class DetectorNode(DeviceNode):
-    """Follows the session: a run of the converter for each, and another one if this process was begun anew."""
+    """Records one TDC run per session, and a further run if this process was restarted in between."""
 
     name = 'detector'
     priority = IN_TIME
@@ -39,7 +39,7 @@ class DetectorNode(DeviceNode):
         self.listen(m.SessionState, 'session/state', self._session)
 
     def opened(self) -> None:
-        """Connect to the converter; the key that seals must be there."""
+        """Connect to the TDC; the public key that seals the tags must exist."""
         self._sealing_key = find_key_folder(None, simulated=self.simulated).sealing_public_key()
         self._tdc = device_of(self, 'tdc', self._station)
         self._tdc.open()
@@ -53,28 +53,28 @@ class DetectorNode(DeviceNode):
         self._end()
 
     def closed(self) -> None:
-        """Let go of the converter."""
+        """Close the TDC."""
         if self._tdc is not None:
             self._tdc.close()
             self._tdc = None
 
     def _session(self, state: m.SessionState) -> None:
-        wanted = state.folder if state.phase in _TAKING else ''
-        if not self.active or wanted == self._folder:
+        folder = state.folder if state.phase in _RECORDING else ''
+        if not self.active or folder == self._folder:
             return
         self._end()
-        if wanted:
-            self._begin(wanted, bytes.fromhex(state.session_id))
+        if folder:
+            self._begin(folder, bytes.fromhex(state.session_id))
 
     def _begin(self, name: str, session_id: bytes) -> None:
         folder, now_ns = self.sessions_dir / name, self.clock.now_ns()
         record = getattr(self._tdc, 'record', None)
-        if record is not None:  # what a simulated satellite remembers
+        if record is not None:  # the simulated satellite's transmission record
             record.save(folder)
         self._tdc.start(now_ns)
         writer = SealedWriter(next_tags_path(folder), session_id, self._sealing_key, now_ns)
         self._recorder, self._folder = TagRecorder(writer, self._station.source), name
-        self.get_logger().info(f'a run of the converter begins, for {name}')
+        self.get_logger().info(f'TDC run started for {name}')
 
     def _end(self) -> None:
         if self._recorder is not None:

@@ -1,4 +1,4 @@
-"""The GPS receiver's process: where the station is, and which second it was."""
+"""GPS node: position of the station and UTC of the last PPS pulse."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class GpsNode(DeviceNode):
         self._gps.open()
 
     def started(self) -> None:
-        """Listen."""
+        """Read the receiver periodically."""
         self.while_active(_POLL_S, self._step)
 
     def closed(self) -> None:
-        """Let go of the receiver."""
+        """Close the receiver."""
         if self._gps is not None:
             self._gps.close()
             self._gps = None
@@ -50,7 +50,7 @@ class GpsNode(DeviceNode):
         self._fixes.publish(messages.gps_fix(reading))
         self._times.publish(messages.gps_time(reading))
         self.level, self.message = (OK, '') if reading.satellites else (WARN, 'no satellites')
-        self.figures = {
+        self.metrics = {
             'satellites': str(reading.satellites),
             'time_accuracy_ns': f'{reading.time_accuracy_s * 1e9:.0f}',
         }

@@ -1,4 +1,4 @@
-"""The guiding camera's process."""
+"""Guiding-camera node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The half-wave plate's process: tracked frame angle in, plate commands out."""
+"""Half-wave-plate node: tracked polarization angle in, rotator commands out."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from qkd_gs.pointing.hwp import HwpFollower
 from qkd_gs.settings.station import HwpSettings
 from qkd_gs.station.loop_timing import LoopWatch
 
-_SILENCE_NS = 300_000_000  # an older frame angle stops the plate
+_SILENCE_NS = 300_000_000  # an older polarization angle stops the half-wave plate
 
 
 class HwpNode(DeviceNode):
-    """Follow the frame as tracked."""
+    """Follows the tracked polarization angle at half its rate."""
 
     name = 'hwp'
     priority = IN_TIME
@@ -29,13 +29,13 @@ class HwpNode(DeviceNode):
         super().__init__()
         self._settings = station_of(self).hwp
         parameters.offer(self, self._settings, 'hwp', lambda: self.active)
-        self._frame: m.FrameAngle | None = None
-        self._plate: Any = None
-        self._wanted_rad = nan
+        self._angle: m.PolarizationAngle | None = None
+        self._hwp: Any = None
+        self._commanded_rad = nan
         self._timer = 0
         self._moving = False
         self._states = self.publisher(m.HwpState, 'hwp/state')
-        self.listen(m.FrameAngle, 'hwp/frame', self._take)
+        self.listen(m.PolarizationAngle, 'hwp/polarization_angle', self._take)
 
     def opened(self) -> None:
         """Connect to the rotator."""
@@ -45,41 +45,41 @@ class HwpNode(DeviceNode):
         self._follower = HwpFollower(
             radians(settings.zero_deg), round(settings.delay_s * 1e9), settings.parity, period_ns
         )
-        self._plate = device_of(self, 'hwp', station)
-        self._plate.open()
+        self._hwp = device_of(self, 'hwp', station)
+        self._hwp.open()
         self._timer = self.every(1 / settings.rate_hz, self._step, LoopWatch(1 / settings.rate_hz))
 
     def stopped(self) -> None:
-        """Stop the plate."""
-        if self._plate is not None:
-            self._plate.stop(self.clock.now_ns())
+        """Stop the rotator."""
+        if self._hwp is not None:
+            self._hwp.stop(self.clock.now_ns())
 
     def closed(self) -> None:
-        """Let go of the rotator."""
-        if self._plate is not None:
+        """Close the rotator."""
+        if self._hwp is not None:
             self.cease(self._timer)
-            self._plate.close()
-            self._plate = None
+            self._hwp.close()
+            self._hwp = None
 
-    def _take(self, frame: m.FrameAngle) -> None:
-        self._frame = frame
+    def _take(self, angle: m.PolarizationAngle) -> None:
+        self._angle = angle
 
     def _step(self, now_ns: int) -> None:
-        frame = self._frame
-        follow = self.active and frame is not None and frame.follow
-        if follow and frame is not None:
-            stamp_ns = messages.stamp_of(frame)
+        angle = self._angle
+        follow = self.active and angle is not None and angle.follow
+        if follow and angle is not None:
+            stamp_ns = messages.stamp_of(angle)
             follow = now_ns - stamp_ns < _SILENCE_NS
-        if follow and frame is not None:
-            since_s = (now_ns - stamp_ns) * 1e-9  # the angle holds for its stamp: carry it on to now
-            frame_rad = frame.frame_rad + frame.frame_rate_rad_s * since_s
-            command = self._follower.step(now_ns, frame_rad, frame.frame_rate_rad_s)
-            self._plate.move(now_ns, command.angle_rad)
-            self._wanted_rad = command.angle_rad
+        if follow and angle is not None:
+            since_s = (now_ns - stamp_ns) * 1e-9  # the angle holds for its stamp: extrapolate it to now
+            angle_rad = angle.polarization_angle_rad + angle.polarization_rate_rad_s * since_s
+            command = self._follower.step(now_ns, angle_rad, angle.polarization_rate_rad_s)
+            self._hwp.move(now_ns, command.angle_rad)
+            self._commanded_rad = command.angle_rad
         elif self._moving:
-            self._plate.stop(now_ns)
+            self._hwp.stop(now_ns)
         self._moving = follow
-        self._states.publish(messages.hwp_state(self._plate.read(now_ns), self._wanted_rad, self.fault))
+        self._states.publish(messages.hwp_state(self._hwp.read(now_ns), self._commanded_rad, self.fault))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Watches everything: brings nodes up and back, says whether the station is ready, and judges what is allowed."""
+"""Monitor node: manages node lifecycles, publishes the readiness and the safety status."""
 
 from __future__ import annotations
 
@@ -16,59 +16,59 @@ from qkd_gs.devices.mount import MountReading
 from qkd_gs.monitoring.health import NodeHealth, health_of
 from qkd_gs.monitoring.readiness import ComingPass, Facts, readiness
 from qkd_gs.nodes.conversions import messages, monitoring
-from qkd_gs.nodes.runtime.base import IN_THE_LOOP, LATCHED, CoreNode
+from qkd_gs.nodes.runtime.base import IN_THE_LOOP, TRANSIENT_LOCAL, CoreNode
 from qkd_gs.nodes.runtime.context import site_of, station_of
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.orbit.sky import sun_at
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.pointing_file import FILE_NAME, load_pointing
-from qkd_gs.safety.supervisor import Supervisor, SupervisorInputs, Verdict
+from qkd_gs.safety.supervisor import SafetyStatus, Supervisor, SupervisorInputs
 from qkd_gs.station.graph import nodes_of
-from qkd_gs.station.instance_lock import only_one
-from qkd_gs.station.lifecycle_manager import BringUp
+from qkd_gs.station.instance_lock import acquire_instance_lock
+from qkd_gs.station.lifecycle_manager import LifecycleManager
 from qkd_gs.station.loop_timing import LoopWatch
 from qkd_gs.tracking.types import Phase
 
-_JUDGE_S = 0.05
-_LOOK_S = 0.25  # of real time
-_SAY_S = 1.0
+_SAFETY_S = 0.05
+_LIFECYCLE_S = 0.25  # of real time
+_READINESS_S = 1.0
 _COARSE_RAD = radians(0.5)
 
 
 class MonitorNode(CoreNode):
-    """Independent of the tracker: believes the devices' own readings alone."""
+    """Supervises the station independently of the tracker, from the devices' own readings."""
 
     name = 'monitor'
     priority = IN_THE_LOOP
 
     def __init__(self) -> None:
         super().__init__()
-        self._alone = only_one(self.get_namespace())
+        self._instance_lock = acquire_instance_lock(self.get_namespace())
         self._station, self._site = station_of(self), site_of(self)
         specs = nodes_of(self.simulated, bool(self.options['record']))
         self._expected = [spec.name for spec in specs if spec.name != self.name]
-        self._bringup = BringUp(spec.name for spec in specs if spec.lifecycle)
+        self._lifecycle = LifecycleManager(spec.name for spec in specs if spec.lifecycle)
         self._changers = {
             spec.name: self.create_client(ChangeState, f'{spec.name}/change_state') for spec in specs if spec.lifecycle
         }
-        self._heard: dict[str, tuple[float, dict[str, str], str]] = {}
-        self._pointing_read = -1.0
-        self._judge_by(MountModel(), pi)
+        self._heartbeats: dict[str, tuple[float, dict[str, str], str]] = {}
+        self._pointing_mtime = -1.0
+        self._use_model(MountModel(), pi)
         self._calibrated = False
         self._mount: MountReading | None = None
         self._beacon: BeaconReading | None = None
         self._control_ns: int | None = None
-        self._verdict: Verdict | None = None
+        self._safety: SafetyStatus | None = None
         self._phase, self._el_rad = Phase.IDLE, nan
         self._coming: ComingPass | None = None
         self._calibrating = False
         self._making_key = ''
-        self._verdicts = self.publisher(m.Verdict, 'safety/verdict')
-        self._ready = self.publisher(DiagnosticStatus, 'readiness', LATCHED)
+        self._safety_statuses = self.publisher(m.SafetyStatus, 'safety/status')
+        self._ready = self.publisher(DiagnosticStatus, 'readiness', TRANSIENT_LOCAL)
         self._listen()
-        self.every(_JUDGE_S, self._judge, LoopWatch(_JUDGE_S))
-        self.create_timer(_LOOK_S, self.guarded(self._bring_up), clock=self._steady)
-        self.create_timer(_SAY_S, self.guarded(self._say), clock=self._steady)
+        self.every(_SAFETY_S, self._supervise, LoopWatch(_SAFETY_S))
+        self.create_timer(_LIFECYCLE_S, self.guarded(self._manage_lifecycles), clock=self._steady)
+        self.create_timer(_READINESS_S, self.guarded(self._publish_readiness), clock=self._steady)
 
     def _listen(self) -> None:
         self.listen(DiagnosticArray, '/diagnostics', self._take_heartbeats)
@@ -76,27 +76,27 @@ class MonitorNode(CoreNode):
         self.listen(m.BeaconState, 'beacon/state', self._take_beacon)
         self.listen(m.MountCommand, 'mount/command', self._take_command)
         self.listen(m.SessionState, 'session/state', self._take_session)
-        self.listen(m.NextPass, 'next_pass', self._take_next, LATCHED)
-        self.listen(m.KeyState, 'key/state', self._take_key, LATCHED)
-        self.listen(Bool, 'calibrator/busy', self._take_calibrating, LATCHED)
+        self.listen(m.NextPass, 'next_pass', self._take_next, TRANSIENT_LOCAL)
+        self.listen(m.KeyState, 'key/state', self._take_key, TRANSIENT_LOCAL)
+        self.listen(Bool, 'calibrator/busy', self._take_calibrating, TRANSIENT_LOCAL)
 
     @property
     def may_end(self) -> bool:
-        """No pass needs its verdict any more."""
+        """Whether no pass needs the safety status any more."""
         return self._phase is Phase.IDLE
 
-    # --- what is heard ---
+    # --- subscriptions ---
 
     def _take_heartbeats(self, message: DiagnosticArray) -> None:
         for status in message.status:
             if status.hardware_id in self._expected:
                 values = {value.key: value.value for value in status.values}
                 now_s = time.monotonic()
-                self._heard[status.hardware_id] = now_s, values, status.message
-                pid, at_rest = int(values.get('pid') or 0), values.get('at_rest') == 'true'
-                state, fault = values.get('state', ''), values.get('fault', '')
-                self._bringup.heard(now_s, status.hardware_id, pid, state, fault, at_rest)
-        self._bring_up()
+                self._heartbeats[status.hardware_id] = now_s, values, status.message
+                pid, state, fault = int(values.get('pid') or 0), values.get('state', ''), values.get('fault', '')
+                by_operator = values.get('deactivated_by_operator') == 'true'
+                self._lifecycle.heard(now_s, status.hardware_id, pid, state, fault, by_operator)
+        self._manage_lifecycles()
 
     def _take_mount(self, message: m.MountState) -> None:
         self._mount = messages.from_mount_state(message)
@@ -121,43 +121,44 @@ class MonitorNode(CoreNode):
 
     # --- safety ---
 
-    def _judge_by(self, model: MountModel, uncertainty_rad: float) -> None:
+    def _use_model(self, model: MountModel, uncertainty_rad: float) -> None:
         self._model = model
         self._supervisor = Supervisor(
             self._station, model, lambda t_ns: sun_at(self._site, t_ns), pointing_uncertainty_rad=uncertainty_rad
         )
 
-    def _judge(self, now_ns: int) -> None:
-        verdict = self._supervisor.step(now_ns, SupervisorInputs(self._mount, self._beacon, self._control_ns))
-        self._verdict = verdict
-        self._verdicts.publish(messages.verdict(now_ns, verdict))
+    def _supervise(self, now_ns: int) -> None:
+        self._safety = self._supervisor.step(now_ns, SupervisorInputs(self._mount, self._beacon, self._control_ns))
+        self._safety_statuses.publish(messages.safety_status(now_ns, self._safety))
         if self._mount is not None:
             self._el_rad = self._model.apparent(self._mount.az_rad, self._mount.el_rad)[1]
 
-    def _look_at_pointing(self) -> None:
-        """Judge by the newest calibration."""
+    def _update_pointing(self) -> None:
+        """Use the newest calibration."""
         path = self.state_dir / FILE_NAME
         written = path.stat().st_mtime if path.exists() else 0.0
-        if written != self._pointing_read and written:
+        if written != self._pointing_mtime and written:
             stored = load_pointing(self.state_dir)
-            self._judge_by(stored.model, _COARSE_RAD if stored.coarse else 0.0)
+            self._use_model(stored.model, _COARSE_RAD if stored.coarse else 0.0)
             self._calibrated = not stored.coarse
-        self._pointing_read = written
+        self._pointing_mtime = written
 
-    # --- life of the others ---
+    # --- lifecycles and readiness ---
 
-    def _bring_up(self) -> None:
-        for name, order in self._bringup.orders(time.monotonic(), lambda name: self._changers[name].service_is_ready()):
+    def _manage_lifecycles(self) -> None:
+        for name, order in self._lifecycle.orders(
+            time.monotonic(), lambda name: self._changers[name].service_is_ready()
+        ):
             request = ChangeState.Request(transition=Transition(id=int(order)))
-            self._changers[name].call_async(request)  # its heartbeat tells whether it worked
+            self._changers[name].call_async(request)  # its heartbeat reports whether it succeeded
 
-    def _say(self) -> None:
-        self._look_at_pointing()
-        if not self.clock.latched:
+    def _publish_readiness(self) -> None:
+        self._update_pointing()
+        if not self.clock.is_set:
             return
         now_s = time.monotonic()
         nodes = [self._health(name, now_s) for name in self._expected]
-        forbidden = () if self._verdict is None or self._verdict.allow_motion else self._verdict.reasons
+        forbidden = () if self._safety is None or self._safety.motion_permitted else self._safety.reasons
         facts = Facts(
             nodes=nodes,
             calibrated=self._calibrated,
@@ -170,14 +171,14 @@ class MonitorNode(CoreNode):
             making_key=self._making_key,
         )
         message = monitoring.readiness(readiness(self.clock.now_ns(), facts))
-        message.values = [KeyValue(key=node.name, value=node.trouble or 'well') for node in nodes]
+        message.values = [KeyValue(key=node.name, value=node.trouble or 'ok') for node in nodes]
         self._ready.publish(message)
 
     def _health(self, name: str, now_s: float) -> NodeHealth:
-        if name not in self._heard:
+        if name not in self._heartbeats:
             return NodeHealth(name, None)
-        heard_s, values, message = self._heard[name]
-        return health_of(name, values, message, now_s - heard_s)
+        received_s, values, message = self._heartbeats[name]
+        return health_of(name, values, message, now_s - received_s)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Both axes of the telescope: timed set-points in, encoder readings out, and the stops that need nobody else."""
+"""Mount node: timed set-points in, encoder readings out, and stops that depend on no other process."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from qkd_gs.station.loop_timing import LoopWatch
 _STATE_S = 0.01
 _JOINTS_S = 0.05
 _OFF_NS = 3_000_000_000  # drives that were enabled must hold by then
-_VERDICT_NS = 300_000_000  # the supervisor judges every 50 ms
+_STATUS_NS = 300_000_000  # the safety status comes every 50 ms
 
 
 class MountNode(DeviceNode):
-    """Drives the mount; without a fresh verdict of the supervisor, or a fresh set-point, it stops."""
+    """Drives the mount; without a fresh safety status or a fresh set-point it stops."""
 
     name = 'mount'
     priority = IN_THE_LOOP
@@ -34,12 +34,12 @@ class MountNode(DeviceNode):
         super().__init__()
         self._station = station_of(self)
         parameters.offer(self, self._station.mount, 'mount', lambda: self.active)
-        self._allowed_ns = self._heard_ns = 0
+        self._permitted_ns = self._commanded_ns = 0
         self._stopped = True
         self._states = self.publisher(m.MountState, 'mount/state')
         self._joints = self.publisher(JointState, 'joint_states')
         self.listen(m.MountCommand, 'mount/command', self._command)
-        self.listen(m.Verdict, 'safety/verdict', self._judged)
+        self.listen(m.SafetyStatus, 'safety/status', self._take_safety)
         self._mount: Any = None
 
     def opened(self) -> None:
@@ -49,66 +49,66 @@ class MountNode(DeviceNode):
         self._watchdog_ns = round(settings.watchdog_s * 1e9)
         self._mount = device_of(self, 'mount', self._station)
         self._mount.open()
-        self.every_state = self.every(_STATE_S, self._tell, LoopWatch(_STATE_S))
-        self._joint_timer = self.every(_JOINTS_S, self._tell_joints)
+        self._state_timer = self.every(_STATE_S, self._publish_state, LoopWatch(_STATE_S))
+        self._joint_timer = self.every(_JOINTS_S, self._publish_joints)
 
     def started(self) -> None:
         """Release the brakes."""
-        self._on_ns = self.clock.now_ns()
-        self._mount.enable(self._on_ns)
+        self._powered_ns = self.clock.now_ns()
+        self._mount.enable(self._powered_ns)
 
     def stopped(self) -> None:
-        """Brake to rest, hold."""
+        """Brake to a stop and hold."""
         if self._mount is not None:
             self._mount.stop(self.clock.now_ns())
 
     def closed(self) -> None:
-        """Brakes on."""
+        """Close the mount; closing engages the brakes."""
         if self._mount is not None:
-            self.cease(self.every_state)
+            self.cease(self._state_timer)
             self.cease(self._joint_timer)
             self._mount.close()
             self._mount = None
 
     @property
     def may_end(self) -> bool:
-        """Nobody commands the axes any more."""
+        """Whether no set-points are being followed."""
         return self._stopped
 
-    def _judged(self, verdict: m.Verdict) -> None:
+    def _take_safety(self, status: m.SafetyStatus) -> None:
         now_ns = self.clock.now_ns()
-        if verdict.allow_motion:
-            self._allowed_ns = now_ns
+        if status.motion_permitted:
+            self._permitted_ns = now_ns
         else:
-            self._allowed_ns = 0
-            self._stop(now_ns, f'stopped by the supervisor: {verdict.reasons}')
+            self._permitted_ns = 0
+            self._stop(now_ns, f'stopped by the supervisor: {status.reasons}')
 
     def _command(self, message: m.MountCommand) -> None:
         now_ns = self.clock.now_ns()
-        if not self.active or now_ns - self._allowed_ns > _VERDICT_NS:
+        if not self.active or now_ns - self._permitted_ns > _STATUS_NS:
             return
         try:
             self._mount.command(now_ns, messages.from_mount_command(message))
         except DeviceFault as fault:
-            if fault.code != 'mount.off':  # after a fault of the drives: see _tell
+            if fault.code != 'mount.off':  # after a fault of the drives: see _publish_state
                 raise
             return
-        self._heard_ns, self._stopped = now_ns, False
+        self._commanded_ns, self._stopped = now_ns, False
 
-    def _tell(self, now_ns: int) -> None:
+    def _publish_state(self, now_ns: int) -> None:
         reading = self._mount.read(now_ns)
         self._states.publish(messages.mount_state(reading))
         if not self.active:
             return
-        if not self._stopped and now_ns - self._heard_ns > self._watchdog_ns:
+        if not self._stopped and now_ns - self._commanded_ns > self._watchdog_ns:
             self._stop(now_ns, 'stopped: no set-point')
-        elif not self._stopped and now_ns - self._allowed_ns > _VERDICT_NS:
+        elif not self._stopped and now_ns - self._permitted_ns > _STATUS_NS:
             self._stop(now_ns, 'stopped: the supervisor is silent')
         elif not self._stopped and self.level == WARN:
             self.all_well()
         if reading.mode is not MountMode.OFF:
-            self._on_ns = now_ns
-        elif now_ns - self._on_ns > _OFF_NS:
+            self._powered_ns = now_ns
+        elif now_ns - self._powered_ns > _OFF_NS:
             raise DeviceFault('mount.off', 'the drives have no power')
         if reading.mode is MountMode.FAULT:
             raise DeviceFault(reading.fault or 'mount.fault', 'the drives report a fault')
@@ -119,7 +119,7 @@ class MountNode(DeviceNode):
             self._stopped = True
             self.level, self.message = WARN, why
 
-    def _tell_joints(self, now_ns: int) -> None:
+    def _publish_joints(self, now_ns: int) -> None:
         self._joints.publish(messages.joint_state(self._mount.read(now_ns)))
 
 

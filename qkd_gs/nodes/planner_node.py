@@ -1,4 +1,4 @@
-"""Which pass comes next, and where the satellite is meanwhile, as the elements alone predict it."""
+"""Planner node: next pass, and the predicted position of the satellite from the elements alone."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from math import nan, radians
 
 import qkd_gs.msg as m
 from qkd_gs.nodes.conversions import messages
-from qkd_gs.nodes.runtime.base import LATCHED, CoreNode
+from qkd_gs.nodes.runtime.base import TRANSIENT_LOCAL, CoreNode
 from qkd_gs.nodes.runtime.context import site_of, station_of
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.pointing.pass_window import Approach, next_approach
 
 _TARGET_S = 0.1
-_LOOK_S = 60.0
-_NEAR_NS = 300 * 10**9  # before the start: the target is told from here on
+_SEARCH_S = 60.0
+_NEAR_NS = 300 * 10**9  # before the start: the target is published from then on
 
 
 class PlannerNode(CoreNode):
-    """Looks a day ahead, and again when a pass is over."""
+    """Searches a day ahead, and again when a pass is over."""
 
     name = 'planner'
 
@@ -27,17 +27,17 @@ class PlannerNode(CoreNode):
         self._station, self._site = station_of(self), site_of(self)
         self._elements = load_elements(self.elements_path())
         self._next: Approach | None = None
-        self._looked_ns: int | None = None
-        self._passes = self.publisher(m.NextPass, 'next_pass', LATCHED)
+        self._searched_ns: int | None = None
+        self._passes = self.publisher(m.NextPass, 'next_pass', TRANSIENT_LOCAL)
         self._targets = self.publisher(m.Target, 'target')
         self.every(_TARGET_S, self._step)
 
     def _step(self, now_ns: int) -> None:
-        due = self._looked_ns is None or now_ns - self._looked_ns > _LOOK_S * 1e9
+        due = self._searched_ns is None or now_ns - self._searched_ns > _SEARCH_S * 1e9
         if due and (self._next is None or now_ns > self._next.end_ns):
-            self._looked_ns = now_ns
+            self._searched_ns = now_ns
             self._next = next_approach(self._elements, self._site, now_ns, self._station)
-            self._passes.publish(self._told(now_ns))
+            self._passes.publish(self._message(now_ns))
         following = self._next
         if following is None:
             return
@@ -46,7 +46,7 @@ class PlannerNode(CoreNode):
             state = following.predicted.at(now_ns)
             self._targets.publish(messages.target(now_ns, state, following.found.satellite))
 
-    def _told(self, now_ns: int) -> m.NextPass:
+    def _message(self, now_ns: int) -> m.NextPass:
         message = m.NextPass(
             header=messages.header(now_ns, 'station'),
             max_elevation_rad=nan,

@@ -1,4 +1,4 @@
-"""Makes the key of every session that has ended: the one process that can open the sealed tags."""
+"""Post-processor node: makes the key of every finished session; the only process that can open the sealed tags."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import qkd_gs.msg as m
 from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.keys.folder import KeyFolder, find_key_folder
 from qkd_gs.nodes.conversions import messages
-from qkd_gs.nodes.runtime.base import LATCHED, CoreNode
+from qkd_gs.nodes.runtime.base import TRANSIENT_LOCAL, CoreNode
 from qkd_gs.nodes.runtime.context import station_of
 from qkd_gs.nodes.runtime.process import run
-from qkd_gs.nodes.runtime.station_metrics import OwnFigures
+from qkd_gs.nodes.runtime.station_metrics import StationMetrics
 from qkd_gs.tracking.record.manifest_keeper import finite
 from qkd_gs.tracking.types import Phase
 
-_LOOK_S = 0.1  # of real time
-_NOTHING_KNOWN: dict[str, Any] = {
+_POLL_S = 0.1  # of real time
+_UNKNOWN: dict[str, Any] = {
     'message': '',
     'fraction': nan,
     'sifted_bits': -1,
@@ -33,76 +33,77 @@ _NOTHING_KNOWN: dict[str, Any] = {
 
 
 class PostProcessorNode(CoreNode):
-    """Works in a thread of its own, so that the heartbeat goes on."""
+    """Processes sessions in a thread of its own, so that the heartbeat continues."""
 
     name = 'post_processor'
 
     def __init__(self) -> None:
         super().__init__()
         self._keys: KeyFolder = find_key_folder(None, simulated=self.simulated)
-        self._states = self.publisher(m.KeyState, 'key/state', LATCHED)
-        self._said = m.KeyState(simulated=self.simulated, **_NOTHING_KNOWN)
+        self._states = self.publisher(m.KeyState, 'key/state', TRANSIENT_LOCAL)
+        self._state = m.KeyState(simulated=self.simulated, **_UNKNOWN)
         self._folder = ''
-        self._own = OwnFigures(self, station_of(self).tracking)
-        self._heard_all = False
-        self._todo: Queue[tuple[str, dict[str, Any] | None]] = Queue()
-        self._news: Queue[dict[str, Any]] = Queue()
+        self._metrics = StationMetrics(self, station_of(self).tracking)
+        self._heard_from_start = False
+        self._sessions: Queue[tuple[str, dict[str, Any] | None]] = Queue()
+        self._updates: Queue[dict[str, Any]] = Queue()
         self.listen(m.SessionState, 'session/state', self._session)
-        self.create_timer(_LOOK_S, self.guarded(self._tell), clock=self._steady)
-        self._tell_now({})
+        self.create_timer(_POLL_S, self.guarded(self._publish_updates), clock=self._steady)
+        self._publish({})
         threading.Thread(target=self._work, name='post-processing', daemon=True).start()
 
     def _session(self, state: m.SessionState) -> None:
         if self._folder and state.folder != self._folder:
-            self._todo.put((self._folder, finite(asdict(self._own.figures())) if self._heard_all else None))
+            own = finite(asdict(self._metrics.figures())) if self._heard_from_start else None
+            self._sessions.put((self._folder, own))
         if state.folder and state.folder != self._folder:
-            self._own.begin_anew()
-            self._heard_all = state.phase == Phase.SLEW  # else this process was begun anew in mid-pass
+            self._metrics.reset()
+            self._heard_from_start = state.phase == Phase.SLEW  # else this process was restarted in mid-pass
         self._folder = state.folder
 
     def _work(self) -> None:
-        """In a thread: nothing of rclpy is touched here."""
+        """Process sessions in the background thread; uses nothing of rclpy."""
         from qkd_gs.station.finish_session import after_pass
 
         while True:
-            name, own = self._todo.get()
-            self._news.put({'folder': name, 'state': m.KeyState.WORKING, 'step': 'waiting for the last files'})
+            name, own = self._sessions.get()
+            self._updates.put({'folder': name, 'state': m.KeyState.WORKING, 'step': 'waiting for the last files'})
             try:
                 folder, recorded = self.sessions_dir / name, bool(self.options['record'])
-                self._news.put(_told(after_pass(folder, self._keys, recorded, own, self._progress)))
+                self._updates.put(_key_state(after_pass(folder, self._keys, recorded, own, self._progress)))
             except (StationError, DeviceFault) as error:
-                self._news.put({'state': m.KeyState.FAILED, 'message': str(error)})
+                self._updates.put({'state': m.KeyState.FAILED, 'message': str(error)})
             except Exception as error:  # noqa: BLE001  the thread must live on for the next session
                 message = f'{type(error).__name__}: {error}'
-                self._news.put({'state': m.KeyState.FAILED, 'message': message, 'trace': traceback.format_exc()})
+                self._updates.put({'state': m.KeyState.FAILED, 'message': message, 'trace': traceback.format_exc()})
 
     def _progress(self, step: str, fraction: float) -> None:
-        self._news.put({'step': step, 'fraction': float(fraction)})
+        self._updates.put({'step': step, 'fraction': float(fraction)})
 
-    def _tell(self) -> None:
-        news: dict[str, Any] = {}
-        while not self._news.empty():
-            fresh = self._news.get()
+    def _publish_updates(self) -> None:
+        update: dict[str, Any] = {}
+        while not self._updates.empty():
+            fresh = self._updates.get()
             if fresh.get('state') == m.KeyState.WORKING:
-                news = dict(_NOTHING_KNOWN)
-            news |= fresh
-        if news:
-            self._tell_now(news)
+                update = dict(_UNKNOWN)
+            update |= fresh
+        if update:
+            self._publish(update)
 
-    def _tell_now(self, news: dict[str, Any]) -> None:
-        trace = news.pop('trace', '')
-        for name, value in news.items():
-            setattr(self._said, name, value)
-        if self._said.state == m.KeyState.FAILED and 'message' in news:
-            self.get_logger().error(f'{self._said.folder}: {self._said.message}\n{trace}'.rstrip())
-        if self._said.state == m.KeyState.DONE and 'secret_bits' in news:
-            self.get_logger().info(f'{self._said.folder}: {self._said.secret_bits} secret bits {self._said.message}')
-        self._said.header = messages.header(self.clock.now_ns() if self.clock.latched else 0)
-        self._states.publish(self._said)
+    def _publish(self, update: dict[str, Any]) -> None:
+        trace = update.pop('trace', '')
+        for name, value in update.items():
+            setattr(self._state, name, value)
+        if self._state.state == m.KeyState.FAILED and 'message' in update:
+            self.get_logger().error(f'{self._state.folder}: {self._state.message}\n{trace}'.rstrip())
+        if self._state.state == m.KeyState.DONE and 'secret_bits' in update:
+            self.get_logger().info(f'{self._state.folder}: {self._state.secret_bits} secret bits {self._state.message}')
+        self._state.header = messages.header(self.clock.now_ns() if self.clock.is_set else 0)
+        self._states.publish(self._state)
 
 
-def _told(result: dict[str, Any]) -> dict[str, Any]:
-    """What of a result goes onto a topic: lengths and rates."""
+def _key_state(result: dict[str, Any]) -> dict[str, Any]:
+    """Part of a result that is published: lengths and rates."""
     timing, key = result['timing'], result['key']
     return {
         'state': m.KeyState.DONE,

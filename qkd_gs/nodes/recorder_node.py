@@ -1,4 +1,4 @@
-"""Records every public topic of a pass into a bag in the pass's session; goes on in a further file after a crash."""
+"""Recorder node: writes every public topic of a pass into the session's bag; after a crash into a further file."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from qkd_gs.recording import Topic
 from qkd_gs.recording.pass_recorder import PassRecorder, is_public, rate_of
 from qkd_gs.tracking.record.topics import STATE
 
-_LOOK_S = 0.2  # of real time
+_DISCOVER_S = 0.2  # of real time
 _FLUSH_S = 0.5  # so much is lost when the process is killed
 _RATES_HZ = {'guiding_camera': 0.2, 'tracking_camera': 1.0}
 
 
 class RecorderNode(CoreNode):
-    """Subscribes to everything without looking into it, but for the tracker's state."""
+    """Subscribes to all public topics serialized; only the tracker's state is deserialized."""
 
     name = 'recorder'
 
@@ -36,11 +36,11 @@ class RecorderNode(CoreNode):
         self._rates_hz = {camera: self._declare_rate(camera, rate_hz) for camera, rate_hz in _RATES_HZ.items()}
         self._recorder = PassRecorder(self.sessions_dir, site_of(self).name, self._namespace)
         self._seen: set[str] = set()
-        self.create_timer(_LOOK_S, self.guarded(self._look), clock=self._steady)
+        self.create_timer(_DISCOVER_S, self.guarded(self._look), clock=self._steady)
         self.create_timer(_FLUSH_S, self.guarded(self._flush), clock=self._steady)
 
     def _declare_rate(self, camera: str, rate_hz: float) -> float:
-        description = f'pictures of the {camera.replace("_", " ")} recorded a second of station time; 0: none [Hz]'
+        description = f'recorded images of the {camera.replace("_", " ")} per second of station time; 0: none [Hz]'
         limits = [FloatingPointRange(from_value=0.0, to_value=1000.0, step=0.0)]
         descriptor = ParameterDescriptor(description=description, floating_point_range=limits, read_only=True)
         return float(parameters.declare_one(self, f'{camera}.image_rate_hz', rate_hz, descriptor))
@@ -57,35 +57,35 @@ class RecorderNode(CoreNode):
 
     def _subscribe(self, name: str, kind: str, publishers: list[Any]) -> None:
         profiles = [publisher.qos_profile for publisher in publishers]
-        latched = all(profile.durability is DurabilityPolicy.TRANSIENT_LOCAL for profile in profiles)
+        transient_local = all(profile.durability is DurabilityPolicy.TRANSIENT_LOCAL for profile in profiles)
         reliable = all(profile.reliability is ReliabilityPolicy.RELIABLE for profile in profiles)
         rate_hz = rate_of(name, kind, self._rates_hz, self._namespace)
         digest = str(publishers[0].topic_type_hash)
         topic = Topic(name, kind, digest, qos.offered(profiles))
         try:
-            self._recorder.add_topic(topic, latched, rate_hz)
+            self._recorder.add_topic(topic, transient_local, rate_hz)
             package, group, stem = kind.split('/')
             message_type = getattr(importlib.import_module(f'{package}.{group}'), stem)
         except (StationError, ImportError, AttributeError) as error:
             self.get_logger().warning(f'not recorded: {name}: {error}')
             return
         profile = QoSProfile(
-            depth=1000 if rate_hz is None else 5,  # a slow disk loses nothing but pictures
+            depth=1000 if rate_hz is None else 5,  # a slow disk loses only images
             reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
-            durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+            durability=DurabilityPolicy.TRANSIENT_LOCAL if transient_local else DurabilityPolicy.VOLATILE,
         )
         take = self._take_state if name == self._namespace + STATE else self._take
         self.create_subscription(message_type, name, self.guarded(lambda data: take(name, data)), profile, raw=True)
 
     def _take(self, name: str, data: bytes) -> None:
-        # no bag is open before station time can be told; what is latched is remembered for it
+        # no bag is open before the clock is set; transient-local messages are kept for it
         self._recorder.take(name, self.clock.now_ns(), data)
 
     def _take_state(self, name: str, data: bytes) -> None:
-        if not self.clock.latched:
+        if not self.clock.is_set:
             return
         now_ns, state = self.clock.now_ns(), deserialize_message(data, m.SessionState)
-        if not state.folder:  # the pass is over: that it is so belongs into its bag
+        if not state.folder:  # the end of the pass belongs into its bag
             self._recorder.take(name, now_ns, data)
         self._follow(now_ns, state)
         if state.folder:
@@ -96,17 +96,17 @@ class RecorderNode(CoreNode):
         self._recorder.state(now_ns, state)
         bag = self._recorder.bag
         if bag is not before:
-            what = f'recording into {bag.path}' if bag is not None else 'the bag is whole'
+            what = f'recording into {bag.path}' if bag is not None else 'the bag is complete'
             self.get_logger().info(what)
             self.all_well('' if bag is None else what)
 
     def _flush(self) -> None:
         self._recorder.flush()
         bag = self._recorder.bag
-        self.figures = {} if bag is None else {'bag': str(bag.path), 'messages': str(bag.messages)}
+        self.metrics = {} if bag is None else {'bag': str(bag.path), 'messages': str(bag.messages)}
 
     def finish(self) -> None:
-        """The process ends: the bag is made whole as far as it goes."""
+        """The process ends: close the bag."""
         self.guarded(self._recorder.close)()
 
 

@@ -1,7 +1,7 @@
-"""Plays a recorded pass: its topics on the bag's clock, and the tracking figures once more from what is heard of them.
+"""Replay node: plays a recorded pass on the bag's clock, and computes the tracking metrics from the replayed topics.
 
-`station_clock` tells the bag's time at the speed asked for, so every node of the station follows it; `/clock` does for
-tools that use simulated time.  The recorded clocks are not played, nor /parameter_events: they told of other processes.
+`station_clock` maps to the bag's time at the requested speed, so every node of the station follows it; `/clock` does so
+for tools that use simulated time.  The recorded clocks and /parameter_events are not played.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ import qkd_gs.msg as m
 from qkd_gs.errors import StationError
 from qkd_gs.nodes.conversions import messages, qos
 from qkd_gs.nodes.runtime import parameters
-from qkd_gs.nodes.runtime.base import LATCHED, SENSOR, CoreNode
+from qkd_gs.nodes.runtime.base import SENSOR, TRANSIENT_LOCAL, CoreNode
 from qkd_gs.nodes.runtime.process import run
-from qkd_gs.nodes.runtime.station_metrics import OwnFigures
+from qkd_gs.nodes.runtime.station_metrics import StationMetrics
 from qkd_gs.recording import Bag, Replayed, open_bag, replayed, settings_of
 from qkd_gs.recording.reader import Raw
 from qkd_gs.settings.station import TrackingSettings
 from qkd_gs.share import share_path
-from qkd_gs.station.station_clock import Latched
+from qkd_gs.station.station_clock import ClockMapping
 from qkd_gs.tracking.record.topics import STATE
 
 _TICK_S = 0.005
 _CLOCK_S = 0.05
 _SETTLE_S = 2.0  # listeners find the publishers, on a busy machine, too
 _PATIENCE_S = 30.0
-_MOST_AT_ONCE = 200  # what is heard has its turn in between
+_MOST_AT_ONCE = 200  # callbacks get their turn in between
 _DEPTH = 1000
 _NOT_PLAYED = ('/clock', '/parameter_events', 'station_clock')
 
 
 @dataclass(frozen=True)
 class Played:
-    """How the replay went."""
+    """Result of a replay."""
 
     tracking: Replayed
     messages: int
@@ -57,7 +57,7 @@ class Played:
 
 
 class ReplayNode(CoreNode):
-    """Takes its bag and speed from parameters, or from whoever makes it."""
+    """Plays a bag; bag and speed come from parameters or from the arguments."""
 
     name = 'replay'
 
@@ -69,7 +69,7 @@ class ReplayNode(CoreNode):
         self.refused: StationError | None = None
         path = self._declare('bag', '', 'folder of a bag, or of a session with one in it')
         if bag is None and not path:
-            raise StationError('which bag?', where='bag', hint='-p bag:=FOLDER')
+            raise StationError('no bag given', where='bag', hint='-p bag:=FOLDER')
         self._bag = bag or open_bag(Path(path))
         self._speed = speed or float(self.options['speed'])
         if self._speed <= 0:
@@ -77,18 +77,18 @@ class ReplayNode(CoreNode):
         if self._bag.warning:
             self.get_logger().warning(self._bag.warning)
         self._tracking = tracking or settings_of(self._bag, self.station_path()).tracking
-        self._own = OwnFigures(self, self._tracking)
+        self._metrics = StationMetrics(self, self._tracking)
         self._players = {name: self._make_publisher(name) for name in self._bag.topics if self._is_played(name)}
         self._rows = self._bag.raw({name for name, made in self._players.items() if made is not None})
         self._next: Raw | None = next(self._rows, None)
-        self._fed = {self._bag.absolute(topic) for topic in self._own.heard}
-        self._told = self._messages = 0
+        self._fed = {self._bag.absolute(topic) for topic in self._metrics.received}
+        self._expected = self._messages = 0
         self._clock_publisher = self.publisher(Clock, '/clock', SENSOR)
-        self._latched = self.publisher(m.StationClock, 'station_clock', LATCHED)
-        self._steps = self._life()
+        self._station_clock = self.publisher(m.StationClock, 'station_clock', TRANSIENT_LOCAL)
+        self._steps = self._sequence()
         self._began_s = time.monotonic()
         self._timer = self.create_timer(_TICK_S, self.guarded(self._tick), clock=self._steady)
-        self.create_timer(_CLOCK_S, self.guarded(self._tell_clock), clock=self._steady)
+        self.create_timer(_CLOCK_S, self.guarded(self._publish_clock), clock=self._steady)
 
     def _declare(self, name: str, value: str, description: str) -> str:
         descriptor = ParameterDescriptor(description=description, read_only=True)
@@ -107,12 +107,12 @@ class ReplayNode(CoreNode):
             return None
         return self.create_publisher(message_type, name, qos.to_publish(topic.qos, _DEPTH))
 
-    # --- one thing after the other ---
+    # --- sequence ---
 
     def _tick(self) -> None:
         next(self._steps, None)
 
-    def _life(self) -> Iterator[None]:
+    def _sequence(self) -> Iterator[None]:
         """Each step is one tick."""
         yield from self._wait(lambda: time.monotonic() - self._began_s > _SETTLE_S)
         if self.count_publishers('station_clock') > 1 or self.count_publishers(STATE) > 1:
@@ -124,13 +124,13 @@ class ReplayNode(CoreNode):
             self._publish(self.clock.now_ns())
             yield
         seconds = time.monotonic() - began_s
-        yield from self._wait(lambda: sum(self._own.heard.values()) >= self._told)
-        tracking = replayed(self._bag, self._tracking, self._own.figures())
+        yield from self._wait(lambda: sum(self._metrics.received.values()) >= self._expected)
+        tracking = replayed(self._bag, self._tracking, self._metrics.figures())
         bag_s = (self._bag.end_ns - self._bag.start_ns) * 1e-9
         topics = sum(made is not None for made in self._players.values())
         self.played = Played(tracking, self._messages, topics, seconds, bag_s)
-        self.get_logger().info(f'the bag is through: {tracking.sentence}')
-        signal.raise_signal(signal.SIGINT)  # the way in which every node is told to end
+        self.get_logger().info(f'the bag has been played: {tracking.sentence}')
+        signal.raise_signal(signal.SIGINT)  # ends the process like any other node
 
     def _refuse(self) -> None:
         self.refused = StationError(
@@ -146,12 +146,12 @@ class ReplayNode(CoreNode):
 
     def _start_clock(self) -> None:
         began_ns = time.monotonic_ns()
-        message = messages.station_clock(Latched(self._bag.start_ns, began_ns, self._speed), began_ns)
-        self._latch(message)  # its own message would come a little later
-        self._latched.publish(message)
+        message = messages.station_clock(ClockMapping(self._bag.start_ns, began_ns, self._speed), began_ns)
+        self._set_clock(message)  # its own message would arrive later
+        self._station_clock.publish(message)
 
-    def _tell_clock(self) -> None:
-        if self.clock.latched:
+    def _publish_clock(self) -> None:
+        if self.clock.is_set:
             self._clock_publisher.publish(Clock(clock=messages.to_time(self.clock.now_ns())))
 
     def _publish(self, now_ns: int) -> None:
@@ -160,7 +160,7 @@ class ReplayNode(CoreNode):
                 return
             self._players[self._next.topic].publish(self._next.data)
             self._messages += 1
-            self._told += self._next.topic in self._fed
+            self._expected += self._next.topic in self._fed
             self._next = next(self._rows, None)
 
 

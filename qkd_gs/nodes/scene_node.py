@@ -1,4 +1,4 @@
-"""The scene's process: the station's body, its frames and what is in the sky, for rviz."""
+"""Scene node: robot description, TF frames and sky markers for rviz."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qkd_gs.monitoring.description import robot_description
 from qkd_gs.monitoring.kinematics import FrameTree
 from qkd_gs.monitoring.scene_builder import SceneBoard
 from qkd_gs.nodes.conversions import messages, scene
-from qkd_gs.nodes.runtime.base import LATCHED, OK, WARN, CoreNode
+from qkd_gs.nodes.runtime.base import OK, TRANSIENT_LOCAL, WARN, CoreNode
 from qkd_gs.nodes.runtime.context import site_of, station_of
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.orbit.sky import sun_at
@@ -33,36 +33,36 @@ class SceneNode(CoreNode):
         super().__init__()
         self._station, site = station_of(self), site_of(self)
         self._board = SceneBoard(self._station, lambda t_ns: sun_at(site, t_ns))
-        self._description = self.publisher(String, 'robot_description', LATCHED)
-        self._fixed = self.publisher(TFMessage, '/tf_static', LATCHED)
+        self._description = self.publisher(String, 'robot_description', TRANSIENT_LOCAL)
+        self._fixed = self.publisher(TFMessage, '/tf_static', TRANSIENT_LOCAL)
         self._moving = self.publisher(TFMessage, '/tf')
         self._markers = self.publisher(MarkerArray, 'markers')
         self._show_body()
         self.listen(JointState, 'joint_states', self._move)
         self.listen(m.Target, 'target', lambda message: self._board.hear_target(scene.seen(message)))
-        self.listen(m.SessionState, 'session/state', self._hear_session)
-        self.listen(m.BeaconState, 'beacon/state', self._hear_beacon)
-        self.listen(Bool, 'calibrator/busy', self._hear_calibrator, LATCHED)
+        self.listen(m.SessionState, 'session/state', self._take_session)
+        self.listen(m.BeaconState, 'beacon/state', self._take_beacon)
+        self.listen(Bool, 'calibrator/busy', self._take_calibrator, TRANSIENT_LOCAL)
         self.every(_DRAW_S, self._draw)
 
-    def clock_set(self) -> None:
-        """The fixed frames have a stamp of station time, too."""
+    def on_clock_set(self) -> None:
+        """Publish the fixed frames with their stamp of station time."""
         self._show_body()
 
     def _show_body(self) -> None:
-        """Body and fixed frames, as the mount is known to stand."""
+        """Publish the description and the fixed frames of the calibrated mount."""
         text = robot_description(self._station, self._mount_model())
         self._tree = FrameTree(text)
         self._description.publish(String(data=text))
-        if self.clock.latched:
+        if self.clock.is_set:
             self._fixed.publish(scene.transforms(self.clock.now_ns(), self._tree.fixed()))
 
     def _mount_model(self) -> MountModel:
-        """As calibrated; without a calibration a perfect one is drawn, and said so."""
+        """Calibrated mount model; without a calibration the ideal one, with a warning in the heartbeat."""
         try:
             model = load_pointing(self.state_dir).model
         except StationError as error:
-            self.level, self.message = WARN, f'drawn as if the mount stood perfectly: {error}'
+            self.level, self.message = WARN, f'drawn with an ideal mount: {error}'
             return MountModel()
         self.level, self.message = OK, ''
         return model
@@ -71,14 +71,14 @@ class SceneNode(CoreNode):
         steps = self._tree.moving(scene.positions(message))
         self._moving.publish(scene.transforms(messages.stamp_of(message), steps))
 
-    def _hear_session(self, message: m.SessionState) -> None:
+    def _take_session(self, message: m.SessionState) -> None:
         self._board.hear_phase(messages.stamp_of(message), Phase(message.phase))
 
-    def _hear_beacon(self, message: m.BeaconState) -> None:
+    def _take_beacon(self, message: m.BeaconState) -> None:
         self._board.hear_beacon(messages.stamp_of(message), message.emitting)
 
-    def _hear_calibrator(self, busy: Bool) -> None:
-        """A calibration that has ended may have left a new model."""
+    def _take_calibrator(self, busy: Bool) -> None:
+        """Reload the model when a calibration has ended."""
         if not busy.data:
             self._show_body()
 

@@ -1,4 +1,4 @@
-"""Takes a pass: the loop at 100 Hz around `tracking.pass_run`, the action, and the way back after a crash."""
+"""Tracker node: the action `track_pass`, the 100 Hz loop around `PassRun`, and recovery after a crash."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from qkd_gs.devices.mount import MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime import parameters
-from qkd_gs.nodes.runtime.base import ABORT_PASS, IN_THE_LOOP, LATCHED, CoreNode, conclude
+from qkd_gs.nodes.runtime.base import ABORT_PASS, IN_THE_LOOP, TRANSIENT_LOCAL, CoreNode, conclude
 from qkd_gs.nodes.runtime.camera_requests import CameraRequests
 from qkd_gs.nodes.runtime.context import site_of, station_of
 from qkd_gs.nodes.runtime.process import run
@@ -40,7 +40,7 @@ from qkd_gs.tracking.types import (
 _CURRENT = 'current_pass.json'
 _STATE_NS = 50_000_000
 _BEACON_NS = 50_000_000
-_FRAME_NS = 20_000_000
+_ANGLE_NS = 20_000_000
 _FEEDBACK_NS = 500_000_000
 _KEEP_NS = 500_000_000  # a crash loses no more of the locked time than of the tags
 _IDLE_S = 0.5
@@ -49,7 +49,7 @@ Result, Feedback = TrackPass.Result, TrackPass.Feedback
 
 
 class TrackerNode(CoreNode):
-    """One pass at a time."""
+    """Tracks one pass at a time."""
 
     name = 'tracker'
     priority = IN_THE_LOOP
@@ -76,25 +76,25 @@ class TrackerNode(CoreNode):
             'track_pass',
             lambda goal: None,
             goal_callback=lambda goal: GoalResponse.ACCEPT,
-            handle_accepted_callback=self.guarded(self._take),
+            handle_accepted_callback=self.guarded(self._accept),
             cancel_callback=self._cancel,
         )
         self.create_service(Trigger, ABORT_PASS, self._abort_asked)
-        self._idle = self.every(_IDLE_S, self._tell_idle)
-        if self.clock.latched:
-            self.guarded(self.clock_set)()
+        self._idle = self.every(_IDLE_S, self._publish_idle)
+        if self.clock.is_set:
+            self.guarded(self.on_clock_set)()
 
     def _publish_and_listen(self) -> None:
         self._commands = self.publisher(m.MountCommand, 'mount/command')
         self._light = self.publisher(Bool, 'beacon/command')
-        self._frames = self.publisher(m.FrameAngle, 'hwp/frame')
+        self._angles = self.publisher(m.PolarizationAngle, 'hwp/polarization_angle')
         self._states = self.publisher(m.SessionState, 'session/state')
         self._requests = CameraRequests(self)
         self.listen(m.MountState, 'mount/state', self._take_mount)
         self.listen(m.BeaconState, 'beacon/state', self._take_beacon)
         for role in CameraRole:
             self.listen(m.Spot, f'{messages.frame_of(role)}/spot', lambda s: self._spots.append(messages.from_spot(s)))
-        self.listen(Bool, 'calibrator/busy', self._take_calibrating, LATCHED)
+        self.listen(Bool, 'calibrator/busy', self._take_calibrating, TRANSIENT_LOCAL)
 
     def _take_mount(self, message: m.MountState) -> None:
         self._mount = messages.from_mount_state(message)
@@ -105,16 +105,16 @@ class TrackerNode(CoreNode):
     def _take_calibrating(self, message: Bool) -> None:
         self._calibrating = message.data
 
-    # --- beginning and end ---
+    # --- start and end ---
 
-    def _take(self, goal: Any) -> None:
-        """The action: begin.  Nothing waits: to rclpy a coroutine that waits is a loop that never rests."""
+    def _accept(self, goal: Any) -> None:
+        """Start a goal of the action; returns at once, since rclpy polls a waiting coroutine in a busy loop."""
         request, now_ns = goal.request, self.clock.now_ns()
         if self._run is not None or self._calibrating:
             what = 'a pass' if self._run is not None else 'a calibration'
             return conclude(goal, _result(Result.BUSY, f'{what} is under way'))
         if self._mount is None or now_ns - self._mount.stamp_ns > _READING_NS:
-            return conclude(goal, _result(Result.NOT_READY, 'the mount is not heard'))
+            return conclude(goal, _result(Result.NOT_READY, 'no state of the mount is received'))
         try:
             knowledge = self._knowledge()
         except StationError as error:
@@ -125,7 +125,7 @@ class TrackerNode(CoreNode):
         run = (options if self.simulated else {}) | {'calibration': knowledge.pointing.summary}
         try:
             if '/' in name or name.startswith('.'):
-                raise StationError(f'{name!r} is no name of a folder', where='session')
+                raise StationError(f'{name!r} is not the name of a folder', where='session')
             started = PassRun.begin(self.sessions_dir / name, at_ns, now_ns, knowledge, self.simulated, run)
         except StationError as error:
             return conclude(goal, _result(Result.REFUSED, str(error)))
@@ -143,20 +143,20 @@ class TrackerNode(CoreNode):
 
     def _start(self, run: PassRun) -> None:
         self._run, self._aborting = run, ''
-        self._state_due, self._light_due, self._frame_due = Due(_STATE_NS), Due(_BEACON_NS), Due(_FRAME_NS)
+        self._state_due, self._beacon_due, self._angle_due = Due(_STATE_NS), Due(_BEACON_NS), Due(_ANGLE_NS)
         self._feedback_due, self._keep_due = Due(_FEEDBACK_NS), Due(_KEEP_NS)
         self._start_ns, self._started_ns = self.clock.now_ns(), time.monotonic_ns()
         self._spots.clear()
         self._watch.clear()
-        _remember(self.state_dir / _CURRENT, {'folder': run.book.folder.name, 'clock': self.clock.identity})
+        _store(self.state_dir / _CURRENT, {'folder': run.book.folder.name, 'clock': self.clock.identity})
         self._timer = self.every(1 / self._station.tracking.control_rate_hz, self._step, self._watch)
-        self.get_logger().info(f'{run.book.manifest.satellite}: taking the pass into {run.book.folder.name}')
+        self.get_logger().info(f'{run.book.manifest.satellite}: tracking the pass, session {run.book.folder.name}')
 
     def _end(self, now_ns: int, code: int, why: str) -> None:
         run, self._run = self._run, None
         assert run is not None
         self.cease(self._timer)
-        self._writer.submit(lambda: None).result()  # nothing older is written behind the end
+        self._writer.submit(lambda: None).result()  # no older manifest is written after the final one
         loop = self._watch.figures()
         figures = {
             'control_hz': 1 / self._watch.period_s,
@@ -169,8 +169,8 @@ class TrackerNode(CoreNode):
         }
         run.close(run=run.book.manifest.run | {'loop': figures, 'pass_s': self._pass_s(run, now_ns)})
         (self.state_dir / _CURRENT).unlink(missing_ok=True)
-        self._tell_idle(now_ns)
-        self._rest(now_ns)
+        self._publish_idle(now_ns)
+        self._stop_devices(now_ns)
         self.get_logger().info(f'{run.book.folder.name}: {why or "the pass is over, the mount is parked"}')
         if self._goal is not None:
             locked_s = sum(span.end_ns - span.start_ns for span in run.locked) * 1e-9
@@ -185,9 +185,9 @@ class TrackerNode(CoreNode):
         return CancelResponse.ACCEPT
 
     def _abort_asked(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        """As cancelling the action, for a pass whose goal was forgotten when this process was begun anew."""
+        """Abort like cancelling the action, for a pass whose goal was lost when this process restarted."""
         response.success = self._run is not None
-        response.message = 'dark, and to the park position' if response.success else 'there is no pass under way'
+        response.message = 'beacon off, moving to the park position' if response.success else 'no pass is under way'
         self._abort('aborted by the operator')
         return response
 
@@ -196,9 +196,9 @@ class TrackerNode(CoreNode):
             self._aborting = why
             self._run.tracker.abort()
 
-    def clock_set(self) -> None:
-        """Time can be told: a pass that was under way when this process died goes on."""
-        if self._tried_to_resume or not self.clock.latched:
+    def on_clock_set(self) -> None:
+        """Resume a pass that was under way when this process died."""
+        if self._tried_to_resume or not self.clock.is_set:
             return
         self._tried_to_resume = True
         path = self.state_dir / _CURRENT
@@ -211,7 +211,7 @@ class TrackerNode(CoreNode):
             return
         run = PassRun.resume(self.sessions_dir / current['folder'], self._knowledge())
         if now_ns < run.end_ns:
-            self.get_logger().warning(f'{current["folder"]}: goes on after a crash')
+            self.get_logger().warning(f'{current["folder"]}: resumed after a crash')
             self._start(run)
         else:
             path.unlink()
@@ -231,22 +231,22 @@ class TrackerNode(CoreNode):
             fresh = [spot.stamp_ns for spot in spots if spot.camera is CameraRole.TRACKING]
             if fresh:
                 self._watch.latency((self.clock.now_ns() - fresh[-1]) * 1e-9)
-        self._tell(now_ns, run, outputs)
+        self._publish(now_ns, run, outputs)
         if self._keep_due.now(now_ns):
             self._writer.submit(run.keep)
         if run.done:
-            held = bool(run.locked)
-            code = Result.ABORTED if self._aborting else Result.DONE if held else Result.NO_LOCK
-            why = self._aborting or ('' if held else 'the satellite was never held')
+            locked = bool(run.locked)
+            code = Result.ABORTED if self._aborting else Result.DONE if locked else Result.NO_LOCK
+            why = self._aborting or ('' if locked else 'the satellite was never locked')
             self._end(now_ns, code, why)
 
-    def _tell(self, now_ns: int, run: PassRun, outputs: TrackerOutputs) -> None:
-        if self._light_due.now(now_ns):
+    def _publish(self, now_ns: int, run: PassRun, outputs: TrackerOutputs) -> None:
+        if self._beacon_due.now(now_ns):
             self._light.publish(Bool(data=outputs.beacon_on))
-        if self._frame_due.now(now_ns):
+        if self._angle_due.now(now_ns):
             follow = outputs.phase not in (Phase.IDLE, Phase.END, Phase.PARK)
             stamp_ns = self._mount.stamp_ns if self._mount is not None else now_ns
-            self._frames.publish(messages.frame_angle(outputs, stamp_ns, follow))
+            self._angles.publish(messages.polarization_angle(outputs, stamp_ns, follow))
         self._requests.ask(now_ns, CameraRole.GUIDING, outputs.guiding)
         self._requests.ask(now_ns, CameraRole.TRACKING, outputs.tracking)
         if self._state_due.now(now_ns) or outputs.error_x_urad == outputs.error_x_urad:
@@ -263,7 +263,7 @@ class TrackerNode(CoreNode):
         until_s = (run.start_ns - now_ns) * 1e-9
         message = outputs.phase.name.lower()
         if outputs.phase is Phase.WAIT:
-            message = f'armed, {run.book.manifest.satellite} comes in {until_s:.0f} s'
+            message = f'armed, {run.book.manifest.satellite} rises in {until_s:.0f} s'
         reading = self._mount
         return Feedback(
             phase=int(outputs.phase),
@@ -274,43 +274,41 @@ class TrackerNode(CoreNode):
             error_y_urad=outputs.error_y_urad,
         )
 
-    def _tell_idle(self, now_ns: int) -> None:
+    def _publish_idle(self, now_ns: int) -> None:
         if self._run is None:
-            nothing = TrackerOutputs(Phase.IDLE, None, False, nan, nan, None, None, nan, nan, nan, nan)
-            self._states.publish(messages.session_state(now_ns, nothing, '', '', '', self.simulated))
+            idle = TrackerOutputs(Phase.IDLE, None, False, nan, nan, None, None, nan, nan, nan, nan)
+            self._states.publish(messages.session_state(now_ns, idle, '', '', '', self.simulated))
 
-    def _rest(self, now_ns: int) -> None:
-        """Dark, and nobody exposes."""
+    def _stop_devices(self, now_ns: int) -> None:
+        """Switch the beacon off and stop both cameras."""
         self._light.publish(Bool(data=False))
-        self._requests.rest(now_ns)
+        self._requests.stop(now_ns)
 
     def wind_down(self) -> None:
-        """Dark at once, and to the park position as far as the time reaches."""
+        """Switch the beacon off and move towards the park position."""
         self._abort('the station was stopped')
         (self.state_dir / _CURRENT).unlink(missing_ok=True)
 
     @property
     def may_end(self) -> bool:
-        """Parked."""
+        """Whether the mount is parked."""
         return self._run is None
 
     def finish(self) -> None:
-        """The process ends: dark."""
-        self._rest(self.clock.now_ns())
+        """The process ends: switch the beacon off."""
+        self._stop_devices(self.clock.now_ns())
         self._writer.shutdown()
 
 
 def _result(code: int, why: str, folder: str = '', locked_s: float = 0.0) -> Any:
-    return Result(
-        error_code=code, error_msg=why, folder=folder, locked_s=locked_s, spot_rms_x_urad=nan, spot_rms_y_urad=nan
-    )
+    return Result(error_code=code, error_msg=why, folder=folder, locked_s=locked_s)
 
 
 def _session_name(at_ns: int, site: str) -> str:
     return f'{format_utc(at_ns, 0).replace(":", "").replace("-", "")}-{site.lower().replace(",", "_")}'
 
 
-def _remember(path: Path, current: dict[str, Any]) -> None:
+def _store(path: Path, current: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix('.new')
     draft.write_text(json.dumps(current) + '\n', encoding='utf-8')

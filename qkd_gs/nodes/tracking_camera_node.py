@@ -1,4 +1,4 @@
-"""The tracking camera's process."""
+"""Tracking-camera node."""
 
 from __future__ import annotations
 

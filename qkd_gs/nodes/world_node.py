@@ -1,4 +1,4 @@
-"""The twin's world: moves as it is told on `sim/` topics, and tells simulated devices its true state."""
+"""World node: physical state of the digital twin, driven by `sim/` topics, published to simulated devices."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rosgraph_msgs.msg import Clock
 import qkd_gs.msg as m
 from qkd_gs.devices.mount import MountCommand
 from qkd_gs.nodes.conversions import messages, monitoring
-from qkd_gs.nodes.runtime.base import IN_THE_LOOP, LATCHED, SENSOR, CoreNode
+from qkd_gs.nodes.runtime.base import IN_THE_LOOP, SENSOR, TRANSIENT_LOCAL, CoreNode
 from qkd_gs.nodes.runtime.context import stage_of, station_of
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.nodes.runtime.sim_link import SimLink
@@ -19,24 +19,24 @@ from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.pointing.pointing_file import FILE_NAME as POINTING
 from qkd_gs.pointing.pointing_file import StoredPointing, load_pointing
 from qkd_gs.sim.calibration import hand_alignment
-from qkd_gs.sim.pass_log import Said
+from qkd_gs.sim.pass_log import StationStatus
 from qkd_gs.sim.remote.actuators import Drive, Floor
 from qkd_gs.sim.remote.realtime_world import LiveWorld
 from qkd_gs.sim.remote.time_rate import Loop, Pace, Processors
 from qkd_gs.station.loop_timing import LoopWatch
-from qkd_gs.station.station_clock import Latched
+from qkd_gs.station.station_clock import ClockMapping
 from qkd_gs.tracking.types import Phase
 
 _STEP_S = 0.01
-_SLOW_S = 0.02  # plate and laser answer less often
+_SLOW_S = 0.02  # half-wave plate and laser report less often
 _CLOCK_S = 0.05
 _PACE_S = 0.5  # of real time
-_PACED = ('tracker', 'mount', 'world', 'hwp', 'beacon')  # the loops that time must not outrun
-_BEND_NS = 100_000_000  # all processes have heard of another speed by then
+_PACED = ('tracker', 'mount', 'world', 'hwp', 'beacon')  # loops that limit the speed of simulated time
+_BEND_NS = 100_000_000  # all processes have received a new speed by then
 
 
 class WorldNode(CoreNode):
-    """Only with simulated devices."""
+    """Runs the twin; present only with simulated devices."""
 
     name = 'world'
     priority = IN_THE_LOOP
@@ -51,10 +51,10 @@ class WorldNode(CoreNode):
         self._align_by_hand()
         self._listen()
         self._clock_publisher = self.publisher(Clock, '/clock', SENSOR)
-        self._latched = self.publisher(m.StationClock, 'station_clock', LATCHED)
+        self._station_clock = self.publisher(m.StationClock, 'station_clock', TRANSIENT_LOCAL)
         self._start_clock(float(self.options['speed']))
         self.every(_STEP_S, self._step, LoopWatch(_STEP_S))
-        self.every(_SLOW_S, self._tell_slow)
+        self.every(_SLOW_S, self._publish_slow)
         self.every(_CLOCK_S, lambda now_ns: self._clock_publisher.publish(Clock(clock=messages.to_time(now_ns))))
 
     def _listen(self) -> None:
@@ -62,13 +62,13 @@ class WorldNode(CoreNode):
         link.listen('mount/command', MountCommand, lambda command: world.set_point(now(), command))
         link.listen('mount/drive', Drive, lambda order: world.drive(now(), order))
         link.listen('beacon/on', bool, lambda on: world.shine(now(), on))
-        link.listen('hwp/move', float, lambda angle_rad: world.turn_plate(now(), angle_rad))
+        link.listen('hwp/move', float, lambda angle_rad: world.turn_hwp(now(), angle_rad))
         link.listen('floor', Floor, world.floor_of)
         self.listen(m.SessionState, 'session/state', self._session)
         self.listen(m.Counts, 'detector/counts', lambda counts: world.count(messages.from_counts(counts)))
 
     def _align_by_hand(self) -> None:
-        """What an operator does to a mount that was just set up: centre one star; a calibration starts from there."""
+        """Initial alignment on one star, as an operator does after setting up; a calibration starts from it."""
         if not (self.state_dir / POINTING).exists():
             stage, camera = self._stage, self._stage.station.guiding_camera
             model = hand_alignment(self._world, stage.site, stage.begin_ns, stage.seed)
@@ -89,12 +89,12 @@ class WorldNode(CoreNode):
             speed = self._pace.speed
             self.listen(DiagnosticArray, '/diagnostics', self._take_loops)
             self.create_timer(_PACE_S, self.guarded(self._keep_pace), clock=self._steady)
-        self._run_clock(Latched(self._stage.begin_ns, self._began_ns, speed))
+        self._publish_mapping(ClockMapping(self._stage.begin_ns, self._began_ns, speed))
 
-    def _run_clock(self, line: Latched) -> None:
-        message = messages.station_clock(line, self._began_ns)
-        self._latch(message)  # its own message reaches a process late or never
-        self._latched.publish(message)
+    def _publish_mapping(self, mapping: ClockMapping) -> None:
+        message = messages.station_clock(mapping, self._began_ns)
+        self._set_clock(message)  # a process may not receive its own message
+        self._station_clock.publish(message)
 
     def _take_loops(self, message: DiagnosticArray) -> None:
         for health in monitoring.from_diagnostics(message):
@@ -104,34 +104,33 @@ class WorldNode(CoreNode):
     def _keep_pace(self) -> None:
         pace = self._pace
         if pace is not None and pace.step(time.monotonic(), self._loops, self._processors.busy()):
-            self._run_clock(self.clock.bent(pace.speed, _BEND_NS))
+            self._publish_mapping(self.clock.bent(pace.speed, _BEND_NS))
 
     @property
     def may_end(self) -> bool:
-        """Nobody is on the stage any more."""
+        """Whether no session is open."""
         return not self._folder
 
     def _step(self, now_ns: int) -> None:
         self._world.step(now_ns)
         self._link.send('mount/state', self._world.mount.read(now_ns))
 
-    def _tell_slow(self, now_ns: int) -> None:
+    def _publish_slow(self, now_ns: int) -> None:
         self._link.send('beacon/state', self._world.beacon.read(now_ns))
         self._link.send('hwp/state', self._world.hwp.read(now_ns))
 
     def _session(self, state: m.SessionState) -> None:
-        """Follow the station's sessions; when one is over, write what only the truth can tell."""
+        """Follow the station's sessions; when one is over, write the metrics that need the true state."""
         if self._folder and state.folder != self._folder:
             folder = self.sessions_dir / self._folder
             write = self._world.take_truth(load_pointing(folder).model) if folder.is_dir() else None
-            if write is not None:  # the world does not stand still meanwhile
+            if write is not None:  # the world keeps running meanwhile
                 threading.Thread(target=write, args=(folder,), name='truth').start()
         if state.folder and state.folder != self._folder:
             self._world.begin_session()
         self._folder = state.folder
-        self._world.said(
-            Said(Phase(state.phase), state.time_bias_s, state.cross_track_m, state.error_x_urad, state.error_y_urad)
-        )
+        status = Phase(state.phase), state.time_bias_s, state.cross_track_m, state.error_x_urad, state.error_y_urad
+        self._world.station_status(StationStatus(*status))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,7 +1,7 @@
 """What goes into a bag, and when one begins and ends; without ROS.
 
-A bag holds one pass: it begins when the tracker leaves IDLE and ends when it is back there.  What is latched was said
-before: the last such message of every topic is written at the beginning of every file.
+A bag holds one pass: it begins when the tracker leaves IDLE and ends when it is back there.  The last message of every
+transient-local topic was published before that: it is written at the beginning of every file.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class PassRecorder:
         self._sessions_dir, self._site, self._namespace = sessions_dir, site, namespace
         self._topics: dict[str, Topic] = {}
         self._thinners: dict[str, Thinner] = {}
-        self._last: dict[str, bytes] = {}  # of latched topics
+        self._last: dict[str, bytes] = {}  # of transient_local topics
         self._folder = ''
         self._bag: BagWriter | None = None
         self._looked_back = False
@@ -85,7 +85,7 @@ class PassRecorder:
         """The bag being written."""
         return self._bag
 
-    def add_topic(self, topic: Topic, latched: bool, rate_hz: float | None = None) -> None:
+    def add_topic(self, topic: Topic, transient_local: bool, rate_hz: float | None = None) -> None:
         """A topic has appeared; `rate_hz` thins it out.
 
         Raises
@@ -97,7 +97,7 @@ class PassRecorder:
         if self._bag is not None:
             self._bag.add_topic(topic)
         self._topics[topic.name] = topic
-        if latched:
+        if transient_local:
             self._last[topic.name] = b''
         if rate_hz is not None:
             self._thinners[topic.name] = Thinner(rate_hz)

@@ -23,7 +23,7 @@ from qkd_gs.tracking.record.live_statistics import Columns
 from qkd_gs.tracking.record.topics import GUIDE, STATE, stamp_ns
 from qkd_gs.tracking.types import Phase
 
-MOUNT, PLATE, FRAME, COUNTS = 'mount/state', 'hwp/state', 'hwp/frame', 'detector/counts'
+MOUNT, PLATE, FRAME, COUNTS = 'mount/state', 'hwp/state', 'hwp/polarization_angle', 'detector/counts'
 
 _LONGEST_GAP_NS = 200_000_000  # over which a frame angle is interpolated; it is told 50 times a second
 
@@ -50,7 +50,7 @@ class _Rows:
         elif topic == PLATE:
             self.plate.add(t_ns, m.angle_rad)
         elif topic == FRAME:
-            self.frame.add(t_ns, m.frame_rad if m.follow else nan, m.frame_rate_rad_s)
+            self.frame.add(t_ns, m.polarization_angle_rad if m.follow else nan, m.polarization_rate_rad_s)
         elif topic == COUNTS:
             self.counts.add(t_ns, m.h, m.v, m.d, m.a, m.beacon)
 

@@ -18,7 +18,7 @@ from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.safety.sun_guard import SunGuard, SunPlace
 from qkd_gs.settings.station import AxisSettings, StationSettings
 
-REACTION_S = 0.05  # from a verdict to the brakes
+REACTION_S = 0.05  # from the safety status to the brakes
 AT_REST_RAD_S = radians(0.01)
 ENCODER_SLACK_RAD = 1e-3
 
@@ -33,17 +33,17 @@ class SupervisorInputs:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What is allowed until the next step; without a fresh verdict the drivers stop by themselves."""
+class SafetyStatus:
+    """Permits that hold until the next step; without a fresh status the drivers stop by themselves."""
 
-    allow_motion: bool
-    allow_light: bool
+    motion_permitted: bool
+    light_permitted: bool
     reasons: tuple[str, ...]  # stable codes of everything that forbids something, e.g. 'azimuth.limit'
     sun_margin_s: float  # time until the Sun is too near if the mount stalled now; inf at night
 
 
 class Supervisor:
-    """Verdict by verdict; a stop for a reason of motion holds until the axes rest.
+    """Gives a safety status each step; a stop for a reason of motion holds until the axes rest.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class Supervisor:
         self._last: MountReading | None = None
         self._stopped = False
 
-    def step(self, now_ns: int, inputs: SupervisorInputs) -> Verdict:
+    def step(self, now_ns: int, inputs: SupervisorInputs) -> SafetyStatus:
         """Judge the state at `now_ns`; any input may be missing or nonsense."""
         reading = inputs.mount
         broken = self._reading_faults(now_ns, reading)
@@ -89,9 +89,9 @@ class Supervisor:
         light = self._light_faults(now_ns, inputs.beacon, reading if not broken else None)
         at_rest = not broken and reading is not None and _at_rest(reading)
         self._stopped = bool(motion) or (self._stopped and not at_rest)
-        return Verdict(
-            allow_motion=not self._stopped and not control,
-            allow_light=not broken and not control and not light,
+        return SafetyStatus(
+            motion_permitted=not self._stopped and not control,
+            light_permitted=not broken and not control and not light,
             reasons=tuple(motion + control + light),
             sun_margin_s=margin_s,
         )

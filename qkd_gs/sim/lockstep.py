@@ -11,7 +11,7 @@ from math import radians
 
 from qkd_gs.devices.mount import MountMode
 from qkd_gs.pointing.hwp import HwpFollower
-from qkd_gs.safety.supervisor import Supervisor, SupervisorInputs, Verdict
+from qkd_gs.safety.supervisor import SafetyStatus, Supervisor, SupervisorInputs
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.sim.pass_log import FlightLog
 from qkd_gs.sim.twin import Twin
@@ -61,7 +61,7 @@ class Lockstep:
         self, twin: Twin, station: StationSettings, tracker: Tracker, supervisor: Supervisor, recorder: TagRecorder
     ) -> None:
         self._twin, self._tracker, self._supervisor, self._recorder = twin, tracker, supervisor, recorder
-        self._verdict = Verdict(allow_motion=False, allow_light=False, reasons=(), sun_margin_s=0.0)
+        self._safety = SafetyStatus(motion_permitted=False, light_permitted=False, reasons=(), sun_margin_s=0.0)
         self.stops: set[str] = set()
         world = twin.world
         self._guiding = CameraLoop(CameraRole.GUIDING, station.guiding_camera, world.guiding_camera)
@@ -113,9 +113,9 @@ class Lockstep:
         outputs = self._tracker.step(
             now_ns, TrackerInputs(world.mount.read(now_ns), world.beacon.read(now_ns), tuple(spots))
         )
-        if outputs.mount is not None and self._verdict.allow_motion:
+        if outputs.mount is not None and self._safety.motion_permitted:
             world.mount.command(now_ns, outputs.mount)
-        if outputs.beacon_on and self._verdict.allow_light:
+        if outputs.beacon_on and self._safety.light_permitted:
             world.beacon.on(now_ns)
         else:
             world.beacon.off(now_ns)
@@ -125,9 +125,9 @@ class Lockstep:
         """Ask what is allowed; stop what is not."""
         world = self._twin.world
         inputs = SupervisorInputs(world.mount.read(now_ns), world.beacon.read(now_ns), control_heard_ns=now_ns)
-        self._verdict = self._supervisor.step(now_ns, inputs)
-        if not self._verdict.allow_motion:
-            self.stops.update(self._verdict.reasons)
+        self._safety = self._supervisor.step(now_ns, inputs)
+        if not self._safety.motion_permitted:
+            self.stops.update(self._safety.reasons)
             world.mount.stop(now_ns)
 
     def _turn_plate(self, now_ns: int, outputs: TrackerOutputs) -> None:

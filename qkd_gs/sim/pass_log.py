@@ -33,8 +33,8 @@ class Step(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a station in other processes has said of itself last: the part of `TrackerOutputs` that is kept."""
+class StationStatus:
+    """Newest status published by a station in other processes: the logged part of `TrackerOutputs`."""
 
     phase: Phase = Phase.IDLE
     time_bias_s: float = nan
@@ -62,7 +62,7 @@ class FlightLog:
         self._counts: list[CountBin] = []
         self._locks = LockLog()
 
-    def add(self, now_ns: int, interval: Interval, outputs: TrackerOutputs | Said) -> None:
+    def add(self, now_ns: int, interval: Interval, outputs: TrackerOutputs | StationStatus) -> None:
         """One control step."""
         lit = float(interval.lit[-1]) if len(interval.t_ns) else 0.0
         x, y = pointing_error_rad(interval) if len(interval.t_ns) else (nan, nan)

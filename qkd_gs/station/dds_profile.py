@@ -1,4 +1,4 @@
-"""Keep ROS traffic on this machine, unless the environment says otherwise."""
+"""DDS profile that keeps ROS traffic on this machine, unless the environment sets another one."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from qkd_gs.share import share_path
 _RANGE, _PROFILE = 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'FASTRTPS_DEFAULT_PROFILES_FILE'
 
 
-def local_environment() -> dict[str, str]:
-    """Environment of a process of the station: sockets on loopback alone.
+def loopback_environment() -> dict[str, str]:
+    """Environment variables of a process of the station: sockets on loopback only.
 
-    The profile's white list does it.  Asked for LOCALHOST, rmw would open sockets of its own on every interface.
+    The profile's interface white list does it.  With LOCALHOST, rmw would open its own sockets on every interface.
     """
     profile = str(share_path('config', 'fastdds.xml'))
     chosen, reach = os.environ.get(_PROFILE, profile), os.environ.get(_RANGE, 'LOCALHOST')
@@ -21,6 +21,6 @@ def local_environment() -> dict[str, str]:
     return {_RANGE: reach, _PROFILE: chosen}
 
 
-def local_only() -> None:
-    """The same for this process; before ROS is started in it."""
-    os.environ.update(local_environment())
+def use_loopback_profile() -> None:
+    """Set these variables in this process; to be called before ROS is initialized."""
+    os.environ.update(loopback_environment())

@@ -1,4 +1,4 @@
-"""A station with simulated devices for one well-known pass: for the demo, and to measure the graph with."""
+"""Simulated station for one well-known pass, for the demo and for benchmarks of the graph."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ LEAD_S = 60.0
 
 
 @dataclass(frozen=True)
-class Rehearsal:
-    """What of the pass is taken, and how.
+class DemoStation:
+    """Setup of a simulated station for the demo pass.
 
     Attributes
     ----------
@@ -36,31 +36,31 @@ class Rehearsal:
     speed : float
         Seconds of station time a second; 0: as fast as every loop keeps its period.
     seed : int
-        Draws what the station does not know.
+        Of everything random in the twin.
     """
 
     from_el_deg: float
     speed: float = 0.0
     seed: int = 1
 
-    def prepare(self, place: Path, sessions: Path) -> list[Process]:
-        """Calibrate in lockstep, the evening before; the graph of a station for this pass alone.
+    def prepare(self, directory: Path, sessions: Path) -> list[Process]:
+        """Calibrate in lockstep on the evening before, and build the graph of a station for this pass.
 
         Parameters
         ----------
-        place : Path
+        directory : Path
             Folder for its settings and its pointing.
         sessions : Path
             Folder for the session.
         """
-        settings = place / 'station.yaml'
-        calibrated(write_settings(settings, self.from_el_deg), self.seed).save(place / 'state')
+        settings = directory / 'station.yaml'
+        calibrated(write_settings(settings, self.from_el_deg), self.seed).save(directory / 'state')
         return station_graph(
             {
                 'station': str(settings),
                 'elements': str(_elements()),
                 'sessions_dir': str(sessions),
-                'state_dir': str(place / 'state'),
+                'state_dir': str(directory / 'state'),
                 'speed': self.speed,
                 'seed': self.seed,
                 'at': AT,
@@ -70,7 +70,7 @@ class Rehearsal:
 
 
 def write_settings(path: Path, from_el_deg: float) -> StationSettings:
-    """station.yaml for a pass that is followed above an elevation alone."""
+    """Write a station.yaml that tracks the pass only above an elevation."""
     text = yaml.safe_load(share_path('config', 'station.yaml').read_text(encoding='utf-8'))
     data_el_deg = max(text['tracking']['data_el_deg'], from_el_deg)
     text['tracking'] |= {'start_el_deg': from_el_deg, 'end_el_deg': from_el_deg, 'data_el_deg': data_el_deg}
@@ -79,7 +79,7 @@ def write_settings(path: Path, from_el_deg: float) -> StationSettings:
 
 
 def calibrated(station: StationSettings, seed: int) -> StoredPointing:
-    """Pointing as the evening before leaves it."""
+    """Pointing calibrated on the evening before."""
     orbit, site = load_elements(_elements()), load_site('shanghai')
     stage = stage_of(orbit, site, parse_utc(AT, 'at'), LEAD_S, seed, load_twin(), station)
     return stored_pointing(evening_before(stage, lambda now_ns, outputs: None))
@@ -90,7 +90,7 @@ def _elements() -> Path:
 
 
 def costs(station: StationProcesses) -> dict[str, dict[str, float]]:
-    """Processor time and memory of every node so far, as the kernel tells them."""
+    """Processor time and memory of every node so far, as reported by the kernel."""
     tick_s, page = os.sysconf('SC_CLK_TCK'), os.sysconf('SC_PAGE_SIZE')
     found = {}
     for name, pid in station.pids().items():

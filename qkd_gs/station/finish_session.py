@@ -1,4 +1,4 @@
-"""What is to be done when a pass is over: gather what other processes have written, make the key, draw the report."""
+"""Finish the session of a pass: collect the files of other processes, make the key, write the report."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def after_pass(
     recorded : bool
         A recorder was running: wait for its bag to be closed.
     own : dict or None
-        The station's own tracking figures, as heard during the pass; None: not heard from its start.
+        The station's own tracking metrics of the pass; None: not received from its start.
 
     Raises
     ------
     StationError
-        The session allows no key; says why.
+        The session allows no key; with the reason.
     """
     awaited = [folder / 'bag' / 'metadata.yaml'] if recorded else []
     if load_manifest(folder).simulated:
@@ -55,20 +55,20 @@ def after_pass(
 
 
 def keep_telemetry(folder: Path, bag: Bag | None) -> None:
-    """What happened in a real pass is in its bag alone; the twin has written it already."""
+    """Write the telemetry of a real pass from its bag; the twin has written that of a simulated one."""
     if bag is not None and not (folder / TELEMETRY).exists():
         telemetry_of_bag(bag, load_manifest(folder).station, load_pointing(folder).model).save(folder)
 
 
 def own_figures(folder: Path, bag: Bag | None) -> dict[str, Any]:
-    """The station's own figures of a pass that nobody has heard whole; empty without a bag."""
+    """Tracking metrics from the bag, for a pass not received from its start; empty without a bag."""
     if bag is None:
         return {}
     return finite(asdict(figures_of_bag(bag, load_manifest(folder).station.tracking)))
 
 
 def keep_figures(folder: Path, own: dict[str, Any]) -> None:
-    """Put the figures of a pass into its manifest: the station's own, and in a simulated one those of the truth."""
+    """Store the metrics of a pass in its manifest: the station's own, and those of the truth if simulated."""
     manifest = load_manifest(folder)
     update: dict[str, Any] = {'run': manifest.run | {OWN: own}, 'tracking': own}
     path = folder / TRUTH_FILE
@@ -78,7 +78,7 @@ def keep_figures(folder: Path, own: dict[str, Any]) -> None:
 
 
 def wait_for(paths: list[Path]) -> list[Path]:
-    """Wait until files of other processes are there; those still missing when patience is over."""
+    """Wait until files of other processes exist; returns those still missing at the time limit."""
     end_s = time.monotonic() + _PATIENCE_S
     while (missing := [path for path in paths if not path.exists()]) and time.monotonic() < end_s:
         time.sleep(_LOOK_S)

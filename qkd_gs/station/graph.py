@@ -1,4 +1,4 @@
-"""The station's graph, declared once: which nodes, with which names and parameters.
+"""Declaration of the station's graph: its nodes with their names and parameters.
 
 `launch/station.launch.py` and `qkd-gs up` both read it; no ROS is imported here.
 """
@@ -24,9 +24,9 @@ class NodeSpec:
     purpose : str
         One line for people.
     lifecycle : bool
-        It owns hardware: the monitor brings it up, and back after a crash.
+        It owns hardware: the monitor activates it, also after a crash.
     simulated : bool
-        It belongs to simulated devices alone.
+        It exists only with simulated devices.
     """
 
     name: str
@@ -41,27 +41,27 @@ class NodeSpec:
 
 
 NODES = (
-    NodeSpec('world', 'the physical state of the twin', simulated=True),
-    NodeSpec('mount', 'both axes of the telescope', lifecycle=True),
+    NodeSpec('world', 'physical state of the digital twin', simulated=True),
+    NodeSpec('mount', 'drives both axes of the telescope', lifecycle=True),
     NodeSpec('guiding_camera', 'finds the beacon in the wide field', lifecycle=True),
     NodeSpec('tracking_camera', 'measures the beacon in the narrow field', lifecycle=True),
-    NodeSpec('beacon', 'our 671 nm laser', lifecycle=True),
-    NodeSpec('hwp', 'turns the polarization frame', lifecycle=True),
-    NodeSpec('gps', 'place and time', lifecycle=True),
-    NodeSpec('detector', 'seals the time tags, tells the counts', lifecycle=True),
-    NodeSpec('planner', 'which pass comes next, and where the satellite is'),
-    NodeSpec('tracker', 'takes a pass'),
-    NodeSpec('calibrator', 'fits the pointing to stars'),
+    NodeSpec('beacon', 'switches the 671 nm beacon laser', lifecycle=True),
+    NodeSpec('hwp', 'turns the half-wave plate', lifecycle=True),
+    NodeSpec('gps', 'position and time', lifecycle=True),
+    NodeSpec('detector', 'seals the time tags, publishes the counts', lifecycle=True),
+    NodeSpec('planner', 'predicts the next pass and the position of the satellite'),
+    NodeSpec('tracker', 'tracks a pass'),
+    NodeSpec('calibrator', 'fits the pointing model to stars'),
     NodeSpec('post_processor', 'makes the key of a finished session'),
     NodeSpec('recorder', 'writes every public topic of a pass into a bag'),
-    NodeSpec('monitor', 'watches everything, brings nodes up, allows motion and light'),
-    NodeSpec('scene', 'draws station and sky for rviz'),
+    NodeSpec('monitor', 'supervises the station: lifecycles, readiness, safety'),
+    NodeSpec('scene', 'publishes station and sky for rviz'),
 )
 
 
 @dataclass(frozen=True)
 class Process:
-    """A node, and how it is started."""
+    """Node with its parameters and start options."""
 
     spec: NodeSpec
     parameters: Mapping[str, Value]
@@ -69,7 +69,7 @@ class Process:
     log_level: str
 
     def ros_arguments(self) -> list[str]:
-        """What follows the executable on a command line."""
+        """Command line arguments after the executable."""
         arguments = ['--ros-args', '-r', f'__node:={self.spec.name}', '--log-level', self.log_level]
         if self.namespace:
             arguments += ['-r', f'__ns:=/{self.namespace.strip("/")}']

@@ -1,4 +1,4 @@
-"""Two stations of one name in one ROS domain would take each other's commands: the second one is refused."""
+"""Instance lock: a second station of the same namespace in the same ROS domain is refused."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import IO
 from qkd_gs.errors import StationError
 
 
-def only_one(namespace: str, domain: str | None = None) -> IO[str]:
-    """Hold a lock that two stations of one name in one ROS domain cannot both have, until the file is closed.
+def acquire_instance_lock(namespace: str, domain: str | None = None) -> IO[str]:
+    """Acquire the lock of a namespace in a ROS domain; it is held until the returned file is closed.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Bring the nodes that own hardware up, and back after a crash or a fault; pure, so that it is tested without ROS.
+"""Lifecycle manager of the nodes that own hardware: activates them, also after a crash or a fault; free of ROS.
 
-Only what has gone by itself is brought back: a node that an operator has deactivated or cleaned up says in its
-heartbeat that it is at rest, and stays so until the operator, or a crash, changes that; a monitor begun anew hears it.
+A node that an operator has deactivated or cleaned up reports so in its heartbeat (`deactivated_by_operator`), and is
+left alone until the operator activates it or it crashes; a restarted monitor learns it from the heartbeat.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class Order(IntEnum):
 
 @dataclass
 class _Known:
-    """What is known of one node."""
+    """State of one node."""
 
     pid: int = 0
     state: str = ''
-    at_rest: bool = False  # an operator has taken it down
+    deactivated_by_operator: bool = False  # the manager leaves it alone
     active_s: float | None = None  # since when it is active
     faults: int = 0
     wait_until_s: float = 0.0
@@ -38,8 +38,8 @@ class _Known:
     tries: int = 0  # orders given in that state
 
 
-class BringUp:
-    """Fed with heartbeats, says which node shall be told what.
+class LifecycleManager:
+    """Decides from heartbeats which lifecycle transitions to request.
 
     Parameters
     ----------
@@ -50,12 +50,14 @@ class BringUp:
     def __init__(self, names: Iterable[str]) -> None:
         self._known = {name: _Known() for name in names}
 
-    def heard(self, now_s: float, name: str, pid: int, state: str, fault: str, at_rest: bool = False) -> None:
-        """A heartbeat; `at_rest`: an operator has taken the node down."""
+    def heard(
+        self, now_s: float, name: str, pid: int, state: str, fault: str, deactivated_by_operator: bool = False
+    ) -> None:
+        """Take a heartbeat."""
         known = self._known.get(name)
         if known is None:
             return
-        if pid != known.pid:  # begun anew
+        if pid != known.pid:  # restarted
             self._known[name] = known = _Known(pid, faults=0 if known.active_s is None else known.faults)
         if fault and state == 'unconfigured' and known.state != 'unconfigured':
             known.faults += 1
@@ -66,7 +68,7 @@ class BringUp:
             if now_s - known.active_s >= _FORGIVEN_S:
                 known.faults = 0
             known.ordered = ('', 0.0)
-        known.state, known.at_rest = state, at_rest
+        known.state, known.deactivated_by_operator = state, deactivated_by_operator
 
     def orders(self, now_s: float, in_reach: Callable[[str], bool] = lambda name: True) -> list[tuple[str, Order]]:
         """What is to be ordered now.
@@ -92,7 +94,7 @@ class BringUp:
 
     @staticmethod
     def _wanted(now_s: float, known: _Known) -> Order | None:
-        if known.at_rest:
+        if known.deactivated_by_operator:
             return None
         if known.state == 'unconfigured' and now_s >= known.wait_until_s:
             return Order.CONFIGURE

@@ -1,4 +1,4 @@
-"""How well a loop keeps its period: for diagnostics and for whoever has to believe the figures."""
+"""Timing statistics of a periodic loop."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Spread:
         self._bins = np.zeros(_BINS, np.int64)
 
     def add(self, seconds: float) -> None:
-        """Take one in."""
+        """Add a duration."""
         self._bins[min(max(int(seconds * 1e3 / _BIN_MS), 0), _BINS - 1)] += 1
 
     def percentiles_ms(self) -> tuple[float, float, float]:
@@ -31,7 +31,7 @@ class Spread:
         return a, b, c
 
     def clear(self) -> None:
-        """Start anew."""
+        """Reset."""
         self._bins[:] = 0
 
 
@@ -42,7 +42,7 @@ class LoopFigures:
     steps: int
     missed: int  # periods in which no step began
     period_ms: tuple[float, float, float]  # 50, 95, 99 %
-    latency_ms: tuple[float, float, float]  # newest picture's mid-exposure to the command made of it
+    latency_ms: tuple[float, float, float]  # mid-exposure of the newest image to the command computed from it
     busy_ms: tuple[float, float, float]  # of real time, that a step takes
 
     @property
@@ -53,7 +53,7 @@ class LoopFigures:
 
 
 class LoopWatch:
-    """Fed once a step.
+    """Timing of a loop, updated once per step.
 
     Parameters
     ----------
@@ -77,26 +77,26 @@ class LoopWatch:
         self._steps += 1
 
     def latency(self, seconds: float) -> None:
-        """Age of the newest picture that a command was made of, s of station time."""
+        """Add the age of the newest image that a command was computed from, s of station time."""
         self._latency.add(seconds)
 
     def busy(self, seconds: float) -> None:
-        """Real time that the step took, s."""
+        """Add the real time that a step took, s."""
         self._busy.add(seconds)
 
     def pause(self) -> None:
-        """The time until the next step is nobody's fault: the clock was set, the node was idle."""
+        """Exclude the time until the next step: the clock was set, or the node was idle."""
         self._last_ns = None
 
     def clear(self) -> None:
-        """Count from here."""
+        """Reset all statistics."""
         for spread in (self._period, self._latency, self._busy):
             spread.clear()
         self._steps = self._missed = 0
         self._last_ns = None
 
     def figures(self) -> LoopFigures:
-        """So far."""
+        """Statistics so far."""
         return LoopFigures(
             self._steps,
             self._missed,
@@ -107,7 +107,7 @@ class LoopWatch:
 
 
 class Due:
-    """Something that happens every so often within a faster loop, on average exactly as often as wanted.
+    """Divides a fast loop: due once per period on average.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ class Due:
         self._next_ns = 0
 
     def now(self, now_ns: int) -> bool:
-        """Whether it is time, in a step at `now_ns`; then the next time is a period later."""
+        """Whether it is due in a step at `now_ns`; if so, it is due again a period later."""
         if now_ns < self._next_ns:
             return False
         late = now_ns - self._next_ns < self._period_ns

@@ -1,4 +1,4 @@
-"""What an operator may choose when the station is started: said once, for `ros2 launch`, `qkd-gs up` and the nodes."""
+"""Start options of the station, declared once for `ros2 launch`, `qkd-gs up` and the nodes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Value = bool | int | float | str
 
 @dataclass(frozen=True)
 class Option:
-    """One choice; `default` fixes its type."""
+    """Option; `default` determines its type."""
 
     name: str
     default: Value
@@ -22,7 +22,7 @@ class Option:
     choices: tuple[str, ...] = ()
 
     def parse(self, text: str) -> Value:
-        """Value of what somebody typed.
+        """Parse a value.
 
         Raises
         ------
@@ -41,32 +41,32 @@ class Option:
 
 
 OPTIONS = (
-    Option('devices', 'sim', "what the nodes drive: 'sim', 'hardware', or a file like config/devices/sim.yaml"),
+    Option('devices', 'sim', "devices: 'sim', 'hardware', or a file like config/devices/sim.yaml"),
     Option('site', 'shanghai', 'name from config/sites, or LAT_DEG,LON_DEG,ALT_M'),
     Option('elements', '', 'orbit of the satellite, a file of OMM, TLE, OEM or CPF; empty: config/elements/micius.tle'),
     Option('station', '', 'settings of the station; empty: config/station.yaml'),
-    Option('sessions_dir', 'sessions', 'folder in which every pass gets a folder'),
-    Option('state_dir', '', 'folder of what the station learns (its pointing model); empty: $QKD_GS_STATE, or below ~'),
-    Option('record', True, 'write every pass into a bag in its session'),
+    Option('sessions_dir', 'sessions', 'folder of all sessions, one folder per pass'),
+    Option('state_dir', '', 'folder of the persistent state (the pointing model); empty: $QKD_GS_STATE, or below ~'),
+    Option('record', True, 'record every pass into a bag in its session'),
     Option(
         'speed',
         1.0,
         'seconds of station time a second, only with simulated devices; 0: as fast as the loops keep up, at least 2',
     ),
-    Option('at', '2018-10-03T15:56:42Z', 'UTC near the pass that the simulated sky holds; only with simulated devices'),
-    Option('lead_s', 60.0, 'the simulated world begins so long before that pass, s; 3900 for a calibration first'),
-    Option('scenario', '', 'what goes wrong in the simulated world, a name from config/scenarios; empty: nothing'),
-    Option('seed', 1, 'draws everything of the simulated world that the station does not know'),
-    Option('log_level', 'info', 'how much the nodes tell', ('debug', 'info', 'warn', 'error')),
+    Option('at', '2018-10-03T15:56:42Z', 'UTC near the simulated pass; only with simulated devices'),
+    Option('lead_s', 60.0, 'the simulated world begins this long before that pass, s; 3900 for a calibration first'),
+    Option('scenario', '', 'disturbances of the simulated world, a name from config/scenarios; empty: none'),
+    Option('seed', 1, 'random seed of the simulated world'),
+    Option('log_level', 'info', 'log level of the nodes', ('debug', 'info', 'warn', 'error')),
     Option('namespace', '', 'prefix of all names, for two stations on one machine; empty: none'),
 )
 
-# of these the graph makes command line arguments for every node, or decides which nodes there are
+# used by the graph itself: command line arguments of every node
 OF_THE_GRAPH = ('log_level', 'namespace')
 
 
 def defaults() -> dict[str, Value]:
-    """Every option as nobody has chosen otherwise."""
+    """Default of every option."""
     return {option.name: option.default for option in OPTIONS}
 
 
@@ -87,7 +87,7 @@ def chosen(given: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def state_folder(text: str, simulated: bool) -> Path:
-    """Where the station keeps what it learns; a simulated one apart from a real one."""
+    """Folder of the persistent state; a simulated station has its own."""
     if text:
         return Path(text)
     base = Path(os.environ.get('QKD_GS_STATE') or Path.home() / '.local' / 'state' / 'qkd_gs')

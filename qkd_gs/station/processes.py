@@ -1,4 +1,4 @@
-"""The processes of a station without `ros2 launch`: started from the one declaration, begun anew, stopped together."""
+"""Processes of a station without `ros2 launch`: started from the graph, restarted after a crash, stopped together."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from typing import Any
 
 from qkd_gs.errors import StationError
 from qkd_gs.station.graph import Process
-from qkd_gs.station.instance_lock import only_one
+from qkd_gs.station.instance_lock import acquire_instance_lock
 
-REFUSED = 2  # a node that ends so has been told something that it cannot do; trying again would not help
+REFUSED = 2  # exit status of a node that refuses to start; restarting would not help
 _AGAIN_S = 0.3
 _LONGEST_S = 10.0
 _KEPT_LINES = 20
 _PR_SET_PDEATHSIG = 1
 _STOP_S = 2.7  # SIGINT first, the rest of this long later SIGKILL
-# a node has one loop to keep; helpers of its libraries would only get in the way of the other nodes
+# worker threads of libraries would only disturb the loops of other nodes
 _ONE_THREAD = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'NUMBA_NUM_THREADS', 'OPENCV_FOR_THREADS_NUM')
 
 
@@ -47,11 +47,11 @@ class StationProcesses:
     ----------
     graph : sequence of Process
     log_dir : Path
-        Every node's output goes into NAME.log there.
+        Of NAME.log with the output of every node.
     say : callable
-        Told (node, line) for every line of output.
+        Called with (node, line) for every line of output.
     environment : mapping, optional
-        Of the nodes, beside this process's own.
+        Of the nodes, added to this process's own.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class StationProcesses:
         self._environment = dict(environment or {})
         for name in _ONE_THREAD:
             os.environ.setdefault(name, '1')
-        # a server that has imported everything once: a node is then there within a tenth of a second, not after two
+        # a server that has imported everything once: a node then starts within 0.1 s instead of 2 s
         self._context = multiprocessing.get_context('forkserver')
         self._context.set_forkserver_preload(['qkd_gs.nodes.runtime.preload'])
         self._running: dict[str, _Running] = {}
@@ -79,7 +79,7 @@ class StationProcesses:
             Another station runs in this ROS domain; nothing of this one was started.
         """
         if self._graph:
-            only_one(self._graph[0].namespace, self._environment.get('ROS_DOMAIN_ID')).close()
+            acquire_instance_lock(self._graph[0].namespace, self._environment.get('ROS_DOMAIN_ID')).close()
         self._log_dir.mkdir(parents=True, exist_ok=True)
         for process in self._graph:
             self._running[process.spec.name] = _Running(process, self._spawn(process))
@@ -89,35 +89,35 @@ class StationProcesses:
         return {name: running.child.pid or 0 for name, running in self._running.items()}
 
     def starts(self) -> dict[str, int]:
-        """How often each node was begun."""
+        """Number of starts of each node."""
         return {name: running.starts for name, running in self._running.items()}
 
     def watch(self, now_s: float) -> None:
-        """Begin anew what has died; to be called every tenth of a second or so.
+        """Restart nodes that have died; to be called about every 0.1 s.
 
         Raises
         ------
         StationError
-            A node refuses to start; what it said.
+            A node refuses to start; with its last line of output.
         """
         for name, running in self._running.items():
             code = running.child.exitcode
             if code is None:
                 continue
             if code == REFUSED:
-                said = running.lines[-1] if running.lines else 'it has not said why'
+                said = running.lines[-1] if running.lines else 'no reason given'
                 raise StationError(said, where=name)
             if running.again_s is None:
-                # at once the first time; a node that dies again and again is left longer and longer alone
+                # immediately the first time, then after a growing delay
                 running.again_s = now_s + min(_AGAIN_S * (running.starts - 1) ** 2, _LONGEST_S)
-                self._say(name, f'ended ({_ended(code)}); it is begun anew')
+                self._say(name, f'ended ({_ended(code)}); restarting')
             if now_s >= running.again_s:
                 running.again_s = None
                 running.starts += 1
                 running.child = self._spawn(running.process)
 
     def stop(self) -> None:
-        """End every process; those that do not go by themselves are ended."""
+        """Stop every process; those that do not end in time are killed."""
         children = [running.child for running in self._running.values()]
         for child in children:
             _signal(child, signal.SIGINT)
@@ -127,13 +127,13 @@ class StationProcesses:
             _signal(child, signal.SIGKILL)
         for child in children:
             child.join()
-        forkserver._forkserver._stop()  # type: ignore[attr-defined]  # it would outlive us for a moment
+        forkserver._forkserver._stop()  # type: ignore[attr-defined]  # it would outlive this process for a moment
 
     def _spawn(self, process: Process) -> ForkServerProcess:
         name = process.spec.name
         reading, writing = os.pipe()
         child = self._context.Process(
-            target=_live, args=(process, _Output(writing), self._environment), name=name, daemon=True
+            target=_run_node, args=(process, _Output(writing), self._environment), name=name, daemon=True
         )
         child.start()
         os.close(writing)
@@ -141,7 +141,7 @@ class StationProcesses:
         return child
 
     def _read(self, name: str, reading: int) -> None:
-        """Lines of one process, until it ends: into its log, and to whoever listens."""
+        """Copy the output of a process into its log and to the callback, until it ends."""
         with (
             open(reading, encoding='utf-8', errors='replace') as output,
             open(self._log_dir / f'{name}.log', 'a', encoding='utf-8') as log,
@@ -156,7 +156,7 @@ class StationProcesses:
 
 
 class _Output:
-    """The writing end of a pipe, on its way to a child."""
+    """Writing end of a pipe that is passed to a child."""
 
     def __init__(self, fd: int) -> None:
         self._fd: Any = fd
@@ -174,10 +174,10 @@ class _Output:
         os.close(self._fd)
 
 
-def _live(process: Process, output: _Output, environment: Mapping[str, str]) -> None:
-    """The life of a node in its own process."""
-    os.setsid()  # Ctrl-C is the parent's affair: nodes are stopped in order
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # and nobody stays behind a parent that was killed
+def _run_node(process: Process, output: _Output, environment: Mapping[str, str]) -> None:
+    """Main function of a node's process."""
+    os.setsid()  # the parent handles Ctrl-C and stops the nodes in order
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # no node outlives a killed parent
     output.use()
     Path('/proc/self/comm').write_text(process.spec.name[:15], encoding='ascii')  # for ps and top
     os.environ.update(environment)

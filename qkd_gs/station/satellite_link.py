@@ -1,4 +1,4 @@
-"""Make the key of a session with the satellite that belongs to it: the simulated one, so far."""
+"""Link to the satellite of a session: only a simulated one so far."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ def make_key(folder: Path, keys: KeyFolder, progress: Progress, window_s: float 
     """
     if not load_manifest(folder).simulated:
         raise StationError(
-            'is of a real pass, and no link to its satellite is configured', where=folder, hint='nothing was disclosed'
+            'is a real pass, and no link to its satellite is configured', where=folder, hint='nothing was disclosed'
         )
     return process_session(folder, keys, lambda: simulated_satellite(folder, keys), progress, window_s)

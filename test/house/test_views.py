@@ -68,7 +68,7 @@ def test_rviz_listens_to_topics_of_the_station(display):
     assert kind == SHOWN_BY[display['Class']]
     # a subscriber that asks for more than the publisher gives hears nothing
     assert topic['Reliability Policy'] == ('Best Effort' if qos == 'sensor' else 'Reliable')
-    assert topic['Durability Policy'] == ('Transient Local' if qos == 'latched' else 'Volatile')
+    assert topic['Durability Policy'] == ('Transient Local' if qos == 'transient local' else 'Volatile')
 
 
 def test_rviz_names_frames_of_the_station():

@@ -135,6 +135,6 @@ def test_loops_are_counted_between_two_moments():
     now = nodes(mount=(60, 1990), tracker=(1, 99), scene=(0, 0), hwp=(0, 10))
     assert loops_since(before, now) == {
         'mount': {'steps': 990, 'missed_share': 0.01},
-        'tracker': {'steps': 99, 'missed_share': 0.01},  # begun anew
+        'tracker': {'steps': 99, 'missed_share': 0.01},  # restarted
         'hwp': {'steps': 10, 'missed_share': 0.0},
     }

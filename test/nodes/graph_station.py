@@ -27,13 +27,13 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
-from qkd_gs.nodes.runtime.base import LATCHED, RELIABLE
+from qkd_gs.nodes.runtime.base import RELIABLE, TRANSIENT_LOCAL
 from qkd_gs.pointing.pointing_file import FILE_NAME, load_pointing
-from qkd_gs.station.dds_profile import local_only
+from qkd_gs.station.dds_profile import use_loopback_profile
 from qkd_gs.station.demo_station import AT, calibrated, write_settings
 from qkd_gs.station.graph import NODES, station_graph
 from qkd_gs.station.processes import StationProcesses
-from qkd_gs.station.station_clock import Latched, StationClock
+from qkd_gs.station.station_clock import ClockMapping, StationClock
 
 UP_S = 90.0  # until every node is active; 5 s on an idle machine
 RECORD = find_spec('qkd_gs.nodes.recorder_node') is not None
@@ -51,7 +51,7 @@ def machine_for_graphs(domain: int) -> Iterator[dict[str, str]]:
         environment = {'ROS_DOMAIN_ID': str(domain)}
         for name, value in environment.items():
             patch.setenv(name, value)
-        local_only()
+        use_loopback_profile()
         yield environment
 
 
@@ -97,7 +97,7 @@ class GraphStation:
     beats : dict
         Newest heartbeat of each node: its values, and the wall time (monotonic) when it was heard.
     clock : StationClock
-        As the station has latched it.
+        As the station publishes it.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class GraphStation:
         self._executor = EventsExecutor(context=self._context)
         self._executor.add_node(self.node)
         self.node.create_subscription(DiagnosticArray, '/diagnostics', self._beat, RELIABLE)
-        self.node.create_subscription(m.StationClock, 'station_clock', self._latch, LATCHED)
+        self.node.create_subscription(m.StationClock, 'station_clock', self._set_clock, TRANSIENT_LOCAL)
         self._publishers: dict[str, Any] = {}
 
     def _beat(self, message: DiagnosticArray) -> None:
@@ -143,8 +143,8 @@ class GraphStation:
             values = {pair.key: pair.value for pair in status.values} | {'message': status.message}
             self.beats[status.hardware_id] = time.monotonic(), values
 
-    def _latch(self, message: m.StationClock) -> None:
-        self.clock.latch(Latched(message.epoch_ns, message.monotonic_ns, message.speed), message.began_ns)
+    def _set_clock(self, message: m.StationClock) -> None:
+        self.clock.set(ClockMapping(message.epoch_ns, message.monotonic_ns, message.speed), message.began_ns)
 
     def start(self) -> GraphStation:
         """Start every node, and wait until all are active."""

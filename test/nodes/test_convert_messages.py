@@ -19,7 +19,7 @@ from qkd_gs.monitoring.readiness import Level, Readiness
 from qkd_gs.nodes.conversions import messages, monitoring
 from qkd_gs.nodes.runtime.sim_link import CHANNELS
 from qkd_gs.orbit.target import TargetState
-from qkd_gs.safety.supervisor import Verdict
+from qkd_gs.safety.supervisor import SafetyStatus
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.share import share_path
@@ -72,7 +72,7 @@ def test_mount_state(t_ns, numbers, mode, fault):
 @given(STAMPS, st.booleans(), st.booleans(), NUMBERS)
 def test_beacon_plate_and_spot(t_ns, one, other, number):
     beacon = BeaconReading(t_ns, one, number, other)
-    same(messages.from_beacon_state(wired(messages.beacon_state(beacon, wanted=True))), beacon)
+    same(messages.from_beacon_state(wired(messages.beacon_state(beacon, commanded=True))), beacon)
     plate = HwpReading(t_ns, number, one)
     same(messages.from_hwp_state(wired(messages.hwp_state(plate))), plate)
 
@@ -108,10 +108,10 @@ def test_counts(start_ns, length_ns, channels, residual_ns, share):
     same(back.live, full.live)
 
 
-PICTURES = arrays(np.uint16, st.tuples(st.integers(1, 33), st.integers(1, 65)))
+IMAGES = arrays(np.uint16, st.tuples(st.integers(1, 33), st.integers(1, 65)))
 
 
-@given(PICTURES, STAMPS)
+@given(IMAGES, STAMPS)
 def test_pictures_of_any_size(picture, t_ns):
     """Read by numpy as the standard says: rows of `step` bytes, little-endian."""
     height, width = picture.shape
@@ -167,14 +167,21 @@ def test_session_state_and_news_agree():
     assert message.session_id == 'ab' * 16
 
 
-def test_verdict_frame_angle_and_readiness():
-    judged = Verdict(allow_motion=False, allow_light=True, sun_margin_s=12.5, reasons=('sun.near', 'mount.silent'))
-    message = wired(messages.verdict(5, judged))
-    assert (message.allow_motion, message.allow_light, message.sun_margin_s) == (False, True, 12.5)
+def test_safety_status_polarization_angle_and_readiness():
+    status = SafetyStatus(
+        motion_permitted=False, light_permitted=True, sun_margin_s=12.5, reasons=('sun.near', 'mount.silent')
+    )
+    message = wired(messages.safety_status(5, status))
+    assert (message.motion_permitted, message.light_permitted, message.sun_margin_s) == (False, True, 12.5)
     assert message.reasons == 'sun.near mount.silent'
     outputs = TrackerOutputs(Phase.FINE, None, True, 0.1, 0.2, None, None, 0.3, 0.0, nan, nan)
-    angle = wired(messages.frame_angle(outputs, 9, follow=True))
-    assert (angle.frame_rad, angle.frame_rate_rad_s, angle.follow, messages.stamp_of(angle)) == (0.1, 0.2, True, 9)
+    angle = wired(messages.polarization_angle(outputs, 9, follow=True))
+    assert (angle.polarization_angle_rad, angle.polarization_rate_rad_s, angle.follow, messages.stamp_of(angle)) == (
+        0.1,
+        0.2,
+        True,
+        9,
+    )
     for level in Level:
         said = Readiness(level, 'armed')
         assert monitoring.from_readiness(wired(monitoring.readiness(said))) == said

@@ -16,7 +16,7 @@ from sensor_msgs.msg import Image
 from qkd_gs.devices.camera import Roi
 from qkd_gs.devices.mount import MountMode, MountReading
 from qkd_gs.nodes.conversions import messages
-from qkd_gs.nodes.runtime.base import LATCHED, PICTURES
+from qkd_gs.nodes.runtime.base import IMAGES, TRANSIENT_LOCAL
 from qkd_gs.tracking.types import CameraRequest, CameraRole
 
 DOMAIN = 111
@@ -32,7 +32,7 @@ def station(tmp_path_factory):
 
 
 def test_every_node_is_active_and_the_station_says_that_it_is_ready(station):
-    said = station.hear(DiagnosticStatus, 'readiness', LATCHED)
+    said = station.hear(DiagnosticStatus, 'readiness', TRANSIENT_LOCAL)
     station.until(lambda: said and said[-1].level == DiagnosticStatus.OK, WAIT_S, 'ready')
     assert said[-1].message.startswith('ready, MICIUS in ')
     assert sorted(station.beats) == sorted(station.names)
@@ -77,7 +77,7 @@ def test_full_pictures_arrive_at_their_rate(station, role, rate_hz, width, heigh
     """What was measured is also shown, for five seconds of station time; best effort, one in ten came through."""
     camera = messages.frame_of(role)
     assert all(result.successful for result in station.set(camera, image_rate_hz=100.0))
-    pictures = station.hear(Image, f'{camera}/image', PICTURES)
+    pictures = station.hear(Image, f'{camera}/image', IMAGES)
     spots = station.hear(m.Spot, f'{camera}/spot')
     asked_s = 0.0
 
@@ -109,7 +109,7 @@ def test_full_pictures_arrive_at_their_rate(station, role, rate_hz, width, heigh
 
 def test_a_region_is_shown_as_it_was_asked_for(station):
     role, camera = CameraRole.TRACKING, 'tracking_camera'
-    pictures = station.hear(Image, f'{camera}/image', PICTURES)
+    pictures = station.hear(Image, f'{camera}/image', IMAGES)
     request = messages.camera_request(0, role, CameraRequest(20, Roi(100, 60, 96, 64)))
 
     def seen():

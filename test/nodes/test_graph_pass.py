@@ -16,7 +16,7 @@ from rosbags.rosbag2 import Reader
 
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.nodes.conversions import messages
-from qkd_gs.nodes.runtime.base import LATCHED
+from qkd_gs.nodes.runtime.base import TRANSIENT_LOCAL
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.session.manifest import load_manifest
 from qkd_gs.tracking.types import Phase
@@ -27,7 +27,7 @@ KEY_S = 180.0
 LOST_S = 2.0  # of the locked time with the tracker's death; half a second on a machine with nothing else to do
 NEVER_PUBLIC = ('/image', '/compressed', '/sim/')  # pixels; and the twin's own
 GAP_S = 10.0  # of a topic whose node or recorder was killed; three seconds on a machine with nothing else to do
-RATES_HZ = {'/mount/state': 100, '/safety/verdict': 20, '/beacon/state': 20, '/hwp/state': 50, '/detector/counts': 1}
+RATES_HZ = {'/mount/state': 100, '/safety/status': 20, '/beacon/state': 20, '/hwp/state': 50, '/detector/counts': 1}
 RECORDED = set(RATES_HZ) | {
     f'/{name}'
     for name in [
@@ -78,12 +78,12 @@ class Ears:
             if not publishers:
                 continue
             kind = message_type(kinds[0])
-            latched = all(p.qos_profile.durability is DurabilityPolicy.TRANSIENT_LOCAL for p in publishers)
+            transient_local = all(p.qos_profile.durability is DurabilityPolicy.TRANSIENT_LOCAL for p in publishers)
             reliable = all(p.qos_profile.reliability is ReliabilityPolicy.RELIABLE for p in publishers)
             qos = QoSProfile(
                 depth=100,
                 reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
-                durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+                durability=DurabilityPolicy.TRANSIENT_LOCAL if transient_local else DurabilityPolicy.VOLATILE,
             )
             heard = self.bytes[name] = bytearray()
             self.station.node.create_subscription(kind, name, heard.extend, qos, raw=True)
@@ -114,7 +114,7 @@ def test_every_process_is_killed_in_a_pass_and_a_key_comes_out(tmp_path_factory)
     """How soon they are back is measured by `qkd-gs bench graph`; here the machine has other tests to run."""
     with running_station(tmp_path_factory, DOMAIN, el_deg=33, lead_s=0.0) as station:
         states = station.hear(m.SessionState, 'session/state')
-        keys = station.hear(m.KeyState, 'key/state', LATCHED)
+        keys = station.hear(m.KeyState, 'key/state', TRANSIENT_LOCAL)
         ears = Ears(station)
         client = ActionClient(station.node, TrackPass, 'track_pass')
         station.until(client.server_is_ready, WAIT_S, 'the tracker takes goals')

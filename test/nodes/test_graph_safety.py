@@ -172,24 +172,24 @@ def test_without_its_driver_the_mount_stops_and_knows_where_it_is(taking):
     taking.locked('a new driver has gone on')
 
 
-def test_without_a_verdict_the_mount_stops(taking):
+def test_without_a_safety_status_the_mount_stops(taking):
     station = taking.station
     taking.locked('the satellite is held')
-    verdicts = station.hear(m.Verdict, 'safety/verdict')
-    station.until(lambda: verdicts, WAIT_S, 'the supervisor is heard')
+    statuses = station.hear(m.SafetyStatus, 'safety/status')
+    station.until(lambda: statuses, WAIT_S, 'the supervisor is heard')
     station.supervised = False
     try:
         station.kill('monitor')
         taking.at_rest(10.0, station.clock.now_ns())
         station.until(lambda: not taking.laser[-1].emitting, 10.0, 'the beacon is dark')
-        last_ns = messages.stamp_of(verdicts[-1])
+        last_ns = messages.stamp_of(statuses[-1])
         stopped_ns = messages.stamp_of(taking.orders[-1])
         assert (stopped_ns - last_ns) * 1e-9 < 0.3 + 0.1
         # not for want of set-points
         assert messages.stamp_of(taking.wanted[-1]) - stopped_ns > 50 * MS
     finally:
         station.supervised = True
-    taking.locked('it goes on with a new verdict')
+    taking.locked('it goes on with a new safety status')
 
 
 def test_ctrl_c_parks_and_darkens(taking):

@@ -11,7 +11,7 @@ import pytest
 
 from qkd_gs.share import share_path
 from qkd_gs.station.graph import NODES, station_graph
-from qkd_gs.station.instance_lock import only_one
+from qkd_gs.station.instance_lock import acquire_instance_lock
 from qkd_gs.station.options import OPTIONS
 
 
@@ -134,7 +134,7 @@ def test_what_cannot_be_is_one_sentence(given, said):
 @pytest.mark.usefixtures('launch_packages')
 def test_a_second_station_is_refused_before_anything_starts():
     description = load('station.launch.py').generate_launch_description()
-    with only_one('/roof'):
+    with acquire_instance_lock('/roof'):
         with pytest.raises(RuntimeError, match='another station runs in ROS domain 118'):
             nodes_of(description, namespace='roof')
         assert nodes_of(description, namespace='cellar')

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from qkd_gs.share import share_path
-from qkd_gs.station.dds_profile import local_environment
+from qkd_gs.station.dds_profile import loopback_environment
 
 RANGE, PROFILE = 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'FASTRTPS_DEFAULT_PROFILES_FILE'
 OURS = str(share_path('config', 'fastdds.xml'))
@@ -27,7 +27,7 @@ def test_the_environment_is_kept_unless_ours_is_narrower(monkeypatch, given, wan
         monkeypatch.delenv(name, raising=False)
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    assert local_environment() == wanted
+    assert loopback_environment() == wanted
 
 
 def test_the_profile_has_one_transport_and_that_on_loopback():

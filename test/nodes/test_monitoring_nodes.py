@@ -19,9 +19,9 @@ from qkd_gs.devices.mount import MountMode, MountReading
 from qkd_gs.monitoring.kinematics import FrameTree
 from qkd_gs.monitoring.markers import Kind
 from qkd_gs.monitoring.readiness import Level, Readiness
-from qkd_gs.nodes.clients.listener import Watching, signals_afterwards
+from qkd_gs.nodes.clients.listener import StationListener, signals_afterwards
 from qkd_gs.nodes.conversions import messages, monitoring
-from qkd_gs.nodes.runtime.base import LATCHED
+from qkd_gs.nodes.runtime.base import TRANSIENT_LOCAL
 from qkd_gs.tracking.types import Phase
 
 
@@ -46,9 +46,9 @@ def session(now_ns, phase=Phase.FINE):
 
 
 def test_the_scene_is_published(station, scene):
-    station.say('station_clock', real_time(), LATCHED)
-    station.hear(String, 'robot_description', LATCHED)
-    station.hear(TFMessage, '/tf_static', LATCHED)
+    station.say('station_clock', real_time(), TRANSIENT_LOCAL)
+    station.hear(String, 'robot_description', TRANSIENT_LOCAL)
+    station.hear(TFMessage, '/tf_static', TRANSIENT_LOCAL)
     station.hear(TFMessage, '/tf')
     station.hear(MarkerArray, 'markers')
     station.hear(DiagnosticArray, '/diagnostics')
@@ -89,7 +89,7 @@ def test_the_scene_is_published(station, scene):
 
 
 def test_a_joint_that_is_not_measured_moves_no_frame(station, scene):
-    station.say('station_clock', real_time(), LATCHED)
+    station.say('station_clock', real_time(), TRANSIENT_LOCAL)
     station.hear(TFMessage, '/tf')
 
     def tell():
@@ -102,7 +102,7 @@ def test_a_joint_that_is_not_measured_moves_no_frame(station, scene):
 
 
 def test_a_terminal_hears_the_station(station):
-    watching = Watching()
+    watching = StationListener()
     heartbeat = DiagnosticStatus(
         name='mount: mount',
         hardware_id='mount',
@@ -118,12 +118,14 @@ def test_a_terminal_hears_the_station(station):
             station.say(
                 'detector/counts', m.Counts(header=messages.header(now_ns - 10**9), bin_s=1.0, h=10, v=20, d=30)
             )
-            station.say('key/state', m.KeyState(state=m.KeyState.WORKING, step='reconciliation'), LATCHED)
+            station.say('key/state', m.KeyState(state=m.KeyState.WORKING, step='reconciliation'), TRANSIENT_LOCAL)
             station.say(
-                'next_pass', m.NextPass(satellite='MICIUS', start=messages.to_time(now_ns + 60 * 10**9)), LATCHED
+                'next_pass',
+                m.NextPass(satellite='MICIUS', start=messages.to_time(now_ns + 60 * 10**9)),
+                TRANSIENT_LOCAL,
             )
             station.say('/diagnostics', DiagnosticArray(status=[heartbeat]))
-            station.say('readiness', monitoring.readiness(said), LATCHED)
+            station.say('readiness', monitoring.readiness(said), TRANSIENT_LOCAL)
             now = watching.listen(0.1)
             if now.nodes and now.key and now.counts and now.coming and now.session and now.el_rad > 0:
                 break
@@ -137,12 +139,12 @@ def test_a_terminal_hears_the_station(station):
     assert [(node.name, node.cpu_percent, node.trouble) for node in now.nodes] == [('mount', 7.5, '')]
 
 
-def test_station_time_is_what_the_station_latched(station):
-    watching = Watching()
+def test_station_time_is_what_the_station_publishes(station):
+    watching = StationListener()
     clock = m.StationClock(epoch_ns=1_538_581_000 * 10**9, monotonic_ns=time.monotonic_ns(), speed=3.0)
     try:
         for _ in range(100):
-            station.say('station_clock', clock, LATCHED)
+            station.say('station_clock', clock, TRANSIENT_LOCAL)
             now = watching.listen(0.1)
             if now.speed != 1.0:
                 break
@@ -189,7 +191,7 @@ def test_ctrl_c_in_the_middle_of_a_callback_is_not_lost():
 
 @pytest.mark.usefixtures('domain', 'interrupting')
 def test_ctrl_c_is_noticed_while_nothing_is_heard():
-    watching = Watching()
+    watching = StationListener()
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     try:

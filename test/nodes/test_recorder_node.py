@@ -16,7 +16,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
 
 from qkd_gs.nodes.conversions import messages
-from qkd_gs.nodes.runtime.base import LATCHED, SENSOR
+from qkd_gs.nodes.runtime.base import SENSOR, TRANSIENT_LOCAL
 from qkd_gs.recording import open_bag
 from qkd_gs.tracking.types import Phase
 
@@ -53,12 +53,12 @@ class Pass(Station):
         super().__init__()
         self.sent = 0
 
-    def latched_before(self):
+    def publish_transient_local(self):
         """What a station says once; some of it before it can tell the time."""
-        self.say('robot_description', String(data='<robot/>'), LATCHED)
+        self.say('robot_description', String(data='<robot/>'), TRANSIENT_LOCAL)
         self.hear(DiagnosticArray, '/diagnostics')
         self.until(lambda: self.heard['/diagnostics'])  # the recorder is there, and has looked about
-        self.say('station_clock', real_time(), LATCHED)
+        self.say('station_clock', real_time(), TRANSIENT_LOCAL)
 
     def tell(self, phase=Phase.FINE, folder=FOLDER):
         now_ns = time.time_ns()
@@ -105,7 +105,7 @@ def end_pass(station, bag):
 def test_a_pass_becomes_a_bag(station, tmp_path, bag):
     options = {'sessions_dir': f"'{tmp_path}'", 'guiding_camera.image_rate_hz': 1.0}
     with node_process('recorder', **options):
-        station.latched_before()
+        station.publish_transient_local()
         take_pass(station, bag)
         end_pass(station, bag)
     told = yaml.safe_load((bag / 'metadata.yaml').read_text())['rosbag2_bagfile_information']
@@ -123,7 +123,7 @@ def test_a_pass_becomes_a_bag(station, tmp_path, bag):
         assert make_reader(file, validate_crcs=True).get_summary().statistics.message_count == told['message_count']
     found = open_bag(bag)
     assert found.warning == ''
-    # every message from the first to the last, and what was latched before
+    # every message from the first to the last, and what was published transient local before
     mount = [message.az_rad for _, _, message in found.messages(('mount/state',))]
     assert np.array_equal(np.diff(mount), np.ones(len(mount) - 1))
     assert found.counts['/station_clock'] == found.counts['/robot_description'] == 1
@@ -140,7 +140,7 @@ def test_a_pass_becomes_a_bag(station, tmp_path, bag):
 
 def test_types_and_profiles_are_what_the_publishers_say(station, tmp_path, bag):
     with node_process('recorder', sessions_dir=f"'{tmp_path}'"):
-        station.latched_before()
+        station.publish_transient_local()
         take_pass(station, bag, 3)
         end_pass(station, bag)
     with Reader(bag) as reader:
@@ -157,7 +157,7 @@ def test_types_and_profiles_are_what_the_publishers_say(station, tmp_path, bag):
 def test_a_killed_recorder_goes_on_and_the_bag_is_whole(station, tmp_path, bag):
     options = {'sessions_dir': f"'{tmp_path}'"}
     with node_process('recorder', **options) as process:
-        station.latched_before()
+        station.publish_transient_local()
         take_pass(station, bag)
         killed_at = station.sent
         process.send_signal(signal.SIGKILL)
@@ -181,14 +181,14 @@ def test_a_killed_recorder_goes_on_and_the_bag_is_whole(station, tmp_path, bag):
 
 def test_a_recorder_that_is_told_to_end_leaves_a_whole_bag(station, tmp_path, bag):
     with node_process('recorder', sessions_dir=f"'{tmp_path}'"):
-        station.latched_before()
+        station.publish_transient_local()
         take_pass(station, bag)
     assert open_bag(bag).warning == ''
 
 
 def test_what_was_left_behind_is_made_whole_after_the_pass(station, tmp_path, bag):
     with node_process('recorder', sessions_dir=f"'{tmp_path}'") as process:
-        station.latched_before()
+        station.publish_transient_local()
         take_pass(station, bag)
         process.send_signal(signal.SIGKILL)
         process.wait()

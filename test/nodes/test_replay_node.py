@@ -15,7 +15,7 @@ from rosgraph_msgs.msg import Clock
 
 from qkd_gs.cli import main
 from qkd_gs.nodes.conversions import messages
-from qkd_gs.nodes.runtime.base import LATCHED, SENSOR
+from qkd_gs.nodes.runtime.base import SENSOR, TRANSIENT_LOCAL
 from qkd_gs.recording import figures_of_bag, open_bag
 from qkd_gs.session.manifest import Manifest
 from qkd_gs.settings.loader import load_yaml
@@ -64,7 +64,7 @@ def end_of(process):
 
 def test_the_same_figures_come_out_and_the_clock_is_the_bags(station, session):
     station.hear(m.SessionState, 'session/state')
-    station.hear(m.StationClock, 'station_clock', LATCHED)
+    station.hear(m.StationClock, 'station_clock', TRANSIENT_LOCAL)
     station.hear(Clock, '/clock', SENSOR)
     process = replay(session, '--speed', '4')
     station.until(lambda: process.poll() is not None)
@@ -95,7 +95,7 @@ def test_a_figure_that_differs_is_named(domain, session, settings):
 
 
 def test_a_station_that_runs_is_not_disturbed(station, session):
-    station.say('station_clock', real_time(), LATCHED)
+    station.say('station_clock', real_time(), TRANSIENT_LOCAL)
     station.hear(m.SessionState, 'session/state')
     process = replay(session)
     station.until(lambda: process.poll() is not None)

@@ -75,7 +75,7 @@ def test_metadata_is_of_rosbag2_version_9_and_tells_the_pass(bag, rows):
 def test_qos_comes_back(bag):
     with Reader(bag) as reader:
         found = {c.topic: c.ext.offered_qos_profiles for c in reader.connections}
-    assert found['/station_clock'] == [qos(latched=True)]
+    assert found['/station_clock'] == [qos(transient_local=True)]
     assert found['/target'] == [qos()]
 
 
@@ -114,7 +114,7 @@ def test_a_topic_whose_offers_have_changed_is_still_read_from_every_file(tmp_pat
     whole_bag(tmp_path / 'bag', states[:100])
     writer = BagWriter(tmp_path / 'bag', ABOUT)
     first = topic('/session/state')
-    writer.add_topic(Topic(first.name, first.type, first.digest, (*first.qos, qos(latched=True))))
+    writer.add_topic(Topic(first.name, first.type, first.digest, (*first.qos, qos(transient_local=True))))
     for name, t_ns, sent in states[100:200]:
         writer.write(name, t_ns, serialized(sent))
     writer.close()

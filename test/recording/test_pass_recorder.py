@@ -27,8 +27,8 @@ def idle(t_ns):
 def recorder(tmp_path):
     made = PassRecorder(tmp_path, 'shanghai', '/')
     for name in ('/session/state', '/target', '/mount/state'):
-        made.add_topic(topic(name), latched=False)
-    made.add_topic(topic('/station_clock'), latched=True)
+        made.add_topic(topic(name), transient_local=False)
+    made.add_topic(topic('/station_clock'), transient_local=True)
     return made
 
 
@@ -76,7 +76,7 @@ def test_a_folder_outside_is_refused_once(recorder, tmp_path):
 
 def test_a_type_of_another_version_is_left_out_and_the_bag_is_made(recorder, tmp_path):
     with pytest.raises(StationError, match='another version'):
-        recorder.add_topic(Topic('/hwp/state', 'qkd_gs/msg/HwpState', 'RIHS01_0', (qos(),)), latched=False)
+        recorder.add_topic(Topic('/hwp/state', 'qkd_gs/msg/HwpState', 'RIHS01_0', (qos(),)), transient_local=False)
     recorder.state(1, state(1, Phase.FINE))
     recorder.take('/target', 1, serialized(target(1, 0.3)))
     recorder.close()
@@ -132,7 +132,7 @@ def test_no_public_message_type_could_hold_a_stream(recorder):
     """Of our own types only the twin's truth has a list in it, and that goes into no bag."""
     with_lists = {
         name
-        for name in ('Target', 'Spot', 'Counts', 'KeyState', 'SessionState', 'HwpState', 'MountState', 'Verdict')
+        for name in ('Target', 'Spot', 'Counts', 'KeyState', 'SessionState', 'HwpState', 'MountState', 'SafetyStatus')
         if '[]' in interface(f'qkd_gs/msg/{name}').definition
     }
     assert with_lists == set()

@@ -46,11 +46,11 @@ def judge(mount, sun=night, **changes):
 
 
 def test_a_healthy_station_may_do_everything():
-    verdict = judge(reading(az_rate=2, el_rate=1))
-    assert verdict.allow_motion
-    assert verdict.allow_light
-    assert verdict.reasons == ()
-    assert verdict.sun_margin_s == inf
+    status = judge(reading(az_rate=2, el_rate=1))
+    assert status.motion_permitted
+    assert status.light_permitted
+    assert status.reasons == ()
+    assert status.sun_margin_s == inf
 
 
 @pytest.mark.parametrize(
@@ -68,14 +68,14 @@ def test_a_healthy_station_may_do_everything():
     ],
 )
 def test_a_faulty_mount_is_stopped(mount, reason):
-    verdict = judge(mount)
-    assert reason in verdict.reasons
-    assert not verdict.allow_motion
+    status = judge(mount)
+    assert reason in status.reasons
+    assert not status.motion_permitted
 
 
 @pytest.mark.parametrize('mount', [None, reading(el_deg=nan), reading(stamp_ns=NOW - 10**9), reading(el_deg=2)])
 def test_no_light_without_knowing_where_it_goes(mount):
-    assert not judge(mount).allow_light
+    assert not judge(mount).light_permitted
 
 
 @pytest.mark.parametrize(
@@ -87,23 +87,23 @@ def test_no_light_without_knowing_where_it_goes(mount):
     ],
 )
 def test_a_beacon_fault_stops_the_light_alone(change, reason):
-    verdict = judge(reading(), **change)
-    assert verdict.reasons == (reason,)
-    assert verdict.allow_motion
-    assert not verdict.allow_light
+    status = judge(reading(), **change)
+    assert status.reasons == (reason,)
+    assert status.motion_permitted
+    assert not status.light_permitted
 
 
 @pytest.mark.parametrize('heard_ns', [None, NOW - 150_000_000, NOW + 10**9])
 def test_silence_of_the_control_process_stops_all(heard_ns):
-    verdict = judge(reading(), control_heard_ns=heard_ns)
-    assert verdict.reasons == ('control.silent',)
-    assert not verdict.allow_motion
-    assert not verdict.allow_light
+    status = judge(reading(), control_heard_ns=heard_ns)
+    assert status.reasons == ('control.silent',)
+    assert not status.motion_permitted
+    assert not status.light_permitted
 
 
 @given(st.floats(-270, 270), st.floats(-30, 30), st.floats(-3, 93), st.floats(-15, 15))
 def test_allowed_motion_can_always_brake_inside_the_travel(az_deg, az_rate, el_deg, el_rate):
-    if not judge(reading(az_deg, el_deg, az_rate, el_rate)).allow_motion:
+    if not judge(reading(az_deg, el_deg, az_rate, el_rate)).motion_permitted:
         return
     for place, rate, axis in ((az_deg, az_rate, STATION.mount.azimuth), (el_deg, el_rate, STATION.mount.elevation)):
         assert axis.min_deg - 0.01 <= rest_deg(place, rate, axis.max_acc_deg_s2) <= axis.max_deg + 0.01
@@ -121,29 +121,29 @@ def rest_deg(place_deg, rate_deg_s, acc_deg_s2):
 
 def test_at_the_end_of_travel_only_the_way_back_is_free():
     supervisor = Supervisor(STATION, MountModel(), night)
-    assert not supervisor.step(NOW, inputs(reading(az_deg=269, az_rate=10))).allow_motion
+    assert not supervisor.step(NOW, inputs(reading(az_deg=269, az_rate=10))).motion_permitted
     later = NOW + 10**9
-    assert supervisor.step(later, inputs(reading(az_deg=271, stamp_ns=later), later)).allow_motion
+    assert supervisor.step(later, inputs(reading(az_deg=271, stamp_ns=later), later)).motion_permitted
     back = reading(az_deg=270.9, az_rate=-5, stamp_ns=later + STEP)
-    assert supervisor.step(later + STEP, inputs(back, later + STEP)).allow_motion
+    assert supervisor.step(later + STEP, inputs(back, later + STEP)).motion_permitted
 
 
 def test_a_stop_holds_until_the_axes_rest():
     supervisor = Supervisor(STATION, MountModel(), night)
-    assert not supervisor.step(NOW, inputs(reading(az_deg=262, az_rate=20))).allow_motion
+    assert not supervisor.step(NOW, inputs(reading(az_deg=262, az_rate=20))).motion_permitted
     slower = reading(az_deg=262.3, az_rate=5, stamp_ns=NOW + STEP)
-    assert not supervisor.step(NOW + STEP, inputs(slower, NOW + STEP)).allow_motion
+    assert not supervisor.step(NOW + STEP, inputs(slower, NOW + STEP)).motion_permitted
     rest = reading(az_deg=262.4, stamp_ns=NOW + 2 * STEP)
-    assert supervisor.step(NOW + 2 * STEP, inputs(rest, NOW + 2 * STEP)).allow_motion
+    assert supervisor.step(NOW + 2 * STEP, inputs(rest, NOW + 2 * STEP)).motion_permitted
 
 
 def test_an_impossible_jump_of_an_encoder_stops():
     supervisor = Supervisor(STATION, MountModel(), night)
     supervisor.step(NOW, inputs(reading(az_deg=10)))
     jumped = reading(az_deg=20, stamp_ns=NOW + STEP)
-    verdict = supervisor.step(NOW + STEP, inputs(jumped, NOW + STEP))
-    assert verdict.reasons == ('mount.encoder_jump',)
-    assert not verdict.allow_motion
+    status = supervisor.step(NOW + STEP, inputs(jumped, NOW + STEP))
+    assert status.reasons == ('mount.encoder_jump',)
+    assert not status.motion_permitted
 
 
 # --- the Sun ---
@@ -151,15 +151,15 @@ def test_an_impossible_jump_of_an_encoder_stops():
 
 @pytest.mark.parametrize('away_deg', [1, 5, 14.9])
 def test_motion_into_the_sun_is_stopped(away_deg):
-    verdict = judge(reading(180 - 25 / 0.7071 - away_deg * 0.2, 45, az_rate=25), sun=day)
-    assert 'sun.exclusion' in verdict.reasons
-    assert not verdict.allow_motion
+    status = judge(reading(180 - 25 / 0.7071 - away_deg * 0.2, 45, az_rate=25), sun=day)
+    assert 'sun.exclusion' in status.reasons
+    assert not status.motion_permitted
 
 
 def test_out_of_the_zone_is_free_and_deeper_is_not():
-    assert judge(reading(170, 45, az_rate=-5), sun=day).allow_motion
-    assert not judge(reading(170, 45, az_rate=5), sun=day).allow_motion
-    assert judge(reading(170, 45), sun=day).allow_motion  # at rest: may start outwards
+    assert judge(reading(170, 45, az_rate=-5), sun=day).motion_permitted
+    assert not judge(reading(170, 45, az_rate=5), sun=day).motion_permitted
+    assert judge(reading(170, 45), sun=day).motion_permitted  # at rest: may start outwards
 
 
 def test_the_time_left_is_that_of_the_sun_coming_near():
@@ -196,6 +196,6 @@ def test_a_rising_sun_counts_before_it_is_up():
 
 def test_an_uncalibrated_mount_stays_farther_away():
     near = reading(180, 45 + 15.5, el_rate=-0.02)
-    assert Supervisor(STATION, MountModel(), day).step(NOW, inputs(near)).allow_motion
+    assert Supervisor(STATION, MountModel(), day).step(NOW, inputs(near)).motion_permitted
     careful = Supervisor(STATION, MountModel(), day, pointing_uncertainty_rad=radians(10))
-    assert not careful.step(NOW, inputs(near)).allow_motion
+    assert not careful.step(NOW, inputs(near)).motion_permitted

@@ -9,18 +9,18 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from qkd_gs.station.lifecycle_manager import BringUp, Order
+from qkd_gs.station.lifecycle_manager import LifecycleManager, Order
 
 
 class Node:
     """A node with a lifecycle, as its heartbeats tell it."""
 
-    def __init__(self, bring: BringUp, name: str = 'mount'):
+    def __init__(self, bring: LifecycleManager, name: str = 'mount'):
         self.bring, self.name = bring, name
-        self.pid, self.state, self.fault, self.at_rest = 100, 'unconfigured', '', False
+        self.pid, self.state, self.fault, self.deactivated_by_operator = 100, 'unconfigured', '', False
 
     def beat(self, now_s: float) -> None:
-        self.bring.heard(now_s, self.name, self.pid, self.state, self.fault, self.at_rest)
+        self.bring.heard(now_s, self.name, self.pid, self.state, self.fault, self.deactivated_by_operator)
 
     def obey(self, orders: list[tuple[str, Order]]) -> None:
         for name, order in orders:
@@ -32,14 +32,14 @@ class Node:
                 self.state = 'active'
 
     def crash(self) -> None:
-        self.pid, self.state, self.fault, self.at_rest = self.pid + 1, 'unconfigured', '', False
+        self.pid, self.state, self.fault, self.deactivated_by_operator = self.pid + 1, 'unconfigured', '', False
 
     def fail(self) -> None:
-        self.state, self.fault, self.at_rest = 'unconfigured', 'mount.fault', False
+        self.state, self.fault, self.deactivated_by_operator = 'unconfigured', 'mount.fault', False
 
     def stop(self, state: str) -> None:
         """An operator does."""
-        self.state, self.at_rest = state, True
+        self.state, self.deactivated_by_operator = state, True
 
 
 def live(node: Node, from_s: float, to_s: float) -> float | None:
@@ -56,7 +56,7 @@ def live(node: Node, from_s: float, to_s: float) -> float | None:
 
 
 def started() -> Node:
-    node = Node(BringUp(['mount']))
+    node = Node(LifecycleManager(['mount']))
     assert live(node, 0.0, 10.0) == 0.25
     return node
 
@@ -72,7 +72,7 @@ def half_way() -> Node:
 
 
 def test_a_fresh_node_is_configured_and_activated():
-    bring = BringUp(['mount', 'gps'])
+    bring = LifecycleManager(['mount', 'gps'])
     assert bring.orders(0.0) == []
     bring.heard(1.0, 'mount', 7, 'unconfigured', '')
     assert bring.orders(1.0) == [('mount', Order.CONFIGURE)]
@@ -84,14 +84,14 @@ def test_a_fresh_node_is_configured_and_activated():
 
 
 def test_nodes_without_a_lifecycle_are_left_alone():
-    bring = BringUp(['mount'])
+    bring = LifecycleManager(['mount'])
     bring.heard(0.0, 'planner', 8, 'unconfigured', 'x')
     assert bring.orders(0.0) == []
     assert bring.states() == {'mount': ''}
 
 
 def test_an_order_is_repeated_only_when_it_has_had_no_effect_for_a_while():
-    bring = BringUp(['mount'])
+    bring = LifecycleManager(['mount'])
     times = []
     for step in range(150):
         bring.heard(step * 0.1, 'mount', 7, 'unconfigured', '')
@@ -103,7 +103,7 @@ def test_an_order_is_repeated_only_when_it_has_had_no_effect_for_a_while():
 
 
 def test_an_order_to_a_node_out_of_reach_is_given_as_soon_as_it_is_in_reach():
-    bring = BringUp(['mount'])
+    bring = LifecycleManager(['mount'])
     bring.heard(0.0, 'mount', 7, 'unconfigured', '')
     assert bring.orders(0.0, lambda name: False) == []
     assert bring.orders(0.25, lambda name: name == 'mount') == [('mount', Order.CONFIGURE)]
@@ -120,7 +120,7 @@ def test_an_operators_wish_is_respected_until_a_crash():
         node = started()
         node.stop(state)
         assert live(node, 20.0, 100.0) is None
-        node.bring = BringUp(['mount'])  # a monitor begun anew
+        node.bring = LifecycleManager(['mount'])  # a restarted monitor
         assert live(node, 100.0, 200.0) is None
         assert node.state == state
         node.crash()
@@ -169,7 +169,7 @@ def test_a_lost_order_to_a_node_that_comes_back_from_a_fault_is_repeated():
 def test_a_monitor_begun_anew_goes_on_where_the_old_one_stopped():
     """Configured by a monitor that died before it could activate: no operator has wished that."""
     node = half_way()
-    node.bring = BringUp(['mount'])
+    node.bring = LifecycleManager(['mount'])
     assert live(node, 21.7, 30.0) is not None
 
 
@@ -178,7 +178,7 @@ class Life(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.node = Node(BringUp(['mount']))
+        self.node = Node(LifecycleManager(['mount']))
         self.now_s, self.wished = 0.0, False
 
     @rule(seconds=st.floats(0.05, 5), lost=st.booleans())
@@ -198,7 +198,7 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def the_monitor_crashes(self):
-        self.node.bring = BringUp(['mount'])
+        self.node.bring = LifecycleManager(['mount'])
 
     @rule()
     def it_fails(self):

@@ -1,4 +1,4 @@
-"""`qkd-gs calibrate`: ask a running station to calibrate its pointing on stars; Ctrl-C breaks it off."""
+"""`qkd-gs calibrate`: ask a running station to calibrate its pointing on stars; Ctrl-C aborts it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`qkd-gs track`: ask a running station to take a pass, and watch it; Ctrl-C aborts it safely."""
+"""`qkd-gs track`: let a running station track a pass, and show its progress; Ctrl-C aborts it safely."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _LINE_NS = 10 * 10**9
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument('--at', metavar='T', help='UTC; the pass nearest to it is taken')
+    which.add_argument('--at', metavar='T', help='UTC; the pass nearest to it is tracked')
     which.add_argument(
-        '--pass', dest='pass_id', metavar='ID', help="'next', or the culmination as `qkd-gs passes` tells it"
+        '--pass', dest='pass_id', metavar='ID', help="'next', or the culmination as printed by `qkd-gs passes`"
     )
     parser.add_argument('--session', default='', metavar='NAME', help="folder below the station's sessions")
     parser.add_argument('--namespace', default='', metavar='NAME', help="prefix of the station's names")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Take the pass."""
+    """Track the pass."""
     operator = Operator(args.namespace)
     try:
         at_ns = _when(operator, args)
@@ -48,12 +48,12 @@ def _when(operator: Operator, args: argparse.Namespace) -> int:
         return parse_utc(args.pass_id, '--pass')
     coming = operator.listen(3.0).coming
     if coming is None:
-        raise StationError('the station knows of no pass', where='--pass')
+        raise StationError('the station predicts no pass', where='--pass')
     return coming.culmination_ns
 
 
 class Shown:
-    """The station while it works: a screen on a terminal, else a line every ten seconds of station time."""
+    """Progress display: a screen on a terminal, otherwise a line every ten seconds of station time."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -70,11 +70,11 @@ class Shown:
             self._live.stop()
 
     def say(self, text: str) -> None:
-        """One line."""
+        """Print one line."""
         self._console.print(text)
 
     def show(self, snapshot: Snapshot, said: str) -> None:
-        """The station as it is."""
+        """Show the status of the station."""
         if self._live is not None:
             self._live.update(view(snapshot), refresh=True)
             return

@@ -1,4 +1,4 @@
-"""`qkd-gs watch`: the running station in a terminal."""
+"""`qkd-gs watch`: status of a running station in a terminal."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from rich.console import Console
 from rich.live import Live
 
 from qkd_gs.monitoring.terminal import view
-from qkd_gs.nodes.clients.listener import Watching
+from qkd_gs.nodes.clients.listener import StationListener
 
 _REFRESH_S = 0.25
-_FIRST_S = 2.0  # until every node has told its heartbeat
+_FIRST_S = 2.0  # until every node has sent its heartbeat
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument('--namespace', default='', metavar='NAME', help="prefix of the station's names (default: none)")
-    parser.add_argument('--once', action='store_true', help='print the station as it is, and end')
+    parser.add_argument('--once', action='store_true', help='print the status once and exit')
 
 
 def run(args: argparse.Namespace) -> int:
     """Show the station until Ctrl-C; without a terminal, once."""
     console = Console(highlight=False)
-    station = Watching(args.namespace)
+    station = StationListener(args.namespace)
     try:
         if args.once or not console.is_terminal:
             console.print(view(station.listen(_FIRST_S)))

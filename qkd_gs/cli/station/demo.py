@@ -1,4 +1,4 @@
-"""`qkd-gs demo`: the whole station as a ROS graph with simulated devices takes a pass and makes its key, and ends."""
+"""`qkd-gs demo`: the whole station as a ROS graph with simulated devices tracks a pass and makes its key."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from qkd_gs.nodes.clients.operator import Operator
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.report import write_report
 from qkd_gs.session.manifest import load_manifest
-from qkd_gs.station.demo_station import AT, Rehearsal, costs
+from qkd_gs.station.demo_station import AT, DemoStation, costs
 from qkd_gs.station.processes import StationProcesses
 from qkd_gs.tracking.record.manifest_keeper import new_folder
 
@@ -47,22 +47,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='X',
         help='seconds of station time a second; 0 (the default): as fast as every loop keeps its period, at least 2',
     )
-    parser.add_argument('--seed', type=int, default=1, metavar='N', help='draws what the station does not know (1)')
+    parser.add_argument('--seed', type=int, default=1, metavar='N', help='random seed of the simulated world (1)')
     parser.add_argument(
         '--from-el', type=float, default=_FROM_DEG, metavar='DEG', help='elevation of start and end (10)'
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Calibrate, start the graph, take the pass, wait for the key, stop everything, and tell."""
+    """Calibrate, start the graph, track the pass, wait for the key, stop everything, print the summary."""
     folder = (args.session or Path('sessions') / f'demo-{time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())}').absolute()
-    new_folder(folder)  # a folder in use is told now, not after the calibration
+    new_folder(folder)  # refuse a folder in use now, not after the calibration
     os.environ['QKD_GS_KEYS'] = str(find_key_folder(None, simulated=True).path)
     began_s = time.monotonic()
     with tempfile.TemporaryDirectory(prefix='qkd_gs-demo-') as place:
         say = Console(stderr=True, highlight=False).print
         say('[bold]calibrating the pointing on stars, the evening before[/bold]')
-        graph = Rehearsal(args.from_el, args.speed, args.seed).prepare(Path(place), folder.parent)
+        graph = DemoStation(args.from_el, args.speed, args.seed).prepare(Path(place), folder.parent)
         pace = f'{args.speed:g} times as fast' if args.speed else 'as fast as every loop keeps its period'
         say(f'[bold]starting {len(graph)} nodes[/bold], station time runs {pace}')
         logs = Path(place) / 'logs'
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
             with stopped_at_the_end(station), ended_by_signals():
                 station.start()
                 operator = Operator()
-                figures = _take(operator, station, folder)
+                metrics = _track(operator, station, folder)
         finally:
             if operator is not None:
                 operator.close()
@@ -80,14 +80,14 @@ def run(args: argparse.Namespace) -> int:
                 shutil.copytree(logs, folder / 'logs', dirs_exist_ok=True)
     if not (folder / 'session.json').exists():
         return 1
-    result = _finish(folder, figures | {'demo_s': round(time.monotonic() - began_s, 1)})
+    result = _finish(folder, metrics | {'demo_s': round(time.monotonic() - began_s, 1)})
     print_summary(result, folder, write_report(folder))
     _print_graph(result['run'], folder)
     return 0
 
 
-def _take(operator: Operator, station: StationProcesses, folder: Path) -> dict[str, Any]:
-    """Wait until the station is ready, have the pass taken, wait for the key; what the graph has cost."""
+def _track(operator: Operator, station: StationProcesses, folder: Path) -> dict[str, Any]:
+    """Wait until the station is ready, track the pass, wait for the key; returns the costs of the graph."""
     heard: dict[str, NodeHealth] = {}
 
     def look(snapshot: Snapshot) -> Snapshot:
@@ -119,10 +119,10 @@ def _key_is_made(now: Snapshot) -> bool:
     return now.key is not None and now.key.state in (KeyStep.DONE, KeyStep.FAILED)
 
 
-def _finish(folder: Path, figures: dict[str, Any]) -> dict[str, Any]:
-    """Put what the graph has cost into the session's manifest and result."""
+def _finish(folder: Path, metrics: dict[str, Any]) -> dict[str, Any]:
+    """Store the costs of the graph in the session's manifest and result."""
     manifest = load_manifest(folder)
-    run = manifest.run | figures | {'real_time_factor': manifest.run['loop']['speed']}
+    run = manifest.run | metrics | {'real_time_factor': manifest.run['loop']['speed']}
     result = (manifest.result or {}) | {'run': run}
     manifest.model_copy(update={'run': run, 'result': result}).save(folder)
     return result
@@ -137,7 +137,7 @@ def _print_graph(run: dict[str, Any], folder: Path) -> None:
     print(f'  {"the worst of all loops missed":34} {100 * run["loops"][worst]["missed_share"]:.2f} %: {worst}')
     for name, what in (
         ('period_ms', 'periods (50 / 95 / 99 %)'),
-        ('latency_ms', 'picture to command (50 / 95 / 99 %)'),
+        ('latency_ms', 'image to command (50 / 95 / 99 %)'),
     ):
         print(f'  {what:34} {" / ".join(f"{value:.1f}" for value in loop[name])} ms of station time')
     total = sum(node['cpu_percent'] for node in run['nodes'].values())
@@ -147,5 +147,5 @@ def _print_graph(run: dict[str, Any], folder: Path) -> None:
 
 
 def _warn(name: str, line: str) -> None:
-    if any(word in line for word in ('[ERROR]', '[WARN]', '[FATAL]', 'Traceback', 'begun anew')):
+    if any(word in line for word in ('[ERROR]', '[WARN]', '[FATAL]', 'Traceback', 'restarting')):
         print(f'[{name}] {line}', file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""`qkd-gs devices`: which drivers there are, which are chosen, and whether the devices answer."""
+"""`qkd-gs devices`: installed drivers, chosen drivers, and a self-test of the devices."""
 
 from __future__ import annotations
 

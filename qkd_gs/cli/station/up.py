@@ -44,7 +44,7 @@ def add_station_options(parser: argparse.ArgumentParser, *left_out: str) -> None
 
 
 def station_options(args: argparse.Namespace, *left_out: str) -> dict[str, Value]:
-    """What was chosen."""
+    """Chosen options."""
     return {option.name: getattr(args, option.name) for option in OPTIONS if option.name not in left_out}
 
 
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 @contextmanager
 def stopped_at_the_end(station: StationProcesses) -> Iterator[None]:
-    """Whatever happens, nothing stays behind."""
+    """Stop the station at the end, whatever happens."""
     try:
         yield
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Listens to a running station for a terminal view; no process of the station, it publishes nothing."""
+"""Client that collects the status of a running station; not a node of the station, it publishes nothing."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ import qkd_gs.msg as m
 from qkd_gs.monitoring.snapshot import Snapshot
 from qkd_gs.monitoring.status_collector import Board
 from qkd_gs.nodes.conversions import messages, monitoring, scene
-from qkd_gs.nodes.runtime.base import LATCHED, RELIABLE
-from qkd_gs.station.dds_profile import local_only
-from qkd_gs.station.station_clock import Latched, StationClock
+from qkd_gs.nodes.runtime.base import RELIABLE, TRANSIENT_LOCAL
+from qkd_gs.station.dds_profile import use_loopback_profile
+from qkd_gs.station.station_clock import ClockMapping, StationClock
 
-_LONGEST_S = 0.1  # a signal is noticed after so long
+_LONGEST_S = 0.1  # after at most this time a signal is noticed
 
 
 @contextmanager
 def signals_afterwards() -> Iterator[list[int]]:
-    """What SIGINT and SIGTERM do is done at the end: raised within a callback of ROS, an exception may be lost.
+    """Defer SIGINT and SIGTERM to the end: an exception raised within a callback of ROS may be lost.
 
-    Gives the list of those that have come; only the main thread hears any.
+    Yields the list of signals received so far; only the main thread receives any.
     """
     came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
@@ -48,8 +48,8 @@ def signals_afterwards() -> Iterator[list[int]]:
         signal.raise_signal(one)
 
 
-class Watching:
-    """Hears everything that a view shows, until `close`.
+class StationListener:
+    """Collects everything that a status view shows, until `close`.
 
     Parameters
     ----------
@@ -58,9 +58,9 @@ class Watching:
     """
 
     def __init__(self, namespace: str = '') -> None:
-        local_only()
+        use_loopback_profile()
         self._board = Board()
-        self._clock = StationClock(simulated=False)  # the machine's own time, until a station says otherwise
+        self._clock = StationClock(simulated=False)  # the machine's own time, until a station publishes its clock
         self._context = Context()
         rclpy.init(args=[], context=self._context, signal_handler_options=SignalHandlerOptions.NO)
         self._node = Node(
@@ -71,21 +71,25 @@ class Watching:
             enable_rosout=False,
         )
         board = self._board
-        self._listen(m.StationClock, 'station_clock', self._latch, LATCHED)
+        self._listen(m.StationClock, 'station_clock', self._set_clock, TRANSIENT_LOCAL)
         self._listen(DiagnosticArray, '/diagnostics', self._take_heartbeats)
-        self._listen(DiagnosticStatus, 'readiness', self._take_readiness, LATCHED)
-        self._listen(m.NextPass, 'next_pass', lambda got: board.hear_coming(messages.from_next_pass(got)), LATCHED)
+        self._listen(DiagnosticStatus, 'readiness', self._take_readiness, TRANSIENT_LOCAL)
+        self._listen(
+            m.NextPass, 'next_pass', lambda got: board.hear_coming(messages.from_next_pass(got)), TRANSIENT_LOCAL
+        )
         self._listen(m.Target, 'target', lambda got: board.hear_target(scene.seen(got)))
         self._listen(
             m.SessionState, 'session/state', lambda got: board.hear_session(monitoring.from_session_state(got))
         )
         self._listen(m.Counts, 'detector/counts', lambda got: board.hear_counts(messages.from_counts(got)))
-        self._listen(m.KeyState, 'key/state', lambda got: board.hear_key(monitoring.from_key_state(got)), LATCHED)
+        self._listen(
+            m.KeyState, 'key/state', lambda got: board.hear_key(monitoring.from_key_state(got)), TRANSIENT_LOCAL
+        )
         self._executor = EventsExecutor(context=self._context)
         self._executor.add_node(self._node)
 
     def listen(self, seconds: float) -> Snapshot:
-        """Hear what comes within `seconds` of real time; then the station as it is."""
+        """Receive messages for `seconds` of real time; returns the present status."""
         until_s = time.monotonic() + seconds
         with signals_afterwards() as came:
             while not came and (left_s := until_s - time.monotonic()) > 0:
@@ -101,8 +105,8 @@ class Watching:
     def _listen(self, kind: type, topic: str, take: Callable[[Any], None], qos: QoSProfile = RELIABLE) -> None:
         self._node.create_subscription(kind, topic, take, qos)
 
-    def _latch(self, message: m.StationClock) -> None:
-        self._clock.latch(Latched(message.epoch_ns, message.monotonic_ns, message.speed), message.began_ns)
+    def _set_clock(self, message: m.StationClock) -> None:
+        self._clock.set(ClockMapping(message.epoch_ns, message.monotonic_ns, message.speed), message.began_ns)
 
     def _take_heartbeats(self, message: DiagnosticArray) -> None:
         for health in monitoring.from_diagnostics(message):

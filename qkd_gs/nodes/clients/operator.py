@@ -1,4 +1,4 @@
-"""Asks a running station to do something, and hears how it goes; no process of the station."""
+"""Client that commands a running station; not a node of the station."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from std_srvs.srv import Trigger
 from qkd_gs.action import Calibrate, TrackPass
 from qkd_gs.errors import StationError
 from qkd_gs.monitoring.snapshot import Snapshot
-from qkd_gs.nodes.clients.listener import Watching
+from qkd_gs.nodes.clients.listener import StationListener
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime.base import ABORT_PASS
 from qkd_gs.tracking.types import Phase
 
 _FIND_S = 5.0
 _STEP_S = 0.2
-_GONE_S = 15.0  # a tracker that died comes back within seconds
+_GONE_S = 15.0  # a tracker that died is restarted within seconds
 _RESULTS = ('DONE', 'REFUSED', 'BUSY', 'NOT_READY', 'ABORTED', 'DEVICE_FAULT', 'NO_LOCK', 'FAILED')
 
 
-class Operator(Watching):
-    """A person at the console, as the station sees one."""
+class Operator(StationListener):
+    """Client of the station's actions, for one operator."""
 
     def track(self, at_ns: int, session: str, show: Callable[[Snapshot, str], None], step_s: float = _STEP_S) -> Any:
-        """Have a pass taken, and wait until the mount is parked.
+        """Track a pass, and wait until the mount is parked.
 
         Parameters
         ----------
         at_ns : int
-            UTC; the pass whose culmination is nearest is taken.
+            UTC; the pass whose culmination is nearest is tracked.
         session : str
-            Name of the session's folder; empty: the station names it.
+            Name of the session's folder; empty: the station chooses one.
         show : callable
-            Told the station as it is and the tracker's sentence, every `step_s`.
+            Called with the status of the station and the tracker's message, every `step_s`.
         step_s : float
             Of real time.
 
@@ -49,18 +49,18 @@ class Operator(Watching):
         Raises
         ------
         StationError
-            No station, or it refuses; says why.
+            No station, or it refuses; with the reason.
         """
         goal = TrackPass.Goal(at=messages.to_time(at_ns), session=session)
         return self._do(TrackPass, 'track_pass', goal, show, step_s)
 
     def calibrate(self, stars: int, show: Callable[[Snapshot, str], None]) -> Any:
-        """Have the pointing calibrated.
+        """Calibrate the pointing.
 
         Raises
         ------
         StationError
-            No station, or the calibration failed; says why.
+            No station, or the calibration failed; with the reason.
         """
         return self._do(Calibrate, 'calibrate', Calibrate.Goal(stars=stars), show)
 
@@ -75,15 +75,15 @@ class Operator(Watching):
         with self._client(kind, name) as client:
             handle = self._wait(client.send_goal_async(goal, feedback_callback=feedback), _FIND_S)
             if handle is None or not handle.accepted:
-                raise StationError(f'the station does not take {name}', hint='is its tracker running?')
+                raise StationError(f'the station does not accept {name}', hint='is its tracker running?')
             future = handle.get_result_async()
             try:
                 result = self._until_done(future, show, sentence, step_s)
             except KeyboardInterrupt:
                 canceled = self._wait(handle.cancel_goal_async(), _FIND_S)
                 if canceled is None or not canceled.goals_canceling:
-                    self._abort_pass()  # the tracker that took the goal has died; its pass goes on
-                show(self.listen(0.0), 'stopping: dark, and to the park position')
+                    self._abort_pass()  # the tracker that accepted the goal has died; its pass continues
+                show(self.listen(0.0), 'stopping: beacon off, moving to the park position')
                 result = self._until_done(future, show, sentence, step_s)
         if result.error_code:
             names = {getattr(kind.Result, code): code for code in _RESULTS if hasattr(kind.Result, code)}
@@ -93,14 +93,14 @@ class Operator(Watching):
     def _until_done(
         self, future: Any, show: Callable[[Snapshot, str], None], sentence: list[str], step_s: float
     ) -> Any:
-        """Wait for a result; a server that died and was begun anew has forgotten us, but tells its state."""
+        """Wait for a result; a server that died and was restarted has lost the goal, but publishes its state."""
         quiet_since_s: float | None = None
         busy = False
         while not future.done():
             snapshot = self.listen(step_s)
             show(snapshot, sentence[0])
             if all(node.heard_s is None or node.heard_s > _GONE_S for node in snapshot.nodes):
-                raise StationError('the station is gone', hint='a pass that was under way goes on when it is back')
+                raise StationError('the station is gone', hint='a pass that was under way continues when it is back')
             in_pass = snapshot.session is not None and snapshot.session.phase is not Phase.IDLE
             busy = busy or in_pass
             if in_pass or not busy:
@@ -108,7 +108,7 @@ class Operator(Watching):
             elif quiet_since_s is None:
                 quiet_since_s = time.monotonic()
             elif time.monotonic() - quiet_since_s > _GONE_S:
-                return _Forgotten()
+                return _LostGoal()
         return future.result().result
 
     def _abort_pass(self) -> None:
@@ -143,8 +143,8 @@ class Operator(Watching):
             client.destroy()
 
 
-class _Forgotten:
-    """Result of a goal whose server was begun anew: the pass went on and is over."""
+class _LostGoal:
+    """Result of a goal whose server was restarted: the pass continued and is over."""
 
     error_code = 0
     error_msg = ''
@@ -152,7 +152,7 @@ class _Forgotten:
 
 
 def sentence_of(snapshot: Snapshot, said: str) -> str:
-    """One line about a pass under way."""
+    """One-line status of a pass under way."""
     session = snapshot.session
     parts = [snapshot.readiness.sentence or said]
     if session is not None and session.phase is Phase.FINE and not isnan(snapshot.spot.rms_x_urad):

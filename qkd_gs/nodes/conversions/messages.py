@@ -1,4 +1,4 @@
-"""The one place where a message meets a dataclass.  Times are UTC ns since the Unix epoch."""
+"""Conversions between messages and dataclasses.  Times are UTC ns since the Unix epoch."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from qkd_gs.devices.mount import MountCommand, MountMode, MountReading
 from qkd_gs.monitoring.readiness import ComingPass
 from qkd_gs.pointing.enu import JOINT_NAMES, joint_positions, joint_rates
 from qkd_gs.settings.station import CameraModel
-from qkd_gs.station.station_clock import Latched
+from qkd_gs.station.station_clock import ClockMapping
 from qkd_gs.timing.live import CountBin, Live
 from qkd_gs.tracking.types import CameraRequest, CameraRole, SpotMeasurement, TrackerOutputs
 
 if TYPE_CHECKING:  # for a node that needs neither, their libraries would be seconds of start-up
     from qkd_gs.orbit.target import TargetState
-    from qkd_gs.safety.supervisor import Verdict
+    from qkd_gs.safety.supervisor import SafetyStatus
 
 _S = 10**9
 
@@ -104,14 +104,14 @@ def from_mount_state(message: m.MountState) -> MountReading:
     )
 
 
-# --- beacon, plate, GPS ---
+# --- beacon, half-wave plate, GPS ---
 
 
-def beacon_state(reading: BeaconReading, wanted: bool, fault: str = '') -> m.BeaconState:
+def beacon_state(reading: BeaconReading, commanded: bool, fault: str = '') -> m.BeaconState:
     """BeaconState."""
     return m.BeaconState(
         header=header(reading.stamp_ns, 'beacon'),
-        wanted=wanted,
+        commanded=commanded,
         emitting=reading.emitting,
         interlock_closed=reading.interlock_closed,
         power_w=reading.power_w,
@@ -124,12 +124,12 @@ def from_beacon_state(message: m.BeaconState) -> BeaconReading:
     return BeaconReading(stamp_of(message), message.emitting, message.power_w, message.interlock_closed)
 
 
-def hwp_state(reading: HwpReading, wanted_rad: float = nan, fault: str = '') -> m.HwpState:
+def hwp_state(reading: HwpReading, commanded_rad: float = nan, fault: str = '') -> m.HwpState:
     """HwpState."""
     return m.HwpState(
         header=header(reading.stamp_ns, 'hwp'),
         angle_rad=reading.angle_rad,
-        wanted_rad=wanted_rad,
+        commanded_rad=commanded_rad,
         moving=reading.moving,
         fault=fault,
     )
@@ -157,18 +157,18 @@ def gps_fix(reading: GpsReading) -> NavSatFix:
 
 
 def gps_time(reading: GpsReading) -> TimeReference:
-    """TimeReference: UTC of the last second mark, beside the station time at which it was told."""
+    """TimeReference: UTC of the last PPS pulse, with the station time at which it was reported."""
     return TimeReference(header=header(reading.stamp_ns, 'gps'), time_ref=to_time(reading.pps_utc_ns), source='GPS PPS')
 
 
-def station_clock(line: Latched, began_ns: int) -> m.StationClock:
+def station_clock(mapping: ClockMapping, began_ns: int) -> m.StationClock:
     """StationClock; `began_ns` is when (CLOCK_MONOTONIC) this station time began."""
     return m.StationClock(
-        header=header(line.epoch_ns),
-        epoch_ns=line.epoch_ns,
-        monotonic_ns=line.monotonic_ns,
+        header=header(mapping.epoch_ns),
+        epoch_ns=mapping.epoch_ns,
+        monotonic_ns=mapping.monotonic_ns,
         began_ns=began_ns,
-        speed=line.speed,
+        speed=mapping.speed,
     )
 
 
@@ -176,8 +176,8 @@ def station_clock(line: Latched, began_ns: int) -> m.StationClock:
 
 
 def camera_request(now_ns: int, camera: CameraRole, request: CameraRequest | None) -> m.CameraRequest:
-    """CameraRequest; None lets the camera rest."""
-    message = m.CameraRequest(header=header(now_ns, frame_of(camera)), wanted=request is not None, rate_hz=nan)
+    """CameraRequest; None stops the camera."""
+    message = m.CameraRequest(header=header(now_ns, frame_of(camera)), expose=request is not None, rate_hz=nan)
     if request is not None:
         message.rate_hz, message.stars = float(request.rate_hz), request.stars
         if request.roi is not None:
@@ -187,7 +187,7 @@ def camera_request(now_ns: int, camera: CameraRole, request: CameraRequest | Non
 
 def from_camera_request(message: m.CameraRequest) -> CameraRequest | None:
     """CameraRequest, or None."""
-    if not message.wanted:
+    if not message.expose:
         return None
     roi = message.roi
     part = Roi(roi.x_offset, roi.y_offset, roi.width, roi.height) if roi.width else None
@@ -200,7 +200,7 @@ def region(roi: Roi) -> RegionOfInterest:
 
 
 def frame_of(camera: CameraRole) -> str:
-    """Name of a camera's frame, and of its node."""
+    """Name of a camera's TF frame, and of its node."""
     return f'{camera.name.lower()}_camera'
 
 
@@ -280,29 +280,41 @@ def session_state(
 
 def target(now_ns: int, state: TargetState[float], satellite: str) -> m.Target:
     """Target."""
-    names = [name for name in m.Target.get_fields_and_field_types() if name not in ('header', 'satellite')]
-    values = {name: float(getattr(state, name)) for name in names}
-    return m.Target(header=header(now_ns, 'station'), satellite=satellite, **values)
-
-
-def frame_angle(outputs: TrackerOutputs, at_ns: int, follow: bool) -> m.FrameAngle:
-    """FrameAngle."""
-    return m.FrameAngle(
-        header=header(at_ns, 'tube'),
-        follow=follow,
-        frame_rad=outputs.frame_rad,
-        frame_rate_rad_s=outputs.frame_rate_rad_s,
+    return m.Target(
+        header=header(now_ns, 'station'),
+        satellite=satellite,
+        az_rad=state.az_rad,
+        el_rad=state.el_rad,
+        az_rate_rad_s=state.az_rate_rad_s,
+        el_rate_rad_s=state.el_rate_rad_s,
+        az_acc_rad_s2=state.az_acc_rad_s2,
+        el_acc_rad_s2=state.el_acc_rad_s2,
+        range_m=state.range_m,
+        range_rate_m_s=state.range_rate_m_s,
+        light_time_s=state.light_time_s,
+        polarization_angle_rad=state.frame_rad,
+        polarization_rate_rad_s=state.frame_rate_rad_s,
     )
 
 
-def verdict(now_ns: int, judged: Verdict) -> m.Verdict:
-    """Verdict."""
-    return m.Verdict(
+def polarization_angle(outputs: TrackerOutputs, at_ns: int, follow: bool) -> m.PolarizationAngle:
+    """PolarizationAngle."""
+    return m.PolarizationAngle(
+        header=header(at_ns, 'tube'),
+        follow=follow,
+        polarization_angle_rad=outputs.frame_rad,
+        polarization_rate_rad_s=outputs.frame_rate_rad_s,
+    )
+
+
+def safety_status(now_ns: int, status: SafetyStatus) -> m.SafetyStatus:
+    """SafetyStatus."""
+    return m.SafetyStatus(
         header=header(now_ns),
-        allow_motion=judged.allow_motion,
-        allow_light=judged.allow_light,
-        sun_margin_s=judged.sun_margin_s,
-        reasons=' '.join(judged.reasons),
+        motion_permitted=status.motion_permitted,
+        light_permitted=status.light_permitted,
+        sun_margin_s=status.sun_margin_s,
+        reasons=' '.join(status.reasons),
     )
 
 

@@ -1,7 +1,7 @@
-"""What every node of the station has: clock, settings, heartbeat, guarded callbacks.
+"""Base classes of all nodes: clock, settings, heartbeat, guarded callbacks.
 
-rclpy swallows what goes wrong in a lifecycle callback and ends the process at what goes wrong in any other.  Here both
-are logged with their traceback and told in the heartbeat, and a node that owns hardware goes to its error state.
+rclpy swallows exceptions of lifecycle callbacks and ends the process on exceptions of any other callback.  Here both
+are logged with their traceback and reported in the heartbeat, and a node that owns hardware goes to its error state.
 """
 
 from __future__ import annotations
@@ -28,32 +28,34 @@ from qkd_gs.nodes.runtime import parameters
 from qkd_gs.share import share_path
 from qkd_gs.station.loop_timing import LoopWatch
 from qkd_gs.station.options import OF_THE_GRAPH, OPTIONS, Value, state_folder
-from qkd_gs.station.station_clock import Latched, StationClock
+from qkd_gs.station.station_clock import ClockMapping, StationClock
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
-LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-PICTURES = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+TRANSIENT_LOCAL = QoSProfile(
+    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
+IMAGES = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 SENSOR = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
-IN_THE_LOOP, IN_TIME = 20, 10  # priorities: of the 100 Hz loop; of other hardware that must not wait
+IN_THE_LOOP, IN_TIME = 20, 10  # real-time priorities: of the 100 Hz loop; of other hardware
 
-ABORT_PASS = 'abort_pass'  # a service of the tracker
+ABORT_PASS = 'abort_pass'  # service of the tracker
 
 _HEARTBEAT_S = 1.0
-_FIRST_S = 0.1  # a new process is waited for: the first heartbeats come as soon as somebody may have discovered it
+_FIRST_S = 0.1  # the first heartbeats come early, since the monitor waits for a new process
 _FIRST_BEATS = 5
-_REPEAT_S = 5.0  # the same complaint is logged once in so long
+_REPEAT_S = 5.0  # a repeated fault is logged once in this time
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 F = TypeVar('F', bound=Callable[..., Any])
 
 
 class StationMixin:
-    """The station's part of a node; beside rclpy's `Node` or `LifecycleNode`, whose constructor comes first."""
+    """Station functions of a node; mixed into rclpy's `Node` or `LifecycleNode`, whose constructor comes first."""
 
     name: ClassVar[str]
     winding_down = False
-    priority: ClassVar[int] = 0  # real-time, where the rights allow it: of those, the higher one goes first
+    priority: ClassVar[int] = 0  # real-time priority, where permitted; the higher one runs first
 
     def begin_station(self) -> None:
         """Declare the options, find the clock, start the heartbeat."""
@@ -67,17 +69,17 @@ class StationMixin:
         }
         self.simulated = self._has_simulated_devices()
         self.clock = StationClock(self.simulated)
-        self._clock_told: m.StationClock | None = None
+        self._clock_message: m.StationClock | None = None
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timers_made: dict[int, tuple[float, Callable[[int], None], LoopWatch | None, Any]] = {}
-        self._complained: dict[str, float] = {}
+        self._logged_s: dict[str, float] = {}
         self._started_s = time.monotonic()
         self._cpu_s, self._cpu_at_s = time.process_time(), time.monotonic()
         self.level, self.message, self.fault = OK, '', ''
-        self.figures: dict[str, str] = {}
+        self.metrics: dict[str, str] = {}
         self._diagnostics = node.create_publisher(DiagnosticArray, '/diagnostics', RELIABLE)
         if self.simulated:
-            self.listen(m.StationClock, 'station_clock', self._latch, LATCHED)
+            self.listen(m.StationClock, 'station_clock', self._set_clock, TRANSIENT_LOCAL)
         node.create_timer(_HEARTBEAT_S, self.guarded(self.heartbeat), clock=self._steady)
         self._first_beats = 0
         self._first_timer = node.create_timer(_FIRST_S, self.guarded(self._first_heartbeat), clock=self._steady)
@@ -101,7 +103,7 @@ class StationMixin:
 
     @property
     def state_dir(self) -> Path:
-        """Folder of what the station learns."""
+        """Folder of the pointing model and other persistent state."""
         return state_folder(self.text('state_dir'), self.simulated)
 
     def elements_path(self) -> Path:
@@ -115,7 +117,7 @@ class StationMixin:
     # --- messages ---
 
     def listen(self, kind: type, topic: str, take: Callable[[Any], None], qos: QoSProfile = RELIABLE) -> None:
-        """Subscribe; what goes wrong in `take` is told, not swallowed."""
+        """Subscribe; an exception in `take` is reported, not swallowed."""
         node: Any = self
         node.create_subscription(kind, topic, self.guarded(take), qos)
 
@@ -127,14 +129,14 @@ class StationMixin:
     # --- time ---
 
     def every(self, period_s: float, work: Callable[[int], None], watch: LoopWatch | None = None) -> int:
-        """Call ``work(now_ns)`` each `period_s` of station time; the number is for `cease`."""
+        """Call ``work(now_ns)`` every `period_s` of station time; returns a number for `cease`."""
         number = max(self._timers_made, default=0) + 1
         self._timers_made[number] = (period_s, work, watch, None)
         self._make_timer(number)
         return number
 
     def cease(self, number: int) -> None:
-        """Call it no more."""
+        """Cancel a periodic call."""
         node: Any = self
         *_, timer = self._timers_made.pop(number)
         if timer is not None:
@@ -146,10 +148,10 @@ class StationMixin:
         if timer is not None:
             node.destroy_timer(timer)
             timer = None
-        if self.clock.latched and self.clock.speed > 0:
+        if self.clock.is_set and self.clock.speed > 0:
 
             def tick() -> None:
-                if number not in self._timers_made:  # ceased while it waited for its turn
+                if number not in self._timers_made:  # cancelled while it was waiting
                     return
                 now_ns = self.clock.now_ns()
                 if watch is None:
@@ -163,25 +165,25 @@ class StationMixin:
             timer = node.create_timer(period_s / self.clock.speed, self.guarded(tick), clock=self._steady)
         self._timers_made[number] = (period_s, work, watch, timer)
 
-    def _latch(self, message: m.StationClock) -> None:
-        if message == self._clock_told:
+    def _set_clock(self, message: m.StationClock) -> None:
+        if message == self._clock_message:
             return
-        self._clock_told = message
-        self.clock.latch(Latched(message.epoch_ns, message.monotonic_ns, message.speed), message.began_ns)
+        self._clock_message = message
+        self.clock.set(ClockMapping(message.epoch_ns, message.monotonic_ns, message.speed), message.began_ns)
         for number in list(self._timers_made):
             watch = self._timers_made[number][2]
             if watch is not None:
                 watch.pause()
             self._make_timer(number)
-        self.clock_set()
+        self.on_clock_set()
 
-    def clock_set(self) -> None:
-        """Station time can be told from now on, or goes on differently; for nodes that wait for it."""
+    def on_clock_set(self) -> None:
+        """Called when the clock is set or its mapping changes."""
 
-    # --- what goes wrong ---
+    # --- faults ---
 
     def guarded(self, work: F) -> F:
-        """`work`, with everything that goes wrong in it logged and told."""
+        """Wrap `work`: its exceptions are logged and reported in the heartbeat."""
 
         def call(*arguments: Any) -> Any:
             try:
@@ -190,26 +192,26 @@ class StationMixin:
                 self.complain(fault.code, str(fault))
             except StationError as error:
                 self.complain('node.refused', str(error))
-            except Exception as error:  # noqa: BLE001  the one place where nothing may get past
+            except Exception as error:  # noqa: BLE001  no exception may leave a callback
                 self.complain('node.error', f'{type(error).__name__}: {error}', traceback.format_exc())
             return None
 
         return call  # type: ignore[return-value]
 
     def complain(self, code: str, message: str, trace: str = '') -> None:
-        """Log it (a repeated one now and then) and tell it in the heartbeat."""
+        """Log a fault (a repeated one every few seconds) and report it in the heartbeat."""
         node: Any = self
         now_s = time.monotonic()
-        if now_s - self._complained.get(code, -_REPEAT_S) >= _REPEAT_S:
-            self._complained[code] = now_s
+        if now_s - self._logged_s.get(code, -_REPEAT_S) >= _REPEAT_S:
+            self._logged_s[code] = now_s
             node.get_logger().error(f'{message}\n{trace}' if trace else message)
-        told = self.fault == code
+        reported = self.fault == code
         self.fault, self.level, self.message = code, ERROR, message
-        if not told:
+        if not reported:
             self.heartbeat()
 
     def all_well(self, message: str = '') -> None:
-        """What was wrong is over."""
+        """Clear the fault."""
         self.fault, self.level, self.message = '', OK, message
 
     # --- heartbeat ---
@@ -220,11 +222,11 @@ class StationMixin:
         return 'active'
 
     def own_values(self) -> dict[str, str]:
-        """What a kind of node adds to its heartbeat."""
+        """Values that a kind of node adds to its heartbeat."""
         return {}
 
     def heartbeat(self) -> None:
-        """Tell how the node does."""
+        """Publish the heartbeat."""
         now_s, cpu_s = time.monotonic(), time.process_time()
         share = (cpu_s - self._cpu_s) / max(now_s - self._cpu_at_s, 1e-3)
         if now_s - self._cpu_at_s > _HEARTBEAT_S / 2:
@@ -245,7 +247,7 @@ class StationMixin:
             name=f'{self.name}: {self.name.replace("_", " ")}',
             message=self.message or self.state_label,
             hardware_id=self.name,
-            values=[KeyValue(key=key, value=value) for key, value in (values | self.figures).items()],
+            values=[KeyValue(key=key, value=value) for key, value in (values | self.metrics).items()],
         )
         self._diagnostics.publish(DiagnosticArray(header=messages.header(time.time_ns()), status=[status]))
 
@@ -257,15 +259,15 @@ class StationMixin:
         self.heartbeat()
 
     def wind_down(self) -> None:
-        """The process was told to end: begin to, if that takes time."""
+        """The process was asked to end: start whatever takes time."""
 
     @property
     def may_end(self) -> bool:
-        """Whether nothing is left to be done first; asked while the node goes on, for some seconds at most."""
+        """Whether the process may end now; polled for some seconds at most."""
         return True
 
     def finish(self) -> None:
-        """The process ends: stop what moves and shines; any number of times."""
+        """The process ends: stop all motion and light; may be called repeatedly."""
 
 
 class CoreNode(StationMixin, Node):  # type: ignore[misc]

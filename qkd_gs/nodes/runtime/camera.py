@@ -1,4 +1,4 @@
-"""What the guiding and the tracking camera's nodes share: pictures in, spots out, all in one process."""
+"""Base class of the camera nodes: images in, spots out, in one process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import qkd_gs.msg as m
 from qkd_gs.devices.camera import Frame
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime import parameters
-from qkd_gs.nodes.runtime.base import IN_THE_LOOP, PICTURES
+from qkd_gs.nodes.runtime.base import IMAGES, IN_THE_LOOP
 from qkd_gs.nodes.runtime.context import device_of, station_of
 from qkd_gs.nodes.runtime.device import DeviceNode
 from qkd_gs.settings.station import CameraModel
@@ -21,12 +21,12 @@ from qkd_gs.tracking.camera.camera_loop import CameraLoop
 from qkd_gs.tracking.types import CameraRequest, CameraRole
 
 _POLL_S = 0.01
-_SILENCE_NS = 3_000_000_000  # a request is said anew every second
+_SILENCE_NS = 3_000_000_000  # a request is repeated every second
 _MOST_HZ = 1000.0
 
 
 class CameraNode(DeviceNode):
-    """Expose as asked, find the spot, publish pictures at most so often."""
+    """Exposes as requested, finds the spot, publishes images at a limited rate."""
 
     role: CameraRole
     priority = IN_THE_LOOP
@@ -42,16 +42,16 @@ class CameraNode(DeviceNode):
             'image_rate_hz',
             5.0,
             ParameterDescriptor(
-                description='pictures published a second of station time at most; 0: none [Hz]',
+                description='maximum rate of published images, in station time; 0: none [Hz]',
                 floating_point_range=[FloatingPointRange(from_value=0.0, to_value=_MOST_HZ, step=0.0)],
             ),
         )
         self._request: CameraRequest | None = None
         self._request_ns = self._shown_ns = 0
         self._spots = self.publisher(m.Spot, f'{kind}/spot')
-        self._images = self.publisher(Image, f'{kind}/image', PICTURES)
-        self._infos = self.publisher(CameraInfo, f'{kind}/camera_info', PICTURES)
-        self.listen(m.CameraRequest, f'{kind}/request', self._asked)
+        self._images = self.publisher(Image, f'{kind}/image', IMAGES)
+        self._infos = self.publisher(CameraInfo, f'{kind}/camera_info', IMAGES)
+        self.listen(m.CameraRequest, f'{kind}/request', self._take_request)
         self._camera: Any = None
         self._loop: CameraLoop | None = None
 
@@ -64,8 +64,8 @@ class CameraNode(DeviceNode):
         self._camera.open()
 
     def started(self) -> None:
-        """Be ready for requests."""
-        self._loop = CameraLoop(self.role, self._model, _Watched(self._camera, self._show))
+        """Start to process requests."""
+        self._loop = CameraLoop(self.role, self._model, _TappedCamera(self._camera, self._show))
         self.while_active(_POLL_S, self._step, LoopWatch(_POLL_S))
 
     def stopped(self) -> None:
@@ -74,12 +74,12 @@ class CameraNode(DeviceNode):
             self._camera.stop(self.clock.now_ns())
 
     def closed(self) -> None:
-        """Let go of the camera."""
+        """Close the camera."""
         if self._camera is not None:
             self._camera.close()
             self._camera = None
 
-    def _asked(self, message: m.CameraRequest) -> None:
+    def _take_request(self, message: m.CameraRequest) -> None:
         self._request, self._request_ns = messages.from_camera_request(message), self.clock.now_ns()
 
     def _step(self, now_ns: int) -> None:
@@ -89,10 +89,10 @@ class CameraNode(DeviceNode):
             self._spots.publish(messages.spot(measurement))
 
     def _show(self, frame: Frame) -> None:
-        """Publish a picture, if it is time for one."""
+        """Publish an image, if one is due."""
         rate_hz = self.get_parameter('image_rate_hz').value
         spacing_ns = 1e9 / rate_hz if rate_hz else inf
-        # a frame more or less early counts: at 50 frames a second every tenth shall be shown at 5, not every eleventh
+        # half a period of tolerance: of 50 images a second every tenth is published at 5 Hz, not every eleventh
         if frame.stamp_ns - self._shown_ns < spacing_ns - 5_000_000:
             return
         self._shown_ns = frame.stamp_ns
@@ -100,15 +100,15 @@ class CameraNode(DeviceNode):
         self._infos.publish(messages.camera_info(frame, self.role, self._model))
 
 
-class _Watched:
-    """A camera whose frames somebody looks at on their way."""
+class _TappedCamera:
+    """Camera wrapper that passes every image to a callback."""
 
     def __init__(self, camera, show) -> None:  # type: ignore[no-untyped-def]
         self._camera, self._show = camera, show
         self.open, self.configure, self.stop, self.close = camera.open, camera.configure, camera.stop, camera.close
 
     def poll(self, now_ns: int) -> list[Frame]:
-        """Frames that have arrived."""
+        """Images that have arrived."""
         frames: list[Frame] = self._camera.poll(now_ns)
         for frame in frames:
             self._show(frame)

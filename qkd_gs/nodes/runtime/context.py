@@ -1,4 +1,4 @@
-"""From options to what a node works with: site, elements, settings, devices; checked, with file and key named."""
+"""Site, settings and devices of a node from its options; errors name file and key."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def station_of(node: StationMixin) -> StationSettings:
 
 
 def site_of(node: StationMixin) -> Site:
-    """Where the station stands."""
+    """Site of the station."""
     return load_site(node.text('site'))
 
 

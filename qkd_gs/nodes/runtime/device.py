@@ -1,4 +1,4 @@
-"""A node that owns hardware: a lifecycle whose steps say what went wrong, and whose every end stops the device."""
+"""Base class of nodes that own hardware: a lifecycle that reports faults and always stops the device at its end."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from qkd_gs.station.loop_timing import LoopWatch
 
 
 class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
-    """A node that owns hardware: configure opens, activate starts, deactivate stops, an error stops and closes.
+    """Lifecycle node of a device: configure opens, activate starts, deactivate stops, an error stops and closes.
 
-    A subclass fills in `opened`, `started`, `stopped` and `closed`; the last two must work in every state.
+    A subclass implements `opened`, `started`, `stopped` and `closed`; the last two must work in every state.
     """
 
     def __init__(self) -> None:
         LifecycleNode.__init__(self, self.name)
         self._state = 'unconfigured'
         self._failing = False
-        self._at_rest = False  # an operator has taken it down: nobody else brings it up again
+        self._deactivated_by_operator = False  # the monitor does not activate it again
         self._running: list[int] = []
         self.begin_station()
 
@@ -28,26 +28,26 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
         """Open the device."""
 
     def started(self) -> None:
-        """Begin to move, shine, expose or count; timers by `while_active`."""
+        """Start the device; periodic work by `while_active`."""
 
     def stopped(self) -> None:
-        """Rest; allowed in every state, any number of times."""
+        """Stop the device; allowed in every state, any number of times."""
 
     def closed(self) -> None:
-        """Let go of the device; allowed in every state, any number of times."""
+        """Close the device; allowed in every state, any number of times."""
 
     @property
     def state_label(self) -> str:
-        """Lifecycle state; a node that cannot tell station time yet is not to be configured."""
-        return self._state if self.clock.latched else 'waiting for the clock'
+        """Lifecycle state; a node whose clock is not set is not to be configured."""
+        return self._state if self.clock.is_set else 'waiting for the clock'
 
-    def clock_set(self) -> None:
-        """Time can be told: the monitor may go on with this node at once."""
+    def on_clock_set(self) -> None:
+        """Report the state at once, so that the monitor can configure this node."""
         self.heartbeat()
 
     def own_values(self) -> dict[str, str]:
-        """Whether an operator has taken it down."""
-        return {'at_rest': str(self._at_rest).lower()}
+        """Whether an operator has deactivated the node."""
+        return {'deactivated_by_operator': str(self._deactivated_by_operator).lower()}
 
     @property
     def active(self) -> bool:
@@ -55,11 +55,11 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
         return self._state == 'active'
 
     def while_active(self, period_s: float, work: Callable[[int], None], watch: LoopWatch | None = None) -> None:
-        """As `every`, until the node is deactivated."""
+        """Call periodically like `every`, until the node is deactivated."""
         self._running.append(self.every(period_s, work, watch))
 
     def complain(self, code: str, message: str, trace: str = '') -> None:
-        """As for every node; an active one goes to its error state, which stops and closes the device."""
+        """Report a fault; an active node goes to its error state, which stops and closes the device."""
         super().complain(code, message, trace)
         if self.active and not self._failing:
             self._failing = True
@@ -67,7 +67,7 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
             self._failing = False
 
     def _LifecycleNodeMixin__change_state(self, transition_id: int) -> TransitionCallbackReturn:
-        """A transition that the state does not allow is refused; rclpy would leave whoever asks without an answer."""
+        """Refuse a transition that the state does not allow; rclpy would not answer the request."""
         allowed = {transition[0] for transition in self._state_machine.available_transitions}
         if transition_id not in allowed:
             self.get_logger().info(f'transition {transition_id} is not possible while {self.state_label}')
@@ -78,15 +78,17 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
         while self._running:
             self.cease(self._running.pop())
 
-    def _transition(self, work: Callable[[], None], state: str, at_rest: bool) -> TransitionCallbackReturn:
-        """Do the work of a transition; a complaint makes it fail, and says why."""
+    def _transition(
+        self, work: Callable[[], None], state: str, deactivated_by_operator: bool
+    ) -> TransitionCallbackReturn:
+        """Do the work of a transition; a fault makes it fail."""
         before, self.fault = self.fault, ''
         self.guarded(work)()
         if self.fault:
             return TransitionCallbackReturn.FAILURE
         self.fault = before if state == 'unconfigured' else ''
         self._state = state
-        self._at_rest = at_rest
+        self._deactivated_by_operator = deactivated_by_operator
         if not self.fault:
             self.all_well()
         self.heartbeat()
@@ -94,11 +96,11 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
 
     def on_configure(self, state: object) -> TransitionCallbackReturn:
         """Open."""
-        return self._transition(self.opened, 'inactive', self._at_rest)
+        return self._transition(self.opened, 'inactive', self._deactivated_by_operator)
 
     def on_activate(self, state: object) -> TransitionCallbackReturn:
         """Start; if that fails, the device is stopped and closed."""
-        done = self._transition(self.started, 'active', at_rest=False)
+        done = self._transition(self.started, 'active', deactivated_by_operator=False)
         if done is not TransitionCallbackReturn.SUCCESS:
             return TransitionCallbackReturn.ERROR
         return done
@@ -108,11 +110,11 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
         self._cease_all()
         if self._failing:
             return TransitionCallbackReturn.ERROR
-        return self._transition(self.stopped, 'inactive', at_rest=True)
+        return self._transition(self.stopped, 'inactive', deactivated_by_operator=True)
 
     def on_cleanup(self, state: object) -> TransitionCallbackReturn:
         """Close."""
-        return self._transition(self.closed, 'unconfigured', at_rest=True)
+        return self._transition(self.closed, 'unconfigured', deactivated_by_operator=True)
 
     def on_shutdown(self, state: object) -> TransitionCallbackReturn:
         """Stop and close."""
@@ -120,9 +122,9 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
         return TransitionCallbackReturn.SUCCESS
 
     def on_error(self, state: object) -> TransitionCallbackReturn:
-        """Stop and close; the monitor configures the node anew."""
+        """Stop and close; the monitor configures the node again."""
         fault, message = self.fault, self.message
-        self._state, self._at_rest = 'unconfigured', False
+        self._state, self._deactivated_by_operator = 'unconfigured', False
         self.finish()
         self.fault, self.level, self.message = fault, ERROR, message
         self.heartbeat()

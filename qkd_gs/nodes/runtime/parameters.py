@@ -1,7 +1,7 @@
-"""Settings as ROS parameters: one declaration, the checked models of `settings`, seen by rqt and `ros2 param describe`.
+"""Settings models as ROS parameters, with description, unit and range for rqt and `ros2 param describe`.
 
-A value given on the command line or by a launch file replaces the one of the file, and is checked by the same model;
-a value that the model refuses is refused with its reason.
+A value given on the command line or by a launch file replaces the one of the file and is validated by the same model;
+a value that the model refuses is refused with the model's reason.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TYPES: dict[type, Parameter.Type] = {
     float: Parameter.Type.DOUBLE,
     str: Parameter.Type.STRING,
 }
-_MOST = 1 << 53  # bounds that are not given
+_MOST = 1 << 53  # stands for a bound that is not given
 
 
 def declare(node: Node, settings: Section, prefix: str = '') -> None:
@@ -36,7 +36,7 @@ def declare(node: Node, settings: Section, prefix: str = '') -> None:
     Raises
     ------
     StationError
-        A value given from outside is of another type than the model's.
+        A given value has another type than the model's.
     """
     for name, value, field in _leaves(settings, prefix):
         descriptor = ParameterDescriptor(description=_description(name, field))
@@ -53,12 +53,12 @@ def declare(node: Node, settings: Section, prefix: str = '') -> None:
 
 
 def offer(node: Node, settings: Section, prefix: str, busy: Callable[[], bool]) -> None:
-    """Declare a model's values, and let them be changed while the node is not `busy`, to what the model takes.
+    """Declare the values of a model; they may be changed to valid values while the node is not `busy`.
 
     Raises
     ------
     StationError
-        A value given from outside does not fit the model.
+        A given value does not fit the model.
     """
     declare(node, settings, prefix)
     read(node, type(settings), settings, prefix)  # the declared ranges are closed; the model may refuse an end
@@ -71,7 +71,7 @@ def declare_one(node: Node, name: str, value: Any, descriptor: ParameterDescript
     Raises
     ------
     StationError
-        The value given from outside does not fit; names the parameter.
+        The given value does not fit; names the parameter.
     """
     given = node._parameter_overrides.get(name)
     if given is not None and isinstance(value, float) and given.type_ is Parameter.Type.INTEGER:
@@ -84,7 +84,7 @@ def declare_one(node: Node, name: str, value: Any, descriptor: ParameterDescript
 
 
 def read(node: Node, model: type[S], settings: S, prefix: str = '', changed: Sequence[Parameter] = ()) -> S:
-    """The model as the parameters have it now, or would have it with `changed`.
+    """Model with the present values of the parameters, replaced by those in `changed`.
 
     Raises
     ------
@@ -133,7 +133,7 @@ _UNITS = (  # longest endings first
 
 
 def _range(field: FieldInfo) -> tuple[float, float]:
-    """Closed range; whether an end itself is taken, the model decides."""
+    """Closed range; the model decides whether an end itself is valid."""
     low, high = -inf, inf
     for rule in field.metadata:
         low = max(low, getattr(rule, 'ge', -inf), getattr(rule, 'gt', -inf))
@@ -144,7 +144,7 @@ def _range(field: FieldInfo) -> tuple[float, float]:
 def judge(
     node: Node, model: type[S], settings: S, prefix: str, changed: Sequence[Parameter], active: bool
 ) -> SetParametersResult:
-    """Whether parameters of a model may be changed so: not while the device runs, and only to what the model takes."""
+    """Validate a change of parameters: refused while the device is active, or if the model refuses a value."""
     ours = [parameter for parameter in changed if parameter.name.startswith(f'{prefix}.')]
     if not ours:
         return SetParametersResult(successful=True)

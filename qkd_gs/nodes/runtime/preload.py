@@ -1,4 +1,4 @@
-"""Import what the nodes need, once, in the server that they are forked from."""
+"""Import everything that nodes need once, in the server process that they are forked from."""
 
 from __future__ import annotations
 
@@ -12,4 +12,4 @@ for _spec in NODES:
 importlib.import_module('qkd_gs.nodes.runtime.sim_link')
 importlib.import_module('qkd_gs.station.finish_session')
 gc.collect()
-gc.freeze()  # shared with the children for as long as nobody counts its references anew
+gc.freeze()  # stays shared with the children until its reference counts change

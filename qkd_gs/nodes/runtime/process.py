@@ -1,4 +1,4 @@
-"""The life of a node's process, from start to stop."""
+"""Main function of a node's process: start, spin, shut down."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from rclpy.experimental.events_executor import EventsExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from qkd_gs.errors import StationError
-from qkd_gs.station.dds_profile import local_only
+from qkd_gs.station.dds_profile import use_loopback_profile
 
 _SPIN_S = 0.1  # a signal is noticed after so long
 _WIND_DOWN_S = 2.2  # to bring the mount towards its park position
-_SAME_ORDER_S = 0.5
-_ORDERS = signal.SIGINT, signal.SIGTERM
+_SAME_REQUEST_S = 0.5
+_SIGNALS = signal.SIGINT, signal.SIGTERM
 
 
 def run(make: Callable[[], Any], arguments: list[str] | None = None) -> int:
-    """The life of a node's process, until SIGINT or SIGTERM.
+    """Run a node in this process until SIGINT or SIGTERM.
 
     Returns
     -------
     int
-        0 ended as asked, 2 refused to start (one sentence on standard error).
+        0 ended on request, 2 refused to start (one sentence on standard error).
     """
-    local_only()
+    use_loopback_profile()
     ending = Ending()
-    for number in _ORDERS:
+    for number in _SIGNALS:
         signal.signal(number, lambda *_: ending.tell(time.monotonic()))
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     try:
@@ -44,39 +44,39 @@ def run(make: Callable[[], Any], arguments: list[str] | None = None) -> int:
         rclpy.utilities.try_shutdown()
         return 2
     if node.priority:
-        _go_first(node.priority)
+        _set_priority(node.priority)
     executor = EventsExecutor()
     executor.add_node(node)
     gc.collect()
-    gc.freeze()  # what is there stays: collecting it again and again would cost milliseconds in the loop
+    gc.freeze()  # these objects live as long as the process; collecting them again would cost milliseconds in the loop
     try:
         while not ending.over(time.monotonic(), node):
             try:
                 executor.spin_once(timeout_sec=_SPIN_S)
-            except Exception as error:  # noqa: BLE001  ours are guarded: rclpy's own, e.g. a transition that is not possible
+            except Exception as error:  # noqa: BLE001  our callbacks are guarded; this is rclpy's own, e.g. an impossible transition
                 node.get_logger().warning(f'refused: {error}')
     finally:
         node.finish()
         executor.shutdown()
         node.destroy_node()
         rclpy.utilities.try_shutdown()
-        for number in _ORDERS:  # one that comes again while Python ends would look like a crash
+        for number in _SIGNALS:  # a second signal while Python ends would look like a crash
             signal.signal(number, signal.SIG_IGN)
     return 0
 
 
 class Ending:
-    """When a process that was told to end does so: once it has wound down, was told again, or has no time left."""
+    """Decides when a process ends after a request: once wound down, at a second request, or after a time limit."""
 
     def __init__(self) -> None:
         self._first_s: float | None = None
         self._again = False
 
     def tell(self, now_s: float) -> None:
-        """An order to end; at Ctrl-C one comes from the terminal and one from `ros2 launch`, which count as one."""
+        """Take a request to end; at Ctrl-C the terminal and `ros2 launch` each send one, which count as one."""
         if self._first_s is None:
             self._first_s = now_s
-        self._again = self._again or now_s - self._first_s > _SAME_ORDER_S
+        self._again = self._again or now_s - self._first_s > _SAME_REQUEST_S
 
     def over(self, now_s: float, node: Any) -> bool:
         """Whether the process may end."""
@@ -88,9 +88,9 @@ class Ending:
         return bool(node.may_end) or self._again or now_s - self._first_s > _WIND_DOWN_S
 
 
-def _go_first(priority: int) -> None:
-    """Take the processors before what can wait, with all threads; where the rights do not allow it, go without."""
-    for thread in map(int, os.listdir('/proc/self/task')):  # those of DDS, which bring the messages, were there before
+def _set_priority(priority: int) -> None:
+    """Use the real-time scheduler for all threads; without the right to it, keep the normal one."""
+    for thread in map(int, os.listdir('/proc/self/task')):  # the threads of DDS deliver the messages and exist already
         try:
             os.sched_setscheduler(thread, os.SCHED_RR, os.sched_param(priority))
         except ProcessLookupError:  # it has just ended

@@ -1,4 +1,4 @@
-"""How simulated devices reach the world: topics below `sim/`, which no part of the station reads and no bag holds."""
+"""Link of simulated devices to the world: topics below `sim/`, which the station does not read and no bag holds."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from qkd_gs.sim.setup import Stage
 
 
-# an order is given once: whoever listens a moment later must hear it, too
+# an order is sent once: a late subscriber must receive it, too
 _ORDERS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class Kind(NamedTuple):
-    """A channel's message, and the way to it and back."""
+    """Message type of a channel, with the conversions to and from it."""
 
     message: type
     to: Callable[[Any], Any]
@@ -64,13 +64,13 @@ CHANNELS = {
 
 
 class SimLink:
-    """Speaks `sim.remote.Link` over ROS topics.
+    """`Link` of simulated devices over ROS topics.
 
     Parameters
     ----------
     node : StationMixin
     stage : Stage
-        What all simulated devices agree on, for those that draw from the seed themselves.
+        Common setup of all simulated devices, for those that draw from the seed themselves.
     """
 
     def __init__(self, node: StationMixin, stage: Stage | None) -> None:
@@ -79,20 +79,20 @@ class SimLink:
         self._listening: dict[str, Callable[[Any], None]] = {}
 
     def send(self, channel: str, value: Any) -> None:
-        """One value to whoever listens."""
+        """Send a value on a channel."""
         kind = CHANNELS[channel]
         if channel not in self._publishers:
             self._publishers[channel] = self._node.publisher(kind.message, f'sim/{channel}', kind.qos)
         self._publishers[channel].publish(kind.to(value))
 
     def announce(self, *channels: str) -> None:
-        """Make the publishers before the first value is due: a topic that is new loses its first messages."""
+        """Create the publishers before the first value is due: a new topic loses its first messages."""
         for channel in channels:
             kind = CHANNELS[channel]
             self._publishers[channel] = self._node.publisher(kind.message, f'sim/{channel}', kind.qos)
 
     def listen(self, channel: str, kind: type, take: Callable[[Any], None]) -> None:
-        """Call `take` with every value from now on; it replaces an earlier one of this channel."""
+        """Call `take` with every value from now on; replaces an earlier callback of this channel."""
         new = channel not in self._listening
         self._listening[channel] = take
         if new:

@@ -1,4 +1,4 @@
-"""The station's own tracking figures, heard from its topics: in a live station and in a replay by the same code."""
+"""Tracking metrics from the station's topics: the same code in a live station and in a replay."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from qkd_gs.tracking.record.topics import FEEDS, feed, running_figures
 _DEEP = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
 
 
-class OwnFigures:
-    """Listens as long as the node lives.
+class StationMetrics:
+    """Accumulates tracking metrics from the topics of a pass.
 
     Attributes
     ----------
-    heard : dict
-        Messages by topic.
+    received : dict
+        Number of messages by topic.
     """
 
     def __init__(self, node: StationMixin, tracking: TrackingSettings) -> None:
         self._tracking = tracking
         self._figures = running_figures(tracking)
-        self.heard = dict.fromkeys(FEEDS, 0)
+        self.received = dict.fromkeys(FEEDS, 0)
         for topic, (kind, _) in FEEDS.items():
             node.listen(getattr(m, kind), topic, self._take(topic), _DEEP)
 
     def _take(self, topic: str) -> Any:
         def take(message: Any) -> None:
-            self.heard[topic] += 1
+            self.received[topic] += 1
             feed(self._figures, topic, message)
 
         return take
 
-    def begin_anew(self) -> None:
-        """Forget what was heard: another pass begins."""
+    def reset(self) -> None:
+        """Discard everything received: another pass begins."""
         self._figures = running_figures(self._tracking)
-        self.heard = dict.fromkeys(FEEDS, 0)
+        self.received = dict.fromkeys(FEEDS, 0)
 
     def figures(self) -> TrackingFigures:
-        """So far."""
+        """Metrics of the messages so far."""
         return self._figures.figures()

@@ -1,6 +1,6 @@
-"""Drivers of the twin's mount, beacon and plate for processes of their own.
+"""Drivers of the simulated mount, beacon and half-wave plate for processes of their own.
 
-The devices themselves (drives with their servo and watchdog, laser, rotator) live with the world, as real ones live on
+The devices themselves (drives with servo and watchdog, laser, rotator) belong to the world process, as real ones to
 their bus: a driver that dies moves no axis and loses no orientation.
 """
 
@@ -28,17 +28,17 @@ SAMPLE_NS = 1_000_000  # of the world's true state
 
 
 class Link(Protocol):
-    """How a simulated device reaches the world: named channels of plain values."""
+    """Link of a simulated device to the world: named channels of plain values."""
 
     def send(self, channel: str, value: Any) -> None:
-        """One value to whoever listens."""
+        """Send a value on a channel."""
 
     def listen(self, channel: str, kind: type[T], take: Callable[[T], None]) -> None:
         """Call `take` with every value from now on."""
 
 
 class Drive(IntEnum):
-    """What a drive can be told beside set-points."""
+    """Orders to a drive besides set-points."""
 
     OFF = 0
     ENABLE = 1
@@ -47,7 +47,7 @@ class Drive(IntEnum):
 
 @dataclass(frozen=True)
 class TruthBlock:
-    """True state over a stretch of time, a sample a millisecond.
+    """True state over an interval, one sample per millisecond.
 
     Attributes
     ----------
@@ -76,14 +76,14 @@ class Floor:
 
 
 class RemoteMount:
-    """Speaks the Mount Protocol; the drives are the world's."""
+    """Mount driver; the drives are part of the world."""
 
     def __init__(self, settings: MountSettings, link: Link) -> None:
         self._settings, self._link = settings, link
         self._last: MountReading | None = None
 
     def open(self) -> None:
-        """Listen to the drives."""
+        """Subscribe to the drives."""
         self._link.listen('mount/state', MountReading, self._take)
 
     def _take(self, reading: MountReading) -> None:
@@ -116,23 +116,23 @@ class RemoteMount:
         return last
 
     def stop(self, now_ns: int) -> None:
-        """Brake to rest."""
+        """Brake to a stop."""
         self._link.send('mount/drive', Drive.STOP)
 
     def close(self) -> None:
-        """Brakes on."""
+        """Engage the brakes."""
         self._link.send('mount/drive', Drive.OFF)
 
 
 class RemoteBeacon:
-    """Speaks the Beacon Protocol."""
+    """Beacon driver; the laser is part of the world."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
         self._last: BeaconReading | None = None
 
     def open(self) -> None:
-        """Listen to the laser."""
+        """Subscribe to the laser."""
         self._link.listen('beacon/state', BeaconReading, self._take)
 
     def _take(self, reading: BeaconReading) -> None:
@@ -145,11 +145,11 @@ class RemoteBeacon:
         self._link.send('beacon/on', True)
 
     def off(self, now_ns: int) -> None:
-        """Go dark at once."""
+        """Switch the laser off at once."""
         self._link.send('beacon/on', False)
 
     def read(self, now_ns: int) -> BeaconReading:
-        """Newest reading; dark and with an open interlock before the first.
+        """Newest reading; off with an open interlock before the first.
 
         Raises
         ------
@@ -164,19 +164,19 @@ class RemoteBeacon:
         return last
 
     def close(self) -> None:
-        """Go dark."""
+        """Switch the laser off."""
         self._link.send('beacon/on', False)
 
 
 class RemoteHwp:
-    """Speaks the HwpRotator Protocol."""
+    """Half-wave-plate driver; the rotator is part of the world."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
         self._last: HwpReading | None = None
 
     def open(self) -> None:
-        """Listen to the rotator."""
+        """Subscribe to the rotator."""
         self._link.listen('hwp/state', HwpReading, self._take)
 
     def _take(self, reading: HwpReading) -> None:

@@ -1,4 +1,4 @@
-"""The twin's physical state in a process of its own: advanced with station time, told to simulated devices."""
+"""The twin's physical state in a process of its own: advanced with station time, published to simulated devices."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from qkd_gs.devices.mount import MountCommand
 from qkd_gs.errors import DeviceFault
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.sim.metrics import polarization_part, tracking_part
-from qkd_gs.sim.pass_log import FlightLog, Said
+from qkd_gs.sim.pass_log import FlightLog, StationStatus
 from qkd_gs.sim.photons.receiver import receiver_rows
 from qkd_gs.sim.physics.plant import Body, Interval
 from qkd_gs.sim.remote.actuators import Drive, Floor, TruthBlock
@@ -39,7 +39,7 @@ class LiveWorld(Body):
     def __init__(self, stage: Stage, tell: Callable[[TruthBlock], None]) -> None:
         super().__init__(stage.settings, stage.station, stage.truth, stage.site, stage.seed, stage.begin_ns)
         self._stage, self._tell = stage, tell
-        self._said = Said()
+        self._status = StationStatus()
         self._log: FlightLog | None = None
         self._floor: list[Floor] = []
 
@@ -52,11 +52,11 @@ class LiveWorld(Body):
         self.advance(now_ns)
         interval = self.interval()
         if self._log is not None and len(interval.t_ns):
-            self._log.add(self.now_ns, interval, self._said)
-            if not isnan(self._said.error_x_urad):  # a spot counts once
-                self._said = Said(self._said.phase, self._said.time_bias_s, self._said.cross_track_m)
+            self._log.add(self.now_ns, interval, self._status)
+            if not isnan(self._status.error_x_urad):  # a spot counts once
+                self._status = StationStatus(self._status.phase, self._status.time_bias_s, self._status.cross_track_m)
 
-    # --- what actuators are told ---
+    # --- orders of the actuator drivers ---
 
     def drive(self, now_ns: int, order: Drive) -> None:
         """Drives on, off, or to rest."""
@@ -82,8 +82,8 @@ class LiveWorld(Body):
             if fault.code != 'beacon.interlock':
                 raise
 
-    def turn_plate(self, now_ns: int, angle_rad: float) -> None:
-        """The plate to an angle; not a number stops it."""
+    def turn_hwp(self, now_ns: int, angle_rad: float) -> None:
+        """Move the half-wave plate to an angle; NaN stops it."""
         if isnan(angle_rad):
             self.hwp.stop(now_ns)
         else:
@@ -95,12 +95,12 @@ class LiveWorld(Body):
         """A pass begins."""
         self._log, self._floor = FlightLog(self), []
 
-    def said(self, said: Said) -> None:
-        """The station has told what it does."""
-        self._said = said
+    def station_status(self, status: StationStatus) -> None:
+        """Take the newest status of the station."""
+        self._status = status
 
     def count(self, full: CountBin) -> None:
-        """The station has told its counts."""
+        """Take the newest counts of the station."""
         if self._log is not None:
             self._log.count(full)
 

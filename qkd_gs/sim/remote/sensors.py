@@ -1,6 +1,6 @@
-"""The twin's cameras, converter and GPS receiver for processes of their own, fed with the world's true state.
+"""Drivers of the simulated cameras, TDC and GPS receiver for processes of their own, fed with the world's true state.
 
-Pictures and tags are made where they are read: no image is copied between processes, and no tag ever leaves the one
+Images and tags are generated where they are read: no image is copied between processes, and no tag leaves the process
 that seals it.
 """
 
@@ -22,7 +22,7 @@ from qkd_gs.tracking.types import CameraRole
 
 
 class RemoteCamera:
-    """Speaks the Camera Protocol; pictures are drawn here, from the world's true state.
+    """Camera driver; images are rendered here, from the world's true state.
 
     Parameters
     ----------
@@ -33,10 +33,10 @@ class RemoteCamera:
     def __init__(self, role: CameraRole, stage: Stage, link: Link) -> None:
         self._role, self._stage, self._link = role, stage, link
         self._eye: Eye | None = None
-        self._told = 0
+        self._sent = 0
 
     def open(self) -> None:
-        """Listen to the world."""
+        """Subscribe to the world."""
         self._link.listen('truth', TruthBlock, self._see)
 
     def _see(self, block: TruthBlock) -> None:
@@ -47,15 +47,15 @@ class RemoteCamera:
                 self._role, stage.settings, stage.station, stage.site, stage.seed, first_ns, rows[:, :1], (stage.stars,)
             )
             self._next_ns = block.end_ns
-        elif block.end_ns - rows.shape[1] * SAMPLE_NS > self._next_ns:  # blocks were lost: the last state stood still
+        elif block.end_ns - rows.shape[1] * SAMPLE_NS > self._next_ns:  # blocks were lost: repeat the last state
             missing = (block.end_ns - self._next_ns) // SAMPLE_NS - rows.shape[1]
             rows = np.concatenate([np.repeat(rows[:, :1], missing, axis=1), rows], axis=1)
         self._next_ns = block.end_ns
         self._eye.see(block.end_ns, rows)
         if self._role is CameraRole.TRACKING:
-            for stamp_ns, x_rad, y_rad in self._eye.camera.floor[self._told :]:
+            for stamp_ns, x_rad, y_rad in self._eye.camera.floor[self._sent :]:
                 self._link.send('floor', Floor(stamp_ns, x_rad, y_rad))
-            self._told = len(self._eye.camera.floor)
+            self._sent = len(self._eye.camera.floor)
 
     def configure(self, now_ns: int, settings: CameraSettings) -> None:
         """Take effect with the next exposure; starts the stream."""
@@ -63,7 +63,7 @@ class RemoteCamera:
             self._eye.camera.configure(min(now_ns, self._next_ns), settings)
 
     def poll(self, now_ns: int) -> list[Frame]:
-        """Frames that have arrived since the last call."""
+        """Images that have arrived since the last call."""
         return self._eye.camera.poll(now_ns) if self._eye is not None else []
 
     def stop(self, now_ns: int) -> None:
@@ -78,12 +78,12 @@ class RemoteCamera:
 
 
 class RemoteTdc:
-    """Speaks the Tdc Protocol; photons are drawn here.
+    """TDC driver; photons are drawn here.
 
     Attributes
     ----------
     record : SatelliteRecord
-        What the simulated satellite remembers; belongs into the session.
+        Transmission record of the simulated satellite; belongs into the session.
     """
 
     def __init__(self, stage: Stage, link: Link) -> None:
@@ -93,7 +93,7 @@ class RemoteTdc:
         self._seen_ns = 0
 
     def open(self) -> None:
-        """Listen to the world."""
+        """Subscribe to the world."""
         self._link.listen('truth', TruthBlock, self._see)
 
     def _see(self, block: TruthBlock) -> None:
@@ -115,7 +115,7 @@ class RemoteTdc:
         self._tdc.stop(now_ns)
 
     def close(self) -> None:
-        """Nothing to let go."""
+        """Nothing to release."""
 
 
 # --- factories of the registry ---
@@ -137,5 +137,5 @@ def tdc(context: DriverContext) -> RemoteTdc:
 
 
 def gps(context: DriverContext) -> SimGps:
-    """Driver ``gps.sim``: needs nothing of the world."""
+    """Driver ``gps.sim``; independent of the world."""
     return SimGps(context.link.stage.settings.light, context.site)

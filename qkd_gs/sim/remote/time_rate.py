@@ -30,7 +30,7 @@ class Loop:
 
 
 class Pace:
-    """Decides on the speed from what the loops say of themselves.
+    """Chooses the speed from the timing of the loops.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class Pace:
         return self.speed != before
 
     def _share(self, name: str, loop: Loop) -> float:
-        """Missed share since the last decision; of a node begun anew, none."""
+        """Missed share since the last decision; none for a restarted node."""
         before = self._before.get(name)
         if before is None or loop.steps < before.steps:
             return 0.0
