@@ -62,7 +62,7 @@ class WorldNode(CoreNode):
         link.listen('mount/command', MountCommand, lambda command: world.set_point(now(), command))
         link.listen('mount/drive', Drive, lambda order: world.drive(now(), order))
         link.listen('beacon/on', bool, lambda on: world.shine(now(), on))
-        link.listen('hwp/move', float, lambda angle_rad: world.turn_hwp(now(), angle_rad))
+        link.listen('hwp/move', float, lambda angle_rad: world.move_hwp(now(), angle_rad))
         link.listen('floor', Floor, world.floor_of)
         self.listen(m.SessionState, 'session/state', self._session)
         self.listen(m.Counts, 'detector/counts', lambda counts: world.count(messages.from_counts(counts)))

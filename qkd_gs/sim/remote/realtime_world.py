@@ -82,7 +82,7 @@ class LiveWorld(Body):
             if fault.code != 'beacon.interlock':
                 raise
 
-    def turn_hwp(self, now_ns: int, angle_rad: float) -> None:
+    def move_hwp(self, now_ns: int, angle_rad: float) -> None:
         """Move the half-wave plate to an angle; NaN stops it."""
         if isnan(angle_rad):
             self.hwp.stop(now_ns)

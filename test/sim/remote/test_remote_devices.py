@@ -287,10 +287,10 @@ def test_an_open_interlock_keeps_it_dark(stage, twin):
 
 def test_a_plate_goes_where_it_is_told_and_stops_at_not_a_number(stage):
     world = LiveWorld(stage, lambda block: None)
-    world.turn_hwp(world.now_ns, 1.0)
+    world.move_hwp(world.now_ns, 1.0)
     world.step(world.now_ns + 100 * MS)
     assert world.hwp.read(world.now_ns).moving
-    world.turn_hwp(world.now_ns, nan)
+    world.move_hwp(world.now_ns, nan)
     world.step(world.now_ns + 100 * MS)
     rest = world.hwp.read(world.now_ns)
     world.step(world.now_ns + 500 * MS)
