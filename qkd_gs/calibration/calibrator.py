@@ -15,7 +15,7 @@ from qkd_gs.calibration.observations import Observations
 from qkd_gs.calibration.star_visit import Reading, Spot, StarMeasurement, StarVisit, Track, VisitRules
 from qkd_gs.calibration.stars import Star, StarTrack, load_stars, select_stars
 from qkd_gs.errors import StationError
-from qkd_gs.pointing.image_plane import Picture
+from qkd_gs.pointing.camera_geometry import CameraGeometry
 from qkd_gs.pointing.mount_model import AxisMotion, MountModel
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
@@ -133,8 +133,8 @@ class Calibrator:
         self._track_of = track_of
         self._station = station
         self._rules = rules or VisitRules()
-        self._guiding = Picture.of(station.guiding_camera)
-        self._tracking = Picture.of(station.tracking_camera)
+        self._guiding = CameraGeometry.of(station.guiding_camera)
+        self._tracking = CameraGeometry.of(station.tracking_camera)
         self._visit: StarVisit | None = None
         self._reports: list[StarReport] = []
         self._fit: PointingFit | None = None

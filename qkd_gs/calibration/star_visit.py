@@ -13,7 +13,7 @@ import numpy as np
 
 from qkd_gs.calibration.stars import Star
 from qkd_gs.orbit.target import TargetState
-from qkd_gs.pointing.image_plane import Picture
+from qkd_gs.pointing.camera_geometry import CameraGeometry
 from qkd_gs.pointing.mount_model import AxisMotion, MountModel
 from qkd_gs.settings.station import MountSettings
 
@@ -114,15 +114,15 @@ class StarVisit:
         The star.
     model : MountModel
         Best model so far; good to half the guiding field and the search around it.
-    guiding, tracking : Picture
+    guiding, tracking : CameraGeometry
         The cameras; the guiding camera's reference as far as it is known.
     """
 
     track: Track
     model: MountModel
     mount: MountSettings
-    guiding: Picture
-    tracking: Picture
+    guiding: CameraGeometry
+    tracking: CameraGeometry
     rules: VisitRules
     start_ns: int
     state: VisitState = VisitState.SLEW

@@ -10,7 +10,7 @@ from qkd_gs.nodes.runtime.base import TRANSIENT_LOCAL, CoreNode
 from qkd_gs.nodes.runtime.context import site_of, station_of
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.orbit.elements import load_elements
-from qkd_gs.pointing.pass_window import Approach, next_approach
+from qkd_gs.pointing.pass_window import PassWindow, next_pass_window
 
 _TARGET_S = 0.1
 _SEARCH_S = 60.0
@@ -26,7 +26,7 @@ class PlannerNode(CoreNode):
         super().__init__()
         self._station, self._site = station_of(self), site_of(self)
         self._elements = load_elements(self.elements_path())
-        self._next: Approach | None = None
+        self._next: PassWindow | None = None
         self._searched_ns: int | None = None
         self._passes = self.publisher(m.NextPass, 'next_pass', TRANSIENT_LOCAL)
         self._targets = self.publisher(m.Target, 'target')
@@ -36,7 +36,7 @@ class PlannerNode(CoreNode):
         due = self._searched_ns is None or now_ns - self._searched_ns > _SEARCH_S * 1e9
         if due and (self._next is None or now_ns > self._next.end_ns):
             self._searched_ns = now_ns
-            self._next = next_approach(self._elements, self._site, now_ns, self._station)
+            self._next = next_pass_window(self._elements, self._site, now_ns, self._station)
             self._passes.publish(self._message(now_ns))
         following = self._next
         if following is None:

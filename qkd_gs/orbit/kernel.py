@@ -17,7 +17,7 @@ from qkd_gs.arrays import FloatArray, IntArray
 
 C_M_S = 299792458.0
 EARTH_RATE_RAD_S = 7.292115146706979e-5
-COLUMNS = 11  # az, el, their rates, their accelerations, range, range rate, light-time, frame angle, its rate
+COLUMNS = 11  # az, el, their rates, their accelerations, range, range rate, light-time, polarization angle, its rate
 
 
 class Tables(NamedTuple):
@@ -53,7 +53,7 @@ def _state(t: float, bias_s: float, cross_m: float, tables: Tables, out: FloatAr
         return False
     _to_station(t, rho, rho1, rho2, tables, sight)
     az, az1, az2, el, el1, el2 = _angles(sight)
-    out[9], out[10] = _frame(t, r, v, a, tables.enu, az, az1, el, el1)
+    out[9], out[10] = _polarization_angle(t, r, v, a, tables.enu, az, az1, el, el1)
     out[0], out[2], out[4] = az, az1, az2
     out[1], out[3], out[5] = _refract(el, el1, el2, rho, rho1, rho2, tables)
     out[6], out[7], out[8] = rho, rho1, rho / C_M_S
@@ -218,7 +218,7 @@ def _normal(r: FloatArray, v: FloatArray, a: FloatArray) -> tuple[float, float, 
 
 
 @njit(cache=True)
-def _frame(
+def _polarization_angle(
     t: float,
     r: FloatArray,
     v: FloatArray,

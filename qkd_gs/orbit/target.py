@@ -1,4 +1,4 @@
-"""Where a satellite appears to be: the one record that crosses from orbit into every other room."""
+"""Apparent position and motion of a satellite: the record that `orbit` hands to every other package."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from qkd_gs.arrays import FloatOrArray
 
 @dataclass(frozen=True)
 class TargetState(Generic[FloatOrArray]):
-    """Apparent place and motion of the satellite's beacon; floats, or arrays of one shape.
+    """Apparent position and motion of the satellite's beacon; floats, or arrays of one shape.
 
     Azimuth runs from true north through east, elevation from the horizon.  "Apparent" means: light-time
     and diurnal aberration included, refracted at 532 nm, no turbulence.
@@ -26,6 +26,7 @@ class TargetState(Generic[FloatOrArray]):
     range_m: FloatOrArray  # path length of the light that arrives at t_ns
     range_rate_m_s: FloatOrArray  # positive: receding
     light_time_s: FloatOrArray  # arrival minus emission, s; tropospheric delay not included
-    frame_rad: FloatOrArray  # satellite's H axis (orbit normal projected across the line of sight) from the telescope's
-    #               horizontal (towards growing azimuth) towards its up; counter-clockwise seen against the light
-    frame_rate_rad_s: FloatOrArray
+    # satellite's H axis (orbit normal projected across the line of sight) from the telescope's horizontal (towards
+    # growing azimuth) towards its up; counter-clockwise as seen against the light
+    polarization_angle_rad: FloatOrArray
+    polarization_rate_rad_s: FloatOrArray

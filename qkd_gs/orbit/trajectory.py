@@ -72,7 +72,7 @@ class Trajectory:
         at_start = azimuth[int(np.searchsorted(t_s, 0.0))]
         self._branch_first_s = float(t_s[0])
         self._branch_az = azimuth - 2 * pi * floor(at_start / (2 * pi))  # starts in [0, 2 pi)
-        self._branch_frame = np.unwrap(columns[9])
+        self._branch_polarization = np.unwrap(columns[9])
 
     @classmethod
     def predict(
@@ -140,7 +140,7 @@ class Trajectory:
             t_s, self.along_track_s + time_bias_s, self.cross_track_m + cross_track_m, self._plain_tables, out
         ):
             raise self._out_of_reach(t_ns)
-        az, el, az_rate, el_rate, az_acc, el_acc, range_m, range_rate, light_s, frame, frame_rate = out.tolist()
+        az, el, az_rate, el_rate, az_acc, el_acc, range_m, range_rate, light_s, angle, angle_rate = out.tolist()
         k = min(max(round((t_s - self._branch_first_s) / _BRANCH_STEP_S), 0), len(self._branch_az) - 1)
         return TargetState(
             t_ns=t_ns,
@@ -153,8 +153,8 @@ class Trajectory:
             range_m=range_m,
             range_rate_m_s=range_rate,
             light_time_s=light_s,
-            frame_rad=kernel.nearest_turn(frame, self._branch_frame.item(k)),
-            frame_rate_rad_s=frame_rate,
+            polarization_angle_rad=kernel.nearest_turn(angle, self._branch_polarization.item(k)),
+            polarization_rate_rad_s=angle_rate,
         )
 
     def table(self, t_ns: IntArray, time_bias_s: float = 0.0, cross_track_m: float = 0.0) -> TargetState[FloatArray]:
@@ -175,8 +175,8 @@ class Trajectory:
             range_m=columns[6],
             range_rate_m_s=columns[7],
             light_time_s=columns[8],
-            frame_rad=_nearest_turns(columns[9], self._branch_frame[k]),
-            frame_rate_rad_s=columns[10],
+            polarization_angle_rad=_nearest_turns(columns[9], self._branch_polarization[k]),
+            polarization_rate_rad_s=columns[10],
         )
 
     def light_time(self, t_ns: IntArray, time_bias_s: float = 0.0, cross_track_m: float = 0.0) -> FloatArray:

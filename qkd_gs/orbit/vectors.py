@@ -1,4 +1,4 @@
-"""Directions on the station's sky: east-north-up vectors, azimuth and elevation, and the polarization frame."""
+"""Directions on the station's sky: east-north-up vectors, azimuth and elevation, and the polarization angle."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def sky_offset(az_rad: float, el_rad: float, az_ref_rad: float, el_ref_rad: floa
     return x * scale, y * scale
 
 
-def frame_angle(az_rad: float, el_rad: float, axis_enu: ArrayLike) -> float:
+def polarization_angle(az_rad: float, el_rad: float, axis_enu: ArrayLike) -> float:
     """Angle of an axis (the satellite's H axis, say) in the telescope's field, rad in (-pi, pi].
 
     The axis, an ENU vector of any length, is projected across the line of sight; the angle runs from the

@@ -1,4 +1,4 @@
-"""Where azimuth meets ROS: REP-103 counts yaw from east through north, we count azimuth from north through east."""
+"""Azimuth (from north through east) to yaw of ROS (REP-103: from east through north) and back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ JOINT_NAMES = ('azimuth_joint', 'elevation_joint')  # of JointState and of the U
 
 
 def enu_yaw(azimuth_rad: float) -> float:
-    """Yaw (rad, from east through north, about up) of an azimuth, or the azimuth of a yaw: it is its own reverse."""
+    """Yaw (rad, from east through north, about up) of an azimuth, or the azimuth of a yaw: it is its own inverse."""
     return pi / 2 - azimuth_rad
 
 

@@ -1,8 +1,9 @@
-"""Where a track is too fast for an axis: leave it, turn at the axis' limits, and be back on it soon.
+"""Keyhole avoidance: where a track is too fast for an axis (azimuth near the zenith), leave it and return to it.
 
-The shortest way is to follow to the last moment and then run after the satellite; leaving earlier, ahead of
-it, takes a little longer but halves the distance on the sky, and the guiding camera keeps it in sight.  So of
-all bridges that are nearly as short as the shortest, the one closest to the satellite is taken.
+The path that is shortest in time leaves the track at the last moment and then catches up with the satellite.
+Leaving earlier, ahead of the satellite, takes a little longer but halves the distance on the sky, so that the
+guiding camera keeps it in view.  Of all paths that are nearly as short as the shortest, the one closest to the
+satellite is chosen.
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ import numpy as np
 
 from qkd_gs.arrays import BoolArray, FloatArray
 
-_STEPS = 100  # candidate starts of a bridge between its latest and its earliest
-_EARLIEST_S = 20.0  # a bridge starts at most so long before the track gets too fast
+_STEPS = 100  # candidate starts of a path between its latest and its earliest
+_EARLIEST_S = 20.0  # a path starts at most so long before the track gets too fast
 _NEARLY = 1.3  # times the shortest
 
 
 @dataclass(frozen=True)
-class Bridge:
-    """Path of one axis at constant acceleration, rate, and acceleration again; position and rate meet the track."""
+class KeyholePath:
+    """Path of one axis through a keyhole: constant acceleration, constant rate, constant acceleration.
+
+    Position and rate meet the track at both ends.
+    """
 
     start_s: float
     end_s: float
@@ -32,7 +36,7 @@ class Bridge:
     acc_rad_s2: float  # size of both ramps
 
     def at(self, t_s: float) -> tuple[float, float, float]:
-        """Position, rate and acceleration at a time, held to the bridge's own span."""
+        """Position, rate and acceleration at a time, clamped to the path's own span."""
         t = min(max(t_s, self.start_s), self.end_s) - self.start_s
         up = self.cruise_rad_s - self.rate_rad_s
         down = self.end_rate_rad_s - self.cruise_rad_s
@@ -50,7 +54,7 @@ class Bridge:
         return position + self.cruise_rad_s * t + acc * t**2 / 2, self.cruise_rad_s + acc * t, float(acc)
 
 
-def find_bridges(
+def find_keyhole_paths(
     t_s: FloatArray,
     position: FloatArray,
     rate: FloatArray,
@@ -58,8 +62,8 @@ def find_bridges(
     max_rate: float,
     max_acc: float,
     on_sky: FloatArray,
-) -> list[Bridge]:
-    """Bridges over every part of a sampled track that an axis cannot follow.
+) -> list[KeyholePath]:
+    """Keyhole paths for every part of a sampled track that an axis cannot follow.
 
     Parameters
     ----------
@@ -72,20 +76,20 @@ def find_bridges(
 
     Returns
     -------
-    list of Bridge
+    list of KeyholePath
         In order of time; none overlap.
 
     Raises
     ------
     ValueError
-        The axis could not be back on the track before it ends.
+        The axis cannot return to the track before it ends.
     """
     # the steps between samples count too: right through the zenith the peaks may fall between them
     too_far = (np.abs(np.diff(position)) > max_rate * np.diff(t_s)) | (np.abs(np.diff(rate)) > max_acc * np.diff(t_s))
     too_fast = (np.abs(rate) > max_rate) | (np.abs(acc) > max_acc)
     too_fast[:-1] |= too_far
     too_fast[1:] |= too_far
-    bridges: list[Bridge] = []
+    paths: list[KeyholePath] = []
     i = 0
     while i < len(t_s):
         if not too_fast[i]:
@@ -95,17 +99,17 @@ def find_bridges(
         while True:
             while last + 1 < len(t_s) and too_fast[last + 1]:
                 last += 1
-            first_free = np.searchsorted(t_s, bridges[-1].end_s) if bridges else 0
+            first_free = np.searchsorted(t_s, paths[-1].end_s) if paths else 0
             candidates = _candidates(t_s, position, rate, too_fast, int(first_free), i, last, max_rate, max_acc)
-            bridge = _closest(candidates, t_s, position, on_sky)
-            end = int(np.searchsorted(t_s, bridge.end_s))
+            path = _closest(candidates, t_s, position, on_sky)
+            end = int(np.searchsorted(t_s, path.end_s))
             later = np.flatnonzero(too_fast[last + 1 : end + 1])
             if not len(later):
                 break
             last += 1 + int(later[-1])
-        bridges.append(bridge)
+        paths.append(path)
         i = end + 1
-    return bridges
+    return paths
 
 
 def _candidates(
@@ -118,9 +122,9 @@ def _candidates(
     last: int,
     max_rate: float,
     max_acc: float,
-) -> list[Bridge]:
-    """For starts at or before sample `first` - 1, the bridges that are back soonest after `last`."""
-    found: list[Bridge] = []
+) -> list[KeyholePath]:
+    """Paths that return soonest after sample `last`, one for each start at or before sample `first` - 1."""
+    found: list[KeyholePath] = []
     reach = int(np.ceil(_EARLIEST_S / (t_s[1] - t_s[0])))
     latest = max(first - 1, first_free)
     starts = np.unique(np.linspace(max(latest - reach, first_free), latest, _STEPS).astype(int))
@@ -131,58 +135,58 @@ def _candidates(
         )
         if fits.any():
             end = ends[np.argmax(fits)]
-            span_s, way = float(t_s[end] - t_s[start]), float(position[end] - position[start])
+            span_s, travel = float(t_s[end] - t_s[start]), float(position[end] - position[start])
             rate0, rate1 = float(rate[start]), float(rate[end])
-            cruise = _cruise(span_s, way, rate0, rate1, max_rate, max_acc)
+            cruise = _cruise(span_s, travel, rate0, rate1, max_rate, max_acc)
             found.append(
-                Bridge(float(t_s[start]), float(t_s[end]), float(position[start]), rate0, cruise, rate1, max_acc)
+                KeyholePath(float(t_s[start]), float(t_s[end]), float(position[start]), rate0, cruise, rate1, max_acc)
             )
     return found
 
 
-def _closest(candidates: list[Bridge], t_s: FloatArray, position: FloatArray, on_sky: FloatArray) -> Bridge:
-    """Of the nearly shortest, the one that stays closest to the track on the sky."""
+def _closest(candidates: list[KeyholePath], t_s: FloatArray, position: FloatArray, on_sky: FloatArray) -> KeyholePath:
+    """Of the nearly shortest paths, the one that stays closest to the track on the sky."""
     if not candidates:
-        raise ValueError('the axis cannot be back on the track before it ends')
-    shortest_s = min(bridge.end_s - bridge.start_s for bridge in candidates)
+        raise ValueError('the axis cannot return to the track before it ends')
+    shortest_s = min(path.end_s - path.start_s for path in candidates)
 
-    def distance(bridge: Bridge) -> float:
-        times = np.linspace(bridge.start_s, bridge.end_s, 40)
-        path = np.array([bridge.at(t)[0] for t in times])
-        return float(np.max(np.abs(path - np.interp(times, t_s, position)) * np.interp(times, t_s, on_sky)))
+    def distance(path: KeyholePath) -> float:
+        times = np.linspace(path.start_s, path.end_s, 40)
+        positions = np.array([path.at(t)[0] for t in times])
+        return float(np.max(np.abs(positions - np.interp(times, t_s, position)) * np.interp(times, t_s, on_sky)))
 
     return min((b for b in candidates if b.end_s - b.start_s <= _NEARLY * shortest_s), key=distance)
 
 
 def _covered(cruise: Any, span_s: Any, rate0: float, rate1: Any, max_acc: float) -> Any:
-    """Way of a path that ramps from `rate0` to `cruise` and on to `rate1` within `span_s`."""
+    """Travel of a path that ramps from `rate0` to `cruise` and on to `rate1` within `span_s`."""
     ramps = (rate0 - cruise) * abs(cruise - rate0) + (rate1 - cruise) * abs(cruise - rate1)
     return cruise * span_s + ramps / (2 * max_acc)
 
 
 def _band(span_s: Any, rate0: float, rate1: Any, max_rate: float, max_acc: float) -> tuple[Any, Any]:
-    """Lowest and highest cruising rate whose ramps fit into the span; within them the way grows with the rate."""
+    """Lowest and highest cruising rate whose ramps fit into the span; between them the travel grows with the rate."""
     low = np.maximum((rate0 + rate1 - max_acc * span_s) / 2, -max_rate)
     return low, np.minimum((rate0 + rate1 + max_acc * span_s) / 2, max_rate)
 
 
 def _fits(
-    span_s: FloatArray, way: FloatArray, rate0: float, rate1: FloatArray, max_rate: float, max_acc: float
+    span_s: FloatArray, travel: FloatArray, rate0: float, rate1: FloatArray, max_rate: float, max_acc: float
 ) -> BoolArray:
-    """Is there a cruising rate that covers the way?"""
+    """Whether some cruising rate gives the required travel."""
     low, high = _band(span_s, rate0, rate1, max_rate, max_acc)
-    enough = _covered(high, span_s, rate0, rate1, max_acc) >= way
-    not_too_much = _covered(low, span_s, rate0, rate1, max_acc) <= way
+    enough = _covered(high, span_s, rate0, rate1, max_acc) >= travel
+    not_too_much = _covered(low, span_s, rate0, rate1, max_acc) <= travel
     fits: BoolArray = enough & not_too_much & (np.abs(rate1 - rate0) <= max_acc * span_s)
     return fits
 
 
-def _cruise(span_s: float, way: float, rate0: float, rate1: float, max_rate: float, max_acc: float) -> float:
-    """The cruising rate that covers the way, by halving."""
+def _cruise(span_s: float, travel: float, rate0: float, rate1: float, max_rate: float, max_acc: float) -> float:
+    """The cruising rate that gives the required travel, by bisection."""
     low, high = _band(span_s, rate0, rate1, max_rate, max_acc)
     for _ in range(60):
         middle = (low + high) / 2
-        if _covered(middle, span_s, rate0, rate1, max_acc) < way:
+        if _covered(middle, span_s, rate0, rate1, max_acc) < travel:
             low = middle
         else:
             high = middle

@@ -1,4 +1,4 @@
-"""The mount's geometry as compiled scalar functions; `mount_model.py` says what the terms mean.
+"""The mount's geometry as compiled scalar functions; the terms are defined in `mount_model.py`.
 
 Directions are unit vectors (east, north, up); "axes" are the mechanical angles behind the encoders'
 zero points and eccentricities.  `p` holds the terms in the order of `mount_model.TERMS`, radians.
@@ -18,15 +18,15 @@ UNREACHABLE = 1e-9  # cosine of axis elevation below which the azimuth is free: 
 
 @njit(cache=True)
 def turn_near(angle: float, reference: float) -> float:
-    """`angle` plus the whole turns that bring it within half a turn of `reference`."""
+    """`angle` plus the multiple of 2 pi that brings it within pi of `reference`."""
     return angle + 2 * pi * floor((reference - angle) / (2 * pi) + 0.5)
 
 
 @njit(cache=True)
 def lean(east: float, north: float, up: float, an: float, aw: float, sign: float) -> tuple[float, float, float]:
-    """Turn a vector from the horizon's frame into the leaning azimuth ring's (sign +1) or back (-1).
+    """Rotate a vector from the horizontal frame into that of the tilted azimuth axis (sign +1) or back (-1).
 
-    One turn about the horizontal line square to the direction of lean, so AN and AW need no order.
+    A single rotation about the horizontal line perpendicular to the tilt, so AN and AW need no order.
     """
     tilt = hypot(an, aw)
     if tilt == 0.0:
@@ -105,7 +105,7 @@ def axis_angle(reading: float, zero: float, es: float, ec: float) -> float:
 
 @njit(cache=True)
 def tube_vector(A: float, E: float, along: float, right: float, up: float, p: FloatArray) -> tuple[float, float, float]:
-    """Direction (horizon's frame, flexure apart) of a vector given in the tube: along the sight line, right, up."""
+    """Direction in the horizontal frame, without flexure, of a tube vector: along the line of sight, right, up."""
     sc, cc, sp, cp = sin(p[CA]), cos(p[CA]), sin(p[NPAE]), cos(p[NPAE])
     a, r = along * cc + right * sc, right * cc - along * sc
     f, u = a * cos(E) - up * sin(E), a * sin(E) + up * cos(E)
@@ -116,7 +116,7 @@ def tube_vector(A: float, E: float, along: float, right: float, up: float, p: Fl
 
 @njit(cache=True)
 def decode(enc_az: float, enc_el: float, x: float, y: float, p: FloatArray) -> tuple[float, float, float]:
-    """Apparent azimuth, elevation and roll of the picture where a pixel at (x, y) of the sight line looks.
+    """Apparent azimuth and elevation of a pixel at (x, y) from the line of sight, and the roll of the image there.
 
     Azimuth comes within half a turn of the axis angle; over the top (axis elevation beyond 90 deg) the
     elevation is given beyond 90 deg.  Roll: from the sky's horizontal to the tube's, towards up.

@@ -30,7 +30,7 @@ _NUMBER = (int, float)  # what goes straight to the compiled scalar functions; N
 
 @dataclass(frozen=True)
 class Term:
-    """One parameter of the mount; `limit_rad` bounds what is still believable."""
+    """One term of the model; larger values than `limit_rad` are refused as implausible."""
 
     name: str
     doc: str
@@ -78,7 +78,7 @@ class MountModel:
     Raises
     ------
     StationError
-        Unknown name, or a value that is not finite or not believable for its term.
+        Unknown name, or a value that is not finite or exceeds the limit of its term.
     """
 
     def __init__(self, **terms: float):
@@ -86,7 +86,7 @@ class MountModel:
             if name not in NAMES:
                 raise StationError(f'unknown term {name!r} of the mount model', hint=f'known: {", ".join(NAMES)}')
             if not abs(value) <= TERMS[NAMES.index(name)].limit_rad or not np.isfinite(value):
-                raise StationError(f'mount term {name} = {value * 1e6:.6g} urad is not believable')
+                raise StationError(f'mount term {name} = {value * 1e6:.6g} urad is not plausible')
         self._p: FloatArray = np.array([terms.get(name, 0.0) for name in NAMES], dtype=np.float64)
         self._p.flags.writeable = False
 
@@ -160,7 +160,7 @@ class MountModel:
         x_rad: FloatOrArray | float = 0.0,
         y_rad: FloatOrArray | float = 0.0,
     ) -> tuple[FloatOrArray, FloatOrArray]:
-        """Apparent direction where the line of sight, or a pixel beside it, looks ("reverse").
+        """Apparent direction of the line of sight, or of a pixel beside it ("reverse").
 
         Parameters
         ----------
@@ -179,32 +179,32 @@ class MountModel:
         return seen[0], seen[1]
 
     def roll(self, enc_az_rad: FloatOrArray, enc_el_rad: FloatOrArray) -> FloatOrArray:
-        """How far the tube's horizontal is turned against the sky's at the line of sight, radians.
+        """Angle from the sky's horizontal to the tube's at the line of sight, radians.
 
         Positive from growing azimuth towards up: counter-clockwise as seen looking at the sky, i.e. against the
-        light.  With a tilt t it reaches t / cos(el): a picture's right is not quite azimuth, and neither is the
+        light.  With a tilt t it reaches t / cos(el): the image's x axis is not quite azimuth, and neither is the
         receiver's horizontal polarization.
         """
-        return self.look(enc_az_rad, enc_el_rad)[2]
+        return self.line_of_sight(enc_az_rad, enc_el_rad)[2]
 
-    def look(
+    def line_of_sight(
         self, enc_az_rad: FloatOrArray, enc_el_rad: FloatOrArray
     ) -> tuple[FloatOrArray, FloatOrArray, FloatOrArray]:
-        """Apparent azimuth and elevation of the line of sight, and `roll`, at once."""
+        """Apparent azimuth and elevation of the line of sight, and `roll`; radians."""
         seen: tuple[FloatOrArray, FloatOrArray, FloatOrArray] = self._decode(enc_az_rad, enc_el_rad, 0.0, 0.0)
         return seen
 
     def centred(self, enc_az_rad: float, enc_el_rad: float, x_rad: float, y_rad: float) -> tuple[float, float]:
-        """Encoder angles at which the line of sight is where the pixel (x, y) looks now; the same azimuth turn."""
+        """Encoder angles that move the line of sight to where pixel (x, y) is now; the same azimuth turn."""
         az, el = self.apparent(enc_az_rad, enc_el_rad, x_rad, y_rad)
         to_az, to_el = self.encoder(az, el)
         return float(mount_kernels.turn_near(to_az, enc_az_rad)), to_el
 
     def encoder_command(self, target: TargetState[FloatOrArray]) -> AxisMotion[FloatOrArray]:
-        """Encoder angles, rates and accelerations that follow a moving target; floats or arrays as the target is.
+        """Encoder angles, rates and accelerations that follow a moving target; floats or arrays as in the target.
 
         Rates and accelerations are exact derivatives, except in the unreachable cone (see `encoder`) where they
-        are zero: a plan must bridge it.
+        are zero: a plan needs a keyhole path there.
         """
         motion: Any = (
             target.az_rad,

@@ -1,4 +1,4 @@
-"""The pass to take: which one, from when to when, and the plan of the whole way."""
+"""Pass windows: which pass to track, its start and end, and the plan for it."""
 
 from __future__ import annotations
 
@@ -18,35 +18,37 @@ from qkd_gs.pointing.plan import PassPlan, plan_pass
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 
-_ARMED_NS = 30 * 10**9  # the mount waits at the first point so long
+_ARMED_NS = 30 * 10**9  # how long the mount waits at the first point
 _AFTER_NS = 60 * 10**9  # to park
 _STEP_NS = 100_000_000
 _DAY_NS = 86400 * 10**9
 _LONGEST_NS = 900 * 10**9  # half of the longest pass
 
 
-class Approach(NamedTuple):
-    """A pass as the station will see it."""
+class PassWindow(NamedTuple):
+    """A pass, its predicted trajectory, and the time span above the start elevation."""
 
     found: Pass
     predicted: Trajectory
-    start_ns: int  # UTC between which it stands above the station's start elevation
+    start_ns: int  # UTC; from here to end_ns the satellite is above the station's start elevation
     end_ns: int
 
 
-def approach(elements: Elements, site: Site, at_ns: int, station: StationSettings, force: bool = False) -> Approach:
-    """The pass nearest to a time.
+def pass_window_nearest(
+    elements: Elements, site: Site, at_ns: int, station: StationSettings, force: bool = False
+) -> PassWindow:
+    """Window of the pass nearest to a time.
 
     Raises
     ------
     StationError
-        No such pass, or one that stays below that elevation.
+        No such pass, or one that stays below the start elevation.
     """
-    return _seen(pass_nearest(elements, site, at_ns, force=force), site, station)
+    return _window(pass_nearest(elements, site, at_ns, force=force), site, station)
 
 
-def next_approach(elements: Elements, site: Site, now_ns: int, station: StationSettings) -> Approach | None:
-    """The pass that is under way, or the next usable one within a day; None if there is none.
+def next_pass_window(elements: Elements, site: Site, now_ns: int, station: StationSettings) -> PassWindow | None:
+    """Window of the pass under way, or of the next usable one within a day; None if there is none.
 
     Raises
     ------
@@ -56,26 +58,26 @@ def next_approach(elements: Elements, site: Site, now_ns: int, station: StationS
     lowest_deg = max(station.tracking.start_el_deg, 1.0)
     for found in find_passes(elements, site, now_ns - _LONGEST_NS, now_ns + _DAY_NS, min_elevation_deg=lowest_deg):
         if found.usable and found.set_ns + _AFTER_NS > now_ns:  # refraction lifts it a little longer
-            seen = _seen(found, site, station)
-            if seen.end_ns > now_ns:
-                return seen
+            window = _window(found, site, station)
+            if window.end_ns > now_ns:
+                return window
     return None
 
 
-def _seen(found: Pass, site: Site, station: StationSettings) -> Approach:
+def _window(found: Pass, site: Site, station: StationSettings) -> PassWindow:
     predicted = Trajectory.predict(
         found.orbit, site, found.rise_ns - 2 * _ARMED_NS, found.set_ns + _AFTER_NS + 10 * _STEP_NS
     )
-    return Approach(found, predicted, *above(predicted, found, radians(station.tracking.start_el_deg)))
+    return PassWindow(found, predicted, *above(predicted, found, radians(station.tracking.start_el_deg)))
 
 
 def above(predicted: Trajectory, found: Pass, el_rad: float) -> tuple[int, int]:
-    """When the satellite seems to stand above an elevation: first and last UTC, ns, on a grid of 0.1 s.
+    """First and last UTC (ns, on a grid of 0.1 s) at which the satellite appears above an elevation.
 
     Raises
     ------
     StationError
-        Never in this pass.
+        The pass stays below it.
     """
     t_ns = np.arange(found.rise_ns - 60 * 10**9, found.set_ns + 60 * 10**9, _STEP_NS, dtype=np.int64)
     up = t_ns[predicted.table(t_ns).el_rad >= el_rad]
@@ -92,7 +94,7 @@ def above(predicted: Trajectory, found: Pass, el_rad: float) -> tuple[int, int]:
 def plan_against_sun(
     predicted: Trajectory, start_ns: int, end_ns: int, model: MountModel, station: StationSettings, site: Site
 ) -> PassPlan:
-    """Plan of a whole pass: turn of azimuth, limits, zenith gaps, the Sun; see `plan_pass`."""
+    """Plan of a whole pass with the site's Sun: azimuth turn, limits, keyholes; see `plan_pass`."""
     return plan_pass(
         predicted,
         start_ns,

@@ -1,4 +1,4 @@
-"""The whole pass planned beforehand: azimuth turn, limits of both axes, the gap at the zenith, the Sun."""
+"""Plan of a whole pass: azimuth turn, limits of both axes, keyhole avoidance, the Sun."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.target import TargetState
 from qkd_gs.orbit.timescale import format_utc
-from qkd_gs.pointing.keyhole import Bridge, find_bridges
+from qkd_gs.pointing.keyhole import KeyholePath, find_keyhole_paths
 from qkd_gs.pointing.mount_model import AxisMotion, MountModel
 from qkd_gs.pointing.sky_offsets import separation
 from qkd_gs.settings.station import AxisSettings, MountSettings
@@ -28,7 +28,7 @@ _LONGEST_GAP_S = 30.0
 
 
 class Track(Protocol):
-    """What a plan needs of a trajectory."""
+    """The part of a trajectory that a plan uses."""
 
     def table(self, t_ns: IntArray, time_bias_s: float = 0.0, cross_track_m: float = 0.0) -> TargetState[FloatArray]:
         """Apparent states at times (n,)."""
@@ -37,25 +37,25 @@ class Track(Protocol):
 
 @dataclass(frozen=True)
 class PassPlan:
-    """A pass that the mount can take; times are those of the elements, see `time_bias_s` of the methods."""
+    """A pass that the mount can track; times are those of the elements, see `time_bias_s` of the methods."""
 
     start_ns: int
     end_ns: int
     azimuth_turns_rad: float  # whole turns added to the model's encoder azimuth at the start of the pass
-    azimuth_bridges: tuple[Bridge, ...]  # seconds since start_ns
-    elevation_bridges: tuple[Bridge, ...]
+    azimuth_keyholes: tuple[KeyholePath, ...]  # seconds since start_ns
+    elevation_keyholes: tuple[KeyholePath, ...]
     max_az_rate_rad_s: float  # of the track, gaps apart
     max_az_acc_rad_s2: float
     nearest_sun_rad: float  # pi if no Sun was given
     _az_path: FloatArray  # encoder azimuth every _STEP_NS, turns included
-    notes: tuple[str, ...] = ()  # what the operator should know
+    notes: tuple[str, ...] = ()  # for the operator
 
     @property
     def gaps(self) -> list[tuple[int, int]]:
         """Spans (start_ns, end_ns) in which an axis leaves the track; overlapping ones joined."""
         joined: list[tuple[int, int]] = []
-        for bridge in sorted((*self.azimuth_bridges, *self.elevation_bridges), key=lambda b: b.start_s):
-            start, end = (self.start_ns + round(s * 1e9) for s in (bridge.start_s, bridge.end_s))
+        for path in sorted((*self.azimuth_keyholes, *self.elevation_keyholes), key=lambda b: b.start_s):
+            start, end = (self.start_ns + round(s * 1e9) for s in (path.start_s, path.end_s))
             if joined and start <= joined[-1][1]:
                 joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
             else:
@@ -63,19 +63,19 @@ class PassPlan:
         return joined
 
     def in_gap(self, t_ns: int, time_bias_s: float = 0.0) -> bool:
-        """Is an axis off the track at a time, for a satellite `time_bias_s` ahead of the plan?"""
+        """Whether an axis is off the track at a time, for a satellite `time_bias_s` ahead of the plan."""
         planned_ns = t_ns + round(time_bias_s * 1e9)
         return any(start <= planned_ns <= end for start, end in self.gaps)
 
     def command(self, motion: AxisMotion[float], time_bias_s: float = 0.0) -> AxisMotion[float]:
-        """The motion to command: on the planned turn of the azimuth axis, and over the bridge within a gap.
+        """The motion to command: on the planned turn of the azimuth axis, and on the keyhole path within a gap.
 
         Parameters
         ----------
         motion : AxisMotion
             `MountModel.encoder_command` of the target at the time of the command, on any turn.
         time_bias_s : float
-            By how much the satellite runs ahead of the elements that were planned with.
+            How far the satellite is ahead of the elements used for the plan.
         """
         t_s = (motion.at_ns - self.start_ns) * 1e-9 + time_bias_s
         last = len(self._az_path) - 1
@@ -85,13 +85,13 @@ class PassPlan:
         planned = before + (places - low) * (after - before)
         az = motion.az_rad + 2 * pi * round((planned - motion.az_rad) / (2 * pi))
         motion = replace(motion, az_rad=az)
-        for bridge in self.azimuth_bridges:
-            if bridge.start_s <= t_s <= bridge.end_s:
-                place, rate, acc = bridge.at(t_s)
+        for path in self.azimuth_keyholes:
+            if path.start_s <= t_s <= path.end_s:
+                place, rate, acc = path.at(t_s)
                 motion = replace(motion, az_rad=place, az_rate_rad_s=rate, az_acc_rad_s2=acc)
-        for bridge in self.elevation_bridges:
-            if bridge.start_s <= t_s <= bridge.end_s:
-                place, rate, acc = bridge.at(t_s)
+        for path in self.elevation_keyholes:
+            if path.start_s <= t_s <= path.end_s:
+                place, rate, acc = path.at(t_s)
                 motion = replace(motion, el_rad=place, el_rate_rad_s=rate, el_acc_rad_s2=acc)
         return motion
 
@@ -124,38 +124,38 @@ def plan_pass(
     ------
     StationError
         The pass leaves the travel of an axis (beginning and end below the elevation axis' reach are cut off, with
-        a note), comes too close to the Sun, or has a gap that cannot be bridged.
+        a note), comes too close to the Sun, or has a keyhole that no path avoids.
     """
     t_ns = np.arange(start_ns, end_ns + 1, _STEP_NS, dtype=np.int64)
     if len(t_ns) < 2:
-        raise StationError(f'the pass ends at {format_utc(end_ns)}, before it has begun')
+        raise StationError(f'the pass ends at {format_utc(end_ns)}, before its start')
     target = track.table(t_ns, time_bias_s, cross_track_m)
     nearest_sun = _check_sun(target, sun, sun_exclusion_rad)
     motion = model.encoder_command(target)
     reach = _within_travel(motion, mount.elevation)
     if reach != (0, len(t_ns)):
         first, last = (int(t_ns[k]) for k in (reach[0], reach[1] - 1))
-        rest = plan_pass(track, first, last, model, mount, sun, sun_exclusion_rad, time_bias_s, cross_track_m)
-        return replace(rest, notes=(_shortened(first, last, mount.elevation), *rest.notes))
+        shortened = plan_pass(track, first, last, model, mount, sun, sun_exclusion_rad, time_bias_s, cross_track_m)
+        return replace(shortened, notes=(_shortened(first, last, mount.elevation), *shortened.notes))
     az = np.unwrap(motion.az_rad)
     turns = _choose_turns(az, mount.azimuth, t_ns)
     az = az + turns
     t_s: FloatArray = ((t_ns - start_ns) * 1e-9).astype(np.float64)
     az_track = (t_s, az, motion.az_rate_rad_s, motion.az_acc_rad_s2)
     el_track = (t_s, motion.el_rad, motion.el_rate_rad_s, motion.el_acc_rad_s2)
-    az_bridges = _bridges('azimuth', *az_track, np.cos(target.el_rad), mount.azimuth, start_ns)
-    el_bridges = _bridges('elevation', *el_track, np.ones(len(t_s)), mount.elevation, start_ns)
+    az_paths = _keyhole_paths('azimuth', *az_track, np.cos(target.el_rad), mount.azimuth, start_ns)
+    el_paths = _keyhole_paths('elevation', *el_track, np.ones(len(t_s)), mount.elevation, start_ns)
     on_track = np.ones(len(t_s), dtype=bool)
-    for bridge in az_bridges:
-        inside = (t_s >= bridge.start_s) & (t_s <= bridge.end_s)
-        az[inside] = [bridge.at(t)[0] for t in t_s[inside]]
+    for path in az_paths:
+        inside = (t_s >= path.start_s) & (t_s <= path.end_s)
+        az[inside] = [path.at(t)[0] for t in t_s[inside]]
         on_track &= ~inside
     return PassPlan(
         start_ns=start_ns,
         end_ns=end_ns,
         azimuth_turns_rad=turns,
-        azimuth_bridges=tuple(az_bridges),
-        elevation_bridges=tuple(el_bridges),
+        azimuth_keyholes=tuple(az_paths),
+        elevation_keyholes=tuple(el_paths),
         max_az_rate_rad_s=float(np.abs(motion.az_rate_rad_s[on_track]).max()),
         max_az_acc_rad_s2=float(np.abs(motion.az_acc_rad_s2[on_track]).max()),
         nearest_sun_rad=nearest_sun,
@@ -164,7 +164,7 @@ def plan_pass(
 
 
 def _choose_turns(az: FloatArray, axis: AxisSettings, t_ns: IntArray) -> float:
-    """Whole turns that put the path into the axis' travel, farthest from its ends."""
+    """Whole turns that put the path inside the axis' travel, farthest from its ends."""
     low, high = radians(axis.min_deg) + _TRAVEL_MARGIN_RAD, radians(axis.max_deg) - _TRAVEL_MARGIN_RAD
     first, last = az.min(), az.max()
     turns = 2 * pi * round(float((low + high) / 2 - (first + last) / 2) / (2 * pi))
@@ -175,7 +175,7 @@ def _choose_turns(az: FloatArray, axis: AxisSettings, t_ns: IntArray) -> float:
             f' {degrees(az[beyond] + turns):.1f} deg at {format_utc(int(t_ns[beyond]))}'
             f', its travel is {axis.min_deg:g} to {axis.max_deg:g} deg',
             where='mount.azimuth',
-            hint='take a part of the pass, or turn the mount on its base',
+            hint='track a part of the pass, or rotate the mount on its base',
         )
     return turns
 
@@ -205,12 +205,12 @@ def _elevation_error(motion: AxisMotion[FloatArray], k: int, axis: AxisSettings)
 
 def _shortened(first_ns: int, last_ns: int, axis: AxisSettings) -> str:
     return (
-        f'the elevation axis ends at {axis.min_deg:g} deg: the pass is taken from {format_utc(first_ns)}'
+        f'the elevation axis ends at {axis.min_deg:g} deg: the pass is tracked from {format_utc(first_ns)}'
         f' to {format_utc(last_ns)} only'
     )
 
 
-def _bridges(
+def _keyhole_paths(
     name: str,
     t_s: FloatArray,
     place: FloatArray,
@@ -219,26 +219,26 @@ def _bridges(
     on_sky: FloatArray,
     axis: AxisSettings,
     start_ns: int,
-) -> list[Bridge]:
+) -> list[KeyholePath]:
     max_rate = _HEADROOM * radians(axis.max_rate_deg_s)
     max_acc = _HEADROOM * radians(axis.max_acc_deg_s2)
     try:
-        bridges = find_bridges(t_s, place, rate, acc, max_rate, max_acc, on_sky)
+        paths = find_keyhole_paths(t_s, place, rate, acc, max_rate, max_acc, on_sky)
     except ValueError as error:
         raise StationError(f'{name} axis too slow: {error}', where=f'mount.{name}') from error
-    for bridge in bridges:
-        if bridge.end_s - bridge.start_s > _LONGEST_GAP_S:
+    for path in paths:
+        if path.end_s - path.start_s > _LONGEST_GAP_S:
             raise StationError(
-                f'the {name} axis would be off the track for {bridge.end_s - bridge.start_s:.0f} s from'
-                f' {format_utc(start_ns + round(bridge.start_s * 1e9))}',
+                f'the {name} axis would be off the track for {path.end_s - path.start_s:.0f} s from'
+                f' {format_utc(start_ns + round(path.start_s * 1e9))}',
                 where=f'mount.{name}',
-                hint='the mount is too slow for this pass: take one that culminates lower',
+                hint='the mount is too slow for this pass: choose a pass that culminates lower',
             )
-    return bridges
+    return paths
 
 
 def _check_sun(target: TargetState[FloatArray], sun: SunPlace | None, exclusion_rad: float) -> float:
-    """Smallest angle to a Sun above the horizon, radians; pi if there is none."""
+    """Smallest angle to the Sun while it is above the horizon, radians; pi if it never is."""
     if sun is None:
         return pi
     t_ns = np.asarray(target.t_ns, dtype=np.int64)
@@ -253,6 +253,6 @@ def _check_sun(target: TargetState[FloatArray], sun: SunPlace | None, exclusion_
             f'the line of sight comes within {degrees(away[k]):.1f} deg of the Sun at'
             f' {format_utc(int(np.asarray(target.t_ns)[k]))}',
             where='sun.exclusion_deg',
-            hint=f'at least {degrees(exclusion_rad):g} deg must remain: end the pass before, or take another',
+            hint=f'at least {degrees(exclusion_rad):g} deg must remain: end the pass earlier, or choose another',
         )
     return float(away[k])

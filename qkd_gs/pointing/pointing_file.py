@@ -1,4 +1,4 @@
-"""pointing.json: what a calibration has learnt, kept for the passes to come and copied into their sessions."""
+"""pointing.json: the result of a calibration, kept for later passes and copied into their sessions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class StoredPointing(Section):
     fitted_utc: str
     summary: str = Field(description='stars used, RMS')
     terms_urad: dict[str, float] = Field(description='terms of the mount model by name')
-    guide_x_px: float = Field(description='pixel of the guiding camera that looks along the telescope')
+    guide_x_px: float = Field(description='pixel of the guiding camera on the line of sight of the telescope')
     guide_y_px: float
     coarse: bool = Field(default=False, description='from one star centred by hand: good to start a calibration from')
 
@@ -45,14 +45,14 @@ class StoredPointing(Section):
         return MountModel.from_dict(self.terms_urad)
 
     def refine(self, station: StationSettings) -> StationSettings:
-        """Settings with what the calibration has learnt of the guiding camera."""
+        """Settings with the calibrated reference pixel of the guiding camera."""
         camera = station.guiding_camera.model_copy(
             update={'reference_x_px': self.guide_x_px, 'reference_y_px': self.guide_y_px}
         )
         return station.model_copy(update={'guiding_camera': camera})
 
     def save(self, folder: Path) -> None:
-        """Write into a folder, whole or not at all."""
+        """Write into a folder atomically."""
         folder.mkdir(parents=True, exist_ok=True)
         draft = folder / f'.{FILE_NAME}.new'
         with open(draft, 'w', encoding='utf-8') as file:
@@ -63,12 +63,12 @@ class StoredPointing(Section):
 
 
 def load_pointing(folder: Path) -> StoredPointing:
-    """What the last calibration has left in a folder.
+    """Result of the last calibration, from a folder.
 
     Raises
     ------
     StationError
-        Nothing, or a damaged file.
+        No such file, or a damaged one.
     """
     path = folder / FILE_NAME
     if not path.exists():

@@ -1,4 +1,4 @@
-"""Small steps on the sky, exact near the zenith too: from a direction to what a pixel beside it sees, and back."""
+"""Small offsets on the sky, exact near the zenith too: tangent-plane coordinates about a direction, and back."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from qkd_gs.arrays import FloatOrArray
 def offset_direction(
     az_rad: FloatOrArray, el_rad: FloatOrArray, x_rad: FloatOrArray, y_rad: FloatOrArray
 ) -> tuple[FloatOrArray, FloatOrArray]:
-    """Direction that appears at (x, y) in the picture of a perfect camera looking at (az, el).
+    """Direction that appears at (x, y) in the image of an ideal camera pointed at (az, el).
 
     Parameters
     ----------
     az_rad, el_rad : float or ndarray
-        Where the camera's centre looks.  Elevation beyond 90 deg: over the top, the picture upside down.
+        Direction of the image centre.  Elevation beyond 90 deg: over the top, the image upside down.
     x_rad, y_rad : float or ndarray
         Tangent-plane (gnomonic) coordinates, as pixels of an undistorted lens are: x across the elevation
         towards growing azimuth, y towards growing elevation.
@@ -40,12 +40,12 @@ def offset_direction(
 def offset_between(
     az_rad: FloatOrArray, el_rad: FloatOrArray, to_az_rad: FloatOrArray, to_el_rad: FloatOrArray
 ) -> tuple[FloatOrArray, FloatOrArray]:
-    """Where (to_az, to_el) appears in the picture of a camera looking at (az, el); reverse of `offset_direction`.
+    """Coordinates of (to_az, to_el) in the image of a camera pointed at (az, el); inverse of `offset_direction`.
 
     Returns
     -------
     x_rad, y_rad : float or ndarray
-        Tangent-plane coordinates.  NaN for a direction 90 deg or more away, which no such picture holds.
+        Tangent-plane coordinates.  NaN for a direction 90 deg or more away.
     """
     seen: tuple[FloatOrArray, FloatOrArray]
     if all(isinstance(angle, float) for angle in (az_rad, el_rad, to_az_rad, to_el_rad)):
@@ -75,7 +75,7 @@ def _offsets(az, el, to_az, to_el, x, y):  # type: ignore[no-untyped-def]
 def separation(
     az_rad: FloatOrArray, el_rad: FloatOrArray, to_az_rad: FloatOrArray, to_el_rad: FloatOrArray
 ) -> FloatOrArray:
-    """Angle between two directions, radians in [0, pi]; accurate for small and large ones (haversine and its mate)."""
+    """Angle between two directions, radians in [0, pi]; accurate for small and large ones (haversine formula)."""
     half_el = np.sin(np.subtract(to_el_rad, el_rad) / 2) ** 2
     half_az = np.cos(el_rad) * np.cos(to_el_rad) * np.sin(np.subtract(to_az_rad, az_rad) / 2) ** 2
     near = np.clip(half_el + half_az, 0.0, 1.0)

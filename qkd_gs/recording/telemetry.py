@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from qkd_gs.arrays import ByteArray, FloatArray, IntArray
-from qkd_gs.pointing.image_plane import Picture
+from qkd_gs.pointing.camera_geometry import CameraGeometry
 from qkd_gs.pointing.mount_model import MountModel
-from qkd_gs.pointing.polarization import frame_error
+from qkd_gs.pointing.polarization import polarization_error
 from qkd_gs.recording.reader import Bag
 from qkd_gs.session.telemetry import Telemetry
 from qkd_gs.settings.station import HwpSettings, StationSettings
@@ -23,7 +23,7 @@ from qkd_gs.tracking.record.live_statistics import Columns
 from qkd_gs.tracking.record.topics import GUIDE, STATE, stamp_ns
 from qkd_gs.tracking.types import Phase
 
-MOUNT, PLATE, FRAME, COUNTS = 'mount/state', 'hwp/state', 'hwp/polarization_angle', 'detector/counts'
+MOUNT, HWP, FRAME, COUNTS = 'mount/state', 'hwp/state', 'hwp/polarization_angle', 'detector/counts'
 
 _LONGEST_GAP_NS = 200_000_000  # over which a frame angle is interpolated; it is told 50 times a second
 
@@ -35,7 +35,7 @@ class _Rows:
     mount: Columns = field(default_factory=lambda: Columns(2))
     state: Columns = field(default_factory=lambda: Columns(3))
     guide: Columns = field(default_factory=lambda: Columns(2))
-    plate: Columns = field(default_factory=lambda: Columns(1))
+    hwp: Columns = field(default_factory=lambda: Columns(1))
     frame: Columns = field(default_factory=lambda: Columns(2))
     counts: Columns = field(default_factory=lambda: Columns(5))
 
@@ -47,8 +47,8 @@ class _Rows:
             self.state.add(t_ns, m.phase, m.error_x_urad, m.error_y_urad)
         elif topic == GUIDE and m.found:
             self.guide.add(t_ns, m.x_px, m.y_px)
-        elif topic == PLATE:
-            self.plate.add(t_ns, m.angle_rad)
+        elif topic == HWP:
+            self.hwp.add(t_ns, m.angle_rad)
         elif topic == FRAME:
             self.frame.add(t_ns, m.polarization_angle_rad if m.follow else nan, m.polarization_rate_rad_s)
         elif topic == COUNTS:
@@ -71,14 +71,14 @@ def telemetry_of_bag(bag: Bag, station: StationSettings, model: MountModel) -> T
         A message in the bag is damaged, or its counts have bins shorter than a second.
     """
     rows = _Rows()
-    for topic, _, message in bag.messages((MOUNT, STATE, GUIDE, PLATE, FRAME, COUNTS)):
+    for topic, _, message in bag.messages((MOUNT, STATE, GUIDE, HWP, FRAME, COUNTS)):
         rows.add(topic, message)
     t_ns, (enc_az, enc_el) = rows.mount.sorted()
     az_rad, el_rad = model.apparent(enc_az, enc_el)
     state_ns, (phase, error_x, error_y) = rows.state.sorted()
     guide_ns, (guide_x, guide_y) = rows.guide.sorted()
-    x_rad, y_rad = Picture.of(station.guiding_camera).angles(guide_x, guide_y)
-    hwp_ns, error_deg = _frame_errors(rows, station.hwp)
+    x_rad, y_rad = CameraGeometry.of(station.guiding_camera).angles(guide_x, guide_y)
+    hwp_ns, error_deg = _polarization_errors(rows, station.hwp)
     count_ns, counts = rows.counts.sorted()
     spot = np.isfinite(error_x) & np.isfinite(error_y)
     return Telemetry(
@@ -93,7 +93,7 @@ def telemetry_of_bag(bag: Bag, station: StationSettings, model: MountModel) -> T
         guide_x_urad=x_rad * 1e6,
         guide_y_urad=y_rad * 1e6,
         hwp_t_ns=hwp_ns,
-        frame_error_deg=error_deg,
+        polarization_error_deg=error_deg,
         count_t_ns=count_ns,
         counts=counts[:4].astype(np.int64),
         beacon_counts=counts[4].astype(np.int64),
@@ -106,15 +106,15 @@ def _phase_at(t_ns: IntArray, state_ns: IntArray, phase: FloatArray) -> ByteArra
     return np.where(index >= 0, np.append(phase, Phase.IDLE)[index], Phase.IDLE).astype(np.uint8)
 
 
-def _frame_errors(rows: _Rows, hwp: HwpSettings) -> tuple[IntArray, FloatArray]:
+def _polarization_errors(rows: _Rows, hwp: HwpSettings) -> tuple[IntArray, FloatArray]:
     """Times and frame errors (deg) of the plate's readings while a frame was to be followed."""
-    plate_ns, (plate_rad,) = rows.plate.sorted()
+    hwp_ns, (hwp_rad,) = rows.hwp.sorted()
     frame_ns, (frame_rad, rate_rad_s) = rows.frame.sorted()
     if not len(frame_ns):
-        return plate_ns[:0], plate_rad[:0]
-    index = np.clip(np.searchsorted(frame_ns, plate_ns, 'right') - 1, 0, None)
-    since_ns = plate_ns - frame_ns[index]
+        return hwp_ns[:0], hwp_rad[:0]
+    index = np.clip(np.searchsorted(frame_ns, hwp_ns, 'right') - 1, 0, None)
+    since_ns = hwp_ns - frame_ns[index]
     frame_rad = frame_rad[index] + rate_rad_s[index] * since_ns * 1e-9
-    error_rad = frame_error(plate_rad, radians(hwp.zero_deg), frame_rad, hwp.parity)
+    error_rad = polarization_error(hwp_rad, radians(hwp.zero_deg), frame_rad, hwp.parity)
     told = np.isfinite(error_rad) & (np.abs(since_ns) < _LONGEST_GAP_NS) & (np.abs(error_rad) <= pi / 2)
-    return plate_ns[told], np.degrees(error_rad[told])
+    return hwp_ns[told], np.degrees(error_rad[told])

@@ -190,11 +190,11 @@ def _shade_phases(axes: Axes, view: SessionView, zero_ns: int) -> None:
 def polarization(view: SessionView) -> Plot | None:
     """Frame error against time."""
     t = view.telemetry
-    if not np.isfinite(t.frame_error_deg).any():
+    if not np.isfinite(t.polarization_error_deg).any():
         return None
     figure = new_figure(2.5)
     axes = figure.add_subplot()
-    seconds, error = broken_at_gaps(view.seconds(t.hwp_t_ns), t.frame_error_deg, gap_s=1.0)
+    seconds, error = broken_at_gaps(view.seconds(t.hwp_t_ns), t.polarization_error_deg, gap_s=1.0)
     axes.axhline(0, color=GREY, lw=0.7)
     axes.plot(seconds, error, color=BLUE, lw=0.8, rasterized=len(error) > 5000)
     worst = number(view.manifest.polarization, 'max_error_deg')

@@ -67,9 +67,8 @@ class Telemetry:
     guide_y_urad: FloatArray = field(default_factory=_no_values)
     # polarization
     hwp_t_ns: IntArray = field(default_factory=_no_times)
-    frame_error_deg: FloatArray = field(
-        default_factory=_no_values
-    )  # frame angle at the analyser (2 x plate) minus the satellite's
+    # polarization angle at the analyser (2 x HWP angle) minus the satellite's
+    polarization_error_deg: FloatArray = field(default_factory=_no_values)
     # counts; a time is the start of its bin, 1 s or more long
     count_t_ns: IntArray = field(default_factory=_no_times)
     counts: IntArray = field(default_factory=_no_counts)  # (4, n): H, V, D, A
@@ -115,7 +114,7 @@ GROUPS = {
     't_ns': ('az_rad', 'el_rad', 'error_x_urad', 'error_y_urad', 'phase'),
     'spot_t_ns': ('spot_x_urad', 'spot_y_urad'),
     'guide_t_ns': ('guide_x_urad', 'guide_y_urad'),
-    'hwp_t_ns': ('frame_error_deg',),
+    'hwp_t_ns': ('polarization_error_deg',),
     'count_t_ns': ('counts', 'beacon_counts'),
     'qber_t_ns': ('qber', 'qber_bits'),
     'sync_t_ns': ('sync_residual_ns',),

@@ -67,9 +67,9 @@ class Lockstep:
         self._guiding = CameraLoop(CameraRole.GUIDING, station.guiding_camera, world.guiding_camera)
         self._tracking = CameraLoop(CameraRole.TRACKING, station.tracking_camera, world.tracking_camera)
         self._period_ns = round(1e9 / station.tracking.control_rate_hz)
-        self._plate_ns = round(1e9 / station.hwp.rate_hz)
-        self._plate = HwpFollower(
-            radians(station.hwp.zero_deg), round(station.hwp.delay_s * 1e9), station.hwp.parity, self._plate_ns
+        self._hwp_period_ns = round(1e9 / station.hwp.rate_hz)
+        self._hwp_follower = HwpFollower(
+            radians(station.hwp.zero_deg), round(station.hwp.delay_s * 1e9), station.hwp.parity, self._hwp_period_ns
         )
         self.log = FlightLog(world)
 
@@ -87,8 +87,8 @@ class Lockstep:
                 self._supervise(now_ns)
             outputs = self._control(now_ns, outputs)
             log.add(now_ns, interval, outputs)
-            if (now_ns - start_ns) % self._plate_ns < self._period_ns:
-                self._turn_plate(now_ns, outputs)
+            if (now_ns - start_ns) % self._hwp_period_ns < self._period_ns:
+                self._move_hwp(now_ns, outputs)
             if (now_ns - start_ns) % _TAGS_EVERY_NS < self._period_ns:
                 full = self._recorder.step(now_ns, self._twin.tdc.poll(now_ns))
                 if full:
@@ -130,9 +130,9 @@ class Lockstep:
             self.stops.update(self._safety.reasons)
             world.mount.stop(now_ns)
 
-    def _turn_plate(self, now_ns: int, outputs: TrackerOutputs) -> None:
+    def _move_hwp(self, now_ns: int, outputs: TrackerOutputs) -> None:
         if outputs.phase in (Phase.IDLE, Phase.END, Phase.PARK):
             self._twin.world.hwp.stop(now_ns)
             return
-        command = self._plate.step(now_ns, outputs.frame_rad, outputs.frame_rate_rad_s)
+        command = self._hwp_follower.step(now_ns, outputs.polarization_angle_rad, outputs.polarization_rate_rad_s)
         self._twin.world.hwp.move(now_ns, command.angle_rad)

@@ -10,7 +10,7 @@ import numpy as np
 from qkd_gs.arrays import FloatArray
 from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.pointing.mount_model import MountModel
-from qkd_gs.pointing.polarization import tube_frame
+from qkd_gs.pointing.polarization import polarization_angle_in_tube
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.sim.pass_log import FlightLog
 from qkd_gs.tracking.record.statistics import (
@@ -63,15 +63,17 @@ def polarization_part(
     """
     samples = _samples(log, truth, station)
     counted = counted_samples(samples, radians(station.tracking.data_el_deg))
-    plate_t_ns, error_rad = log.plate()
-    index = np.clip(np.searchsorted(samples.t_ns, plate_t_ns), 0, len(samples.t_ns) - 1)
+    hwp_t_ns, error_rad = log.hwp()
+    index = np.clip(np.searchsorted(samples.t_ns, hwp_t_ns), 0, len(samples.t_ns) - 1)
     during = counted[index]
     if not during.any():
         return {'max_error_deg': None, 'open_loop_error_deg': None}
     frames = []
     for path in (predicted, truth):
-        place = path.table(plate_t_ns[during])
-        frame, _ = tube_frame(model, model.encoder_command(place), place.frame_rad, place.frame_rate_rad_s)
+        place = path.table(hwp_t_ns[during])
+        frame, _ = polarization_angle_in_tube(
+            model, model.encoder_command(place), place.polarization_angle_rad, place.polarization_rate_rad_s
+        )
         frames.append(frame)
     turn = np.remainder(frames[0] - frames[1] + np.pi / 2, np.pi) - np.pi / 2
     return {

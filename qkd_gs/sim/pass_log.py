@@ -17,7 +17,7 @@ from qkd_gs.timing.tags import Channel
 from qkd_gs.tracking.record.lock_log import LockLog
 from qkd_gs.tracking.types import Phase, TrackerOutputs
 
-_PLATE_EVERY = 10  # frame errors are kept at a tenth of the control rate
+_HWP_EVERY = 10  # frame errors are kept at a tenth of the control rate
 
 
 class Step(NamedTuple):
@@ -58,7 +58,7 @@ class FlightLog:
         self.time_bias_s, self.cross_track_m = 0.0, 0.0
         self._rows: list[Step] = []
         self._spots: list[tuple[int, float, float]] = []
-        self._plate: list[tuple[int, float]] = []
+        self._hwp: list[tuple[int, float]] = []
         self._counts: list[CountBin] = []
         self._locks = LockLog()
 
@@ -74,8 +74,8 @@ class FlightLog:
         self._locks.note(now_ns, outputs.phase is Phase.FINE)
         if outputs.phase is Phase.FINE:
             self.time_bias_s, self.cross_track_m = outputs.time_bias_s, outputs.cross_track_m
-        if len(self._rows) % _PLATE_EVERY == 0 and len(interval.t_ns) and np.isfinite(x):
-            self._plate.append((now_ns, float(self._body.frame_error_rad(interval)[-1])))
+        if len(self._rows) % _HWP_EVERY == 0 and len(interval.t_ns) and np.isfinite(x):
+            self._hwp.append((now_ns, float(self._body.polarization_error_rad(interval)[-1])))
 
     def count(self, full: CountBin) -> None:
         """A bin of counts."""
@@ -99,9 +99,9 @@ class FlightLog:
         index = Step._fields.index(name)
         return np.array([row[index] for row in self._rows], float)
 
-    def plate(self) -> tuple[IntArray, FloatArray]:
+    def hwp(self) -> tuple[IntArray, FloatArray]:
         """Times and true frame errors (rad)."""
-        return np.array([row[0] for row in self._plate], np.int64), np.array([row[1] for row in self._plate])
+        return np.array([row[0] for row in self._hwp], np.int64), np.array([row[1] for row in self._hwp])
 
     def spots(self) -> tuple[IntArray, FloatArray, FloatArray]:
         """Times and offsets (urad) of the spots on the tracking camera."""
@@ -111,7 +111,7 @@ class FlightLog:
     def telemetry(self) -> Telemetry:
         """For the session."""
         spot_t_ns, spot_x, spot_y = self.spots()
-        plate_t_ns, plate_rad = self.plate()
+        hwp_t_ns, hwp_rad = self.hwp()
         counts = np.array([full.counts for full in self._counts], np.int64).reshape(-1, len(Channel)).T
         return Telemetry(
             t_ns=self.times(),
@@ -123,8 +123,8 @@ class FlightLog:
             spot_t_ns=spot_t_ns,
             spot_x_urad=spot_x,
             spot_y_urad=spot_y,
-            hwp_t_ns=plate_t_ns,
-            frame_error_deg=np.degrees(plate_rad),
+            hwp_t_ns=hwp_t_ns,
+            polarization_error_deg=np.degrees(hwp_rad),
             count_t_ns=np.array([full.start_ns for full in self._counts], np.int64),
             counts=counts[:4],
             beacon_counts=counts[Channel.BEACON - 1],

@@ -8,7 +8,7 @@ from functools import cached_property
 from qkd_gs.orbit.elements import Elements
 from qkd_gs.orbit.passes import Pass
 from qkd_gs.orbit.trajectory import Trajectory
-from qkd_gs.pointing.pass_window import approach
+from qkd_gs.pointing.pass_window import pass_window_nearest
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import TwinSettings
@@ -81,5 +81,5 @@ def stage_of(
     StationError
         No such pass.
     """
-    found, predicted, start_ns, end_ns = approach(elements, site, at_ns, station, force)
+    found, predicted, start_ns, end_ns = pass_window_nearest(elements, site, at_ns, station, force)
     return Stage(settings, station, site, found, predicted, start_ns, end_ns, start_ns - round(lead_s * 1e9), seed)

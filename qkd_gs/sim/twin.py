@@ -69,5 +69,7 @@ class Twin:
         self.world.advance(now_ns)
         interval = self.world.interval()
         if len(interval.t_ns) and np.isfinite(interval.target_el_rad[0]):
-            self.tdc.observe(sky_of(interval.t_ns, receiver_rows(interval, self.world.frame_error_rad(interval))))
+            self.tdc.observe(
+                sky_of(interval.t_ns, receiver_rows(interval, self.world.polarization_error_rad(interval)))
+            )
         return interval

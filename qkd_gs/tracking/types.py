@@ -73,9 +73,11 @@ class TrackerOutputs:
     phase: Phase
     mount: MountCommand | None  # None: do not move
     beacon_on: bool
-    frame_rad: float  # polarization frame as TargetState.frame_rad, but from the measured axis angles, the mount
+    polarization_angle_rad: (
+        float  # polarization frame as TargetState.polarization_angle_rad, but from the measured axis angles, the mount
+    )
     #               model's roll and the estimated time bias; holds at the stamp of the mount reading
-    frame_rate_rad_s: float
+    polarization_rate_rad_s: float
     guiding: CameraRequest | None  # wanted now, said anew in every step; None: the camera may rest
     tracking: CameraRequest | None
     time_bias_s: float  # estimated: positive if the satellite runs ahead of its elements

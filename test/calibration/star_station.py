@@ -55,7 +55,7 @@ class StarStation:
     Parameters
     ----------
     truth : MountModel
-    guiding, tracking : Picture
+    guiding, tracking : CameraGeometry
         True pictures; half sizes of the fields follow.
     missing : set of star numbers behind clouds
     """
@@ -99,7 +99,7 @@ class StarStation:
             (self._spot(track, now_ns, self.tracking, (1.28e-3, 0.96e-3)),),
         )
 
-    def _spot(self, track, now_ns, picture, half):
+    def _spot(self, track, now_ns, geometry, half):
         number = track.star.hip
         aim = self.truth.apparent(self.reading.az_rad, self.reading.el_rad)
         place = track.at(now_ns)
@@ -109,8 +109,8 @@ class StarStation:
         more = self.wrong.get(number, self.scatter.setdefault(number, tuple(self.rng.normal(0, 10e-6, 2))))
         seeing = self.rng.normal(0, 5e-6, 2)
         x, y = x + more[0] + seeing[0], y + more[1] + seeing[1]
-        x_px, y_px = picture.pixel(x, y) if isfinite(x) else (nan, nan)
-        middle = replace(picture, reference_x_px=0.0, reference_y_px=0.0, roll_rad=0.0).angles(0, 0)
+        x_px, y_px = geometry.pixel(x, y) if isfinite(x) else (nan, nan)
+        middle = replace(geometry, reference_x_px=0.0, reference_y_px=0.0, roll_rad=0.0).angles(0, 0)
         seen = isfinite(x) and abs(x - middle[0]) < half[0] and abs(y - middle[1]) < half[1]
         if number in self.missing or not seen:
             return Spot(now_ns, False, nan, nan, 0.0)

@@ -12,7 +12,7 @@ from qkd_gs.calibration.star_visit import VisitRules
 from qkd_gs.calibration.stars import StarTrack, load_stars, select_stars, star_azel
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.timescale import parse_utc
-from qkd_gs.pointing.image_plane import Picture
+from qkd_gs.pointing.camera_geometry import CameraGeometry
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.sky_offsets import offset_between
 from qkd_gs.settings.loader import load_yaml
@@ -35,8 +35,8 @@ def station():
 
 def observatory(station, stars, **options):
     """The hidden truth: the guiding camera's line of sight is 1.5 mrad beside the tracking camera's."""
-    guiding = Picture(14e-6, radians(0.2), 639.5 + 80, 511.5 - 70)
-    tracking = Picture.of(station.tracking_camera)
+    guiding = CameraGeometry(14e-6, radians(0.2), 639.5 + 80, 511.5 - 70)
+    tracking = CameraGeometry.of(station.tracking_camera)
     return StarStation(TRUTH, guiding, tracking, *COARSE.encoder(radians(stars[0].ra_deg), 0.8), **options)
 
 
@@ -87,7 +87,10 @@ def test_real_stars_of_a_night_over_shanghai(station):
     stars = select_stars(load_stars(), SHANGHAI, start_ns, 8, first=(3.0, 0.9))
     az, el = (float(angle[0]) for angle in star_azel(stars[:1], SHANGHAI, start_ns))
     telescope = StarStation(
-        TRUTH, Picture.of(station.guiding_camera), Picture.of(station.tracking_camera), *COARSE.encoder(az, el)
+        TRUTH,
+        CameraGeometry.of(station.guiding_camera),
+        CameraGeometry.of(station.tracking_camera),
+        *COARSE.encoder(az, el),
     )
     telescope.reading = replace(telescope.reading, stamp_ns=start_ns)
     calibrator = Calibrator(stars, track_of, COARSE, station)

@@ -99,7 +99,7 @@ def test_one_wrong_star_of_eight_is_found_out(seed):
 def test_a_fit_that_cannot_be_believed_is_refused():
     seen = measure(TRUTH, 4, seed=11)
     seen.enc_el_rad[0] += 0.5
-    with pytest.raises(StationError, match=r'not believable .*may be a wrong one'):
+    with pytest.raises(StationError, match=r'not plausible .*may be a wrong one'):
         fit_mount(seen)
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from qkd_gs.monitoring.description import robot_description
 from qkd_gs.monitoring.kinematics import FrameTree
 from qkd_gs.orbit.vectors import azel_from_enu, enu_from_azel
+from qkd_gs.pointing.camera_geometry import CameraGeometry
 from qkd_gs.pointing.enu import JOINT_NAMES, enu_yaw, joint_positions
-from qkd_gs.pointing.image_plane import Picture
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.sky_offsets import offset_direction, separation
 from qkd_gs.settings.loader import load_yaml
@@ -78,7 +78,7 @@ def test_a_star_beside_the_line_of_sight_falls_on_the_right_pixel(name, roll_deg
     assert forward > 0
     scale = camera.scale_urad_px * 1e-6
     pixel = camera.reference_x_px + right / forward / scale, camera.reference_y_px + down / forward / scale
-    assert pixel == pytest.approx(Picture.of(camera).pixel(x_rad, y_rad), abs=1e-6)
+    assert pixel == pytest.approx(CameraGeometry.of(camera).pixel(x_rad, y_rad), abs=1e-6)
 
 
 def test_travel_and_rates_are_the_stations():

@@ -18,7 +18,7 @@ from qkd_gs.devices.registry import KINDS, load_devices
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.pointing.mount_model import MountModel
-from qkd_gs.pointing.pass_window import next_approach
+from qkd_gs.pointing.pass_window import next_pass_window
 from qkd_gs.pointing.pointing_file import StoredPointing
 from qkd_gs.session.manifest import load_manifest
 from qkd_gs.settings.loader import load_yaml
@@ -63,7 +63,7 @@ def drivers(tmp_path, monkeypatch):
 def test_a_pass_goes_on_after_its_tracker_was_killed(station, tmp_path, drivers):
     elements = midnight_orbit(tmp_path / 'owl.tle')
     settings = load_yaml(share_path('config', 'station.yaml'), StationSettings)
-    coming = next_approach(load_elements(elements), load_site('shanghai'), time.time_ns(), settings)
+    coming = next_pass_window(load_elements(elements), load_site('shanghai'), time.time_ns(), settings)
     assert coming is not None
     pointing = StoredPointing.of(MountModel(), (640.0, 512.0), '20 stars', '2018-10-03T14:00:00Z')
     pointing.save(tmp_path / 'state')

@@ -15,7 +15,7 @@ from qkd_gs.errors import StationError
 from qkd_gs.orbit import Trajectory, find_passes
 from qkd_gs.orbit.refraction import site_refraction
 from qkd_gs.orbit.timescale import timescale, to_time
-from qkd_gs.orbit.vectors import frame_angle, sky_offset
+from qkd_gs.orbit.vectors import polarization_angle, sky_offset
 from qkd_gs.settings.site import Site
 
 C = 299792458.0
@@ -46,7 +46,7 @@ def skyfield_place(demo, t_ns, bias_s=0.0, cross_m=0.0):
     normal = np.cross(position.T, emitted.velocity.m_per_s.T).T  # of the plane that the moved satellite flies in
     axis = np.einsum('ijn,jn->in', turn, normal)[[1, 0, 2]].T
     az = np.arctan2(east, north)
-    frame = np.array([frame_angle(*row) for row in zip(az, el, axis, strict=True)])
+    frame = np.array([polarization_angle(*row) for row in zip(az, el, axis, strict=True)])
     return az, site_refraction(demo.site).apparent(el, range_m), range_m, light_s, frame
 
 
@@ -61,7 +61,9 @@ def test_apparent_place_against_skyfield(demo, bias_s, cross_m):
     assert np.abs(state.el_rad - el).max() < 1e-9 + normal_rad
     assert np.abs(state.range_m - range_m).max() < 1e-3 + normal_rad * 5e5
     assert np.abs(state.light_time_s - light_s).max() < (1e-3 + normal_rad * 5e5) / C
-    assert np.abs(np.angle(np.exp(1j * (state.frame_rad - frame)))).max() < 3e-6  # Skyfield's normal is SGP4's own
+    assert (
+        np.abs(np.angle(np.exp(1j * (state.polarization_angle_rad - frame)))).max() < 3e-6
+    )  # Skyfield's normal is SGP4's own
 
 
 def test_culmination_of_the_papers_pass(demo):
@@ -115,7 +117,14 @@ def test_one_reading_is_a_row_of_the_table(demo):
     rows = demo.trajectory.table(t_ns, 0.2, -500.0)
     for k, t in enumerate(t_ns.tolist()):
         one = demo.trajectory.at(t, 0.2, -500.0)
-        for name in ('az_rad', 'el_rad', 'el_acc_rad_s2', 'range_m', 'frame_rad', 'frame_rate_rad_s'):
+        for name in (
+            'az_rad',
+            'el_rad',
+            'el_acc_rad_s2',
+            'range_m',
+            'polarization_angle_rad',
+            'polarization_rate_rad_s',
+        ):
             assert getattr(one, name) == getattr(rows, name)[k]
 
 
@@ -133,7 +142,7 @@ def test_rates_of_a_pass_500_km_up(demo, culmination_deg, az_deg_s, az_deg_s2, f
     assert states.range_m.min() == pytest.approx(500e3, rel=0.05)
     assert np.degrees(np.abs(states.az_rate_rad_s)).max() == pytest.approx(az_deg_s, rel=0.06)
     assert np.degrees(np.abs(states.az_acc_rad_s2)).max() == pytest.approx(az_deg_s2, rel=0.12)
-    assert np.degrees(np.abs(states.frame_rate_rad_s)).max() == pytest.approx(frame_deg_s, rel=0.06)
+    assert np.degrees(np.abs(states.polarization_rate_rad_s)).max() == pytest.approx(frame_deg_s, rel=0.06)
     half_turn = abs(states.az_rad[-1] - states.az_rad[0])
     assert radians(100) < half_turn < pi
     assert np.abs(np.diff(states.az_rad)).max() < 1.1 * radians(az_deg_s) * 0.1

@@ -10,7 +10,7 @@ from qkd_gs.orbit.vectors import (
     azel_from_enu,
     enu_from_azel,
     enu_rotation,
-    frame_angle,
+    polarization_angle,
     site_itrs_m,
     sky_axes,
     sky_offset,
@@ -53,16 +53,18 @@ def test_an_offset_leads_to_its_direction(az, el, x, y):
 def test_frame_of_a_northbound_pass_in_the_east():
     """The orbit normal of a northbound satellite (r x v: up x north) points west."""
     west = (-1, 0, 0)
-    assert frame_angle(radians(90), radians(45), west) == pytest.approx(radians(90))  # up and back over the head
-    assert frame_angle(radians(0), radians(30), west) == pytest.approx(pi)  # north: west is against growing azimuth
-    assert frame_angle(radians(180), radians(30), west) == pytest.approx(0)  # south: west is towards it
+    assert polarization_angle(radians(90), radians(45), west) == pytest.approx(radians(90))  # up and back over the head
+    assert polarization_angle(radians(0), radians(30), west) == pytest.approx(
+        pi
+    )  # north: west is against growing azimuth
+    assert polarization_angle(radians(180), radians(30), west) == pytest.approx(0)  # south: west is towards it
 
 
 @given(azimuths, elevations, st.floats(-3, 3))
 def test_frame_angle_turns_from_horizontal_to_up(az, el, angle):
     across, up = sky_axes(az, el)
     axis = np.cos(angle) * across + np.sin(angle) * up + 0.7 * enu_from_azel(az, el)
-    assert frame_angle(az, el, axis) == pytest.approx(angle, abs=1e-9)
+    assert polarization_angle(az, el, axis) == pytest.approx(angle, abs=1e-9)
 
 
 @given(st.floats(-90, 90), st.floats(-180, 180), st.floats(-400, 9000))

@@ -178,7 +178,7 @@ def test_terms_survive_the_yaml_form():
 
 
 @pytest.mark.parametrize('terms', [{'XX': 1.0}, {'AN': 1e6}, {'IA': float('nan')}, {'CA': 'wide'}, {'CA': True}])
-def test_unbelievable_terms_are_refused_by_name(terms):
+def test_implausible_terms_are_refused_by_name(terms):
     with pytest.raises(StationError, match=next(iter(terms))):
         MountModel.from_dict(terms)
 

@@ -46,8 +46,8 @@ class StraightPass:
             range_m=np.sqrt(away),
             range_rate_m_s=x * SPEED_M_S / np.sqrt(away),
             light_time_s=np.sqrt(away) / 3e8,
-            frame_rad=np.zeros_like(t_s),
-            frame_rate_rad_s=np.zeros_like(t_s),
+            polarization_angle_rad=np.zeros_like(t_s),
+            polarization_rate_rad_s=np.zeros_like(t_s),
         )
 
 
@@ -85,7 +85,7 @@ def test_the_reference_mount_takes_usual_passes_without_a_gap(culmination_deg):
     ('culmination_deg', 'rate_deg_s', 'longest_s'),
     [(88, 15, 9.5), (89, 15, 12), (89, 30, 6.5), (89.9, 15, 14), (89.9, 30, 9), (90, 15, 14), (90, 30, 9)],
 )
-def test_a_gap_is_bridged_within_the_limits(culmination_deg, rate_deg_s, longest_s):
+def test_a_keyhole_path_stays_within_the_limits(culmination_deg, rate_deg_s, longest_s):
     track, model, settings_ = StraightPass(culmination_deg), MountModel(), mount(rate_deg_s)
     plan = plan_pass(track, *OVERHEAD_NS, model, settings_)
     assert len(plan.gaps) == 1
@@ -147,7 +147,7 @@ def test_what_cannot_be_done_is_said():
         plan_pass(track, START_NS, END_NS, MountModel(IE=-1.5), mount())
     with pytest.raises(StationError, match=r'too slow|lower'):
         plan_pass(StraightPass(89.9), START_NS, END_NS, MountModel(), mount(rate_deg_s=1))
-    with pytest.raises(StationError, match='before it has begun'):
+    with pytest.raises(StationError, match='before its start'):
         plan_pass(track, START_NS, START_NS - 5, MountModel(), mount())
 
 

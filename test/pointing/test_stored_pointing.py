@@ -11,7 +11,7 @@ from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.passes import find_passes
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.pointing.mount_model import MountModel
-from qkd_gs.pointing.pass_window import approach, next_approach
+from qkd_gs.pointing.pass_window import next_pass_window, pass_window_nearest
 from qkd_gs.pointing.pointing_file import FILE_NAME, StoredPointing, load_pointing
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
@@ -117,7 +117,7 @@ def test_passes_come_one_after_the_other_as_they_are_found(elements, station):
     assert len(wanted) >= 2
     now_ns, met = begin_ns, []
     while len(met) < len(wanted):
-        following = next_approach(elements, site, now_ns, station)
+        following = next_pass_window(elements, site, now_ns, station)
         if following is None:
             now_ns += 3600 * SECOND_NS
             continue
@@ -129,12 +129,12 @@ def test_passes_come_one_after_the_other_as_they_are_found(elements, station):
 
 def test_a_pass_under_way_is_the_next_one_until_it_is_over(elements, station):
     site, at_ns = load_site('shanghai'), parse_utc('2018-10-03T15:56:42Z')
-    whole = approach(elements, site, at_ns, station)
+    whole = pass_window_nearest(elements, site, at_ns, station)
     for now_ns in (whole.start_ns - SECOND_NS, whole.start_ns + SECOND_NS, whole.end_ns - SECOND_NS):
-        following = next_approach(elements, site, now_ns, station)
+        following = next_pass_window(elements, site, now_ns, station)
         assert following.start_ns == pytest.approx(whole.start_ns, abs=SECOND_NS // 5, rel=0)
         assert following.end_ns == pytest.approx(whole.end_ns, abs=SECOND_NS // 5, rel=0)
-    after = next_approach(elements, site, whole.end_ns + SECOND_NS, station)
+    after = next_pass_window(elements, site, whole.end_ns + SECOND_NS, station)
     assert after is None or after.start_ns > whole.end_ns
 
 
@@ -142,7 +142,7 @@ def test_the_satellite_stands_above_the_start_elevation_in_between(elements, sta
     site, at_ns = load_site('shanghai'), parse_utc('2018-10-03T15:56:42Z')
     for el_deg in (5, 20, 45):
         tracking = station.tracking.model_copy(update={'start_el_deg': el_deg})
-        seen = approach(elements, site, at_ns, station.model_copy(update={'tracking': tracking}))
+        seen = pass_window_nearest(elements, site, at_ns, station.model_copy(update={'tracking': tracking}))
         for t_ns in (seen.start_ns, seen.end_ns):
             assert seen.predicted.at(t_ns).el_rad == pytest.approx(el_deg * 0.0174532925, abs=2e-3)
         assert seen.start_ns < seen.found.culmination_ns < seen.end_ns
@@ -155,4 +155,4 @@ def test_a_pass_that_stays_below_is_refused_with_its_height(elements, station):
     low = next(one for one in passes if one.max_elevation_deg < 40)
     tracking = station.tracking.model_copy(update={'start_el_deg': 44.0})
     with pytest.raises(StationError, match=f'only reaches {low.max_elevation_deg:.1f} deg'):
-        approach(elements, site, low.culmination_ns, station.model_copy(update={'tracking': tracking}))
+        pass_window_nearest(elements, site, low.culmination_ns, station.model_copy(update={'tracking': tracking}))

@@ -41,7 +41,7 @@ class Interceptor(BB84Module):
 
     share = 1.0
 
-    def measure(self, states, frame_error_rad, rng):
+    def measure(self, states, polarization_error_rad, rng):
         n = len(states.bit)
         caught = rng.random(n) < self.share
         basis = rng.integers(0, 2, n).astype(np.uint8)
@@ -49,7 +49,7 @@ class Interceptor(BB84Module):
         sent_on = PulseStates(
             states.intensity, np.where(caught, basis, states.basis), np.where(caught, bit, states.bit)
         )
-        return super().measure(sent_on, frame_error_rad, rng)
+        return super().measure(sent_on, polarization_error_rad, rng)
 
 
 class SomeIntercepted(Interceptor):
@@ -114,7 +114,7 @@ def test_photon_number_splitting_is_seen_by_the_decoys(honest, tmp_path):
 class FakedStates(Interceptor):
     """Detector control by bright light: clicks only where Bob measures in Eve's basis, and then always her bit."""
 
-    def measure(self, states, frame_error_rad, rng):
+    def measure(self, states, polarization_error_rad, rng):
         n = len(states.bit)
         eve, bob = rng.integers(0, 2, (2, n))
         bit = np.where(eve == states.basis, states.bit, rng.integers(0, 2, n))

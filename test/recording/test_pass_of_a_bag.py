@@ -139,7 +139,7 @@ def test_telemetry_of_a_bag(bag, rows, station, tmp_path):
     camera = station.guiding_camera
     off_px = np.hypot(641.0 - camera.reference_x_px, 510.0 - camera.reference_y_px)
     assert np.hypot(told.guide_x_urad, told.guide_y_urad) == pytest.approx(off_px * camera.scale_urad_px)
-    assert told.frame_error_deg == pytest.approx(2 * degrees(PLATE_OFF_RAD), abs=1e-6)
+    assert told.polarization_error_deg == pytest.approx(2 * degrees(PLATE_OFF_RAD), abs=1e-6)
     assert told.counts[:, 3].tolist() == [400, 110, 120, 130]
     assert told.beacon_counts[0] == 9000
     assert not len(told.sync_t_ns)

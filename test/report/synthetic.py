@@ -117,7 +117,7 @@ def telemetry(seed=1, rate_hz=20):
         guide_x_urad=error_x[guide] + random.normal(0, 3, guide.sum()),
         guide_y_urad=error_y[guide] + random.normal(0, 3, guide.sum()),
         hwp_t_ns=CULMINATION_NS + np.round(hwp_s * 1e9).astype(np.int64),
-        frame_error_deg=0.05 * np.sin(hwp_s / 9)
+        polarization_error_deg=0.05 * np.sin(hwp_s / 9)
         + 0.17 * np.exp(-((hwp_s / 9) ** 2))
         + random.normal(0, 0.01, len(hwp_s)),
         count_t_ns=CULMINATION_NS + bins * SECOND_NS,

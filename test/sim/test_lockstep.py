@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.sky import sun_at
 from qkd_gs.orbit.timescale import parse_utc
-from qkd_gs.pointing.pass_window import approach
+from qkd_gs.pointing.pass_window import pass_window_nearest
 from qkd_gs.pointing.plan import plan_pass
 from qkd_gs.safety.supervisor import Supervisor
 from qkd_gs.settings.loader import load_yaml
@@ -33,7 +33,7 @@ def taken(folder, seed, seconds=25):
     """The first seconds of the pass, from before the rise on; the mount model is the true one without its residual."""
     settings = load_twin()
     elements = load_elements(share_path('config', 'elements', 'micius.tle'))
-    found, predicted, start_ns, end_ns = approach(elements, SITE, parse_utc('2018-10-03T15:56:42Z'), STATION)
+    found, predicted, start_ns, end_ns = pass_window_nearest(elements, SITE, parse_utc('2018-10-03T15:56:42Z'), STATION)
     truth = true_trajectory(settings, found.orbit, SITE, start_ns, end_ns, seed)
     begin_ns = start_ns - 10 * SECOND
     twin = Twin(settings, STATION, truth, SITE, begin_ns, seed)

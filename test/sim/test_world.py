@@ -78,7 +78,7 @@ def test_the_line_of_sight_closes_on_the_satellite(session):
     assert session.run(1.0)['offset_y_rad'][-1] == pytest.approx(500e-6, abs=3e-6)
 
 
-def test_the_tubes_roll_turns_the_polarization_frame(session):
+def test_the_tubes_roll_turns_the_measured_polarization(session):
     """Independent of the model's own roll: the way the line of sight goes when the elevation axis turns."""
     got = session.run(0.1)
     world, t_ns = session.world, int(got['t_ns'][-1])
@@ -86,8 +86,8 @@ def test_the_tubes_roll_turns_the_polarization_frame(session):
     low = world._pointing.model.apparent(*axes)
     high = world._pointing.model.apparent(axes[0], axes[1] + 1e-4)
     leans_left = np.arctan2(-(high[0] - low[0]) * np.cos(low[1]), high[1] - low[1])
-    frame = session.truth.at(t_ns).frame_rad
-    assert got['frame_true_rad'][-1] == pytest.approx(frame - leans_left, abs=2e-4)
+    frame = session.truth.at(t_ns).polarization_angle_rad
+    assert got['polarization_true_rad'][-1] == pytest.approx(frame - leans_left, abs=2e-4)
     assert abs(leans_left) > 1e-4
 
 

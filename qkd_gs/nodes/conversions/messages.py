@@ -292,8 +292,8 @@ def target(now_ns: int, state: TargetState[float], satellite: str) -> m.Target:
         range_m=state.range_m,
         range_rate_m_s=state.range_rate_m_s,
         light_time_s=state.light_time_s,
-        polarization_angle_rad=state.frame_rad,
-        polarization_rate_rad_s=state.frame_rate_rad_s,
+        polarization_angle_rad=state.polarization_angle_rad,
+        polarization_rate_rad_s=state.polarization_rate_rad_s,
     )
 
 
@@ -302,8 +302,8 @@ def polarization_angle(outputs: TrackerOutputs, at_ns: int, follow: bool) -> m.P
     return m.PolarizationAngle(
         header=header(at_ns, 'tube'),
         follow=follow,
-        polarization_angle_rad=outputs.frame_rad,
-        polarization_rate_rad_s=outputs.frame_rate_rad_s,
+        polarization_angle_rad=outputs.polarization_angle_rad,
+        polarization_rate_rad_s=outputs.polarization_rate_rad_s,
     )
 
 

@@ -103,13 +103,13 @@ class SimCamera:
             self.floor.append((mid_ns, *exposed.tilt_rad))
             if self._rng.random() >= self._body.drop_probability:
                 stamp_ns = mid_ns + round(self._rng.standard_normal() * self._body.stamp_jitter_s * 1e9)
-                image = self._picture(exposed, roi, settings)
+                image = self._image(exposed, roi, settings)
                 latency_ns = round(self._body.latency_s * 1e9 * roi.height_px / self._model.height_px)
                 frame = Frame(stamp_ns, settings.exposure_s, settings.gain, image, roi)
                 self._transfer.append((end_ns + latency_ns, frame))
             self._next_ns += max(round(1e9 / settings.rate_hz), exposure_ns)
 
-    def _picture(self, exposed: Exposed, roi: Roi, settings: CameraSettings) -> ImageArray:
+    def _image(self, exposed: Exposed, roi: Roi, settings: CameraSettings) -> ImageArray:
         pixels = roi.width_px * roi.height_px
         first = int(self._rng.integers(0, len(self._noise) - pixels + 1))
         region = (roi.x0_px, roi.y0_px, roi.width_px, roi.height_px)

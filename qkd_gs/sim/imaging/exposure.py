@@ -14,9 +14,9 @@ from qkd_gs.settings.station import CameraModel
 from qkd_gs.settings.twin_plant import CameraBodySettings, SkySettings
 from qkd_gs.sim.imaging.render import Background, Points
 from qkd_gs.sim.imaging.starfield import Stars
-from qkd_gs.sim.physics.image_geometry import Picture, turned
 from qkd_gs.sim.physics.photometry import electrons_a_watt, faintest, sky_electrons, sky_gradient, star_electrons
 from qkd_gs.sim.physics.state_history import Column, History
+from qkd_gs.sim.physics.true_camera import TrueCameraGeometry, turned
 
 BEACON_M = 532e-9
 _MOST_INSTANTS = 64
@@ -47,14 +47,14 @@ class View:
         model: CameraModel,
         body: CameraBodySettings,
         sky: SkySettings,
-        picture: Picture,
+        geometry: TrueCameraGeometry,
         history: History,
         stars: tuple[Stars, ...],
         scintillation: Column,
     ) -> None:
-        self._body, self._sky, self._picture, self._history, self._stars = body, sky, picture, history, stars
+        self._body, self._sky, self._geometry, self._history, self._stars = body, sky, geometry, history, stars
         self._scale_urad_px = model.scale_urad_px
-        self._sigma_rad = model.spot_sigma_px * picture.scale_rad_px
+        self._sigma_rad = model.spot_sigma_px * geometry.scale_rad_px
         self._scintillation = scintillation
         self._faintest_in_1_s = faintest(body, sky, _STAR_ELECTRONS)
         self._responsivity = electrons_a_watt(body, BEACON_M)
@@ -69,7 +69,7 @@ class View:
         lights += [self._star_points(group, state, mid_ns, exposure_ns, roi) for group in self._stars]
         lit = [light for light in lights if len(light[0])]
         x, y, electrons = lit[0] if len(lit) == 1 else map(np.concatenate, zip(*lights, strict=True))
-        x_px, y_px = self._picture.pixel(x + tilt[0], y + tilt[1])
+        x_px, y_px = self._geometry.pixel(x + tilt[0], y + tilt[1])
         return Exposed(
             Points(x_px, y_px, electrons),
             self._background(state, seconds, roi),
@@ -116,19 +116,19 @@ class View:
 
     def _corner_rad(self, roi: Roi) -> float:
         """Largest angle between the line of sight and the region."""
-        picture = self._picture
-        x_px = max(abs(x - picture.x0_px) for x in (roi.x0_px, roi.x0_px + roi.width_px))
-        y_px = max(abs(y - picture.y0_px) for y in (roi.y0_px, roi.y0_px + roi.height_px))
-        return hypot(x_px, y_px) * picture.scale_rad_px
+        geometry = self._geometry
+        x_px = max(abs(x - geometry.x0_px) for x in (roi.x0_px, roi.x0_px + roi.width_px))
+        y_px = max(abs(y - geometry.y0_px) for y in (roi.y0_px, roi.y0_px + roi.height_px))
+        return hypot(x_px, y_px) * geometry.scale_rad_px
 
     def _background(self, state: FloatArray, seconds: float, roi: Roi) -> Background:
         middle = state.shape[1] // 2
         el = float(state[Column.EL, middle])
         level = sky_electrons(self._body, self._sky, self._scale_urad_px, el) * seconds
-        slope = level * sky_gradient(self._sky, el) * self._picture.scale_rad_px  # a pixel upwards on the sky
-        roll = self._picture.roll_rad - float(state[Column.ROLL, middle])
+        slope = level * sky_gradient(self._sky, el) * self._geometry.scale_rad_px  # a pixel upwards on the sky
+        roll = self._geometry.roll_rad - float(state[Column.ROLL, middle])
         slope_x, slope_y = slope * sin(roll), -slope * cos(roll)
-        corner = level + slope_x * (roi.x0_px - self._picture.x0_px) + slope_y * (roi.y0_px - self._picture.y0_px)
+        corner = level + slope_x * (roi.x0_px - self._geometry.x0_px) + slope_y * (roi.y0_px - self._geometry.y0_px)
         return Background(max(corner, 0.0), slope_x, slope_y)
 
 

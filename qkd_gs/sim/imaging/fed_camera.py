@@ -10,9 +10,9 @@ from qkd_gs.sim.imaging.camera import SimCamera
 from qkd_gs.sim.imaging.exposure import View
 from qkd_gs.sim.imaging.render import noise_bank
 from qkd_gs.sim.imaging.starfield import RandomField, Stars
-from qkd_gs.sim.physics.image_geometry import Picture
 from qkd_gs.sim.physics.plant import draws
 from qkd_gs.sim.physics.state_history import Column, History
+from qkd_gs.sim.physics.true_camera import TrueCameraGeometry
 from qkd_gs.tracking.types import CameraRole
 
 _NOISE = 1 << 21  # numbers in a camera's noise bank
@@ -52,8 +52,8 @@ class Eye:
             CameraRole.TRACKING: (station.tracking_camera, body.tracking_camera, Column.TRACKING, streams[8]),
         }[role]
         groups: tuple[Stars, ...] = (RandomField(body.sky, site, streams[5]), *stars)
-        picture = Picture.as_built(model, camera, rng)
-        view = View(model, camera, body.sky, picture, self._history, groups, column)
+        geometry = TrueCameraGeometry.as_built(model, camera, rng)
+        view = View(model, camera, body.sky, geometry, self._history, groups, column)
         self.camera = SimCamera(model, camera, view, noise_bank(streams[6], _NOISE), rng)
 
     def see(self, now_ns: int, rows: FloatArray) -> None:

@@ -35,7 +35,7 @@ class Sky:
 
     t_ns: IntArray
     offset_rad: FloatArray  # 850 nm image from the middle of the receiving field
-    frame_error_rad: FloatArray  # satellite's frame minus the analyser's
+    polarization_error_rad: FloatArray  # satellite's frame minus the analyser's
     lit: FloatArray  # satellite's sources on: 0 or 1
     fade: FloatArray  # transmission of clouds, 1 = clear
 
@@ -98,7 +98,7 @@ class PhotonSource:
         second = taken & (rng.random(len(pulse)) < mean / 2)  # another photon of the same pulse
         pick = np.concatenate([np.flatnonzero(taken), np.flatnonzero(second)])
         picked = PulseStates(states.intensity[pick], states.basis[pick], states.bit[pick])
-        channel = self._module.measure(picked, np.interp(arrival_ps[pick], at_ps, sky.frame_error_rad), rng)
+        channel = self._module.measure(picked, np.interp(arrival_ps[pick], at_ps, sky.polarization_error_rad), rng)
         time_ps = arrival_ps[pick] + self._module.jitter_ps(len(pick), rng)
         clicked = channel > 0
         time_ps, channel = time_ps[clicked], channel[clicked]

@@ -28,7 +28,7 @@ class BB84Module:
         self.max_efficiency = float(self._efficiency.max())
         self._error = polarization.receiver_error + polarization.source_error
 
-    def measure(self, states: PulseStates, frame_error_rad: FloatArray, rng: np.random.Generator) -> ByteArray:
+    def measure(self, states: PulseStates, polarization_error_rad: FloatArray, rng: np.random.Generator) -> ByteArray:
         """Channel that each photon goes to; 0 where its diode missed it.
 
         Photons arrive already thinned to the most efficient diode.  A photon of bit b in its own basis, turned
@@ -38,7 +38,7 @@ class BB84Module:
         n = len(states.bit)
         prepared_rad = states.bit * (np.pi / 2) + states.basis * (np.pi / 4)
         basis = rng.integers(0, 2, n)
-        first = np.cos(prepared_rad + frame_error_rad - basis * (np.pi / 4)) ** 2
+        first = np.cos(prepared_rad + polarization_error_rad - basis * (np.pi / 4)) ** 2
         bit = rng.random(n) >= self._error + (1 - 2 * self._error) * first
         index = 2 * basis + bit
         clicked = rng.random(n) < self._efficiency[index] / self.max_efficiency

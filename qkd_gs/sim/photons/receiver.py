@@ -24,7 +24,7 @@ class Received(IntEnum):
     """Rows of the receiver's true state."""
 
     OFFSET = 0  # 850 nm image from the middle of the receiving field, rad
-    FRAME_ERROR = 1  # satellite's frame minus the analyser's, rad
+    POLARIZATION_ERROR = 1  # satellite's frame minus the analyser's, rad
     LIT = 2  # satellite's sources: 0 or 1
     FADE = 3  # transmission of clouds, 1 = clear
 
@@ -48,13 +48,13 @@ def photon_counter(
     return record, SimTdc(settings.light, station.detectors, source, truth.epoch_ns, int(rng.integers(1 << 62)))
 
 
-def receiver_rows(interval: Interval, frame_error_rad: FloatArray) -> FloatArray:
+def receiver_rows(interval: Interval, polarization_error_rad: FloatArray) -> FloatArray:
     """What the receiver really did over an interval, rows of `Received` (4, n)."""
     offset_rad = np.hypot(
         interval.tilt_x_rad - interval.offset_x_rad,
         interval.tilt_y_rad - interval.offset_y_rad - interval.dispersion_rad,
     )
-    return np.stack([offset_rad, frame_error_rad, interval.lit, interval.fade])
+    return np.stack([offset_rad, polarization_error_rad, interval.lit, interval.fade])
 
 
 def sky_of(t_ns: IntArray, rows: FloatArray) -> Sky:

@@ -22,7 +22,7 @@ class Stretch:
     az_rad: FloatArray
     el_rad: FloatArray
     range_m: FloatArray
-    frame_rad: FloatArray
+    polarization_angle_rad: FloatArray
     dispersion_rad: FloatArray
     tilt_rad: FloatArray  # (2, n) cross-elevation, elevation
     scintillation: FloatArray  # (2, n) guiding camera, telescope
@@ -41,7 +41,7 @@ class Stretch:
             self.az_rad[along],
             self.el_rad[along],
             self.range_m[along],
-            self.frame_rad[along],
+            self.polarization_angle_rad[along],
             self.dispersion_rad[along],
             self.tilt_rad[:, along],
             self.scintillation[:, along],
@@ -101,7 +101,7 @@ class LightPath:
             az_rad=az,
             el_rad=el,
             range_m=range_m,
-            frame_rad=frame,
+            polarization_angle_rad=frame,
             dispersion_rad=dispersion,
             tilt_rad=self._tilt.advance(*arguments),
             scintillation=np.stack([self._guiding.advance(*arguments), self._tracking.advance(*arguments)]),
@@ -116,7 +116,7 @@ class LightPath:
         if inside.any():
             place = self._trajectory.table(t_ns[inside])
             spread = np.interp(place.el_rad, *self._dispersion)
-            columns[:, inside] = place.az_rad, place.el_rad, place.range_m, place.frame_rad, spread
+            columns[:, inside] = place.az_rad, place.el_rad, place.range_m, place.polarization_angle_rad, spread
         return columns[0], columns[1], columns[2], columns[3], columns[4]
 
 

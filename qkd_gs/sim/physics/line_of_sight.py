@@ -5,8 +5,8 @@ from __future__ import annotations
 from numba import njit
 
 from qkd_gs.pointing.sky_offsets import offset
-from qkd_gs.sim.physics.image_geometry import turned
 from qkd_gs.sim.physics.state_history import Column
+from qkd_gs.sim.physics.true_camera import turned
 
 _AZ, _EL, _ROLL, _X, _Y = (int(column) for column in (Column.AZ, Column.EL, Column.ROLL, Column.X, Column.Y))
 

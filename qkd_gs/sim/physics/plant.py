@@ -9,7 +9,7 @@ import numpy as np
 
 from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.orbit.trajectory import Trajectory
-from qkd_gs.pointing.polarization import frame_error
+from qkd_gs.pointing.polarization import polarization_error
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import TwinSettings
@@ -42,7 +42,9 @@ class Interval:
     offset_y_rad: FloatArray
     tilt_x_rad: FloatArray
     tilt_y_rad: FloatArray
-    frame_true_rad: FloatArray  # satellite's H axis from the tube's horizontal, counter-clockwise against the light
+    polarization_true_rad: (
+        FloatArray  # satellite's H axis from the tube's horizontal, counter-clockwise against the light
+    )
     hwp_true_rad: FloatArray  # true plate angle from its zero mark, counter-clockwise against the light
     az_rad: FloatArray  # apparent direction of the line of sight
     el_rad: FloatArray
@@ -130,9 +132,9 @@ class Body:
         """Encoder angles that truly put the line of sight on an apparent direction, rad."""
         return self._pointing.axes_at(az_rad, el_rad)
 
-    def frame_error_rad(self, interval: Interval) -> FloatArray:
+    def polarization_error_rad(self, interval: Interval) -> FloatArray:
         """Frame angle left uncorrected by the plate, (n,)."""
-        return frame_error(interval.hwp_true_rad, self._zero_rad, interval.frame_true_rad, self._parity)
+        return polarization_error(interval.hwp_true_rad, self._zero_rad, interval.polarization_true_rad, self._parity)
 
     def _stretch(self) -> Stretch:
         if self._ahead is None or self._lived == len(self._ahead):
@@ -145,7 +147,7 @@ class Body:
         seconds = count * self._sample_ns * 1e-9
         axes_before = self.mount.true_angles()
         axes = self.mount.advance(count)
-        plate = self.hwp.advance(count)
+        hwp_rad = self.hwp.advance(count)
         before, self._sight = self._sight, self._pointing.line_of_sight(*axes[-1].tolist())
         az, el, _ = self._sight
         self._slew_rad_s = hypot((az - before[0]) * cos(el), el - before[1]) / seconds
@@ -164,8 +166,8 @@ class Body:
             offset_y_rad=offset[1],
             tilt_x_rad=air.tilt_rad[0],
             tilt_y_rad=air.tilt_rad[1],
-            frame_true_rad=air.frame_rad - rows[Column.ROLL],
-            hwp_true_rad=plate,
+            polarization_true_rad=air.polarization_angle_rad - rows[Column.ROLL],
+            hwp_true_rad=hwp_rad,
             az_rad=rows[Column.AZ],
             el_rad=rows[Column.EL],
             target_el_rad=air.el_rad,

@@ -59,7 +59,7 @@ class TruePointing:
 
         Roll: turn of the tube's horizontal against the sky's, counter-clockwise seen against the light.
         """
-        az, el, roll = self.model.look(enc_az_rad, enc_el_rad)
+        az, el, roll = self.model.line_of_sight(enc_az_rad, enc_el_rad)
         x, y = self._residual.at(enc_az_rad, enc_el_rad)
         flat = cos(el)
         flat = max(abs(flat), _LEAST_COS) * (1 if flat >= 0 else -1)

@@ -44,7 +44,7 @@ class LiveWorld(Body):
         self._floor: list[Floor] = []
 
     def _shown(self, rows: FloatArray, interval: Interval) -> None:
-        received = receiver_rows(interval, self.frame_error_rad(interval))
+        received = receiver_rows(interval, self.polarization_error_rad(interval))
         self._tell(TruthBlock(self.now_ns, np.concatenate([rows, received])))
 
     def step(self, now_ns: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qkd_gs.devices.camera import Roi
-from qkd_gs.pointing.image_plane import Picture
+from qkd_gs.pointing.camera_geometry import CameraGeometry
 from qkd_gs.settings.station import CameraModel
 from qkd_gs.tracking.types import CameraRequest, Phase
 
@@ -36,7 +36,7 @@ def requests(
 
 def field_around(camera: CameraModel, x_rad: float, y_rad: float) -> Roi:
     """Small region around the pixel at which such angles in the tube appear, inside the sensor."""
-    x_px, y_px = Picture.of(camera).pixel(x_rad, y_rad)
+    x_px, y_px = CameraGeometry.of(camera).pixel(x_rad, y_rad)
     width, height = min(FIELD_PX, camera.width_px), min(FIELD_PX, camera.height_px)
     return Roi(_corner(x_px, width, camera.width_px), _corner(y_px, height, camera.height_px), width, height)
 

@@ -11,7 +11,7 @@ from qkd_gs.devices.camera import Roi
 from qkd_gs.devices.mount import MountCommand, MountMode, MountReading
 from qkd_gs.orbit.target import TargetState
 from qkd_gs.orbit.trajectory import Trajectory
-from qkd_gs.pointing.image_plane import Picture
+from qkd_gs.pointing.camera_geometry import CameraGeometry
 from qkd_gs.pointing.mount_model import AxisMotion, MountModel
 from qkd_gs.pointing.plan import PassPlan
 from qkd_gs.pointing.sky_offsets import offset_between
@@ -19,7 +19,7 @@ from qkd_gs.settings.station import StationSettings
 from qkd_gs.tracking.control.acquisition import Lock, Look
 from qkd_gs.tracking.control.encoder_history import EncoderHistory
 from qkd_gs.tracking.control.estimator import Residual
-from qkd_gs.tracking.control.polarization_frame import measured_frame
+from qkd_gs.tracking.control.measured_polarization import measured_polarization_angle
 from qkd_gs.tracking.control.prediction import Prediction
 from qkd_gs.tracking.control.requests import field_around, requests
 from qkd_gs.tracking.control.search import BeaconSearch
@@ -67,9 +67,9 @@ class Tracker:
         self._controller = Controller(station.mount, self._tuning)
         fastest = max(station.mount.azimuth.max_acc_deg_s2, station.mount.elevation.max_acc_deg_s2)
         self._history = EncoderHistory(radians(fastest))
-        self._pictures = {
-            CameraRole.GUIDING: Picture.of(station.guiding_camera),
-            CameraRole.TRACKING: Picture.of(station.tracking_camera),
+        self._geometries = {
+            CameraRole.GUIDING: CameraGeometry.of(station.guiding_camera),
+            CameraRole.TRACKING: CameraGeometry.of(station.tracking_camera),
         }
         self._lock = Lock(self._tuning, self._prediction)
         self._search = self._new_search()
@@ -111,8 +111,8 @@ class Tracker:
         state = self._prediction.at(self._within_plan(at_ns), self._aimed_error(now_ns, inputs, reading))
         self._change_phase(now_ns, state, reading)
         command = self._command(at_ns, inputs.mount.mode, reading, state)
-        frame, frame_rate = measured_frame(self._model, reading, state)
-        _, looks_el, roll = self._model.look(reading.az_rad, reading.el_rad)
+        frame, frame_rate = measured_polarization_angle(self._model, reading, state)
+        _, looks_el, roll = self._model.line_of_sight(reading.az_rad, reading.el_rad)
         guiding, tracking = requests(
             self.phase, self._station.guiding_camera, self._station.tracking_camera, self._field(now_ns, roll, state)
         )
@@ -120,8 +120,8 @@ class Tracker:
             phase=self.phase,
             mount=command,
             beacon_on=self._beacon_on(inputs, looks_el),
-            frame_rad=frame,
-            frame_rate_rad_s=frame_rate,
+            polarization_angle_rad=frame,
+            polarization_rate_rad_s=frame_rate,
             guiding=guiding,
             tracking=tracking,
             time_bias_s=self._lock.error[0],
@@ -141,7 +141,7 @@ class Tracker:
         axes = self._history.at(spot.stamp_ns) if spot.found else None
         if axes is None:
             return None
-        x, y = self._pictures[spot.camera].angles(spot.x_px, spot.y_px)
+        x, y = self._geometries[spot.camera].angles(spot.x_px, spot.y_px)
         az, el = self._model.apparent(*axes, x, y)
         roll = self._model.roll(*axes)
         across = x * cos(roll) - y * sin(roll)

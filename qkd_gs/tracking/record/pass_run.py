@@ -8,7 +8,7 @@ from typing import Any
 
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.elements import load_elements
-from qkd_gs.pointing.pass_window import approach, plan_against_sun
+from qkd_gs.pointing.pass_window import pass_window_nearest, plan_against_sun
 from qkd_gs.pointing.pointing_file import StoredPointing
 from qkd_gs.session.manifest import LockedSpan
 from qkd_gs.settings.site import Site
@@ -42,7 +42,7 @@ class PassRun:
     def __init__(self, book: SessionBook, knowledge: Knowledge) -> None:
         station = knowledge.pointing.refine(knowledge.station)
         elements = load_elements(book.folder / book.manifest.elements_file).only(book.manifest.satellite)
-        _, predicted, self.start_ns, self.end_ns = approach(
+        _, predicted, self.start_ns, self.end_ns = pass_window_nearest(
             elements, knowledge.site, book.manifest.culmination_ns, station, force=True
         )
         model = knowledge.pointing.model
@@ -65,7 +65,7 @@ class PassRun:
         """
         elements = load_elements(knowledge.elements)
         station = knowledge.pointing.refine(knowledge.station)
-        found, predicted, start_ns, end_ns = approach(elements, knowledge.site, at_ns, station)
+        found, predicted, start_ns, end_ns = pass_window_nearest(elements, knowledge.site, at_ns, station)
         if now_ns > end_ns:
             raise StationError('this pass is over', hint='`qkd-gs passes` lists the next ones')
         plan_against_sun(predicted, start_ns, end_ns, knowledge.pointing.model, station, knowledge.site)

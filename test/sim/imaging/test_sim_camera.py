@@ -14,8 +14,8 @@ from qkd_gs.errors import DeviceFault
 from qkd_gs.sim.imaging.camera import SimCamera, build_sensor
 from qkd_gs.sim.imaging.exposure import Exposed
 from qkd_gs.sim.imaging.render import Background, Points, noise_bank, render
-from qkd_gs.sim.physics.image_geometry import Picture, turned
 from qkd_gs.sim.physics.photometry import beam_irradiance, electrons_a_watt, faintest, sky_electrons, star_electrons
+from qkd_gs.sim.physics.true_camera import TrueCameraGeometry, turned
 
 ROI = Roi(100, 80, 64, 64)
 REGION = (100, 80, 64, 64)
@@ -181,17 +181,17 @@ small = st.floats(-0.01, 0.01)
 
 @given(x=small, y=small, roll=st.floats(-pi, pi))
 def test_pixel_and_direction_are_each_others_inverse(x, y, roll):
-    picture = Picture(639.5, 511.5, 14e-6, roll)
-    assert picture.direction(*picture.pixel(x, y)) == pytest.approx((x, y), abs=1e-12)
+    geometry = TrueCameraGeometry(639.5, 511.5, 14e-6, roll)
+    assert geometry.direction(*geometry.pixel(x, y)) == pytest.approx((x, y), abs=1e-12)
     assert turned(*turned(x, y, roll), -roll) == pytest.approx((x, y), abs=1e-15)
 
 
 def test_the_picture_lies_as_the_station_file_says():
     """Right is growing azimuth and up growing elevation at roll 0; roll turns cross-elevation counter-clockwise."""
-    level = Picture(100.0, 100.0, 1e-5, 0.0)
+    level = TrueCameraGeometry(100.0, 100.0, 1e-5, 0.0)
     assert level.pixel(1e-3, 0.0) == pytest.approx((200, 100))
     assert level.pixel(0.0, 1e-3) == pytest.approx((100, 0))
-    assert Picture(100.0, 100.0, 1e-5, radians(90)).pixel(1e-3, 0.0) == pytest.approx((100, 0))
+    assert TrueCameraGeometry(100.0, 100.0, 1e-5, radians(90)).pixel(1e-3, 0.0) == pytest.approx((100, 0))
 
 
 def test_light_of_lasers_and_stars_by_hand(twin):

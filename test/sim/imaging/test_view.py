@@ -10,9 +10,9 @@ import pytest
 from qkd_gs.devices.camera import Roi
 from qkd_gs.sim.imaging.exposure import View
 from qkd_gs.sim.imaging.starfield import StarsInView
-from qkd_gs.sim.physics.image_geometry import Picture
 from qkd_gs.sim.physics.photometry import star_electrons
 from qkd_gs.sim.physics.state_history import Column, History
+from qkd_gs.sim.physics.true_camera import TrueCameraGeometry
 
 MS = 1_000_000
 WHOLE = Roi(0, 0, 1280, 1024)
@@ -48,9 +48,9 @@ def history(az_rate=0.0, el_rate=0.0, tilt=(0.0, 0.0), roll=0.0, clear=1.0, irra
 
 
 def view(twin, station, past, star):
-    picture = Picture(639.5, 511.5, 14e-6, 0.0)
+    geometry = TrueCameraGeometry(639.5, 511.5, 14e-6, 0.0)
     body = twin.body
-    return View(station.guiding_camera, body.guiding_camera, body.sky, picture, past, (star,), Column.GUIDING)
+    return View(station.guiding_camera, body.guiding_camera, body.sky, geometry, past, (star,), Column.GUIDING)
 
 
 def star_of(exposed):

@@ -13,7 +13,7 @@ from qkd_gs.devices.beacon import BeaconReading
 from qkd_gs.devices.mount import MountMode, MountReading
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.trajectory import Trajectory
-from qkd_gs.pointing.image_plane import Picture
+from qkd_gs.pointing.camera_geometry import CameraGeometry
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.plan import PassPlan, plan_pass
 from qkd_gs.pointing.sky_offsets import offset_between
@@ -86,7 +86,7 @@ class Record:
     y_urad: list[float] = field(default_factory=list)
     spot_x_urad: list[float] = field(default_factory=list)
     el_rad: list[float] = field(default_factory=list)
-    frame_error_rad: list[float] = field(default_factory=list)
+    polarization_error_rad: list[float] = field(default_factory=list)
     lit: list[bool] = field(default_factory=list)
 
 
@@ -132,8 +132,8 @@ class Plant:
         self._due = {role: 0 for role in CameraRole}
         self._in_flight: list[tuple[int, SpotMeasurement]] = []
         self._pictures = {
-            CameraRole.GUIDING: Picture.of(self.station.guiding_camera),
-            CameraRole.TRACKING: Picture.of(self.station.tracking_camera),
+            CameraRole.GUIDING: CameraGeometry.of(self.station.guiding_camera),
+            CameraRole.TRACKING: CameraGeometry.of(self.station.tracking_camera),
         }
         self.record = Record()
         self.outputs = None
@@ -249,6 +249,8 @@ class Plant:
         record.lit.append(self.lit and not self.faded(self.now_ns))
         roll = MODEL.roll(float(self.axes[0]), float(self.axes[1]))
         az, el = self.sight_line()
-        wanted = truth.frame_rad - roll
+        wanted = truth.polarization_angle_rad - roll
         turn = sin(el) * remainder(az - truth.az_rad, 2 * pi)
-        record.frame_error_rad.append((out.frame_rad - (wanted - turn) + np.pi / 2) % np.pi - np.pi / 2)
+        record.polarization_error_rad.append(
+            (out.polarization_angle_rad - (wanted - turn) + np.pi / 2) % np.pi - np.pi / 2
+        )

@@ -50,7 +50,7 @@ def test_the_line_of_sight_stays_below_the_turbulence():
     assert rms(record.x_urad[last]) < 2.0
     assert rms(record.y_urad[last]) < 2.0
     assert rms(record.spot_x_urad[last]) > 2.5  # the air's part was left where it is
-    assert np.degrees(np.abs(record.frame_error_rad[last]).max()) < 0.02
+    assert np.degrees(np.abs(record.polarization_error_rad[last]).max()) < 0.02
 
 
 @pytest.mark.parametrize(('fade_s', 'seed'), [(2.0, 1), (2.0, 2), (10.0, 3), (10.0, 4)])

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from plant import MODEL, crossing_ns, station, trajectory
 
 from qkd_gs.devices.mount import MountMode, MountReading
-from qkd_gs.pointing.image_plane import Picture
+from qkd_gs.pointing.camera_geometry import CameraGeometry
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.settings.station import AxisSettings
 from qkd_gs.tracking.control.axis_profile import AxisFollower, AxisPoint
 from qkd_gs.tracking.control.candidates import Sighting, Sightings
 from qkd_gs.tracking.control.encoder_history import TRUST_AGAIN, EncoderHistory
 from qkd_gs.tracking.control.estimator import Estimator
-from qkd_gs.tracking.control.polarization_frame import measured_frame
+from qkd_gs.tracking.control.measured_polarization import measured_polarization_angle
 from qkd_gs.tracking.control.prediction import Prediction
 from qkd_gs.tracking.control.requests import FIELD_PX, field_around
 from qkd_gs.tracking.control.search import BeaconSearch
@@ -235,7 +235,7 @@ def test_the_region_lies_on_the_sensor_and_holds_the_spot(x_rad, y_rad):
     roi = field_around(camera, x_rad, y_rad)
     assert 0 <= roi.x0_px <= camera.width_px - FIELD_PX
     assert 0 <= roi.y0_px <= camera.height_px - FIELD_PX
-    x_px, y_px = Picture.of(camera).pixel(x_rad, y_rad)
+    x_px, y_px = CameraGeometry.of(camera).pixel(x_rad, y_rad)
     if 0 <= x_px < camera.width_px and 0 <= y_px < camera.height_px:
         assert roi.x0_px <= x_px < roi.x0_px + FIELD_PX
         assert roi.y0_px <= y_px < roi.y0_px + FIELD_PX
@@ -251,10 +251,10 @@ def test_the_frame_is_that_of_vectors_seen_from_where_the_tube_stands(model, ast
     state = track.at(crossing_ns(track, 84))
     enc_az, enc_el = model.encoder(state.az_rad, state.el_rad)
     reading = MountReading(int(state.t_ns), enc_az + astray_rad, enc_el, 0.0, 0.0, MountMode.TRACK)
-    frame, _ = measured_frame(model, reading, state)
+    frame, _ = measured_polarization_angle(model, reading, state)
     # the satellite's H axis as a vector, and the tube's right and up from three looks of the mount model
     right, up = axes_of(state.az_rad, state.el_rad)
-    h_axis = cos(state.frame_rad) * right + sin(state.frame_rad) * up
+    h_axis = cos(state.polarization_angle_rad) * right + sin(state.polarization_angle_rad) * up
     centre, beside, above = (
         vector(*model.apparent(reading.az_rad, reading.el_rad, *xy)) for xy in ((0.0, 0.0), (1e-5, 0.0), (0.0, 1e-5))
     )
@@ -280,7 +280,7 @@ def test_the_frame_rate_is_the_frame_of_later_minus_the_frame_of_now():
         reading = MountReading(
             t0 + ahead_ns, motion.az_rad, motion.el_rad, motion.az_rate_rad_s, motion.el_rate_rad_s, MountMode.TRACK
         )
-        frames.append(measured_frame(MODEL, reading, state))
+        frames.append(measured_polarization_angle(MODEL, reading, state))
     assert frames[1][1] == pytest.approx((frames[2][0] - frames[0][0]) / 0.02, rel=1e-3)
 
 

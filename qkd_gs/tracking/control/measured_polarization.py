@@ -7,14 +7,16 @@ from math import cos, hypot, pi, remainder, sin
 from qkd_gs.devices.mount import MountReading
 from qkd_gs.orbit.target import TargetState
 from qkd_gs.pointing.mount_model import AxisMotion, MountModel
-from qkd_gs.pointing.polarization import tube_frame
+from qkd_gs.pointing.polarization import polarization_angle_in_tube
 from qkd_gs.tracking.control.prediction import place
 
 WITHIN_NS = 100_000_000  # before the pass the state is that of its start: no extrapolation from there
 ON_TRACK_RAD = 0.02  # farther off the satellite the frame is that of the prediction
 
 
-def measured_frame(model: MountModel, reading: MountReading, state: TargetState[float]) -> tuple[float, float]:
+def measured_polarization_angle(
+    model: MountModel, reading: MountReading, state: TargetState[float]
+) -> tuple[float, float]:
     """Satellite's H axis against the tube's horizontal, and its rate, at the stamp of the reading.
 
     Near the zenith the frame depends on where the azimuth axis really stands: turning the telescope by d(az)
@@ -31,16 +33,16 @@ def measured_frame(model: MountModel, reading: MountReading, state: TargetState[
 
     Returns
     -------
-    frame_rad, frame_rate_rad_s : float
+    polarization_angle_rad, polarization_rate_rad_s : float
         Counter-clockwise seen against the light.
     """
     t_ns = min(max(reading.stamp_ns, int(state.t_ns) - WITHIN_NS), int(state.t_ns))
-    frame = state.frame_rad + state.frame_rate_rad_s * (t_ns - state.t_ns) * 1e-9
+    frame = state.polarization_angle_rad + state.polarization_rate_rad_s * (t_ns - state.t_ns) * 1e-9
     az, el = place(state, t_ns)
     here_az, here_el = model.apparent(reading.az_rad, reading.el_rad)
     turned = remainder(here_az - az, 2 * pi)
     if hypot(turned * cos(el), here_el - el) < ON_TRACK_RAD:
         frame -= turned * sin(0.5 * (here_el + el))
     axes = AxisMotion(t_ns, reading.az_rad, reading.el_rad, reading.az_rate_rad_s, reading.el_rate_rad_s, 0.0, 0.0)
-    frame, rate = tube_frame(model, axes, frame, state.frame_rate_rad_s)
+    frame, rate = polarization_angle_in_tube(model, axes, frame, state.polarization_rate_rad_s)
     return float(frame), float(rate)

@@ -15,7 +15,7 @@ from qkd_gs.sim.physics.true_errors import within_disc
 
 
 @dataclass(frozen=True)
-class Picture:
+class TrueCameraGeometry:
     """Tangent-plane angles in the tube's frame (x right along the elevation axis, y up) to pixels, and back.
 
     Pixel y grows downwards; the picture is turned counter-clockwise by `roll_rad`; the tube's line of sight (the
@@ -28,7 +28,7 @@ class Picture:
     roll_rad: float
 
     @classmethod
-    def as_built(cls, model: CameraModel, body: CameraBodySettings, rng: np.random.Generator) -> Picture:
+    def as_built(cls, model: CameraModel, body: CameraBodySettings, rng: np.random.Generator) -> TrueCameraGeometry:
         """The station's model with drawn errors of scale, roll and axis."""
         scale, roll = rng.uniform(-1, 1, 2) * (body.scale_error, radians(body.roll_error_deg))
         x_rad, y_rad = within_disc(body.axis_error_mrad * 1e-3, rng)
