@@ -17,7 +17,7 @@ from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import load_twin
 from qkd_gs.share import share_path
-from qkd_gs.sim.simulate import Simulation, Watcher, take_pass
+from qkd_gs.sim.simulate import Simulation, Watcher, run_simulation
 from qkd_gs.station.satellite_link import make_key
 
 
@@ -99,7 +99,7 @@ def simulate_pass(
     )
     key_folder = find_key_folder(Path(keys) if keys is not None else None, simulated=True)
     folder, watcher = Path(session), watcher or Watcher()
-    taken = take_pass(simulation, folder, key_folder.sealing_public_key(), watcher)
+    taken = run_simulation(simulation, folder, key_folder.sealing_public_key(), watcher)
     watcher.step('making the key')
     make_key(folder, key_folder, watcher.making_key, window_s)
     _store_speed(folder, float(taken.run['pass_s']) / (time.perf_counter() - started_s))

@@ -22,7 +22,7 @@ from qkd_gs.processing.pipeline import process_session
 from qkd_gs.qkd.finite_key.entropy import binary_entropy
 from qkd_gs.qkd.link.streams import LinkMeter
 from qkd_gs.sim.satellite import simulated_satellite
-from qkd_gs.sim.synthetic_session import Stretch
+from qkd_gs.sim.synthetic_session import SyntheticSession
 
 TAGS = 20_000_000
 ROUND_TRIP_S, RATE_BIT_S = 0.25, 1e6
@@ -52,7 +52,7 @@ def run(tags: int = TAGS) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
         keys = KeyFolder.create(base / 'keys')
-        _measure(base / 'warm-up', keys, Stretch(_WARM_UP_S, _WARM_UP_S / 2))  # compiles what nobody has yet
+        _measure(base / 'warm-up', keys, SyntheticSession(_WARM_UP_S, _WARM_UP_S / 2))  # compiles what nobody has yet
         published = _measure(base / 'published', keys, _bright(_BEACON_TAGS + _PHOTON_TAGS))
         others = KeyFolder.create(base / 'other-keys')  # the same session once more: these have no key of it yet
         slow = _measure(base / 'slow', others, _bright(_BEACON_TAGS + _PHOTON_TAGS), slowly=True)
@@ -71,9 +71,9 @@ def run(tags: int = TAGS) -> dict[str, Any]:
     }
 
 
-def _bright(tags: float) -> Stretch:
+def _bright(tags: float) -> SyntheticSession:
     """The pass above 20 deg, on a link good enough for so many tags."""
-    return Stretch(_SECONDS, _BEFORE_S, gain=max((tags - _BEACON_TAGS) / _PHOTON_TAGS, 0.1))
+    return SyntheticSession(_SECONDS, _BEFORE_S, gain=max((tags - _BEACON_TAGS) / _PHOTON_TAGS, 0.1))
 
 
 def _growth(small: dict[str, Any], large: dict[str, Any]) -> dict[str, float]:
@@ -87,7 +87,7 @@ def _growth(small: dict[str, Any], large: dict[str, Any]) -> dict[str, float]:
     return ratios | memory | {'seconds_a_million_tags': (large['seconds'] - small['seconds']) / more * 1e6}
 
 
-def _measure(folder: Path, keys: KeyFolder, stretch: Stretch, slowly: bool = False) -> dict[str, Any]:
+def _measure(folder: Path, keys: KeyFolder, stretch: SyntheticSession, slowly: bool = False) -> dict[str, Any]:
     begin = perf_counter()
     stretch.write(folder, keys.sealing_public_key())
     drawn_s = perf_counter() - begin

@@ -26,7 +26,7 @@ from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import load_twin
 from qkd_gs.share import share_path
 from qkd_gs.sim.photons.tdc_gps import SimTdc
-from qkd_gs.sim.simulate import Simulation, Watcher, take_pass
+from qkd_gs.sim.simulate import Simulation, Watcher, run_simulation
 from qkd_gs.sim.twin import Twin
 from qkd_gs.timing.recorder import TagRecorder
 from qkd_gs.tracking.camera.camera_loop import CameraLoop
@@ -52,7 +52,7 @@ def run() -> dict[str, Any]:
         for name, owner, method in _TIMED:
             stack.enter_context(stopwatch.on(name, owner, method))
         begin = perf_counter()
-        manifest = take_pass(_simulation(), Path(folder) / 'session', sealing, stopwatch)
+        manifest = run_simulation(_simulation(), Path(folder) / 'session', sealing, stopwatch)
         elapsed_s = perf_counter() - begin
     stopwatch.step('')
     steps_us = np.array(stopwatch.wall_s['tracker']) * 1e6
@@ -80,7 +80,7 @@ def _simulation() -> Simulation:
 
 @dataclass
 class Stopwatch(Watcher):
-    """CPU seconds of the parts that `take_pass` announces, and of single methods while the pass is taken."""
+    """CPU seconds of the parts that `run_simulation` announces, and of single methods while the pass is taken."""
 
     cpu_s: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     wall_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))

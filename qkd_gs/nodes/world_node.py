@@ -12,16 +12,16 @@ import qkd_gs.msg as m
 from qkd_gs.devices.mount import MountCommand
 from qkd_gs.nodes.conversions import messages, monitoring
 from qkd_gs.nodes.runtime.base import IN_THE_LOOP, SENSOR, TRANSIENT_LOCAL, CoreNode
-from qkd_gs.nodes.runtime.context import stage_of, station_of
+from qkd_gs.nodes.runtime.context import simulation_setup, station_of
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.nodes.runtime.sim_link import SimLink
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.pointing.pointing_file import FILE_NAME as POINTING
 from qkd_gs.pointing.pointing_file import StoredPointing, load_pointing
-from qkd_gs.sim.calibration import hand_alignment
+from qkd_gs.sim.calibration import manual_alignment
 from qkd_gs.sim.pass_log import StationStatus
-from qkd_gs.sim.remote.actuators import Drive, Floor
-from qkd_gs.sim.remote.realtime_world import LiveWorld
+from qkd_gs.sim.remote.actuators import Drive, TiltResidual
+from qkd_gs.sim.remote.realtime_world import RealtimeWorld
 from qkd_gs.sim.remote.time_rate import Loop, Pace, Processors
 from qkd_gs.station.loop_timing import LoopWatch
 from qkd_gs.station.station_clock import ClockMapping
@@ -43,10 +43,10 @@ class WorldNode(CoreNode):
 
     def __init__(self) -> None:
         super().__init__()
-        self._stage = stage_of(self, station_of(self))
-        self._link = SimLink(self, self._stage)
+        self._setup = simulation_setup(self, station_of(self))
+        self._link = SimLink(self, self._setup)
         self._link.announce('mount/state', 'beacon/state', 'hwp/state', 'truth')
-        self._world = LiveWorld(self._stage, lambda block: self._link.send('truth', block))
+        self._world = RealtimeWorld(self._setup, lambda block: self._link.send('truth', block))
         self._folder = ''
         self._align_by_hand()
         self._listen()
@@ -63,20 +63,20 @@ class WorldNode(CoreNode):
         link.listen('mount/drive', Drive, lambda order: world.drive(now(), order))
         link.listen('beacon/on', bool, lambda on: world.shine(now(), on))
         link.listen('hwp/move', float, lambda angle_rad: world.move_hwp(now(), angle_rad))
-        link.listen('floor', Floor, world.floor_of)
+        link.listen('tilt_residual', TiltResidual, world.add_tilt_residual)
         self.listen(m.SessionState, 'session/state', self._session)
         self.listen(m.Counts, 'detector/counts', lambda counts: world.count(messages.from_counts(counts)))
 
     def _align_by_hand(self) -> None:
         """Initial alignment on one star, as an operator does after setting up; a calibration starts from it."""
         if not (self.state_dir / POINTING).exists():
-            stage, camera = self._stage, self._stage.station.guiding_camera
-            model = hand_alignment(self._world, stage.site, stage.begin_ns, stage.seed)
+            setup, camera = self._setup, self._setup.station.guiding_camera
+            model = manual_alignment(self._world, setup.site, setup.begin_ns, setup.seed)
             StoredPointing.of(
                 model,
                 (camera.reference_x_px, camera.reference_y_px),
                 'one star centred by hand',
-                format_utc(stage.begin_ns),
+                format_utc(setup.begin_ns),
                 coarse=True,
             ).save(self.state_dir)
 
@@ -89,7 +89,7 @@ class WorldNode(CoreNode):
             speed = self._pace.speed
             self.listen(DiagnosticArray, '/diagnostics', self._take_loops)
             self.create_timer(_PACE_S, self.guarded(self._keep_pace), clock=self._steady)
-        self._publish_mapping(ClockMapping(self._stage.begin_ns, self._began_ns, speed))
+        self._publish_mapping(ClockMapping(self._setup.begin_ns, self._began_ns, speed))
 
     def _publish_mapping(self, mapping: ClockMapping) -> None:
         message = messages.station_clock(mapping, self._began_ns)

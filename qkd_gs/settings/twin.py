@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from qkd_gs.errors import StationError
 from qkd_gs.settings.loader import Section, load_yaml
-from qkd_gs.settings.twin_photonics import LightSettings
-from qkd_gs.settings.twin_plant import BodySettings
+from qkd_gs.settings.twin_photonics import PhotonicsSettings
+from qkd_gs.settings.twin_plant import PlantSettings
 from qkd_gs.share import share_path
 
 
 class TwinSettings(Section):
     """The whole of config/sim.yaml."""
 
-    body: BodySettings
-    light: LightSettings
+    plant: PlantSettings
+    photonics: PhotonicsSettings
 
 
 def scenario_names() -> list[str]:

@@ -87,7 +87,7 @@ class GpsSettings(Section):
     message_delay_s: float = Field(ge=0, le=0.9, description='from the edge to the message that names it')
 
 
-class LightSettings(Section):
+class PhotonicsSettings(Section):
     """The whole section."""
 
     satellite_clock: ClockSettings

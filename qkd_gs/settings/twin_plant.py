@@ -14,7 +14,7 @@ class OrbitTruthSettings(Section):
     cross_track_m: float = Field(ge=0, le=50_000, description='largest cross-track error, either sign')
 
 
-class AxisBodySettings(Section):
+class AxisPlantSettings(Section):
     """One driven axis: moving mass, bearing and torque motor."""
 
     inertia_kg_m2: float = Field(gt=0, le=1000)
@@ -61,11 +61,11 @@ class Gust(Section):
     torque_n_m: float = Field(description='peak; rises and falls as a raised cosine')
 
 
-class MountBodySettings(Section):
+class MountPlantSettings(Section):
     """The mount as built."""
 
-    azimuth: AxisBodySettings
-    elevation: AxisBodySettings
+    azimuth: AxisPlantSettings
+    elevation: AxisPlantSettings
     encoder: EncoderSettings
     servo: ServoSettings
     wind_corner_hz: float = Field(gt=0, le=100, description='corner of the wind torque spectrum (second order)')
@@ -136,7 +136,7 @@ class SkySettings(Section):
     star_photons_m2_s_nm: float = Field(gt=0, description='of a star of magnitude 0, above the air')
 
 
-class CameraBodySettings(Section):
+class CameraPlantSettings(Section):
     """A camera as built; its scale, noise and rates are in config/station.yaml."""
 
     aperture_m: float = Field(gt=0, le=10)
@@ -161,7 +161,7 @@ class CameraBodySettings(Section):
     )
 
 
-class HwpBodySettings(Section):
+class HwpPlantSettings(Section):
     """The rotator as built."""
 
     speed_deg_s: float = Field(gt=0, le=10_000)
@@ -179,7 +179,7 @@ class OpenInterlock(Section):
     duration_s: float = Field(gt=0)
 
 
-class BeaconBodySettings(Section):
+class BeaconPlantSettings(Section):
     """Our 671 nm beacon as built."""
 
     watchdog_s: float = Field(gt=0, le=10, description='light goes off when on() is not repeated for so long')
@@ -188,7 +188,7 @@ class BeaconBodySettings(Section):
     interlock: tuple[OpenInterlock, ...] = ()
 
 
-class SatelliteBodySettings(Section):
+class SatellitePlantSettings(Section):
     """What the satellite does when it sees our beacon."""
 
     beacon_w: float = Field(gt=0, le=100, description='mean power of its 532 nm beacon')
@@ -200,17 +200,17 @@ class SatelliteBodySettings(Section):
     hold_s: float = Field(gt=0, le=600, description='it goes dark so long after losing our beacon')
 
 
-class BodySettings(Section):
+class PlantSettings(Section):
     """The whole of `body:`."""
 
     sample_hz: int = Field(ge=1000, le=10_000, description='samples of the true state a second')
     orbit: OrbitTruthSettings
-    mount: MountBodySettings
+    mount: MountPlantSettings
     pointing: PointingErrorSettings
     atmosphere: AtmosphereSettings
     sky: SkySettings
-    guiding_camera: CameraBodySettings
-    tracking_camera: CameraBodySettings
-    hwp: HwpBodySettings
-    beacon: BeaconBodySettings
-    satellite: SatelliteBodySettings
+    guiding_camera: CameraPlantSettings
+    tracking_camera: CameraPlantSettings
+    hwp: HwpPlantSettings
+    beacon: BeaconPlantSettings
+    satellite: SatellitePlantSettings

@@ -24,7 +24,7 @@ from qkd_gs.errors import StationError
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
-from qkd_gs.sim.physics.plant import Body
+from qkd_gs.sim.physics.plant import Plant
 from qkd_gs.sim.world import World
 from qkd_gs.tracking.camera.camera_loop import CameraLoop
 from qkd_gs.tracking.control.requests import GUIDING_STARS, TRACKING_STARS
@@ -60,7 +60,7 @@ def calibrate(
     StationError
         The calibration failed; says why.
     """
-    stars, model = stars_to_visit(site, start_ns), hand_alignment(world, site, start_ns, seed)
+    stars, model = stars_to_visit(site, start_ns), manual_alignment(world, site, start_ns, seed)
     calibrator = Calibrator(stars, star_tracks(site), model, station, STAR_RULES)
     guiding = CameraLoop(CameraRole.GUIDING, station.guiding_camera, world.guiding_camera)
     tracking = CameraLoop(CameraRole.TRACKING, station.tracking_camera, world.tracking_camera)
@@ -90,11 +90,11 @@ def calibrate(
     return Calibrated(calibrator.model, report.guide_reference_px, report, now_ns)
 
 
-def hand_alignment(body: Body, site: Site, now_ns: int, seed: int) -> MountModel:
+def manual_alignment(plant: Plant, site: Site, now_ns: int, seed: int) -> MountModel:
     """Zero points after the operator has centred one star by hand (paper, section 3.1)."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, _STREAM]))
     star = stars_to_visit(site, now_ns)[:1]
     az, el = star_azel(star, site, now_ns)
-    enc_az, enc_el = body.axes_at(float(az[0]), float(el[0]))
+    enc_az, enc_el = plant.axes_at(float(az[0]), float(el[0]))
     hand_az, hand_el = rng.normal(0.0, _HAND_ERROR_RAD, 2)
     return MountModel(IA=enc_az + hand_az - float(az[0]), IE=enc_el + hand_el - float(el[0]))

@@ -13,7 +13,7 @@ from qkd_gs.devices.mount import MountMode
 from qkd_gs.pointing.hwp import HwpFollower
 from qkd_gs.safety.supervisor import SafetyStatus, Supervisor, SupervisorInputs
 from qkd_gs.settings.station import StationSettings
-from qkd_gs.sim.pass_log import FlightLog
+from qkd_gs.sim.pass_log import PassLog
 from qkd_gs.sim.twin import Twin
 from qkd_gs.timing.live import CountBin
 from qkd_gs.timing.recorder import TagRecorder
@@ -71,7 +71,7 @@ class Lockstep:
         self._hwp_follower = HwpFollower(
             radians(station.hwp.zero_deg), round(station.hwp.delay_s * 1e9), station.hwp.parity, self._hwp_period_ns
         )
-        self.log = FlightLog(world)
+        self.log = PassLog(world)
 
     def run(self, start_ns: int, end_ns: int, progress: Callable[[Progress], None]) -> None:
         """From `start_ns` until the tracker is done, or `end_ns`."""

@@ -12,7 +12,7 @@ from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.polarization import polarization_angle_in_tube
 from qkd_gs.settings.station import StationSettings
-from qkd_gs.sim.pass_log import FlightLog
+from qkd_gs.sim.pass_log import PassLog
 from qkd_gs.tracking.record.statistics import (
     Offsets,
     PassSamples,
@@ -25,7 +25,7 @@ from qkd_gs.tracking.types import Phase
 _URAD = 1e-6
 
 
-def _samples(log: FlightLog, truth: Trajectory, station: StationSettings) -> PassSamples:
+def _samples(log: PassLog, truth: Trajectory, station: StationSettings) -> PassSamples:
     t_ns = log.times()
     x_rad, y_rad = log.column('x_urad') * _URAD, log.column('y_urad') * _URAD
     camera = station.guiding_camera
@@ -42,19 +42,21 @@ def _samples(log: FlightLog, truth: Trajectory, station: StationSettings) -> Pas
     )
 
 
-def tracking_part(log: FlightLog, truth: Trajectory, floor: FloatArray, station: StationSettings) -> TrackingFigures:
-    """Part ``tracking`` of the result; `floor` as `World.floor` gives it."""
+def tracking_part(
+    log: PassLog, truth: Trajectory, tilt_residuals: FloatArray, station: StationSettings
+) -> TrackingFigures:
+    """Part ``tracking`` of the result; `tilt_residuals` as from `World.tilt_residuals`."""
     spot_t_ns, spot_x, spot_y = log.spots()
     return tracking_figures(
         _samples(log, truth, station),
         Offsets(spot_t_ns, spot_x * _URAD, spot_y * _URAD),
-        Offsets(floor[:, 0].astype(np.int64), floor[:, 1], floor[:, 2]),
+        Offsets(tilt_residuals[:, 0].astype(np.int64), tilt_residuals[:, 1], tilt_residuals[:, 2]),
         radians(station.tracking.data_el_deg),
     )
 
 
 def polarization_part(
-    log: FlightLog, predicted: Trajectory, model: MountModel, truth: Trajectory, station: StationSettings
+    log: PassLog, predicted: Trajectory, model: MountModel, truth: Trajectory, station: StationSettings
 ) -> dict[str, Any]:
     """Part ``polarization``: largest frame error while counted, and what the elements alone would have left.
 

@@ -11,7 +11,7 @@ import numpy as np
 from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.session.manifest import LockedSpan
 from qkd_gs.session.telemetry import Telemetry
-from qkd_gs.sim.physics.plant import Body, Interval, pointing_error_rad
+from qkd_gs.sim.physics.plant import Interval, Plant, pointing_error_rad
 from qkd_gs.timing.live import CountBin
 from qkd_gs.timing.tags import Channel
 from qkd_gs.tracking.record.lock_log import LockLog
@@ -43,7 +43,7 @@ class StationStatus:
     error_y_urad: float = nan
 
 
-class FlightLog:
+class PassLog:
     """Collects samples of a pass.
 
     Attributes
@@ -52,8 +52,8 @@ class FlightLog:
         Newest offset of the spot on the tracking camera, NaN before the first.
     """
 
-    def __init__(self, body: Body) -> None:
-        self._body = body
+    def __init__(self, plant: Plant) -> None:
+        self._plant = plant
         self.last_error_urad = (nan, nan)
         self.time_bias_s, self.cross_track_m = 0.0, 0.0
         self._rows: list[Step] = []
@@ -66,7 +66,7 @@ class FlightLog:
         """One control step."""
         lit = float(interval.lit[-1]) if len(interval.t_ns) else 0.0
         x, y = pointing_error_rad(interval) if len(interval.t_ns) else (nan, nan)
-        az, el = self._body.line_of_sight()
+        az, el = self._plant.line_of_sight()
         self._rows.append(Step(now_ns, az, el, x * 1e6, y * 1e6, int(outputs.phase), lit))
         if outputs.error_x_urad == outputs.error_x_urad:  # a new spot: not NaN
             self.last_error_urad = (outputs.error_x_urad, outputs.error_y_urad)
@@ -75,7 +75,7 @@ class FlightLog:
         if outputs.phase is Phase.FINE:
             self.time_bias_s, self.cross_track_m = outputs.time_bias_s, outputs.cross_track_m
         if len(self._rows) % _HWP_EVERY == 0 and len(interval.t_ns) and np.isfinite(x):
-            self._hwp.append((now_ns, float(self._body.polarization_error_rad(interval)[-1])))
+            self._hwp.append((now_ns, float(self._plant.polarization_error_rad(interval)[-1])))
 
     def count(self, full: CountBin) -> None:
         """A bin of counts."""

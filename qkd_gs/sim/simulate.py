@@ -10,7 +10,7 @@ from qkd_gs.calibration.calibrator import CalibrationOutputs
 from qkd_gs.orbit.elements import Elements
 from qkd_gs.orbit.sky import sun_at
 from qkd_gs.orbit.timescale import format_utc
-from qkd_gs.pointing.pass_window import plan_against_sun
+from qkd_gs.pointing.pass_window import pass_window_nearest, plan_against_sun
 from qkd_gs.pointing.pointing_file import StoredPointing
 from qkd_gs.safety.supervisor import Supervisor
 from qkd_gs.session.manifest import Manifest
@@ -22,7 +22,7 @@ from qkd_gs.sim.calibration import Calibrated, calibrate
 from qkd_gs.sim.imaging.catalogue_stars import NamedStars
 from qkd_gs.sim.lockstep import Lockstep, Progress
 from qkd_gs.sim.metrics import polarization_part, tracking_part
-from qkd_gs.sim.setup import AFTER_NS, Stage, stage_of
+from qkd_gs.sim.simulation_setup import AFTER_NS, SimulationSetup
 from qkd_gs.sim.twin import Twin
 from qkd_gs.sim.world import World
 from qkd_gs.timing.recorder import TagRecorder
@@ -74,7 +74,7 @@ class Watcher:
         """A step of the post-processing goes on; `fraction` of it is done."""
 
 
-def take_pass(simulation: Simulation, folder: Path, sealing_key: bytes, watcher: Watcher) -> Manifest:
+def run_simulation(simulation: Simulation, folder: Path, sealing_key: bytes, watcher: Watcher) -> Manifest:
     """Calibrate, take the pass, and write the session.
 
     Parameters
@@ -91,24 +91,23 @@ def take_pass(simulation: Simulation, folder: Path, sealing_key: bytes, watcher:
     """
     station, site, seed = simulation.station, simulation.site, simulation.seed
     watcher.step('planning the pass')
-    stage = stage_of(
-        simulation.elements, site, simulation.at_ns, _ARMED_S, seed, simulation.twin, station, simulation.force
-    )
-    predicted, truth, begin_ns = stage.predicted, stage.truth, stage.begin_ns
+    window = pass_window_nearest(simulation.elements, site, simulation.at_ns, station, simulation.force)
+    setup = SimulationSetup(simulation.twin, station, site, window, _ARMED_S, seed)
+    truth, begin_ns = setup.truth, setup.begin_ns
     new_folder(folder)  # now: a mistake is told before the calibration, not after it
     watcher.step('calibrating the pointing on stars')
-    calibrated = evening_before(stage, lambda now_ns, out: watcher.calibrating(now_ns, out.message))
+    calibrated = calibrate_before_pass(setup, lambda now_ns, out: watcher.calibrating(now_ns, out.message))
     pointing = stored_pointing(calibrated)
     station = pointing.refine(station)
-    plan = plan_against_sun(predicted, stage.start_ns, stage.end_ns, calibrated.model, station, site)
+    plan = plan_against_sun(window.predicted, window.start_ns, window.end_ns, calibrated.model, station, site)
 
     watcher.step('taking the pass')
-    stars = NamedStars(site, begin_ns, stage.end_ns)
+    stars = NamedStars(site, begin_ns, window.end_ns)
     twin = Twin(simulation.twin, simulation.station, truth, site, begin_ns, seed, (stars,))
     run = {'seed': seed, 'calibration': calibrated.report.summary, 'scenario': simulation.scenario}
-    book = SessionBook.begin(folder, stage.found, site, station, simulation.elements.path, begin_ns, True, run)
+    book = SessionBook.begin(folder, window.found, site, station, simulation.elements.path, begin_ns, True, run)
     writer = SealedWriter(next_tags_path(folder), book.session_id, sealing_key, begin_ns)
-    tracker = Tracker(station, predicted, calibrated.model, plan)
+    tracker = Tracker(station, window.predicted, calibrated.model, plan)
     supervisor = Supervisor(station, calibrated.model, lambda t_ns: sun_at(site, t_ns))
     lockstep = Lockstep(twin, station, tracker, supervisor, TagRecorder(writer, station.source))
     twin.record.save(folder)
@@ -119,7 +118,7 @@ def take_pass(simulation: Simulation, folder: Path, sealing_key: bytes, watcher:
         book.renew(log.locked_spans(), log.time_bias_s, log.cross_track_m)
         watcher.passing(progress)
 
-    lockstep.run(begin_ns, stage.end_ns + AFTER_NS, passing)
+    lockstep.run(begin_ns, window.end_ns + AFTER_NS, passing)
     log.telemetry().save(folder)
     return book.renew(
         log.locked_spans(),
@@ -127,12 +126,12 @@ def take_pass(simulation: Simulation, folder: Path, sealing_key: bytes, watcher:
         log.cross_track_m,
         closed=tags_complete(folder),
         run=run | {'pass_s': (log.end_ns - begin_ns) * 1e-9},
-        tracking=finite(asdict(tracking_part(log, truth, twin.world.floor(), station))),
-        polarization=finite(polarization_part(log, predicted, calibrated.model, truth, station)),
+        tracking=finite(asdict(tracking_part(log, truth, twin.world.tilt_residuals(), station))),
+        polarization=finite(polarization_part(log, window.predicted, calibrated.model, truth, station)),
     )
 
 
-def evening_before(stage: Stage, progress: Callable[[int, CalibrationOutputs], None]) -> Calibrated:
+def calibrate_before_pass(setup: SimulationSetup, progress: Callable[[int, CalibrationOutputs], None]) -> Calibrated:
     """Calibrate on stars in a world of its own.
 
     The evening before and the pass are two worlds of one seed: the mount and its errors are the same, and the
@@ -143,10 +142,10 @@ def evening_before(stage: Stage, progress: Callable[[int, CalibrationOutputs], N
     StationError
         The calibration failed.
     """
-    night_ns = stage.start_ns - _NIGHT_NS
-    stars = NamedStars(stage.site, night_ns, stage.end_ns)
-    evening = World(stage.settings, stage.station, stage.truth, stage.site, stage.seed, night_ns, (stars,))
-    return calibrate(evening, stage.station, stage.site, night_ns, stage.seed, progress)
+    night_ns = setup.window.start_ns - _NIGHT_NS
+    stars = NamedStars(setup.site, night_ns, setup.window.end_ns)
+    evening = World(setup.settings, setup.station, setup.truth, setup.site, setup.seed, night_ns, (stars,))
+    return calibrate(evening, setup.station, setup.site, night_ns, setup.seed, progress)
 
 
 def stored_pointing(calibrated: Calibrated) -> StoredPointing:

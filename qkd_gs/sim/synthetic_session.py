@@ -24,9 +24,9 @@ from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import load_twin
-from qkd_gs.settings.twin_photonics import LightSettings
+from qkd_gs.settings.twin_photonics import PhotonicsSettings
 from qkd_gs.share import share_path
-from qkd_gs.sim.photons.arrivals import PhotonSource, Sky
+from qkd_gs.sim.photons.arrivals import PhotonSource, ReceiverState
 from qkd_gs.sim.photons.clocks import DriftingClock
 from qkd_gs.sim.photons.satellite_record import SatelliteRecord
 from qkd_gs.sim.photons.tdc_gps import SimTdc
@@ -45,15 +45,15 @@ SourceMaker = Callable[..., PhotonSource]
 Change = Callable[[TagBlock], TagBlock]
 
 
-def light_of(gain: float = 1.0) -> LightSettings:
+def light_of(gain: float = 1.0) -> PhotonicsSettings:
     """The twin's light, with a link that is better by a factor."""
-    light = load_twin().light
+    light = load_twin().photonics
     link = light.link.model_copy(update={'residual_db': light.link.residual_db - 10 * np.log10(gain)})
     return light.model_copy(update={'link': link})
 
 
 @dataclass(frozen=True)
-class Stretch:
+class SyntheticSession:
     """A stretch about the culmination of the Shanghai pass of 2018-10-03.
 
     Attributes
@@ -161,5 +161,5 @@ class Stretch:
             now_ns = first_ns + _POLL_NS
             t_ns = np.arange(first_ns, now_ns, _SAMPLE_NS)
             still, clear = np.zeros(len(t_ns)), np.ones(len(t_ns))
-            tdc.observe(Sky(t_ns, still, still, clear, clear))
+            tdc.observe(ReceiverState(t_ns, still, still, clear, clear))
             writer.append(now_ns, self.change(tdc.poll(now_ns)))

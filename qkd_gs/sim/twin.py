@@ -10,7 +10,7 @@ from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import TwinSettings
 from qkd_gs.sim.imaging.starfield import Stars
-from qkd_gs.sim.photons.receiver import photon_counter, receiver_rows, sky_of
+from qkd_gs.sim.photons.receiver import receiver_rows, receiver_state, simulated_receiver
 from qkd_gs.sim.photons.tdc_gps import SimGps
 from qkd_gs.sim.physics.plant import Interval
 from qkd_gs.sim.physics.true_errors import draw_orbit_error
@@ -23,7 +23,7 @@ def true_trajectory(
     settings: TwinSettings, orbit: Orbit, site: Site, start_ns: int, end_ns: int, seed: int
 ) -> Trajectory:
     """Where the satellite really is: the orbit with the errors that the seed draws."""
-    time_bias_s, cross_track_m = draw_orbit_error(settings.body.orbit, seed)
+    time_bias_s, cross_track_m = draw_orbit_error(settings.plant.orbit, seed)
     return Trajectory.predict(
         orbit,
         site,
@@ -61,8 +61,8 @@ class Twin:
     ) -> None:
         self.truth = truth
         self.world = World(settings, station, truth, site, seed, start_ns, stars)
-        self.record, self.tdc = photon_counter(settings, station, truth, site, seed)
-        self.gps = SimGps(settings.light, site)
+        self.record, self.tdc = simulated_receiver(settings, station, truth, site, seed)
+        self.gps = SimGps(settings.photonics, site)
 
     def advance(self, now_ns: int) -> Interval:
         """Let time go by; the true state over it, for sim/ alone."""
@@ -70,6 +70,6 @@ class Twin:
         interval = self.world.interval()
         if len(interval.t_ns) and np.isfinite(interval.target_el_rad[0]):
             self.tdc.observe(
-                sky_of(interval.t_ns, receiver_rows(interval, self.world.polarization_error_rad(interval)))
+                receiver_state(interval.t_ns, receiver_rows(interval, self.world.polarization_error_rad(interval)))
             )
         return interval

@@ -1,4 +1,4 @@
-"""The whole visible twin in one process: the body of the world, and the cameras that look at it, in lockstep."""
+"""The whole visible twin in one process: the plant of the world, and the cameras that look at it, in lockstep."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import TwinSettings
-from qkd_gs.sim.imaging.fed_camera import Eye
+from qkd_gs.sim.imaging.camera_feed import SimCameraFeed
 from qkd_gs.sim.imaging.starfield import Stars
-from qkd_gs.sim.physics.plant import Body, Interval
+from qkd_gs.sim.physics.plant import Interval, Plant
 from qkd_gs.tracking.types import CameraRole
 
 
-class World(Body):
+class World(Plant):
     """Everything physical of a session that is not a photon counter.
 
     Parameters
@@ -36,13 +36,15 @@ class World(Body):
     ) -> None:
         super().__init__(settings, station, truth, site, seed, start_ns)
         row = self.first_row()
-        self._eyes = [Eye(role, settings, station, site, seed, self.now_ns, row, stars) for role in CameraRole]
-        self.guiding_camera, self.tracking_camera = (eye.camera for eye in self._eyes)
+        self._feeds = [
+            SimCameraFeed(role, settings, station, site, seed, self.now_ns, row, stars) for role in CameraRole
+        ]
+        self.guiding_camera, self.tracking_camera = (feed.camera for feed in self._feeds)
 
     def _shown(self, rows: FloatArray, interval: Interval) -> None:
-        for eye in self._eyes:
-            eye.see(self.now_ns, rows)
+        for feed in self._feeds:
+            feed.update(self.now_ns, rows)
 
-    def floor(self) -> FloatArray:
+    def tilt_residuals(self) -> FloatArray:
         """Turbulence tilt averaged over each exposure of the tracking camera, (n, 3): stamp (ns), x, y (rad)."""
-        return np.array(self.tracking_camera.floor, dtype=float).reshape(-1, 3)
+        return np.array(self.tracking_camera.tilt_residuals, dtype=float).reshape(-1, 3)

@@ -10,14 +10,15 @@ import yaml
 
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.timescale import parse_utc
+from qkd_gs.pointing.pass_window import pass_window_nearest
 from qkd_gs.pointing.pointing_file import StoredPointing
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import load_twin
 from qkd_gs.share import share_path
-from qkd_gs.sim.setup import stage_of
-from qkd_gs.sim.simulate import evening_before, stored_pointing
+from qkd_gs.sim.simulate import calibrate_before_pass, stored_pointing
+from qkd_gs.sim.simulation_setup import SimulationSetup
 from qkd_gs.station.graph import Process, station_graph
 from qkd_gs.station.processes import StationProcesses
 
@@ -81,8 +82,9 @@ def write_settings(path: Path, from_el_deg: float) -> StationSettings:
 def calibrated(station: StationSettings, seed: int) -> StoredPointing:
     """Pointing calibrated on the evening before."""
     orbit, site = load_elements(_elements()), load_site('shanghai')
-    stage = stage_of(orbit, site, parse_utc(AT, 'at'), LEAD_S, seed, load_twin(), station)
-    return stored_pointing(evening_before(stage, lambda now_ns, outputs: None))
+    window = pass_window_nearest(orbit, site, parse_utc(AT, 'at'), station)
+    setup = SimulationSetup(load_twin(), station, site, window, LEAD_S, seed)
+    return stored_pointing(calibrate_before_pass(setup, lambda now_ns, outputs: None))
 
 
 def _elements() -> Path:

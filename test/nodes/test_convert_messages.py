@@ -24,7 +24,7 @@ from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.share import share_path
 from qkd_gs.sim.remote.actuators import Drive
-from qkd_gs.sim.remote.sensors import Floor, TruthBlock
+from qkd_gs.sim.remote.sensors import TiltResidual, TruthBlock
 from qkd_gs.timing.live import Live
 from qkd_gs.timing.recorder import CountBin
 from qkd_gs.tracking.types import CameraRequest, CameraRole, Phase, SpotMeasurement, TrackerOutputs
@@ -212,7 +212,7 @@ def test_gps_without_a_fix_says_so():
         ('beacon/state', BeaconReading(5, True, 0.9, True)),
         ('hwp/move', 1.25),
         ('hwp/state', HwpReading(6, 1.5, False)),
-        ('floor', Floor(10**18 + 3, 1e-6, -2e-6)),
+        ('tilt_residual', TiltResidual(10**18 + 3, 1e-6, -2e-6)),
     ],
 )
 def test_channels_give_back_what_they_were_given(channel, value):

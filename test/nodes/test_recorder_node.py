@@ -93,7 +93,7 @@ def recorded(bag, name):
     return found.counts.get(name, 0)
 
 
-def take_pass(station, bag, count=30):
+def run_simulation(station, bag, count=30):
     """Until so many readings of the mount are on the disk."""
     station.until(lambda: recorded(bag, '/mount/state') >= count, station.tell)
 
@@ -106,7 +106,7 @@ def test_a_pass_becomes_a_bag(station, tmp_path, bag):
     options = {'sessions_dir': f"'{tmp_path}'", 'guiding_camera.image_rate_hz': 1.0}
     with node_process('recorder', **options):
         station.publish_transient_local()
-        take_pass(station, bag)
+        run_simulation(station, bag)
         end_pass(station, bag)
     told = yaml.safe_load((bag / 'metadata.yaml').read_text())['rosbag2_bagfile_information']
     assert told['relative_file_paths'] == ['bag_0.mcap']
@@ -141,7 +141,7 @@ def test_a_pass_becomes_a_bag(station, tmp_path, bag):
 def test_types_and_profiles_are_what_the_publishers_say(station, tmp_path, bag):
     with node_process('recorder', sessions_dir=f"'{tmp_path}'"):
         station.publish_transient_local()
-        take_pass(station, bag, 3)
+        run_simulation(station, bag, 3)
         end_pass(station, bag)
     with Reader(bag) as reader:
         topics = {c.topic: c for c in reader.connections}
@@ -158,14 +158,14 @@ def test_a_killed_recorder_goes_on_and_the_bag_is_whole(station, tmp_path, bag):
     options = {'sessions_dir': f"'{tmp_path}'"}
     with node_process('recorder', **options) as process:
         station.publish_transient_local()
-        take_pass(station, bag)
+        run_simulation(station, bag)
         killed_at = station.sent
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert not (bag / 'metadata.yaml').exists()
     kept = [message.az_rad for _, _, message in open_bag(bag).messages(('mount/state',))]
     with node_process('recorder', **options):
-        take_pass(station, bag, len(kept) + 30)
+        run_simulation(station, bag, len(kept) + 30)
         end_pass(station, bag)
     assert sorted(path.name for path in bag.iterdir()) == ['bag_0.mcap', 'bag_1.mcap', 'metadata.yaml']
     found = open_bag(bag)
@@ -182,14 +182,14 @@ def test_a_killed_recorder_goes_on_and_the_bag_is_whole(station, tmp_path, bag):
 def test_a_recorder_that_is_told_to_end_leaves_a_whole_bag(station, tmp_path, bag):
     with node_process('recorder', sessions_dir=f"'{tmp_path}'"):
         station.publish_transient_local()
-        take_pass(station, bag)
+        run_simulation(station, bag)
     assert open_bag(bag).warning == ''
 
 
 def test_what_was_left_behind_is_made_whole_after_the_pass(station, tmp_path, bag):
     with node_process('recorder', sessions_dir=f"'{tmp_path}'") as process:
         station.publish_transient_local()
-        take_pass(station, bag)
+        run_simulation(station, bag)
         process.send_signal(signal.SIGKILL)
         process.wait()
     (tmp_path / FOLDER / 'session.json').write_text('{}')

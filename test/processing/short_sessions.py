@@ -15,7 +15,7 @@ from qkd_gs.qkd.protocol.satellite_side import serve
 from qkd_gs.qkd.sifting.terms import Terms
 from qkd_gs.session.manifest import load_manifest
 from qkd_gs.sim.photons.satellite_record import load_record
-from qkd_gs.sim.synthetic_session import Stretch
+from qkd_gs.sim.synthetic_session import SyntheticSession
 
 
 @dataclass
@@ -31,9 +31,9 @@ class Processed:
         return self.figures['key']
 
 
-def stretch(**changes: Any) -> Stretch:
+def stretch(**changes: Any) -> SyntheticSession:
     """Eight seconds about culmination with the photons of a pass."""
-    return Stretch(**({'seconds': 8.0, 'before_s': 4.0, 'gain': 8.0} | changes))
+    return SyntheticSession(**({'seconds': 8.0, 'before_s': 4.0, 'gain': 8.0} | changes))
 
 
 def make(folder: Path, **changes: Any) -> Processed:

@@ -4,7 +4,7 @@ import json
 
 from qkd_gs.bench import pipeline, tags
 from qkd_gs.keys.folder import KeyFolder
-from qkd_gs.sim.synthetic_session import Stretch
+from qkd_gs.sim.synthetic_session import SyntheticSession
 
 
 def test_tag_figures():
@@ -16,7 +16,7 @@ def test_tag_figures():
 
 def test_figures_of_the_chain(tmp_path):
     keys = KeyFolder.create(tmp_path / 'keys')
-    figures = pipeline._measure(tmp_path / 'session', keys, Stretch(7.0, 3.5, gain=4.0))
+    figures = pipeline._measure(tmp_path / 'session', keys, SyntheticSession(7.0, 3.5, gain=4.0))
     json.dumps(figures, allow_nan=False)
     assert figures['secret_bits'] > 0
     assert figures['slow_link_seconds'] > figures['seconds'] + figures['round_trips'] * 0.25

@@ -35,5 +35,5 @@ def truth(site: Site) -> Trajectory:
 def twin() -> TwinSettings:
     """As shipped, but with layers of air that repeat sooner: quicker to make."""
     twin = load_twin()
-    air = twin.body.atmosphere.model_copy(update={'series': 1 << 15})
-    return twin.model_copy(update={'body': twin.body.model_copy(update={'atmosphere': air})})
+    air = twin.plant.atmosphere.model_copy(update={'series': 1 << 15})
+    return twin.model_copy(update={'plant': twin.plant.model_copy(update={'atmosphere': air})})

@@ -18,10 +18,10 @@ def test_every_scenario_fits_and_changes_something():
 
 def test_a_scenario_replaces_only_what_it_names():
     clear, gusts = load_twin(), load_twin('gusts')
-    assert gusts.body.mount.azimuth.wind_n_m > clear.body.mount.azimuth.wind_n_m
-    assert gusts.body.mount.azimuth.inertia_kg_m2 == clear.body.mount.azimuth.inertia_kg_m2
-    assert gusts.light == clear.light
-    assert len(gusts.body.mount.gusts) == 3
+    assert gusts.plant.mount.azimuth.wind_n_m > clear.plant.mount.azimuth.wind_n_m
+    assert gusts.plant.mount.azimuth.inertia_kg_m2 == clear.plant.mount.azimuth.inertia_kg_m2
+    assert gusts.photonics == clear.photonics
+    assert len(gusts.plant.mount.gusts) == 3
 
 
 def test_an_unknown_scenario_is_refused_with_the_known_ones():
@@ -32,14 +32,17 @@ def test_an_unknown_scenario_is_refused_with_the_known_ones():
 @pytest.mark.parametrize(
     ('text', 'complaint'),
     [
-        ('body:\n  atmosphere:\n    r0_m: -1\n', r'storm\.yaml:3: body\.atmosphere\.r0_m: Input should be greater'),
-        ('body:\n  atmosphere: {r0: 1}\n', r'storm\.yaml:2: body\.atmosphere\.r0: Extra inputs'),
-        ('body:\n  atmosphere:\n    fades: [{start_s: 1}]\n', r'storm\.yaml:3: body\.atmosphere\.fades\.0\.duration_s'),
+        ('plant:\n  atmosphere:\n    r0_m: -1\n', r'storm\.yaml:3: plant\.atmosphere\.r0_m: Input should be greater'),
+        ('plant:\n  atmosphere: {r0: 1}\n', r'storm\.yaml:2: plant\.atmosphere\.r0: Extra inputs'),
         (
-            'body:\n  atmosphere:\n    layers: [{height_m: 0, weight: 0.5}]\n',
-            r'storm\.yaml:2: body\.atmosphere: .*sum to 0\.5',
+            'plant:\n  atmosphere:\n    fades: [{start_s: 1}]\n',
+            r'yaml:3: plant\.atmosphere\.fades\.0\.duration_s',
         ),
-        ('body: [\n', r'storm\.yaml:2: not YAML'),
+        (
+            'plant:\n  atmosphere:\n    layers: [{height_m: 0, weight: 0.5}]\n',
+            r'storm\.yaml:2: plant\.atmosphere: .*sum to 0\.5',
+        ),
+        ('plant: [\n', r'storm\.yaml:2: not YAML'),
     ],
 )
 def test_a_fault_in_a_scenario_is_found_in_the_scenarios_file(tmp_path, text, complaint):

@@ -21,10 +21,10 @@ START_S = 250  # after the start of the trajectory: the satellite is at 25 deg
 
 
 def changed(twin, **sections):
-    """A twin with some values of sections of its body changed."""
-    body = twin.body
-    updates = {name: getattr(body, name).model_copy(update=values) for name, values in sections.items()}
-    return twin.model_copy(update={'body': body.model_copy(update=updates)})
+    """A twin with some values of sections of its plant changed."""
+    plant = twin.plant
+    updates = {name: getattr(plant, name).model_copy(update=values) for name, values in sections.items()}
+    return twin.model_copy(update={'plant': plant.model_copy(update=updates)})
 
 
 class Session:
@@ -126,7 +126,7 @@ def test_the_spot_stands_where_tilt_and_offset_put_it(session, station):
     errors = np.array(errors) * 1e6
     assert np.abs(errors.mean(axis=0)).max() < 7.0
     assert errors.std(axis=0).max() < 0.6
-    for stamp_ns, x, y in world.floor()[:30]:
+    for stamp_ns, x, y in world.tilt_residuals()[:30]:
         inside = np.abs(got['t_ns'] - stamp_ns) <= 4_500_000
         mean = got['tilt_x_rad'][inside].mean(), got['tilt_y_rad'][inside].mean()
         assert (x, y) == pytest.approx(mean, abs=0.7e-6)
@@ -137,8 +137,8 @@ def test_the_satellite_answers_only_a_beacon_that_covers_it(twin, station, truth
     assert session.world.satellite.lit
     dark = Session(twin, station, truth, site)
     dark.beacon_on = False
-    body = twin.body.satellite
-    assert dark.run(body.hold_s - 1)['lit'][-1] == 1
+    plant = twin.plant.satellite
+    assert dark.run(plant.hold_s - 1)['lit'][-1] == 1
     assert dark.run(2.0)['lit'][-1] == 0  # its patience is over
     dark.off_rad = 8e-3  # five half-angles beside it
     dark.beacon_on = True
@@ -147,7 +147,7 @@ def test_the_satellite_answers_only_a_beacon_that_covers_it(twin, station, truth
     dark.off_rad = 0.0
     got = dark.run(2.0)
     lit_after_s = np.argmax(got['lit']) * 1e-3
-    assert body.cover_s < lit_after_s < body.cover_s + 0.5  # the mount needs a little to come back
+    assert plant.cover_s < lit_after_s < plant.cover_s + 0.5  # the mount needs a little to come back
 
 
 def test_our_beacon_goes_out_by_watchdog_and_interlock(twin, station, truth, site):
@@ -156,7 +156,7 @@ def test_our_beacon_goes_out_by_watchdog_and_interlock(twin, station, truth, sit
     beacon = session.world.beacon
     assert beacon.emission_w() == pytest.approx(station.beacon.power_w)
     session.beacon_on = False
-    session.run(twin.body.beacon.watchdog_s - 0.05)
+    session.run(twin.plant.beacon.watchdog_s - 0.05)
     assert beacon.read(session.world.now_ns).emitting
     session.run(0.1)
     assert not beacon.read(session.world.now_ns).emitting
@@ -221,7 +221,7 @@ def test_times_that_do_not_advance_and_parts_of_a_sample_do_nothing(twin, statio
 
 def test_true_errors_have_their_stated_sizes(twin):
     """The residual is what no term of the model describes: 15 urad RMS over the sky, and its reverse is exact."""
-    sizes = twin.body.pointing
+    sizes = twin.plant.pointing
     radial, tilts = [], []
     for seed in range(8):
         pointing = TruePointing(sizes, np.random.default_rng(seed))
@@ -233,18 +233,18 @@ def test_true_errors_have_their_stated_sizes(twin):
         assert seen[:2] == pytest.approx((1.0, 1.2), abs=1e-9)
     assert np.sqrt(np.mean(radial)) * 1e6 == pytest.approx(sizes.residual_urad, rel=0.1)
     assert tilts == pytest.approx([radians(sizes.tilt_deg)] * 8)
-    biases = np.array([draw_orbit_error(twin.body.orbit, seed) for seed in range(400)])
+    biases = np.array([draw_orbit_error(twin.plant.orbit, seed) for seed in range(400)])
     assert np.abs(biases).max(axis=0) == pytest.approx([0.3, 1000], rel=0.02)
     assert np.abs(biases.mean(axis=0)).max() < 100
 
 
 def test_the_random_field_turns_with_the_earth_and_has_the_stars_it_should(twin, site):
     """Number by magnitude over the sphere, and motion against the rates of a fixed direction on the sky."""
-    field = RandomField(twin.body.sky, site, np.random.default_rng(1))
+    field = RandomField(twin.plant.sky, site, np.random.default_rng(1))
     t_ns = 1_537_028_498_000_000_000
     all_up = field.near(t_ns, 0.0, radians(90), radians(80), 6.0)
     part = (1 - np.cos(radians(80))) / 2
-    bright = 10 ** (twin.body.sky.stars_slope * (twin.body.sky.stars_brightest_mag - 6))
+    bright = 10 ** (twin.plant.sky.stars_slope * (twin.plant.sky.stars_brightest_mag - 6))
     assert len(all_up.az_rad) == pytest.approx(5000 * (1 - bright) * part, rel=0.08)
     now = field.near(t_ns, 1.0, 0.8, 0.05, 8.5)
     later = field.near(t_ns + 10**9, 1.0, 0.8, 0.05, 8.5)

@@ -13,7 +13,7 @@ from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import load_twin
 from qkd_gs.share import share_path
-from qkd_gs.sim.photons.arrivals import PhotonSource, Sky
+from qkd_gs.sim.photons.arrivals import PhotonSource, ReceiverState
 from qkd_gs.sim.photons.clocks import DriftingClock
 from qkd_gs.sim.photons.tdc_gps import SimTdc
 from qkd_gs.sim.photons.transmitter import SimTransmitter
@@ -65,7 +65,7 @@ class LightRun:
 
 def take(seconds: float, dark: tuple[tuple[float, float], ...] = (), seed: int = 1) -> LightRun:
     """Tags of `seconds` before culmination; the satellite is dark in the stretches given (s from the start)."""
-    station, light = load_yaml(share_path('config', 'station.yaml'), StationSettings), load_twin().light
+    station, light = load_yaml(share_path('config', 'station.yaml'), StationSettings), load_twin().photonics
     site = load_site('shanghai')
     orbit = load_elements(share_path('config', 'elements', 'micius.tle')).nearest(CULMINATION_NS)
     start_ns, end_ns = CULMINATION_NS - round(seconds * 1e9), CULMINATION_NS
@@ -85,7 +85,7 @@ def take(seconds: float, dark: tuple[tuple[float, float], ...] = (), seed: int =
         for dark_s, light_s in dark:
             since_s = (t_ns - start_ns) * 1e-9
             lit[(since_s >= dark_s) & (since_s < light_s)] = 0
-        tdc.observe(Sky(t_ns, still, still, lit, clear))
+        tdc.observe(ReceiverState(t_ns, still, still, lit, clear))
         blocks.append(tdc.poll(first_ns + 10**8))
     clock_of_tdc = tdc._clock  # the test alone may know it
     return LightRun(station, blocks, start_ns, Trajectory.predict(*span), transmitter, truth, clock_of_tdc)

@@ -28,22 +28,18 @@ def site_of(node: StationMixin) -> Site:
     return load_site(node.text('site'))
 
 
-def stage_of(node: StationMixin, station: StationSettings) -> Any:
-    """What all simulated devices agree on; imported only where devices are simulated."""
+def simulation_setup(node: StationMixin, station: StationSettings) -> Any:
+    """Setup shared by all simulated devices; imported only where devices are simulated."""
     from qkd_gs.orbit.elements import load_elements
     from qkd_gs.orbit.timescale import parse_utc
+    from qkd_gs.pointing.pass_window import pass_window_nearest
     from qkd_gs.settings.twin import load_twin
-    from qkd_gs.sim.setup import stage_of
+    from qkd_gs.sim.simulation_setup import SimulationSetup
 
-    return stage_of(
-        load_elements(node.elements_path()),
-        site_of(node),
-        parse_utc(node.text('at'), 'at'),
-        float(node.options['lead_s']),
-        int(node.options['seed']),
-        load_twin(node.text('scenario') or None),
-        station,
-    )
+    elements, site = load_elements(node.elements_path()), site_of(node)
+    window = pass_window_nearest(elements, site, parse_utc(node.text('at'), 'at'), station)
+    twin = load_twin(node.text('scenario') or None)
+    return SimulationSetup(twin, station, site, window, float(node.options['lead_s']), int(node.options['seed']))
 
 
 def device_of(node: DeviceNode, kind: str, station: StationSettings) -> Any:
@@ -59,7 +55,7 @@ def device_of(node: DeviceNode, kind: str, station: StationSettings) -> Any:
     if node.devices.simulated:
         from qkd_gs.nodes.runtime.sim_link import SimLink
 
-        link = SimLink(node, stage_of(node, station) if kind in _DRAW else None)
+        link = SimLink(node, simulation_setup(node, station) if kind in _DRAW else None)
     return make_device(choice, DriverContext(kind, station, site_of(node), choice.options, link))
 
 

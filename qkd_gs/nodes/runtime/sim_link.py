@@ -13,10 +13,10 @@ from std_msgs.msg import Bool, Float64, UInt8
 import qkd_gs.msg as m
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime.base import RELIABLE, StationMixin
-from qkd_gs.sim.remote.actuators import Drive, Floor, TruthBlock
+from qkd_gs.sim.remote.actuators import Drive, TiltResidual, TruthBlock
 
 if TYPE_CHECKING:
-    from qkd_gs.sim.setup import Stage
+    from qkd_gs.sim.simulation_setup import SimulationSetup
 
 
 # an order is sent once: a late subscriber must receive it, too
@@ -42,12 +42,12 @@ def _from_truth(message: m.SimTruth) -> TruthBlock:
     return TruthBlock(messages.stamp_of(message), rows)
 
 
-def _floor(floor: Floor) -> m.SimTruth:
-    return m.SimTruth(header=messages.header(floor.stamp_ns), samples=1, rows=array('d', (floor.x_rad, floor.y_rad)))
+def _tilt_residual(tilt: TiltResidual) -> m.SimTruth:
+    return m.SimTruth(header=messages.header(tilt.stamp_ns), samples=1, rows=array('d', (tilt.x_rad, tilt.y_rad)))
 
 
-def _from_floor(message: m.SimTruth) -> Floor:
-    return Floor(messages.stamp_of(message), *message.rows)
+def _from_tilt_residual(message: m.SimTruth) -> TiltResidual:
+    return TiltResidual(messages.stamp_of(message), *message.rows)
 
 
 CHANNELS = {
@@ -59,7 +59,7 @@ CHANNELS = {
     'hwp/move': Kind(Float64, lambda v: Float64(data=v), lambda msg: msg.data),
     'hwp/state': Kind(m.HwpState, messages.hwp_state, messages.from_hwp_state),
     'truth': Kind(m.SimTruth, _truth, _from_truth),
-    'floor': Kind(m.SimTruth, _floor, _from_floor),
+    'tilt_residual': Kind(m.SimTruth, _tilt_residual, _from_tilt_residual),
 }
 
 
@@ -69,12 +69,12 @@ class SimLink:
     Parameters
     ----------
     node : StationMixin
-    stage : Stage
+    setup : SimulationSetup
         Common setup of all simulated devices, for those that draw from the seed themselves.
     """
 
-    def __init__(self, node: StationMixin, stage: Stage | None) -> None:
-        self._node, self.stage = node, stage
+    def __init__(self, node: StationMixin, setup: SimulationSetup | None) -> None:
+        self._node, self.setup = node, setup
         self._publishers: dict[str, Any] = {}
         self._listening: dict[str, Callable[[Any], None]] = {}
 

@@ -11,7 +11,7 @@ from qkd_gs.arrays import Float32Array, ImageArray
 from qkd_gs.devices.camera import CameraSettings, Frame, Roi
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.station import CameraModel
-from qkd_gs.settings.twin_plant import CameraBodySettings
+from qkd_gs.settings.twin_plant import CameraPlantSettings
 from qkd_gs.sim.imaging.exposure import Exposed
 from qkd_gs.sim.imaging.render import Sensor, render
 
@@ -36,25 +36,25 @@ class SimCamera:
 
     Attributes
     ----------
-    floor : list of (stamp_ns, tilt_x_rad, tilt_y_rad)
+    tilt_residuals : list of (stamp_ns, tilt_x_rad, tilt_y_rad)
         Turbulence tilt averaged over each exposure: what an ideal mount would show.  Truth, for sim/ alone.
     """
 
     def __init__(
         self,
         model: CameraModel,
-        body: CameraBodySettings,
+        plant: CameraPlantSettings,
         scene: Scene,
         noise: Float32Array,
         rng: np.random.Generator,
     ) -> None:
-        self._model, self._body, self._scene, self._noise, self._rng = model, body, scene, noise, rng
-        self._sensor = build_sensor(model, body, rng)
+        self._model, self._plant, self._scene, self._noise, self._rng = model, plant, scene, noise, rng
+        self._sensor = build_sensor(model, plant, rng)
         self._whole = Roi(0, 0, model.width_px, model.height_px)
         self._settings: CameraSettings | None = None
         self._next_ns = 0
         self._transfer: deque[tuple[int, Frame]] = deque()
-        self.floor: list[tuple[int, float, float]] = []
+        self.tilt_residuals: list[tuple[int, float, float]] = []
 
     def open(self) -> None: ...
 
@@ -100,11 +100,11 @@ class SimCamera:
             roi = settings.roi or self._whole
             exposed = self._scene.expose(self._next_ns, exposure_ns, roi)
             mid_ns = self._next_ns + exposure_ns // 2
-            self.floor.append((mid_ns, *exposed.tilt_rad))
-            if self._rng.random() >= self._body.drop_probability:
-                stamp_ns = mid_ns + round(self._rng.standard_normal() * self._body.stamp_jitter_s * 1e9)
+            self.tilt_residuals.append((mid_ns, *exposed.tilt_rad))
+            if self._rng.random() >= self._plant.drop_probability:
+                stamp_ns = mid_ns + round(self._rng.standard_normal() * self._plant.stamp_jitter_s * 1e9)
                 image = self._image(exposed, roi, settings)
-                latency_ns = round(self._body.latency_s * 1e9 * roi.height_px / self._model.height_px)
+                latency_ns = round(self._plant.latency_s * 1e9 * roi.height_px / self._model.height_px)
                 frame = Frame(stamp_ns, settings.exposure_s, settings.gain, image, roi)
                 self._transfer.append((end_ns + latency_ns, frame))
             self._next_ns += max(round(1e9 / settings.rate_hz), exposure_ns)
@@ -120,7 +120,7 @@ class SimCamera:
 
     def _check(self, settings: CameraSettings) -> None:
         model, roi = self._model, settings.roi or self._whole
-        fastest_hz = model.max_rate_hz * min(model.height_px / max(roi.height_px, 1), self._body.roi_rate_factor)
+        fastest_hz = model.max_rate_hz * min(model.height_px / max(roi.height_px, 1), self._plant.roi_rate_factor)
         limits = (
             ('exposure_s', settings.exposure_s, model.min_exposure_s, model.max_exposure_s),
             ('gain', settings.gain, 1.0, model.max_gain),
@@ -135,24 +135,24 @@ class SimCamera:
                 raise DeviceFault('camera.settings', f'{name} = {value:g} is not within {least:g} to {most:g}')
 
 
-def build_sensor(model: CameraModel, body: CameraBodySettings, rng: np.random.Generator) -> Sensor:
+def build_sensor(model: CameraModel, plant: CameraPlantSettings, rng: np.random.Generator) -> Sensor:
     """Fixed pattern of a camera: response of the pixels, vignetting, hot pixels."""
     y, x = np.mgrid[0 : model.height_px, 0 : model.width_px]
     x0, y0 = (model.width_px - 1) / 2, (model.height_px - 1) / 2
     from_middle = np.hypot(x - x0, y - y0) / np.hypot(x0, y0)
-    response = 1 - body.vignetting * from_middle**_FALL_TO_CORNER
-    response *= 1 + body.flat_error * rng.standard_normal(response.shape)
-    hot = rng.choice(model.width_px * model.height_px, min(body.hot_pixels, model.width_px * model.height_px), False)
+    response = 1 - plant.vignetting * from_middle**_FALL_TO_CORNER
+    response *= 1 + plant.flat_error * rng.standard_normal(response.shape)
+    hot = rng.choice(model.width_px * model.height_px, min(plant.hot_pixels, model.width_px * model.height_px), False)
     return Sensor(
         response=response.astype(np.float32),
-        dark_e_s=body.dark_e_s,
+        dark_e_s=plant.dark_e_s,
         hot_x=hot % model.width_px,
         hot_y=hot // model.width_px,
-        hot_e_s=rng.exponential(body.hot_e_s, len(hot)) if len(hot) else np.empty(0),
+        hot_e_s=rng.exponential(plant.hot_e_s, len(hot)) if len(hot) else np.empty(0),
         sigma_px=float(np.sqrt(model.spot_sigma_px**2 - _PIXEL_VARIANCE)),
         read_noise_e=model.read_noise_e,
-        full_well_e=body.full_well_e,
+        full_well_e=plant.full_well_e,
         electrons_per_count=model.electrons_per_count,
-        pedestal_counts=body.pedestal_counts,
-        adc_mask=0xFFFF & ~((1 << (16 - body.adc_bits)) - 1),
+        pedestal_counts=plant.pedestal_counts,
+        adc_mask=0xFFFF & ~((1 << (16 - plant.adc_bits)) - 1),
     )

@@ -23,7 +23,7 @@ class NamedStars:
     Parameters
     ----------
     start_ns, end_ns : int
-        Stretch of UTC; before and after it the stars stand still.
+        AirSegment of UTC; before and after it the stars stand still.
     """
 
     def __init__(self, site: Site, start_ns: int, end_ns: int) -> None:

@@ -11,7 +11,7 @@ from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.devices.camera import Roi
 from qkd_gs.pointing.sky_offsets import offset_between
 from qkd_gs.settings.station import CameraModel
-from qkd_gs.settings.twin_plant import CameraBodySettings, SkySettings
+from qkd_gs.settings.twin_plant import CameraPlantSettings, SkySettings
 from qkd_gs.sim.imaging.render import Background, Points
 from qkd_gs.sim.imaging.starfield import Stars
 from qkd_gs.sim.physics.photometry import electrons_a_watt, faintest, sky_electrons, sky_gradient, star_electrons
@@ -45,19 +45,19 @@ class View:
     def __init__(
         self,
         model: CameraModel,
-        body: CameraBodySettings,
+        plant: CameraPlantSettings,
         sky: SkySettings,
         geometry: TrueCameraGeometry,
         history: History,
         stars: tuple[Stars, ...],
         scintillation: Column,
     ) -> None:
-        self._body, self._sky, self._geometry, self._history, self._stars = body, sky, geometry, history, stars
+        self._plant, self._sky, self._geometry, self._history, self._stars = plant, sky, geometry, history, stars
         self._scale_urad_px = model.scale_urad_px
         self._sigma_rad = model.spot_sigma_px * geometry.scale_rad_px
         self._scintillation = scintillation
-        self._faintest_in_1_s = faintest(body, sky, _STAR_ELECTRONS)
-        self._responsivity = electrons_a_watt(body, BEACON_M)
+        self._faintest_in_1_s = faintest(plant, sky, _STAR_ELECTRONS)
+        self._responsivity = electrons_a_watt(plant, BEACON_M)
 
     def expose(self, start_ns: int, exposure_ns: int, roi: Roi) -> Exposed:
         """Light of one exposure that has ended."""
@@ -110,7 +110,7 @@ class View:
         star_el = stars.el_rad[:, None] + stars.el_rate_rad_s[:, None] * since_s
         x, y = offset_between(az, el, star_az, star_el)
         x, y = turned(x, y, state[Column.ROLL])
-        electrons = star_electrons(self._body, self._sky, stars.magnitude) * exposure_ns * 1e-9
+        electrons = star_electrons(self._plant, self._sky, stars.magnitude) * exposure_ns * 1e-9
         clear = state[Column.CLEAR] * state[self._scintillation]
         return x, y, electrons[:, None] * clear / count
 
@@ -124,7 +124,7 @@ class View:
     def _background(self, state: FloatArray, seconds: float, roi: Roi) -> Background:
         middle = state.shape[1] // 2
         el = float(state[Column.EL, middle])
-        level = sky_electrons(self._body, self._sky, self._scale_urad_px, el) * seconds
+        level = sky_electrons(self._plant, self._sky, self._scale_urad_px, el) * seconds
         slope = level * sky_gradient(self._sky, el) * self._geometry.scale_rad_px  # a pixel upwards on the sky
         roll = self._geometry.roll_rad - float(state[Column.ROLL, middle])
         slope_x, slope_y = slope * sin(roll), -slope * cos(roll)

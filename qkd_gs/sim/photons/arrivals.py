@@ -11,7 +11,7 @@ from qkd_gs.orbit.target import TargetState
 from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.qkd.sifting.states import PulseStates
 from qkd_gs.settings.station import DetectorSettings
-from qkd_gs.settings.twin_photonics import LightSettings
+from qkd_gs.settings.twin_photonics import PhotonicsSettings
 from qkd_gs.sim.photons.clocks import DriftingClock
 from qkd_gs.sim.photons.detectors import BB84Module
 from qkd_gs.sim.photons.link_budget import air_mass, noise_rate, transmission
@@ -30,7 +30,7 @@ _GRID_PS = 50 * 10**9
 
 
 @dataclass(frozen=True)
-class Sky:
+class ReceiverState:
     """True state of the receiver, sampled at about 1 kHz over a stretch of time; arrays (n,)."""
 
     t_ns: IntArray
@@ -49,7 +49,7 @@ class PhotonSource:
 
     def __init__(
         self,
-        settings: LightSettings,
+        settings: PhotonicsSettings,
         detectors: DetectorSettings,
         transmitter: SimTransmitter,
         path: Trajectory,
@@ -69,22 +69,22 @@ class PhotonSource:
             error_ns = rng.uniform(-limit_ns, limit_ns) if channel != Channel.PPS else 0.0
             self._delay_ps[channel] = round((detectors.delay_ns[channel.name] + error_ns) * 1e3)
 
-    def clicks(self, start_ps: int, end_ps: int, sky: Sky) -> Clicks:
+    def clicks(self, start_ps: int, end_ps: int, state: ReceiverState) -> Clicks:
         """All clicks of [start_ps, end_ps), with cable delays, before dead time; not in order."""
-        at_ps = (sky.t_ns - self._path.epoch_ns) * 1000
-        place = self._path.table(sky.t_ns)
+        at_ps = (state.t_ns - self._path.epoch_ns) * 1000
+        place = self._path.table(state.t_ns)
         parts = (
-            self._quantum(start_ps, end_ps, at_ps, sky, place),
+            self._quantum(start_ps, end_ps, at_ps, state, place),
             self._noise(start_ps, end_ps, place),
-            self._beacon(start_ps, end_ps, at_ps, sky, place),
+            self._beacon(start_ps, end_ps, at_ps, state, place),
             self._seconds(start_ps, end_ps),
         )
         time_ps = np.concatenate([part[0] for part in parts])
         channel = np.concatenate([part[1] for part in parts])
         return time_ps + self._delay_ps[channel], channel
 
-    def _quantum(self, start_ps: int, end_ps: int, at_ps: IntArray, sky: Sky, place: Place) -> Clicks:
-        eta = transmission(self._settings.link, place.range_m, place.el_rad, sky.offset_rad) * sky.lit * sky.fade
+    def _quantum(self, start_ps: int, end_ps: int, at_ps: IntArray, state: ReceiverState, place: Place) -> Clicks:
+        eta = transmission(self._settings.link, place.range_m, place.el_rad, state.offset_rad) * state.lit * state.fade
         eta *= self._module.max_efficiency
         rng, mu = self._rng, self._transmitter.mu
         most = -np.expm1(-mu.max() * eta.max())
@@ -98,7 +98,7 @@ class PhotonSource:
         second = taken & (rng.random(len(pulse)) < mean / 2)  # another photon of the same pulse
         pick = np.concatenate([np.flatnonzero(taken), np.flatnonzero(second)])
         picked = PulseStates(states.intensity[pick], states.basis[pick], states.bit[pick])
-        channel = self._module.measure(picked, np.interp(arrival_ps[pick], at_ps, sky.polarization_error_rad), rng)
+        channel = self._module.measure(picked, np.interp(arrival_ps[pick], at_ps, state.polarization_error_rad), rng)
         time_ps = arrival_ps[pick] + self._module.jitter_ps(len(pick), rng)
         clicked = channel > 0
         time_ps, channel = time_ps[clicked], channel[clicked]
@@ -110,13 +110,13 @@ class PhotonSource:
         n = self._rng.poisson(rate * (end_ps - start_ps) / _PS)
         return self._rng.integers(start_ps, end_ps, n), self._rng.integers(Channel.H, Channel.A + 1, n).astype(np.uint8)
 
-    def _beacon(self, start_ps: int, end_ps: int, at_ps: IntArray, sky: Sky, place: Place) -> Clicks:
+    def _beacon(self, start_ps: int, end_ps: int, at_ps: IntArray, state: ReceiverState, place: Place) -> Clicks:
         sync, rng = self._settings.sync_detector, self._rng
         first, end = self._pulses_between(start_ps - _EDGE_PS, end_ps + _EDGE_PS, self._transmitter.beacon_ps)
         arrival_ps = self._arrival(self._transmitter.beacon_emission_ps(np.arange(first, end)))
         arrival_ps = arrival_ps[(arrival_ps >= start_ps) & (arrival_ps < end_ps)]
         air = 10 ** (-self._settings.link.zenith_loss_db * air_mass(place.el_rad) / 10)
-        photons = sync.photons_per_pulse * (_SYNC_REFERENCE_M / place.range_m) ** 2 * air * sky.lit * sky.fade
+        photons = sync.photons_per_pulse * (_SYNC_REFERENCE_M / place.range_m) ** 2 * air * state.lit * state.fade
         seen = rng.random(len(arrival_ps)) < -np.expm1(-np.interp(arrival_ps, at_ps, photons))
         sigma_ps = 1e3 * np.hypot(self._settings.beacon.pulse_fwhm_ns / _FWHM, sync.jitter_ns)
         time_ps = arrival_ps[seen] + np.rint(rng.standard_normal(int(seen.sum())) * sigma_ps).astype(np.int64)

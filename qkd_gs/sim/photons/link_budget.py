@@ -42,7 +42,7 @@ def air_mass(el_rad: ArrayLike) -> FloatArray:
 
 
 def noise_rate(noise: NoiseSettings, glow_cps: float, el_rad: ArrayLike) -> FloatArray:
-    """Noise counts a second over the four detectors: dark counts, sky, and city glow that falls with elevation."""
+    """Noise counts a second over the four detectors: dark counts, state, and city glow that falls with elevation."""
     above_deg = np.maximum(np.degrees(el_rad) - noise.glow_floor_deg, 0.0)
     rate: FloatArray = noise.dark_cps + noise.sky_cps + glow_cps * np.exp(-above_deg / noise.glow_scale_deg)
     return rate

@@ -11,7 +11,7 @@ from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import TwinSettings
-from qkd_gs.sim.photons.arrivals import PhotonSource, Sky
+from qkd_gs.sim.photons.arrivals import PhotonSource, ReceiverState
 from qkd_gs.sim.photons.clocks import DriftingClock
 from qkd_gs.sim.photons.satellite_record import SatelliteRecord
 from qkd_gs.sim.photons.tdc_gps import SimTdc
@@ -29,23 +29,23 @@ class Received(IntEnum):
     FADE = 3  # transmission of clouds, 1 = clear
 
 
-def photon_counter(
+def simulated_receiver(
     settings: TwinSettings, station: StationSettings, truth: Trajectory, site: Site, seed: int
 ) -> tuple[SatelliteRecord, SimTdc]:
     """The satellite's memory and the converter, drawn from the seed: the same in every process that asks."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, _STREAM]))
-    clock = DriftingClock.drawn(0, settings.light.satellite_clock, rng)
+    clock = DriftingClock.drawn(0, settings.photonics.satellite_clock, rng)
     record = SatelliteRecord(
         seed=seed,
         source=station.source,
-        beacon=settings.light.beacon,
+        beacon=settings.photonics.beacon,
         epoch_utc_ns=truth.epoch_ns,
         clock_offset_ps=clock.offset_ps,
         clock_rate=clock.rate,
         clock_drift_per_s=clock.drift_per_s,
     )
-    source = PhotonSource(settings.light, station.detectors, record.transmitter(), truth, site.glow_cps, rng)
-    return record, SimTdc(settings.light, station.detectors, source, truth.epoch_ns, int(rng.integers(1 << 62)))
+    source = PhotonSource(settings.photonics, station.detectors, record.transmitter(), truth, site.glow_cps, rng)
+    return record, SimTdc(settings.photonics, station.detectors, source, truth.epoch_ns, int(rng.integers(1 << 62)))
 
 
 def receiver_rows(interval: Interval, polarization_error_rad: FloatArray) -> FloatArray:
@@ -57,6 +57,6 @@ def receiver_rows(interval: Interval, polarization_error_rad: FloatArray) -> Flo
     return np.stack([offset_rad, polarization_error_rad, interval.lit, interval.fade])
 
 
-def sky_of(t_ns: IntArray, rows: FloatArray) -> Sky:
+def receiver_state(t_ns: IntArray, rows: FloatArray) -> ReceiverState:
     """The same for the converter."""
-    return Sky(t_ns, *rows)
+    return ReceiverState(t_ns, *rows)

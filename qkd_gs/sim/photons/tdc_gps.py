@@ -8,8 +8,8 @@ from qkd_gs.arrays import ByteArray, IntArray
 from qkd_gs.devices.gps import GpsReading
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import DetectorSettings
-from qkd_gs.settings.twin_photonics import LightSettings
-from qkd_gs.sim.photons.arrivals import PhotonSource, Sky
+from qkd_gs.settings.twin_photonics import PhotonicsSettings
+from qkd_gs.sim.photons.arrivals import PhotonSource, ReceiverState
 from qkd_gs.sim.photons.clocks import DriftingClock
 from qkd_gs.sim.photons.detectors import alive
 from qkd_gs.timing.tags import Channel, TagBlock
@@ -25,7 +25,7 @@ class SimTdc:
     """
 
     def __init__(
-        self, settings: LightSettings, detectors: DetectorSettings, source: PhotonSource, epoch_ns: int, seed: int
+        self, settings: PhotonicsSettings, detectors: DetectorSettings, source: PhotonSource, epoch_ns: int, seed: int
     ) -> None:
         self._settings = settings
         self._source = source
@@ -33,7 +33,7 @@ class SimTdc:
         self._rng = np.random.default_rng(seed)
         self._dead_ps = {int(channel): round(settings.spads.dead_time_ns * 1e3) for channel in list(Channel)[:4]}
         self._dead_ps[Channel.BEACON] = round(settings.sync_detector.dead_time_ns * 1e3)
-        self._skies: list[Sky] = []
+        self._states: list[ReceiverState] = []
         self._clock: DriftingClock | None = None
 
     def open(self) -> None: ...
@@ -45,20 +45,20 @@ class SimTdc:
         self._until_ps = start_ps
         self._last_ps: dict[int, int] = {}
         self._waiting: tuple[IntArray, ByteArray] = np.empty(0, np.int64), np.empty(0, np.uint8)
-        self._skies.clear()
+        self._states.clear()
 
-    def observe(self, sky: Sky) -> None:
+    def observe(self, state: ReceiverState) -> None:
         """The receiver's true state in the stretch of time just gone by."""
         if self._clock is not None:
-            self._skies.append(sky)
+            self._states.append(state)
 
     def poll(self, now_ns: int) -> TagBlock:
         """Tags up to `now_ns`, in order."""
         end_ps = (now_ns - self._epoch_ns) * 1000
-        if self._clock is None or not self._skies or end_ps <= self._until_ps:
+        if self._clock is None or not self._states or end_ps <= self._until_ps:
             return TagBlock(np.empty(0, np.int64), np.empty(0, np.uint8))
-        fresh_ps, fresh = self._source.clicks(self._until_ps, end_ps, _joined(self._skies))
-        self._skies.clear()
+        fresh_ps, fresh = self._source.clicks(self._until_ps, end_ps, _joined(self._states))
+        self._states.clear()
         self._until_ps = end_ps
         time_ps = np.concatenate([self._waiting[0], fresh_ps])
         channel = np.concatenate([self._waiting[1], fresh])
@@ -86,7 +86,7 @@ class SimTdc:
 class SimGps:
     """A receiver with a fix; its message names the second of the last edge a little later.  Speaks the Gps Protocol."""
 
-    def __init__(self, settings: LightSettings, site: Site) -> None:
+    def __init__(self, settings: PhotonicsSettings, site: Site) -> None:
         self._settings = settings.gps
         self._site = site
 
@@ -109,5 +109,7 @@ class SimGps:
     def close(self) -> None: ...
 
 
-def _joined(skies: list[Sky]) -> Sky:
-    return Sky(*(np.concatenate([getattr(sky, name) for sky in skies]) for name in Sky.__dataclass_fields__))
+def _joined(states: list[ReceiverState]) -> ReceiverState:
+    return ReceiverState(
+        *(np.concatenate([getattr(state, name) for state in states]) for name in ReceiverState.__dataclass_fields__)
+    )

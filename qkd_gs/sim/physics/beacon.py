@@ -7,7 +7,7 @@ import numpy as np
 from qkd_gs.devices.beacon import BeaconReading
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.station import BeaconSettings
-from qkd_gs.settings.twin_plant import BeaconBodySettings
+from qkd_gs.settings.twin_plant import BeaconPlantSettings
 from qkd_gs.sim.physics.true_errors import within_disc
 
 
@@ -21,14 +21,14 @@ class SimBeacon:
     """
 
     def __init__(
-        self, body: BeaconBodySettings, station: BeaconSettings, start_ns: int, rng: np.random.Generator
+        self, plant: BeaconPlantSettings, station: BeaconSettings, start_ns: int, rng: np.random.Generator
     ) -> None:
-        self._watchdog_ns = round(body.watchdog_s * 1e9)
-        self._rise_ns = round(body.rise_s * 1e9)
-        self._interlock = body.interlock
+        self._watchdog_ns = round(plant.watchdog_s * 1e9)
+        self._rise_ns = round(plant.rise_s * 1e9)
+        self._interlock = plant.interlock
         self._full_w = station.power_w
         self.divergence_rad = station.divergence_mrad * 1e-3
-        self.alignment_rad = within_disc(body.alignment_error_mrad * 1e-3, rng)
+        self.alignment_rad = within_disc(plant.alignment_error_mrad * 1e-3, rng)
         self._open_ns: tuple[tuple[int, int], ...] = ()
         self._since_ns: int | None = None  # light has been on since
         self._heard_ns = start_ns

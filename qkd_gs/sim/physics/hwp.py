@@ -10,7 +10,7 @@ import numpy as np
 from qkd_gs.arrays import FloatArray
 from qkd_gs.devices.hwp import HwpReading
 from qkd_gs.errors import DeviceFault
-from qkd_gs.settings.twin_plant import HwpBodySettings
+from qkd_gs.settings.twin_plant import HwpPlantSettings
 
 
 class SimHwp:
@@ -22,13 +22,13 @@ class SimHwp:
         Time at which the plate rests at its zero mark.
     """
 
-    def __init__(self, body: HwpBodySettings, start_ns: int, sample_hz: int, rng: np.random.Generator) -> None:
+    def __init__(self, plant: HwpPlantSettings, start_ns: int, sample_hz: int, rng: np.random.Generator) -> None:
         self._dt_s = 1 / sample_hz
         self._sample_ns = 10**9 // sample_hz
-        self._speed, self._acc = radians(body.speed_deg_s), radians(body.acceleration_deg_s2)
-        self._step = radians(body.step_deg)
-        self._delay_ns = round((body.delay_s + rng.uniform(-1, 1) * body.delay_error_s) * 1e9)
-        self.mounting_error_rad = float(radians(body.mounting_error_deg) * rng.standard_normal())
+        self._speed, self._acc = radians(plant.speed_deg_s), radians(plant.acceleration_deg_s2)
+        self._step = radians(plant.step_deg)
+        self._delay_ns = round((plant.delay_s + rng.uniform(-1, 1) * plant.delay_error_s) * 1e9)
+        self.mounting_error_rad = float(radians(plant.mounting_error_deg) * rng.standard_normal())
         self._angle = self._rate = self._target = 0.0
         self._now_ns = start_ns
         self._queue: deque[tuple[int, float]] = deque()

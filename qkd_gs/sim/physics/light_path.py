@@ -10,12 +10,12 @@ from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.orbit.refraction import dispersion_rad
 from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.settings.site import Site
-from qkd_gs.settings.twin_plant import BodySettings
+from qkd_gs.settings.twin_plant import PlantSettings
 from qkd_gs.sim.physics.atmosphere import Scintillation, Tilt, clouds, transmission
 
 
 @dataclass(frozen=True)
-class Stretch:
+class AirSegment:
     """Samples of the air and the target; arrays (n,) or (2, n).  NaN where the trajectory does not reach."""
 
     t_ns: IntArray
@@ -33,10 +33,10 @@ class Stretch:
     def __len__(self) -> int:
         return len(self.t_ns)
 
-    def part(self, first: int, end: int) -> Stretch:
+    def part(self, first: int, end: int) -> AirSegment:
         """Samples [first, end)."""
         along = slice(first, end)
-        return Stretch(
+        return AirSegment(
             self.t_ns[along],
             self.az_rad[along],
             self.el_rad[along],
@@ -64,27 +64,27 @@ class LightPath:
 
     def __init__(
         self,
-        body: BodySettings,
+        plant: PlantSettings,
         trajectory: Trajectory,
         site: Site,
         rise_ns: int,
         start_ns: int,
         seeds: np.random.Generator,
     ) -> None:
-        self._air = body.atmosphere
+        self._air = plant.atmosphere
         self._trajectory, self._rise_ns = trajectory, rise_ns
         grid = np.radians(np.arange(0.0, 90.0, 0.1))
         self._dispersion = grid, dispersion_rad(grid, site)
-        self._sample_ns = 10**9 // body.sample_hz
-        self._dt_s = 1 / body.sample_hz
-        telescope_m = body.tracking_camera.aperture_m
+        self._sample_ns = 10**9 // plant.sample_hz
+        self._dt_s = 1 / plant.sample_hz
+        telescope_m = plant.tracking_camera.aperture_m
         tilt, guiding, tracking = seeds.spawn(3)
-        self._tilt = Tilt(body.atmosphere, telescope_m, tilt)
-        self._guiding = Scintillation(body.atmosphere, body.guiding_camera.aperture_m, guiding)
-        self._tracking = Scintillation(body.atmosphere, telescope_m, tracking)
+        self._tilt = Tilt(plant.atmosphere, telescope_m, tilt)
+        self._guiding = Scintillation(plant.atmosphere, plant.guiding_camera.aperture_m, guiding)
+        self._tracking = Scintillation(plant.atmosphere, telescope_m, tracking)
         self._now_ns = start_ns
 
-    def stretch(self, samples: int, el_rad: float, slew_rad_s: float) -> Stretch:
+    def stretch(self, samples: int, el_rad: float, slew_rad_s: float) -> AirSegment:
         """The next samples.
 
         Parameters
@@ -96,7 +96,7 @@ class LightPath:
         self._now_ns = int(t_ns[-1])
         az, el, range_m, frame, dispersion = self._target(t_ns)
         arguments = samples, self._dt_s, el_rad, slew_rad_s
-        return Stretch(
+        return AirSegment(
             t_ns=t_ns,
             az_rad=az,
             el_rad=el,

@@ -11,7 +11,7 @@ from qkd_gs.arrays import FloatArray
 from qkd_gs.devices.mount import MountCommand, MountMode, MountReading, check_set_point
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.station import AxisSettings, MountSettings
-from qkd_gs.settings.twin_plant import AxisBodySettings, Gust, MountBodySettings
+from qkd_gs.settings.twin_plant import AxisPlantSettings, Gust, MountPlantSettings
 from qkd_gs.sim.physics import axis_kernel as kernel
 
 _GUST_NS = 10_000_000  # a gust's torque is held for so long
@@ -33,7 +33,7 @@ class SimMount:
 
     Parameters
     ----------
-    body : MountBodySettings
+    plant : MountPlantSettings
         What the drives and axes are.
     station : MountSettings
         Limits and watchdog set in the drives.
@@ -46,19 +46,19 @@ class SimMount:
     """
 
     def __init__(
-        self, body: MountBodySettings, station: MountSettings, start_ns: int, sample_hz: int, rng: np.random.Generator
+        self, plant: MountPlantSettings, station: MountSettings, start_ns: int, sample_hz: int, rng: np.random.Generator
     ) -> None:
-        self._rate_hz = body.servo.velocity_loop_hz
+        self._rate_hz = plant.servo.velocity_loop_hz
         self._step_ns = 10**9 // self._rate_hz
         self._every = self._rate_hz // sample_hz
-        self._body, self._station, self._rng = body, station, rng
-        self._delay_ns = round(body.servo.command_delay_s * 1e9)
+        self._plant, self._station, self._rng = plant, station, rng
+        self._delay_ns = round(plant.servo.command_delay_s * 1e9)
         self._watchdog_ns = round(station.watchdog_s * 1e9)
-        self._following_limit_rad = body.servo.following_limit_mrad * 1e-3
+        self._following_limit_rad = plant.servo.following_limit_mrad * 1e-3
         self._constants = np.array(
             [
-                _constants(body, body.azimuth, station.azimuth),
-                _constants(body, body.elevation, station.elevation),
+                _constants(plant, plant.azimuth, station.azimuth),
+                _constants(plant, plant.elevation, station.elevation),
             ]
         )
         self._state = np.zeros((2, kernel.STATES))
@@ -186,7 +186,7 @@ class SimMount:
         elapsed_s = (self._now_ns - self._command_ns) * 1e-9
         limited = kernel.run(
             self._state, self._constants, self._command, elapsed_s, _DRIVE[self._mode], steps,
-            self._step_ns * 1e-9, self._body.servo.position_divisor, self._every, noise, self._gust(), done, out,
+            self._step_ns * 1e-9, self._plant.servo.position_divisor, self._every, noise, self._gust(), done, out,
         )  # fmt: skip
         self._now_ns += steps * self._step_ns
         if limited:
@@ -210,8 +210,8 @@ class SimMount:
         return np.full(2, torque)
 
 
-def _constants(body: MountBodySettings, axis: AxisBodySettings, limits: AxisSettings) -> FloatArray:
-    servo, encoder = body.servo, body.encoder
+def _constants(plant: MountPlantSettings, axis: AxisPlantSettings, limits: AxisSettings) -> FloatArray:
+    servo, encoder = plant.servo, plant.encoder
     dt = 1 / servo.velocity_loop_hz
     stiffness = axis.inertia_kg_m2 * tau * servo.velocity_hz
     position = tau * servo.position_hz
@@ -238,5 +238,5 @@ def _constants(body: MountBodySettings, axis: AxisBodySettings, limits: AxisSett
     c[kernel.INTERPOLATION] = encoder.interpolation_urad * 1e-6
     c[kernel.JITTER] = encoder.jitter_urad * 1e-6
     c[kernel.WIND_RMS] = axis.wind_n_m
-    c[kernel.WIND_OMEGA] = tau * body.wind_corner_hz
+    c[kernel.WIND_OMEGA] = tau * plant.wind_corner_hz
     return c

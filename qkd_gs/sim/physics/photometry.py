@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import asin, degrees, exp, log10, pi, sin
 
 from qkd_gs.arrays import FloatOrArray
-from qkd_gs.settings.twin_plant import CameraBodySettings, SkySettings
+from qkd_gs.settings.twin_plant import CameraPlantSettings, SkySettings
 
 _PLANCK_LIGHT = 1.98644586e-25  # h c, J m
 _ARCSEC_URAD = 4.84813681
@@ -26,12 +26,12 @@ def beam_irradiance(power_w: float, divergence_rad: float, range_m: float, off_a
     return 2 * power_w / (pi * waist**2) * exp(-2 * (off_axis_rad / half) ** 2)
 
 
-def electrons_a_watt(camera: CameraBodySettings, wavelength_m: float) -> float:
+def electrons_a_watt(camera: CameraPlantSettings, wavelength_m: float) -> float:
     """Photo-electrons a second for each W/m^2 in front of a camera's aperture."""
     return pi / 4 * camera.aperture_m**2 * camera.throughput * wavelength_m / _PLANCK_LIGHT
 
 
-def star_electrons(camera: CameraBodySettings, sky: SkySettings, magnitude: FloatOrArray) -> FloatOrArray:
+def star_electrons(camera: CameraPlantSettings, sky: SkySettings, magnitude: FloatOrArray) -> FloatOrArray:
     """Photo-electrons a second of stars above the air."""
     area = pi / 4 * camera.aperture_m**2
     zero = sky.star_photons_m2_s_nm * camera.filter_nm * area * camera.throughput
@@ -39,12 +39,12 @@ def star_electrons(camera: CameraBodySettings, sky: SkySettings, magnitude: Floa
     return electrons
 
 
-def faintest(camera: CameraBodySettings, sky: SkySettings, electrons_s: float) -> float:
+def faintest(camera: CameraPlantSettings, sky: SkySettings, electrons_s: float) -> float:
     """Magnitude of a star above the air that gives so many photo-electrons a second: inverse of `star_electrons`."""
     return -2.5 * log10(electrons_s / star_electrons(camera, sky, 0.0))
 
 
-def sky_electrons(camera: CameraBodySettings, sky: SkySettings, scale_urad_px: float, el_rad: float) -> float:
+def sky_electrons(camera: CameraPlantSettings, sky: SkySettings, scale_urad_px: float, el_rad: float) -> float:
     """Photo-electrons a second and pixel of the sky behind the stars: night sky, and city glow near the horizon."""
     square_arcsec = (scale_urad_px / _ARCSEC_URAD) ** 2
     zenith = star_electrons(camera, sky, sky.zenith_mag_arcsec2) * square_arcsec

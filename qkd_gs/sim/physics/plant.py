@@ -15,11 +15,11 @@ from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import TwinSettings
 from qkd_gs.sim.physics.beacon import SimBeacon
 from qkd_gs.sim.physics.hwp import SimHwp
-from qkd_gs.sim.physics.light_path import LightPath, Stretch, rise_ns
+from qkd_gs.sim.physics.light_path import AirSegment, LightPath, rise_ns
 from qkd_gs.sim.physics.line_of_sight import look
 from qkd_gs.sim.physics.mount import SimMount
 from qkd_gs.sim.physics.photometry import beam_irradiance
-from qkd_gs.sim.physics.satellite_body import SatelliteBody
+from qkd_gs.sim.physics.satellite_plant import SatellitePlant
 from qkd_gs.sim.physics.state_history import Column
 from qkd_gs.sim.physics.true_errors import TruePointing
 
@@ -55,7 +55,7 @@ class Interval:
     fade: FloatArray  # transmission of clouds, 1 = clear
 
 
-class Body:
+class Plant:
     """Everything physical of a session that is no camera and no photon counter.
 
     Parameters
@@ -77,20 +77,20 @@ class Body:
         seed: int,
         start_ns: int | None = None,
     ) -> None:
-        body, streams = settings.body, draws(seed)
+        plant, streams = settings.plant, draws(seed)
         self.now_ns = truth.start_ns if start_ns is None else start_ns
-        self._sample_ns = 10**9 // body.sample_hz
-        self._block, self._stretch_count = round(_BLOCK_S * body.sample_hz), round(_STRETCH_S * body.sample_hz)
+        self._sample_ns = 10**9 // plant.sample_hz
+        self._block, self._stretch_count = round(_BLOCK_S * plant.sample_hz), round(_STRETCH_S * plant.sample_hz)
         self.rise_ns = rise_ns(truth, radians(station.tracking.start_el_deg))
-        self._pointing = TruePointing(body.pointing, streams[0])
-        self.mount = SimMount(body.mount, station.mount, self.now_ns, body.sample_hz, streams[1])
-        self.hwp = SimHwp(body.hwp, self.now_ns, body.sample_hz, streams[2])
-        self.beacon = SimBeacon(body.beacon, station.beacon, self.now_ns, streams[3])
-        self.satellite = SatelliteBody(body.satellite)
-        self._path = LightPath(body, truth, site, self.rise_ns, self.now_ns, streams[4])
-        self._ahead: Stretch | None = None
+        self._pointing = TruePointing(plant.pointing, streams[0])
+        self.mount = SimMount(plant.mount, station.mount, self.now_ns, plant.sample_hz, streams[1])
+        self.hwp = SimHwp(plant.hwp, self.now_ns, plant.sample_hz, streams[2])
+        self.beacon = SimBeacon(plant.beacon, station.beacon, self.now_ns, streams[3])
+        self.satellite = SatellitePlant(plant.satellite)
+        self._path = LightPath(plant, truth, site, self.rise_ns, self.now_ns, streams[4])
+        self._ahead: AirSegment | None = None
         self._lived = 0  # samples of it
-        self.mount.blow(body.mount.gusts, self.rise_ns)
+        self.mount.blow(plant.mount.gusts, self.rise_ns)
         self.beacon.schedule(self.rise_ns)
         self._sight = self._pointing.line_of_sight(*self.mount.true_angles())
         self._zero_rad, self._parity = radians(station.hwp.zero_deg), station.hwp.parity
@@ -136,13 +136,13 @@ class Body:
         """Frame angle left uncorrected by the plate, (n,)."""
         return polarization_error(interval.hwp_true_rad, self._zero_rad, interval.polarization_true_rad, self._parity)
 
-    def _stretch(self) -> Stretch:
+    def _stretch(self) -> AirSegment:
         if self._ahead is None or self._lived == len(self._ahead):
             self._ahead = self._path.stretch(self._stretch_count, self._sight[1], self._slew_rad_s)
             self._lived = 0
         return self._ahead
 
-    def _advance_block(self, air: Stretch) -> tuple[FloatArray, Interval]:
+    def _advance_block(self, air: AirSegment) -> tuple[FloatArray, Interval]:
         count = len(air)
         seconds = count * self._sample_ns * 1e-9
         axes_before = self.mount.true_angles()
@@ -177,7 +177,7 @@ class Body:
             fade=air.cloud,
         )
 
-    def _uplink(self, x_rad: float, y_rad: float, air: Stretch) -> float:
+    def _uplink(self, x_rad: float, y_rad: float, air: AirSegment) -> float:
         """Irradiance of our beacon at the satellite, W/m^2."""
         power_w = self.beacon.emission_w()
         if power_w == 0.0 or not isfinite(x_rad):
@@ -186,7 +186,7 @@ class Body:
         irradiance = beam_irradiance(power_w, self.beacon.divergence_rad, float(air.range_m[-1]), off_axis)
         return irradiance * air.clear_671 * float(air.cloud[-1])
 
-    def _downlink(self, air: Stretch) -> float:
+    def _downlink(self, air: AirSegment) -> float:
         """Irradiance of the satellite's beacon at the station without air, W/m^2."""
         above = air.el_rad[-1] > 0  # not a number: the trajectory does not reach
         return self.satellite.downlink_w_m2(float(air.range_m[-1])) if above else 0.0
@@ -201,7 +201,7 @@ class Body:
 
 
 def draws(seed: int) -> list[np.random.Generator]:
-    """The world's independent streams of random numbers, by purpose: 0 to 4 for the body, 5 to 8 for the cameras."""
+    """The world's independent streams of random numbers, by purpose: 0 to 4 for the plant, 5 to 8 for the cameras."""
     return [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(12)]
 
 

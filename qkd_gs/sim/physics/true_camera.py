@@ -10,7 +10,7 @@ from numba.extending import register_jitable
 
 from qkd_gs.arrays import FloatArray
 from qkd_gs.settings.station import CameraModel
-from qkd_gs.settings.twin_plant import CameraBodySettings
+from qkd_gs.settings.twin_plant import CameraPlantSettings
 from qkd_gs.sim.physics.true_errors import within_disc
 
 
@@ -28,10 +28,10 @@ class TrueCameraGeometry:
     roll_rad: float
 
     @classmethod
-    def as_built(cls, model: CameraModel, body: CameraBodySettings, rng: np.random.Generator) -> TrueCameraGeometry:
+    def as_built(cls, model: CameraModel, plant: CameraPlantSettings, rng: np.random.Generator) -> TrueCameraGeometry:
         """The station's model with drawn errors of scale, roll and axis."""
-        scale, roll = rng.uniform(-1, 1, 2) * (body.scale_error, radians(body.roll_error_deg))
-        x_rad, y_rad = within_disc(body.axis_error_mrad * 1e-3, rng)
+        scale, roll = rng.uniform(-1, 1, 2) * (plant.scale_error, radians(plant.roll_error_deg))
+        x_rad, y_rad = within_disc(plant.axis_error_mrad * 1e-3, rng)
         scale_rad_px = model.scale_urad_px * 1e-6 * (1 + scale)
         return cls(
             x0_px=model.reference_x_px + x_rad / scale_rad_px,

@@ -67,7 +67,7 @@ class TruthBlock:
 
 
 @dataclass(frozen=True)
-class Floor:
+class TiltResidual:
     """Turbulence tilt averaged over one exposure of the tracking camera: what an ideal mount would show."""
 
     stamp_ns: int

@@ -15,33 +15,33 @@ from qkd_gs.devices.mount import MountCommand
 from qkd_gs.errors import DeviceFault
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.sim.metrics import polarization_part, tracking_part
-from qkd_gs.sim.pass_log import FlightLog, StationStatus
+from qkd_gs.sim.pass_log import PassLog, StationStatus
 from qkd_gs.sim.photons.receiver import receiver_rows
-from qkd_gs.sim.physics.plant import Body, Interval
-from qkd_gs.sim.remote.actuators import Drive, Floor, TruthBlock
-from qkd_gs.sim.setup import Stage
+from qkd_gs.sim.physics.plant import Interval, Plant
+from qkd_gs.sim.remote.actuators import Drive, TiltResidual, TruthBlock
+from qkd_gs.sim.simulation_setup import SimulationSetup
 from qkd_gs.timing.live import CountBin
 from qkd_gs.tracking.record.manifest_keeper import finite
 
 TRUTH_FILE = 'simulated_truth.json'
 
 
-class LiveWorld(Body):
-    """The body of the twin for devices in other processes.
+class RealtimeWorld(Plant):
+    """The plant of the twin for devices in other processes.
 
     Parameters
     ----------
-    stage : Stage
+    setup : SimulationSetup
     tell : callable
         Takes a `TruthBlock` for every block of time gone by.
     """
 
-    def __init__(self, stage: Stage, tell: Callable[[TruthBlock], None]) -> None:
-        super().__init__(stage.settings, stage.station, stage.truth, stage.site, stage.seed, stage.begin_ns)
-        self._stage, self._tell = stage, tell
+    def __init__(self, setup: SimulationSetup, tell: Callable[[TruthBlock], None]) -> None:
+        super().__init__(setup.settings, setup.station, setup.truth, setup.site, setup.seed, setup.begin_ns)
+        self._setup, self._tell = setup, tell
         self._status = StationStatus()
-        self._log: FlightLog | None = None
-        self._floor: list[Floor] = []
+        self._log: PassLog | None = None
+        self._tilt_residuals: list[TiltResidual] = []
 
     def _shown(self, rows: FloatArray, interval: Interval) -> None:
         received = receiver_rows(interval, self.polarization_error_rad(interval))
@@ -93,7 +93,7 @@ class LiveWorld(Body):
 
     def begin_session(self) -> None:
         """A pass begins."""
-        self._log, self._floor = FlightLog(self), []
+        self._log, self._tilt_residuals = PassLog(self), []
 
     def station_status(self, status: StationStatus) -> None:
         """Take the newest status of the station."""
@@ -104,10 +104,10 @@ class LiveWorld(Body):
         if self._log is not None:
             self._log.count(full)
 
-    def floor_of(self, floor: Floor) -> None:
+    def add_tilt_residual(self, residual: TiltResidual) -> None:
         """The tracking camera has finished an exposure."""
         if self._log is not None:
-            self._floor.append(floor)
+            self._tilt_residuals.append(residual)
 
     def take_truth(self, model: MountModel) -> Callable[[Path], None] | None:
         """The pass is over: what writes its truth into a folder, which takes a second and may be done in a thread.
@@ -117,17 +117,20 @@ class LiveWorld(Body):
         model : MountModel
             As the station believes the mount to be.
         """
-        log, floor, self._log, self._floor = self._log, self._floor, None, []
-        stage = self._stage
-        return None if log is None else lambda folder: _save_truth(folder, log, floor, stage, model)
+        log, residuals = self._log, self._tilt_residuals
+        self._log, self._tilt_residuals = None, []
+        setup = self._setup
+        return None if log is None else lambda folder: _save_truth(folder, log, residuals, setup, model)
 
 
-def _save_truth(folder: Path, log: FlightLog, floor: list[Floor], stage: Stage, model: MountModel) -> None:
+def _save_truth(
+    folder: Path, log: PassLog, residuals: list[TiltResidual], setup: SimulationSetup, model: MountModel
+) -> None:
     """Write what only the truth can tell of a pass into its session's folder."""
-    tilts = np.array([(f.stamp_ns, f.x_rad, f.y_rad) for f in floor], float).reshape(-1, 3)
+    tilts = np.array([(f.stamp_ns, f.x_rad, f.y_rad) for f in residuals], float).reshape(-1, 3)
     figures = {
-        'tracking': finite(asdict(tracking_part(log, stage.truth, tilts, stage.station))),
-        'polarization': finite(polarization_part(log, stage.predicted, model, stage.truth, stage.station)),
+        'tracking': finite(asdict(tracking_part(log, setup.truth, tilts, setup.station))),
+        'polarization': finite(polarization_part(log, setup.window.predicted, model, setup.truth, setup.station)),
     }
     log.telemetry().save(folder)
     draft = folder / f'.{TRUTH_FILE}.new'

@@ -10,13 +10,13 @@ import numpy as np
 
 from qkd_gs.devices.camera import CameraSettings, Frame
 from qkd_gs.devices.registry import DriverContext
-from qkd_gs.sim.imaging.fed_camera import Eye
-from qkd_gs.sim.photons.receiver import Received, photon_counter, sky_of
+from qkd_gs.sim.imaging.camera_feed import SimCameraFeed
+from qkd_gs.sim.photons.receiver import Received, receiver_state, simulated_receiver
 from qkd_gs.sim.photons.satellite_record import SatelliteRecord
 from qkd_gs.sim.photons.tdc_gps import SimGps
 from qkd_gs.sim.physics.state_history import Column
-from qkd_gs.sim.remote.actuators import SAMPLE_NS, Floor, Link, TruthBlock
-from qkd_gs.sim.setup import Stage
+from qkd_gs.sim.remote.actuators import SAMPLE_NS, Link, TiltResidual, TruthBlock
+from qkd_gs.sim.simulation_setup import SimulationSetup
 from qkd_gs.timing.tags import TagBlock
 from qkd_gs.tracking.types import CameraRole
 
@@ -26,13 +26,13 @@ class RemoteCamera:
 
     Parameters
     ----------
-    stage : Stage
+    setup : SimulationSetup
         With the world's seed.
     """
 
-    def __init__(self, role: CameraRole, stage: Stage, link: Link) -> None:
-        self._role, self._stage, self._link = role, stage, link
-        self._eye: Eye | None = None
+    def __init__(self, role: CameraRole, setup: SimulationSetup, link: Link) -> None:
+        self._role, self._setup, self._link = role, setup, link
+        self._feed: SimCameraFeed | None = None
         self._sent = 0
 
     def open(self) -> None:
@@ -41,40 +41,40 @@ class RemoteCamera:
 
     def _see(self, block: TruthBlock) -> None:
         rows = block.rows[: len(Column)]
-        if self._eye is None:
-            stage, first_ns = self._stage, block.end_ns - rows.shape[1] * SAMPLE_NS
-            self._eye = Eye(
-                self._role, stage.settings, stage.station, stage.site, stage.seed, first_ns, rows[:, :1], (stage.stars,)
+        if self._feed is None:
+            setup, first_ns = self._setup, block.end_ns - rows.shape[1] * SAMPLE_NS
+            self._feed = SimCameraFeed(
+                self._role, setup.settings, setup.station, setup.site, setup.seed, first_ns, rows[:, :1], (setup.stars,)
             )
             self._next_ns = block.end_ns
         elif block.end_ns - rows.shape[1] * SAMPLE_NS > self._next_ns:  # blocks were lost: repeat the last state
             missing = (block.end_ns - self._next_ns) // SAMPLE_NS - rows.shape[1]
             rows = np.concatenate([np.repeat(rows[:, :1], missing, axis=1), rows], axis=1)
         self._next_ns = block.end_ns
-        self._eye.see(block.end_ns, rows)
+        self._feed.update(block.end_ns, rows)
         if self._role is CameraRole.TRACKING:
-            for stamp_ns, x_rad, y_rad in self._eye.camera.floor[self._sent :]:
-                self._link.send('floor', Floor(stamp_ns, x_rad, y_rad))
-            self._sent = len(self._eye.camera.floor)
+            for stamp_ns, x_rad, y_rad in self._feed.camera.tilt_residuals[self._sent :]:
+                self._link.send('tilt_residual', TiltResidual(stamp_ns, x_rad, y_rad))
+            self._sent = len(self._feed.camera.tilt_residuals)
 
     def configure(self, now_ns: int, settings: CameraSettings) -> None:
         """Take effect with the next exposure; starts the stream."""
-        if self._eye is not None:
-            self._eye.camera.configure(min(now_ns, self._next_ns), settings)
+        if self._feed is not None:
+            self._feed.camera.configure(min(now_ns, self._next_ns), settings)
 
     def poll(self, now_ns: int) -> list[Frame]:
         """Images that have arrived since the last call."""
-        return self._eye.camera.poll(now_ns) if self._eye is not None else []
+        return self._feed.camera.poll(now_ns) if self._feed is not None else []
 
     def stop(self, now_ns: int) -> None:
         """Stop the stream."""
-        if self._eye is not None:
-            self._eye.camera.stop(now_ns)
+        if self._feed is not None:
+            self._feed.camera.stop(now_ns)
 
     def close(self) -> None:
         """Stop the stream, drop what has not been fetched."""
-        if self._eye is not None:
-            self._eye.camera.close()
+        if self._feed is not None:
+            self._feed.camera.close()
 
 
 class RemoteTdc:
@@ -86,10 +86,10 @@ class RemoteTdc:
         Transmission record of the simulated satellite; belongs into the session.
     """
 
-    def __init__(self, stage: Stage, link: Link) -> None:
+    def __init__(self, setup: SimulationSetup, link: Link) -> None:
         self._link = link
         self.record: SatelliteRecord
-        self.record, self._tdc = photon_counter(stage.settings, stage.station, stage.truth, stage.site, stage.seed)
+        self.record, self._tdc = simulated_receiver(setup.settings, setup.station, setup.truth, setup.site, setup.seed)
         self._seen_ns = 0
 
     def open(self) -> None:
@@ -100,7 +100,7 @@ class RemoteTdc:
         received = block.rows[len(Column) :]
         self._seen_ns = block.end_ns
         if np.isfinite(received[Received.OFFSET, 0]):
-            self._tdc.observe(sky_of(block.times(), received))
+            self._tdc.observe(receiver_state(block.times(), received))
 
     def start(self, now_ns: int) -> None:
         """Begin a run."""
@@ -123,19 +123,19 @@ class RemoteTdc:
 
 def guiding_camera(context: DriverContext) -> RemoteCamera:
     """Driver ``guiding_camera.sim``."""
-    return RemoteCamera(CameraRole.GUIDING, context.link.stage, context.link)
+    return RemoteCamera(CameraRole.GUIDING, context.link.setup, context.link)
 
 
 def tracking_camera(context: DriverContext) -> RemoteCamera:
     """Driver ``tracking_camera.sim``."""
-    return RemoteCamera(CameraRole.TRACKING, context.link.stage, context.link)
+    return RemoteCamera(CameraRole.TRACKING, context.link.setup, context.link)
 
 
 def tdc(context: DriverContext) -> RemoteTdc:
     """Driver ``tdc.sim``."""
-    return RemoteTdc(context.link.stage, context.link)
+    return RemoteTdc(context.link.setup, context.link)
 
 
 def gps(context: DriverContext) -> SimGps:
     """Driver ``gps.sim``; independent of the world."""
-    return SimGps(context.link.stage.settings.light, context.site)
+    return SimGps(context.link.setup.settings.photonics, context.site)

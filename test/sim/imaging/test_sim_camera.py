@@ -24,7 +24,7 @@ REGION = (100, 80, 64, 64)
 def plain(twin, **changes):
     """A tracking camera without fixed pattern."""
     none = {'hot_pixels': 0, 'flat_error': 0.0, 'vignetting': 0.0, 'dark_e_s': 0.0}
-    return twin.body.tracking_camera.model_copy(update={**none, **changes})
+    return twin.plant.tracking_camera.model_copy(update={**none, **changes})
 
 
 def spot(x_px, y_px, electrons, instants=1):
@@ -98,31 +98,33 @@ def test_spots_scatter_by_the_cramer_rao_bound_about_the_truth(twin, station, el
 
 
 def test_pixels_saturate_at_the_full_well_and_the_converter_at_its_bits(twin, station):
-    body = plain(twin, adc_bits=12)
-    sensor = build_sensor(station.tracking_camera, body, np.random.default_rng(1))
+    plant = plain(twin, adc_bits=12)
+    sensor = build_sensor(station.tracking_camera, plant, np.random.default_rng(1))
     noise = np.random.default_rng(2).standard_normal(64 * 64, dtype=np.float32)
     bright = spot(131.0, 111.0, 1e8)
     image = render(sensor, REGION, bright, Background(10.0, 0.0, 0.0), 0.01, 1.0, noise)
-    full = body.full_well_e / sensor.electrons_per_count + body.pedestal_counts
+    full = plant.full_well_e / sensor.electrons_per_count + plant.pedestal_counts
     assert image.max() == pytest.approx(full, abs=16)
     assert not (image & 15).any()
     assert render(sensor, REGION, bright, Background(10.0, 0.0, 0.0), 0.01, 16.0, noise).max() == 65520
 
 
 def test_hot_pixels_and_vignetting_stay_with_the_camera(twin, station):
-    body = twin.body.guiding_camera
-    one, same, other = (build_sensor(station.guiding_camera, body, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    plant = twin.plant.guiding_camera
+    one, same, other = (build_sensor(station.guiding_camera, plant, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert np.array_equal(one.hot_x, same.hot_x)
     assert np.array_equal(one.response, same.response)
     assert not np.array_equal(one.hot_x, other.hot_x)
     corner, middle = one.response[:32, :32].mean(), one.response[496:528, 624:656].mean()
-    assert corner / middle == pytest.approx(1 - body.vignetting, abs=0.04)
+    assert corner / middle == pytest.approx(1 - plant.vignetting, abs=0.04)
 
 
 def test_frames_come_at_the_rate_with_latency_and_stamps_of_mid_exposure(twin, station):
-    body = twin.body.tracking_camera.model_copy(update={'drop_probability': 0.0})
+    plant = twin.plant.tracking_camera.model_copy(update={'drop_probability': 0.0})
     noise = noise_bank(np.random.default_rng(2), 1 << 19)
-    camera = SimCamera(station.tracking_camera, body, Still(spot(131.0, 111.0, 900.0)), noise, np.random.default_rng(1))
+    camera = SimCamera(
+        station.tracking_camera, plant, Still(spot(131.0, 111.0, 900.0)), noise, np.random.default_rng(1)
+    )
     camera.configure(1_000_000_000, CameraSettings(0.004, 1.0, 100, ROI))
     frames, ready = [], {}
     for now_ns in range(1_000_000_000, 1_500_000_001, 1_000_000):
@@ -134,14 +136,14 @@ def test_frames_come_at_the_rate_with_latency_and_stamps_of_mid_exposure(twin, s
     stamps = np.array([frame.stamp_ns for frame in frames])
     late = np.array(list(ready.values())) - stamps
     assert np.diff(stamps) == pytest.approx(
-        np.full(len(stamps) - 1, 10_000_000), abs=6 * 1.5 * body.stamp_jitter_s * 1e9
+        np.full(len(stamps) - 1, 10_000_000), abs=6 * 1.5 * plant.stamp_jitter_s * 1e9
     )
     assert stamps[0] == pytest.approx(1_002_000_000, abs=20_000)
-    latency_ns = body.latency_s * 1e9 * ROI.height_px / station.tracking_camera.height_px
+    latency_ns = plant.latency_s * 1e9 * ROI.height_px / station.tracking_camera.height_px
     assert late.min() >= 2_000_000 + latency_ns - 20_000
     assert late.max() <= 2_000_000 + latency_ns + 1_020_000
     assert frames[0].image.shape == (64, 64)
-    assert camera.floor[0][1:] == (1e-6, -2e-6)
+    assert camera.tilt_residuals[0][1:] == (1e-6, -2e-6)
     camera.stop(1_500_000_000)
     camera.stop(1_500_000_000)
     camera.advance(2_000_000_000)
@@ -149,9 +151,11 @@ def test_frames_come_at_the_rate_with_latency_and_stamps_of_mid_exposure(twin, s
 
 
 def test_frames_are_lost_as_often_as_stated(twin, station):
-    body = twin.body.tracking_camera.model_copy(update={'drop_probability': 0.2})
+    plant = twin.plant.tracking_camera.model_copy(update={'drop_probability': 0.2})
     noise = noise_bank(np.random.default_rng(2), 1 << 19)
-    camera = SimCamera(station.tracking_camera, body, Still(spot(131.0, 111.0, 900.0)), noise, np.random.default_rng(1))
+    camera = SimCamera(
+        station.tracking_camera, plant, Still(spot(131.0, 111.0, 900.0)), noise, np.random.default_rng(1)
+    )
     camera.configure(0, CameraSettings(0.001, 1.0, 100, ROI))
     camera.advance(10_000_000_000)
     assert len(camera.poll(11_000_000_000)) == pytest.approx(800, abs=50)
@@ -170,7 +174,7 @@ def test_frames_are_lost_as_often_as_stated(twin, station):
 def test_settings_that_the_camera_does_not_have_are_refused(twin, station, change, named):
     noise = noise_bank(np.random.default_rng(2), 1 << 19)
     scene = Still(spot(131.0, 111.0, 900.0))
-    camera = SimCamera(station.tracking_camera, twin.body.tracking_camera, scene, noise, np.random.default_rng(1))
+    camera = SimCamera(station.tracking_camera, twin.plant.tracking_camera, scene, noise, np.random.default_rng(1))
     wanted = {'exposure_s': 0.004, 'gain': 1.0, 'rate_hz': 50, 'roi': ROI, **change}
     with pytest.raises(DeviceFault, match=rf'camera\.settings.*{named}'):
         camera.configure(0, CameraSettings(**wanted))
@@ -195,7 +199,7 @@ def test_the_picture_lies_as_the_station_file_says():
 
 
 def test_light_of_lasers_and_stars_by_hand(twin):
-    camera, sky = twin.body.guiding_camera, twin.body.sky
+    camera, sky = twin.plant.guiding_camera, twin.plant.sky
     # 0.16 W over 1.25 mrad at 1000 km: a waist of 625 m
     peak = 2 * 0.16 / (pi * 625**2)
     assert beam_irradiance(0.16, 1.25e-3, 1e6, 0.0) == pytest.approx(peak)

@@ -49,8 +49,8 @@ def history(az_rate=0.0, el_rate=0.0, tilt=(0.0, 0.0), roll=0.0, clear=1.0, irra
 
 def view(twin, station, past, star):
     geometry = TrueCameraGeometry(639.5, 511.5, 14e-6, 0.0)
-    body = twin.body
-    return View(station.guiding_camera, body.guiding_camera, body.sky, geometry, past, (star,), Column.GUIDING)
+    plant = twin.plant
+    return View(station.guiding_camera, plant.guiding_camera, plant.sky, geometry, past, (star,), Column.GUIDING)
 
 
 def star_of(exposed):
@@ -89,7 +89,7 @@ def test_a_star_behind_a_tracked_satellite_draws_a_trail_against_the_motion(twin
     assert height == pytest.approx(0.005 * 0.1, rel=0.01)  # y grows downwards
     assert points.x_px.mean() == pytest.approx(639.5, abs=0.5)
     flux = points.electrons.sum()
-    assert flux == pytest.approx(float(star_electrons(twin.body.guiding_camera, twin.body.sky, np.array(2.0))) * 0.1)
+    assert flux == pytest.approx(float(star_electrons(twin.plant.guiding_camera, twin.plant.sky, np.array(2.0))) * 0.1)
 
 
 def test_clouds_dim_stars_and_faint_ones_are_not_asked_for(twin, station):

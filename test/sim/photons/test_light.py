@@ -24,7 +24,7 @@ from qkd_gs.sim.photons.transmitter import SimTransmitter
 from qkd_gs.timing.tags import Channel
 
 CULMINATION_NS = parse_utc('2018-10-03T15:56:42Z')
-LIGHT = load_twin().light
+LIGHT = load_twin().photonics
 STATION = load_yaml(share_path('config', 'station.yaml'), StationSettings)
 
 

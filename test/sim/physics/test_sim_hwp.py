@@ -16,13 +16,13 @@ MS = 1_000_000
 
 
 def make(twin, seed=1):
-    return SimHwp(twin.body.hwp, 0, 1000, np.random.default_rng(seed))
+    return SimHwp(twin.plant.hwp, 0, 1000, np.random.default_rng(seed))
 
 
 @settings(max_examples=30, deadline=None)
 @given(goals=st.lists(st.floats(-10, 10), min_size=1, max_size=4))
 def test_it_arrives_the_shorter_way_within_speed_and_acceleration(twin, goals):
-    body, plate = twin.body.hwp, make(twin)
+    plant, plate = twin.plant.hwp, make(twin)
     angles = [np.zeros(1) + plate.mounting_error_rad]
     for k, goal in enumerate(goals):
         plate.move(k * 150 * MS, goal)
@@ -30,23 +30,23 @@ def test_it_arrives_the_shorter_way_within_speed_and_acceleration(twin, goals):
     angles.append(plate.advance(3000))
     angle = np.concatenate(angles)
     rate = np.diff(angle) * 1000
-    assert np.abs(rate).max() <= radians(body.speed_deg_s) * 1.001
+    assert np.abs(rate).max() <= radians(plant.speed_deg_s) * 1.001
     # a motor of discrete steps of time may brake into its place within one of them
-    assert np.abs(np.diff(rate)).max() * 1000 <= radians(body.acceleration_deg_s2) * 2.01
+    assert np.abs(np.diff(rate)).max() * 1000 <= radians(plant.acceleration_deg_s2) * 2.01
     left = remainder(angle[-1] - plate.mounting_error_rad - goals[-1], pi)
-    assert abs(left) <= radians(body.step_deg) / 2 + 1e-12
+    assert abs(left) <= radians(plant.step_deg) / 2 + 1e-12
     assert not plate.read(0).moving
     assert np.ptp(angle) <= pi / 2 * len(goals) + 1e-3
 
 
 def test_it_waits_its_delay_and_then_runs_as_a_trapezoid(twin):
-    body, plate = twin.body.hwp, make(twin)
+    plant, plate = twin.plant.hwp, make(twin)
     plate.move(0, radians(10))
     angle = plate.advance(400) - plate.mounting_error_rad
     start_s = np.argmax(angle > 0) * 1e-3
-    assert abs(start_s - body.delay_s) <= body.delay_error_s + 0.0015
-    arrived_s = np.argmax(angle >= radians(10) - radians(body.step_deg)) * 1e-3
-    trapezoid = 10 / body.speed_deg_s + body.speed_deg_s / body.acceleration_deg_s2
+    assert abs(start_s - plant.delay_s) <= plant.delay_error_s + 0.0015
+    arrived_s = np.argmax(angle >= radians(10) - radians(plant.step_deg)) * 1e-3
+    trapezoid = 10 / plant.speed_deg_s + plant.speed_deg_s / plant.acceleration_deg_s2
     assert arrived_s - start_s == pytest.approx(trapezoid, abs=0.006)
 
 

@@ -19,14 +19,14 @@ MS = 1_000_000
 
 
 def make(twin, station, seed=1, **changes):
-    return SimMount(twin.body.mount.model_copy(update=changes), station.mount, 0, 1000, np.random.default_rng(seed))
+    return SimMount(twin.plant.mount.model_copy(update=changes), station.mount, 0, 1000, np.random.default_rng(seed))
 
 
 def calm(twin):
     """Axes without wind."""
     return {
-        'azimuth': twin.body.mount.azimuth.model_copy(update={'wind_n_m': 0.0}),
-        'elevation': twin.body.mount.elevation.model_copy(update={'wind_n_m': 0.0}),
+        'azimuth': twin.plant.mount.azimuth.model_copy(update={'wind_n_m': 0.0}),
+        'elevation': twin.plant.mount.elevation.model_copy(update={'wind_n_m': 0.0}),
     }
 
 
@@ -44,7 +44,7 @@ def follow(mount, path, seconds, period_ms=10):
 
 def test_an_axis_without_torque_runs_down_by_coulomb_and_viscous_friction(twin, station):
     mount = make(twin, station, **calm(twin))
-    axis, rate = twin.body.mount.azimuth, 0.4
+    axis, rate = twin.plant.mount.azimuth, 0.4
     mount._state[0, kernel.RATE] = rate
     out = np.empty((400, 2))
     noise = np.zeros((1600, 2, 2))
@@ -145,7 +145,7 @@ def test_stop_brakes_at_once_and_may_be_repeated(twin, station):
     for _ in range(3):
         mount.stop(5_000 * MS)
     way = mount.advance(1500)[-1, 0] - before
-    acc = radians(station.mount.azimuth.max_acc_deg_s2 * (1 - twin.body.mount.servo.acceleration_reserve))
+    acc = radians(station.mount.azimuth.max_acc_deg_s2 * (1 - twin.plant.mount.servo.acceleration_reserve))
     assert way == pytest.approx(0.2**2 / 2 / acc, rel=0.02)
     mount.stop(6_500 * MS)
     assert mount.read(0).mode == MountMode.HOLD
@@ -179,7 +179,7 @@ def test_set_points_that_cannot_be_are_refused(twin, station):
 def test_readings_are_the_true_angle_to_the_encoders_resolution(twin, station):
     mount = make(twin, station)
     mount.enable(0)
-    encoder = twin.body.mount.encoder
+    encoder = twin.plant.mount.encoder
     lsb = 2 * pi / 2**26
     errors = []
     for k in range(300):

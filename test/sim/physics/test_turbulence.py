@@ -17,8 +17,8 @@ R0, D, L0 = 0.05, 0.28, 20.0
 
 
 def one_layer(twin, **changes):
-    layer = twin.body.atmosphere.layers[0].model_copy(update={'height_m': 0.0, 'weight': 1.0})
-    return twin.body.atmosphere.model_copy(update={'layers': (layer,), **changes})
+    layer = twin.plant.atmosphere.layers[0].model_copy(update={'height_m': 0.0, 'weight': 1.0})
+    return twin.plant.atmosphere.model_copy(update={'layers': (layer,), **changes})
 
 
 def test_the_bessel_function_is_scipys():
@@ -56,7 +56,7 @@ def test_the_spectrum_along_the_flow_holds_the_whole_variance_and_falls_as_known
 def test_tilt_has_the_size_of_the_reference_conditions(twin, el_deg, expected_urad):
     variances = []
     for seed in range(6):
-        tilt = Tilt(twin.body.atmosphere, D, np.random.default_rng(seed))
+        tilt = Tilt(twin.plant.atmosphere, D, np.random.default_rng(seed))
         variances.append((tilt.advance(60_000, 0.004, radians(el_deg), 0.01) ** 2).mean(axis=1))
     assert np.sqrt(np.mean(variances)) * 1e6 == pytest.approx(expected_urad, rel=0.06)
 
@@ -75,7 +75,7 @@ def test_a_frozen_layer_has_the_temporal_spectrum_of_the_theory(twin):
 
 def test_a_camera_loop_of_1_hz_would_put_the_known_part_into_the_line_of_sight(twin):
     """1.6 to 2.3 urad at 1 Hz and 2.2 to 3.1 at 3 Hz of the 4.2 urad over a pass, as the reference conditions say."""
-    tilt, dt = Tilt(twin.body.atmosphere, D, np.random.default_rng(4)), 0.004
+    tilt, dt = Tilt(twin.plant.atmosphere, D, np.random.default_rng(4)), 0.004
     elevations = np.radians(np.concatenate([np.linspace(20, 60, 60), np.linspace(60, 20, 60)]))
     series = np.concatenate([tilt.advance(625, dt, el, 0.012 * np.sin(el)) for el in elevations], axis=1)
     assert np.sqrt((series**2).mean()) * 1e6 == pytest.approx(4.2, rel=0.1)
@@ -93,7 +93,7 @@ def test_airmass_is_kasten_and_youngs_table(el_deg, published):
 def test_scintillation_averages_to_one_and_shrinks_with_the_aperture(twin):
     found = []
     for aperture_m in (0.05, 0.28):
-        source = Scintillation(twin.body.atmosphere, aperture_m, np.random.default_rng(5))
+        source = Scintillation(twin.plant.atmosphere, aperture_m, np.random.default_rng(5))
         irradiance = source.advance(400_000, 0.001, radians(60), 0.012)
         assert irradiance.mean() == pytest.approx(1.0, rel=0.03)
         found.append(np.log(irradiance).var())
@@ -101,6 +101,6 @@ def test_scintillation_averages_to_one_and_shrinks_with_the_aperture(twin):
 
 
 def test_a_cloud_dims_by_its_depth_and_only_then(twin):
-    air = twin.body.atmosphere.model_copy(update={'fades': (Fade(start_s=10, duration_s=4, depth_db=20),)})
+    air = twin.plant.atmosphere.model_copy(update={'fades': (Fade(start_s=10, duration_s=4, depth_db=20),)})
     clear = clouds(air, np.array([0.0, 9.9, 12.0, 14.1]))
     assert clear == pytest.approx([1, 1, 0.01, 1])

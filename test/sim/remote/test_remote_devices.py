@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import degrees, isnan, nan, radians
 
 import numpy as np
@@ -13,13 +14,14 @@ from qkd_gs.devices.mount import MountCommand, MountMode, MountReading
 from qkd_gs.errors import DeviceFault
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.timescale import parse_utc
+from qkd_gs.pointing.pass_window import pass_window_nearest
 from qkd_gs.settings.twin_plant import OpenInterlock
 from qkd_gs.share import share_path
 from qkd_gs.sim.physics.state_history import Column
 from qkd_gs.sim.remote.actuators import Drive, RemoteBeacon, RemoteHwp, RemoteMount
-from qkd_gs.sim.remote.realtime_world import LiveWorld
+from qkd_gs.sim.remote.realtime_world import RealtimeWorld
 from qkd_gs.sim.remote.sensors import RemoteCamera, RemoteTdc, TruthBlock
-from qkd_gs.sim.setup import stage_of
+from qkd_gs.sim.simulation_setup import SimulationSetup
 from qkd_gs.sim.twin import Twin
 from qkd_gs.sim.world import World
 from qkd_gs.tracking.types import CameraRole
@@ -32,8 +34,8 @@ AT_NS = parse_utc('2018-10-03T15:56:42Z')
 class Wire:
     """A link of plain calls; keeps what was sent, loses what it is told to."""
 
-    def __init__(self, stage=None):
-        self.stage = stage
+    def __init__(self, setup=None):
+        self.setup = setup
         self.sent, self._takers = [], {}
 
     def send(self, channel, value):
@@ -55,15 +57,19 @@ def elements():
 
 
 @pytest.fixture(scope='module')
-def stage(twin, station, site, elements):
+def setup(twin, station, site, elements):
     """The world begins half a minute after the satellite has risen to 30 deg."""
     tracking = station.tracking.model_copy(update={'start_el_deg': 30.0, 'end_el_deg': 30.0})
-    return stage_of(elements, site, AT_NS, -30.0, 3, twin, station.model_copy(update={'tracking': tracking}))
+    return setup_for(elements, site, 3, twin, station.model_copy(update={'tracking': tracking}))
 
 
-def follow(world, stage, t_ns):
+def setup_for(elements, site, seed, twin, station):
+    return SimulationSetup(twin, station, site, pass_window_nearest(elements, site, AT_NS, station), -30.0, seed)
+
+
+def follow(world, setup, t_ns):
     """Keep drives, laser and axes as a perfect station would."""
-    place, later = stage.truth.at(t_ns), stage.truth.at(t_ns + 10 * MS)
+    place, later = setup.truth.at(t_ns), setup.truth.at(t_ns + 10 * MS)
     here, there = world.axes_at(place.az_rad, place.el_rad), world.axes_at(later.az_rad, later.el_rad)
     rates = [(b - a) * 100 for a, b in zip(here, there, strict=True)]
     return MountCommand(t_ns, *here, *rates)
@@ -75,13 +81,13 @@ LOOKS = {
 }
 
 
-def test_pictures_and_tags_are_the_same_bit_for_bit_in_processes_of_their_own(stage):
+def test_pictures_and_tags_are_the_same_bit_for_bit_in_processes_of_their_own(setup):
     """One world with its cameras and converter in it, another that only tells its true state, in blocks."""
-    whole = Twin(stage.settings, stage.station, stage.truth, stage.site, stage.begin_ns, stage.seed, (stage.stars,))
-    wires = {role: Wire(stage) for role in CameraRole}
-    tdc_wire = Wire(stage)
-    cameras = {role: RemoteCamera(role, stage, wires[role]) for role in CameraRole}
-    tdc = RemoteTdc(stage, tdc_wire)
+    whole = Twin(setup.settings, setup.station, setup.truth, setup.site, setup.begin_ns, setup.seed, (setup.stars,))
+    wires = {role: Wire(setup) for role in CameraRole}
+    tdc_wire = Wire(setup)
+    cameras = {role: RemoteCamera(role, setup, wires[role]) for role in CameraRole}
+    tdc = RemoteTdc(setup, tdc_wire)
     for device in (*cameras.values(), tdc):
         device.open()
 
@@ -89,13 +95,13 @@ def test_pictures_and_tags_are_the_same_bit_for_bit_in_processes_of_their_own(st
         for wire in (*wires.values(), tdc_wire):
             wire.arrives('truth', block)
 
-    apart = LiveWorld(stage, tell)
+    apart = RealtimeWorld(setup, tell)
     together = {CameraRole.GUIDING: whole.world.guiding_camera, CameraRole.TRACKING: whole.world.tracking_camera}
-    whole.world.mount.enable(stage.begin_ns)
-    apart.drive(stage.begin_ns, Drive.ENABLE)
+    whole.world.mount.enable(setup.begin_ns)
+    apart.drive(setup.begin_ns, Drive.ENABLE)
     tags = {'whole': [], 'apart': []}
     frames = {place: {role: [] for role in CameraRole} for place in tags}
-    now_ns = stage.begin_ns
+    now_ns = setup.begin_ns
     for step in range(900):
         if step == 500:  # the slew is over
             for role, settings in LOOKS.items():
@@ -103,7 +109,7 @@ def test_pictures_and_tags_are_the_same_bit_for_bit_in_processes_of_their_own(st
                 cameras[role].configure(now_ns, settings)
             whole.tdc.start(now_ns)
             tdc.start(now_ns)
-        command = follow(whole.world, stage, now_ns + 10 * MS)
+        command = follow(whole.world, setup, now_ns + 10 * MS)
         for world in (whole.world, apart):
             world.mount.command(now_ns, command)
             world.beacon.on(now_ns)
@@ -130,21 +136,21 @@ def test_pictures_and_tags_are_the_same_bit_for_bit_in_processes_of_their_own(st
     assert len(time_ps['whole']) > 1000
     assert np.array_equal(time_ps['whole'], time_ps['apart'])
     assert np.array_equal(channel['whole'], channel['apart'])
-    floors = [value for name, value in wires[CameraRole.TRACKING].sent if name == 'floor']
-    assert [(f.stamp_ns, f.x_rad, f.y_rad) for f in floors] == [tuple(row) for row in whole.world.floor()]
+    residuals = [value for name, value in wires[CameraRole.TRACKING].sent if name == 'tilt_residual']
+    assert [(f.stamp_ns, f.x_rad, f.y_rad) for f in residuals] == [tuple(row) for row in whole.world.tilt_residuals()]
 
 
-def test_blocks_that_were_lost_break_neither_camera_nor_converter(stage):
+def test_blocks_that_were_lost_break_neither_camera_nor_converter(setup):
     """While nothing is heard the last state stands still; then stamps go on as if nothing had happened."""
     blocks = []
-    world = LiveWorld(stage, blocks.append)
-    world.step(stage.begin_ns + 2 * SECOND_NS)
+    world = RealtimeWorld(setup, blocks.append)
+    world.step(setup.begin_ns + 2 * SECOND_NS)
     rng = np.random.default_rng(1)
     lost = set(rng.choice(len(blocks), len(blocks) // 5, replace=False).tolist()) | set(range(60, 90))
     stamps = {}
     for name, gone in (('all', set()), ('some', lost)):
-        wire = Wire(stage)
-        camera, tdc = RemoteCamera(CameraRole.TRACKING, stage, wire), RemoteTdc(stage, wire)
+        wire = Wire(setup)
+        camera, tdc = RemoteCamera(CameraRole.TRACKING, setup, wire), RemoteTdc(setup, wire)
         camera.open()
         see_camera = wire._takers['truth']
         tdc.open()
@@ -167,8 +173,8 @@ def test_blocks_that_were_lost_break_neither_camera_nor_converter(stage):
     assert len(stamps['some']) >= len(stamps['all']) - 1
 
 
-def test_a_camera_that_has_heard_nothing_yet_shows_nothing(stage):
-    camera = RemoteCamera(CameraRole.GUIDING, stage, Wire(stage))
+def test_a_camera_that_has_heard_nothing_yet_shows_nothing(setup):
+    camera = RemoteCamera(CameraRole.GUIDING, setup, Wire(setup))
     camera.open()
     camera.configure(0, LOOKS[CameraRole.GUIDING])
     assert camera.poll(10**18) == []
@@ -245,8 +251,8 @@ def test_silence_is_told(station):
     assert isnan(wire.last('hwp/move'))
 
 
-def test_drives_that_are_off_ignore_set_points(stage):
-    world = LiveWorld(stage, lambda block: None)
+def test_drives_that_are_off_ignore_set_points(setup):
+    world = RealtimeWorld(setup, lambda block: None)
     before = world.mount.true_angles()
     for _ in range(20):
         world.set_point(world.now_ns, MountCommand(world.now_ns + 10 * MS, 1.0, 1.0))
@@ -264,12 +270,14 @@ def test_drives_that_are_off_ignore_set_points(stage):
     assert world.mount.read(0).mode is MountMode.OFF
 
 
-def test_an_open_interlock_keeps_it_dark(stage, twin):
-    body = twin.body.model_copy(
-        update={'beacon': twin.body.beacon.model_copy(update={'interlock': (OpenInterlock(start_s=31, duration_s=1),)})}
+def test_an_open_interlock_keeps_it_dark(setup, twin):
+    plant = twin.plant.model_copy(
+        update={
+            'beacon': twin.plant.beacon.model_copy(update={'interlock': (OpenInterlock(start_s=31, duration_s=1),)})
+        }
     )
-    opened = stage_of_settings(stage, twin.model_copy(update={'body': body}))
-    world = LiveWorld(opened, lambda block: None)
+    opened = replace(setup, settings=twin.model_copy(update={'plant': plant}))
+    world = RealtimeWorld(opened, lambda block: None)
     lit = {}
     for step in range(300):
         world.shine(world.now_ns, on=True)
@@ -285,8 +293,8 @@ def test_an_open_interlock_keeps_it_dark(stage, twin):
     assert not world.beacon.read(world.now_ns).emitting
 
 
-def test_a_plate_goes_where_it_is_told_and_stops_at_not_a_number(stage):
-    world = LiveWorld(stage, lambda block: None)
+def test_the_hwp_moves_as_commanded_and_stops_at_not_a_number(setup):
+    world = RealtimeWorld(setup, lambda block: None)
     world.move_hwp(world.now_ns, 1.0)
     world.step(world.now_ns + 100 * MS)
     assert world.hwp.read(world.now_ns).moving
@@ -298,27 +306,23 @@ def test_a_plate_goes_where_it_is_told_and_stops_at_not_a_number(stage):
     assert not world.hwp.read(world.now_ns).moving
 
 
-# --- what everybody agrees on ---
+# --- the setup shared by all processes ---
 
 
-def stage_of_settings(stage, settings):
-    fields = ('station', 'site', 'found', 'predicted', 'start_ns', 'end_ns', 'begin_ns', 'seed')
-    return type(stage)(settings, *(getattr(stage, name) for name in fields))
-
-
-def test_every_process_works_out_the_same_stage(stage, twin, site, elements):
-    again = stage_of(elements, site, AT_NS, -30.0, 3, twin, stage.station)
-    other = stage_of(elements, site, AT_NS, -30.0, 4, twin, stage.station)
-    for name in ('found', 'start_ns', 'end_ns', 'begin_ns'):
-        assert getattr(again, name) == getattr(stage, name)
-    t_ns = stage.begin_ns + 17 * SECOND_NS
-    assert again.truth.at(t_ns) == stage.truth.at(t_ns)
-    assert again.predicted.at(t_ns) == stage.predicted.at(t_ns)
-    assert other.truth.at(t_ns) != stage.truth.at(t_ns)
-    assert other.predicted.at(t_ns) == stage.predicted.at(t_ns)
-    assert stage.begin_ns == stage.start_ns + 30 * SECOND_NS
-    one, two = (World(s.settings, s.station, s.truth, s.site, s.seed, s.begin_ns) for s in (stage, again))
+def test_every_process_computes_the_same_setup(setup, twin, site, elements):
+    again = setup_for(elements, site, 3, twin, setup.station)
+    other = setup_for(elements, site, 4, twin, setup.station)
+    assert again.begin_ns == setup.begin_ns
+    for name in ('found', 'start_ns', 'end_ns'):
+        assert getattr(again.window, name) == getattr(setup.window, name)
+    t_ns = setup.begin_ns + 17 * SECOND_NS
+    assert again.truth.at(t_ns) == setup.truth.at(t_ns)
+    assert again.window.predicted.at(t_ns) == setup.window.predicted.at(t_ns)
+    assert other.truth.at(t_ns) != setup.truth.at(t_ns)
+    assert other.window.predicted.at(t_ns) == setup.window.predicted.at(t_ns)
+    assert setup.begin_ns == setup.window.start_ns + 30 * SECOND_NS
+    one, two = (World(s.settings, s.station, s.truth, s.site, s.seed, s.begin_ns) for s in (setup, again))
     assert one.line_of_sight() == two.line_of_sight()
-    records = [RemoteTdc(s, Wire(s)).record for s in (stage, again, other)]
+    records = [RemoteTdc(s, Wire(s)).record for s in (setup, again, other)]
     assert records[0] == records[1]
     assert records[0] != records[2]

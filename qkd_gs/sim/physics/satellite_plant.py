@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from math import exp
 
-from qkd_gs.settings.twin_plant import SatelliteBodySettings
+from qkd_gs.settings.twin_plant import SatellitePlantSettings
 from qkd_gs.sim.physics.photometry import beam_irradiance
 
 
-class SatelliteBody:
+class SatellitePlant:
     """Lights its 532 nm beacon after ours has covered it for a while; goes dark some time after losing it.
 
     Its beam starts off the station by its initial pointing error and closes in exponentially while it sees us.
     """
 
-    def __init__(self, body: SatelliteBodySettings) -> None:
-        self._body = body
+    def __init__(self, plant: SatellitePlantSettings) -> None:
+        self._plant = plant
         self._covered_s = 0.0
         self._lost_s = 0.0
         self._error_rad = 0.0
@@ -23,17 +23,17 @@ class SatelliteBody:
 
     def advance(self, elapsed_s: float, uplink_w_m2: float) -> None:
         """Let time go by with this irradiance of our beacon at the satellite."""
-        seen = uplink_w_m2 >= self._body.threshold_w_m2
+        seen = uplink_w_m2 >= self._plant.threshold_w_m2
         self._covered_s = self._covered_s + elapsed_s if seen else 0.0
         self._lost_s = 0.0 if seen else self._lost_s + elapsed_s
         if not self.lit:
-            if self._covered_s >= self._body.cover_s and seen:
+            if self._covered_s >= self._plant.cover_s and seen:
                 self.lit = True
-                self._error_rad = self._body.initial_error_mrad * 1e-3
-        elif self._lost_s >= self._body.hold_s:
+                self._error_rad = self._plant.initial_error_mrad * 1e-3
+        elif self._lost_s >= self._plant.hold_s:
             self.lit = False
         elif seen:
-            self._error_rad *= exp(-elapsed_s / self._body.pointing_s)
+            self._error_rad *= exp(-elapsed_s / self._plant.pointing_s)
 
     @property
     def pointing_error_rad(self) -> float:
@@ -44,5 +44,5 @@ class SatelliteBody:
         """Irradiance of its beacon at the station without air."""
         if not self.lit:
             return 0.0
-        divergence_rad = self._body.beacon_divergence_mrad * 1e-3
-        return beam_irradiance(self._body.beacon_w, divergence_rad, range_m, self._error_rad)
+        divergence_rad = self._plant.beacon_divergence_mrad * 1e-3
+        return beam_irradiance(self._plant.beacon_w, divergence_rad, range_m, self._error_rad)

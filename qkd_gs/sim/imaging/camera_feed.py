@@ -19,7 +19,7 @@ _NOISE = 1 << 21  # numbers in a camera's noise bank
 _KEEP_S = 2.0  # of history: longer than any exposure
 
 
-class Eye:
+class SimCameraFeed:
     """A camera fed with the true state, block by block.
 
     Parameters
@@ -27,7 +27,7 @@ class Eye:
     start_ns : int
         Time of `row`.
     row : (columns, 1) array
-        State at the start, from `Body.first_row`.
+        State at the start, from `Plant.first_row`.
     stars : sequence of Stars
         Bright stars by catalogue, beside the random field of faint ones.
     """
@@ -43,20 +43,20 @@ class Eye:
         row: FloatArray,
         stars: tuple[Stars, ...] = (),
     ) -> None:
-        body, streams = settings.body, draws(seed)
-        sample_ns = 10**9 // body.sample_hz
-        self._history = History(start_ns - sample_ns, sample_ns, round(_KEEP_S * body.sample_hz))
+        plant, streams = settings.plant, draws(seed)
+        sample_ns = 10**9 // plant.sample_hz
+        self._history = History(start_ns - sample_ns, sample_ns, round(_KEEP_S * plant.sample_hz))
         self._history.append(row)
         model, camera, column, rng = {
-            CameraRole.GUIDING: (station.guiding_camera, body.guiding_camera, Column.GUIDING, streams[7]),
-            CameraRole.TRACKING: (station.tracking_camera, body.tracking_camera, Column.TRACKING, streams[8]),
+            CameraRole.GUIDING: (station.guiding_camera, plant.guiding_camera, Column.GUIDING, streams[7]),
+            CameraRole.TRACKING: (station.tracking_camera, plant.tracking_camera, Column.TRACKING, streams[8]),
         }[role]
-        groups: tuple[Stars, ...] = (RandomField(body.sky, site, streams[5]), *stars)
+        groups: tuple[Stars, ...] = (RandomField(plant.sky, site, streams[5]), *stars)
         geometry = TrueCameraGeometry.as_built(model, camera, rng)
-        view = View(model, camera, body.sky, geometry, self._history, groups, column)
+        view = View(model, camera, plant.sky, geometry, self._history, groups, column)
         self.camera = SimCamera(model, camera, view, noise_bank(streams[6], _NOISE), rng)
 
-    def see(self, now_ns: int, rows: FloatArray) -> None:
+    def update(self, now_ns: int, rows: FloatArray) -> None:
         """The true state up to `now_ns`, rows of `Column` (columns, n); exposures that end until then are finished."""
         self._history.append(rows)
         self.camera.advance(now_ns)
