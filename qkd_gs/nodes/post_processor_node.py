@@ -17,7 +17,7 @@ from qkd_gs.nodes.runtime.base import TRANSIENT_LOCAL, CoreNode
 from qkd_gs.nodes.runtime.context import station_of
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.nodes.runtime.station_metrics import StationMetrics
-from qkd_gs.tracking.record.manifest_keeper import finite
+from qkd_gs.tracking.record.manifest_writer import finite
 from qkd_gs.tracking.types import Phase
 
 _POLL_S = 0.1  # of real time
@@ -54,7 +54,7 @@ class PostProcessorNode(CoreNode):
 
     def _session(self, state: m.SessionState) -> None:
         if self._folder and state.folder != self._folder:
-            own = finite(asdict(self._metrics.figures())) if self._heard_from_start else None
+            own = finite(asdict(self._metrics.metrics())) if self._heard_from_start else None
             self._sessions.put((self._folder, own))
         if state.folder and state.folder != self._folder:
             self._metrics.reset()

@@ -125,7 +125,7 @@ class ReplayNode(CoreNode):
             yield
         seconds = time.monotonic() - began_s
         yield from self._wait(lambda: sum(self._metrics.received.values()) >= self._expected)
-        tracking = replayed(self._bag, self._tracking, self._metrics.figures())
+        tracking = replayed(self._bag, self._tracking, self._metrics.metrics())
         bag_s = (self._bag.end_ns - self._bag.start_ns) * 1e-9
         topics = sum(made is not None for made in self._players.values())
         self.played = Played(tracking, self._messages, topics, seconds, bag_s)

@@ -148,9 +148,9 @@ class TrackerNode(CoreNode):
         self._start_ns, self._started_ns = self.clock.now_ns(), time.monotonic_ns()
         self._spots.clear()
         self._watch.clear()
-        _store(self.state_dir / _CURRENT, {'folder': run.book.folder.name, 'clock': self.clock.identity})
+        _store(self.state_dir / _CURRENT, {'folder': run.writer.folder.name, 'clock': self.clock.identity})
         self._timer = self.every(1 / self._station.tracking.control_rate_hz, self._step, self._watch)
-        self.get_logger().info(f'{run.book.manifest.satellite}: tracking the pass, session {run.book.folder.name}')
+        self.get_logger().info(f'{run.writer.manifest.satellite}: tracking the pass, session {run.writer.folder.name}')
 
     def _end(self, now_ns: int, code: int, why: str) -> None:
         run, self._run = self._run, None
@@ -167,18 +167,18 @@ class TrackerNode(CoreNode):
             'busy_ms': list(loop.busy_ms),
             'speed': round((now_ns - self._start_ns) / (time.monotonic_ns() - self._started_ns), 3),
         }
-        run.close(run=run.book.manifest.run | {'loop': figures, 'pass_s': self._pass_s(run, now_ns)})
+        run.close(run=run.writer.manifest.run | {'loop': figures, 'pass_s': self._pass_s(run, now_ns)})
         (self.state_dir / _CURRENT).unlink(missing_ok=True)
         self._publish_idle(now_ns)
         self._stop_devices(now_ns)
-        self.get_logger().info(f'{run.book.folder.name}: {why or "the pass is over, the mount is parked"}')
+        self.get_logger().info(f'{run.writer.folder.name}: {why or "the pass is over, the mount is parked"}')
         if self._goal is not None:
             locked_s = sum(span.end_ns - span.start_ns for span in run.locked) * 1e-9
-            conclude(self._goal, _result(code, why, run.book.folder.name, locked_s))
+            conclude(self._goal, _result(code, why, run.writer.folder.name, locked_s))
             self._goal = None
 
     def _pass_s(self, run: PassRun, now_ns: int) -> float:
-        return (now_ns - parse_utc(run.book.manifest.created_utc, 'created_utc')) * 1e-9
+        return (now_ns - parse_utc(run.writer.manifest.created_utc, 'created_utc')) * 1e-9
 
     def _cancel(self, goal: Any) -> CancelResponse:
         self._abort('aborted by the operator')
@@ -250,7 +250,7 @@ class TrackerNode(CoreNode):
         self._requests.ask(now_ns, CameraRole.GUIDING, outputs.guiding)
         self._requests.ask(now_ns, CameraRole.TRACKING, outputs.tracking)
         if self._state_due.now(now_ns) or outputs.error_x_urad == outputs.error_x_urad:
-            manifest, folder = run.book.manifest, run.book.folder.name
+            manifest, folder = run.writer.manifest, run.writer.folder.name
             self._states.publish(
                 messages.session_state(
                     now_ns, outputs, manifest.session_id, folder, manifest.satellite, manifest.simulated
@@ -263,13 +263,13 @@ class TrackerNode(CoreNode):
         until_s = (run.start_ns - now_ns) * 1e-9
         message = outputs.phase.name.lower()
         if outputs.phase is Phase.WAIT:
-            message = f'armed, {run.book.manifest.satellite} rises in {until_s:.0f} s'
+            message = f'armed, {run.writer.manifest.satellite} rises in {until_s:.0f} s'
         reading = self._mount
         return Feedback(
             phase=int(outputs.phase),
             message=message,
             until_start_s=until_s,
-            el_rad=run.tracker.looks_el_rad(reading) if reading is not None else nan,
+            el_rad=run.tracker.line_of_sight_el_rad(reading) if reading is not None else nan,
             error_x_urad=outputs.error_x_urad,
             error_y_urad=outputs.error_y_urad,
         )

@@ -1,7 +1,7 @@
 """Bags: what was on the station's topics during a pass, written, repaired, read, and turned into figures."""
 
 from qkd_gs.recording.about import About
-from qkd_gs.recording.metrics import differences, figures_of_bag
+from qkd_gs.recording.metrics import differences, metrics_of_bag
 from qkd_gs.recording.reader import Bag, open_bag
 from qkd_gs.recording.repair import needs_repair, repair
 from qkd_gs.recording.replayed import Replayed, replayed, settings_of
@@ -16,7 +16,7 @@ __all__ = [
     'Replayed',
     'Topic',
     'differences',
-    'figures_of_bag',
+    'metrics_of_bag',
     'needs_repair',
     'open_bag',
     'repair',

@@ -9,20 +9,20 @@ from typing import Any
 
 from qkd_gs.recording.reader import Bag
 from qkd_gs.settings.station import TrackingSettings
-from qkd_gs.tracking.record.manifest_keeper import finite
-from qkd_gs.tracking.record.statistics import TrackingFigures
-from qkd_gs.tracking.record.topics import FEEDS, feed, running_figures
+from qkd_gs.tracking.record.manifest_writer import finite
+from qkd_gs.tracking.record.statistics import TrackingMetrics
+from qkd_gs.tracking.record.topics import FEEDS, feed, running_metrics
 
 
-def figures_of_bag(bag: Bag, tracking: TrackingSettings) -> TrackingFigures:
+def metrics_of_bag(bag: Bag, tracking: TrackingSettings) -> TrackingMetrics:
     """The station's own tracking figures of a recorded pass."""
-    figures = running_figures(tracking)
+    metrics = running_metrics(tracking)
     for topic, _, message in bag.messages(FEEDS):
-        feed(figures, topic, message)
-    return figures.figures()
+        feed(metrics, topic, message)
+    return metrics.metrics()
 
 
-def differences(recorded: Mapping[str, Any], again: TrackingFigures) -> dict[str, tuple[Any, Any]]:
+def differences(recorded: Mapping[str, Any], again: TrackingMetrics) -> dict[str, tuple[Any, Any]]:
     """Figures that are not the same: name -> (recorded, again).
 
     Parameters

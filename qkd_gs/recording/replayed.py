@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from qkd_gs.errors import StationError
-from qkd_gs.recording.metrics import differences, figures_of_bag
+from qkd_gs.recording.metrics import differences, metrics_of_bag
 from qkd_gs.recording.reader import Bag
 from qkd_gs.session.manifest import FILE_NAME, load_manifest
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.station import StationSettings, TrackingSettings
-from qkd_gs.tracking.record.manifest_keeper import finite
-from qkd_gs.tracking.record.statistics import TrackingFigures
-from qkd_gs.tracking.record.topics import OWN
+from qkd_gs.tracking.record.manifest_writer import finite
+from qkd_gs.tracking.record.statistics import TrackingMetrics
+from qkd_gs.tracking.record.topics import STATION_METRICS
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class Replayed:
         return f'the tracking figures differ from those of {self.beside}: {told}'
 
 
-def replayed(bag: Bag, tracking: TrackingSettings, again: TrackingFigures) -> Replayed:
+def replayed(bag: Bag, tracking: TrackingSettings, again: TrackingMetrics) -> Replayed:
     """Compare with what the live pass has kept in its session, or else with what the bag tells by itself."""
     kept = _kept(bag)
     beside = 'the live pass' if kept is not None else 'the bag'
-    before = kept if kept is not None else finite(asdict(figures_of_bag(bag, tracking)))
+    before = kept if kept is not None else finite(asdict(metrics_of_bag(bag, tracking)))
     return Replayed(finite(asdict(again)), beside, differences(before, again))
 
 
@@ -77,5 +77,5 @@ def _kept(bag: Bag) -> Mapping[str, Any] | None:
     manifest = load_manifest(session)
     if manifest.session_id != bag.about.session_id:
         raise StationError('lies in the session of another pass', where=bag.folder)
-    kept = manifest.run.get(OWN)
+    kept = manifest.run.get(STATION_METRICS)
     return kept if isinstance(kept, dict) else None

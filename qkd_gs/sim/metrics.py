@@ -16,9 +16,9 @@ from qkd_gs.sim.pass_log import PassLog
 from qkd_gs.tracking.record.statistics import (
     Offsets,
     PassSamples,
-    TrackingFigures,
+    TrackingMetrics,
     counted_samples,
-    tracking_figures,
+    tracking_metrics,
 )
 from qkd_gs.tracking.types import Phase
 
@@ -44,10 +44,10 @@ def _samples(log: PassLog, truth: Trajectory, station: StationSettings) -> PassS
 
 def tracking_part(
     log: PassLog, truth: Trajectory, tilt_residuals: FloatArray, station: StationSettings
-) -> TrackingFigures:
+) -> TrackingMetrics:
     """Part ``tracking`` of the result; `tilt_residuals` as from `World.tilt_residuals`."""
     spot_t_ns, spot_x, spot_y = log.spots()
-    return tracking_figures(
+    return tracking_metrics(
         _samples(log, truth, station),
         Offsets(spot_t_ns, spot_x * _URAD, spot_y * _URAD),
         Offsets(tilt_residuals[:, 0].astype(np.int64), tilt_residuals[:, 1], tilt_residuals[:, 2]),

@@ -28,7 +28,7 @@ from qkd_gs.sim.world import World
 from qkd_gs.timing.recorder import TagRecorder
 from qkd_gs.timing.sealed import SealedWriter
 from qkd_gs.tracking.control.tracker import Tracker
-from qkd_gs.tracking.record.manifest_keeper import SessionBook, finite, new_folder, tags_complete
+from qkd_gs.tracking.record.manifest_writer import ManifestWriter, finite, new_folder, tags_complete
 
 _NIGHT_NS = 3600 * 10**9  # from the start of the calibration to the rise of the satellite
 _ARMED_S = 30.0  # the mount waits at the first point so long
@@ -105,22 +105,22 @@ def run_simulation(simulation: Simulation, folder: Path, sealing_key: bytes, wat
     stars = NamedStars(site, begin_ns, window.end_ns)
     twin = Twin(simulation.twin, simulation.station, truth, site, begin_ns, seed, (stars,))
     run = {'seed': seed, 'calibration': calibrated.report.summary, 'scenario': simulation.scenario}
-    book = SessionBook.begin(folder, window.found, site, station, simulation.elements.path, begin_ns, True, run)
-    writer = SealedWriter(next_tags_path(folder), book.session_id, sealing_key, begin_ns)
+    writer = ManifestWriter.begin(folder, window.found, site, station, simulation.elements.path, begin_ns, True, run)
+    sealed = SealedWriter(next_tags_path(folder), writer.session_id, sealing_key, begin_ns)
     tracker = Tracker(station, window.predicted, calibrated.model, plan)
     supervisor = Supervisor(station, calibrated.model, lambda t_ns: sun_at(site, t_ns))
-    lockstep = Lockstep(twin, station, tracker, supervisor, TagRecorder(writer, station.source))
+    lockstep = Lockstep(twin, station, tracker, supervisor, TagRecorder(sealed, station.source))
     twin.record.save(folder)
     pointing.save(folder)
     log = lockstep.log
 
     def passing(progress: Progress) -> None:
-        book.renew(log.locked_spans(), log.time_bias_s, log.cross_track_m)
+        writer.renew(log.locked_spans(), log.time_bias_s, log.cross_track_m)
         watcher.passing(progress)
 
     lockstep.run(begin_ns, window.end_ns + AFTER_NS, passing)
     log.telemetry().save(folder)
-    return book.renew(
+    return writer.renew(
         log.locked_spans(),
         log.time_bias_s,
         log.cross_track_m,

@@ -11,14 +11,14 @@ from typing import Any
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.pointing.pointing_file import load_pointing
 from qkd_gs.processing.pipeline import Progress
-from qkd_gs.recording import Bag, figures_of_bag, open_bag, telemetry_of_bag
+from qkd_gs.recording import Bag, metrics_of_bag, open_bag, telemetry_of_bag
 from qkd_gs.report import write_report
 from qkd_gs.session.manifest import load_manifest
 from qkd_gs.session.telemetry import FILE_NAME as TELEMETRY
 from qkd_gs.sim.remote.realtime_world import TRUTH_FILE
 from qkd_gs.station.satellite_link import make_key
-from qkd_gs.tracking.record.manifest_keeper import finite
-from qkd_gs.tracking.record.topics import OWN
+from qkd_gs.tracking.record.manifest_writer import finite
+from qkd_gs.tracking.record.topics import STATION_METRICS
 
 _PATIENCE_S = 10.0
 _LOOK_S = 0.1
@@ -64,13 +64,13 @@ def own_figures(folder: Path, bag: Bag | None) -> dict[str, Any]:
     """Tracking metrics from the bag, for a pass not received from its start; empty without a bag."""
     if bag is None:
         return {}
-    return finite(asdict(figures_of_bag(bag, load_manifest(folder).station.tracking)))
+    return finite(asdict(metrics_of_bag(bag, load_manifest(folder).station.tracking)))
 
 
 def keep_figures(folder: Path, own: dict[str, Any]) -> None:
     """Store the metrics of a pass in its manifest: the station's own, and those of the truth if simulated."""
     manifest = load_manifest(folder)
-    update: dict[str, Any] = {'run': manifest.run | {OWN: own}, 'tracking': own}
+    update: dict[str, Any] = {'run': manifest.run | {STATION_METRICS: own}, 'tracking': own}
     path = folder / TRUTH_FILE
     if path.exists():
         update |= json.loads(path.read_text(encoding='utf-8'))

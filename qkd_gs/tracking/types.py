@@ -1,4 +1,4 @@
-"""What crosses the seams of the tracking loop."""
+"""Data types of the tracking loop."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class Phase(IntEnum):
     IDLE = 0
     SLEW = 1  # to the first point of the plan
     WAIT = 2  # there, waiting for the satellite to rise
-    ACQUIRE = 3  # following the prediction, searching with our beacon, looking for theirs
+    ACQUIRE = 3  # following the prediction, searching with our beacon, waiting for the satellite's
     COARSE = 4  # centred by the guiding camera
-    FINE = 5  # held by the tracking camera: locked
-    LOST = 6  # the beacon faded: following the corrected prediction
+    FINE = 5  # centred by the tracking camera: locked
+    LOST = 6  # the beacon is not seen: following the corrected prediction
     END = 7  # the pass is over
     PARK = 8
 
 
 @dataclass(frozen=True)
 class SpotMeasurement:
-    """What a camera process says of one frame."""
+    """Result of one image of a camera."""
 
     camera: CameraRole
     stamp_ns: int  # mid-exposure
@@ -46,20 +46,20 @@ class SpotMeasurement:
 
 @dataclass(frozen=True)
 class CameraRequest:
-    """What the tracker wants of a camera; exposure and gain stay the camera process's own affair.
+    """Request of the tracker to a camera; exposure and gain are left to the camera process.
 
-    The camera process joins it with its exposure control into one `CameraSettings`: the rate is lowered to what
-    the exposure leaves, and the exposure is never longer than one period of the rate.
+    The camera process combines it with its exposure control into one `CameraSettings`; the exposure is never longer
+    than one period of the requested rate.
     """
 
     rate_hz: float
     roi: Roi | None = None  # None: the full sensor
-    stars: bool = False  # faint and still: expose as long as the rate allows
+    stars: bool = False  # faint and at rest: expose as long as the rate allows
 
 
 @dataclass(frozen=True)
 class TrackerInputs:
-    """Everything new since the last step."""
+    """Inputs since the last step."""
 
     mount: MountReading
     beacon: BeaconReading
@@ -68,19 +68,18 @@ class TrackerInputs:
 
 @dataclass(frozen=True)
 class TrackerOutputs:
-    """What the tracker wants done, and what it knows."""
+    """Commands and estimates of the tracker."""
 
     phase: Phase
     mount: MountCommand | None  # None: do not move
     beacon_on: bool
-    polarization_angle_rad: (
-        float  # polarization frame as TargetState.polarization_angle_rad, but from the measured axis angles, the mount
-    )
-    #               model's roll and the estimated time bias; holds at the stamp of the mount reading
+    # as TargetState.polarization_angle_rad, but in the tube, from the measured axis angles, the mount model's roll and
+    # the estimated time bias; holds at the stamp of the mount reading
+    polarization_angle_rad: float
     polarization_rate_rad_s: float
-    guiding: CameraRequest | None  # wanted now, said anew in every step; None: the camera may rest
+    guiding: CameraRequest | None  # current request, repeated in every step; None: the camera may idle
     tracking: CameraRequest | None
     time_bias_s: float  # estimated: positive if the satellite runs ahead of its elements
     cross_track_m: float  # estimated, along the orbit normal
-    error_x_urad: float  # newest accepted spot on the tracking camera from where it shall be (the reference
+    error_x_urad: float  # newest accepted spot on the tracking camera minus its commanded position (the reference
     error_y_urad: float  #   shifted by the dispersion), cross-elevation and elevation; NaN if none in this step

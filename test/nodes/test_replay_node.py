@@ -16,14 +16,14 @@ from rosgraph_msgs.msg import Clock
 from qkd_gs.cli import main
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime.base import SENSOR, TRANSIENT_LOCAL
-from qkd_gs.recording import figures_of_bag, open_bag
+from qkd_gs.recording import metrics_of_bag, open_bag
 from qkd_gs.session.manifest import Manifest
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.share import share_path
-from qkd_gs.tracking.record.manifest_keeper import finite
-from qkd_gs.tracking.record.topics import OWN
+from qkd_gs.tracking.record.manifest_writer import finite
+from qkd_gs.tracking.record.topics import STATION_METRICS
 
 SECONDS = 12
 
@@ -37,7 +37,7 @@ def settings():
 def session(tmp_path, settings):
     """A session whose live pass has kept its own figures."""
     whole_bag(tmp_path / 'bag', pass_messages(SECONDS))
-    live = finite(asdict(figures_of_bag(open_bag(tmp_path), settings.tracking)))
+    live = finite(asdict(metrics_of_bag(open_bag(tmp_path), settings.tracking)))
     manifest(settings, live).save(tmp_path)
     return tmp_path
 
@@ -47,7 +47,7 @@ def manifest(settings, live):
         session_id=ABOUT.session_id, simulated=True, software='qkd_gs', created_utc='2018-10-03T15:50:00Z',
         satellite='MICIUS', elements_file='elements.tle', elements_used='', site=load_site('shanghai'), pass_info={},
         culmination_ns=BEGIN_NS, time_bias_s=0.0, cross_track_m=0.0, locked=[], closed=True,
-        station=settings, run={OWN: live},
+        station=settings, run={STATION_METRICS: live},
     )  # fmt: skip
 
 
@@ -86,7 +86,7 @@ def test_the_same_figures_come_out_and_the_clock_is_the_bags(station, session):
 
 
 def test_a_figure_that_differs_is_named(domain, session, settings):
-    live = finite(asdict(figures_of_bag(open_bag(session), settings.tracking))) | {'losses': 3}
+    live = finite(asdict(metrics_of_bag(open_bag(session), settings.tracking))) | {'losses': 3}
     manifest(settings, live).save(session)
     process = replay(session, '--speed', '20')
     output, _ = end_of(process)

@@ -50,7 +50,7 @@ def test_an_offset_leads_to_its_direction(az, el, x, y):
     assert sky_offset(*(float(v) for v in azel_from_enu(target)), az, el) == pytest.approx((x, y), abs=1e-12)
 
 
-def test_frame_of_a_northbound_pass_in_the_east():
+def test_polarization_angle_of_a_northbound_pass_in_the_east():
     """The orbit normal of a northbound satellite (r x v: up x north) points west."""
     west = (-1, 0, 0)
     assert polarization_angle(radians(90), radians(45), west) == pytest.approx(radians(90))  # up and back over the head
@@ -61,7 +61,7 @@ def test_frame_of_a_northbound_pass_in_the_east():
 
 
 @given(azimuths, elevations, st.floats(-3, 3))
-def test_frame_angle_turns_from_horizontal_to_up(az, el, angle):
+def test_polarization_angle_turns_from_horizontal_to_up(az, el, angle):
     across, up = sky_axes(az, el)
     axis = np.cos(angle) * across + np.sin(angle) * up + 0.7 * enu_from_azel(az, el)
     assert polarization_angle(az, el, axis) == pytest.approx(angle, abs=1e-9)

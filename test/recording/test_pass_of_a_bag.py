@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from passes_on_topics import BEGIN_NS, PLATE_OFF_RAD, messages, state, target, whole_bag
 
 from qkd_gs.pointing.mount_model import MountModel
-from qkd_gs.recording import differences, figures_of_bag, open_bag, telemetry_of_bag
+from qkd_gs.recording import differences, metrics_of_bag, open_bag, telemetry_of_bag
 from qkd_gs.session.telemetry import load_telemetry
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.share import share_path
-from qkd_gs.tracking.record.topics import FEEDS, feed, running_figures
+from qkd_gs.tracking.record.topics import FEEDS, feed, running_metrics
 from qkd_gs.tracking.types import Phase
 
 MODEL = MountModel(IA=0.17, IE=-0.02, AN=1e-3)
@@ -40,15 +40,15 @@ def bag(tmp_path_factory, rows):
 
 
 def live(rows, station):
-    figures = running_figures(station.tracking)
+    metrics = running_metrics(station.tracking)
     for name, _, sent in rows:
         if name[1:] in FEEDS:
-            feed(figures, name[1:], sent)
-    return figures.figures()
+            feed(metrics, name[1:], sent)
+    return metrics.metrics()
 
 
 def test_figures_of_the_bag_are_those_of_the_live_topics(bag, rows, station):
-    assert asdict(figures_of_bag(bag, station.tracking)) == pytest.approx(
+    assert asdict(metrics_of_bag(bag, station.tracking)) == pytest.approx(
         asdict(live(rows, station)), rel=0, nan_ok=True
     )
 
@@ -59,7 +59,7 @@ def test_the_order_of_arrival_does_not_matter(rows, station):
 
 
 def test_the_figures_are_right(bag, rows, station):
-    found = figures_of_bag(bag, station.tracking)
+    found = metrics_of_bag(bag, station.tracking)
     # above 20 deg of 10 + 40 sin(pi t / 60): from 4.826 s to 55.174 s; lock from 2 s on, lost from 30 to 31 s
     above_s = 60 * (1 - 2 * np.arcsin(0.25) / np.pi)
     assert found.locked_s == pytest.approx(above_s - 1, abs=0.03)
@@ -84,17 +84,17 @@ def stamp_s(sent):
 @given(st.integers(1, 5), st.integers(6, 30), st.floats(0.1, 5))
 def test_time_counts_not_how_often_the_tracker_speaks(station, rarely, often, lost_s):
     """States come more often while the satellite is held; the shares are of time."""
-    figures = running_figures(station.tracking)
+    metrics = running_metrics(station.tracking)
     t_s, said = 0.0, []
     while t_s < 30:
         lost = 10 <= t_s < 10 + lost_s
         said.append((t_s, lost))
         t_s += 0.01 * (rarely if lost else min(often, 10))
     for t_s, lost in said:
-        feed(figures, 'session/state', state(BEGIN_NS + round(t_s * 1e9), Phase.LOST if lost else Phase.FINE))
+        feed(metrics, 'session/state', state(BEGIN_NS + round(t_s * 1e9), Phase.LOST if lost else Phase.FINE))
     for t_s in range(-1, 33):
-        feed(figures, 'target', target(BEGIN_NS + t_s * 10**9, radians(40)))
-    found = figures.figures()
+        feed(metrics, 'target', target(BEGIN_NS + t_s * 10**9, radians(40)))
+    found = metrics.metrics()
     assert found.locked_fraction == pytest.approx(1 - lost_s / 30, abs=0.01)
     assert found.locked_s == pytest.approx(30 - lost_s, abs=0.25)
 
@@ -115,7 +115,7 @@ def test_an_aborted_pass_ends_there(station, rows):
 
 
 def test_differences_are_told_by_name(bag, station):
-    found = figures_of_bag(bag, station.tracking)
+    found = metrics_of_bag(bag, station.tracking)
     kept = {name: None if isnan(value) else value for name, value in asdict(found).items()}
     assert differences(kept, found) == {}
     assert differences({**kept, 'losses': 7, 'rms_x_urad': 1.0}, found) == {'losses': (7, 1), 'rms_x_urad': (1.0, None)}

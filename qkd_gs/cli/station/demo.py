@@ -29,7 +29,7 @@ from qkd_gs.report import write_report
 from qkd_gs.session.manifest import load_manifest
 from qkd_gs.station.demo_station import AT, DemoStation, costs
 from qkd_gs.station.processes import StationProcesses
-from qkd_gs.tracking.record.manifest_keeper import new_folder
+from qkd_gs.tracking.record.manifest_writer import new_folder
 
 _FROM_DEG = 10.0
 _READY_S = 60.0

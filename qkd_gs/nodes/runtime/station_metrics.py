@@ -9,8 +9,8 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 import qkd_gs.msg as m
 from qkd_gs.nodes.runtime.base import StationMixin
 from qkd_gs.settings.station import TrackingSettings
-from qkd_gs.tracking.record.statistics import TrackingFigures
-from qkd_gs.tracking.record.topics import FEEDS, feed, running_figures
+from qkd_gs.tracking.record.statistics import TrackingMetrics
+from qkd_gs.tracking.record.topics import FEEDS, feed, running_metrics
 
 _DEEP = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
 
@@ -26,7 +26,7 @@ class StationMetrics:
 
     def __init__(self, node: StationMixin, tracking: TrackingSettings) -> None:
         self._tracking = tracking
-        self._figures = running_figures(tracking)
+        self._metrics = running_metrics(tracking)
         self.received = dict.fromkeys(FEEDS, 0)
         for topic, (kind, _) in FEEDS.items():
             node.listen(getattr(m, kind), topic, self._take(topic), _DEEP)
@@ -34,15 +34,15 @@ class StationMetrics:
     def _take(self, topic: str) -> Any:
         def take(message: Any) -> None:
             self.received[topic] += 1
-            feed(self._figures, topic, message)
+            feed(self._metrics, topic, message)
 
         return take
 
     def reset(self) -> None:
         """Discard everything received: another pass begins."""
-        self._figures = running_figures(self._tracking)
+        self._metrics = running_metrics(self._tracking)
         self.received = dict.fromkeys(FEEDS, 0)
 
-    def figures(self) -> TrackingFigures:
+    def metrics(self) -> TrackingMetrics:
         """Metrics of the messages so far."""
-        return self._figures.figures()
+        return self._metrics.metrics()

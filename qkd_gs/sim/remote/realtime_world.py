@@ -21,7 +21,7 @@ from qkd_gs.sim.physics.plant import Interval, Plant
 from qkd_gs.sim.remote.actuators import Drive, TiltResidual, TruthBlock
 from qkd_gs.sim.simulation_setup import SimulationSetup
 from qkd_gs.timing.live import CountBin
-from qkd_gs.tracking.record.manifest_keeper import finite
+from qkd_gs.tracking.record.manifest_writer import finite
 
 TRUTH_FILE = 'simulated_truth.json'
 

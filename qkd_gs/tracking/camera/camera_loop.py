@@ -24,7 +24,7 @@ class CameraLoop:
 
     def __init__(self, role: CameraRole, model: CameraModel, camera: Camera) -> None:
         self._role, self._model, self._camera = role, model, camera
-        self._stars: float | None = None  # rate at which stars are looked at now
+        self._stars: float | None = None  # rate at which stars are beam at now
         self.spotter = Spotter(role, model)
         self._sent: CameraSettings | None = None
         self._joined: tuple[CameraSettings, CameraRequest] | None = None  # that `_sent` was made of
@@ -46,7 +46,7 @@ class CameraLoop:
         return [self.spotter.step(now_ns, frame) for frame in self._camera.poll(now_ns)]
 
     def _suit(self, request: CameraRequest) -> None:
-        """Another spotter where stars are looked at, which stand still and are faint, or no longer."""
+        """Another spotter where stars are beam at, which stand still and are faint, or no longer."""
         stars = request.rate_hz if request.stars else None
         if stars == self._stars:
             return

@@ -177,7 +177,7 @@ class SpotDetector:
         x_px, y_px : float
             Where the spot is expected, pixels of the frame.
         radius_px : float, optional
-            Look no farther than this from there.  None: the whole window.
+            DirectionMeasurement no farther than this from there.  None: the whole window.
         gain, origin
             As for `search`.
 

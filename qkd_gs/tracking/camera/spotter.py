@@ -30,7 +30,7 @@ class GateRule:
     there when the beacon fades does not.  The gate opens with age, by e in `widen_s`, and is gone after `forget_s`.
     It has no upper end before the beacon was seen for `known_s`: its first light may be the edge of a fade.
 
-    *Expectation*: if the tracker has said where to look, nothing outside its circle is ever taken, and a full
+    *Expectation*: if the tracker has said where to measurement, nothing outside its circle is ever taken, and a full
     search takes the brightest inside.
     """
 
@@ -95,7 +95,7 @@ class FluxMemory:
 
 
 @dataclass(frozen=True)
-class _Fix:
+class _Centroid:
     stamp_ns: int
     x_px: float  # full sensor
     y_px: float
@@ -132,7 +132,7 @@ class Spotter:
         )
         self._exposure = exposure or ExposureControl(model)
         self._rule = rule or GateRule()
-        self._fixes: deque[_Fix] = deque()
+        self._centroids: deque[_Centroid] = deque()
         self._flux = FluxMemory(self._rule)
         self._expected: Expectation | None = None
         rate_hz = model.max_rate_hz if rate_hz is None else rate_hz
@@ -146,7 +146,7 @@ class Spotter:
     @property
     def tracking(self) -> bool:
         """Whether a spot is being followed."""
-        return bool(self._fixes)
+        return bool(self._centroids)
 
     def expect(self, x_px: float, y_px: float, radius_px: float) -> None:
         """The tracker says where to look from now on (full-sensor pixels)."""
@@ -156,7 +156,7 @@ class Spotter:
 
     def forget(self) -> None:
         """Follow nothing and expect nothing, e.g. before the next pass."""
-        self._fixes.clear()
+        self._centroids.clear()
         self._flux = FluxMemory(self._rule)
         self._expected = None
         self.last_spot = None
@@ -181,10 +181,10 @@ class Spotter:
                 where=f'{self._role.name.lower()} camera',
             )
         # too old, or the clock was set back (a replay starts anew)
-        if self._fixes and not 0 < self._age_s(frame) <= self._rule.lost_s:
-            self._fixes.clear()
+        if self._centroids and not 0 < self._age_s(frame) <= self._rule.lost_s:
+            self._centroids.clear()
         self._note_rate(frame)
-        spot = self._follow(frame) if self._fixes else self._search(frame)
+        spot = self._follow(frame) if self._centroids else self._search(frame)
         self.last_spot = spot
         self._control_exposure(frame, spot)
         if spot is None:
@@ -195,7 +195,7 @@ class Spotter:
 
     def _follow(self, frame: Frame) -> Spot | None:
         """The spot where its motion carries it, or None."""
-        last, first = self._fixes[-1], self._fixes[0]
+        last, first = self._centroids[-1], self._centroids[0]
         age_s = self._age_s(frame)
         x_px, y_px = last.x_px, last.y_px
         span_s = (last.stamp_ns - first.stamp_ns) * 1e-9
@@ -226,9 +226,9 @@ class Spotter:
 
     def _remember(self, frame: Frame, spot: Spot, x_px: float, y_px: float) -> None:
         self._flux.add(frame.stamp_ns, spot.flux / frame.exposure_s)
-        self._fixes.append(_Fix(frame.stamp_ns, x_px, y_px))
-        while frame.stamp_ns - self._fixes[0].stamp_ns > _MOTION_NS:
-            self._fixes.popleft()
+        self._centroids.append(_Centroid(frame.stamp_ns, x_px, y_px))
+        while frame.stamp_ns - self._centroids[0].stamp_ns > _MOTION_NS:
+            self._centroids.popleft()
 
     def _note_rate(self, frame: Frame) -> None:
         """The camera may run slower than its fastest, which leaves time for longer exposures.
@@ -244,7 +244,7 @@ class Spotter:
             self._rate_hz = min(1e9 / spacing_ns, self._rate_wanted_hz)
 
     def _age_s(self, frame: Frame) -> float:
-        return (frame.stamp_ns - self._fixes[-1].stamp_ns) * 1e-9
+        return (frame.stamp_ns - self._centroids[-1].stamp_ns) * 1e-9
 
     def _control_exposure(self, frame: Frame, spot: Spot | None) -> None:
         taken = CameraSettings(frame.exposure_s, frame.gain, self._rate_hz)

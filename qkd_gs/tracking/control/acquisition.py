@@ -1,4 +1,4 @@
-"""What the satellite's light has told: first sightings, then an estimate that every spot sharpens."""
+"""Acquisition and track filter: spots confirmed as the beacon, then an estimate refined by every further spot."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ import numpy as np
 from qkd_gs.arrays import FloatArray
 from qkd_gs.errors import StationError
 from qkd_gs.pointing.sky_offsets import offset_between
-from qkd_gs.tracking.control.candidates import Sighting, Sightings
+from qkd_gs.tracking.control.candidates import Candidate, CandidateFilter
 from qkd_gs.tracking.control.estimator import Estimator
 from qkd_gs.tracking.control.prediction import Prediction
 from qkd_gs.tracking.control.tuning import Tuning
 from qkd_gs.tracking.types import CameraRole
 
 CENTROID_RAD = 1e-6  # error of one centroid beside the turbulence
-NEARBY_RAD = 5e-4  # the guiding camera may be so far off what the tracking camera has told
+NEARBY_RAD = 5e-4  # the guiding camera may disagree so far with the estimate of the tracking camera
 
 
 @dataclass(frozen=True)
-class Look:
-    """One spot as a direction."""
+class DirectionMeasurement:
+    """Direction of one spot."""
 
     camera: CameraRole
     stamp_ns: int
-    az_rad: float  # where the light comes from, by encoders, mount model and picture
+    az_rad: float  # of the light, from encoders, mount model and image
     el_rad: float
-    error_x_rad: float  # from where the spot shall be: across and along elevation
+    error_x_rad: float  # offset from the commanded position: cross-elevation and elevation
     error_y_rad: float
 
 
-class Lock:
-    """The estimate of orbit error and residual, and which camera feeds it.
+class TrackFilter:
+    """Estimate of orbit error and pointing residual, and the camera that feeds it.
 
     Parameters
     ----------
     tuning : Tuning
-        What may be called the beacon, and noise.
+        Rules of acquisition, noise.
     prediction : Prediction
-        Where the satellite is for an orbit error.
+        Apparent position of the satellite for an orbit error.
     """
 
     def __init__(self, tuning: Tuning, prediction: Prediction):
         self._tuning = tuning
         self._prediction = prediction
-        self._sightings = {role: Sightings(tuning) for role in CameraRole}
+        self._candidates = {role: CandidateFilter(tuning) for role in CameraRole}
         self.estimator = Estimator(tuning)
         self.source: CameraRole | None = None
         self.known = False  # whether the estimator has ever been started
-        self.last_ns = 0  # newest spot that was taken in
+        self.last_ns = 0  # newest spot that was used
         self._near = 0
         self._near_since_ns = 0
 
@@ -61,7 +61,7 @@ class Lock:
 
     @property
     def settled(self) -> bool:
-        """The last spots of the tracking camera all lay where they shall, for long enough."""
+        """Whether the last spots of the tracking camera were all close to the commanded position, for long enough."""
         span_s = (self.last_ns - self._near_since_ns) * 1e-9
         return (
             self.source is CameraRole.TRACKING
@@ -70,100 +70,104 @@ class Lock:
         )
 
     def pending(self, now_ns: int) -> bool:
-        """Whether something was seen lately that may prove to be the beacon."""
-        return any(sightings.pending(now_ns) for sightings in self._sightings.values())
+        """Whether there are recent candidates that may turn out to be the beacon."""
+        return any(candidates.pending(now_ns) for candidates in self._candidates.values())
 
     def unsettle(self) -> None:
-        """The light has gone: settle anew when it is back."""
+        """The beacon is lost: `settled` is false until new spots settle."""
         self._near = 0
-        for sightings in self._sightings.values():
-            sightings.clear()
+        for candidates in self._candidates.values():
+            candidates.clear()
 
     def forget_source(self) -> None:
-        """Search anew; the estimate stays as the best guess."""
+        """Restart the search; the estimate is kept as the best guess."""
         self.unsettle()
         self.source = None
 
-    def take(self, look: Look) -> bool:
-        """Use one spot; True if it was believed and taken in."""
-        if look.camera is CameraRole.GUIDING and self.source is CameraRole.TRACKING:
-            return self._second_opinion(look)
-        if look.camera is self.source:
-            if self._update(look):
+    def add(self, measurement: DirectionMeasurement) -> bool:
+        """Use one spot; True if it was accepted."""
+        if measurement.camera is CameraRole.GUIDING and self.source is CameraRole.TRACKING:
+            return self._check_guiding(measurement)
+        if measurement.camera is self.source:
+            if self._update(measurement):
                 return True
-            if self._silent_s(look) < self._tuning.lost_fine_s:  # the beacon is in sight: this is something else
+            if self._silent_s(measurement) < self._tuning.lost_fine_s:  # the beacon is in view: this is another source
                 return False
-        return self._sight(look)
+        return self._collect(measurement)
 
-    def _silent_s(self, look: Look) -> float:
-        return (look.stamp_ns - self.last_ns) * 1e-9
+    def _silent_s(self, measurement: DirectionMeasurement) -> float:
+        return (measurement.stamp_ns - self.last_ns) * 1e-9
 
-    def _update(self, look: Look) -> bool:
+    def _update(self, measurement: DirectionMeasurement) -> bool:
         error = self.error
-        predicted = self._prediction.at(look.stamp_ns, error)
-        offset = offset_between(predicted.az_rad, predicted.el_rad, look.az_rad, look.el_rad)
-        jacobian = self._prediction.jacobian(look.stamp_ns, error)
-        extra = CENTROID_RAD if look.camera is CameraRole.TRACKING else self._tuning.guiding_sigma_urad * 1e-6
-        tilt = self._tuning.tilt_zenith_urad * 1e-6 / sqrt(max(sin(look.el_rad), 0.05))
-        if not self.estimator.update(look.stamp_ns, (float(offset[0]), float(offset[1])), jacobian, tilt, extra):
+        predicted = self._prediction.at(measurement.stamp_ns, error)
+        offset = offset_between(predicted.az_rad, predicted.el_rad, measurement.az_rad, measurement.el_rad)
+        jacobian = self._prediction.jacobian(measurement.stamp_ns, error)
+        extra = CENTROID_RAD if measurement.camera is CameraRole.TRACKING else self._tuning.guiding_sigma_urad * 1e-6
+        tilt = self._tuning.tilt_zenith_urad * 1e-6 / sqrt(max(sin(measurement.el_rad), 0.05))
+        if not self.estimator.update(measurement.stamp_ns, (float(offset[0]), float(offset[1])), jacobian, tilt, extra):
             self._near = 0
             return False
-        self.last_ns = max(self.last_ns, look.stamp_ns)
-        self._count_near(look)
+        self.last_ns = max(self.last_ns, measurement.stamp_ns)
+        self._count_near(measurement)
         return True
 
-    def _sight(self, look: Look) -> bool:
-        """Collect evidence; when it suffices go on with the estimate if it agrees, else start it anew."""
-        found = self._confirmed(look)
+    def _collect(self, measurement: DirectionMeasurement) -> bool:
+        """Collect candidates; once confirmed, continue the estimate if it agrees, else restart it."""
+        found = self._confirmed(measurement)
         if found is None:
             return False
         self._near = 0
-        self._sightings[look.camera].clear()
-        if self.known and self._agrees(look):
+        self._candidates[measurement.camera].clear()
+        if self.known and self._agrees(measurement):
             self.source = CameraRole.TRACKING
-            self.last_ns = max(self.last_ns, look.stamp_ns)
+            self.last_ns = max(self.last_ns, measurement.stamp_ns)
             return True
         error = (found.time_bias_s, found.cross_track_m)
-        sigma = 5e-6 if look.camera is CameraRole.TRACKING else self._tuning.guiding_sigma_urad * 1e-6
-        self.estimator.start(look.stamp_ns, *error, self._prediction.jacobian(look.stamp_ns, error), sigma)
+        sigma = 5e-6 if measurement.camera is CameraRole.TRACKING else self._tuning.guiding_sigma_urad * 1e-6
+        self.estimator.start(
+            measurement.stamp_ns, *error, self._prediction.jacobian(measurement.stamp_ns, error), sigma
+        )
         self.known = True
-        self.source = look.camera
-        self.last_ns = look.stamp_ns
+        self.source = measurement.camera
+        self.last_ns = measurement.stamp_ns
         return True
 
-    def _agrees(self, look: Look) -> bool:
-        """Whether the light is where the estimate of an earlier lock has it."""
-        return self._update(look) if look.camera is CameraRole.TRACKING else self._off_rad(look) < NEARBY_RAD
+    def _agrees(self, measurement: DirectionMeasurement) -> bool:
+        """Whether the spot is where the estimate of an earlier lock predicts it."""
+        if measurement.camera is CameraRole.TRACKING:
+            return self._update(measurement)
+        return self._off_rad(measurement) < NEARBY_RAD
 
-    def _off_rad(self, look: Look) -> float:
-        predicted = self._prediction.at(look.stamp_ns, self.error)
-        x, y = offset_between(predicted.az_rad, predicted.el_rad, look.az_rad, look.el_rad)
+    def _off_rad(self, measurement: DirectionMeasurement) -> float:
+        predicted = self._prediction.at(measurement.stamp_ns, self.error)
+        x, y = offset_between(predicted.az_rad, predicted.el_rad, measurement.az_rad, measurement.el_rad)
         return hypot(x, y)
 
-    def _second_opinion(self, look: Look) -> bool:
-        """The guiding camera while the tracking camera leads: heard only if it insists on another place."""
-        if self._silent_s(look) < self._tuning.lost_fine_s or self._off_rad(look) < NEARBY_RAD:
+    def _check_guiding(self, measurement: DirectionMeasurement) -> bool:
+        """Spot of the guiding camera while the tracking camera leads: used only if it stays at another position."""
+        if self._silent_s(measurement) < self._tuning.lost_fine_s or self._off_rad(measurement) < NEARBY_RAD:
             return False
-        return self._sight(look)
+        return self._collect(measurement)
 
-    def _confirmed(self, look: Look) -> Sighting | None:
+    def _confirmed(self, measurement: DirectionMeasurement) -> Candidate | None:
         try:
-            bias_s, cross_m = self._prediction.error_of(look.stamp_ns, look.az_rad, look.el_rad)
-        except StationError:  # so far off the track that no orbit error explains it: something else
+            bias_s, cross_m = self._prediction.error_of(measurement.stamp_ns, measurement.az_rad, measurement.el_rad)
+        except StationError:  # so far off the track that no orbit error explains it: another source
             return None
-        scale = _scale(self._prediction.jacobian(look.stamp_ns, (bias_s, cross_m)))
-        return self._sightings[look.camera].add(Sighting(look.stamp_ns, bias_s, cross_m), *scale)
+        scale = _scale(self._prediction.jacobian(measurement.stamp_ns, (bias_s, cross_m)))
+        return self._candidates[measurement.camera].add(Candidate(measurement.stamp_ns, bias_s, cross_m), *scale)
 
-    def _count_near(self, look: Look) -> None:
-        if hypot(look.error_x_rad, look.error_y_rad) > self._tuning.settle_radius_urad * 1e-6:
+    def _count_near(self, measurement: DirectionMeasurement) -> None:
+        if hypot(measurement.error_x_rad, measurement.error_y_rad) > self._tuning.settle_radius_urad * 1e-6:
             self._near = 0
             return
         if self._near == 0:
-            self._near_since_ns = look.stamp_ns
+            self._near_since_ns = measurement.stamp_ns
         self._near += 1
 
 
 def _scale(jacobian: FloatArray) -> tuple[float, float]:
-    """Microradians on the sky by second and by metre."""
+    """Microradians on the sky per second and per metre."""
     urad = np.hypot(jacobian[0], jacobian[1]) * 1e6
     return float(urad[0]), float(urad[1])

@@ -1,4 +1,4 @@
-"""Set-points of one axis that reach a moving target as fast as the axis can, and then follow it exactly."""
+"""Set-points of one axis that reach a moving target as fast as the axis allows, and then follow it exactly."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class AxisPoint:
 
 
 class AxisFollower:
-    """Deviation from the target dies out by the square-root law far away and exponentially near by.
+    """The deviation from the target decays by a square-root law when large and exponentially when small.
 
-    One law for slews, steps of the search, the jump to a first sighting and the zenith gap: the target may
-    jump or outrun the axis, the set-points stay within the axis' travel, rate and acceleration.
+    One law for slews, steps of the search, the jump to a first detection and the zenith gap: the target may
+    jump or outrun the axis; the set-points stay within the axis' travel, rate and acceleration.
 
     Parameters
     ----------
@@ -49,10 +49,10 @@ class AxisFollower:
         rate_then = target.rate - target.acceleration * dt_s
         position_then = target.position - (target.rate - 0.5 * target.acceleration * dt_s) * dt_s
         deviation, drift = self.point.position - position_then, self.point.rate - rate_then
-        wanted = target.rate - self._closing_rate(deviation + 0.5 * drift * dt_s, target.acceleration)
+        commanded = target.rate - self._closing_rate(deviation + 0.5 * drift * dt_s, target.acceleration)
         low, high = self._rate_bounds()
-        wanted = min(max(wanted, low), high)
-        acceleration = (wanted - self.point.rate) / dt_s
+        commanded = min(max(commanded, low), high)
+        acceleration = (commanded - self.point.rate) / dt_s
         acceleration = min(max(acceleration, -self.max_acc), self.max_acc)
         rate = self.point.rate + acceleration * dt_s
         position = self.point.position + 0.5 * (self.point.rate + rate) * dt_s
@@ -60,7 +60,7 @@ class AxisFollower:
         return self.point
 
     def _closing_rate(self, deviation: float, target_acc: float) -> float:
-        """Rate at which a deviation shall shrink so that the axis can still brake into the target."""
+        """Rate at which a deviation may shrink so that the axis can still brake at the target."""
         spare = max(0.6 * self.max_acc - abs(target_acc), 0.2 * self.max_acc)
         linear = spare / self._settle**2  # where the root law is as steep as the exponential
         if abs(deviation) < linear:

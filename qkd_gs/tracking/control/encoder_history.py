@@ -1,4 +1,4 @@
-"""Where the axes stood at mid-exposure: encoder readings kept for as long as frames may be late."""
+"""Encoder angles at mid-exposure: readings are kept for as long as images may be late."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections import deque
 from qkd_gs.devices.mount import MountReading
 
 KEEP = 400  # readings
-TRUST_AGAIN = 5  # readings in a row that contradict the old ones: the axes really are elsewhere
+TRUST_AGAIN = 5  # consecutive readings that contradict the old ones: the axes really are elsewhere
 
 
 class EncoderHistory:
-    """Recent readings, freed of glitches, read between by cubic interpolation.
+    """Recent encoder readings without glitches, interpolated by cubics.
 
     Parameters
     ----------
     max_acc_rad_s2 : float
         Largest acceleration of either axis; a reading that would need more is a glitch.
     tolerance_rad : float
-        Noise of readings and rates that is still no glitch.
+        Noise of readings and rates that does not count as a glitch.
     """
 
     def __init__(self, max_acc_rad_s2: float, tolerance_rad: float = 1e-4):
@@ -29,7 +29,7 @@ class EncoderHistory:
 
     @property
     def newest(self) -> MountReading | None:
-        """Last reading that was believed."""
+        """Last accepted reading."""
         return self._readings[-1] if self._readings else None
 
     def add(self, reading: MountReading) -> bool:
@@ -58,7 +58,7 @@ class EncoderHistory:
             if ahead_s > beyond_s:
                 return None
             return last.az_rad + last.az_rate_rad_s * ahead_s, last.el_rad + last.el_rate_rad_s * ahead_s
-        for index in range(len(self._readings) - 2, -1, -1):  # frames are young: search from the end
+        for index in range(len(self._readings) - 2, -1, -1):  # images are recent: search from the end
             before = self._readings[index]
             if before.stamp_ns <= t_ns:
                 after = self._readings[index + 1]

@@ -1,11 +1,11 @@
-"""Kalman filter for what the elements and the mount model do not know.
+"""Kalman filter for the errors of the elements and of the mount model.
 
-State: time bias and cross-track offset of the satellite, and what the mount model leaves in x and y.  That
-residual is a smooth function of where the axes stand, so its model runs in arc, not in time: a second-order
+State: time bias and cross-track offset of the satellite, and the residual of the mount model in x and y.  That
+residual is a smooth function of the axis angles, so its model runs in arc, not in time: a second-order
 Gauss-Markov process (critically damped) per radian of axis travel.  The loop's bandwidth follows from it: some
-0.02 Hz where the satellite crawls, 0.15 Hz at a culmination of 72 deg, more where the axes whirl past the
-zenith.  Turbulence is fast beside all that.  It enters as coloured measurement noise of known power density and
-stays out of the pointing.
+0.02 Hz where the satellite is slow, 0.15 Hz at a culmination of 72 deg, more where the axes turn fast near the
+zenith.  Turbulence is much faster.  It enters as coloured measurement noise of known power density and does not
+move the mount.
 """
 
 from __future__ import annotations
@@ -62,23 +62,23 @@ class Estimator:
     def start(
         self, t_ns: int, time_bias_s: float, cross_track_m: float, jacobian: FloatArray, sigma_rad: float
     ) -> None:
-        """Begin from a place found with an error of `sigma_rad`; the residual is unknown but for its size.
+        """Start from a position measured with an error of `sigma_rad`; only the size of the residual is known.
 
-        `jacobian` (2, 2): shift of the apparent place in x, y (rad) per second and per metre.
+        `jacobian` (2, 2): shift of the apparent direction in x, y (rad) per second and per metre.
         """
         residual = self._tuning.residual_urad * 1e-6
         slope = residual / self._tuning.residual_angle_rad
         self.state = np.array([time_bias_s, cross_track_m, 0.0, 0.0, 0.0, 0.0])
         self.covariance = np.diag([0.0, 0.0, residual**2, residual**2, slope**2, slope**2])
         inverse = np.linalg.inv(jacobian)
-        # the place on the sky is known to sigma: orbit and residual errors cancel in the sum
+        # the direction is known to sigma: orbit and residual errors cancel in the sum
         self.covariance[:2, :2] = inverse @ inverse.T * (sigma_rad**2 + residual**2)
         self.covariance[:2, 2:4] = -inverse * residual**2
         self.covariance[2:4, :2] = self.covariance[:2, 2:4].T
         self._t_ns = self._last_spot_ns = t_ns
 
     def advance(self, t_ns: int, axis_rate_rad_s: float) -> None:
-        """Predict to `t_ns`; `axis_rate_rad_s` is how fast the axes have turned since the last call (their norm)."""
+        """Predict to `t_ns`; `axis_rate_rad_s` is the norm of both axis rates since the last call."""
         dt_s = (t_ns - self._t_ns) * 1e-9
         if dt_s <= 0:
             return
@@ -98,21 +98,21 @@ class Estimator:
         return Residual(x, y, x_rate, y_rate)
 
     def sigma_rad(self, jacobian: FloatArray) -> float:
-        """Expected error of the predicted place, radians, the worse axis."""
+        """Expected error of the predicted direction, radians, the worse axis."""
         H = _design(jacobian)
         return sqrt(float(np.max(np.diag(H @ self.covariance @ H.T))))
 
     def update(
         self, stamp_ns: int, offset_rad: tuple[float, float], jacobian: FloatArray, tilt_rad: float, extra_rad: float
     ) -> bool:
-        """Take in one spot; False if it lies outside the gate and was refused.
+        """Update with one spot; False if it lies outside the gate and was rejected.
 
         Parameters
         ----------
         stamp_ns : int
             Mid-exposure.
         offset_rad : tuple of float
-            Measured minus predicted place (x, y) with the residual's estimate not yet taken off.
+            Measured minus predicted direction (x, y), before the estimated residual is subtracted.
         jacobian : ndarray, shape (2, 2)
             As for `start`.
         tilt_rad : float
@@ -130,7 +130,7 @@ class Estimator:
             return False
         dt_s = max((stamp_ns - self._last_spot_ns) * 1e-9, 1e-3)
         self._last_spot_ns = stamp_ns
-        # neighbouring frames see the same tilt: white noise of the same density in their place
+        # consecutive images see the same tilt: replaced by white noise of the same density
         noise = extra_rad**2 + tilt_rad**2 * max(1.0, 2 * self._tuning.tilt_correlation_s / dt_s)
         a, b, c = spread[0, 0] + noise, spread[0, 1], spread[1, 1] + noise
         gain = across @ np.array([[c, -b], [-b, a]]) / (a * c - b * b)

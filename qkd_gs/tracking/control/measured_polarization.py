@@ -1,4 +1,4 @@
-"""The polarization frame as the tube stands, from the measured axis angles."""
+"""Polarization angle in the tube at the measured axis angles."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from qkd_gs.pointing.polarization import polarization_angle_in_tube
 from qkd_gs.tracking.control.prediction import place
 
 WITHIN_NS = 100_000_000  # before the pass the state is that of its start: no extrapolation from there
-ON_TRACK_RAD = 0.02  # farther off the satellite the frame is that of the prediction
+ON_TRACK_RAD = 0.02  # farther off the satellite the angle is that of the prediction
 
 
 def measured_polarization_angle(
     model: MountModel, reading: MountReading, state: TargetState[float]
 ) -> tuple[float, float]:
-    """Satellite's H axis against the tube's horizontal, and its rate, at the stamp of the reading.
+    """Angle of the satellite's H axis from the tube's horizontal, and its rate, at the stamp of the reading.
 
-    Near the zenith the frame depends on where the azimuth axis really stands: turning the telescope by d(az)
-    turns its horizontal by d(az) sin(el) towards up.
+    Near the zenith the angle depends on the true azimuth of the telescope: a rotation by d(az) turns its horizontal
+    by d(az) sin(el) towards up.
 
     Parameters
     ----------
     model : MountModel
-        The mount as calibrated; its roll is taken off.
+        The mount as calibrated; its roll is subtracted.
     reading : MountReading
-        Where the axes stand.
+        Measured axis angles.
     state : TargetState
-        The satellite, with the estimated time bias in it, at most 0.1 s after the reading.
+        The satellite, estimated time bias included, at most 0.1 s after the reading.
 
     Returns
     -------
@@ -37,12 +37,12 @@ def measured_polarization_angle(
         Counter-clockwise seen against the light.
     """
     t_ns = min(max(reading.stamp_ns, int(state.t_ns) - WITHIN_NS), int(state.t_ns))
-    frame = state.polarization_angle_rad + state.polarization_rate_rad_s * (t_ns - state.t_ns) * 1e-9
+    angle = state.polarization_angle_rad + state.polarization_rate_rad_s * (t_ns - state.t_ns) * 1e-9
     az, el = place(state, t_ns)
     here_az, here_el = model.apparent(reading.az_rad, reading.el_rad)
     turned = remainder(here_az - az, 2 * pi)
     if hypot(turned * cos(el), here_el - el) < ON_TRACK_RAD:
-        frame -= turned * sin(0.5 * (here_el + el))
+        angle -= turned * sin(0.5 * (here_el + el))
     axes = AxisMotion(t_ns, reading.az_rad, reading.el_rad, reading.az_rate_rad_s, reading.el_rate_rad_s, 0.0, 0.0)
-    frame, rate = polarization_angle_in_tube(model, axes, frame, state.polarization_rate_rad_s)
-    return float(frame), float(rate)
+    angle, rate = polarization_angle_in_tube(model, axes, angle, state.polarization_rate_rad_s)
+    return float(angle), float(rate)

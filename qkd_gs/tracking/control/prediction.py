@@ -1,4 +1,4 @@
-"""The prediction as the loop uses it: where the satellite is for an orbit error, and where the telescope aims."""
+"""The prediction for the control loop: apparent direction for an orbit error, and the direction to aim at."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from qkd_gs.tracking.control.estimator import Residual
 
 KEEP_NS = 50_000_000  # age of a Jacobian; it turns by 1 deg meanwhile in the fastest zenith pass
 
-_LOWEST_RAD, _STEP_RAD, _STEPS = radians(-2.0), radians(0.25), 376  # elevations at which the dispersion is kept
+_LOWEST_RAD, _STEP_RAD, _STEPS = radians(-2.0), radians(0.25), 376  # elevations at which the dispersion is tabulated
 
-# the line of sight aims at the 850 nm light; the camera sees 532 nm, so its spot belongs higher by the dispersion
+# the line of sight aims at the 850 nm light; the camera sees 532 nm, so its spot is higher by the dispersion
 
 
 class Prediction:
-    """A trajectory with its sensitivity and the dispersion.
+    """A trajectory, its sensitivity to orbit errors, and the dispersion.
 
     Parameters
     ----------
     trajectory : Trajectory
-        Apparent places at 532 nm.
+        Apparent directions at 532 nm.
     """
 
     def __init__(self, trajectory: Trajectory):
@@ -37,7 +37,7 @@ class Prediction:
         self._jacobian_ns: int | None = None
 
     def at(self, t_ns: int, error: tuple[float, float]) -> TargetState[float]:
-        """Apparent place for an orbit error (time bias s, cross-track m)."""
+        """Apparent direction for an orbit error (time bias s, cross-track m)."""
         return self._trajectory.at(t_ns, *error)
 
     def error_of(self, t_ns: int, az_rad: float, el_rad: float) -> tuple[float, float]:
@@ -45,22 +45,22 @@ class Prediction:
         return self._trajectory.bias_of(t_ns, az_rad, el_rad)
 
     def jacobian(self, t_ns: int, error: tuple[float, float]) -> FloatArray:
-        """Shift of the apparent place, shape (2, 2): x and y in radians by second and by metre."""
+        """Shift of the apparent direction, shape (2, 2): x and y in radians per second and per metre."""
         if self._jacobian_ns is None or abs(t_ns - self._jacobian_ns) > KEEP_NS:
             self._jacobian = self._trajectory.bias_jacobian(t_ns, *error)
             self._jacobian_ns = t_ns
         return self._jacobian
 
     def dispersion(self, el_rad: float) -> float:
-        """How much higher than the 850 nm light the camera sees the beacon, radians."""
+        """Elevation of the beacon (532 nm) above the 850 nm light, radians."""
         place = min(max((el_rad - _LOWEST_RAD) / _STEP_RAD, 0.0), float(_STEPS))
         low = min(int(place), _STEPS - 1)
         return self._dispersion[low] + (place - low) * (self._dispersion[low + 1] - self._dispersion[low])
 
     def aim(self, state: TargetState[float], residual: Residual) -> TargetState[float]:
-        """Direction the line of sight shall take: the 850 nm light, with the mount's residual put on.
+        """Direction to aim at: the 850 nm light, with the mount's residual added.
 
-        Second derivatives of the residual are left out: 50 urad of it at 88 deg leave 3 nrad over a command.
+        Second derivatives of the residual are neglected: 50 urad at 88 deg give 3 nrad over one command.
         """
         turn, slope = 1 / cos(state.el_rad), tan(state.el_rad)
         x_rate = residual.x_rate_rad_s + residual.x_rad * slope * state.el_rate_rad_s

@@ -1,4 +1,4 @@
-"""What the tracker asks of each camera, phase by phase."""
+"""Camera requests of the tracker in each phase."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from qkd_gs.settings.station import CameraModel
 from qkd_gs.tracking.types import CameraRequest, Phase
 
 FIELD_PX = 96  # side of the region read out while locked
-FIELD_STEP_PX = 8  # regions lie on a raster, so that the camera is not set anew for every pixel
+FIELD_STEP_PX = 8  # regions lie on a grid, so that the camera is not reconfigured for every pixel
 FULL_HZ, COARSE_HZ, SLOW_HZ = 10.0, 50.0, 2.0
-FAST_HZ = 50.0  # the air is the same for 80 ms: more frames would tell the estimate nothing new
+FAST_HZ = 50.0  # turbulence is correlated over 80 ms: more images add no information
 
 GUIDING_STARS, TRACKING_STARS = CameraRequest(5.0, stars=True), CameraRequest(10.0, stars=True)  # of a calibration
 
@@ -18,7 +18,7 @@ GUIDING_STARS, TRACKING_STARS = CameraRequest(5.0, stars=True), CameraRequest(10
 def requests(
     phase: Phase, guiding: CameraModel, tracking: CameraModel, field: Roi | None
 ) -> tuple[CameraRequest | None, CameraRequest | None]:
-    """What guiding and tracking camera shall deliver in a phase; None where a camera may rest.
+    """Requests to guiding and tracking camera in a phase; None where a camera may idle.
 
     `field`: region of the tracking camera in which the spot must be, None if it may be anywhere.
     """
@@ -35,7 +35,7 @@ def requests(
 
 
 def field_around(camera: CameraModel, x_rad: float, y_rad: float) -> Roi:
-    """Small region around the pixel at which such angles in the tube appear, inside the sensor."""
+    """Small region inside the sensor around the pixel of a direction in the tube."""
     x_px, y_px = CameraGeometry.of(camera).pixel(x_rad, y_rad)
     width, height = min(FIELD_PX, camera.width_px), min(FIELD_PX, camera.height_px)
     return Roi(_corner(x_px, width, camera.width_px), _corner(y_px, height, camera.height_px), width, height)

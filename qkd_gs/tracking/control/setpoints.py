@@ -1,4 +1,4 @@
-"""From where the telescope shall look to timed set-points of the two axes."""
+"""Timed set-points of the two axes from the direction to aim at."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from qkd_gs.settings.station import MountSettings
 from qkd_gs.tracking.control.axis_profile import AxisFollower, AxisPoint
 from qkd_gs.tracking.control.tuning import Tuning
 
-STALE_NS = 100_000_000  # no command for so long: start again from where the axes are
-ASTRAY_RAD = radians(2.0)  # axes so far from the set-points: likewise
+STALE_NS = 100_000_000  # no command for so long: restart from the measured axis angles
+ASTRAY_RAD = radians(2.0)  # axes so far from the set-points: restart as well
 
 
 class Controller:
@@ -22,7 +22,7 @@ class Controller:
     mount : MountSettings
         Travel and limits of the axes.
     tuning : Tuning
-        Lead of the commands, share of the limits.
+        Lead of the commands, share of the limits used.
     """
 
     def __init__(self, mount: MountSettings, tuning: Tuning):
@@ -33,7 +33,7 @@ class Controller:
         self._aim: AxisMotion[float] | None = None
 
     def time_of(self, now_ns: int) -> int:
-        """When the command of this step holds."""
+        """Time for which the command of this step holds."""
         return now_ns + self._lead_ns
 
     def distance_rad(self, reading: MountReading) -> float:
@@ -44,11 +44,11 @@ class Controller:
         return hypot(turn * cos(reading.el_rad), reading.el_rad - self._aim.el_rad)
 
     def release(self) -> None:
-        """The axes are not ours now; the next step starts from where they are."""
+        """The axes are no longer commanded; the next step starts from the measured angles."""
         self._at_ns = None
 
     def step(self, reading: MountReading, aim: AxisMotion[float]) -> MountCommand:
-        """Set-point for `aim.at_ns`, given the newest believed reading."""
+        """Set-point for `aim.at_ns`, given the newest accepted reading."""
         at_ns = int(aim.at_ns)
         self._restart_if_astray(reading, at_ns)
         dt_s = (at_ns - self._at_ns) * 1e-9 if self._at_ns is not None else 0.0

@@ -1,4 +1,4 @@
-"""The object that takes a pass: phases, search, estimate and commands, one pure step at a time."""
+"""Tracks a pass: phases, search, estimate and commands, one pure step at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from qkd_gs.pointing.mount_model import AxisMotion, MountModel
 from qkd_gs.pointing.plan import PassPlan
 from qkd_gs.pointing.sky_offsets import offset_between
 from qkd_gs.settings.station import StationSettings
-from qkd_gs.tracking.control.acquisition import Lock, Look
+from qkd_gs.tracking.control.acquisition import DirectionMeasurement, TrackFilter
 from qkd_gs.tracking.control.encoder_history import EncoderHistory
 from qkd_gs.tracking.control.estimator import Residual
 from qkd_gs.tracking.control.measured_polarization import measured_polarization_angle
@@ -27,7 +27,7 @@ from qkd_gs.tracking.control.setpoints import Controller
 from qkd_gs.tracking.control.tuning import Tuning
 from qkd_gs.tracking.types import CameraRole, Phase, SpotMeasurement, TrackerInputs, TrackerOutputs
 
-LIT = (Phase.ACQUIRE, Phase.COARSE, Phase.FINE, Phase.LOST)  # our beacon shines
+LIT = (Phase.ACQUIRE, Phase.COARSE, Phase.FINE, Phase.LOST)  # our beacon is on
 SEARCH_STEP_NS = 100_000_000
 AFTER_END_NS = 2_000_000_000  # the satellite may be late
 RELOCK_S = 3.0  # after a zenith gap
@@ -36,7 +36,7 @@ AT_REST_RAD = radians(0.01)
 
 
 class Tracker:
-    """Take one pass: slew, wait, search, hold, coast, end, park.
+    """Track one pass: slew, wait, search, hold, coast, end, park.
 
     Parameters
     ----------
@@ -47,9 +47,9 @@ class Tracker:
     model : MountModel
         The mount as calibrated.
     plan : PassPlan
-        From the rise to `start_el_deg` to the setting below `end_el_deg`: turn of azimuth, zenith gaps.
+        From `start_el_deg` after rise to `end_el_deg` before set: azimuth turn, zenith gaps.
     tuning : Tuning, optional
-        What is assumed of air, mount and satellite.
+        Assumptions about atmosphere, mount and satellite.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Tracker:
             CameraRole.GUIDING: CameraGeometry.of(station.guiding_camera),
             CameraRole.TRACKING: CameraGeometry.of(station.tracking_camera),
         }
-        self._lock = Lock(self._tuning, self._prediction)
+        self._track_filter = TrackFilter(self._tuning, self._prediction)
         self._search = self._new_search()
         self._searched_ns: int | None = None
         self._change = {
@@ -93,51 +93,51 @@ class Tracker:
         return self.phase is Phase.IDLE
 
     def abort(self) -> None:
-        """Give the pass up: light off, park."""
+        """Abort the pass: beacon off, park."""
         if self.phase is not Phase.IDLE:
             self.phase = Phase.PARK
 
     def step(self, now_ns: int, inputs: TrackerInputs) -> TrackerOutputs:
-        """Advance to `now_ns`: take in what is new, decide, command.
+        """Advance to `now_ns`: process new inputs, decide, command.
 
-        Works on any order and number of spots, late and missing ones included; a mount that stopped or failed
-        gets no command until it holds again.
+        Spots may come in any order and number, late or not at all; a mount that stopped or failed gets no command
+        until it holds again.
         """
         self._history.add(inputs.mount)
         reading = self._history.newest or inputs.mount
-        seen = [look for spot in inputs.spots if (look := self._look(spot)) is not None]
-        error_x, error_y = self._take(now_ns, reading, seen)
+        measurements = [measurement for spot in inputs.spots if (measurement := self._measure(spot)) is not None]
+        error_x, error_y = self._update_filter(now_ns, reading, measurements)
         at_ns = self._controller.time_of(now_ns)
         state = self._prediction.at(self._within_plan(at_ns), self._aimed_error(now_ns, inputs, reading))
         self._change_phase(now_ns, state, reading)
         command = self._command(at_ns, inputs.mount.mode, reading, state)
-        frame, frame_rate = measured_polarization_angle(self._model, reading, state)
-        _, looks_el, roll = self._model.line_of_sight(reading.az_rad, reading.el_rad)
+        angle, angle_rate = measured_polarization_angle(self._model, reading, state)
+        _, line_of_sight_el, roll = self._model.line_of_sight(reading.az_rad, reading.el_rad)
         guiding, tracking = requests(
             self.phase, self._station.guiding_camera, self._station.tracking_camera, self._field(now_ns, roll, state)
         )
         return TrackerOutputs(
             phase=self.phase,
             mount=command,
-            beacon_on=self._beacon_on(inputs, looks_el),
-            polarization_angle_rad=frame,
-            polarization_rate_rad_s=frame_rate,
+            beacon_on=self._beacon_on(inputs, line_of_sight_el),
+            polarization_angle_rad=angle,
+            polarization_rate_rad_s=angle_rate,
             guiding=guiding,
             tracking=tracking,
-            time_bias_s=self._lock.error[0],
-            cross_track_m=self._lock.error[1],
+            time_bias_s=self._track_filter.error[0],
+            cross_track_m=self._track_filter.error[1],
             error_x_urad=error_x * 1e6,
             error_y_urad=error_y * 1e6,
         )
 
-    def looks_el_rad(self, reading: MountReading) -> float:
+    def line_of_sight_el_rad(self, reading: MountReading) -> float:
         """Apparent elevation of the line of sight at a reading."""
         return self._model.apparent(reading.az_rad, reading.el_rad)[1]
 
-    # --- what the cameras say ---
+    # --- measurements ---
 
-    def _look(self, spot: SpotMeasurement) -> Look | None:
-        """A spot as a direction, with the axes where they were at mid-exposure."""
+    def _measure(self, spot: SpotMeasurement) -> DirectionMeasurement | None:
+        """Direction of a spot, from the axis angles at mid-exposure."""
         axes = self._history.at(spot.stamp_ns) if spot.found else None
         if axes is None:
             return None
@@ -146,16 +146,18 @@ class Tracker:
         roll = self._model.roll(*axes)
         across = x * cos(roll) - y * sin(roll)
         along = x * sin(roll) + y * cos(roll)
-        return Look(spot.camera, spot.stamp_ns, az, el, across, along - self._prediction.dispersion(el))
+        return DirectionMeasurement(spot.camera, spot.stamp_ns, az, el, across, along - self._prediction.dispersion(el))
 
-    def _take(self, now_ns: int, reading: MountReading, seen: Sequence[Look]) -> tuple[float, float]:
+    def _update_filter(
+        self, now_ns: int, reading: MountReading, measurements: Sequence[DirectionMeasurement]
+    ) -> tuple[float, float]:
         error_x = error_y = nan
         if self.phase not in LIT:
             return error_x, error_y
-        self._lock.estimator.advance(now_ns, _axis_rate(reading))
-        for look in seen:
-            if self._lock.take(look) and look.camera is CameraRole.TRACKING:
-                error_x, error_y = look.error_x_rad, look.error_y_rad
+        self._track_filter.estimator.advance(now_ns, _axis_rate(reading))
+        for measurement in measurements:
+            if self._track_filter.add(measurement) and measurement.camera is CameraRole.TRACKING:
+                error_x, error_y = measurement.error_x_rad, measurement.error_y_rad
         return error_x, error_y
 
     # --- phases ---
@@ -181,16 +183,16 @@ class Tracker:
         return Phase.ACQUIRE if now_ns >= self._plan.start_ns else Phase.WAIT
 
     def _acquiring(self, now_ns: int, reading: MountReading) -> Phase:
-        return Phase.ACQUIRE if self._lock.source is None else Phase.COARSE
+        return Phase.ACQUIRE if self._track_filter.source is None else Phase.COARSE
 
     def _centring(self, now_ns: int, reading: MountReading) -> Phase:
-        if self._lock.settled:
+        if self._track_filter.settled:
             return Phase.FINE
         return self._lose(now_ns, self._tuning.lost_coarse_s, Phase.COARSE)
 
     def _holding(self, now_ns: int, reading: MountReading) -> Phase:
         if self._in_gap(now_ns):
-            self._lock.unsettle()
+            self._track_filter.unsettle()
             phase = Phase.LOST
         else:
             phase = self._lose(now_ns, self._tuning.lost_fine_s, Phase.FINE)
@@ -199,15 +201,15 @@ class Tracker:
 
     def _coasting(self, now_ns: int, reading: MountReading) -> Phase:
         if self._in_gap(now_ns):
-            self._lock.unsettle()
+            self._track_filter.unsettle()
             return Phase.LOST
-        if self._lock.settled:
+        if self._track_filter.settled:
             return Phase.FINE
-        if self._lock.source is CameraRole.GUIDING and self._silent_s(now_ns) < self._tuning.lost_coarse_s:
+        if self._track_filter.source is CameraRole.GUIDING and self._silent_s(now_ns) < self._tuning.lost_coarse_s:
             return Phase.COARSE
         if self._silent_s(now_ns) < self._tuning.search_after_s or self._in_gap(now_ns, RELOCK_S):
             return Phase.LOST
-        self._lock.forget_source()
+        self._track_filter.forget_source()
         self._search = self._new_search()
         return Phase.ACQUIRE
 
@@ -222,13 +224,13 @@ class Tracker:
     def _lose(self, now_ns: int, patience_s: float, phase: Phase) -> Phase:
         if self._silent_s(now_ns) <= patience_s:
             return phase
-        self._lock.unsettle()
+        self._track_filter.unsettle()
         return Phase.LOST
 
     def _silent_s(self, now_ns: int) -> float:
-        return (now_ns - self._lock.last_ns) * 1e-9
+        return (now_ns - self._track_filter.last_ns) * 1e-9
 
-    # --- where to look ---
+    # --- aim ---
 
     def _new_search(self) -> BeaconSearch:
         tracking = self._station.tracking
@@ -236,25 +238,25 @@ class Tracker:
             self._tuning,
             limits=(tracking.time_bias_limit_s, tracking.cross_track_limit_m),
             half_angle_rad=0.5e-3 * self._station.beacon.divergence_mrad,
-            centre=self._lock.error,
-            found_before=self._lock.known,
+            centre=self._track_filter.error,
+            found_before=self._track_filter.known,
         )
 
     def _aimed_error(self, now_ns: int, inputs: TrackerInputs, reading: MountReading) -> tuple[float, float]:
-        """Orbit error (s, m) that the aim assumes."""
-        if self.phase is not Phase.ACQUIRE or self._lock.source is not None:
-            return self._lock.error
+        """Orbit error (s, m) assumed for the aim."""
+        if self.phase is not Phase.ACQUIRE or self._track_filter.source is not None:
+            return self._track_filter.error
         due = self._searched_ns is None or now_ns - self._searched_ns >= SEARCH_STEP_NS
         if due:
             dt_s = (now_ns - self._searched_ns) * 1e-9 if self._searched_ns is not None else 0.0
             self._searched_ns = now_ns
             jacobian = self._prediction.jacobian(now_ns, self._search.aim)
-            looked = self._beam(reading) if inputs.beacon.emitting else (nan, nan)
-            self._search.step(min(dt_s, 0.2), looked, jacobian, self._lock.pending(now_ns))
+            beam = self._beam(reading) if inputs.beacon.emitting else (nan, nan)
+            self._search.step(min(dt_s, 0.2), beam, jacobian, self._track_filter.pending(now_ns))
         return self._search.aim
 
     def _beam(self, reading: MountReading) -> tuple[float, float]:
-        """Orbit error at which our beam points, linear around the aim: the beam is wide."""
+        """Orbit error at which our beam points, linearized about the aim: the beam is wide."""
         az, el = self._model.apparent(reading.az_rad, reading.el_rad)
         here = self._prediction.at(reading.stamp_ns, self._search.aim)
         jacobian = self._prediction.jacobian(reading.stamp_ns, self._search.aim)
@@ -262,7 +264,7 @@ class Tracker:
         return self._search.aim[0] + float(off[0]), self._search.aim[1] + float(off[1])
 
     def _within_plan(self, t_ns: int) -> int:
-        """Time of the place to look at: before the satellite is up, where it will come up."""
+        """Time of the position to aim at; before the satellite rises, that of its rise."""
         return min(max(t_ns, self._plan.start_ns), self._plan.end_ns + AFTER_END_NS)
 
     # --- commands ---
@@ -278,30 +280,32 @@ class Tracker:
     def _aim(self, at_ns: int, reading: MountReading, state: TargetState[float]) -> AxisMotion[float]:
         if self.phase in (Phase.END, Phase.PARK):
             return self._parked(at_ns)
-        residual = self._lock.estimator.residual(_axis_rate(reading)) if self._lock.known else Residual()
+        residual = (
+            self._track_filter.estimator.residual(_axis_rate(reading)) if self._track_filter.known else Residual()
+        )
         motion = self._model.encoder_command(self._prediction.aim(state, residual))
-        motion = self._plan.command(motion, self._lock.error[0])
-        if at_ns < self._plan.start_ns:  # the state is that of the start: stand there
+        motion = self._plan.command(motion, self._track_filter.error[0])
+        if at_ns < self._plan.start_ns:  # the state is that of the start: hold there
             return AxisMotion(at_ns, motion.az_rad, motion.el_rad, 0.0, 0.0, 0.0, 0.0)
         return motion
 
     def _in_gap(self, t_ns: int, after_s: float = 0.0) -> bool:
         """Whether an axis is off the track at `t_ns`, or was no more than `after_s` before."""
-        planned_ns = t_ns + round(self._lock.error[0] * 1e9)
+        planned_ns = t_ns + round(self._track_filter.error[0] * 1e9)
         return any(start <= planned_ns <= end + after_s * 1e9 for start, end in self._gaps)
 
     def _parked(self, at_ns: int) -> AxisMotion[float]:
         mount = self._station.mount
         return AxisMotion(at_ns, radians(mount.park_az_deg), radians(mount.park_el_deg), 0.0, 0.0, 0.0, 0.0)
 
-    def _beacon_on(self, inputs: TrackerInputs, looks_el_rad: float) -> bool:
-        high = looks_el_rad >= radians(self._station.beacon.on_above_el_deg)
+    def _beacon_on(self, inputs: TrackerInputs, line_of_sight_el_rad: float) -> bool:
+        high = line_of_sight_el_rad >= radians(self._station.beacon.on_above_el_deg)
         return self.phase in LIT and high and inputs.beacon.interlock_closed
 
     # --- regions ---
 
     def _field(self, now_ns: int, roll_rad: float, state: TargetState[float]) -> Roi | None:
-        """Region in which the spot must be, while locked and through short fades."""
+        """Region of the image that must contain the spot, while locked and through short fades."""
         held = self.phase is Phase.FINE or (self.phase is Phase.LOST and self._silent_s(now_ns) < 1.0)
         if not held or self._in_gap(now_ns, RELOCK_S):
             return None

@@ -1,1 +1,1 @@
-"""What a pass records: the run, its manifest and its statistics."""
+"""Record of a pass: the run, its manifest and its metrics."""

@@ -1,10 +1,10 @@
-"""The station's own figures of a pass, from what its processes tell each other.
+"""Tracking metrics as the station measures them itself, from the messages of its topics.
 
-Fed message by message, in any order: by a node while the pass goes on, or later from a bag.  Only stamps and contents
-count, not when a message arrived, so the same messages give the same figures, to the last digit.
+Messages are added in any order: by a node during the pass, or later from a bag.  Only stamps and contents count, not
+arrival times, so the same messages give the same metrics, to the last digit.
 
-The law is that of `statistics`.  What only the truth could tell is NaN (`rms_*`, `floor_*`, `peak_urad`).  A satellite
-whose beacon is off or behind a cloud cannot be told from one that was lost, so such time counts as not locked.
+The definitions are those of `statistics`.  Metrics that need the truth are NaN (`rms_*`, `floor_*`, `peak_urad`).  A
+satellite whose beacon is off or behind a cloud looks like one that was lost, so such time counts as not locked.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from math import nan
 import numpy as np
 
 from qkd_gs.arrays import BoolArray, FloatArray, IntArray
-from qkd_gs.tracking.record.statistics import Offsets, PassSamples, TrackingFigures, tracking_figures
+from qkd_gs.tracking.record.statistics import Offsets, PassSamples, TrackingMetrics, tracking_metrics
 from qkd_gs.tracking.types import Phase
 
 _URAD = 1e-6
-_AFTER_THE_SATELLITE = (Phase.ACQUIRE, Phase.COARSE, Phase.FINE, Phase.LOST)
+_FOLLOWING = (Phase.ACQUIRE, Phase.COARSE, Phase.FINE, Phase.LOST)
 
 
 class Columns:
-    """Rows of a time (ns) and some numbers, kept tight, given back in order of time."""
+    """Rows of a time (ns) and some numbers, stored compactly and returned in order of time."""
 
     def __init__(self, width: int) -> None:
         self._width = width
@@ -42,8 +42,8 @@ class Columns:
         return found, values[::-1][from_the_end].T
 
 
-class RunningFigures:
-    """Collects a pass.
+class RunningMetrics:
+    """Metrics of a pass from the messages so far.
 
     Parameters
     ----------
@@ -56,22 +56,22 @@ class RunningFigures:
         self._states, self._elevation, self._guide = Columns(3), Columns(1), Columns(1)
 
     def state(self, t_ns: int, phase: int, error_x_urad: float, error_y_urad: float) -> None:
-        """What the tracker says of itself: phase, and offset of a new spot on the tracking camera or NaN."""
+        """State of the tracker: phase, and offset of a new spot on the tracking camera or NaN."""
         self._states.add(t_ns, phase, error_x_urad, error_y_urad)
 
     def target(self, t_ns: int, el_rad: float) -> None:
-        """Where the satellite is predicted, at least every second."""
+        """Predicted elevation of the satellite, at least once per second."""
         self._elevation.add(t_ns, el_rad)
 
     def guide(self, t_ns: int, found: bool) -> None:
-        """One picture of the guiding camera."""
+        """One image of the guiding camera."""
         self._guide.add(t_ns, float(found))
 
-    def figures(self) -> TrackingFigures:
-        """So far.  `acquire_s` begins with the first find of the guiding camera while the tracker looks for light."""
+    def metrics(self) -> TrackingMetrics:
+        """Metrics so far; `acquire_s` starts at the first spot of the guiding camera during acquisition."""
         t_ns, (phase, x_urad, y_urad) = self._states.sorted()
         el_t_ns, (el_rad,) = self._elevation.sorted()
-        following = np.isin(phase, _AFTER_THE_SATELLITE)
+        following = np.isin(phase, _FOLLOWING)
         height = np.interp(t_ns, el_t_ns, el_rad, left=nan, right=nan) if len(el_t_ns) else np.full(len(t_ns), nan)
         unknown = np.full(len(t_ns), nan)
         samples = PassSamples(
@@ -85,10 +85,10 @@ class RunningFigures:
         )
         spots = Offsets(t_ns, x_urad * _URAD, y_urad * _URAD)
         nothing = Offsets(t_ns[:0], unknown[:0], unknown[:0])
-        return tracking_figures(samples, spots, nothing, self._data_el_rad)
+        return tracking_metrics(samples, spots, nothing, self._data_el_rad)
 
     def _seen_by(self, t_ns: IntArray, following: BoolArray) -> BoolArray:
-        """Whether the guiding camera had found light by then, since the tracker began to look for it."""
+        """Whether the guiding camera had found a spot by then, since the start of the acquisition."""
         guide_t_ns, (found,) = self._guide.sorted()
         begun = t_ns[following][0] if following.any() else 0
         finds = guide_t_ns[(found > 0) & (guide_t_ns >= begun)]

@@ -1,4 +1,4 @@
-"""When the tracking camera held the satellite: the stretches of time that may count."""
+"""Spans of time in which the tracking camera was locked on the satellite."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from qkd_gs.session.manifest import LockedSpan
 
 
 class LockLog:
-    """Fed once a control step.
+    """Collects the spans; `note` is called once per control step.
 
     Parameters
     ----------
     before : sequence of LockedSpan
-        Of the same pass, from a process that has died.
+        Earlier spans of the same pass, from a process that has died.
     """
 
     def __init__(self, before: tuple[LockedSpan, ...] = ()) -> None:
@@ -19,12 +19,12 @@ class LockLog:
         self._fine = False
 
     def note(self, now_ns: int, fine: bool) -> None:
-        """A step in which the satellite was held, or not."""
+        """One control step; `fine`: locked."""
         if fine:
             first_ns = self._locked.pop()[0] if self._fine else now_ns
             self._locked.append((first_ns, now_ns))
         self._fine = fine
 
     def spans(self) -> list[LockedSpan]:
-        """Stretches of UTC so far; a single step is none."""
+        """Spans of UTC so far; a single step is no span."""
         return [LockedSpan(start_ns=first, end_ns=last) for first, last in self._locked if last > first]

@@ -1,4 +1,4 @@
-"""One pass from the first command to the parked mount: the tracker, and the session that remembers what it did."""
+"""One pass from the first command to the parked mount: the tracker and the manifest of its session."""
 
 from __future__ import annotations
 
@@ -8,49 +8,63 @@ from typing import Any
 
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.elements import load_elements
-from qkd_gs.pointing.pass_window import pass_window_nearest, plan_against_sun
+from qkd_gs.pointing.pass_window import PassWindow, pass_window_nearest, plan_against_sun
+from qkd_gs.pointing.plan import PassPlan
 from qkd_gs.pointing.pointing_file import StoredPointing
 from qkd_gs.session.manifest import LockedSpan
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.tracking.control.tracker import Tracker
 from qkd_gs.tracking.record.lock_log import LockLog
-from qkd_gs.tracking.record.manifest_keeper import SessionBook, new_folder, tags_complete
+from qkd_gs.tracking.record.manifest_writer import ManifestWriter, new_folder, tags_complete
 from qkd_gs.tracking.types import Phase, TrackerInputs, TrackerOutputs
 
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What the station knows before a pass."""
+    """The station's knowledge before a pass."""
 
     station: StationSettings
     site: Site
     pointing: StoredPointing
     elements: Path
 
+    @property
+    def calibrated(self) -> StationSettings:
+        """Settings as calibrated."""
+        return self.pointing.refine(self.station)
+
+    def plan(self, window: PassWindow) -> PassPlan:
+        """Plan of a pass for the calibrated mount."""
+        model, station = self.pointing.model, self.calibrated
+        return plan_against_sun(window.predicted, window.start_ns, window.end_ns, model, station, self.site)
+
 
 class PassRun:
-    """Take a pass, step by step.
+    """Track a pass, step by step, and keep its manifest up to date.
+
+    Parameters
+    ----------
+    writer : ManifestWriter
+        Of the session.
+    window : PassWindow
+        The pass.
+    plan : PassPlan
+        From `Knowledge.plan`.
 
     Attributes
     ----------
     tracker : Tracker
     start_ns, end_ns : int
-        UTC between which the satellite stands above the start elevation, as predicted.
+        Predicted UTC between which the satellite is above the start elevation.
     """
 
-    def __init__(self, book: SessionBook, knowledge: Knowledge) -> None:
-        station = knowledge.pointing.refine(knowledge.station)
-        elements = load_elements(book.folder / book.manifest.elements_file).only(book.manifest.satellite)
-        _, predicted, self.start_ns, self.end_ns = pass_window_nearest(
-            elements, knowledge.site, book.manifest.culmination_ns, station, force=True
-        )
-        model = knowledge.pointing.model
-        plan = plan_against_sun(predicted, self.start_ns, self.end_ns, model, station, knowledge.site)
-        self.book = book
-        self.tracker = Tracker(station, predicted, model, plan)
-        self._locks = LockLog(tuple(book.manifest.locked))
-        self._error = (book.manifest.time_bias_s, book.manifest.cross_track_m)
+    def __init__(self, writer: ManifestWriter, knowledge: Knowledge, window: PassWindow, plan: PassPlan) -> None:
+        self.start_ns, self.end_ns = window.start_ns, window.end_ns
+        self.writer = writer
+        self.tracker = Tracker(knowledge.calibrated, window.predicted, knowledge.pointing.model, plan)
+        self._locks = LockLog(tuple(writer.manifest.locked))
+        self._error = (writer.manifest.time_bias_s, writer.manifest.cross_track_m)
 
     @classmethod
     def begin(
@@ -61,23 +75,26 @@ class PassRun:
         Raises
         ------
         StationError
-            No such pass, one that this mount cannot take, one that is over, or a folder in use.
+            No such pass, one that this mount cannot track, one that is over, or a folder in use.
         """
-        elements = load_elements(knowledge.elements)
-        station = knowledge.pointing.refine(knowledge.station)
-        found, predicted, start_ns, end_ns = pass_window_nearest(elements, knowledge.site, at_ns, station)
-        if now_ns > end_ns:
+        station, site = knowledge.calibrated, knowledge.site
+        window = pass_window_nearest(load_elements(knowledge.elements), site, at_ns, station)
+        if now_ns > window.end_ns:
             raise StationError('this pass is over', hint='`qkd-gs passes` lists the next ones')
-        plan_against_sun(predicted, start_ns, end_ns, knowledge.pointing.model, station, knowledge.site)
+        plan = knowledge.plan(window)
         new_folder(folder)
-        book = SessionBook.begin(folder, found, knowledge.site, station, knowledge.elements, now_ns, simulated, run)
+        writer = ManifestWriter.begin(folder, window.found, site, station, knowledge.elements, now_ns, simulated, run)
         knowledge.pointing.save(folder)
-        return cls(book, knowledge)
+        return cls(writer, knowledge, window, plan)
 
     @classmethod
     def resume(cls, folder: Path, knowledge: Knowledge) -> PassRun:
-        """Go on with the pass of a session whose process has died."""
-        return cls(SessionBook.resume(folder), knowledge)
+        """Continue the pass of a session whose process has died."""
+        writer = ManifestWriter.resume(folder)
+        elements = load_elements(folder / writer.manifest.elements_file).only(writer.manifest.satellite)
+        at_ns = writer.manifest.culmination_ns
+        window = pass_window_nearest(elements, knowledge.site, at_ns, knowledge.calibrated, force=True)
+        return cls(writer, knowledge, window, knowledge.plan(window))
 
     @property
     def done(self) -> bool:
@@ -86,7 +103,7 @@ class PassRun:
 
     @property
     def locked(self) -> list[LockedSpan]:
-        """Stretches in which the satellite was held."""
+        """Spans of UTC in which the satellite was locked."""
         return self._locks.spans()
 
     def step(self, now_ns: int, inputs: TrackerInputs) -> TrackerOutputs:
@@ -99,9 +116,9 @@ class PassRun:
         return outputs
 
     def keep(self) -> None:
-        """Bring the manifest on disk up to date; takes some milliseconds of the disk."""
-        self.book.renew(self.locked, *self._error)
+        """Update the manifest on disk; takes some milliseconds."""
+        self.writer.renew(self.locked, *self._error)
 
-    def close(self, **figures: Any) -> None:
-        """The pass is over; `figures` are fields of the manifest."""
-        self.book.renew(self.locked, *self._error, closed=tags_complete(self.book.folder), **figures)
+    def close(self, **fields: Any) -> None:
+        """Close the session; `fields` are further fields of the manifest."""
+        self.writer.renew(self.locked, *self._error, closed=tags_complete(self.writer.folder), **fields)

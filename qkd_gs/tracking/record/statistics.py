@@ -1,10 +1,9 @@
-"""The figures of a tracked pass, from samples of truth (in the twin) and of the station's own measurements.
+"""Metrics of a tracked pass, from samples of the truth (in the twin) and from the station's own measurements.
 
-Counted is every sample from the first lock on while the satellite stands above the elevation of data, except
-those with the satellite's beacon off; samples without lock count like any other.  A sample stands for the time until
-the next one, `LONGEST_HOLD_S` at most: what happened in a gap is not known.  `rms_*`: line of sight minus
-the direction wanted.  The direction wanted is that of the 850 nm photons: the beacon's apparent direction, lowered
-by the dispersion (9.4 urad at 20 deg).
+Every sample counts from the first lock on while the satellite is above the elevation of data, except those with the
+satellite's beacon off; samples without lock count like any other.  A sample represents the time until the next one,
+`LONGEST_HOLD_S` at most: gaps are not counted.  `rms_*`: line of sight minus commanded direction.  The commanded
+direction is that of the 850 nm photons: the beacon's apparent direction lowered by the dispersion, 9.4 urad at 20 deg.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ LONGEST_HOLD_S = 0.1  # the tracker tells its phase at least every 0.05 s
 
 @dataclass(frozen=True)
 class PassSamples:
-    """What happened, sampled densely; arrays (n,), NaN where nobody knows."""
+    """Dense samples of a pass; arrays (n,), NaN where unknown."""
 
     t_ns: IntArray
-    x_rad: FloatArray  # line of sight minus wanted direction: cross-elevation (azimuth times cos el)
+    x_rad: FloatArray  # line of sight minus commanded direction: cross-elevation (azimuth times cos el)
     y_rad: FloatArray  # and elevation
     el_rad: FloatArray  # of the satellite
     locked: BoolArray  # the tracker's phase is FINE
-    lit: BoolArray  # the satellite's beacon is on (and not behind a cloud that a scenario has put there)
+    lit: BoolArray  # the satellite's beacon is on (and not behind a cloud of a scenario)
     in_guiding_field: BoolArray
 
 
@@ -42,8 +41,8 @@ class Offsets:
 
 
 @dataclass(frozen=True)
-class TrackingFigures:
-    """Figures of a pass; NaN where nothing was counted, e.g. without a lock."""
+class TrackingMetrics:
+    """Metrics of a pass; NaN where nothing was counted, e.g. without a lock."""
 
     rms_x_urad: float
     rms_y_urad: float
@@ -58,26 +57,26 @@ class TrackingFigures:
     losses: int  # locks that ended while counting
 
 
-def tracking_figures(samples: PassSamples, spots: Offsets, floor: Offsets, data_el_rad: float) -> TrackingFigures:
-    """Figures of one pass.
+def tracking_metrics(samples: PassSamples, spots: Offsets, tilt: Offsets, data_el_rad: float) -> TrackingMetrics:
+    """Metrics of one pass.
 
     Parameters
     ----------
     samples : PassSamples
-        From before the first light to the end of the pass.
+        From before the first detection to the end of the pass.
     spots : Offsets
-        Spots in the tracking camera from where they shall be, as the tracker gives them.
-    floor : Offsets
-        Turbulence tilt averaged over each exposure of the tracking camera: what an ideal mount would leave.
+        Spots in the tracking camera minus their commanded position, from the tracker.
+    tilt : Offsets
+        Turbulence tilt averaged over each exposure of the tracking camera: the residual of an ideal mount.
     data_el_rad : float
         Elevation above which data are taken.
     """
     counted = counted_samples(samples, data_el_rad)
     x, y, locked = samples.x_rad[counted], samples.y_rad[counted], samples.locked[counted]
-    stands_for_s = held_s(samples.t_ns)[counted]
+    held = held_s(samples.t_ns)[counted]
     spot_x, spot_y = _rms_while_counted(spots, samples.t_ns, counted)
-    floor_x, floor_y = _rms_while_counted(floor, samples.t_ns, counted)
-    return TrackingFigures(
+    floor_x, floor_y = _rms_while_counted(tilt, samples.t_ns, counted)
+    return TrackingMetrics(
         rms_x_urad=_rms_urad(x),
         rms_y_urad=_rms_urad(y),
         spot_rms_x_urad=spot_x,
@@ -86,14 +85,14 @@ def tracking_figures(samples: PassSamples, spots: Offsets, floor: Offsets, data_
         floor_y_urad=floor_y,
         peak_urad=float(np.hypot(x, y).max() * 1e6) if len(x) else nan,
         acquire_s=acquisition_time_s(samples),
-        locked_s=float(stands_for_s[locked].sum()),
-        locked_fraction=float(stands_for_s[locked].sum() / stands_for_s.sum()) if len(locked) else nan,
+        locked_s=float(held[locked].sum()),
+        locked_fraction=float(held[locked].sum() / held.sum()) if len(locked) else nan,
         losses=int(np.sum(samples.locked[:-1] & ~samples.locked[1:] & counted[1:])),
     )
 
 
 def held_s(t_ns: IntArray) -> FloatArray:
-    """How long each sample stands for, s; the last one as long as most."""
+    """Time that each sample represents, s; the last one the median."""
     if len(t_ns) < 2:
         return np.zeros(len(t_ns))
     steps = np.diff(t_ns) * 1e-9
@@ -102,7 +101,7 @@ def held_s(t_ns: IntArray) -> FloatArray:
 
 
 def counted_samples(samples: PassSamples, data_el_rad: float) -> BoolArray:
-    """Which samples the figures are taken over, (n,)."""
+    """Which samples count, (n,)."""
     counted: BoolArray = np.maximum.accumulate(samples.locked) & (samples.el_rad >= data_el_rad) & samples.lit
     return counted
 

@@ -1,6 +1,6 @@
-"""Which topics tell the station's own tracking figures, and how: the same from live topics, a replay or a bag.
+"""Topics from which the station measures its tracking metrics: the same for a live pass, a replay or a bag.
 
-A message is anything with the fields of its type: one of ROS's, or one that was read from a bag without ROS.
+A message is any object with the fields of its type: from ROS, or read from a bag without ROS.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from math import radians
 from typing import Any
 
 from qkd_gs.settings.station import TrackingSettings
-from qkd_gs.tracking.record.live_statistics import RunningFigures
+from qkd_gs.tracking.record.live_statistics import RunningMetrics
 
-OWN = 'own_figures'  # key of the manifest's `run` under which a live pass keeps them
+STATION_METRICS = 'station_metrics'  # key in the manifest's `run`
 STATE, TARGET, GUIDE = 'session/state', 'target', 'guiding_camera/spot'
 
-# topic -> (message type, what its messages tell)
-FEEDS: Mapping[str, tuple[str, Callable[[RunningFigures, Any], None]]] = {
+# topic -> (message type, how to add its messages)
+FEEDS: Mapping[str, tuple[str, Callable[[RunningMetrics, Any], None]]] = {
     STATE: (
         'SessionState',
-        lambda figures, m: figures.state(stamp_ns(m), m.phase, m.error_x_urad, m.error_y_urad),
+        lambda metrics, m: metrics.state(stamp_ns(m), m.phase, m.error_x_urad, m.error_y_urad),
     ),
-    TARGET: ('Target', lambda figures, m: figures.target(stamp_ns(m), m.el_rad)),
-    GUIDE: ('Spot', lambda figures, m: figures.guide(stamp_ns(m), m.found)),
+    TARGET: ('Target', lambda metrics, m: metrics.target(stamp_ns(m), m.el_rad)),
+    GUIDE: ('Spot', lambda metrics, m: metrics.guide(stamp_ns(m), m.found)),
 }
 
 
@@ -32,11 +32,11 @@ def stamp_ns(message: Any) -> int:
     return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
-def feed(figures: RunningFigures, topic: str, message: Any) -> None:
-    """Tell what a message says; `topic` is one of `FEEDS`."""
-    FEEDS[topic][1](figures, message)
+def feed(metrics: RunningMetrics, topic: str, message: Any) -> None:
+    """Add a message; `topic` is one of `FEEDS`."""
+    FEEDS[topic][1](metrics, message)
 
 
-def running_figures(tracking: TrackingSettings) -> RunningFigures:
-    """Figures still without a message."""
-    return RunningFigures(radians(tracking.data_el_deg))
+def running_metrics(tracking: TrackingSettings) -> RunningMetrics:
+    """Metrics without a message yet."""
+    return RunningMetrics(radians(tracking.data_el_deg))

@@ -14,7 +14,7 @@ from qkd_gs.pointing.camera_geometry import CameraGeometry
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.settings.station import AxisSettings
 from qkd_gs.tracking.control.axis_profile import AxisFollower, AxisPoint
-from qkd_gs.tracking.control.candidates import Sighting, Sightings
+from qkd_gs.tracking.control.candidates import Candidate, CandidateFilter
 from qkd_gs.tracking.control.encoder_history import TRUST_AGAIN, EncoderHistory
 from qkd_gs.tracking.control.estimator import Estimator
 from qkd_gs.tracking.control.measured_polarization import measured_polarization_angle
@@ -173,14 +173,14 @@ def test_the_residual_model_keeps_its_size_and_the_covariance_positive():
 
 def test_a_steady_place_is_confirmed_and_a_passing_star_is_not():
     rng = np.random.default_rng(2)
-    beacon, star = Sightings(Tuning()), Sightings(Tuning())
+    beacon, star = CandidateFilter(Tuning()), CandidateFilter(Tuning())
     found = []
     for k in range(15):
         t_ns = k * 100_000_000
         noise = rng.normal(scale=2e-3, size=2)
-        found.append(beacon.add(Sighting(t_ns, 0.2 + noise[0], 300 + 5 * noise[1]), 5e3, 0.5))
-        assert star.add(Sighting(t_ns, 0.7 - 0.1 * k, 0.0), 5e3, 0.5) is None
-    first = next(k for k, sighting in enumerate(found) if sighting is not None)
+        found.append(beacon.add(Candidate(t_ns, 0.2 + noise[0], 300 + 5 * noise[1]), 5e3, 0.5))
+        assert star.add(Candidate(t_ns, 0.7 - 0.1 * k, 0.0), 5e3, 0.5) is None
+    first = next(k for k, candidate in enumerate(found) if candidate is not None)
     assert first == 3
     assert found[first].time_bias_s == pytest.approx(0.2, abs=5e-3)
 
@@ -218,10 +218,10 @@ def test_every_place_within_the_limits_is_lit_long_enough_in_the_end(culmination
 def test_a_dark_beam_teaches_nothing_and_a_known_place_is_kept():
     J = np.array([[0.0, 1e-6], [1e-2, 0.0]])
     search = BeaconSearch(Tuning(), (1.0, 3000.0), 1.5e-3, centre=(0.2, 100.0), found_before=True)
-    before = search.belief.copy()
+    before = search.probability.copy()
     for _ in range(100):
         search.step(0.1, (nan, nan), J, hold=False)
-    assert np.array_equal(before, search.belief)
+    assert np.array_equal(before, search.probability)
     for _ in range(120):
         assert search.step(0.1, search.aim, J, hold=False) == pytest.approx((0.2, 100.0))
 

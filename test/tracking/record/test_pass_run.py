@@ -20,7 +20,7 @@ from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.share import share_path
 from qkd_gs.tracking.record.lock_log import LockLog
-from qkd_gs.tracking.record.manifest_keeper import finite, new_folder, tags_complete
+from qkd_gs.tracking.record.manifest_writer import finite, new_folder, tags_complete
 from qkd_gs.tracking.record.pass_run import Knowledge, PassRun
 from qkd_gs.tracking.types import Phase, TrackerInputs
 
@@ -43,7 +43,7 @@ def begin(folder, knowledge, now_ns=AT_NS - 300 * SECOND_NS):
 def test_a_new_session_has_all_that_its_processing_needs(tmp_path, knowledge):
     run = begin(tmp_path / 'one', knowledge)
     manifest = load_manifest(tmp_path / 'one')
-    assert manifest == run.book.manifest
+    assert manifest == run.writer.manifest
     assert (manifest.satellite, manifest.simulated, manifest.closed, manifest.seed) == ('MICIUS', True, False, 5)
     assert manifest.locked == []
     assert manifest.station.guiding_camera.reference_x_px == 640.25  # as calibrated
@@ -51,7 +51,7 @@ def test_a_new_session_has_all_that_its_processing_needs(tmp_path, knowledge):
     assert (tmp_path / 'one' / manifest.elements_file).read_bytes() == ELEMENTS.read_bytes()
     assert run.start_ns < manifest.culmination_ns < run.end_ns
     assert not run.done
-    assert len(run.book.session_id) == 16
+    assert len(run.writer.session_id) == 16
 
 
 def test_two_sessions_are_told_apart(tmp_path, knowledge):

@@ -6,7 +6,7 @@ from math import isnan, radians
 import numpy as np
 import pytest
 
-from qkd_gs.tracking.record.statistics import Offsets, PassSamples, tracking_figures
+from qkd_gs.tracking.record.statistics import Offsets, PassSamples, tracking_metrics
 
 STEP_NS = 10_000_000
 DATA_EL = radians(20)
@@ -34,7 +34,7 @@ def offsets_of(samples, x_urad, y_urad):
 
 
 def figures(samples):
-    return tracking_figures(samples, offsets_of(samples, 4, 5), offsets_of(samples, 1, 2), DATA_EL)
+    return tracking_metrics(samples, offsets_of(samples, 4, 5), offsets_of(samples, 1, 2), DATA_EL)
 
 
 def test_a_quiet_pass():

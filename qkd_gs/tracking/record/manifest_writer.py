@@ -1,4 +1,4 @@
-"""Keep the manifest of a session while its pass is taken: whatever dies, the session can be processed up to there."""
+"""Manifest of a session while its pass is tracked: if a process dies, the session can be processed up to there."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from qkd_gs.settings.station import StationSettings
 from qkd_gs.timing.sealed import has_end
 
 
-class SessionBook:
-    """The manifest of one session: written at the start, renewed while the pass is taken, closed at the end.
+class ManifestWriter:
+    """Writes the manifest of one session: at the start, repeatedly during the pass, and at the end.
 
     Parameters
     ----------
     folder : Path
-        Exists, and holds nothing else's session.
+        Folder of the session; exists.
     manifest : Manifest
         As it is on disk.
     """
@@ -45,7 +45,7 @@ class SessionBook:
         now_ns: int,
         simulated: bool,
         run: Mapping[str, Any],
-    ) -> SessionBook:
+    ) -> ManifestWriter:
         """A new session of a pass.
 
         Parameters
@@ -57,7 +57,7 @@ class SessionBook:
         elements : Path
             File of the orbit; copied into the session.
         run : mapping
-            What else is worth keeping, e.g. the seed of a simulation.
+            Further facts to keep, e.g. the seed of a simulation.
         """
         manifest = Manifest(
             session_id=uuid.uuid4().hex,  # of this run; the seed is what makes two simulated runs alike
@@ -83,8 +83,8 @@ class SessionBook:
         return cls(folder, manifest)
 
     @classmethod
-    def resume(cls, folder: Path) -> SessionBook:
-        """Go on with a session whose process has died.
+    def resume(cls, folder: Path) -> ManifestWriter:
+        """Continue a session whose process has died.
 
         Raises
         ------
@@ -99,7 +99,7 @@ class SessionBook:
         return bytes.fromhex(self.manifest.session_id)
 
     def renew(self, locked: Sequence[LockedSpan], time_bias_s: float, cross_track_m: float, **more: Any) -> Manifest:
-        """Write what is known now; `more` are other fields of the manifest."""
+        """Write the current state; `more` are further fields of the manifest."""
         update = {'locked': list(locked), 'time_bias_s': time_bias_s, 'cross_track_m': cross_track_m, **more}
         self.manifest = self.manifest.model_copy(update=update)
         self.manifest.save(self.folder)
@@ -107,27 +107,27 @@ class SessionBook:
 
 
 def tags_complete(folder: Path) -> bool:
-    """Whether the last run of the converter was ended, not cut off."""
+    """Whether the last run of the TDC was ended and not cut off."""
     files = tags_paths(folder)
     return bool(files) and has_end(files[-1])
 
 
-def finite(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Figures for JSON: what was not measured is None."""
-    return {name: None if isinstance(v, float) and not isfinite(v) else v for name, v in figures.items()}
+def finite(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Metrics for JSON: None where nothing was measured."""
+    return {name: None if isinstance(v, float) and not isfinite(v) else v for name, v in metrics.items()}
 
 
 def new_folder(folder: Path) -> None:
-    """Make the folder of a session.
+    """Create the folder of a session.
 
     Raises
     ------
     StationError
-        It is in use or cannot be made.
+        It is not empty or cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise StationError('is not empty', where=folder, hint='give --session a new folder')
     except OSError as error:
-        raise StationError(f'cannot be made: {error.strerror}', where=folder) from error
+        raise StationError(f'cannot be created: {error.strerror}', where=folder) from error
