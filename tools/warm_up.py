@@ -1,7 +1,7 @@
 """Compile the numerical kernels once, at set-up, so that the first pass does not wait for them.
 
-Takes the first seconds of a pass in the twin and makes the key of a short bright stretch; nothing is kept but
-numba's cache beside the code.
+Tracks the first seconds of a pass in the twin and makes the key of a short bright session; only
+numba's cache beside the code is kept.
 """
 
 import logging
@@ -12,7 +12,7 @@ from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.sky import sun_at
 from qkd_gs.pointing.mount_model import MountModel
-from qkd_gs.pointing.pass_window import approach
+from qkd_gs.pointing.pass_window import pass_window_nearest
 from qkd_gs.pointing.plan import plan_pass
 from qkd_gs.processing.pipeline import process_session
 from qkd_gs.safety.supervisor import Supervisor
@@ -24,7 +24,7 @@ from qkd_gs.share import share_path
 from qkd_gs.sim.imaging.catalogue_stars import NamedStars
 from qkd_gs.sim.lockstep import Lockstep
 from qkd_gs.sim.satellite import simulated_satellite
-from qkd_gs.sim.synthetic_session import CULMINATION_NS, Stretch
+from qkd_gs.sim.synthetic_session import CULMINATION_NS, SyntheticSession
 from qkd_gs.sim.twin import Twin, true_trajectory
 from qkd_gs.timing.recorder import TagRecorder
 from qkd_gs.timing.sealed import SealedWriter
@@ -34,12 +34,12 @@ SECOND_NS = 10**9
 SEED = 1
 
 
-def take_a_few_seconds(folder: Path, keys: KeyFolder) -> None:
+def track_a_few_seconds(folder: Path, keys: KeyFolder) -> None:
     """Tracker, cameras and twin."""
     station = load_yaml(share_path('config', 'station.yaml'), StationSettings)
     twin_settings, site = load_twin(), load_site('shanghai')
     elements = load_elements(share_path('config', 'elements', 'micius.tle'))
-    found, predicted, start_ns, end_ns = approach(elements, site, CULMINATION_NS, station)
+    found, predicted, start_ns, end_ns = pass_window_nearest(elements, site, CULMINATION_NS, station)
     truth = true_trajectory(twin_settings, found.orbit, site, start_ns, end_ns, SEED)
     begin_ns = start_ns - 6 * SECOND_NS
     twin = Twin(twin_settings, station, truth, site, begin_ns, SEED, (NamedStars(site, begin_ns, end_ns),))
@@ -57,7 +57,7 @@ def take_a_few_seconds(folder: Path, keys: KeyFolder) -> None:
 def make_a_key(folder: Path, keys: KeyFolder) -> None:
     """Timing, reconciliation, amplification; the satellite's side in its own process."""
     session = folder / 'session'
-    Stretch(seconds=8.0, before_s=4.0, gain=8.0).write(session, keys.sealing_public_key())
+    SyntheticSession(seconds=8.0, before_s=4.0, gain=8.0).write(session, keys.sealing_public_key())
     process_session(session, keys, lambda: simulated_satellite(session, keys), lambda step, share: None)
 
 
@@ -67,7 +67,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         keys = KeyFolder.create(folder / 'keys')
-        take_a_few_seconds(folder, keys)
+        track_a_few_seconds(folder, keys)
         make_a_key(folder, keys)
 
 

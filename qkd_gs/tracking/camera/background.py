@@ -1,4 +1,4 @@
-"""Where a picture rises above its own background: tile statistics and a threshold that follows a gradient."""
+"""Peaks above the background of an image: statistics of tiles and a threshold that follows gradients."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from qkd_gs.arrays import Float32Array, ImageArray
 
 TILE_PX = 64  # large against a spot (sigma 3 px), small against vignetting and twilight gradients
-_STEP_PX = 4  # samples of the 3x3 median further apart than its kernel are independent
+_STEP_PX = 4  # samples of the 3x3 median farther apart than its kernel are independent
 _ROW_STEP_PX = 8  # 128 samples a tile: level good to a tenth of the noise, noise to 8 %
-_FLOOR_STEPS = 0.35  # rounding to the converter's steps alone is 0.29; keeps a noiseless picture from shouting
+_FLOOR_STEPS = 0.35  # quantization noise alone is 0.29 steps; avoids false peaks in a noiseless image
 
 
 @njit(cache=True)  # type: ignore[misc]
 def _clipped(values, n):  # type: ignore[no-untyped-def]
-    """Mean and standard deviation of the first `n` values, rounds of clipping at three sigma."""
+    """Mean and standard deviation of the first `n` values, clipped at three sigma in several rounds."""
     low, high = -1e30, 1e30
     mean, std = 0.0, 0.0
     kept = -1
@@ -42,7 +42,7 @@ def _clipped(values, n):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)  # type: ignore[misc]
 def _tiles(smooth, rows, columns):  # type: ignore[no-untyped-def]
-    """Level and noise of each tile of a smoothed picture.
+    """Level and noise of each tile of a smoothed image.
 
     The noise comes from differences of neighbouring samples, which a gradient does not inflate.
     """
@@ -69,7 +69,7 @@ def _tiles(smooth, rows, columns):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)  # type: ignore[misc]
 def _lerp(position, n):  # type: ignore[no-untyped-def]
-    """Index and weight for linear interpolation among `n` tile centres, running on beyond the outer ones."""
+    """Index and weight for linear interpolation among `n` tile centres, extrapolated beyond the outer ones."""
     if n == 1:
         return 0, 0, 0.0
     index = min(max(int(np.floor(position)), 0), n - 2)
@@ -93,7 +93,7 @@ def _peaks(smooth, threshold, out):  # type: ignore[no-untyped-def]
         v = np.float32(v)
         row, top, bottom = smooth[y], fine[j0], fine[j1]
         above = 0
-        for x in range(width):  # no branch inside, so that the compiler makes vectors of it
+        for x in range(width):  # no branch inside, so that the compiler vectorizes it
             limit[x] = top[x] + v * (bottom[x] - top[x])
             above += np.float32(row[x]) > limit[x]
         if above == 0:
@@ -117,18 +117,18 @@ def _peaks(smooth, threshold, out):  # type: ignore[no-untyped-def]
     return found
 
 
-def converter_step(values: NDArray[Any]) -> int:
-    """Smallest step in counts that the values show: 16 for a 12-bit converter that fills the upper bits."""
+def adc_step(values: NDArray[Any]) -> int:
+    """Smallest step in counts among the values: 16 for a 12-bit ADC that fills the upper bits."""
     bits = int(np.bitwise_or.reduce(values ^ values.flat[0], axis=None))
     return bits & -bits if bits else 1
 
 
 def find_peaks(image: ImageArray, sigmas: float, most: int = 4096) -> Float32Array:
-    """Places where a picture stands out of its background, strongest first.
+    """Peaks of an image above its background, strongest first.
 
     A 3x3 median removes hot pixels (up to four in a cluster) and tracks one pixel wide, and lowers the noise
     2.4 times.  Background level and noise come from clipped statistics of 64-px tiles and are interpolated
-    between them, so that gradients neither hide a spot nor make one.
+    between them, so that gradients neither hide a spot nor create one.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def find_peaks(image: ImageArray, sigmas: float, most: int = 4096) -> Float32Arr
     sigmas : float
         Threshold in standard deviations of the median-filtered noise.
     most : int
-        Stop after this many peaks (a picture of clouds has no end of them).
+        Stop after this many peaks (an image of clouds has very many).
 
     Returns
     -------
@@ -147,8 +147,8 @@ def find_peaks(image: ImageArray, sigmas: float, most: int = 4096) -> Float32Arr
     height, width = smooth.shape
     rows, columns = max(height // TILE_PX, 1), max(width // TILE_PX, 1)
     level, noise = _tiles(smooth, rows, columns)
-    floor = _FLOOR_STEPS * converter_step(smooth[::8, ::8])
-    if min(rows, columns) >= 3:  # a tile full of a saturated beacon borrows from its neighbours
+    floor = _FLOOR_STEPS * adc_step(smooth[::8, ::8])
+    if min(rows, columns) >= 3:  # a tile filled by a saturated beacon uses its neighbours
         usual_level, usual_noise = cv2.medianBlur(level, 3), cv2.medianBlur(noise, 3)
         full = noise > 2 * usual_noise + floor
         level, noise = np.where(full, usual_level, level), np.where(full, usual_noise, noise)

@@ -1,4 +1,4 @@
-"""Keep the beacon's peak in the converter's range while it brightens by 20 dB from rise to culmination."""
+"""Exposure control: keeps the beacon's peak in the range of the ADC while it brightens by 20 dB during a pass."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from qkd_gs.settings.station import CameraModel
 
 @dataclass(frozen=True)
 class ExposureLimits:
-    """How the peak is held; fractions are of the converter's full scale."""
+    """Limits of the peak; fractions are of the ADC's full scale."""
 
-    low: float = 0.08  # below: more light
-    aim: float = 0.30  # a scintillating beacon doubles at times: 5 dB of headroom
-    high: float = 0.60  # above: less light
+    low: float = 0.08  # below: increase the exposure
+    aim: float = 0.30  # scintillation at times doubles the beacon: 5 dB of headroom
+    high: float = 0.60  # above: decrease the exposure
     saturated: float = 0.95
-    most_exposure_s: float = 1.0  # frame rate and camera limit it further
-    read_noise_counts: float = 2.0  # a gain that spreads the read noise over more counts shows nothing new
-    settle_frames: int = 3  # frames still to come with the old settings, and one to judge the new ones
+    most_exposure_s: float = 1.0  # image rate and camera limit it further
+    read_noise_counts: float = 2.0  # a higher gain resolves the read noise more finely without benefit
+    settle_frames: int = 3  # images still to come with the old settings, and one to judge the new ones
     patience_s: float = 0.5  # a weak peak must last this long: scintillation fades within 10-100 ms
-    forget_s: float = 2.0  # without a spot for so long: open up again to find it
+    forget_s: float = 2.0  # without a spot for so long: longest exposure, to find it again
 
 
 class ExposureControl:
-    """Exposure time and gain for a wanted peak.
+    """Exposure time and gain that keep the peak within limits.
 
-    Too bright is corrected at once, too dark only when it lasts, so that scintillation does not drive the
-    settings; between `low` and `high` nothing changes (hysteresis).  Light comes from exposure first, which
-    improves the SNR, and from gain only at the longest exposure that frame rate and limits allow, and only as
-    far as it resolves the read noise.
+    A peak too bright is corrected at once, one too dark only when it lasts, so that scintillation does not drive the
+    settings; between `low` and `high` nothing changes (hysteresis).  Exposure is raised first, since it improves the
+    SNR; gain only at the longest exposure that image rate and limits allow, and only as far as it resolves the read
+    noise.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class ExposureControl:
         self._seen_ns: int | None = None
 
     def widest(self, rate_hz: float) -> CameraSettings:
-        """Settings that see the faintest beacon at a frame rate: longest exposure, gain 1."""
+        """Settings for the faintest beacon at an image rate: longest exposure, gain 1."""
         return CameraSettings(exposure_s=self._longest_s(rate_hz), gain=1.0, rate_hz=rate_hz)
 
     def step(
@@ -64,20 +64,20 @@ class ExposureControl:
         background_counts: float = 0.0,
         saturated: bool = False,
     ) -> CameraSettings | None:
-        """New settings after a frame, or None to keep them.
+        """New settings after an image, or None to keep them.
 
         Parameters
         ----------
         now_ns : int
-            Mid-exposure of the frame.
+            Mid-exposure of the image.
         peak_counts : float or None
             Highest pixel of the spot as read; None if no spot was found.
         settings : CameraSettings
-            The frame was taken with these.
+            Settings of the image.
         background_counts : float
-            Level about the spot; offset and sky are no light of the beacon.
+            Level around the spot: offset and sky.
         saturated : bool
-            The spot has a plateau, wherever the sensor's limit is.
+            The spot has a saturated plateau.
         """
         if peak_counts is not None and not isfinite(peak_counts):
             raise StationError(f'{peak_counts} is not a peak', where='peak_counts')
@@ -85,16 +85,16 @@ class ExposureControl:
             settle_ns = int(self._limits.settle_frames / settings.rate_hz * 1e9)
             if 0 <= now_ns - self._changed_ns < settle_ns:
                 return None
-        wanted = (
+        new = (
             self._without_spot(now_ns, settings)
             if peak_counts is None
             else self._with_spot(now_ns, peak_counts, background_counts, settings, saturated)
         )
-        if wanted is None or _same(wanted, settings):
+        if new is None or _same(new, settings):
             return None
         self._changed_ns = now_ns
         self._dark_since_ns = None
-        return wanted
+        return new
 
     def _without_spot(self, now_ns: int, settings: CameraSettings) -> CameraSettings | None:
         self._dark_since_ns = None
@@ -108,10 +108,10 @@ class ExposureControl:
     ) -> CameraSettings | None:
         limits = self._limits
         self._seen_ns = now_ns
-        room = max(self._model.full_scale_counts - background_counts, 1.0)
-        part = (peak_counts - background_counts) / room
+        range_counts = max(self._model.full_scale_counts - background_counts, 1.0)
+        part = (peak_counts - background_counts) / range_counts
         if saturated or peak_counts >= limits.saturated * self._model.full_scale_counts:
-            return self._scaled(settings, 0.2)  # how far above is unknown
+            return self._scaled(settings, 0.2)  # the true peak is unknown
         if part > limits.high:
             return self._scaled(settings, limits.aim / part)
         if part >= limits.low:
@@ -133,7 +133,7 @@ class ExposureControl:
 
     def _longest_s(self, rate_hz: float) -> float:
         if not rate_hz > 0:
-            raise StationError(f'{rate_hz} is not a frame rate', where='rate_hz')
+            raise StationError(f'{rate_hz} is not an image rate', where='rate_hz')
         longest_s = min(self._model.max_exposure_s, self._limits.most_exposure_s, 0.9 / rate_hz)
         return max(longest_s, self._model.min_exposure_s)
 

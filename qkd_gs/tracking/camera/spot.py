@@ -1,4 +1,4 @@
-"""Find and measure the beacon's spot in a camera picture."""
+"""Find and measure the beacon's spot in a camera image."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from qkd_gs.arrays import BoolArray, ImageArray
+from qkd_gs.arrays import ImageArray
 from qkd_gs.errors import StationError
 from qkd_gs.tracking.camera import spot_fit
 from qkd_gs.tracking.camera.background import find_peaks
 
 WINDOW_PX = 64
-_SMALLEST_PX = 8  # a frame smaller than this has no background to speak of
+_SMALLEST_PX = 8  # a smaller image has too little background
 
 
 @dataclass(frozen=True)
@@ -34,43 +34,40 @@ class Spot:
     sigma_px: float  # Gaussian width
     ellipticity: float  # 0 round, towards 1 a line; of Gaussian-weighted moments
     peak_e: float  # of the fitted Gaussian
-    peak_counts: float  # highest sound pixel as it was read, background included
+    peak_counts: float  # highest good pixel as read, background included
     background_counts: float
     saturated_px: int
 
 
 class SpotDetector:
-    """Finds spots in full frames and measures one in a window.
+    """Finds spots in full images and measures one in a window.
 
-    A candidate counts as a spot if it is significant, as wide as optics make it, and round: hot pixels,
-    cosmics and the trails of stars (the mount follows a satellite) fail that.  A star that stands still in the
-    picture looks like a beacon; telling those apart takes time, see `spotter`.
+    A candidate counts as a spot if it is significant, round, and of the width of the optics: hot pixels, cosmic rays
+    and star trails (the mount follows a satellite) fail that.  A star at rest in the image looks like a beacon;
+    `spotter` separates those over time.
 
     Parameters
     ----------
     sigma_px : float, optional
-        Gaussian width of a spot.  None: fitted with every spot, which costs the position nothing.
+        Gaussian width of a spot.  None: fitted for every spot, at no loss of position accuracy.
     electrons_per_count : float
-        At gain 1; turns counts into photo-electrons, and so weighs shot noise against the background's.  Without
-        the camera's data sheet 1 is good enough: background noise is always taken from the picture.
+        At gain 1; the weight of shot noise relative to the background noise, which is always measured in the image.
+        Without a data sheet 1 is good enough.
     saturation_counts : float, optional
-        Pixels from here on are left out of the fit.  None: the type's highest value; a converter that
+        Pixels from here on are left out of the fit.  None: the type's highest value; an ADC that
         saturates lower is recognized by its plateau.
     search_sigmas : float
         Threshold of `search` in standard deviations of the median-filtered noise; 6 leaves less than one false
-        spot in 1000 empty frames of 1280 x 1024.
+        spot in 1000 empty images of 1280 x 1024.
     least_significance : float
         Smallest flux in units of its standard deviation; 6 is a peak SNR of about 6 / (1.8 sigma_px).
     sigma_range_px : (float, float)
         Widths that count as a spot.
     most_elliptic : float
         Largest ellipticity of a spot; three standard deviations of its noise (1 / significance) are allowed
-        on top, in quadrature.  0.35 refuses trails longer than about 7 sigma.
+        on top, in quadrature.  0.35 rejects trails longer than about 7 sigma.
     most_spots : int
         `search` returns at most this many.
-    hot_pixels : (height, width) bool, optional
-        Known bad pixels of the full frame, see `hot_pixels.learn_hot_pixels`; frames then must have this shape or
-        be read with `origin`.
 
     Examples
     --------
@@ -93,7 +90,6 @@ class SpotDetector:
         sigma_range_px: tuple[float, float] = (0.6, 5.0),
         most_elliptic: float = 0.35,
         most_spots: int = 16,
-        hot_pixels: BoolArray | None = None,
     ):
         _positive('electrons_per_count', electrons_per_count)
         _positive('search_sigmas', search_sigmas)
@@ -107,8 +103,6 @@ class SpotDetector:
             raise StationError(f'{sigma_range_px} is not a range of widths', where='sigma_range_px')
         if most_spots < 1:
             raise StationError(f'{most_spots} is not at least 1', where='most_spots')
-        if hot_pixels is not None and (hot_pixels.ndim != 2 or hot_pixels.dtype != np.bool_):
-            raise StationError('is not a two-dimensional array of bool', where='hot_pixels')
         self._sigma_px = sigma_px
         self._electrons_per_count = electrons_per_count
         self._saturation_counts = saturation_counts
@@ -117,36 +111,30 @@ class SpotDetector:
         self._sigma_range_px = sigma_range_px
         self._most_elliptic = most_elliptic
         self._most_spots = most_spots
-        self._hot = hot_pixels
-        self._no_hot = np.zeros((WINDOW_PX + 1, WINDOW_PX + 1), np.bool_)
         self._out = np.empty(spot_fit.FIELDS)
 
-    def search(self, frame: NDArray[Any], gain: float = 1.0, origin: tuple[int, int] = (0, 0)) -> list[Spot]:
-        """All spots of a frame, brightest first; [] if there is none.
+    def search(self, frame: NDArray[Any], gain: float = 1.0) -> list[Spot]:
+        """All spots of an image, brightest first; [] if there is none.
 
         Parameters
         ----------
         frame : (height, width) uint8 or uint16
         gain : float
-            Of the camera when the frame was taken: a count then stands for fewer electrons.
-        origin : (x, y)
-            Where the frame's first pixel is on the sensor; only to find it in the map of hot pixels.
+            Of the camera for this image: a count then represents fewer electrons.
 
         Raises
         ------
         StationError
-            Frame of the wrong type or shape.
+            Image of the wrong type or shape.
         """
         image = _checked(frame)
         _positive('gain', gain)
-        if self._hot is not None:
-            image = self._repaired(image, origin)
         spots: list[Spot] = []
         seen: list[tuple[float, float, float]] = []
         for x, y, _ in find_peaks(image, self._search_sigmas)[: 8 * self._most_spots]:
             if any((x - sx) ** 2 + (y - sy) ** 2 < radius**2 for sx, sy, radius in seen):
                 continue
-            spot = self._measure(frame, int(x), int(y), gain, origin)
+            spot = self._measure(frame, int(x), int(y), gain)
             seen.append((float(x), float(y), 4.0))
             if spot is None or abs(spot.x_px - x) + abs(spot.y_px - y) > 4 + 6 * spot.sigma_px:
                 continue
@@ -166,30 +154,29 @@ class SpotDetector:
         y_px: float,
         radius_px: float | None = None,
         gain: float = 1.0,
-        origin: tuple[int, int] = (0, 0),
     ) -> Spot | None:
         """The brightest spot of a 64 x 64 px window about (x_px, y_px); None if there is none.
 
         Parameters
         ----------
         frame : (height, width) uint8 or uint16
-            The window may stick out of it.
+            The window may reach beyond its edges.
         x_px, y_px : float
-            Where the spot is expected, pixels of the frame.
+            Expected position of the spot, pixels of the image.
         radius_px : float, optional
             DirectionMeasurement no farther than this from there.  None: the whole window.
-        gain, origin
+        gain : float
             As for `search`.
 
         Raises
         ------
         StationError
-            Frame of the wrong type or shape, or a place that is not a number.
+            Image of the wrong type or shape, or a position that is not a number.
         """
         _check_frame(frame)
         _positive('gain', gain)
         if not (isfinite(x_px) and isfinite(y_px)):
-            raise StationError(f'({x_px}, {y_px}) is not a place in the frame', where='x_px, y_px')
+            raise StationError(f'({x_px}, {y_px}) is not a position in the image', where='x_px, y_px')
         x0, y0, window = _cut(frame, x_px, y_px)
         if min(window.shape) < _SMALLEST_PX:
             return None
@@ -199,23 +186,20 @@ class SpotDetector:
             x, y = np.arange(peak.shape[1]) + (x0 - x_px), np.arange(peak.shape[0]) + (y0 - y_px)
             peak = np.where(x * x + y[:, None] ** 2 <= radius_px * radius_px, peak, 0)
         at = int(np.argmax(peak))
-        spot = self._measure(frame, x0 + at % window.shape[1], y0 + at // window.shape[1], gain, origin)
+        spot = self._measure(frame, x0 + at % window.shape[1], y0 + at // window.shape[1], gain)
         if spot is None or radius_px is None:
             return spot
         return spot if (spot.x_px - x_px) ** 2 + (spot.y_px - y_px) ** 2 <= radius_px**2 else None
 
-    def _measure(self, frame: NDArray[Any], x_px: int, y_px: int, gain: float, origin: tuple[int, int]) -> Spot | None:
-        """Fit the spot that peaks near a pixel and judge its shape."""
+    def _measure(self, frame: NDArray[Any], x_px: int, y_px: int, gain: float) -> Spot | None:
+        """Fit the spot that peaks near a pixel and check its shape."""
         x0, y0, window = _cut(frame, x_px, y_px)
         height, width = window.shape
-        hot = self._no_hot[:height, :width]
-        if self._hot is not None:
-            hot = self._hot_window(origin[0] + x0, origin[1] + y0, height, width)
         per_count = self._electrons_per_count / gain
         ceiling = self._saturation_counts or float(np.iinfo(frame.dtype).max)
         out, free = self._out, self._sigma_px is None
         sigma = 1.7 if self._sigma_px is None else self._sigma_px
-        if not spot_fit.fit_spot(window, hot, x_px - x0, y_px - y0, sigma, free, ceiling, per_count, out):
+        if not spot_fit.fit_spot(window, x_px - x0, y_px - y0, sigma, free, ceiling, per_count, out):
             return None
         x, y, amplitude, sigma, level, noise, significance, ellipticity, peak, saturated = out.tolist()
         if significance < self._least_significance or not amplitude > 0:
@@ -240,22 +224,6 @@ class SpotDetector:
             saturated_px=int(saturated),
         )
 
-    def _repaired(self, image: ImageArray, origin: tuple[int, int]) -> ImageArray:
-        """The frame with known hot pixels replaced by the median about them."""
-        hot = self._hot_window(origin[0], origin[1], *image.shape)
-        repaired = image.copy()
-        repaired[hot] = cv2.medianBlur(image, 5)[hot]
-        return repaired
-
-    def _hot_window(self, x0: int, y0: int, height: int, width: int) -> BoolArray:
-        assert self._hot is not None
-        part = np.ascontiguousarray(self._hot[y0 : y0 + height, x0 : x0 + width])
-        if part.shape != (height, width):
-            raise StationError(
-                f'a window of {width} x {height} px at ({x0}, {y0}) is not inside the map of hot pixels', where='origin'
-            )
-        return part
-
 
 def _positive(name: str, value: float) -> None:
     if not (isfinite(value) and value > 0):
@@ -265,7 +233,7 @@ def _positive(name: str, value: float) -> None:
 def _check_frame(frame: NDArray[Any]) -> None:
     if not isinstance(frame, np.ndarray) or frame.ndim != 2 or min(frame.shape) < _SMALLEST_PX:
         shape = getattr(frame, 'shape', type(frame).__name__)
-        raise StationError(f'{shape} is not a picture of (height, width) of at least 8 x 8', where='frame')
+        raise StationError(f'{shape} is not an image of (height, width) of at least 8 x 8', where='frame')
     if frame.dtype.kind != 'u' or frame.dtype.itemsize > 2:
         raise StationError(f'{frame.dtype} is not uint8 or uint16', where='frame')
 
@@ -276,7 +244,7 @@ def _checked(frame: NDArray[Any]) -> ImageArray:
 
 
 def _cut(frame: NDArray[Any], x_px: float, y_px: float) -> tuple[int, int, ImageArray]:
-    """Origin and copy of the 64 x 64 px window about a place, as far as it is inside the frame."""
+    """Origin and copy of the 64 x 64 px window about a position, clipped to the image."""
     half = WINDOW_PX // 2
     height, width = frame.shape
     x0 = min(max(round(x_px) - half, 0), width)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-# what `fit_spot` returns, by position
+# fields of the result of `fit_spot`
 X, Y, AMPLITUDE, SIGMA, LEVEL, NOISE, SIGNIFICANCE, ELLIPTICITY, PEAK, SATURATED = range(10)
 FIELDS = 10
 
 _SIGMA_MIN, _SIGMA_MAX = 0.45, 8.0
-_PRIOR_LN_SIGMA = 0.7  # width of the prior on ln(sigma): holds a faint spot's width, gives way to a bright one's
-_CORE_PX = 10.0  # left out of the background: 3.3 sigma of the widest ordinary spot
+_PRIOR_LN_SIGMA = 0.7  # width of the prior on ln(sigma): it dominates for faint spots, not for bright ones
+_CORE_PX = 10.0  # excluded from the background: 3.3 sigma of the widest ordinary spot
 
 
 @njit(cache=True)  # type: ignore[misc]
@@ -71,7 +71,7 @@ def _plane(window, good, x0, y0, plane):  # type: ignore[no-untyped-def]
             return -1.0
         normal[1, 0], normal[2, 0], normal[2, 1] = normal[0, 1], normal[0, 2], normal[1, 2]
         before = right.copy()
-        if turn == 0 or not _solve(normal, right, 3):  # first a level alone: outliers would tip a plane
+        if turn == 0 or not _solve(normal, right, 3):  # first the level alone: outliers would tilt a plane
             right[0], right[1], right[2] = before[0] / n, 0.0, 0.0
         plane[:] = right
         explained = right[0] * before[0] + right[1] * before[1] + right[2] * before[2]
@@ -81,7 +81,7 @@ def _plane(window, good, x0, y0, plane):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)  # type: ignore[misc]
 def _mark_hot(window, good, x0, y0, reach, level, noise):  # type: ignore[no-untyped-def]
-    """Leave out pixels far above all but one of their neighbours: no optics makes those (pairs included)."""
+    """Exclude pixels far above all but one of their neighbours: hot pixels and pairs of them."""
     height, width = window.shape
     for y in range(max(y0 - reach, 0), min(y0 + reach + 1, height)):
         for x in range(max(x0 - reach, 0), min(x0 + reach + 1, width)):
@@ -106,7 +106,7 @@ def _mark_hot(window, good, x0, y0, reach, level, noise):  # type: ignore[no-unt
 def _moments(data, good, shape):  # type: ignore[no-untyped-def]
     """Gaussian-weighted centroid and width, the weight following the spot (Bernstein & Jarvis 2002, AJ 123, 583).
 
-    `shape` holds x, y, sigma and takes the result; returns whether it settled.
+    `shape` holds x, y, sigma and takes the result; returns whether it converged.
     """
     height, width = data.shape
     row = np.empty(width)  # the weight is the product of one of x and one of y
@@ -137,9 +137,9 @@ def _moments(data, good, shape):  # type: ignore[no-untyped-def]
         shape[1] += min(max(2.0 * my, -limit), limit)
         # weight times spot has 1/m = 1/s2 + 1/sigma2
         inverse = 2.0 * total / second - 1.0 / s2
-        wanted = 1.0 / np.sqrt(inverse) if inverse > 1.0 / _SIGMA_MAX**2 else _SIGMA_MAX
+        sigma = 1.0 / np.sqrt(inverse) if inverse > 1.0 / _SIGMA_MAX**2 else _SIGMA_MAX
         before = shape[2]
-        shape[2] = min(max(wanted, 0.6 * before, _SIGMA_MIN), 1.6 * before, _SIGMA_MAX)
+        shape[2] = min(max(sigma, 0.6 * before, _SIGMA_MIN), 1.6 * before, _SIGMA_MAX)
         if not (-2.0 < shape[0] < width + 1.0 and -2.0 < shape[1] < height + 1.0):
             return False
         if abs(shape[2] - before) < 0.02 * before and abs(mx) + abs(my) < 0.01:
@@ -197,7 +197,7 @@ def _normal_equations(data, good, shape, amplitude, noise, per_count, normal, ri
 def _refine(data, good, shape, amplitude, noise, per_count, prior_sigma, free):  # type: ignore[no-untyped-def]
     """Fisher scoring of amplitude, x, y and (if `free`) ln(sigma); returns amplitude and its significance.
 
-    Drops single pixels that the model cannot explain (a cosmic or a mild hot pixel inside the spot), one in
+    Excludes single pixels that the model does not explain (a cosmic ray or a weak hot pixel inside the spot), one in
     every second round.
     """
     normal, right = np.zeros((4, 4)), np.zeros(4)
@@ -228,7 +228,7 @@ def _refine(data, good, shape, amplitude, noise, per_count, prior_sigma, free): 
 
 @njit(cache=True)  # type: ignore[misc]
 def _ellipticity(data, good, shape, amplitude):  # type: ignore[no-untyped-def]
-    """Ellipticity of moments weighted by the fitted Gaussian; the model stands in for pixels left out."""
+    """Ellipticity of moments weighted by the fitted Gaussian; the model replaces excluded pixels."""
     height, width = data.shape
     x0, y0, s2 = shape[0], shape[1], shape[2] ** 2
     reach = int(3.0 * shape[2]) + 1
@@ -247,7 +247,7 @@ def _ellipticity(data, good, shape, amplitude):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)  # type: ignore[misc]
 def _step(window):  # type: ignore[no-untyped-def]
-    """Smallest step in counts that the window shows; rounding to it is noise too."""
+    """Smallest step in counts in the window; quantization adds noise."""
     bits = np.int64(0)
     first = np.int64(window[0, 0])
     for y in range(0, window.shape[0], 2):
@@ -258,7 +258,7 @@ def _step(window):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)  # type: ignore[misc]
 def _highest(window, good, x_px, y_px):  # type: ignore[no-untyped-def]
-    """Highest sound pixel near the spot, and how many share its value."""
+    """Highest good pixel near the spot, and how many share its value."""
     height, width = window.shape
     highest, times = 0.0, 0
     for y in range(max(y_px - 16, 0), min(y_px + 17, height)):
@@ -272,26 +272,24 @@ def _highest(window, good, x_px, y_px):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)  # type: ignore[misc]
-def fit_spot(window, hot, x_px, y_px, sigma, free, ceiling, per_count, out):  # type: ignore[no-untyped-def]
+def fit_spot(window, x_px, y_px, sigma, free, ceiling, per_count, out):  # type: ignore[no-untyped-def]
     """Measure the spot that has its brightest pixel near (x_px, y_px).
 
     Parameters
     ----------
     window : (h, w) uint16
-    hot : (h, w) bool
-        Pixels known to be bad.
     x_px, y_px : int
-        Start, a pixel of the window.
+        Starting point, a pixel of the window.
     sigma : float
-        Expected width in px: start (and weak prior) if `free`, else held.
+        Expected width in px: starting value (and weak prior) if `free`, else fixed.
     free : bool
-        Fit the width too; by symmetry this costs the position nothing.
+        Fit the width too; by symmetry the position does not suffer.
     ceiling : float
-        Counts from which a pixel is saturated and left out.
+        Counts from which a pixel is saturated and excluded.
     per_count : float
-        Photo-electrons a count.
+        Photo-electrons per count.
     out : (FIELDS,) float64
-        Takes the result, see the constants on top: counts and px; position in the window.
+        Receives the result, see the constants above: counts and px; position in the window.
 
     Returns
     -------
@@ -299,7 +297,7 @@ def fit_spot(window, hot, x_px, y_px, sigma, free, ceiling, per_count, out):  # 
         Whether there is anything to measure.
     """
     height, width = window.shape
-    good = np.logical_not(hot)
+    good = np.ones((height, width), np.bool_)
     plane = np.zeros(3)
     noise = _plane(window, good, float(x_px), float(y_px), plane)
     if noise < 0.0:
@@ -307,7 +305,7 @@ def fit_spot(window, hot, x_px, y_px, sigma, free, ceiling, per_count, out):  # 
     noise = max(noise, 0.3 * _step(window))
     _mark_hot(window, good, x_px, y_px, 16, plane[0], noise)
     highest, times = _highest(window, good, x_px, y_px)
-    # a converter may saturate below the type's range: several pixels at one far highest value say so
+    # an ADC may saturate below the type's range: then several pixels share one far highest value
     if times >= 5 and highest - plane[0] > 50.0 * noise:
         ceiling = min(ceiling, highest)
     data = np.empty((height, width))

@@ -1,11 +1,11 @@
-"""The core of one camera process: where the beacon's spot is, frame by frame, and no jump to a star."""
+"""Spot of the beacon in consecutive images of one camera, without jumps to stars."""
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import exp, hypot, inf, nan
+from math import exp, inf, nan
 
 from qkd_gs.devices.camera import CameraSettings, Frame
 from qkd_gs.errors import StationError
@@ -14,24 +14,21 @@ from qkd_gs.tracking.camera.exposure import ExposureControl
 from qkd_gs.tracking.camera.spot import Spot, SpotDetector
 from qkd_gs.tracking.types import CameraRole, SpotMeasurement
 
-_MOTION_NS = 500_000_000  # the spot's motion is taken over so long
+_MOTION_NS = 500_000_000  # time over which the spot's motion is measured
 
 
 @dataclass(frozen=True)
 class GateRule:
-    """What a new spot must fulfil to be the one followed before.
+    """Conditions for a new spot to be the one tracked before.
 
-    *Place*: within ``start_px + growth_px_s * age`` of where the motion of the last half second carries it (age:
-    time since it was last seen).  A star slips through the picture at the satellite's rate and leaves this gate
-    within a frame or two.
+    *Position*: within ``start_px + growth_px_s * age`` of the extrapolated motion of the last half second (age: time
+    since it was last seen).  A star crosses the image at the satellite's rate and leaves this gate within one or two
+    images.
 
     *Flux* (electrons per second): not below ``faintest`` and not above ``brightest`` times the running mean
-    (time constant `memory_s`).  Scintillation stays within; a star a hundred times fainter that happens to be
-    there when the beacon fades does not.  The gate opens with age, by e in `widen_s`, and is gone after `forget_s`.
-    It has no upper end before the beacon was seen for `known_s`: its first light may be the edge of a fade.
-
-    *Expectation*: if the tracker has said where to measurement, nothing outside its circle is ever taken, and a full
-    search takes the brightest inside.
+    (time constant `memory_s`).  Scintillation stays within; a star a hundred times fainter at that position
+    while the beacon fades does not.  The gate widens with age, by e in `widen_s`, and is dropped after `forget_s`.  It
+    has no upper limit before the beacon was seen for `known_s`: the first spots may lie in a fade.
     """
 
     start_px: float = 8.0
@@ -41,25 +38,12 @@ class GateRule:
     memory_s: float = 1.0
     known_s: float = 0.5
     widen_s: float = 3.0
-    lost_s: float = 0.3  # without a spot for so long: search the full frame
+    lost_s: float = 0.3  # without a spot for so long: search the full image
     forget_s: float = 5.0
 
 
-@dataclass(frozen=True)
-class Expectation:
-    """Where the tracker expects the spot: full-sensor pixels."""
-
-    x_px: float
-    y_px: float
-    radius_px: float
-
-    def holds(self, x_px: float, y_px: float) -> bool:
-        """Whether a place is inside."""
-        return hypot(x_px - self.x_px, y_px - self.y_px) <= self.radius_px
-
-
 class FluxMemory:
-    """Running mean of the beacon's flux, and whether another one could be it.
+    """Running mean of the beacon's flux, and a test of new spots against it.
 
     Parameters
     ----------
@@ -73,7 +57,7 @@ class FluxMemory:
         self._count = 0
 
     def allows(self, stamp_ns: int, flux_e_s: float) -> bool:
-        """Whether a flux (electrons a second) is within the gate, which opens with time."""
+        """Whether a flux (electrons per second) is within the gate, which widens with time."""
         age_s = (stamp_ns - self._stamp_ns) * 1e-9
         if self._mean_e_s is None or not 0 <= age_s <= self._rule.forget_s:
             return True
@@ -83,7 +67,7 @@ class FluxMemory:
         return self._rule.faintest / widen <= flux_e_s / self._mean_e_s <= most
 
     def add(self, stamp_ns: int, flux_e_s: float) -> None:
-        """Take a measurement into the mean, at first that of all; after a long gap it starts anew."""
+        """Add a measurement to the mean; after a long gap the mean restarts."""
         age_s = (stamp_ns - self._stamp_ns) * 1e-9
         if self._mean_e_s is None or not 0 <= age_s <= self._rule.forget_s:
             self._mean_e_s, self._since_ns, self._count = flux_e_s, stamp_ns, 1
@@ -102,7 +86,7 @@ class _Centroid:
 
 
 class Spotter:
-    """Search when there is no spot, track when there is one; exposure control inside.
+    """Searches while there is no spot, tracks while there is one; controls the exposure.
 
     Parameters
     ----------
@@ -113,7 +97,7 @@ class Spotter:
     exposure : ExposureControl, optional
     rule : GateRule, optional
     rate_hz : float, optional
-        Frame rate wanted; None: the camera's fastest.
+        Requested image rate; None: the camera's fastest.
     """
 
     def __init__(
@@ -134,53 +118,34 @@ class Spotter:
         self._rule = rule or GateRule()
         self._centroids: deque[_Centroid] = deque()
         self._flux = FluxMemory(self._rule)
-        self._expected: Expectation | None = None
         rate_hz = model.max_rate_hz if rate_hz is None else rate_hz
         if not 0 < rate_hz <= model.max_rate_hz:
             raise StationError(f'{rate_hz} is beyond the camera, which does {model.max_rate_hz}', where='rate_hz')
-        self._rate_wanted_hz = self._rate_hz = rate_hz
+        self._requested_hz = self._rate_hz = rate_hz
         self._stamps_ns: deque[int] = deque(maxlen=4)
-        self.settings: CameraSettings = self._exposure.widest(rate_hz)  # wanted; hand them to the camera on change
-        self.last_spot: Spot | None = None  # in pixels of the last frame, for displays
-
-    @property
-    def tracking(self) -> bool:
-        """Whether a spot is being followed."""
-        return bool(self._centroids)
-
-    def expect(self, x_px: float, y_px: float, radius_px: float) -> None:
-        """The tracker says where to look from now on (full-sensor pixels)."""
-        if not radius_px > 0:
-            raise StationError(f'{radius_px} is not a radius', where='radius_px')
-        self._expected = Expectation(x_px, y_px, radius_px)
-
-    def forget(self) -> None:
-        """Follow nothing and expect nothing, e.g. before the next pass."""
-        self._centroids.clear()
-        self._flux = FluxMemory(self._rule)
-        self._expected = None
-        self.last_spot = None
+        self.settings: CameraSettings = self._exposure.widest(rate_hz)  # requested; apply them to the camera on change
+        self.last_spot: Spot | None = None  # in pixels of the last image, for displays
 
     def step(self, now_ns: int, frame: Frame) -> SpotMeasurement:
-        """What is to be said of one frame; `settings` may change with it.
+        """Measurement of one image; `settings` may change with it.
 
         Parameters
         ----------
         now_ns : int
-            Station time; the stamp of the measurement is the frame's mid-exposure.
+            Station time; the stamp of the measurement is the image's mid-exposure.
         frame : Frame
 
         Raises
         ------
         StationError
-            Frame whose image does not fit its region, or of the wrong type.
+            Image that does not fit its region, or of the wrong type.
         """
         if frame.image.shape != (frame.roi.height_px, frame.roi.width_px):
             raise StationError(
                 f'image {frame.image.shape} does not fit its region of {frame.roi.width_px} x {frame.roi.height_px} px',
                 where=f'{self._role.name.lower()} camera',
             )
-        # too old, or the clock was set back (a replay starts anew)
+        # too old, or the clock was set back (a replay restarts)
         if self._centroids and not 0 < self._age_s(frame) <= self._rule.lost_s:
             self._centroids.clear()
         self._note_rate(frame)
@@ -194,7 +159,7 @@ class Spotter:
         return SpotMeasurement(self._role, frame.stamp_ns, True, x_px, y_px, spot.snr, spot.flux)
 
     def _follow(self, frame: Frame) -> Spot | None:
-        """The spot where its motion carries it, or None."""
+        """The spot at its extrapolated position, or None."""
         last, first = self._centroids[-1], self._centroids[0]
         age_s = self._age_s(frame)
         x_px, y_px = last.x_px, last.y_px
@@ -208,20 +173,16 @@ class Spotter:
             y_px - frame.roi.y0_px,
             radius_px=self._rule.start_px + self._rule.growth_px_s * age_s,
             gain=frame.gain,
-            origin=(frame.roi.x0_px, frame.roi.y0_px),
         )
         return spot if spot is not None and self._allowed(frame, spot) else None
 
     def _search(self, frame: Frame) -> Spot | None:
-        """The brightest spot of the frame that can be ours."""
-        spots = self._detector.search(frame.image, gain=frame.gain, origin=(frame.roi.x0_px, frame.roi.y0_px))
+        """The brightest spot of the image that passes the gate."""
+        spots = self._detector.search(frame.image, gain=frame.gain)
         return next((spot for spot in spots if self._allowed(frame, spot)), None)
 
     def _allowed(self, frame: Frame, spot: Spot) -> bool:
-        x_px, y_px = spot.x_px + frame.roi.x0_px, spot.y_px + frame.roi.y0_px
-        if self._expected is not None and not self._expected.holds(x_px, y_px):
-            return False
-        # the flux of a saturated spot is a guess, and no star saturates where the beacon does not
+        # the flux of a saturated spot is unknown, and no star saturates where the beacon does not
         return spot.saturated_px > 0 or self._flux.allows(frame.stamp_ns, spot.flux / frame.exposure_s)
 
     def _remember(self, frame: Frame, spot: Spot, x_px: float, y_px: float) -> None:
@@ -231,9 +192,9 @@ class Spotter:
             self._centroids.popleft()
 
     def _note_rate(self, frame: Frame) -> None:
-        """The camera may run slower than its fastest, which leaves time for longer exposures.
+        """Note the actual image rate: a slower one allows longer exposures.
 
-        The shortest of the last spacings counts: a dropped frame doubles one.
+        The shortest of the last intervals counts: a dropped image doubles one.
         """
         if self._stamps_ns and frame.stamp_ns <= self._stamps_ns[-1]:
             self._stamps_ns.clear()
@@ -241,7 +202,7 @@ class Spotter:
         if len(self._stamps_ns) == self._stamps_ns.maxlen:
             stamps = list(self._stamps_ns)
             spacing_ns = min(later - earlier for earlier, later in pairwise(stamps))
-            self._rate_hz = min(1e9 / spacing_ns, self._rate_wanted_hz)
+            self._rate_hz = min(1e9 / spacing_ns, self._requested_hz)
 
     def _age_s(self, frame: Frame) -> float:
         return (frame.stamp_ns - self._centroids[-1].stamp_ns) * 1e-9
@@ -249,10 +210,10 @@ class Spotter:
     def _control_exposure(self, frame: Frame, spot: Spot | None) -> None:
         taken = CameraSettings(frame.exposure_s, frame.gain, self._rate_hz)
         if spot is None:
-            wanted = self._exposure.step(frame.stamp_ns, None, taken)
+            adjusted = self._exposure.step(frame.stamp_ns, None, taken)
         else:
-            wanted = self._exposure.step(
+            adjusted = self._exposure.step(
                 frame.stamp_ns, spot.peak_counts, taken, spot.background_counts, saturated=spot.saturated_px > 0
             )
-        if wanted is not None:
-            self.settings = replace(self.settings, exposure_s=wanted.exposure_s, gain=wanted.gain)
+        if adjusted is not None:
+            self.settings = replace(self.settings, exposure_s=adjusted.exposure_s, gain=adjusted.gain)

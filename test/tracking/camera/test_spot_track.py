@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from qkd_gs.bench.spot import cramer_rao_px, peak_for_snr, read_out, spot_image
 from qkd_gs.errors import StationError
-from qkd_gs.tracking.camera.hot_pixels import learn_hot_pixels
 from qkd_gs.tracking.camera.spot import SpotDetector
 
 BACKGROUND, VARIANCE = 100.0, 109.0  # electrons; read noise 3
@@ -159,21 +158,3 @@ def test_a_place_that_is_no_number_is_refused(detector):
 def test_a_parameter_out_of_range_is_refused(name):
     with pytest.raises(StationError, match=name):
         SpotDetector(**{name: -1.0})
-
-
-def test_learned_hot_pixels_keep_a_cluster_from_being_a_spot():
-    random = np.random.default_rng(13)
-    cluster = np.zeros((64, 64))
-    cluster[20:23, 30:33] = 3000.0  # nine pixels: more than one frame alone can tell from a spot
-
-    def dark():
-        return read_out(BACKGROUND + cluster, random)
-
-    hot = learn_hot_pixels([dark() for _ in range(5)])
-    assert hot.sum() == 9
-    assert SpotDetector().search(dark())
-    assert SpotDetector(hot_pixels=hot).search(dark()) == []
-    with pytest.raises(StationError, match='too few'):
-        learn_hot_pixels([dark()])
-    with pytest.raises(StationError, match='map of hot pixels'):
-        SpotDetector(hot_pixels=hot).search(np.zeros((80, 80), np.uint16))
