@@ -54,12 +54,12 @@ def test_a_new_session_has_all_that_its_processing_needs(tmp_path, knowledge):
     assert len(run.writer.session_id) == 16
 
 
-def test_two_sessions_are_told_apart(tmp_path, knowledge):
+def test_two_sessions_have_different_ids(tmp_path, knowledge):
     one, other = begin(tmp_path / 'one', knowledge), begin(tmp_path / 'other', knowledge)
     assert one.writer.session_id != other.writer.session_id
 
 
-def test_a_folder_in_use_is_refused_and_left_as_it_is(tmp_path, knowledge):
+def test_a_folder_in_use_is_refused_and_left_unchanged(tmp_path, knowledge):
     (tmp_path / 'notes.txt').write_text('mine')
     with pytest.raises(StationError, match='not empty'):
         begin(tmp_path, knowledge)
@@ -84,14 +84,15 @@ def test_a_session_in_the_sun_or_of_unknown_elements_is_refused(tmp_path, knowle
     assert not (tmp_path / 'one').exists()
 
 
-def test_a_pass_that_is_taken_up_again_is_the_same_pass(tmp_path, knowledge):
+def test_a_resumed_pass_is_the_same_pass(tmp_path, knowledge):
     before = begin(tmp_path / 'one', knowledge)
     locked = [LockedSpan(start_ns=AT_NS, end_ns=AT_NS + 7 * SECOND_NS)]
     before.writer.renew(locked, 0.21, -300.0)
     after = PassRun.resume(tmp_path / 'one', knowledge)
     assert after.writer.session_id == before.writer.session_id
     assert after.locked == locked
-    assert (after.start_ns, after.end_ns) == (before.start_ns, before.end_ns)
+    # the search starts from another time, so its result may differ by the rounding of its tolerance
+    assert (after.start_ns, after.end_ns) == pytest.approx((before.start_ns, before.end_ns), rel=0, abs=1000)
     after.close(run={'loop': {}})
     manifest = load_manifest(tmp_path / 'one')
     assert manifest.locked == locked
