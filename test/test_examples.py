@@ -1,0 +1,65 @@
+"""Every script of examples/ runs as it is written."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import synthetic
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = sorted(path.name for path in (ROOT / 'examples').glob('*.py'))
+PLOTS = ('key_length_vs_loss.py', 'pass_list.py', 'pointing_fit.py')
+
+
+def run(name, *arguments):
+    """Run a script from the root of the repository, as its docstring says; returns its standard output."""
+    done = subprocess.run(
+        [sys.executable, f'examples/{name}', *map(str, arguments)],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {'MPLBACKEND': 'Agg', 'PYTHONPATH': str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize('name', EXAMPLES)
+def test_an_example_is_short_and_described(name):
+    text = (ROOT / 'examples' / name).read_text(encoding='utf-8')
+    assert len(text.splitlines()) < 80
+    assert name in (ROOT / 'examples' / 'README.md').read_text(encoding='utf-8')
+
+
+@pytest.mark.parametrize('name', PLOTS)
+def test_an_example_draws_its_plot(name, tmp_path):
+    said = run(name, tmp_path / 'plot.png')
+    assert 'plot: ' in said
+    assert (tmp_path / 'plot.png').read_bytes().startswith(b'\x89PNG')
+
+
+def test_the_pass_list_has_the_pass_of_the_paper(tmp_path):
+    assert '2018-10-03T15:56:42Z   72.0 deg     523 km' in run('pass_list.py', tmp_path / 'plot.png')
+
+
+def test_the_pointing_fit_rejects_the_wrong_star_alone(tmp_path):
+    said = run('pointing_fit.py', tmp_path / 'plot.png')
+    assert [line.split(',')[0] for line in said.splitlines() if 'rejected' in line] == ['rejected: star 3']
+
+
+def test_a_session_is_read(tmp_path):
+    synthetic.manifest().save(tmp_path)
+    synthetic.telemetry().save(tmp_path)
+    said = run('read_session.py', tmp_path, tmp_path / 'plot.png')
+    assert f'key           sifted_bits              {synthetic.key_counts().sifted_bits}' in said
+    assert (tmp_path / 'plot.png').stat().st_size > 0
+
+
+def test_reading_nothing_says_what_to_give():
+    command = [sys.executable, 'examples/read_session.py']
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 1
+    assert 'make demo' in done.stderr
