@@ -20,24 +20,25 @@ from setuptools.dist import Distribution
 HERE = Path(__file__).resolve().parent
 PACKAGE = ElementTree.parse(HERE / 'package.xml').getroot()
 NAME = str(PACKAGE.findtext('name'))
-BUILD = HERE / 'build' / 'pip'
+ENVIRONMENT = Path(sys.prefix).name
+BUILD = HERE / 'build' / ('pip' if ENVIRONMENT == '.venv' else f'pip-{ENVIRONMENT}')
 LACKING = tuple(sorted((HERE / 'interfaces').glob('*')))  # packages of ROS that its wheels lack; each looks for itself
 
 
-def cmake_tree() -> Path:
+def cmake_tree(compile_kernels: bool) -> Path:
     """Build and install into a staging folder; what lies there goes below `sys.prefix`."""
     stage = BUILD / 'stage'
     _start_afresh_if_needed()
     shutil.rmtree(stage, ignore_errors=True)
     for source in LACKING:
         _build(source, BUILD / source.name, stage)
-    _build(HERE, BUILD, stage)
-    for cache in stage.rglob('__pycache__'):  # compiled with the staging path inside; pip compiles anew
-        shutil.rmtree(cache)
+    _build(HERE, BUILD, stage, QKD_COMPILE_KERNELS='ON' if compile_kernels else 'OFF')
+    for byte_code in stage.rglob('*.pyc'):  # has the staging path inside; pip compiles again
+        byte_code.unlink()
     return Path(f'{stage}{sys.prefix}')
 
 
-def _build(source: Path, folder: Path, stage: Path) -> None:
+def _build(source: Path, folder: Path, stage: Path, **more_options: str) -> None:
     """Run CMake on a package and install it below `stage`."""
     environment = dict(os.environ, VIRTUAL_ENV=sys.prefix, CMAKE_PREFIX_PATH=sys.prefix)
     environment['PATH'] = os.pathsep.join((f'{sys.prefix}/bin', environment.get('PATH', '')))
@@ -53,7 +54,7 @@ def _build(source: Path, folder: Path, stage: Path) -> None:
         'Python3_EXECUTABLE': sys.executable,
         'BUILD_TESTING': 'OFF',
         'QKD_PIP': 'ON',
-    }
+    } | more_options
     cmake('-G', 'Ninja', '-S', source, '-B', folder, *(f'-D{name}={value}' for name, value in options.items()))
     cmake('--build', folder)
     cmake('--install', folder, DESTDIR=str(stage))
@@ -92,7 +93,7 @@ class BuildCMake(Command):
         self.set_undefined_options('build', ('build_lib', 'build_lib'))
 
     def run(self) -> None:
-        root = cmake_tree()
+        root = cmake_tree(compile_kernels=not self.editable_mode)  # there make compiles them, in the checkout
         site = next(root.glob('lib/python*/site-packages'))
         for name in (NAME, *(source.name for source in LACKING)):  # modules deleted since the last build
             shutil.rmtree(Path(str(self.build_lib)) / name, ignore_errors=True)
@@ -147,7 +148,8 @@ class BinaryDistribution(Distribution):
 def libraries() -> list[str]:
     """Requirements by name; the exact versions are in requirements/runtime.txt."""
     lines = (HERE / 'requirements' / 'runtime.in').read_text(encoding='utf-8').splitlines()
-    return [line for line in lines if line and not line.startswith(('#', '-'))]
+    names = (line.partition('#')[0].strip() for line in lines if not line.startswith('-'))
+    return [name for name in names if name]
 
 
 setup(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import cos, sin
 
 import numpy as np
-from numba import njit
 
 from qkd_gs.arrays import FloatArray, IntArray
+from qkd_gs.jit import njit
 from qkd_gs.pointing.mount_kernels import decode
 
 _STEP_RAD = 1e-6  # of the differences; terms enter through sines, so the error is 1e-12 of the slope

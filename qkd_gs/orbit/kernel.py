@@ -11,9 +11,9 @@ from math import atan2, cos, floor, pi, sin, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from qkd_gs.arrays import FloatArray, IntArray
+from qkd_gs.jit import njit
 
 C_M_S = 299792458.0
 EARTH_RATE_RAD_S = 7.292115146706979e-5

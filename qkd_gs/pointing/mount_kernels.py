@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from math import atan2, cos, floor, hypot, pi, sin, sqrt
 
-from numba import njit
-
 from qkd_gs.arrays import FloatArray
+from qkd_gs.jit import njit
 
 IA, IE, AN, AW, NPAE, CA, TF, ACES, ACEC, ECES, ECEC = range(11)
 UNREACHABLE = 1e-9  # cosine of axis elevation below which the azimuth is free: the cone that CA and NPAE leave

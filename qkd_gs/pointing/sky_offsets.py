@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import cos, nan, sin
 
 import numpy as np
-from numba import guvectorize, njit
 
 from qkd_gs.arrays import FloatOrArray
+from qkd_gs.jit import njit
 
 
 def offset_direction(
@@ -51,7 +51,9 @@ def offset_between(
     if all(isinstance(angle, float) for angle in (az_rad, el_rad, to_az_rad, to_el_rad)):
         seen = offset(az_rad, el_rad, to_az_rad, to_el_rad)
     else:
-        seen = _offsets(az_rad, el_rad, to_az_rad, to_el_rad)
+        angles = np.broadcast_arrays(az_rad, el_rad, to_az_rad, to_el_rad)
+        x, y = _offsets(*(np.ravel(angle).astype(float) for angle in angles))
+        seen = x.reshape(angles[0].shape)[()], y.reshape(angles[0].shape)[()]
     return seen
 
 
@@ -67,9 +69,13 @@ def offset(az, el, to_az, to_el):  # type: ignore[no-untyped-def]
     return cos(to_el) * sin(turn) / along, (sin(rise) + fold * sin(el)) / along
 
 
-@guvectorize(['(f8, f8, f8, f8, f8[:], f8[:])'], '(),(),(),()->(),()', cache=True)
-def _offsets(az, el, to_az, to_el, x, y):  # type: ignore[no-untyped-def]
-    x[0], y[0] = offset(az, el, to_az, to_el)
+@njit(cache=True)
+def _offsets(az, el, to_az, to_el):  # type: ignore[no-untyped-def]
+    """`offset` of arrays (n,)."""
+    x, y = np.empty(az.size), np.empty(az.size)
+    for i in range(az.size):
+        x[i], y[i] = offset(az[i], el[i], to_az[i], to_el[i])
+    return x, y
 
 
 def separation(

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from qkd_gs.arrays import ByteArray, IntArray
+from qkd_gs.jit import njit
 from qkd_gs.timing.numbering import BEFORE, INSIDE, PLACE_SHIFT, PULSE_SHIFT
 
 _PLACES, _CHANNELS = 3, 7  # masks

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from qkd_gs.arrays import AnyFloatArray, ByteArray, IntArray
 from qkd_gs.errors import StationError
+from qkd_gs.jit import njit
 from qkd_gs.timing.clicks import ClickFilter
 from qkd_gs.timing.numbering import FIRST, LAST, PULSE_SHIFT, number
 from qkd_gs.timing.spline import TimeMap, target_time

@@ -6,9 +6,9 @@ tags of its cell, places are computed without a branch for many tags at once, an
 
 from __future__ import annotations
 
-from numba import njit
 from numpy import empty, float64, floor, int64, uint8
 
+from qkd_gs.jit import njit
 from qkd_gs.timing.tags import QUANTUM
 
 PULSE_SHIFT, PLACE_SHIFT = 5, 3

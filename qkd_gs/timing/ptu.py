@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from qkd_gs.arrays import ByteArray, IntArray
 from qkd_gs.errors import StationError
+from qkd_gs.jit import njit
 from qkd_gs.timing.tags import TagBlock
 
 MAGIC = b'PQTTTR\0\0'

@@ -30,9 +30,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from numba import njit
 
 from qkd_gs.errors import StationError
+from qkd_gs.jit import njit
 from qkd_gs.timing.tags import TagBlock
 
 MAGIC = b'QKDGSTAG'

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from qkd_gs.arrays import AnyFloatArray, IntArray
+from qkd_gs.jit import njit
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from qkd_gs.jit import njit
 
 BLOCK_BYTES = 15
 PRIME = (1 << 127) - 1

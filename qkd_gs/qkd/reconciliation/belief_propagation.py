@@ -8,9 +8,9 @@ transcendental function; its error is below 0.03.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from qkd_gs.arrays import ByteArray, Float32Array
+from qkd_gs.jit import njit
 from qkd_gs.qkd.reconciliation.ldpc_code import SparseCode
 
 _ROUNDS = 80

@@ -8,8 +8,7 @@ the parities of all nodes above that place in every tree, and so opens (or settl
 
 from __future__ import annotations
 
-from numba import njit
-
+from qkd_gs.jit import njit
 from qkd_gs.qkd.reconciliation.parity_query import NODE_MASK, PASS_SHIFT, SUBSETS
 from qkd_gs.qkd.reconciliation.permutation import bit_at, place_of
 

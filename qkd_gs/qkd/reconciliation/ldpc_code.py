@@ -14,10 +14,10 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from qkd_gs.arrays import ByteArray, IntArray
+from qkd_gs.jit import njit
 
 _LONGEST_GROUP = 256
 _FEWEST_GROUPS = 48  # of checks, where there are enough checks: columns of weight 20 must find their place

@@ -7,9 +7,9 @@ N + j is place j.  Entries are uint8; bit 0 of each is the parity of one's own b
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from qkd_gs.arrays import ByteArray
+from qkd_gs.jit import njit
 from qkd_gs.qkd.reconciliation.parity_query import NODE_MASK, PASS_SHIFT, SUBSETS
 from qkd_gs.qkd.reconciliation.permutation import GOLDEN, mix
 

@@ -8,8 +8,9 @@ by an odd number, add another.  A place that comes out behind the last bit is pe
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from qkd_gs.jit import njit
 
 Key = NDArray[np.uint64]
 

@@ -7,9 +7,9 @@ from functools import cached_property
 from math import erf, sqrt
 
 import numpy as np
-from numba import njit
 
 from qkd_gs.arrays import Float32Array, FloatArray, ImageArray, IntArray
+from qkd_gs.jit import njit
 
 _REACH = 5.0  # a spot is drawn out to so many sigma
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from qkd_gs.arrays import BoolArray, ByteArray, FloatArray, IntArray
+from qkd_gs.jit import njit
 from qkd_gs.qkd.sifting.states import PulseStates
 from qkd_gs.settings.twin_photonics import PolarizationSettings, SpadSettings
 from qkd_gs.timing.tags import Channel

@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import exp, log1p, pi
 
 import numpy as np
-from numba import njit
 
 from qkd_gs.arrays import FloatArray
+from qkd_gs.jit import njit
 from qkd_gs.settings.twin_plant import AtmosphereSettings
 from qkd_gs.sim.physics.turbulence import R0_WAVELENGTH_M, kolmogorov_tilt_variance, tilt_series, tilt_spectrum
 

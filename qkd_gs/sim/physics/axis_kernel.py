@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import exp, sin, sqrt
 
 import numpy as np
-from numba import njit
+
+from qkd_gs.jit import njit
 
 # Columns of the state of an axis.
 ANGLE, RATE, FRICTION, TORQUE, REF, REF_RATE, REF_ACC, INTEGRAL, DEMAND, MEASURED, MEASURED_RATE, WIND, WIND_RATE = (

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from numba import njit
-
+from qkd_gs.jit import njit
 from qkd_gs.pointing.sky_offsets import offset
 from qkd_gs.sim.physics.state_history import Column
 from qkd_gs.sim.physics.true_camera import turned

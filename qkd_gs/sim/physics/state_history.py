@@ -5,9 +5,9 @@ from __future__ import annotations
 from enum import IntEnum
 
 import numpy as np
-from numba import njit
 
 from qkd_gs.arrays import FloatArray, IntArray
+from qkd_gs.jit import njit
 
 
 class Column(IntEnum):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import cos, hypot, pi, radians, remainder, sin
 
 import numpy as np
-from numba import njit
 
 from qkd_gs.arrays import FloatArray
+from qkd_gs.jit import njit
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.settings.twin_plant import OrbitTruthSettings, PointingErrorSettings
 

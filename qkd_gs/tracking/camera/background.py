@@ -6,10 +6,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from qkd_gs.arrays import Float32Array, ImageArray
+from qkd_gs.jit import njit
 
 TILE_PX = 64  # large against a spot (sigma 3 px), small against vignetting and twilight gradients
 _STEP_PX = 4  # samples of the 3x3 median farther apart than its kernel are independent

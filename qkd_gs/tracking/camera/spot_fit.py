@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from qkd_gs.jit import njit
 
 # fields of the result of `fit_spot`
 X, Y, AMPLITUDE, SIGMA, LEVEL, NOISE, SIGNIFICANCE, ELLIPTICITY, PEAK, SATURATED = range(10)

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from math import exp, sqrt
 
 import numpy as np
-from numba import njit
 
 from qkd_gs.arrays import FloatArray
+from qkd_gs.jit import njit
 from qkd_gs.tracking.control.tuning import Tuning
 
 BIAS, CROSS, X, Y, X_SLOPE, Y_SLOPE = range(6)
