@@ -51,6 +51,23 @@ def test_layers_of_requirements_agree():
             assert seen.setdefault(name, version) == version, name
 
 
+def test_every_library_is_in_package_xml_or_says_why_not():
+    lines = (REQUIREMENTS / 'runtime.in').read_text(encoding='utf-8').splitlines()
+    said = [re.match(r'[\w.-]+[^#]* # (rosdep|pip only)(?:: (.+))?$', line) for line in lines if re.match(r'\w', line)]
+    assert all(said), 'a line of runtime.in ends with "# rosdep: KEY" or "# pip only"'
+    keys = {match[2] for match in said if match[1] == 'rosdep'}
+    declared = {entry.text for entry in PACKAGE.iter('exec_depend')}
+    assert keys == {name for name in declared if name.startswith('python3-')} | {'xacro'}
+    assert 'xacro' in declared
+
+
+def test_what_launch_files_import_is_declared():
+    declared = {entry.text for entry in PACKAGE.iter('exec_depend')}
+    for path in (ROOT / 'launch').glob('*.launch.py'):
+        assert imported(path) - {'qkd_gs'} <= declared
+    assert 'ros2launch' in declared
+
+
 def test_requirements_name_no_machine():
     machine = r'--(find-links|index-url|extra-index-url)|file://|https?://'
     assert not [path for path in REQUIREMENTS.iterdir() if re.search(machine, path.read_text('utf-8'))]
