@@ -15,7 +15,7 @@ SESSION ?= sessions/$(shell date -u +%Y%m%dT%H%M%SZ)
 # A step is done when its stamp is there; the stamp's name holds a hash of all that the step depends on,
 # so that it is the content that counts (a changed or deleted file, another branch), not the time of the files.
 hash = $(shell { $(1); } 2>/dev/null | sha256sum | cut -c1-16)
-pins := $(sort $(wildcard requirements/*.txt))
+pins := $(filter-out requirements/docs.txt,$(sort $(wildcard requirements/*.txt))) # docs.txt is for `make docs` alone
 built_from := package.xml CMakeLists.txt setup.py requirements/runtime.in \
 	$(sort $(wildcard cmake/* msg/*.msg srv/*.srv action/*.action interfaces/*/*.* interfaces/*/msg/*.msg))
 nodes := $(sort $(wildcard qkd_gs/nodes/*_node.py)) # the names alone: their code runs from the checkout
@@ -30,7 +30,7 @@ ifeq ($(wildcard $(VENV)/lib/python*/site-packages/__editable__.qkd_gs-*.pth),)
 .PHONY: $(build_done) # somebody has uninstalled it, or put a copy of the code in its place
 endif
 
-.PHONY: help setup demo test pins clean
+.PHONY: help setup demo test docs pins clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -69,10 +69,20 @@ test: setup ## all checks and tests
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
+docs_done := $(VENV)/done-docs-$(call hash,echo $(packages_key); cat requirements/docs.txt)
+$(docs_done): $(packages_done)
+	$(PIP) install -q --no-build-isolation -r requirements/docs.txt
+	@rm -f $(VENV)/done-docs-* && touch $@
+
+docs: setup $(docs_done) ## the pages of doc/ and the Python interface as HTML in build/docs/html, its examples checked
+	$(BIN)/sphinx-build -b html -q -W --keep-going doc build/docs/html
+	$(BIN)/sphinx-build -b doctest -q -W doc build/docs/doctest
+	@echo 'ready: build/docs/html/index.html'
+
 pins: ## work out requirements/*.txt again after a change of requirements/*.in; versions already pinned stay
 	$(PYTHON) -m venv --clear build/pins
 	build/pins/bin/python -m pip install -q pip-tools==7.6.2
-	cd requirements && for set in ros runtime test; do ../build/pins/bin/pip-compile -q --strip-extras --allow-unsafe --no-header \
+	cd requirements && for set in ros runtime test docs; do ../build/pins/bin/pip-compile -q --strip-extras --allow-unsafe --no-header \
 		--annotation-style line --no-emit-index-url --no-emit-find-links --no-emit-options -o $$set.txt $$set.in; done
 
 clean: ## remove everything that was built; sessions stay

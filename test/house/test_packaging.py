@@ -16,7 +16,7 @@ from qkd_gs.share import find_root
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ElementTree.parse(ROOT / 'package.xml').getroot()
 REQUIREMENTS = ROOT / 'requirements'
-LAYERS = ('ros', 'runtime', 'test')
+LAYERS = ('ros', 'runtime', 'test', 'docs')
 
 
 def canonical(name):
