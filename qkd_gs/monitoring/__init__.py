@@ -1,1 +1,1 @@
-"""What people see of a running station: the scene in space, readiness in one sentence, the terminal view."""
+"""Views of a running station: the scene in space, readiness in one sentence, the terminal view."""

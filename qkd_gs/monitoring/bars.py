@@ -11,7 +11,7 @@ _CEILINGS = (1, 2, 5)
 
 
 def sparkline(values: Sequence[float], ceiling: float) -> str:
-    """A character a value: from 0 (lowest) to `ceiling` and more (full); a dot where there is none."""
+    """One character per value: from 0 (lowest) to `ceiling` and more (full); a dot for NaN."""
     return ''.join(
         _STEPS[min(int(value / ceiling * len(_STEPS)), len(_STEPS) - 1)] if isfinite(value) else _NONE
         for value in values
@@ -19,7 +19,7 @@ def sparkline(values: Sequence[float], ceiling: float) -> str:
 
 
 def ceiling_of(values: Sequence[float]) -> float:
-    """Smallest of 1, 2, 5, 10, 20, 50 ... that no value is above; 1 if there is none."""
+    """Smallest of 1, 2, 5, 10, 20, 50 ... that is not below any value; 1 without values."""
     most = max((value for value in values if isfinite(value)), default=0.0)
     decade = 1.0
     while True:

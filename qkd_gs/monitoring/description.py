@@ -1,4 +1,4 @@
-"""The station's body as a URDF text: config/station.urdf.xacro with this station's limits and calibrated mounting."""
+"""URDF of the station: config/station.urdf.xacro with the limits and the calibrated mounting of this station."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def robot_description(station: StationSettings, model: MountModel) -> str:
     station : StationSettings
         Limits of travel and rate, rolls of the cameras.
     model : MountModel
-        How the mount stands.  Zero points, lean, non-perpendicularity and collimation become fixed rotations, so the
-        axis `x` of the frame `line_of_sight` looks where the model says; flexure and eccentricities, below a
-        milliradian, are left out.
+        Zero points, tilt, non-perpendicularity and collimation become fixed rotations, so the axis `x` of the
+        frame `line_of_sight` points where the model predicts; flexure and eccentricities, below a milliradian,
+        are neglected.
     """
     mount = station.mount
     values = {
@@ -48,13 +48,13 @@ def robot_description(station: StationSettings, model: MountModel) -> str:
         str(share_path('config', _FILE)), mappings={key: str(value) for key, value in values.items()}
     )
     for node in [node for node in document.childNodes if node.nodeType == node.COMMENT_NODE]:
-        document.removeChild(node)  # xacro's banner names a path of this machine
+        document.removeChild(node)  # the banner of xacro contains a path of this machine
     text: str = document.toprettyxml(indent='  ')
     return text
 
 
 def _lean(an_rad: float, aw_rad: float) -> FloatArray:
-    """Rotation of the mount whose azimuth axis leans by `an_rad` towards north and `aw_rad` towards west."""
+    """Rotation of a mount whose azimuth axis is tilted by `an_rad` towards north and `aw_rad` towards west."""
     tilt = hypot(an_rad, aw_rad)
     if tilt == 0:
         return np.eye(3)

@@ -1,4 +1,4 @@
-"""How a node does, as its heartbeat in /diagnostics says."""
+"""Health of a node, from its heartbeat in /diagnostics."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ SILENT_S = 3.0  # heartbeats come once a second of wall time
 
 @dataclass(frozen=True)
 class NodeHealth:
-    """One node.
+    """State of one node.
 
     Attributes
     ----------
-    heard_s : float or None
-        Wall time since its last heartbeat; None: never heard.
+    heartbeat_age_s : float or None
+        Wall time since its last heartbeat; None: none yet.
     state : str
         State of its life cycle; 'active' for a node without one.
     fault : str
-        Stable code of what is wrong; empty: nothing.
+        Stable code of the fault; empty: none.
     message : str
-        The same for people.
+        The fault in words.
     cpu_percent, memory_mb : float
-        NaN: not told.
+        NaN: unknown.
     pid : int
-        Its process; 0: not told.
+        Its process; 0: unknown.
     missed, steps : int
         Periods of its loops in which no step began, and steps; 0 of 0: no loop.
     """
 
     name: str
-    heard_s: float | None
+    heartbeat_age_s: float | None
     state: str = ''
     fault: str = ''
     message: str = ''
@@ -44,16 +44,16 @@ class NodeHealth:
 
     @property
     def silent(self) -> bool:
-        """Whether it is too long since it was heard."""
-        return self.heard_s is None or self.heard_s > SILENT_S
+        """Whether its heartbeat is missing or too old."""
+        return self.heartbeat_age_s is None or self.heartbeat_age_s > SILENT_S
 
     @property
     def trouble(self) -> str:
-        """What keeps it from working, in words that follow its name; empty: nothing."""
-        if self.heard_s is None:
-            return 'has not been heard'
+        """Why it does not work, as a phrase that follows its name; empty if it works."""
+        if self.heartbeat_age_s is None:
+            return 'has sent no heartbeat'
         if self.silent:
-            return f'has not been heard for {self.heard_s:.0f} s'
+            return f'has sent no heartbeat for {self.heartbeat_age_s:.0f} s'
         if self.fault:
             return f'reports {self.message or self.fault}'
         if self.state != 'active':
@@ -62,16 +62,16 @@ class NodeHealth:
 
     @property
     def missed_share(self) -> float:
-        """Part of the loop's periods that were missed; NaN without a loop."""
+        """Fraction of the loop's periods that were missed; NaN without a loop."""
         periods = self.missed + self.steps
         return self.missed / periods if periods else nan
 
 
-def health_of(name: str, values: Mapping[str, str], message: str, heard_s: float) -> NodeHealth:
-    """Health from the values of a heartbeat; what is not told, or is no number, stays unknown."""
+def health_of(name: str, values: Mapping[str, str], message: str, heartbeat_age_s: float) -> NodeHealth:
+    """Health from the values of a heartbeat; values that are missing or not numbers stay unknown."""
     return NodeHealth(
         name=name,
-        heard_s=heard_s,
+        heartbeat_age_s=heartbeat_age_s,
         state=values.get('state', ''),
         fault=values.get('fault', ''),
         message=message,
@@ -91,7 +91,7 @@ def _number(text: str | None) -> float:
 
 
 def loops_since(before: Mapping[str, NodeHealth], now: Mapping[str, NodeHealth]) -> dict[str, dict[str, float]]:
-    """Steps and missed share of every node's loops between two moments; of one begun anew meanwhile, since then."""
+    """Steps and missed share of every node's loops between two times; of a restarted node, since its restart."""
     found: dict[str, dict[str, float]] = {}
     for name, node in now.items():
         old, steps, missed = before.get(name), node.steps, node.missed
@@ -108,5 +108,5 @@ def _count(text: str | None) -> int:
 
 def _of_all_loops(values: Mapping[str, str], what: str) -> int:
     """Sum of ``loop_WHAT``, ``loop_2_WHAT`` and so on."""
-    told = (text for key, text in values.items() if key.startswith('loop') and key.endswith(f'_{what}'))
-    return sum(_count(text) for text in told)
+    values_of = (text for key, text in values.items() if key.startswith('loop') and key.endswith(f'_{what}'))
+    return sum(_count(text) for text in values_of)

@@ -1,4 +1,4 @@
-"""The tree of frames behind a URDF: what /tf_static and /tf say; robot_state_publisher as plain functions."""
+"""Tree of frames of a URDF for /tf_static and /tf: robot_state_publisher as plain functions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from qkd_gs.arrays import FloatArray
 
 @dataclass(frozen=True)
 class Transform:
-    """Where the frame `child` stands in the frame `parent`."""
+    """Pose of the frame `child` in the frame `parent`."""
 
     parent: str
     child: str
@@ -26,7 +26,7 @@ class Transform:
 
 @dataclass(frozen=True)
 class Joint:
-    """One joint of the URDF; `axis` is None where nothing moves."""
+    """One joint of the URDF; `axis` is None for a fixed joint."""
 
     name: str
     parent: str
@@ -57,7 +57,7 @@ class FrameTree:
     Parameters
     ----------
     urdf : str
-        Text of the URDF, xacro already worked out.
+        Text of the URDF, without xacro macros.
     """
 
     def __init__(self, urdf: str) -> None:
@@ -67,16 +67,16 @@ class FrameTree:
         self._above = {joint.child: joint for joint in self.joints}
 
     def fixed(self) -> tuple[Transform, ...]:
-        """What never moves: /tf_static."""
+        """Transforms of the fixed joints: /tf_static."""
         return tuple(joint.transform(0.0) for joint in self.joints if joint.axis is None)
 
     def moving(self, positions_rad: Mapping[str, float]) -> tuple[Transform, ...]:
-        """What the joints move: /tf.
+        """Transforms of the moving joints: /tf.
 
         Parameters
         ----------
         positions_rad : mapping
-            Position by name of the joint; a joint that is not named is left out, as nothing is known of it.
+            Position by name of the joint; joints without a position are omitted.
         """
         return tuple(
             joint.transform(positions_rad[joint.name])

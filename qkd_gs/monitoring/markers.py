@@ -1,4 +1,4 @@
-"""What can be drawn in space, without ROS; `nodes/convert_scene.py` makes messages of it."""
+"""Shapes of the scene without ROS; `nodes/conversions/scene.py` converts them to markers."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class Colour:
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """One thing in the scene; `name` is the namespace of the marker, its number is always 0.
+class Shape:
+    """One shape of the scene; `name` is the namespace of the marker, its id is always 0.
 
     Attributes
     ----------
     frame : str
-        Frame that `at_m` and `points_m` are given in; the thing moves with it.
+        TF frame of `at_m` and `points_m`; the shape moves with it.
     at_m : tuple
         Centre of a sphere or text, m.
     points_m : tuple of tuple

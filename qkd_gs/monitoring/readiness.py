@@ -1,4 +1,4 @@
-"""Is the station ready?  One sentence and a level, from what the nodes and devices say."""
+"""Readiness of the station: one sentence and a level, from the state of nodes and devices."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from math import degrees, isfinite
 from qkd_gs.monitoring.health import NodeHealth
 from qkd_gs.tracking.types import Phase
 
-OPTIONAL = ('recorder', 'scene')  # a pass can be taken without them
+OPTIONAL = ('recorder', 'scene')  # a pass can be tracked without them
 
 
 class Level(IntEnum):
@@ -23,7 +23,7 @@ class Level(IntEnum):
 
 @dataclass(frozen=True)
 class Readiness:
-    """The sentence for the operator."""
+    """Level and sentence for the operator."""
 
     level: Level
     sentence: str
@@ -38,7 +38,7 @@ class ComingPass:
     start_ns, culmination_ns, end_ns : int
         UTC.
     reasons : str
-        Why it is not usable, or what is worth knowing.
+        Why it is not usable, or other remarks.
     """
 
     satellite: str
@@ -52,16 +52,16 @@ class ComingPass:
 
 @dataclass(frozen=True)
 class Facts:
-    """What readiness is judged by.
+    """Inputs of `readiness`.
 
     Attributes
     ----------
     nodes : sequence of NodeHealth
-        Every node that should be there, heard or not.
+        Every node of the station, with or without a heartbeat.
     el_rad : float
         Elevation of the line of sight (or of the satellite), rad; NaN: not known.
     forbidden : tuple of str
-        Reasons of the supervisor, while it forbids motion; empty: it allows it.
+        Reasons of the supervisor while it forbids motion; empty: motion is permitted.
     interlock_open : bool
         Of our beacon.
     making_key : str
@@ -80,10 +80,10 @@ class Facts:
 
 
 def readiness(now_ns: int, facts: Facts) -> Readiness:
-    """Judge the facts at station time `now_ns` (UTC).
+    """Readiness at station time `now_ns` (UTC).
 
-    The first of these that applies is said: a node that does not work, motion forbidden during a pass, the phase of
-    the pass, a calibration under way, pointing not calibrated, the next pass.  During a pass the phase stays in front.
+    The first of these that applies: a node that does not work, motion forbidden during a pass, the phase of the pass,
+    a calibration in progress, pointing not calibrated, the next pass.  During a pass the phase comes first.
     """
     needed = _troubles(facts, optional=False)
     in_pass = facts.phase is not Phase.IDLE
@@ -113,7 +113,7 @@ def _troubles(facts: Facts, optional: bool) -> str:
     bad = [node for node in facts.nodes if node.trouble and (node.name in OPTIONAL) == optional]
     if not bad:
         return ''
-    worst = min(bad, key=lambda node: not node.fault)  # a fault explains more than a silence
+    worst = min(bad, key=lambda node: not node.fault)  # a fault explains more than a missing heartbeat
     more = f' (and {len(bad) - 1} more)' if len(bad) > 1 else ''
     return f'{worst.name} {worst.trouble}{more}'
 
@@ -127,7 +127,7 @@ def _in_pass(now_ns: int, facts: Facts) -> Readiness:
     sentence = {
         Phase.SLEW: f'armed, slewing to the first point, {until}',
         Phase.WAIT: f'armed, waiting for {until}',
-        Phase.ACQUIRE: f'looking for {name}{high}',
+        Phase.ACQUIRE: f'searching for {name}{high}',
         Phase.COARSE: f'tracking, centring by the guiding camera{high}',
         Phase.FINE: f'tracking, locked{high}',
         Phase.LOST: f'tracking, beacon lost, following the prediction{high}',
@@ -144,8 +144,8 @@ def _between_passes(now_ns: int, facts: Facts) -> Readiness:
         return Readiness(Level.WARN, 'not calibrated: run qkd-gs calibrate')
     also = f', making the key ({facts.making_key})' if facts.making_key else ''
     if facts.coming is None:
-        return Readiness(Level.OK, f'ready, no pass in sight{also}')
+        return Readiness(Level.OK, f'ready, no pass within a day{also}')
     when = f'{facts.coming.satellite} in {countdown((facts.coming.start_ns - now_ns) * 1e-9)}'
     if not facts.coming.usable:
-        return Readiness(Level.WARN, f'ready, but {when} cannot be taken: {facts.coming.reasons}{also}')
+        return Readiness(Level.WARN, f'ready, but {when} cannot be tracked: {facts.coming.reasons}{also}')
     return Readiness(Level.OK, f'ready, {when}{also}')

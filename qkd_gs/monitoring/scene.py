@@ -1,4 +1,4 @@
-"""Station and sky as things to draw: satellite, line of sight, both beacons, the Sun's zone, the way of the pass."""
+"""Shapes of station and sky: satellite, line of sight, both beacons, the Sun's zone, the track of the pass."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from math import degrees, radians
 
-from qkd_gs.monitoring.markers import Colour, Drawn, Kind, Point, cone, point
+from qkd_gs.monitoring.markers import Colour, Kind, Point, Shape, cone, point
 from qkd_gs.orbit.vectors import enu_from_azel
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.tracking.types import Phase
@@ -28,8 +28,8 @@ _SEEN = (Phase.COARSE, Phase.FINE)
 
 
 @dataclass(frozen=True)
-class Seen:
-    """Where the satellite appears; angles in rad, azimuth from north through east."""
+class TargetPosition:
+    """Apparent position of the satellite; angles in rad, azimuth from north through east."""
 
     satellite: str
     stamp_ns: int
@@ -39,34 +39,34 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Sky:
-    """What there is to draw.
+class SceneState:
+    """State to draw.
 
     Attributes
     ----------
-    target : Seen or None
-        None: no satellite is near.
+    target : TargetPosition or None
+        None: no satellite is in range.
     emitting : bool
-        Our beacon shines.
+        Our beacon is on.
     sun : tuple or None
         Apparent azimuth and elevation of the Sun, rad; None: not known.
     """
 
     phase: Phase
-    target: Seen | None
+    target: TargetPosition | None
     emitting: bool
     sun: tuple[float, float] | None
 
 
 class Trail:
-    """Where the satellite has been in this pass: a point a second."""
+    """Past positions of the satellite in this pass, one per second."""
 
     def __init__(self) -> None:
         self._places: deque[tuple[int, Point]] = deque(maxlen=_TRAIL_LONGEST)
         self._satellite = ''
 
-    def add(self, seen: Seen) -> None:
-        """Take a place in; another satellite, a minute's gap or a step back in time begins a new trail."""
+    def add(self, seen: TargetPosition) -> None:
+        """Add a position; another satellite, a gap of a minute or a step back in time starts a new trail."""
         since_ns = seen.stamp_ns - self._places[-1][0] if self._places else 0
         if seen.satellite != self._satellite or not 0 <= since_ns <= _ANOTHER_PASS_NS:
             self._places.clear()
@@ -80,13 +80,13 @@ class Trail:
         return tuple(place for _, place in self._places)
 
 
-def draw(sky: Sky, trail: tuple[Point, ...], station: StationSettings) -> tuple[Drawn, ...]:
-    """Everything that is to be seen now; what is not in it has to go."""
+def draw(sky: SceneState, trail: tuple[Point, ...], station: StationSettings) -> tuple[Shape, ...]:
+    """All shapes of the scene now; shapes not in it are to be deleted."""
     things = [_line_of_sight(sky.phase)]
     if sky.emitting:
         half_rad = station.beacon.divergence_mrad * 1e-3 / 2
         things.append(
-            Drawn(
+            Shape(
                 'our_beacon',
                 Kind.TRIANGLE_LIST,
                 BEACON,
@@ -98,31 +98,31 @@ def draw(sky: Sky, trail: tuple[Point, ...], station: StationSettings) -> tuple[
     if sky.target is not None:
         things += _satellite(sky.target, sky.phase)
     if len(trail) > 1:
-        things.append(Drawn('trail', Kind.LINE_STRIP, SKY, _TRAIL, points_m=trail, size_m=0.15))
+        things.append(Shape('trail', Kind.LINE_STRIP, SKY, _TRAIL, points_m=trail, size_m=0.15))
     if sky.sun is not None and sky.sun[1] > SUN_IS_DOWN_RAD:
         zone = cone(enu_from_azel(*sky.sun), FAR_M, radians(station.sun.exclusion_deg))
-        things.append(Drawn('sun_exclusion', Kind.TRIANGLE_LIST, SKY, _SUN, points_m=zone))
+        things.append(Shape('sun_exclusion', Kind.TRIANGLE_LIST, SKY, _SUN, points_m=zone))
     return tuple(things)
 
 
-def _line_of_sight(phase: Phase) -> Drawn:
+def _line_of_sight(phase: Phase) -> Shape:
     searching = phase in (Phase.ACQUIRE, Phase.LOST)
     colour = _HELD if phase in _SEEN else _SEARCHING if searching else _IDLE
     ends = ((0.0, 0.0, 0.0), (FAR_M, 0.0, 0.0))
-    return Drawn('line_of_sight', Kind.LINE_STRIP, LINE_OF_SIGHT, colour, points_m=ends, size_m=0.03)
+    return Shape('line_of_sight', Kind.LINE_STRIP, LINE_OF_SIGHT, colour, points_m=ends, size_m=0.03)
 
 
-def _satellite(target: Seen, phase: Phase) -> list[Drawn]:
+def _satellite(target: TargetPosition, phase: Phase) -> list[Shape]:
     place = _on_the_sky(target.az_rad, target.el_rad)
     label = f'{target.satellite}  {degrees(target.el_rad):.1f} deg  {target.range_m / 1e3:.0f} km'
     above = place[0], place[1], place[2] + 2.0
     things = [
-        Drawn('satellite', Kind.SPHERE, SKY, _WHITE, at_m=place, size_m=1.0),
-        Drawn('label', Kind.TEXT_VIEW_FACING, SKY, _WHITE, at_m=above, size_m=1.5, text=label),
+        Shape('satellite', Kind.SPHERE, SKY, _WHITE, at_m=place, size_m=1.0),
+        Shape('label', Kind.TEXT_VIEW_FACING, SKY, _WHITE, at_m=above, size_m=1.5, text=label),
     ]
     if phase in _SEEN:
         light = ((0.0, 0.0, 0.0), place)
-        things.append(Drawn('satellite_beacon', Kind.LINE_STRIP, SKY, _GREEN_LIGHT, points_m=light, size_m=0.28))
+        things.append(Shape('satellite_beacon', Kind.LINE_STRIP, SKY, _GREEN_LIGHT, points_m=light, size_m=0.28))
     return things
 
 

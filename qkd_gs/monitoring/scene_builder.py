@@ -1,20 +1,20 @@
-"""Collects what is heard of station and sky, and says what to draw and what to take away."""
+"""Collects the state of station and sky, and gives the shapes to draw and to delete."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from qkd_gs.monitoring.markers import Drawn
-from qkd_gs.monitoring.scene import Seen, Sky, Trail, draw
+from qkd_gs.monitoring.markers import Shape
+from qkd_gs.monitoring.scene import SceneState, TargetPosition, Trail, draw
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.tracking.types import Phase
 
-_STALE_NS = 2_000_000_000  # of a silent node nothing is drawn
-_SUN_EVERY_NS = 10_000_000_000  # it runs 0.7 mrad meanwhile
+_STALE_NS = 2_000_000_000  # data older than this are not drawn
+_SUN_EVERY_NS = 10_000_000_000  # it moves by 0.7 mrad meanwhile
 
 
-class SceneBoard:
-    """What is heard goes in by `hear_...`; `step` is what to draw.
+class SceneBuilder:
+    """State goes in by `update_...`; `step` gives the shapes to draw.
 
     Parameters
     ----------
@@ -29,40 +29,40 @@ class SceneBoard:
         self._sun: tuple[float, float] | None = None
         self._sun_ns = 0
         self._trail = Trail()
-        self._target: Seen | None = None
+        self._target: TargetPosition | None = None
         self._phase = Phase.IDLE
         self._phase_ns = 0
         self._emitting_ns: int | None = None
         self._shown: frozenset[str] = frozenset()
 
-    def hear_target(self, seen: Seen) -> None:
-        """Where the satellite appears."""
+    def update_target(self, seen: TargetPosition) -> None:
+        """Position of the satellite."""
         self._target = seen
         self._trail.add(seen)
 
-    def hear_phase(self, stamp_ns: int, phase: Phase) -> None:
-        """What the tracker is doing."""
+    def update_phase(self, stamp_ns: int, phase: Phase) -> None:
+        """Phase of the tracker."""
         self._phase, self._phase_ns = phase, stamp_ns
 
-    def hear_beacon(self, stamp_ns: int, emitting: bool) -> None:
-        """Whether our beacon shines."""
+    def update_beacon(self, stamp_ns: int, emitting: bool) -> None:
+        """Whether our beacon is on."""
         self._emitting_ns = stamp_ns if emitting else None
 
-    def step(self, now_ns: int) -> tuple[tuple[Drawn, ...], frozenset[str]]:
-        """Things to draw at `now_ns`, and the names of those that were drawn before and are no more."""
+    def step(self, now_ns: int) -> tuple[tuple[Shape, ...], frozenset[str]]:
+        """Shapes to draw at `now_ns`, and the names of those to delete."""
         if self._sun is None or abs(now_ns - self._sun_ns) >= _SUN_EVERY_NS:
             self._sun, self._sun_ns = self._sun_at(now_ns), now_ns
         target = self._target if self._target is not None and _fresh(now_ns, self._target.stamp_ns) else None
-        sky = Sky(
+        sky = SceneState(
             phase=self._phase if _fresh(now_ns, self._phase_ns) else Phase.IDLE,
             target=target,
             emitting=self._emitting_ns is not None and _fresh(now_ns, self._emitting_ns),
             sun=self._sun,
         )
-        things = draw(sky, self._trail.points_m if target is not None else (), self._station)
-        names = frozenset(thing.name for thing in things)
+        shapes = draw(sky, self._trail.points_m if target is not None else (), self._station)
+        names = frozenset(shape.name for shape in shapes)
         gone, self._shown = self._shown - names, names
-        return things, gone
+        return shapes, gone
 
 
 def _fresh(now_ns: int, stamp_ns: int) -> bool:

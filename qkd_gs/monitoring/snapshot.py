@@ -1,4 +1,4 @@
-"""All that a view of the running station shows, at one moment."""
+"""Snapshot of a running station for a view."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qkd_gs.monitoring.readiness import ComingPass, Level, Readiness
 from qkd_gs.timing.live import CountBin
 from qkd_gs.tracking.types import Phase
 
-NOTHING_HEARD = Readiness(Level.ERROR, 'no station is heard')
+NO_STATION = Readiness(Level.ERROR, 'no station found')
 
 
 class KeyStep(IntEnum):
@@ -24,17 +24,17 @@ class KeyStep(IntEnum):
 
 
 @dataclass(frozen=True)
-class KeyNews:
-    """How far the key of a session is; lengths and rates only.
+class KeyProgress:
+    """Progress of the key of a session; lengths and rates only.
 
     Attributes
     ----------
     fraction : float
-        Of the step that is done, 0 to 1; NaN: not known.
+        Progress of the step, 0 to 1; NaN: unknown.
     sifted_bits, secret_bits : int
-        -1: not known yet.
+        -1: unknown.
     qber, sync_rms_ns : float
-        NaN: not known yet.
+        NaN: unknown.
     """
 
     state: KeyStep = KeyStep.IDLE
@@ -50,8 +50,8 @@ class KeyNews:
 
 
 @dataclass(frozen=True)
-class SessionNews:
-    """What the tracker is doing.
+class SessionStatus:
+    """Status of the tracker.
 
     Attributes
     ----------
@@ -73,8 +73,8 @@ class SessionNews:
 
 
 @dataclass(frozen=True)
-class SpotFigures:
-    """Offsets of the spot in the last seconds, urad; an axis' seconds are oldest first, NaN: no spot in it."""
+class SpotStatistics:
+    """Offsets of the spot in the last seconds, urad; RMS of each second, oldest first, NaN: no spot in it."""
 
     rms_x_urad: float = nan
     rms_y_urad: float = nan
@@ -84,24 +84,24 @@ class SpotFigures:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The station at `now_ns` (station time, UTC); None and NaN where nothing was heard.
+    """The station at `now_ns` (station time, UTC); None and NaN where nothing is known.
 
     Attributes
     ----------
     speed : float
-        Seconds of station time a second.
+        Seconds of station time per second.
     el_rad, range_m : float
         Of the satellite.
     """
 
     now_ns: int
     speed: float = 1.0
-    readiness: Readiness = NOTHING_HEARD
-    session: SessionNews | None = None
+    readiness: Readiness = NO_STATION
+    session: SessionStatus | None = None
     coming: ComingPass | None = None
     el_rad: float = nan
     range_m: float = nan
-    spot: SpotFigures = SpotFigures()
+    spot: SpotStatistics = SpotStatistics()
     counts: CountBin | None = None
-    key: KeyNews | None = None
+    key: KeyProgress | None = None
     nodes: tuple[NodeHealth, ...] = ()

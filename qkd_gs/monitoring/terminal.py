@@ -1,4 +1,4 @@
-"""The running station in a terminal: one screen of 80 columns and 24 lines, made of a `Snapshot`."""
+"""Terminal view of a running station: one screen of 80 columns and 24 lines from a `Snapshot`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.text import Text
 from qkd_gs.monitoring.bars import bar, ceiling_of, sparkline
 from qkd_gs.monitoring.health import NodeHealth
 from qkd_gs.monitoring.readiness import Level, countdown
-from qkd_gs.monitoring.snapshot import KeyNews, KeyStep, Snapshot
+from qkd_gs.monitoring.snapshot import KeyProgress, KeyStep, Snapshot
 from qkd_gs.monitoring.status_collector import SPOT_S
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.tracking.types import Phase
@@ -25,7 +25,7 @@ _MANY_MISSED = 0.01  # of a loop's periods
 
 
 def view(now: Snapshot) -> RenderableType:
-    """Everything that `now` knows, in words and bars; colours only repeat what the words say."""
+    """The snapshot in words and bars; colours only repeat the words."""
     return Group(
         Text(now.readiness.sentence, _LEVEL_STYLE[now.readiness.level]),
         _rule(f'pass  {_clock(now)}'),
@@ -63,7 +63,7 @@ def _coming_line(now: Snapshot) -> Text:
     phase = now.session.phase if now.session is not None else Phase.IDLE
     coming = now.coming
     if coming is None:
-        return _line('phase', f'{phase.name.lower()}, no pass in sight')
+        return _line('phase', f'{phase.name.lower()}, no pass within a day')
     when = now.now_ns
     if when < coming.start_ns:
         left = f'starts in {countdown((coming.start_ns - when) * 1e-9)}'
@@ -107,9 +107,9 @@ def _light_line(now: Snapshot) -> Table:
     return table
 
 
-def _key_line(key: KeyNews | None) -> Text:
+def _key_line(key: KeyProgress | None) -> Text:
     if key is None or key.state is KeyStep.IDLE:
-        return Text('no session in work')
+        return Text('no session in progress')
     if key.state is KeyStep.FAILED:
         return Text(f'no key: {key.message}', _LEVEL_STYLE[Level.ERROR])
     known = []
@@ -128,7 +128,7 @@ def _key_line(key: KeyNews | None) -> Text:
 
 def _node_table(nodes: tuple[NodeHealth, ...]) -> RenderableType:
     if not nodes:
-        return Text('none is heard')
+        return Text('no heartbeat')
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for _ in range(2):
         table.add_column('node', width=15, no_wrap=True)

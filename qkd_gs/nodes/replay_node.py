@@ -24,7 +24,7 @@ from qkd_gs.nodes.runtime import parameters
 from qkd_gs.nodes.runtime.base import SENSOR, TRANSIENT_LOCAL, CoreNode
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.nodes.runtime.station_metrics import StationMetrics
-from qkd_gs.recording import Bag, Replayed, open_bag, replayed, settings_of
+from qkd_gs.recording import Bag, ReplayComparison, open_bag, settings_of
 from qkd_gs.recording.reader import Raw
 from qkd_gs.settings.station import TrackingSettings
 from qkd_gs.share import share_path
@@ -44,7 +44,7 @@ _NOT_PLAYED = ('/clock', '/parameter_events', 'station_clock')
 class Played:
     """Result of a replay."""
 
-    tracking: Replayed
+    tracking: ReplayComparison
     messages: int
     topics: int
     seconds: float  # of real time
@@ -125,7 +125,7 @@ class ReplayNode(CoreNode):
             yield
         seconds = time.monotonic() - began_s
         yield from self._wait(lambda: sum(self._metrics.received.values()) >= self._expected)
-        tracking = replayed(self._bag, self._tracking, self._metrics.metrics())
+        tracking = compare_replay(self._bag, self._tracking, self._metrics.metrics())
         bag_s = (self._bag.end_ns - self._bag.start_ns) * 1e-9
         topics = sum(made is not None for made in self._players.values())
         self.played = Played(tracking, self._messages, topics, seconds, bag_s)

@@ -11,7 +11,7 @@ import qkd_gs.msg as m
 from qkd_gs.errors import StationError
 from qkd_gs.monitoring.description import robot_description
 from qkd_gs.monitoring.kinematics import FrameTree
-from qkd_gs.monitoring.scene_builder import SceneBoard
+from qkd_gs.monitoring.scene_builder import SceneBuilder
 from qkd_gs.nodes.conversions import messages, scene
 from qkd_gs.nodes.runtime.base import OK, TRANSIENT_LOCAL, WARN, CoreNode
 from qkd_gs.nodes.runtime.context import site_of, station_of
@@ -32,14 +32,14 @@ class SceneNode(CoreNode):
     def __init__(self) -> None:
         super().__init__()
         self._station, site = station_of(self), site_of(self)
-        self._board = SceneBoard(self._station, lambda t_ns: sun_at(site, t_ns))
+        self._board = SceneBuilder(self._station, lambda t_ns: sun_at(site, t_ns))
         self._description = self.publisher(String, 'robot_description', TRANSIENT_LOCAL)
         self._fixed = self.publisher(TFMessage, '/tf_static', TRANSIENT_LOCAL)
         self._moving = self.publisher(TFMessage, '/tf')
         self._markers = self.publisher(MarkerArray, 'markers')
         self._show_body()
         self.listen(JointState, 'joint_states', self._move)
-        self.listen(m.Target, 'target', lambda message: self._board.hear_target(scene.seen(message)))
+        self.listen(m.Target, 'target', lambda message: self._board.update_target(scene.seen(message)))
         self.listen(m.SessionState, 'session/state', self._take_session)
         self.listen(m.BeaconState, 'beacon/state', self._take_beacon)
         self.listen(Bool, 'calibrator/busy', self._take_calibrator, TRANSIENT_LOCAL)
@@ -72,10 +72,10 @@ class SceneNode(CoreNode):
         self._moving.publish(scene.transforms(messages.stamp_of(message), steps))
 
     def _take_session(self, message: m.SessionState) -> None:
-        self._board.hear_phase(messages.stamp_of(message), Phase(message.phase))
+        self._board.update_phase(messages.stamp_of(message), Phase(message.phase))
 
     def _take_beacon(self, message: m.BeaconState) -> None:
-        self._board.hear_beacon(messages.stamp_of(message), message.emitting)
+        self._board.update_beacon(messages.stamp_of(message), message.emitting)
 
     def _take_calibrator(self, busy: Bool) -> None:
         """Reload the model when a calibration has ended."""

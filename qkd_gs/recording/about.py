@@ -1,4 +1,4 @@
-"""What a bag says of the pass in it, for whoever finds the bag alone."""
+"""Description of the pass in a bag, stored in the bag itself."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from dataclasses import asdict, dataclass, fields
 from qkd_gs import __version__
 
 RECORD = 'qkd_gs'  # name of the MCAP metadata record that carries it
-_NO_KEY = 'none: detector streams and keys are never on a topic'
+_NO_KEY = 'none: detector streams and keys are never published'
 
 
 @dataclass(frozen=True)
 class About:
-    """The pass in a bag.
+    """Description of the pass in a bag.
 
     Attributes
     ----------
     session_id : str
         32 hexadecimal digits, as in session.json.
     namespace : str
-        Of the station's topics: ``'/'``, or ``'/NAME/'``.
+        Namespace of the station's topics: ``'/'``, or ``'/NAME/'``.
     simulated : bool
-        Light and counts come from the twin.
+        The devices were simulated.
     software : str
-        What recorded it.
+        Software that recorded it.
     """
 
     session_id: str
@@ -35,15 +35,15 @@ class About:
     software: str = f'qkd_gs {__version__}'
 
     def to_strings(self) -> dict[str, str]:
-        """For the metadata of the bag, which knows text only."""
-        told = {name: str(value) for name, value in asdict(self).items()}
-        return told | {'simulated': 'true' if self.simulated else 'false', 'key_material': _NO_KEY}
+        """As text, for the metadata of the bag."""
+        strings = {name: str(value) for name, value in asdict(self).items()}
+        return strings | {'simulated': 'true' if self.simulated else 'false', 'key_material': _NO_KEY}
 
     @classmethod
-    def from_strings(cls, told: Mapping[str, str]) -> About | None:
-        """Back from the metadata of a bag; None if it is not a recording of this station's."""
+    def from_strings(cls, strings: Mapping[str, str]) -> About | None:
+        """From the metadata of a bag; None if it is not a recording of this software."""
         names = {item.name for item in fields(cls)}
-        if not names <= set(told) or told['simulated'] not in ('true', 'false'):
+        if not names <= set(strings) or strings['simulated'] not in ('true', 'false'):
             return None
-        values = {name: told[name] for name in names - {'simulated'}}
-        return cls(simulated=told['simulated'] == 'true', **values)
+        values = {name: strings[name] for name in names - {'simulated'}}
+        return cls(simulated=strings['simulated'] == 'true', **values)

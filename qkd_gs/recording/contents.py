@@ -1,4 +1,4 @@
-"""What is in a bag's files, found by reading them through: the base of `repair` and of the reader."""
+"""Contents of the files of a bag, found by reading them to the end; used by `repair` and the reader."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from qkd_gs.recording.summary import HASH_KEY, QOS_KEY, FileSummary, Topic, file
 
 @dataclass(frozen=True)
 class FileContents:
-    """One file.
+    """Contents of one file.
 
     Attributes
     ----------
     damage : str
-        Why it does not reach its end; empty if it does.
+        Description of the damage; empty if there is none.
     definitions : dict
-        Text of each message type in it.
+        Text of each message type in the file.
     """
 
     summary: FileSummary
@@ -30,23 +30,23 @@ class FileContents:
 
 
 def contents_of(folder: Path) -> list[FileContents]:
-    """Read all files of a bag through.
+    """Read all files of a bag to their end.
 
     Raises
     ------
     StationError
-        No such folder, or no recording of this station's.
+        No such folder, or not a recording of this software.
     """
     if not folder.is_dir():
         raise StationError('is not the folder of a bag', where=folder)
     files = files_of(folder)
     if not files:
         raise StationError('is not a bag of this station: it holds no .mcap file', where=folder)
-    found = [_read_through(path) for path in files]
+    found = [_read_file(path) for path in files]
     if all(file.about is None for file in found):
         damage = next((f' ({file.summary.path.name} {file.damage})' for file in found if file.damage), '')
         raise StationError(
-            f'is not a bag of this station: it does not say which pass is in it{damage}',
+            f'is not a bag of this station: it has no description of its pass{damage}',
             where=folder,
             hint='`ros2 bag play` plays any bag',
         )
@@ -54,12 +54,12 @@ def contents_of(folder: Path) -> list[FileContents]:
 
 
 def about_of(files: list[FileContents]) -> About:
-    """The pass, as the first file that tells it does."""
+    """Description of the pass, from the first file that has one."""
     return next(file.about for file in files if file.about is not None)
 
 
 def topics_of(files: list[FileContents]) -> dict[str, Topic]:
-    """Topics of all files by name; each as the first file has it."""
+    """Topics of all files by name; each from the first file that has it."""
     topics: dict[str, Topic] = {}
     for file in files:
         topics = file.summary.topics | topics
@@ -68,12 +68,12 @@ def topics_of(files: list[FileContents]) -> dict[str, Topic]:
 
 def topic_of(channel: Channel, schema: Schema | None) -> Topic:
     """The topic of a channel."""
-    told = channel.metadata
+    metadata = channel.metadata
     kind = schema.name if schema is not None else ''
-    return Topic(channel.topic, kind, told.get(HASH_KEY, ''), qos_of(told.get(QOS_KEY, '')))
+    return Topic(channel.topic, kind, metadata.get(HASH_KEY, ''), qos_of(metadata.get(QOS_KEY, '')))
 
 
-def _read_through(path: Path) -> FileContents:
+def _read_file(path: Path) -> FileContents:
     scan, summary = Scan(path), FileSummary(path)
     about: About | None = None
     schemas: dict[int, Schema] = {}
@@ -90,4 +90,4 @@ def _read_through(path: Path) -> FileContents:
         elif isinstance(record, Metadata) and record.name == RECORD:
             about = about or About.from_strings(record.values)
     definitions = {schema.name: schema.data for schema in schemas.values()}
-    return FileContents(summary, about, '' if scan.whole else scan.damage, definitions)
+    return FileContents(summary, about, '' if scan.complete else scan.damage, definitions)

@@ -1,4 +1,4 @@
-"""One MCAP file of a bag, in small compressed chunks that can be read as soon as they are on the disk."""
+"""One MCAP file of a bag, in small compressed chunks, each readable as soon as it is on the disk."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class FileWriter:
     Parameters
     ----------
     path : Path
-        A file that does not exist yet.
+        Path of a new file.
 
     Raises
     ------
     StationError
-        It cannot be made, or (all methods) not be written.
+        It cannot be created, or (all methods) not be written.
     """
 
     def __init__(self, path: Path, about: About) -> None:
@@ -34,9 +34,9 @@ class FileWriter:
         self._about = about
         try:
             self._file = open(path, 'xb')  # noqa: SIM115 - lives as long as the recording
-            fcntl.flock(self._file, fcntl.LOCK_EX)  # who repairs the bag sees that it is being written
+            fcntl.flock(self._file, fcntl.LOCK_EX)  # `repair` checks this lock
         except OSError as error:
-            raise StationError(f'cannot be made: {error.strerror}', where=path) from error
+            raise StationError(f'cannot be created: {error.strerror}', where=path) from error
         self._mcap: Any = Writer(self._file, compression=CompressionType.ZSTD, enable_data_crcs=True)
         self._mcap.start('ros2', library=about.software)
         self._mcap.add_metadata(RECORD, about.to_strings())
@@ -44,7 +44,7 @@ class FileWriter:
         self._channels: dict[str, int] = {}
 
     def add_topic(self, topic: Topic, definition: bytes) -> None:
-        """Before the first message on it; `definition` is the text of its type."""
+        """Add a topic before its first message; `definition` is the text of its type."""
         if topic.type not in self._schemas:
             self._schemas[topic.type] = self._mcap.register_schema(topic.type, 'ros2msg', definition)
         schema = self._schemas[topic.type]
@@ -52,7 +52,7 @@ class FileWriter:
         self.summary.add_topic(topic)
 
     def write(self, name: str, t_ns: int, data: bytes) -> None:
-        """A serialized message; `t_ns` is the time of the bag."""
+        """Write a serialized message; `t_ns` is the log time."""
         try:
             self._mcap.add_message(self._channels[name], t_ns, data, t_ns, self.summary.counts[name])
         except OSError as error:
@@ -60,7 +60,7 @@ class FileWriter:
         self.summary.count(name, t_ns)
 
     def flush(self) -> None:
-        """Everything so far onto the disk."""
+        """Write everything so far to the disk."""
         try:
             self._mcap.flush()
             os.fdatasync(self._file.fileno())
@@ -68,11 +68,11 @@ class FileWriter:
             raise self._failed(error) from error
 
     def close(self) -> None:
-        """Index and footer."""
-        told = yaml.safe_dump(bag_information([self.summary], self._about.to_strings()), sort_keys=False)
+        """Write index and footer."""
+        serialized = yaml.safe_dump(bag_information([self.summary], self._about.to_strings()), sort_keys=False)
         try:
             self._mcap.flush()
-            self._mcap.add_metadata('rosbag2', {'serialized_metadata': told})
+            self._mcap.add_metadata('rosbag2', {'serialized_metadata': serialized})
             self._mcap.finish()
             self._file.flush()
             os.fsync(self._file.fileno())

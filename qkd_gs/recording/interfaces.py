@@ -1,4 +1,4 @@
-"""Message definitions, type hashes and (de)serialization without ROS: those of ROS 2 Jazzy, ours, and any installed."""
+"""Message definitions, type hashes and (de)serialization without ROS: ROS 2 Jazzy, this and installed packages."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ OURS = 'qkd_gs/msg/'
 
 
 class Interface(NamedTuple):
-    """A message type as it goes into a bag."""
+    """A message type as stored in a bag."""
 
     name: str  # 'package/msg/Type'
-    definition: str  # text of the definition and of all that it contains
+    definition: str  # text of the definition and of all types in it
     digest: str  # type description hash, 'RIHS01_' and 64 hexadecimal digits (REP 2011)
 
 
@@ -38,7 +38,7 @@ def typestore() -> Typestore:
 
 @cache
 def interface(name: str) -> Interface | None:
-    """A message type as this machine has it; None if it has not."""
+    """A message type as installed on this machine; None if it is not."""
     store = typestore()
     try:
         _register_installed(name, store)
@@ -54,7 +54,7 @@ def deserialize(data: bytes | memoryview, name: str) -> Any:
     Raises
     ------
     StationError
-        The type is not known, or the bytes are not of it.
+        Unknown type, or bytes that are not of this type.
     """
     if interface(name) is None:
         raise StationError('is not a message type known here', where=name)

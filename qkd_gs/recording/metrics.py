@@ -1,4 +1,4 @@
-"""The station's own tracking figures of a bag, and whether two passes tell the same."""
+"""Tracking metrics of a bag as the station measured them, and their comparison."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from qkd_gs.tracking.record.topics import FEEDS, feed, running_metrics
 
 
 def metrics_of_bag(bag: Bag, tracking: TrackingSettings) -> TrackingMetrics:
-    """The station's own tracking figures of a recorded pass."""
+    """Tracking metrics of a recorded pass, as the station measured them."""
     metrics = running_metrics(tracking)
     for topic, _, message in bag.messages(FEEDS):
         feed(metrics, topic, message)
@@ -23,12 +23,12 @@ def metrics_of_bag(bag: Bag, tracking: TrackingSettings) -> TrackingMetrics:
 
 
 def differences(recorded: Mapping[str, Any], again: TrackingMetrics) -> dict[str, tuple[Any, Any]]:
-    """Figures that are not the same: name -> (recorded, again).
+    """Metrics that differ: name -> (recorded, again).
 
     Parameters
     ----------
     recorded : mapping
-        As the manifest has them (None: not measured); only names in it that both know are compared.
+        As in the manifest (None: not measured); only names that both have are compared.
     """
     return {
         name: (recorded[name], value)
@@ -40,4 +40,4 @@ def differences(recorded: Mapping[str, Any], again: TrackingMetrics) -> dict[str
 def _same(one: Any, other: Any) -> bool:
     if one is None or other is None:
         return one is other
-    return isclose(one, other, rel_tol=1e-12, abs_tol=0)  # decimal digits of a file
+    return isclose(one, other, rel_tol=1e-12, abs_tol=0)  # rounding of decimal digits in the file

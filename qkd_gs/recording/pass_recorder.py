@@ -1,7 +1,7 @@
-"""What goes into a bag, and when one begins and ends; without ROS.
+"""Selection of messages for a bag, and its start and end; without ROS.
 
-A bag holds one pass: it begins when the tracker leaves IDLE and ends when it is back there.  The last message of every
-transient-local topic was published before that: it is written at the beginning of every file.
+A bag holds one pass: it starts when the tracker leaves IDLE and ends when it returns to IDLE.  The last message of every
+transient-local topic was published before that: it is written at the start of every file.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from qkd_gs.session.manifest import FILE_NAME as MANIFEST
 from qkd_gs.tracking.types import Phase
 
 BAG = 'bag'  # folder in a session's folder
-_EVERYBODYS = ('/tf', '/tf_static', '/diagnostics', '/clock', '/rosout', '/parameter_events')
+_SHARED = ('/tf', '/tf_static', '/diagnostics', '/clock', '/rosout', '/parameter_events')
 _TRUTH = 'qkd_gs/msg/SimTruth'
 
 
 def is_public(name: str, kind: str, namespace: str) -> bool:
     """Whether a topic goes into the bag of the station in `namespace` (``'/'`` or ``'/NAME/'``).
 
-    Not the twin's own (`sim/`, `SimTruth`), not hidden ones (a name that begins with ``_``, as of actions), not those
-    of another station.
+    Excluded are topics of the twin (`sim/`, `SimTruth`), hidden ones (a name that begins with ``_``, as of actions) and
+    those of another station.
     """
     parts = name.split('/')[1:]
     hidden = any(part.startswith('_') for part in parts)
-    return not hidden and 'sim' not in parts and kind != _TRUTH and (name.startswith(namespace) or name in _EVERYBODYS)
+    return not hidden and 'sim' not in parts and kind != _TRUTH and (name.startswith(namespace) or name in _SHARED)
 
 
 class Thinner:
-    """Lets one message pass in each stretch of time; pictures and their camera_info, which share a stamp, alike.
+    """Keeps one message per interval; images and their camera_info, which share a stamp, alike.
 
     Parameters
     ----------
     rate_hz : float
-        Of station time; 0: none.
+        In station time; 0: none.
     """
 
     def __init__(self, rate_hz: float) -> None:
@@ -60,25 +60,25 @@ class Thinner:
 
 
 class PassRecorder:
-    """Fed with every message and the tracker's state; a bag per pass comes out.
+    """Writes one bag per pass from all messages and the state of the tracker.
 
     Parameters
     ----------
     sessions_dir : Path
     site : str
-        Name of the place.
+        Name of the site.
     namespace : str
-        Of the station's topics, ``'/'`` or ``'/NAME/'``.
+        Namespace of the station's topics, ``'/'`` or ``'/NAME/'``.
     """
 
     def __init__(self, sessions_dir: Path, site: str, namespace: str) -> None:
         self._sessions_dir, self._site, self._namespace = sessions_dir, site, namespace
         self._topics: dict[str, Topic] = {}
         self._thinners: dict[str, Thinner] = {}
-        self._last: dict[str, bytes] = {}  # of transient_local topics
+        self._last: dict[str, bytes] = {}  # of transient-local topics
         self._folder = ''
         self._bag: BagWriter | None = None
-        self._looked_back = False
+        self._checked_last = False
 
     @property
     def bag(self) -> BagWriter | None:
@@ -86,12 +86,12 @@ class PassRecorder:
         return self._bag
 
     def add_topic(self, topic: Topic, transient_local: bool, rate_hz: float | None = None) -> None:
-        """A topic has appeared; `rate_hz` thins it out.
+        """Add a topic; `rate_hz` limits its rate.
 
         Raises
         ------
         StationError
-            As `definition_of`; the topic is left out.
+            As `definition_of`; the topic is not recorded.
         """
         definition_of(topic)
         if self._bag is not None:
@@ -103,27 +103,27 @@ class PassRecorder:
             self._thinners[topic.name] = Thinner(rate_hz)
 
     def state(self, now_ns: int, state: Any) -> None:
-        """The tracker's state, a message like `SessionState`; to be told before `take` of the same message.
+        """State of the tracker, a message like `SessionState`; to be called before `take` with the same message.
 
         Raises
         ------
         StationError
-            The bag cannot be made; it is not tried again for this pass.
+            The bag cannot be created; there is no further attempt for this pass.
         """
-        wanted = state.folder if state.phase != Phase.IDLE else ''
-        if wanted == self._folder:
-            if not wanted:
-                self._look_back()
+        folder = state.folder if state.phase != Phase.IDLE else ''
+        if folder == self._folder:
+            if not folder:
+                self._repair_last()
             return
         self.close()
-        self._folder = wanted
-        if not wanted:
+        self._folder = folder
+        if not folder:
             return
-        self._looked_back = True
-        if '/' in wanted or wanted.startswith('.'):
-            raise StationError(f'{wanted!r} is no name of a session')
+        self._checked_last = True
+        if '/' in folder or folder.startswith('.'):
+            raise StationError(f'{folder!r} is not the name of a session')
         about = About(state.session_id, state.satellite, self._site, state.simulated, self._namespace)
-        self._begin(now_ns, BagWriter(self._sessions_dir / wanted / BAG, about))
+        self._begin(now_ns, BagWriter(self._sessions_dir / folder / BAG, about))
 
     def _begin(self, now_ns: int, bag: BagWriter) -> None:
         for topic in self._topics.values():
@@ -134,7 +134,7 @@ class PassRecorder:
         self._bag = bag
 
     def take(self, name: str, now_ns: int, data: bytes) -> None:
-        """A serialized message on a topic that was added.
+        """Record a serialized message of a topic that was added.
 
         Raises
         ------
@@ -152,7 +152,7 @@ class PassRecorder:
             raise
 
     def flush(self) -> None:
-        """Everything so far onto the disk; to be called twice a second.
+        """Write everything so far to the disk; to be called twice per second.
 
         Raises
         ------
@@ -168,16 +168,16 @@ class PassRecorder:
             raise
 
     def close(self) -> None:
-        """The pass, or the recorder, is at its end: make the bag whole."""
+        """Finish the bag at the end of the pass or of the recorder."""
         bag, self._bag, self._folder = self._bag, None, ''
         if bag is not None:
             bag.close()
 
-    def _look_back(self) -> None:
-        """Make whole what an earlier recorder, killed near the end of its pass, has left behind: the newest session."""
-        if self._looked_back:
+    def _repair_last(self) -> None:
+        """Repair the bag of the newest session if an earlier recorder was killed near the end of its pass."""
+        if self._checked_last:
             return
-        self._looked_back = True
+        self._checked_last = True
         manifests = sorted(self._sessions_dir.glob(f'*/{MANIFEST}'), key=lambda path: path.stat().st_mtime)
         folder = manifests[-1].parent / BAG if manifests else None
         if folder is not None and folder.is_dir() and needs_repair(folder):
@@ -185,12 +185,12 @@ class PassRecorder:
 
 
 def rate_of(name: str, kind: str, rates_hz: Mapping[str, float], namespace: str) -> float | None:
-    """Rate to which a topic is thinned out: that of its camera, for pictures and what belongs to them; None: kept all.
+    """Rate limit of a topic: that of its camera, for images and camera_info; None: no limit.
 
     Parameters
     ----------
     rates_hz : mapping
-        By the camera's name, e.g. ``'guiding_camera'``.
+        By name of the camera, e.g. ``'guiding_camera'``.
     """
     if kind not in ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage', 'sensor_msgs/msg/CameraInfo'):
         return None

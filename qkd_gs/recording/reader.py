@@ -1,6 +1,6 @@
-"""Read a bag of this station's, as far as it goes.
+"""Read a bag of this software, damaged or not.
 
-The files are read record by record (`scan`), so that it makes no difference whether the recorder has finished them.
+The files are read record by record (`scan`), whether or not the recorder has finished them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from qkd_gs.recording.summary import Topic
 
 
 class Raw(NamedTuple):
-    """A serialized message, and the bag's time of it."""
+    """A serialized message and its log time."""
 
     topic: str
     t_ns: int
@@ -29,18 +29,18 @@ class Raw(NamedTuple):
 
 @dataclass(frozen=True)
 class Bag:
-    """A bag that was looked through.
+    """An opened bag.
 
     Attributes
     ----------
     topics : mapping
         Topics by absolute name.
     counts : mapping
-        Messages on each.
+        Number of messages by topic.
     start_ns, end_ns : int
-        First and last time in it.
+        First and last log time.
     warning : str
-        One sentence if it is not whole, else empty.
+        One sentence if it is damaged or unfinished, else empty.
     """
 
     folder: Path
@@ -53,29 +53,29 @@ class Bag:
     warning: str = ''
 
     def absolute(self, name: str) -> str:
-        """Name of a topic of the station, e.g. ``'session/state'``, as it is in the bag."""
+        """Name of a topic of the station, e.g. ``'session/state'``, as in the bag."""
         return name if name.startswith('/') else self.about.namespace + name
 
     def raw(self, names: Collection[str] | None = None) -> Iterator[Raw]:
         """Serialized messages in the order in which they were recorded; of some topics (absolute names), or all."""
         for path in self.files:
-            wanted: dict[int, str] = {}
+            names_by_id: dict[int, str] = {}
             for record in Scan(path):
                 if isinstance(record, Channel):
                     if names is None or record.topic in names:
-                        wanted[record.id] = record.topic
+                        names_by_id[record.id] = record.topic
                     else:
-                        wanted.pop(record.id, None)
-                elif isinstance(record, Message) and record.channel_id in wanted:
-                    yield Raw(wanted[record.channel_id], record.log_ns, record.data)
+                        names_by_id.pop(record.id, None)
+                elif isinstance(record, Message) and record.channel_id in names_by_id:
+                    yield Raw(names_by_id[record.channel_id], record.log_ns, record.data)
 
     def messages(self, names: Collection[str]) -> Iterator[tuple[str, int, Any]]:
-        """Topic (named as in `names`), bag's time (ns) and message object of the topics asked for.
+        """Topic (named as in `names`), log time (ns) and message object of the given topics.
 
         Raises
         ------
         StationError
-            A message is not of the type that its topic says.
+            A message is not of the type of its topic.
         """
         given = {self.absolute(name): name for name in names}
         for topic, t_ns, data in self.raw(given):
@@ -83,7 +83,7 @@ class Bag:
 
 
 def open_bag(folder: str | Path) -> Bag:
-    """Look through a bag that was recorded during a pass; ROS is not needed.
+    """Open a bag that was recorded during a pass; ROS is not needed.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def open_bag(folder: str | Path) -> Bag:
     Raises
     ------
     StationError
-        Not a bag of this station, or recorded with another version of its interfaces.
+        Not a bag of this software, or recorded with another version of its interfaces.
 
     Examples
     --------
@@ -150,5 +150,5 @@ def _is_known(topic: Topic) -> bool:
 def _warning(folder: Path, damages: list[str]) -> str:
     if not damages and not needs_repair(folder):
         return ''
-    what = f'read as far as it goes: {"; ".join(damages)}' if damages else 'its recorder has not finished it'
-    return f'{folder}: {what} (`qkd-gs repair` makes it whole)'
+    what = f'incomplete: {"; ".join(damages)}' if damages else 'not finished by its recorder'
+    return f'{folder}: {what} (`qkd-gs repair` repairs it)'

@@ -1,7 +1,7 @@
-"""Make a bag whole whose recorder was killed: no metadata.yaml, no index, a last chunk that is cut off.
+"""Repair a bag whose recorder was killed: no metadata.yaml, no index, a truncated last chunk.
 
-A file that does not reach its end is written anew from all complete messages in it, and put in place of the old one at
-once; then metadata.yaml is made over all files.  A second repair changes nothing.
+A file without its end is rewritten from all complete messages in it and replaced atomically; then metadata.yaml is
+written for all files.  A second repair changes nothing.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from qkd_gs.recording.summary import FileSummary, Topic, files_of, listed_files,
 
 @dataclass(frozen=True)
 class Repaired:
-    """What `repair` has done: files written anew, and messages in the whole bag."""
+    """Result of `repair`: rewritten files, and the number of messages in the bag."""
 
     rewritten: tuple[Path, ...]
     messages: int
 
 
 def needs_repair(folder: Path) -> bool:
-    """Whether its recorder did not finish it; a quick look at the ends of the files."""
+    """Whether its recorder did not finish it; checks only the ends of the files."""
     files = files_of(folder)
     return bool(files) and (listed_files(folder) != [path.name for path in files] or not all(map(_has_end, files)))
 
 
 def repair(folder: Path) -> Repaired:
-    """Make a bag whole.
+    """Repair a bag.
 
     Raises
     ------
     StationError
-        Not a bag of this station's, being recorded right now, its files of different versions, or not writable.
+        Not a bag of this software, being recorded now, files of different versions, or not writable.
     """
     files = contents_of(folder)
     about, topics = about_of(files), topics_of(files)

@@ -1,8 +1,8 @@
-"""Read an MCAP file record by record, as far as it goes: whatever lies in it, the reading ends without an exception.
+"""Read an MCAP file record by record, tolerating any damage: the reading ends without an exception.
 
-The format: https://mcap.dev/spec.  A file that its writer has finished ends with an index, in which types and topics
-are told again, and a footer; one that was cut off ends anywhere.  Checksums stand for every chunk (a damaged one is
-left out), for all data and for the index.  Of the chunk in which a file is cut off the complete messages are kept.
+Format: https://mcap.dev/spec.  A file that its writer has finished ends with an index, in which types and topics are
+repeated, and a footer; a truncated one ends anywhere.  There are checksums for every chunk (a damaged one is skipped),
+for all data and for the index.  The complete messages of a truncated last chunk are kept.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _METADATA, _DATA_END = 2, 3, 4, 5,
 _HEAD = struct.Struct('<BQ')  # opcode, length of the body
 _MESSAGE_HEAD = struct.Struct('<HIQQ')
 _CHUNK_HEAD = struct.Struct('<QQQI')  # first and last log time, size and checksum of the records
-_MOST_IN_A_CHUNK = 1 << 28  # ours have 1 MiB and a message; a damaged size must not eat the memory
+_MOST_IN_A_CHUNK = 1 << 28  # ours have 1 MiB and a message; a damaged size must not exhaust the memory
 
 Bytes: TypeAlias = bytes | memoryview
 
@@ -66,31 +66,31 @@ Record: TypeAlias = Schema | Channel | Message | Metadata
 
 
 class Damaged(Exception):
-    """Something in the bytes is not as the format says."""
+    """The bytes violate the format."""
 
 
 class Scan:
-    """One walk through a file.
+    """One pass through a file.
 
     Attributes
     ----------
-    whole : bool
-        The walk has come to the end that its writer put, and nothing was damaged.
+    complete : bool
+        The end written by the recorder was reached, and nothing was damaged.
     damage : str
-        Why it is not whole: the first thing that was found; empty while nothing was.
+        First damage that was found; empty if none.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.whole = False
+        self.complete = False
         self.damage = ''
 
     def __iter__(self) -> Iterator[Record]:
-        self.whole, self.damage = False, ''
+        self.complete, self.damage = False, ''
         try:
             with open(self.path, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 yield from self._records(data)
-        except ValueError:  # mmap's of an empty file
+        except ValueError:  # mmap of an empty file
             self._note('is empty')
         except OSError as error:
             self._note(f'cannot be read: {error.strerror}')
@@ -107,7 +107,7 @@ class Scan:
             opcode, length = _HEAD.unpack_from(data, place)
             start = place + _HEAD.size
             if opcode == _FOOTER:
-                self.whole = checked and not self.damage
+                self.complete = checked and not self.damage
                 if not checked:
                     self._note('its end is damaged')
                 return
@@ -118,7 +118,7 @@ class Scan:
             if opcode == _DATA_END:
                 if not _is_checked(body, data[:place]):
                     self._note('its data are damaged')
-                if not _has_right_index(data):  # nothing in it can be believed
+                if not _has_right_index(data):  # nothing in it can be trusted
                     self._note('its index is damaged')
                     return
                 checked = True
@@ -171,7 +171,7 @@ def _has_right_index(data: mmap.mmap) -> bool:
 
 
 def _records_of(chunk: bytes, cut: bool) -> bytes:
-    """What is in a chunk; of one that was cut off, what is there."""
+    """Records of a chunk; of a truncated one as far as they are there."""
     if len(chunk) < _CHUNK_HEAD.size + 4:
         raise Damaged('was cut off')
     _, _, size, checksum = _CHUNK_HEAD.unpack_from(chunk)
@@ -179,7 +179,7 @@ def _records_of(chunk: bytes, cut: bool) -> bytes:
     start = _CHUNK_HEAD.size + 4 + name_size + 8
     name, packed = chunk[_CHUNK_HEAD.size + 4 : start - 8], chunk[start:]
     if name not in (b'', b'zstd'):
-        raise Damaged('a chunk of it is damaged or compressed in a way that is not read here')
+        raise Damaged('a chunk of it is damaged or compressed in an unsupported way')
     records = packed if name == b'' else _unpacked(packed)
     records = records[:size] if cut else records  # a damaged length reaches beyond the chunk
     if not cut and (len(records) != size or (checksum and zlib.crc32(records) != checksum)):
@@ -195,7 +195,7 @@ def _unpacked(packed: bytes) -> bytes:
                 parts.append(part)
                 left -= len(part)
         except zstandard.ZstdError:
-            pass  # the size or the checksum tells it, unless the file was cut off here
+            pass  # found by size or checksum, unless the file is truncated here
     return b''.join(parts)
 
 

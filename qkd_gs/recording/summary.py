@@ -1,4 +1,4 @@
-"""What is in a bag: topics, counts, times; and the metadata.yaml of rosbag2 version 9 that says so."""
+"""Summary of a bag: topics, counts, times; and the metadata.yaml of rosbag2 version 9."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NEVER_NS = 2**63 - 1
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic as it is in a bag."""
+    """A topic of a bag."""
 
     name: str  # absolute
     type: str  # 'package/msg/Type'
@@ -29,13 +29,13 @@ class Topic:
     qos: tuple[Qos, ...] = ()  # offered by its publishers, each kind once
 
     def channel_metadata(self) -> dict[str, str]:
-        """For the MCAP channel, as rosbag2 writes it."""
+        """Metadata of the MCAP channel, as rosbag2 writes them."""
         return {QOS_KEY: qos_text(self.qos), HASH_KEY: self.digest}
 
 
 @dataclass
 class FileSummary:
-    """What is in one file of a bag."""
+    """Summary of one file of a bag."""
 
     path: Path
     topics: dict[str, Topic] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class FileSummary:
 
     @property
     def messages(self) -> int:
-        """How many."""
+        """Number of messages."""
         return sum(self.counts.values())
 
     @property
@@ -54,23 +54,23 @@ class FileSummary:
         return max(0, self.end_ns - self.start_ns)
 
     def add_topic(self, topic: Topic) -> None:
-        """A topic, still without messages."""
+        """Add a topic without messages."""
         self.topics[topic.name] = topic
         self.counts.setdefault(topic.name, 0)
 
     def count(self, name: str, t_ns: int) -> None:
-        """One message."""
+        """Count one message."""
         self.counts[name] += 1
         self.start_ns, self.end_ns = min(self.start_ns, t_ns), max(self.end_ns, t_ns)
 
 
 def qos_text(profiles: Sequence[Qos]) -> str:
-    """Profiles as text, the same for the same profiles."""
+    """QoS profiles as text; equal profiles give equal text."""
     return yaml.safe_dump(dump_qos_v9(list(profiles)), sort_keys=False).strip() if profiles else ''
 
 
 def qos_of(text: str) -> tuple[Qos, ...]:
-    """Profiles from text; none if it is damaged."""
+    """QoS profiles from text; none if it is damaged."""
     try:
         return tuple(parse_qos(text))
     except (ReaderError, KeyError, TypeError, AttributeError, ValueError):
@@ -78,23 +78,23 @@ def qos_of(text: str) -> tuple[Qos, ...]:
 
 
 def bag_information(files: Iterable[FileSummary], custom_data: Mapping[str, str]) -> dict[str, Any]:
-    """What stands under ``rosbag2_bagfile_information``."""
+    """Content of ``rosbag2_bagfile_information``."""
     files = list(files)
-    whole = FileSummary(Path())
+    total = FileSummary(Path())
     for file in files:
         for topic in file.topics.values():
-            whole.add_topic(topic)
-            whole.counts[topic.name] += file.counts[topic.name]
-        whole.start_ns, whole.end_ns = min(whole.start_ns, file.start_ns), max(whole.end_ns, file.end_ns)
+            total.add_topic(topic)
+            total.counts[topic.name] += file.counts[topic.name]
+        total.start_ns, total.end_ns = min(total.start_ns, file.start_ns), max(total.end_ns, file.end_ns)
     return {
         'version': _VERSION,
         'storage_identifier': 'mcap',
-        **_span(whole),
+        **_span(total),
         'topics_with_message_count': [
-            {'topic_metadata': _topic_metadata(topic), 'message_count': whole.counts[topic.name]}
-            for topic in whole.topics.values()
+            {'topic_metadata': _topic_metadata(topic), 'message_count': total.counts[topic.name]}
+            for topic in total.topics.values()
         ],
-        'compression_format': '',  # of rosbag2's own kind; MCAP's chunks say themselves how they are compressed
+        'compression_format': '',  # rosbag2's own; the compression of MCAP is in its chunks
         'compression_mode': '',
         'relative_file_paths': [file.path.name for file in files],
         'files': [{'path': file.path.name, **_span(file)} for file in files],
@@ -115,7 +115,7 @@ def write_metadata(folder: Path, files: Iterable[FileSummary], custom_data: Mapp
 
 
 def listed_files(folder: Path) -> list[str] | None:
-    """Files that metadata.yaml tells of; None if there is none or it is damaged."""
+    """Files listed in metadata.yaml; None if it is missing or damaged."""
     try:
         document = yaml.safe_load((folder / METADATA).read_text(encoding='utf-8'))
         return [str(name) for name in document['rosbag2_bagfile_information']['relative_file_paths']]

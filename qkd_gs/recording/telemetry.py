@@ -1,7 +1,7 @@
-"""From the recorded topics of a pass to the telemetry that the report shows.
+"""Telemetry for the report from the recorded topics of a pass.
 
-Not from a bag: the true error of the line of sight (nobody knows it), error rate and clock residual (processing finds
-them and adds them; `sync_residual_ns` of the counts is the laser's trigger jitter, not the error of the clock).
+Not in a bag: the true error of the line of sight (unknown), error rate and clock residual (added by the processing;
+`sync_residual_ns` of the counts is the laser's trigger jitter, not the error of the clock).
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from qkd_gs.tracking.record.live_statistics import Columns
 from qkd_gs.tracking.record.topics import GUIDE, STATE, stamp_ns
 from qkd_gs.tracking.types import Phase
 
-MOUNT, HWP, FRAME, COUNTS = 'mount/state', 'hwp/state', 'hwp/polarization_angle', 'detector/counts'
+MOUNT, HWP, POLARIZATION, COUNTS = 'mount/state', 'hwp/state', 'hwp/polarization_angle', 'detector/counts'
 
-_LONGEST_GAP_NS = 200_000_000  # over which a frame angle is interpolated; it is told 50 times a second
+_LONGEST_GAP_NS = 200_000_000  # over which a polarization angle is extrapolated; it is published 50 times per second
 
 
 @dataclass
 class _Rows:
-    """What the messages said."""
+    """Values of the messages."""
 
     mount: Columns = field(default_factory=lambda: Columns(2))
     state: Columns = field(default_factory=lambda: Columns(3))
     guide: Columns = field(default_factory=lambda: Columns(2))
     hwp: Columns = field(default_factory=lambda: Columns(1))
-    frame: Columns = field(default_factory=lambda: Columns(2))
+    polarization: Columns = field(default_factory=lambda: Columns(2))
     counts: Columns = field(default_factory=lambda: Columns(5))
 
     def add(self, topic: str, m: Any) -> None:
@@ -49,8 +49,8 @@ class _Rows:
             self.guide.add(t_ns, m.x_px, m.y_px)
         elif topic == HWP:
             self.hwp.add(t_ns, m.angle_rad)
-        elif topic == FRAME:
-            self.frame.add(t_ns, m.polarization_angle_rad if m.follow else nan, m.polarization_rate_rad_s)
+        elif topic == POLARIZATION:
+            self.polarization.add(t_ns, m.polarization_angle_rad if m.follow else nan, m.polarization_rate_rad_s)
         elif topic == COUNTS:
             self.counts.add(t_ns, m.h, m.v, m.d, m.a, m.beacon)
 
@@ -61,9 +61,9 @@ def telemetry_of_bag(bag: Bag, station: StationSettings, model: MountModel) -> T
     Parameters
     ----------
     station : StationSettings
-        As they were during the pass; the manifest of the session has them.
+        Of the pass, from the manifest of its session.
     model : MountModel
-        As it was used during the pass: turns encoder angles into the apparent direction of the line of sight.
+        Of the pass: converts encoder angles to the apparent direction of the line of sight.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def telemetry_of_bag(bag: Bag, station: StationSettings, model: MountModel) -> T
         A message in the bag is damaged, or its counts have bins shorter than a second.
     """
     rows = _Rows()
-    for topic, _, message in bag.messages((MOUNT, STATE, GUIDE, HWP, FRAME, COUNTS)):
+    for topic, _, message in bag.messages((MOUNT, STATE, GUIDE, HWP, POLARIZATION, COUNTS)):
         rows.add(topic, message)
     t_ns, (enc_az, enc_el) = rows.mount.sorted()
     az_rad, el_rad = model.apparent(enc_az, enc_el)
@@ -101,20 +101,20 @@ def telemetry_of_bag(bag: Bag, station: StationSettings, model: MountModel) -> T
 
 
 def _phase_at(t_ns: IntArray, state_ns: IntArray, phase: FloatArray) -> ByteArray:
-    """The phase as it was last told; IDLE before."""
+    """The last published phase at each time; IDLE before the first."""
     index = np.searchsorted(state_ns, t_ns, 'right') - 1
     return np.where(index >= 0, np.append(phase, Phase.IDLE)[index], Phase.IDLE).astype(np.uint8)
 
 
 def _polarization_errors(rows: _Rows, hwp: HwpSettings) -> tuple[IntArray, FloatArray]:
-    """Times and frame errors (deg) of the plate's readings while a frame was to be followed."""
+    """Times and polarization errors (deg) of the HWP readings while an angle was followed."""
     hwp_ns, (hwp_rad,) = rows.hwp.sorted()
-    frame_ns, (frame_rad, rate_rad_s) = rows.frame.sorted()
-    if not len(frame_ns):
+    angle_ns, (angle_rad, rate_rad_s) = rows.polarization.sorted()
+    if not len(angle_ns):
         return hwp_ns[:0], hwp_rad[:0]
-    index = np.clip(np.searchsorted(frame_ns, hwp_ns, 'right') - 1, 0, None)
-    since_ns = hwp_ns - frame_ns[index]
-    frame_rad = frame_rad[index] + rate_rad_s[index] * since_ns * 1e-9
-    error_rad = polarization_error(hwp_rad, radians(hwp.zero_deg), frame_rad, hwp.parity)
-    told = np.isfinite(error_rad) & (np.abs(since_ns) < _LONGEST_GAP_NS) & (np.abs(error_rad) <= pi / 2)
-    return hwp_ns[told], np.degrees(error_rad[told])
+    index = np.clip(np.searchsorted(angle_ns, hwp_ns, 'right') - 1, 0, None)
+    since_ns = hwp_ns - angle_ns[index]
+    angle_rad = angle_rad[index] + rate_rad_s[index] * since_ns * 1e-9
+    error_rad = polarization_error(hwp_rad, radians(hwp.zero_deg), angle_rad, hwp.parity)
+    valid = np.isfinite(error_rad) & (np.abs(since_ns) < _LONGEST_GAP_NS) & (np.abs(error_rad) <= pi / 2)
+    return hwp_ns[valid], np.degrees(error_rad[valid])

@@ -1,7 +1,7 @@
-"""Write what was on the topics of a pass into a rosbag2 bag (version 9, MCAP).
+"""Write the topics of a pass into a rosbag2 bag (version 9, MCAP).
 
-The file is written in small compressed chunks, each of them readable as soon as it is there: `BagWriter.flush`, called
-twice a second, puts what there is onto the disk, so that a killed recorder or a power failure takes no more along.
+The file is written in small compressed chunks, each readable as soon as it is written.  `BagWriter.flush`, called twice
+per second, writes to the disk, so that a killed recorder or a power failure loses no more than that.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ def definition_of(topic: Topic) -> bytes:
     Raises
     ------
     StationError
-        It is not installed here, or the topic's publishers have another version of it.
+        It is not installed here, or the topic's publishers use another version.
     """
     kind = interface(topic.type)
     if kind is None:
         raise StationError(f'type {topic.type} is not installed here', where=topic.name)
     if kind.digest != topic.digest:
-        raise StationError(f'publishers have another version of {topic.type} than this process', where=topic.name)
+        raise StationError(f'publishers use another version of {topic.type} than this process', where=topic.name)
     return kind.definition.encode()
 
 
@@ -38,12 +38,12 @@ class BagWriter:
     Parameters
     ----------
     folder : Path
-        Made if it is not there; files in it stay.
+        Created if missing; existing files are kept.
 
     Raises
     ------
     StationError
-        The folder or the file cannot be made.
+        The folder or the file cannot be created.
     """
 
     def __init__(self, folder: Path, about: About) -> None:
@@ -51,7 +51,7 @@ class BagWriter:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             before = files_of(folder)
-            (folder / METADATA).unlink(missing_ok=True)  # it would tell of a whole bag
+            (folder / METADATA).unlink(missing_ok=True)  # it would describe a finished bag
         except OSError as error:
             raise StationError(f'cannot be written: {error.strerror}', where=folder) from error
         self._is_first = not before
@@ -69,7 +69,7 @@ class BagWriter:
         return self._file.summary.messages
 
     def add_topic(self, topic: Topic) -> None:
-        """Before the first message on it.
+        """Add a topic before its first message.
 
         Raises
         ------
@@ -79,15 +79,15 @@ class BagWriter:
         self._file.add_topic(topic, definition_of(topic))
 
     def write(self, name: str, t_ns: int, data: bytes) -> None:
-        """A serialized message of a topic that was added; `t_ns` is station time."""
+        """Write a serialized message of a topic that was added; `t_ns` is station time."""
         self._file.write(name, t_ns, data)
 
     def flush(self) -> None:
-        """Everything so far onto the disk."""
+        """Write everything so far to the disk."""
         self._file.flush()
 
     def close(self) -> None:
-        """Finish the file, make earlier ones whole, and write metadata.yaml over all of them."""
+        """Finish the file, repair earlier ones, and write metadata.yaml for all of them."""
         self._file.close()
         if self._is_first:
             write_metadata(self._folder, [self._file.summary], self._about.to_strings())

@@ -1,1 +1,1 @@
-"""The independent safety supervisor and the Sun avoidance."""
+"""Independent safety supervisor and Sun avoidance."""

@@ -1,4 +1,4 @@
-"""How long a telescope that stands still stays safe from the Sun."""
+"""Distance of the line of sight from the Sun, and time until a stalled mount becomes unsafe."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import numpy as np
 from qkd_gs.arrays import BoolArray, FloatArray
 
 SunPlace = tuple[float, float]  # apparent azimuth and elevation, radians
-BELOW_RAD = radians(-1.0)  # refraction and the disc's radius: lower it cannot shine in
-STEP_NS = 10_000_000_000  # the Sun runs 0.7 mrad meanwhile: linear in between
+BELOW_RAD = radians(-1.0)  # refraction and the disc's radius: below this no sunlight reaches the telescope
+STEP_NS = 10_000_000_000  # the Sun moves by 0.7 mrad meanwhile: linear in between
 AHEAD = 60  # steps looked ahead
 
 
 class SunGuard:
-    """Distance from the Sun now, and time until it is too near for a stalled mount.
+    """Distance from the Sun now, and time until it is too close for a stalled mount.
 
     Parameters
     ----------
     sun : callable
-        Apparent azimuth and elevation (rad) of the Sun at a time (ns); asked once in ten seconds of time.
+        Apparent azimuth and elevation (rad) of the Sun at a time (ns); called once per ten seconds.
     exclusion_rad : float
         Smallest angle between line of sight and Sun.
     stall_margin_s : float
-        Time that must remain.
+        Smallest time that must remain.
     """
 
     def __init__(self, sun: Callable[[int], SunPlace], exclusion_rad: float, stall_margin_s: float):
@@ -41,9 +41,9 @@ class SunGuard:
         return float(self._distances(t_ns, az_rad, el_rad)[0])
 
     def margin_s(self, now_ns: int, az_rad: float, el_rad: float) -> float:
-        """Seconds until the Sun comes too near to a fixed direction: 0 if it is, inf if not within ten minutes."""
-        room = self._distances(now_ns, az_rad, el_rad) - self._exclusion_rad
-        near = np.flatnonzero(room <= 0)
+        """Seconds until the Sun is too close to a fixed direction: 0 if it is now, inf if not within ten minutes."""
+        margin = self._distances(now_ns, az_rad, el_rad) - self._exclusion_rad
+        near = np.flatnonzero(margin <= 0)
         if not len(near):
             return inf
         k = int(near[0])
@@ -51,9 +51,9 @@ class SunGuard:
             return 0.0
         until_s = ((self._first + k) * STEP_NS - now_ns) * 1e-9
         since_s = max(until_s - STEP_NS * 1e-9, 0.0)
-        if room[k - 1] + self._exclusion_rad >= pi:  # it rises meanwhile, and at once counts
+        if margin[k - 1] + self._exclusion_rad >= pi:  # it rises meanwhile, and counts from then on
             return since_s
-        return float(since_s + (until_s - since_s) * room[k - 1] / (room[k - 1] - room[k]))
+        return float(since_s + (until_s - since_s) * margin[k - 1] / (margin[k - 1] - margin[k]))
 
     def _distances(self, now_ns: int, az_rad: float, el_rad: float) -> FloatArray:
         """Angles to the Sun now (first) and at the coming steps of the table, pi where it is down."""
@@ -72,7 +72,7 @@ class SunGuard:
         return distances
 
     def _look_ahead(self, first: int) -> None:
-        """Let the table begin at the step before now; what it holds already is kept."""
+        """Move the table to start at the step before now, reusing the steps it has."""
         have = len(self._places)
         keep = have - (first - self._first) if have and 0 <= first - self._first < have else 0
         if keep == AHEAD + 2:

@@ -1,4 +1,4 @@
-"""Read a YAML file into a checked model; every complaint names the file, the line and the key."""
+"""Read a YAML file into a validated model; every error names file, line and key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qkd_gs.errors import StationError
 
 
 class Section(BaseModel):
-    """Base of every section of a configuration file: unknown keys are refused, values are not changed later."""
+    """Base of every section of a configuration file: unknown keys are refused, instances are immutable."""
 
     model_config = ConfigDict(extra='forbid', frozen=True, allow_inf_nan=False)
 
@@ -26,7 +26,7 @@ def load_yaml(path: str | Path, model: type[S], overlay: str | Path | None = Non
     Parameters
     ----------
     overlay : str or Path, optional
-        Another file whose values replace those of `path` key by key; lists are replaced whole.
+        Another file whose values replace those of `path` key by key; lists are replaced as a whole.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def _laid_over(data: Any, over: Any) -> Any:
 
 
 def _depth(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
-    """How many parts of `location` a file has: the complaint belongs to the file that has most."""
+    """Number of parts of `location` in a file: the error is reported for the file with most of them."""
     depth = 0
     for part in location:
         if isinstance(node, yaml.MappingNode):

@@ -1,4 +1,4 @@
-"""A number from a cell of a table, or a complaint that names the place."""
+"""Numbers from the cells of a table, with errors that name the place."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from qkd_gs.errors import StationError
 
 
 def read_number(name: str, text: str, where: str, limits: tuple[float, float], unit: str = '') -> float:
-    """Value of a cell.
+    """Number in a cell.
 
     Parameters
     ----------
     name : str
-        Of the column.
+        Name of the column.
     where : str
         File and line.
     limits : (float, float)
-        Smallest and largest value that is believed.
+        Smallest and largest plausible value.
 
     Raises
     ------

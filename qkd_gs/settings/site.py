@@ -1,4 +1,4 @@
-"""A place where a station stands: config/sites/NAME.yaml, or LAT_DEG,LON_DEG,ALT_M on the command line."""
+"""Site of a station: config/sites/NAME.yaml, or LAT_DEG,LON_DEG,ALT_M on the command line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from qkd_gs.share import share_path
 
 
 class Site(Section):
-    """Where the station stands, and its sky."""
+    """Position of the station, its atmosphere and sky."""
 
     name: str
     latitude_deg: float = Field(ge=-90, le=90, description='WGS-84 geodetic latitude, north positive')
@@ -24,7 +24,7 @@ class Site(Section):
         default=0.0,
         ge=0,
         le=1e6,
-        description='noise that city light adds low in the sky, four detectors together',
+        description='noise from city light at low elevation, four detectors together',
     )
     humidity: float = Field(default=0.5, ge=0, le=1, description='relative humidity')
 

@@ -1,4 +1,4 @@
-"""What the station knows of itself: config/station.yaml.  Every key carries its unit, every value its range."""
+"""Settings of the station: config/station.yaml.  Every key has its unit, every value its range."""
 
 from __future__ import annotations
 
@@ -24,38 +24,40 @@ class MountSettings(Section):
     azimuth: AxisSettings
     elevation: AxisSettings
     watchdog_s: float = Field(gt=0, le=1, description='brake after this long without a command')
-    park_az_deg: float = Field(description='encoder angle at rest')
-    park_el_deg: float = Field(description='encoder angle at rest')
+    park_az_deg: float = Field(description='encoder angle of the park position')
+    park_el_deg: float = Field(description='encoder angle of the park position')
 
 
 class CameraModel(Section):
-    """A camera and how its picture lies on the sky."""
+    """A camera and the geometry of its image on the sky."""
 
     width_px: int = Field(ge=16, le=8192)
     height_px: int = Field(ge=16, le=8192)
     scale_urad_px: float = Field(gt=0, le=100, description='sky angle of a pixel')
     roll_deg: float = Field(
-        ge=-180, le=180, description='turn of the picture: angle from +x (right) to cross-elevation, counter-clockwise'
+        ge=-180,
+        le=180,
+        description='rotation of the image: counter-clockwise angle from +x (right) to cross-elevation',
     )
     reference_x_px: float = Field(description='pixel of the 850 nm field centre, nominal; calibration refines it')
     reference_y_px: float = Field(description='likewise; y grows downwards, towards lower elevation at roll 0')
-    max_rate_hz: float = Field(gt=0, le=1000, description='frames a second, full sensor')
+    max_rate_hz: float = Field(gt=0, le=1000, description='images per second, full sensor')
     electrons_per_count: float = Field(gt=0, description='at gain 1')
-    read_noise_e: float = Field(gt=0, description='RMS electrons a pixel')
+    read_noise_e: float = Field(gt=0, description='RMS electrons per pixel')
     min_exposure_s: float = Field(gt=0, le=1)
     max_exposure_s: float = Field(gt=0, le=10)
     max_gain: float = Field(ge=1, le=1000)
-    full_scale_counts: float = Field(default=65535, ge=255, le=65535, description='a pixel saturates here')
+    full_scale_counts: float = Field(default=65535, ge=255, le=65535, description='saturation level of a pixel')
     spot_sigma_px: float = Field(gt=0.3, le=10, description='Gaussian width of a point source, seeing included')
 
 
 class HwpSettings(Section):
     """The half-wave plate's rotator."""
 
-    zero_deg: float = Field(description='plate angle at which receiver frame and telescope horizontal agree')
-    delay_s: float = Field(ge=0, le=1, description='from sending a command to the plate being there; known to 5 ms')
-    rate_hz: float = Field(gt=0, le=200, description='commands a second')
-    parity: int = Field(description='+1, or -1 with an odd number of mirrors before the plate', ge=-1, le=1)
+    zero_deg: float = Field(description='HWP angle at which receiver H axis and telescope horizontal agree')
+    delay_s: float = Field(ge=0, le=1, description='from sending a command to the HWP being there; known to 5 ms')
+    rate_hz: float = Field(gt=0, le=200, description='commands per second')
+    parity: int = Field(description='+1, or -1 with an odd number of mirrors in front of the HWP', ge=-1, le=1)
 
 
 class BeaconSettings(Section):
@@ -63,20 +65,20 @@ class BeaconSettings(Section):
 
     divergence_mrad: float = Field(gt=0, le=20, description='full 1/e^2 angle')
     power_w: float = Field(gt=0, le=10)
-    on_above_el_deg: float = Field(ge=0, le=90, description='never emits below this elevation')
+    on_above_el_deg: float = Field(ge=0, le=90, description='off below this elevation')
 
 
 class SunSettings(Section):
-    """Keeping the telescope off the Sun."""
+    """Sun avoidance."""
 
     exclusion_deg: float = Field(ge=1, le=60, description='smallest angle between line of sight and Sun')
-    stall_margin_s: float = Field(ge=0, description='time until unsafe that must remain if the mount stalled')
+    stall_margin_s: float = Field(ge=0, description='smallest time until unsafe if the mount stalls')
 
 
 class TrackingSettings(Section):
     """Acquisition and the closed loop."""
 
-    control_rate_hz: float = Field(ge=10, le=1000, description='steps of the tracker a second')
+    control_rate_hz: float = Field(ge=10, le=1000, description='steps of the tracker per second')
     start_el_deg: float = Field(ge=0, le=45, description='elevation at which the mount waits for the satellite')
     data_el_deg: float = Field(ge=0, le=60, description='statistics and key only above this elevation')
     end_el_deg: float = Field(ge=0, le=45, description='the pass ends when the satellite sets below this')
@@ -85,7 +87,7 @@ class TrackingSettings(Section):
 
 
 class DetectorSettings(Section):
-    """Fixed delays between the optics and the converter."""
+    """Fixed delays between the optics and the TDC."""
 
     delay_ns: dict[str, float] = Field(description='cable and detector delay by channel (H, V, D, A, BEACON, PPS)')
     delay_tolerance_ns: float = Field(
@@ -95,7 +97,7 @@ class DetectorSettings(Section):
 
 
 class SourceSettings(Section):
-    """The satellite's source as both sides have agreed on it."""
+    """The satellite's source, as agreed between both sides."""
 
     pulse_rate_hz: float = Field(gt=0)
     beacon_rate_hz: float = Field(gt=0)
@@ -118,15 +120,15 @@ class KeySettings(Section):
     )
     epsilon_total: float = Field(gt=0, lt=1e-3, description='failure probability of the whole key')
     verification_bits: int = Field(ge=32, le=256, description='length of the hash that compares the keys')
-    max_qber: float = Field(gt=0, lt=0.5, description='the run is given up above this error rate')
+    max_qber: float = Field(gt=0, lt=0.5, description='the run is aborted above this error rate')
     max_efficiency_mismatch: float = Field(gt=0, le=1, description='largest imbalance of the detectors')
     reconciliation: Literal['cascade', 'one_way'] = Field(
-        'cascade', description='questions and answers, or one message for links of long round trips'
+        'cascade', description='interactive (cascade), or one-way LDPC for links with long round trips'
     )
 
 
 class StationSettings(Section):
-    """The whole of config/station.yaml."""
+    """All of config/station.yaml."""
 
     mount: MountSettings
     guiding_camera: CameraModel

@@ -1,4 +1,4 @@
-"""The whole truth of a simulated session: config/sim.yaml, and a scenario laid over it."""
+"""Truth of a simulated session: config/sim.yaml, overlaid by a scenario."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from qkd_gs.share import share_path
 
 
 class TwinSettings(Section):
-    """The whole of config/sim.yaml."""
+    """All of config/sim.yaml."""
 
     plant: PlantSettings
     photonics: PhotonicsSettings
@@ -22,12 +22,12 @@ def scenario_names() -> list[str]:
 
 
 def load_twin(scenario: str | None = None) -> TwinSettings:
-    """The twin as config/sim.yaml describes it, with config/scenarios/SCENARIO.yaml laid over it.
+    """Settings of the twin from config/sim.yaml, overlaid by config/scenarios/SCENARIO.yaml.
 
     Raises
     ------
     StationError
-        Unknown scenario, or a file that does not fit; file, line and key.
+        Unknown scenario, or an invalid file: file, line and key.
     """
     overlay = None
     if scenario is not None:

@@ -1,4 +1,4 @@
-"""The twin's light: source and clock, link, detectors, converter, GPS.  Section `light:` of config/sim.yaml."""
+"""The twin's photonics: source and clock, link, detectors, TDC, GPS.  Section `photonics:` of config/sim.yaml."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from qkd_gs.settings.loader import Section
 
 
 class ClockSettings(Section):
-    """An oscillator's true error; each pass draws its own within these."""
+    """True error of an oscillator; each pass draws its own within these limits."""
 
     offset_us: float = Field(ge=0, le=40, description='largest offset from UTC at the start, either sign')
     rate_ppm: float = Field(ge=0, le=10, description='largest relative frequency error, either sign')
@@ -24,7 +24,7 @@ class BeaconSourceSettings(Section):
 
 
 class LinkSettings(Section):
-    """Where the photons go."""
+    """Downlink."""
 
     divergence_urad: float = Field(gt=0, le=1000, description='downlink, full 1/e^2 angle')
     aperture_m: float = Field(gt=0, le=10, description='diameter of the receiving telescope')
@@ -43,7 +43,7 @@ class PolarizationSettings(Section):
 
 
 class NoiseSettings(Section):
-    """Counts that are not from the satellite, all four detectors together."""
+    """Counts not from the satellite, all four detectors together."""
 
     dark_cps: float = Field(ge=0, description='dark counts')
     sky_cps: float = Field(ge=0, description='night sky of a clean site')
@@ -58,13 +58,13 @@ class SpadSettings(Section):
     jitter_ns: float = Field(ge=0, le=5, description='RMS')
     dead_time_ns: float = Field(ge=0, le=10_000)
     afterpulse_probability: float = Field(ge=0, le=0.2)
-    afterpulse_ns: float = Field(gt=0, le=10_000, description='decay time of afterpulses behind the dead time')
+    afterpulse_ns: float = Field(gt=0, le=10_000, description='decay time of afterpulses after the dead time')
     signal_pulse_ns: float = Field(ge=0, le=5, description='RMS width of the 850 nm pulse')
     delay_error_ns: float = Field(ge=0, le=4, description='largest error of the known delays, either sign')
 
 
 class SyncDetectorSettings(Section):
-    """The fifth diode."""
+    """Detector of the beacon (fifth diode)."""
 
     photons_per_pulse: float = Field(gt=0, description='mean detected photons of a beacon pulse at 1000 km, clear')
     jitter_ns: float = Field(ge=0, le=5, description='RMS')
@@ -73,22 +73,22 @@ class SyncDetectorSettings(Section):
 
 
 class TdcSettings(Section):
-    """The converter."""
+    """TDC (time tagger)."""
 
     jitter_ps: float = Field(ge=0, le=1000, description='RMS of a single tag')
     clock: ClockSettings
 
 
 class GpsSettings(Section):
-    """The receiver."""
+    """GPS receiver."""
 
     pps_jitter_ns: float = Field(ge=0, le=1000, description='RMS of the edge about the whole second')
     satellites: int = Field(ge=0, le=60)
-    message_delay_s: float = Field(ge=0, le=0.9, description='from the edge to the message that names it')
+    message_delay_s: float = Field(ge=0, le=0.9, description='from the PPS edge to its message')
 
 
 class PhotonicsSettings(Section):
-    """The whole section."""
+    """All of `photonics:`."""
 
     satellite_clock: ClockSettings
     beacon: BeaconSourceSettings

@@ -1,4 +1,4 @@
-"""The twin's body: mount, air, cameras, plate, beacons.  Section `body:` of config/sim.yaml; truth, not knowledge."""
+"""The twin's plant: mount, atmosphere, cameras, HWP, beacons.  Section `plant:` of config/sim.yaml."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from qkd_gs.settings.loader import Section
 
 
 class OrbitTruthSettings(Section):
-    """How far the satellite is from its elements; each session draws its own within these."""
+    """Error of the elements; each session draws its own within these limits."""
 
     time_bias_s: float = Field(ge=0, le=10, description='largest along-track error, either sign')
     cross_track_m: float = Field(ge=0, le=50_000, description='largest cross-track error, either sign')
@@ -21,7 +21,7 @@ class AxisPlantSettings(Section):
     coulomb_n_m: float = Field(gt=0, le=100, description='friction of the bearing, independent of rate')
     viscous_n_m_s: float = Field(ge=0, le=1000, description='friction that grows with rate, N m per rad/s')
     presliding_urad: float = Field(gt=0, le=1000, description='travel over which friction builds up (Dahl)')
-    torque_limit_n_m: float = Field(gt=0, le=1000, description='what the motor current allows')
+    torque_limit_n_m: float = Field(gt=0, le=1000, description='limit of the motor current')
     wind_n_m: float = Field(ge=0, le=100, description='RMS of the wind torque')
 
 
@@ -29,16 +29,16 @@ class EncoderSettings(Section):
     """Both encoders."""
 
     bits: int = Field(ge=12, le=32)
-    periods: int = Field(ge=1, description='signal periods a turn')
+    periods: int = Field(ge=1, description='signal periods per turn')
     interpolation_urad: float = Field(ge=0, le=10, description='amplitude of the error within a signal period')
     jitter_urad: float = Field(ge=0, le=10, description='RMS noise of a reading')
 
 
 class ServoSettings(Section):
-    """What runs in the drives."""
+    """Controllers of the drives."""
 
-    velocity_loop_hz: int = Field(ge=2000, le=40_000, multiple_of=1000, description='steps a second')
-    position_divisor: int = Field(ge=1, le=10, description='velocity-loop steps a position-loop step')
+    velocity_loop_hz: int = Field(ge=2000, le=40_000, multiple_of=1000, description='steps per second')
+    position_divisor: int = Field(ge=1, le=10, description='velocity-loop steps per position-loop step')
     velocity_hz: float = Field(gt=0, le=500, description='bandwidth of the velocity loop')
     position_hz: float = Field(gt=0, le=200, description='bandwidth of the position loop')
     integral_hz: float = Field(ge=0, le=50, description='corner of the integral part')
@@ -56,7 +56,7 @@ class ServoSettings(Section):
 class Gust(Section):
     """A gust of wind on both axes."""
 
-    start_s: float = Field(description='after the satellite has risen to the start elevation')
+    start_s: float = Field(description='after the satellite reaches the start elevation')
     duration_s: float = Field(gt=0)
     torque_n_m: float = Field(description='peak; rises and falls as a raised cosine')
 
@@ -73,7 +73,7 @@ class MountPlantSettings(Section):
 
 
 class PointingErrorSettings(Section):
-    """How the mount differs from an ideal one; sizes, of which each session draws signs and values."""
+    """Errors of the mount; sizes, for which each session draws signs and values."""
 
     zero_azimuth_deg: float = Field(ge=0, le=180, description='encoder zero point')
     zero_elevation_deg: float = Field(ge=0, le=30, description='encoder zero point; takes as much from the travel')
@@ -82,12 +82,12 @@ class PointingErrorSettings(Section):
     collimation_mrad: float = Field(ge=0, le=50)
     flexure_arcsec: float = Field(ge=0, le=3600)
     eccentricity_arcsec: float = Field(ge=0, le=3600, description='of the encoder scales, per harmonic')
-    residual_urad: float = Field(ge=0, le=1000, description='two-dimensional RMS of what no mount model describes')
+    residual_urad: float = Field(ge=0, le=1000, description='two-dimensional RMS of errors beyond any mount model')
     residual_order: int = Field(ge=3, le=12, description='highest azimuth harmonic of the residual')
 
 
 class Layer(Section):
-    """A layer of turbulent air."""
+    """A turbulent layer."""
 
     height_m: float = Field(ge=0, le=30_000, description='above the station')
     weight: float = Field(ge=0, le=1, description='part of the integrated turbulence; the layers sum to 1')
@@ -96,7 +96,7 @@ class Layer(Section):
 class Fade(Section):
     """A cloud."""
 
-    start_s: float = Field(description='after the satellite has risen to the start elevation')
+    start_s: float = Field(description='after the satellite reaches the start elevation')
     duration_s: float = Field(gt=0)
     depth_db: float = Field(ge=0, le=200)
     edge_s: float = Field(default=0.2, gt=0, le=60, description='time of fading in and out')
@@ -124,7 +124,7 @@ class AtmosphereSettings(Section):
 
 
 class SkySettings(Section):
-    """What cameras see behind the beacon."""
+    """Sky brightness and stars."""
 
     zenith_mag_arcsec2: float = Field(ge=10, le=24, description='V brightness of the sky at the zenith')
     glow_ratio: float = Field(ge=0, le=1000, description='city glow at the horizon over the sky at the zenith')
@@ -145,24 +145,24 @@ class CameraPlantSettings(Section):
     pedestal_counts: float = Field(ge=0, le=10_000)
     adc_bits: int = Field(ge=8, le=16, description='left-justified in 16 bit')
     full_well_e: float = Field(gt=0)
-    dark_e_s: float = Field(ge=0, description='a pixel')
+    dark_e_s: float = Field(ge=0, description='per pixel')
     hot_pixels: int = Field(ge=0, le=100_000)
     hot_e_s: float = Field(ge=0, description='mean dark current of a hot pixel (exponentially distributed)')
-    flat_error: float = Field(ge=0, le=0.2, description='RMS of the pixels response')
+    flat_error: float = Field(ge=0, le=0.2, description="RMS of the pixels' response")
     vignetting: float = Field(ge=0, lt=1, description='loss of light in the corners')
-    latency_s: float = Field(ge=0, le=1, description='end of exposure to frame in memory, full sensor')
+    latency_s: float = Field(ge=0, le=1, description='end of exposure to image in memory, full sensor')
     stamp_jitter_s: float = Field(ge=0, le=0.01, description='RMS error of the time stamp')
-    drop_probability: float = Field(ge=0, lt=1, description='of a frame')
-    roi_rate_factor: float = Field(ge=1, le=100, description='how many times faster a small region may be read')
+    drop_probability: float = Field(ge=0, lt=1, description='of an image')
+    roi_rate_factor: float = Field(ge=1, le=100, description='factor by which a small region may be read faster')
     scale_error: float = Field(ge=0, le=0.1, description='largest relative error of the pixel scale, either sign')
     roll_error_deg: float = Field(ge=0, le=10, description='largest, either sign')
     axis_error_mrad: float = Field(
-        ge=0, le=10, description='largest distance of the field centre from where the station believes it'
+        ge=0, le=10, description='largest distance of the field centre from its nominal pixel'
     )
 
 
 class HwpPlantSettings(Section):
-    """The rotator as built."""
+    """The HWP rotator as built."""
 
     speed_deg_s: float = Field(gt=0, le=10_000)
     acceleration_deg_s2: float = Field(gt=0, le=1e6)
@@ -173,37 +173,37 @@ class HwpPlantSettings(Section):
 
 
 class OpenInterlock(Section):
-    """Time during which the interlock chain of the beacon is open."""
+    """Interval in which the interlock chain of the beacon is open."""
 
-    start_s: float = Field(description='after the satellite has risen to the start elevation')
+    start_s: float = Field(description='after the satellite reaches the start elevation')
     duration_s: float = Field(gt=0)
 
 
 class BeaconPlantSettings(Section):
     """Our 671 nm beacon as built."""
 
-    watchdog_s: float = Field(gt=0, le=10, description='light goes off when on() is not repeated for so long')
+    watchdog_s: float = Field(gt=0, le=10, description='the light goes off if on() is not repeated for this time')
     rise_s: float = Field(ge=0, le=10, description='from on() to full light')
     alignment_error_mrad: float = Field(ge=0, le=10, description='largest angle to the telescope')
     interlock: tuple[OpenInterlock, ...] = ()
 
 
 class SatellitePlantSettings(Section):
-    """What the satellite does when it sees our beacon."""
+    """Reaction of the satellite to our beacon."""
 
     beacon_w: float = Field(gt=0, le=100, description='mean power of its 532 nm beacon')
     beacon_divergence_mrad: float = Field(gt=0, le=100, description='full 1/e^2 angle')
     threshold_w_m2: float = Field(gt=0, description='irradiance of our beacon that its camera detects')
-    cover_s: float = Field(ge=0, le=60, description='our beacon must be seen for so long before it answers')
+    cover_s: float = Field(ge=0, le=60, description='our beacon must be seen for this time before it answers')
     pointing_s: float = Field(ge=0, le=60, description='time constant of its pointing')
     initial_error_mrad: float = Field(ge=0, le=100, description='its pointing error when it begins to answer')
-    hold_s: float = Field(gt=0, le=600, description='it goes dark so long after losing our beacon')
+    hold_s: float = Field(gt=0, le=600, description='its beacon goes off this time after losing ours')
 
 
 class PlantSettings(Section):
-    """The whole of `body:`."""
+    """All of `plant:`."""
 
-    sample_hz: int = Field(ge=1000, le=10_000, description='samples of the true state a second')
+    sample_hz: int = Field(ge=1000, le=10_000, description='samples of the true state per second')
     orbit: OrbitTruthSettings
     mount: MountPlantSettings
     pointing: PointingErrorSettings

@@ -4,8 +4,8 @@ import signal
 
 from qkd_gs.bench.recovery import Killing
 from qkd_gs.monitoring.health import NodeHealth
-from qkd_gs.monitoring.snapshot import SessionNews
-from qkd_gs.monitoring.status_collector import Board
+from qkd_gs.monitoring.snapshot import SessionStatus
+from qkd_gs.monitoring.status_collector import StatusCollector
 from qkd_gs.tracking.types import Phase
 
 
@@ -15,13 +15,13 @@ class Station:
     def __init__(self):
         self.pids = {'mount': 10, 'gps': 20}
         self.killed = []
-        self.board = Board()
+        self.board = StatusCollector()
         self.killing = Killing(lambda: dict(self.pids), ['mount', 'gps'], lambda *one: self.killed.append(one))
 
     def see(self, now_s, phase, **beats):
-        self.board.hear_session(SessionNews(round(now_s * 1e9), phase))
+        self.board.update_session(SessionStatus(round(now_s * 1e9), phase))
         for name, (pid, state) in beats.items():
-            self.board.hear_node(NodeHealth(name, 0.0, state, pid=pid), now_s - 0.25)
+            self.board.update_node(NodeHealth(name, 0.0, state, pid=pid), now_s - 0.25)
         self.killing.see(now_s, self.board.snapshot(round(now_s * 1e9), now_s, 1.0))
 
 
@@ -49,6 +49,6 @@ def test_each_is_killed_once_and_the_next_only_when_all_is_well_again():
 def test_a_process_with_a_fault_is_not_back():
     station = Station()
     station.see(1.0, Phase.FINE, mount=(10, 'active'), gps=(20, 'active'))
-    station.board.hear_node(NodeHealth('mount', 0.0, 'active', fault='mount.fault', pid=11), 2.0)
+    station.board.update_node(NodeHealth('mount', 0.0, 'active', fault='mount.fault', pid=11), 2.0)
     station.see(2.0, Phase.FINE)
     assert station.killing.back_s == {}

@@ -31,7 +31,7 @@ def without(name, **changes):
     ('changes', 'level', 'sentence'),
     [
         ({}, Level.OK, 'ready, MICIUS in 03:12'),
-        ({'coming': None}, Level.OK, 'ready, no pass in sight'),
+        ({'coming': None}, Level.OK, 'ready, no pass within a day'),
         ({'phase': Phase.WAIT}, Level.OK, 'armed, waiting for MICIUS in 03:12'),
         ({'phase': Phase.SLEW}, Level.OK, 'armed, slewing to the first point, MICIUS in 03:12'),
         ({'phase': Phase.FINE, 'el_rad': radians(43.1)}, Level.OK, 'tracking, locked, 43.1 deg'),
@@ -47,14 +47,14 @@ def without(name, **changes):
         (
             {'coming': replace(COMING, usable=False, reasons='the Sun is up')},
             Level.WARN,
-            'ready, but MICIUS in 03:12 cannot be taken: the Sun is up',
+            'ready, but MICIUS in 03:12 cannot be tracked: the Sun is up',
         ),
         (
-            {'nodes': without('guiding_camera', heard_s=4.2)},
+            {'nodes': without('guiding_camera', heartbeat_age_s=4.2)},
             Level.ERROR,
-            'not ready: guiding_camera has not been heard for 4 s',
+            'not ready: guiding_camera has sent no heartbeat for 4 s',
         ),
-        ({'nodes': without('mount', heard_s=None)}, Level.ERROR, 'not ready: mount has not been heard'),
+        ({'nodes': without('mount', heartbeat_age_s=None)}, Level.ERROR, 'not ready: mount has sent no heartbeat'),
         ({'nodes': without('mount', state='inactive')}, Level.ERROR, 'not ready: mount is inactive'),
         (
             {'nodes': without('mount', fault='mount.following_error', message='mount.following_error: 7 mrad')},
@@ -62,14 +62,14 @@ def without(name, **changes):
             'not ready: mount reports mount.following_error: 7 mrad',
         ),
         (
-            {'nodes': without('mount', heard_s=9.0), 'phase': Phase.FINE, 'el_rad': radians(43.1)},
+            {'nodes': without('mount', heartbeat_age_s=9.0), 'phase': Phase.FINE, 'el_rad': radians(43.1)},
             Level.ERROR,
-            'tracking, locked, 43.1 deg, but mount has not been heard for 9 s',
+            'tracking, locked, 43.1 deg, but mount has sent no heartbeat for 9 s',
         ),
         (
-            {'nodes': without('scene', heard_s=None)},
+            {'nodes': without('scene', heartbeat_age_s=None)},
             Level.WARN,
-            'ready, MICIUS in 03:12; scene has not been heard',
+            'ready, MICIUS in 03:12; scene has sent no heartbeat',
         ),
         ({'interlock_open': True}, Level.WARN, 'ready, MICIUS in 03:12; the interlock is open'),
         (
@@ -86,7 +86,7 @@ def test_the_sentence(changes, level, sentence):
 
 def test_a_fault_is_named_before_a_silence():
     nodes = (
-        replace(GOOD[0], heard_s=None),
+        replace(GOOD[0], heartbeat_age_s=None),
         replace(GOOD[1], fault='camera.lost', message='camera.lost: unplugged'),
         *GOOD[2:],
     )
@@ -100,9 +100,9 @@ def test_every_state_of_the_station_has_its_sentence(phase, calibrated, interloc
     assert judged.sentence
     assert '\n' not in judged.sentence
     assert 'nan' not in judged.sentence
-    broken = readiness(NOW, replace(facts, nodes=without('mount', heard_s=30.0)))
+    broken = readiness(NOW, replace(facts, nodes=without('mount', heartbeat_age_s=30.0)))
     assert broken.level is Level.ERROR
-    assert 'mount has not been heard for 30 s' in broken.sentence
+    assert 'mount has sent no heartbeat for 30 s' in broken.sentence
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from qkd_gs.monitoring.description import robot_description
 from qkd_gs.monitoring.kinematics import FrameTree
 from qkd_gs.monitoring.markers import cone
-from qkd_gs.monitoring.scene import FAR_M, Seen, Sky, Trail, draw
-from qkd_gs.monitoring.scene_builder import SceneBoard
+from qkd_gs.monitoring.scene import FAR_M, SceneState, TargetPosition, Trail, draw
+from qkd_gs.monitoring.scene_builder import SceneBuilder
 from qkd_gs.orbit.vectors import azel_from_enu, enu_from_azel
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.settings.loader import load_yaml
@@ -24,7 +24,7 @@ SECOND_NS = 10**9
 
 
 def seen(t_s=0.0, az=1.0, el=0.5, satellite='MICIUS'):
-    return Seen(satellite, round(t_s * 1e9), az, el, 7e5)
+    return TargetPosition(satellite, round(t_s * 1e9), az, el, 7e5)
 
 
 def names(sky, trail=()):
@@ -45,7 +45,7 @@ def test_a_cone_opens_by_its_angle_about_its_axis(az, el, half_rad):
 
 @given(st.floats(0.01, 2 * pi - 0.01), st.floats(0.01, 1.5))
 def test_the_satellite_is_drawn_where_it_appears(az, el):
-    sky = Sky(Phase.ACQUIRE, seen(az=az, el=el), False, None)
+    sky = SceneState(Phase.ACQUIRE, seen(az=az, el=el), False, None)
     ball = next(thing for thing in draw(sky, (), STATION) if thing.name == 'satellite')
     assert ball.frame == 'sky'
     assert np.linalg.norm(ball.at_m) == pytest.approx(FAR_M)
@@ -53,16 +53,16 @@ def test_the_satellite_is_drawn_where_it_appears(az, el):
 
 
 def test_light_is_drawn_while_it_shines():
-    dark = Sky(Phase.WAIT, seen(), False, None)
+    dark = SceneState(Phase.WAIT, seen(), False, None)
     assert names(dark) == {'line_of_sight', 'satellite', 'label'}
-    assert names(Sky(Phase.ACQUIRE, seen(), True, None)) == names(dark) | {'our_beacon'}
-    assert names(Sky(Phase.FINE, seen(), True, None)) == names(dark) | {'our_beacon', 'satellite_beacon'}
-    assert names(Sky(Phase.IDLE, None, False, None)) == {'line_of_sight'}
+    assert names(SceneState(Phase.ACQUIRE, seen(), True, None)) == names(dark) | {'our_beacon'}
+    assert names(SceneState(Phase.FINE, seen(), True, None)) == names(dark) | {'our_beacon', 'satellite_beacon'}
+    assert names(SceneState(Phase.IDLE, None, False, None)) == {'line_of_sight'}
 
 
 def test_the_suns_zone_is_drawn_by_day():
-    assert 'sun_exclusion' not in names(Sky(Phase.IDLE, None, False, (1.0, radians(-5))))
-    sky = Sky(Phase.IDLE, None, False, (1.0, radians(30)))
+    assert 'sun_exclusion' not in names(SceneState(Phase.IDLE, None, False, (1.0, radians(-5))))
+    sky = SceneState(Phase.IDLE, None, False, (1.0, radians(30)))
     zone = next(thing for thing in draw(sky, (), STATION) if thing.name == 'sun_exclusion')
     rim = np.array(zone.points_m[1])
     angle = acos(rim @ enu_from_azel(1.0, radians(30)) / np.linalg.norm(rim))
@@ -71,7 +71,7 @@ def test_the_suns_zone_is_drawn_by_day():
 
 def test_every_frame_that_is_drawn_in_is_in_the_body():
     links = FrameTree(robot_description(STATION, MountModel())).links
-    sky = Sky(Phase.FINE, seen(), True, (1.0, 0.5))
+    sky = SceneState(Phase.FINE, seen(), True, (1.0, 0.5))
     assert {thing.frame for thing in draw(sky, ((0, 0, 1), (0, 1, 0)), STATION)} <= set(links)
 
 
@@ -100,10 +100,10 @@ def test_a_long_pass_does_not_grow_without_end():
 
 
 def board(sun=lambda t_ns: (1.0, radians(-20))):
-    heard = SceneBoard(STATION, sun)
-    heard.hear_target(seen(10))
-    heard.hear_phase(10 * SECOND_NS, Phase.FINE)
-    heard.hear_beacon(10 * SECOND_NS, True)
+    heard = SceneBuilder(STATION, sun)
+    heard.update_target(seen(10))
+    heard.update_phase(10 * SECOND_NS, Phase.FINE)
+    heard.update_beacon(10 * SECOND_NS, True)
     return heard
 
 
@@ -114,7 +114,7 @@ def test_what_is_no_more_is_taken_away_once():
         'line_of_sight', 'satellite', 'label', 'our_beacon', 'satellite_beacon'
     }  # fmt: skip
     assert not gone
-    heard.hear_beacon(10 * SECOND_NS, False)
+    heard.update_beacon(10 * SECOND_NS, False)
     assert heard.step(10 * SECOND_NS)[1] == {'our_beacon'}
     assert not heard.step(10 * SECOND_NS)[1]
 

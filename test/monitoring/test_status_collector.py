@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from running_station import NOW_NS, WALL_S, S, running_board, session
 
 from qkd_gs.monitoring.readiness import Level, Readiness
-from qkd_gs.monitoring.status_collector import SPOT_S, Board, SpotHistory
+from qkd_gs.monitoring.status_collector import SPOT_S, SpotHistory, StatusCollector
 from qkd_gs.tracking.types import Phase
 
 
@@ -29,14 +29,14 @@ def test_old_news_are_not_shown_as_new():
     later = running_board().snapshot(NOW_NS + 10 * S, WALL_S + 5)
     assert later.counts is None
     assert not isfinite(later.el_rad)
-    assert later.readiness == Readiness(Level.ERROR, 'monitor has not been heard for 5 s')
+    assert later.readiness == Readiness(Level.ERROR, 'monitor has sent nothing for 5 s')
     assert all(node.silent for node in later.nodes)
     assert later.spot.seconds_x_urad[-10:] == pytest.approx((nan,) * 10, nan_ok=True)
 
 
 def test_nothing_heard():
-    now = Board().snapshot(NOW_NS, WALL_S)
-    assert now.readiness.sentence == 'no station is heard'
+    now = StatusCollector().snapshot(NOW_NS, WALL_S)
+    assert now.readiness.sentence == 'no station found'
     assert now.nodes == ()
 
 
@@ -55,12 +55,12 @@ def test_the_rms_is_that_of_all_spots(spots):
 
 def test_a_clock_that_was_set_back_begins_anew():
     board = running_board()
-    board.hear_session(replace(session(0, 9.0, 9.0), stamp_ns=NOW_NS - 1000 * S))
+    board.update_session(replace(session(0, 9.0, 9.0), stamp_ns=NOW_NS - 1000 * S))
     seen = board.snapshot(NOW_NS - 1000 * S, WALL_S).spot
     assert (seen.rms_x_urad, sum(map(isfinite, seen.seconds_x_urad))) == (9.0, 1)
 
 
 def test_a_step_without_a_spot_is_no_spot():
-    board = Board()
-    board.hear_session(session())
+    board = StatusCollector()
+    board.update_session(session())
     assert not isfinite(board.snapshot(NOW_NS, WALL_S).spot.rms_x_urad)

@@ -11,7 +11,7 @@ from running_station import COMING, NOW_NS, WALL_S, S, running_board
 
 from qkd_gs.monitoring.bars import bar, ceiling_of, sparkline
 from qkd_gs.monitoring.readiness import Level, Readiness
-from qkd_gs.monitoring.snapshot import KeyNews, KeyStep, Snapshot
+from qkd_gs.monitoring.snapshot import KeyProgress, KeyStep, Snapshot
 from qkd_gs.monitoring.terminal import view
 
 RUNNING = running_board().snapshot(NOW_NS, WALL_S, 2.0)
@@ -81,15 +81,15 @@ def test_brackets_in_a_message_are_no_markup():
 @pytest.mark.parametrize(
     ('now', 'words'),
     [
-        (Snapshot(NOW_NS), 'no station is heard'),
+        (Snapshot(NOW_NS), 'no station found'),
         (Snapshot(NOW_NS), 'no satellite near'),
         (Snapshot(NOW_NS), 'not seen in the last 30 s'),
         (Snapshot(NOW_NS), 'no counts'),
         (Snapshot(NOW_NS, coming=replace(COMING, start_ns=NOW_NS + 192 * S)), 'starts in 03:12'),
         (Snapshot(NOW_NS, coming=replace(COMING, end_ns=NOW_NS - S)), 'over'),
-        (Snapshot(NOW_NS, key=KeyNews(KeyStep.FAILED, message='too few bits')), 'no key: too few bits'),
+        (Snapshot(NOW_NS, key=KeyProgress(KeyStep.FAILED, message='too few bits')), 'no key: too few bits'),
         (
-            Snapshot(NOW_NS, key=KeyNews(KeyStep.DONE, simulated=True, sifted_bits=10, secret_bits=4)),
+            Snapshot(NOW_NS, key=KeyProgress(KeyStep.DONE, simulated=True, sifted_bits=10, secret_bits=4)),
             '10 sifted bits, 4 secret bits (simulated: never to be used)',
         ),
     ],

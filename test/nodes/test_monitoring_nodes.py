@@ -156,7 +156,7 @@ def test_station_time_is_what_the_station_publishes(station):
 
 def test_watch_without_a_station_says_so(domain, capfd):
     assert main(['watch', '--once']) == 0
-    assert capfd.readouterr().out.startswith('no station is heard')
+    assert capfd.readouterr().out.startswith('no station found')
 
 
 def test_numbers_of_levels_and_markers_are_ros_own():

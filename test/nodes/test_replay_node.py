@@ -121,5 +121,5 @@ def test_a_bag_that_was_cut_off_is_played_as_far_as_it_goes(domain, session, cap
     process = replay(session, '--speed', '20')
     output, errors = end_of(process)
     assert process.returncode == 1  # the figures of a part are not those of the whole
-    assert 'read as far as it goes: bag_0.mcap was cut off' in errors.splitlines()[0]
+    assert 'incomplete: bag_0.mcap was cut off' in errors.splitlines()[0]
     assert json.loads(output)['tracking']['locked_s'] > 1

@@ -271,7 +271,7 @@ def test_damaged_metadata_is_a_warning(short_bag, tmp_path, text):
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(short_bag, folder)
     (folder / 'metadata.yaml').write_text(text, encoding='utf-8')
-    assert 'its recorder has not finished it' in open_bag(folder).warning
+    assert 'not finished by its recorder' in open_bag(folder).warning
     repair(folder)
     assert open_bag(folder).warning == ''
 

@@ -31,14 +31,14 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(
             {
-                'tracking': played.tracking.figures,
-                'beside': played.tracking.beside,
+                'tracking': played.tracking.metrics,
+                'beside': played.tracking.reference,
                 'different': {name: list(pair) for name, pair in played.tracking.different.items()},
                 'run': {'messages': played.messages, 'topics': played.topics, 'speed': played.speed},
             }
         )
     else:
-        for name, value in played.tracking.figures.items():
+        for name, value in played.tracking.metrics.items():
             if value is not None:
                 print(f'{name:<18} {value:.6g}')
         print(f'{played.messages} messages on {played.topics} topics at {played.speed:.2f} times real time')

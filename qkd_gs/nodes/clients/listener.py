@@ -19,7 +19,7 @@ from rclpy.signals import SignalHandlerOptions
 
 import qkd_gs.msg as m
 from qkd_gs.monitoring.snapshot import Snapshot
-from qkd_gs.monitoring.status_collector import Board
+from qkd_gs.monitoring.status_collector import StatusCollector
 from qkd_gs.nodes.conversions import messages, monitoring, scene
 from qkd_gs.nodes.runtime.base import RELIABLE, TRANSIENT_LOCAL
 from qkd_gs.station.dds_profile import use_loopback_profile
@@ -59,7 +59,7 @@ class StationListener:
 
     def __init__(self, namespace: str = '') -> None:
         use_loopback_profile()
-        self._board = Board()
+        self._board = StatusCollector()
         self._clock = StationClock(simulated=False)  # the machine's own time, until a station publishes its clock
         self._context = Context()
         rclpy.init(args=[], context=self._context, signal_handler_options=SignalHandlerOptions.NO)
@@ -75,15 +75,15 @@ class StationListener:
         self._listen(DiagnosticArray, '/diagnostics', self._take_heartbeats)
         self._listen(DiagnosticStatus, 'readiness', self._take_readiness, TRANSIENT_LOCAL)
         self._listen(
-            m.NextPass, 'next_pass', lambda got: board.hear_coming(messages.from_next_pass(got)), TRANSIENT_LOCAL
+            m.NextPass, 'next_pass', lambda got: board.update_coming(messages.from_next_pass(got)), TRANSIENT_LOCAL
         )
-        self._listen(m.Target, 'target', lambda got: board.hear_target(scene.seen(got)))
+        self._listen(m.Target, 'target', lambda got: board.update_target(scene.seen(got)))
         self._listen(
-            m.SessionState, 'session/state', lambda got: board.hear_session(monitoring.from_session_state(got))
+            m.SessionState, 'session/state', lambda got: board.update_session(monitoring.from_session_state(got))
         )
-        self._listen(m.Counts, 'detector/counts', lambda got: board.hear_counts(messages.from_counts(got)))
+        self._listen(m.Counts, 'detector/counts', lambda got: board.update_counts(messages.from_counts(got)))
         self._listen(
-            m.KeyState, 'key/state', lambda got: board.hear_key(monitoring.from_key_state(got)), TRANSIENT_LOCAL
+            m.KeyState, 'key/state', lambda got: board.update_key(monitoring.from_key_state(got)), TRANSIENT_LOCAL
         )
         self._executor = EventsExecutor(context=self._context)
         self._executor.add_node(self._node)
@@ -110,7 +110,7 @@ class StationListener:
 
     def _take_heartbeats(self, message: DiagnosticArray) -> None:
         for health in monitoring.from_diagnostics(message):
-            self._board.hear_node(health, time.monotonic())
+            self._board.update_node(health, time.monotonic())
 
     def _take_readiness(self, message: DiagnosticStatus) -> None:
-        self._board.hear_readiness(monitoring.from_readiness(message), time.monotonic())
+        self._board.update_readiness(monitoring.from_readiness(message), time.monotonic())

@@ -99,7 +99,7 @@ class Operator(StationListener):
         while not future.done():
             snapshot = self.listen(step_s)
             show(snapshot, sentence[0])
-            if all(node.heard_s is None or node.heard_s > _GONE_S for node in snapshot.nodes):
+            if all(node.heartbeat_age_s is None or node.heartbeat_age_s > _GONE_S for node in snapshot.nodes):
                 raise StationError('the station is gone', hint='a pass that was under way continues when it is back')
             in_pass = snapshot.session is not None and snapshot.session.phase is not Phase.IDLE
             busy = busy or in_pass

@@ -7,7 +7,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import qkd_gs.msg as m
 from qkd_gs.monitoring.health import NodeHealth, health_of
 from qkd_gs.monitoring.readiness import Level, Readiness
-from qkd_gs.monitoring.snapshot import KeyNews, KeyStep, SessionNews
+from qkd_gs.monitoring.snapshot import KeyProgress, KeyStep, SessionStatus
 from qkd_gs.nodes.conversions.messages import stamp_of
 from qkd_gs.tracking.types import Phase
 
@@ -34,9 +34,9 @@ def from_diagnostics(message: DiagnosticArray) -> list[NodeHealth]:
     return found
 
 
-def from_session_state(message: m.SessionState) -> SessionNews:
-    """SessionNews."""
-    return SessionNews(
+def from_session_state(message: m.SessionState) -> SessionStatus:
+    """SessionStatus."""
+    return SessionStatus(
         stamp_ns=stamp_of(message),
         phase=Phase(message.phase),
         satellite=message.satellite,
@@ -49,9 +49,9 @@ def from_session_state(message: m.SessionState) -> SessionNews:
     )
 
 
-def from_key_state(message: m.KeyState) -> KeyNews:
-    """KeyNews."""
-    return KeyNews(
+def from_key_state(message: m.KeyState) -> KeyProgress:
+    """KeyProgress."""
+    return KeyProgress(
         state=KeyStep(message.state),
         folder=message.folder,
         simulated=message.simulated,

@@ -14,8 +14,8 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 import qkd_gs.msg as m
 from qkd_gs.monitoring.kinematics import Transform
-from qkd_gs.monitoring.markers import Drawn, Kind
-from qkd_gs.monitoring.scene import Seen
+from qkd_gs.monitoring.markers import Kind, Shape
+from qkd_gs.monitoring.scene import TargetPosition
 from qkd_gs.nodes.conversions.messages import header, stamp_of
 
 
@@ -24,9 +24,9 @@ def positions(message: JointState) -> dict[str, float]:
     return {name: at for name, at in zip(message.name, message.position, strict=True) if isfinite(at)}
 
 
-def seen(message: m.Target) -> Seen:
+def seen(message: m.Target) -> TargetPosition:
     """Where the satellite appears."""
-    return Seen(message.satellite, stamp_of(message), message.az_rad, message.el_rad, message.range_m)
+    return TargetPosition(message.satellite, stamp_of(message), message.az_rad, message.el_rad, message.range_m)
 
 
 def transforms(t_ns: int, steps: Sequence[Transform]) -> TFMessage:
@@ -34,7 +34,7 @@ def transforms(t_ns: int, steps: Sequence[Transform]) -> TFMessage:
     return TFMessage(transforms=[_transform(t_ns, step) for step in steps])
 
 
-def markers(t_ns: int, things: Sequence[Drawn], gone: Iterable[str]) -> MarkerArray:
+def markers(t_ns: int, things: Sequence[Shape], gone: Iterable[str]) -> MarkerArray:
     """MarkerArray that draws `things` and takes away what is `gone`."""
     away = [Marker(header=header(t_ns), ns=name, action=Marker.DELETE) for name in sorted(gone)]
     return MarkerArray(markers=[*away, *(_marker(t_ns, thing) for thing in things)])
@@ -52,7 +52,7 @@ def _transform(t_ns: int, step: Transform) -> TransformStamped:
     )
 
 
-def _marker(t_ns: int, thing: Drawn) -> Marker:
+def _marker(t_ns: int, thing: Shape) -> Marker:
     marker = Marker(
         header=header(t_ns, thing.frame),
         ns=thing.name,

@@ -1,4 +1,4 @@
-"""Whether a replay tells the same tracking figures as the live pass."""
+"""Comparison of the tracking metrics of a replay with those of the live pass."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ from qkd_gs.tracking.record.topics import STATION_METRICS
 
 
 @dataclass(frozen=True)
-class Replayed:
-    """Figures of a replay beside those of the live pass.
+class ReplayComparison:
+    """Metrics of a replay compared with those of the live pass.
 
     Attributes
     ----------
-    figures : dict
-        As replayed; None: not measured.
-    beside : str
-        What they were compared with.
+    metrics : dict
+        Of the replay; None: not measured.
+    reference : str
+        Origin of the metrics compared with.
     different : dict
-        Figures that are not the same: name -> (before, replayed).
+        Metrics that differ: name -> (before, replayed).
     """
 
-    figures: dict[str, Any]
-    beside: str
+    metrics: dict[str, Any]
+    reference: str
     different: dict[str, tuple[Any, Any]]
 
     @property
     def sentence(self) -> str:
-        """The outcome."""
+        """The result in one sentence."""
         if not self.different:
-            return f'the tracking figures are those of {self.beside}'
-        told = ', '.join(f'{name} {again} instead of {before}' for name, (before, again) in self.different.items())
-        return f'the tracking figures differ from those of {self.beside}: {told}'
+            return f'the tracking metrics equal those of {self.reference}'
+        changes = ', '.join(f'{name} {again} instead of {before}' for name, (before, again) in self.different.items())
+        return f'the tracking metrics differ from those of {self.reference}: {changes}'
 
 
-def replayed(bag: Bag, tracking: TrackingSettings, again: TrackingMetrics) -> Replayed:
-    """Compare with what the live pass has kept in its session, or else with what the bag tells by itself."""
+def compare_replay(bag: Bag, tracking: TrackingSettings, again: TrackingMetrics) -> ReplayComparison:
+    """Compare with the metrics that the live pass kept in its session, or else with those of the bag."""
     kept = _kept(bag)
-    beside = 'the live pass' if kept is not None else 'the bag'
+    reference = 'the live pass' if kept is not None else 'the bag'
     before = kept if kept is not None else finite(asdict(metrics_of_bag(bag, tracking)))
-    return Replayed(finite(asdict(again)), beside, differences(before, again))
+    return ReplayComparison(finite(asdict(again)), reference, differences(before, again))
 
 
 def settings_of(bag: Bag, otherwise: Path) -> StationSettings:
-    """Settings of the station during the pass, from the session that the bag lies in, or else from a file.
+    """Settings of the station during the pass, from the session of the bag, or else from a file.
 
     Raises
     ------
@@ -76,6 +76,6 @@ def _kept(bag: Bag) -> Mapping[str, Any] | None:
         return None
     manifest = load_manifest(session)
     if manifest.session_id != bag.about.session_id:
-        raise StationError('lies in the session of another pass', where=bag.folder)
+        raise StationError('belongs to another pass than its session', where=bag.folder)
     kept = manifest.run.get(STATION_METRICS)
     return kept if isinstance(kept, dict) else None
