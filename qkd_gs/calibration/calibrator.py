@@ -1,4 +1,4 @@
-"""Calibrate the pointing: star after star, fitting what is known so far, with a report that hides nothing."""
+"""Calibrate the pointing star by star, with a fit after each star and a complete report."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ import numpy as np
 
 from qkd_gs.calibration.fit import PointingFit, fit_mount
 from qkd_gs.calibration.observations import Observations
-from qkd_gs.calibration.star_visit import Reading, Spot, StarMeasurement, StarVisit, Track, VisitRules
+from qkd_gs.calibration.star_visit import StarMeasurement, StarVisit, VisitRules
 from qkd_gs.calibration.stars import Star, StarTrack, load_stars, select_stars
+from qkd_gs.devices.mount import MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.pointing.camera_geometry import CameraGeometry
 from qkd_gs.pointing.mount_model import AxisMotion, MountModel
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
+from qkd_gs.tracking.types import SpotMeasurement
 
 log = logging.getLogger(__name__)
 
-STARS = 20  # visited unless somebody asks for another number
+STARS = 20  # default number of stars
 STAR_RULES = VisitRules(min_snr=4.0)  # good to a fifth of a pixel, and 25 frames are averaged
-# Where the operator looks for the first star: centred too high, it would put the tilt into the azimuth's zero point.
+# Position of the first star; centred too high, the tilt would enter the azimuth's zero point.
 _FIRST_RAD = (radians(180), radians(35))
 _ENOUGH = 3  # stars for zero points and tilt
-_UNTRUSTED_RAD = 3e-3  # a fit whose stars predict each other worse would lead away from the next star
+_UNTRUSTED_RAD = 3e-3  # with a worse held-out error the next star would be missed
 _SILENT_S = 1.0
 _LOWEST_RAD = radians(15)
 
@@ -38,12 +40,12 @@ def stars_to_visit(site: Site, now_ns: int, count: int = STARS) -> list[Star]:
 
 
 def star_tracks(site: Site) -> Callable[[Star, int, int], StarTrack]:
-    """Where a star will be over a stretch of time, for the `Calibrator`."""
+    """Function that gives the track of a star over a time span, for the `Calibrator`."""
     return lambda star, first_ns, last_ns: StarTrack(star, site, first_ns, last_ns)
 
 
 class CalibrationState(IntEnum):
-    """How far a calibration is."""
+    """States of a calibration."""
 
     RUNNING = 0
     DONE = 1
@@ -52,16 +54,16 @@ class CalibrationState(IntEnum):
 
 @dataclass(frozen=True)
 class CalibrationInputs:
-    """Everything new since the last step."""
+    """Inputs since the last step."""
 
-    mount: Reading
-    guiding: tuple[Spot, ...] = ()  # oldest first
-    tracking: tuple[Spot, ...] = ()
+    mount: MountReading
+    guiding: tuple[SpotMeasurement, ...] = ()  # oldest first
+    tracking: tuple[SpotMeasurement, ...] = ()
 
 
 @dataclass(frozen=True)
 class CalibrationOutputs:
-    """What the calibration wants done, and what it knows."""
+    """Commands and progress of the calibration."""
 
     state: CalibrationState
     axes: AxisMotion[float] | None  # set-point for the mount; None: stop
@@ -73,21 +75,21 @@ class CalibrationOutputs:
 
 @dataclass(frozen=True)
 class StarReport:
-    """What became of one star."""
+    """Result for one star."""
 
     star: Star
     measured: bool
-    reason: str  # why not; '' if all is well; for a star the fit has rejected: by how much it is off
+    reason: str  # why it was not measured, or by how much the fit rejected it; '' otherwise
     measurement: StarMeasurement | None
 
 
 @dataclass(frozen=True)
 class CalibrationReport:
-    """Result of a calibration, whole or broken off."""
+    """Result of a calibration, complete or aborted."""
 
     fit: PointingFit | None
     stars: tuple[StarReport, ...]  # every star, in the order of the visits
-    guide_reference_px: tuple[float, float] | None  # pixel of the guiding camera that looks along the line of sight
+    guide_reference_px: tuple[float, float] | None  # pixel of the guiding camera on the line of sight
 
     @property
     def summary(self) -> str:
@@ -99,7 +101,7 @@ class CalibrationReport:
 
 
 class Calibrator:
-    """Visit stars, fit after each one, and finish with a model and a report.
+    """Visits stars, fits after each one, and ends with a model and a report.
 
     Starts from the operator's coarse alignment (one star centred by hand: zero points good to about 0.3 deg).
     With one star measured the zero points are right, with three the tilt; so stars near the first one should
@@ -110,7 +112,7 @@ class Calibrator:
     stars : sequence of Star
         In the order of the visits.
     track_of : callable
-        (star, start_ns, end_ns) -> `Track`, e.g. ``lambda s, a, b: StarTrack(s, site, a, b)``.
+        (star, start_ns, end_ns) -> `StarTrack`, e.g. ``lambda s, a, b: StarTrack(s, site, a, b)``.
     start_model : MountModel
         The coarse alignment, or the last calibration.
     """
@@ -118,7 +120,7 @@ class Calibrator:
     def __init__(
         self,
         stars: Sequence[Star],
-        track_of: Callable[[Star, int, int], Track],
+        track_of: Callable[[Star, int, int], StarTrack],
         start_model: MountModel,
         station: StationSettings,
         rules: VisitRules | None = None,
@@ -141,9 +143,9 @@ class Calibrator:
         self._message = ''
 
     def step(self, now_ns: int, inputs: CalibrationInputs) -> CalibrationOutputs:
-        """Take what is new, and say where the mount shall go; ends in DONE or FAILED whatever happens.
+        """Process new inputs and command the mount; always ends in DONE or FAILED.
 
-        Each star has its time-out, so the whole takes at most ``timeout_s`` times the number of stars.
+        Each star has a time-out, so the calibration takes at most ``timeout_s`` times the number of stars.
         """
         axes = None
         if self.state is CalibrationState.RUNNING and now_ns - inputs.mount.stamp_ns > _SILENT_S * 1e9:
@@ -159,12 +161,12 @@ class Calibrator:
         return CalibrationOutputs(self.state, axes, name, len(self._reports), self._total, self._message)
 
     def abort(self) -> None:
-        """Break off; the stars measured so far count, the others are reported as not visited."""
+        """Abort; the stars measured so far count, the others are reported as not visited."""
         if self.state is CalibrationState.RUNNING:
-            self._close('broken off by the operator')
+            self._close('aborted by the operator')
 
     def report(self) -> CalibrationReport:
-        """What is known so far, or at the end."""
+        """Result so far, or at the end."""
         pixels = [
             (report.measurement.guide_x_px, report.measurement.guide_y_px)
             for report in self._reports
@@ -174,10 +176,10 @@ class Calibrator:
         if pixels:
             x_px, y_px = np.median(pixels, axis=0)
             reference = (float(x_px), float(y_px))
-        return CalibrationReport(self._fit, tuple(self._judged()), reference)
+        return CalibrationReport(self._fit, tuple(self._with_rejections()), reference)
 
     def _begin(self, now_ns: int) -> bool:
-        """Set out for the next star that is up; False when there is none left."""
+        """Start the visit of the next star above the limit; False when there is none left."""
         while self._waiting:
             star = self._waiting.pop(0)
             track = self._track_of(star, now_ns, now_ns + round((self._rules.timeout_s + 5) * 1e9))
@@ -213,18 +215,18 @@ class Calibrator:
         seen = Observations.from_rows(rows, [report.star.name for report in measured])
         try:
             self._fit = fit_mount(seen, base=self._start_model)
-        except StationError as error:  # e.g. a wrong star makes terms that cannot be: go on with what was
+        except StationError as error:  # e.g. a wrong star gives implausible terms: keep the last model
             log.warning('fit of %d stars refused: %s', len(rows), error)
             return
         held_out_rad = self._fit.heldout_rms_rad or 0.0
         if 'AN' in self._fit.sigma_rad and held_out_rad > _UNTRUSTED_RAD:
-            log.warning('%d stars disagree by %.0f urad: going on with the last model', len(rows), held_out_rad * 1e6)
+            log.warning('%d stars disagree by %.0f urad: keeping the last model', len(rows), held_out_rad * 1e6)
             return
         self.model = self._fit.model
         log.info('%d stars, RMS %.1f urad', len(rows), self._fit.rms_rad * 1e6)
 
-    def _judged(self) -> list[StarReport]:
-        """The reports, with what the fit says of the measured ones."""
+    def _with_rejections(self) -> list[StarReport]:
+        """The reports, with rejections by the fit."""
         wrong = {star.label: star.reason for star in self._fit.rejected} if self._fit else {}
         return [
             replace(report, reason=f'rejected: {wrong[report.star.name]}')

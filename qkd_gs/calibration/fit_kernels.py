@@ -1,4 +1,4 @@
-"""Residuals of observed stars and their derivatives by the terms, compiled: a robust fit asks thousands of times."""
+"""Residuals of observed stars and their derivatives by the terms; compiled, since a robust fit needs thousands."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FAR_RAD = 1.0  # residual of a star 90 deg away and more
 def residuals(stars: FloatArray, p: FloatArray, out: FloatArray) -> None:
     """Star minus line of sight on the sky: `stars` (4, n) az, el, enc_az, enc_el; `out` (2 n,), first all x, then y.
 
-    The tangent-plane formulas of `sphere.offset_between`.
+    The tangent-plane formulas of `sky_offsets.offset_between`.
     """
     n = stars.shape[1]
     for i in range(n):

@@ -1,4 +1,4 @@
-"""Measured stars: where each appeared, and what the encoders read with it at the reference pixel."""
+"""Measured stars: apparent direction, and encoder readings with the star on the reference pixel."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Observations:
     el_rad: FloatArray
     enc_az_rad: FloatArray  # encoder reading at mid-exposure, any whole turn
     enc_el_rad: FloatArray
-    labels: tuple[str, ...]  # what to call each in a report: a star's name, or file:line
+    labels: tuple[str, ...]  # label in a report: a star's name, or file:line
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def only(self, chosen: BoolArray) -> Observations:
-        """The chosen ones."""
+        """The selected observations."""
         labels = tuple(label for label, keep in zip(self.labels, chosen, strict=True) if keep)
         return Observations(
             self.az_rad[chosen], self.el_rad[chosen], self.enc_az_rad[chosen], self.enc_el_rad[chosen], labels

@@ -2,84 +2,45 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from math import cos, hypot, isfinite, pi, radians, sin
-from typing import Protocol
 
 import numpy as np
 
-from qkd_gs.calibration.stars import Star
-from qkd_gs.orbit.target import TargetState
+from qkd_gs.calibration.stars import StarTrack
+from qkd_gs.devices.mount import MountReading
 from qkd_gs.pointing.camera_geometry import CameraGeometry
 from qkd_gs.pointing.mount_model import AxisMotion, MountModel
 from qkd_gs.settings.station import MountSettings
+from qkd_gs.tracking.control.encoder_history import EncoderHistory
+from qkd_gs.tracking.types import SpotMeasurement
 
-
-class Reading(Protocol):
-    """Encoders of the mount, as `devices.mount.MountReading` has them."""
-
-    @property
-    def stamp_ns(self) -> int: ...  # noqa: D102
-    @property
-    def az_rad(self) -> float: ...  # noqa: D102
-    @property
-    def el_rad(self) -> float: ...  # noqa: D102
-    @property
-    def az_rate_rad_s(self) -> float: ...  # noqa: D102
-    @property
-    def el_rate_rad_s(self) -> float: ...  # noqa: D102
-
-
-class Spot(Protocol):
-    """The brightest spot of a frame, as `tracking.types.SpotMeasurement` has it."""
-
-    @property
-    def stamp_ns(self) -> int: ...  # noqa: D102
-    @property
-    def found(self) -> bool: ...  # noqa: D102
-    @property
-    def x_px(self) -> float: ...  # noqa: D102
-    @property
-    def y_px(self) -> float: ...  # noqa: D102
-    @property
-    def snr(self) -> float: ...  # noqa: D102
-
-
-class Track(Protocol):
-    """Where the star appears, e.g. `stars.StarTrack`."""
-
-    @property
-    def star(self) -> Star: ...  # noqa: D102
-
-    def at(self, t_ns: int) -> TargetState[float]:
-        """Apparent state at a time."""
-        ...
+Spots = tuple[SpotMeasurement, ...]  # of the images of one camera since the last step, oldest first
 
 
 @dataclass(frozen=True)
 class VisitRules:
-    """Patience and tolerances of a visit."""
+    """Time limits and tolerances of a visit."""
 
     timeout_s: float = 90.0  # for the whole star
-    slew_timeout_s: float = 60.0  # from a command to standing on it
-    settle_s: float = 0.3  # to stay within the tolerance before a frame counts
+    slew_timeout_s: float = 60.0  # from a command to its position
+    settle_s: float = 0.3  # time within the tolerance before an image counts
     settle_rad: float = 60e-6
-    camera_timeout_s: float = 5.0  # a camera that sends nothing for so long is given up
+    camera_timeout_s: float = 5.0  # longest time without an image of a camera
     min_snr: float = 6.0
-    frames_to_look: int = 5  # without the star before the next place of the search
+    frames_per_position: int = 5  # images without the star before the next position of the search
     guided_rad: float = 200e-6  # centred in the guiding camera
     centred_rad: float = 60e-6  # centred in the tracking camera
     corrections: int = 10
     frames: int = 25  # to measure with
-    search_guiding_rad: float = 10e-3  # radius of the ring looked at if the star is not where it should be
+    search_guiding_rad: float = 10e-3  # radius of the ring searched if the star is not at its predicted position
     search_tracking_rad: float = 1.6e-3
 
 
 class VisitState(IntEnum):
-    """What a visit is doing."""
+    """States of a visit."""
 
     SLEW = 0
     GUIDE = 1
@@ -91,16 +52,16 @@ class VisitState(IntEnum):
 
 @dataclass(frozen=True)
 class StarMeasurement:
-    """A star with the line of sight on it."""
+    """Measurement of a star centred on the line of sight."""
 
-    t_ns: int  # middle of the frames
+    t_ns: int  # mean of the images
     az_rad: float  # apparent
     el_rad: float
     enc_az_rad: float  # encoder angles at which the star is on the tracking camera's reference pixel
     enc_el_rad: float
-    scatter_rad: float  # radial RMS of single frames: seeing and spot noise
+    scatter_rad: float  # radial RMS of single images: seeing and spot noise
     frames: int
-    guide_x_px: float  # pixel of the guiding camera that looks along the line of sight; NaN if it saw nothing
+    guide_x_px: float  # pixel of the guiding camera on the line of sight; NaN without a spot
     guide_y_px: float
 
 
@@ -110,15 +71,15 @@ class StarVisit:
 
     Parameters
     ----------
-    track : Track
+    track : StarTrack
         The star.
     model : MountModel
-        Best model so far; good to half the guiding field and the search around it.
+        Best model so far; its error must be within half the guiding field plus the search ring.
     guiding, tracking : CameraGeometry
-        The cameras; the guiding camera's reference as far as it is known.
+        Geometry of the cameras; reference pixel of the guiding camera as far as known.
     """
 
-    track: Track
+    track: StarTrack
     model: MountModel
     mount: MountSettings
     guiding: CameraGeometry
@@ -128,33 +89,39 @@ class StarVisit:
     state: VisitState = VisitState.SLEW
     reason: str = ''
     measurement: StarMeasurement | None = None
-    _offset: tuple[float, float] = (0.0, 0.0)  # encoder angles added to the model's
-    _next: VisitState = VisitState.GUIDE  # what to do when the mount stands
+    _offset: tuple[float, float] = (0.0, 0.0)  # added to the encoder angles of the model
+    _next: VisitState = VisitState.GUIDE  # state after the slew
     _since_ns: int = 0  # start of the present state
     _inside_ns: int | None = None  # within the tolerance since
-    _ready_ns: int = 0  # frames exposed before this do not count
+    _ready_ns: int = 0  # images exposed before this do not count
     _missed: int = 0
     _corrections: int = 0
     _turns: float | None = None
-    _readings: deque[Reading] = field(default_factory=lambda: deque(maxlen=400))
+    _history: EncoderHistory = field(init=False)
     _places: Iterator[tuple[float, float]] = field(default_factory=lambda: iter(()))
-    _looked_from: tuple[float, float] = (0.0, 0.0)
+    _search_centre: tuple[float, float] = (0.0, 0.0)
     _frames: list[tuple[int, float, float]] = field(default_factory=list)
     _guide_px: list[tuple[float, float]] = field(default_factory=list)
     _last_angles: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
         self._since_ns = self.start_ns
+        fastest = max(self.mount.azimuth.max_acc_deg_s2, self.mount.elevation.max_acc_deg_s2)
+        self._history = EncoderHistory(radians(fastest))
         self._places = _ring(self.rules.search_guiding_rad)
 
     def step(
-        self, now_ns: int, mount: Reading, guiding: tuple[Spot, ...], tracking: tuple[Spot, ...]
+        self,
+        now_ns: int,
+        mount: MountReading,
+        guiding: Spots,
+        tracking: Spots,
     ) -> AxisMotion[float] | None:
-        """Set-point for the mount at `now_ns`; None when there is nothing left to do."""
-        self._readings.append(mount)
+        """Set-point for the mount at `now_ns`; None when the visit is over."""
+        self._history.add(mount)
         if self._over(now_ns, self.start_ns, self.rules.timeout_s):
             self._give_up(f'time-out of {self.rules.timeout_s:g} s while in {self.state.name}')
-        elif not self._within_travel(self._wanted(now_ns, mount)):
+        elif not self._within_travel(self._commanded(now_ns, mount)):
             self._give_up('outside the travel of the axes')
         elif self.state is VisitState.SLEW:
             self._slew(now_ns, mount)
@@ -164,16 +131,16 @@ class StarVisit:
             self._centre(now_ns, tracking)
         elif self.state is VisitState.MEASURE:
             self._measure(now_ns, guiding, tracking)
-        return None if self.over else self._wanted(now_ns, mount)
+        return None if self.over else self._commanded(now_ns, mount)
 
     @property
     def over(self) -> bool:
-        """Has the visit come to an end, good or bad?"""
+        """Whether the visit has ended, successfully or not."""
         return self.state in (VisitState.MEASURED, VisitState.GIVEN_UP)
 
-    def _slew(self, now_ns: int, mount: Reading) -> None:
-        wanted = self._wanted(mount.stamp_ns, mount)
-        off = hypot((mount.az_rad - wanted.az_rad) * cos(mount.el_rad), mount.el_rad - wanted.el_rad)
+    def _slew(self, now_ns: int, mount: MountReading) -> None:
+        commanded = self._commanded(mount.stamp_ns, mount)
+        off = hypot((mount.az_rad - commanded.az_rad) * cos(mount.el_rad), mount.el_rad - commanded.el_rad)
         if off > self.rules.settle_rad:
             self._inside_ns = None
             if self._over(now_ns, self._since_ns, self.rules.slew_timeout_s):
@@ -184,20 +151,20 @@ class StarVisit:
             self._ready_ns = now_ns
             self._enter(self._next, now_ns)
 
-    def _guide(self, now_ns: int, spots: tuple[Spot, ...]) -> None:
-        spot = self._look(now_ns, spots, 'guiding')
+    def _guide(self, now_ns: int, spots: Spots) -> None:
+        spot = self._detect(now_ns, spots, 'guiding')
         if spot is None:
             return
         angles = self.guiding.angles(spot.x_px, spot.y_px)
         if hypot(*angles) < self.rules.guided_rad:
-            self._looked_from = self._offset
+            self._search_centre = self._offset
             self._places = _rings(self.rules.search_tracking_rad)
             self._enter(VisitState.CENTRE, now_ns)
         else:
             self._correct(now_ns, spot, angles, VisitState.GUIDE)
 
-    def _centre(self, now_ns: int, spots: tuple[Spot, ...]) -> None:
-        spot = self._look(now_ns, spots, 'tracking')
+    def _centre(self, now_ns: int, spots: Spots) -> None:
+        spot = self._detect(now_ns, spots, 'tracking')
         if spot is None:
             return
         angles = self.tracking.angles(spot.x_px, spot.y_px)
@@ -206,7 +173,7 @@ class StarVisit:
         else:
             self._correct(now_ns, spot, angles, VisitState.CENTRE)
 
-    def _measure(self, now_ns: int, guiding: tuple[Spot, ...], tracking: tuple[Spot, ...]) -> None:
+    def _measure(self, now_ns: int, guiding: Spots, tracking: Spots) -> None:
         for spot in tracking:
             if spot.stamp_ns < self._ready_ns:
                 continue
@@ -230,25 +197,25 @@ class StarVisit:
                 )
         if len(self._frames) >= self.rules.frames:
             self._finish()
-        elif self._missed >= 2 * self.rules.frames_to_look:
+        elif self._missed >= 2 * self.rules.frames_per_position:
             self._give_up(f'lost after {len(self._frames)} of {self.rules.frames} frames')
         elif self._over(now_ns, self._since_ns, self.rules.camera_timeout_s):
-            self._give_up('the tracking camera sends no pictures')
+            self._give_up('the tracking camera sends no images')
 
     def _finish(self) -> None:
         table = np.array(self._frames, dtype=np.float64)
         t_ns = round(float(np.mean([frame[0] - self.start_ns for frame in self._frames]))) + self.start_ns
         az_offset, el_offset = table[:, 1:].mean(axis=0)
         star = self.track.at(t_ns)
-        wanted = self.model.encoder(star.az_rad, star.el_rad)
-        spread = (table[:, 1:] - (az_offset, el_offset)) * (cos(wanted[1]), 1.0)
+        commanded = self.model.encoder(star.az_rad, star.el_rad)
+        spread = (table[:, 1:] - (az_offset, el_offset)) * (cos(commanded[1]), 1.0)
         guide_x, guide_y = np.median(self._guide_px, axis=0) if self._guide_px else (np.nan, np.nan)
         self.measurement = StarMeasurement(
             t_ns=t_ns,
             az_rad=star.az_rad,
             el_rad=star.el_rad,
-            enc_az_rad=wanted[0] + float(az_offset) + (self._turns or 0.0),
-            enc_el_rad=wanted[1] + float(el_offset),
+            enc_az_rad=commanded[0] + float(az_offset) + (self._turns or 0.0),
+            enc_el_rad=commanded[1] + float(el_offset),
             scatter_rad=float(np.sqrt(np.mean(np.sum(spread**2, axis=1)))),
             frames=len(table),
             guide_x_px=float(guide_x),
@@ -256,69 +223,56 @@ class StarVisit:
         )
         self.state = VisitState.MEASURED
 
-    def _look(self, now_ns: int, spots: tuple[Spot, ...], camera: str) -> Spot | None:
-        """The star in a frame exposed since the mount stands; moves the search on while there is none."""
+    def _detect(self, now_ns: int, spots: Spots, camera: str) -> SpotMeasurement | None:
+        """The star in an image exposed after the mount has settled; continues the search without one."""
         for spot in spots:
             if spot.stamp_ns < self._ready_ns:
                 continue
-            if self._good(spot) and self._encoder_at(spot.stamp_ns) is not None:
+            if self._good(spot) and self._history.at(spot.stamp_ns) is not None:
                 self._missed = 0
                 return spot
             self._missed += 1
             self._since_ns = now_ns
-        if self._missed >= self.rules.frames_to_look:
-            self._look_elsewhere(now_ns, camera)
+        if self._missed >= self.rules.frames_per_position:
+            self._next_position(now_ns, camera)
         elif self._over(now_ns, self._since_ns, self.rules.camera_timeout_s):
-            self._give_up(f'the {camera} camera sends no pictures')
+            self._give_up(f'the {camera} camera sends no images')
         return None
 
-    def _look_elsewhere(self, now_ns: int, camera: str) -> None:
+    def _next_position(self, now_ns: int, camera: str) -> None:
         place = next(self._places, None)
         if place is None:
-            self._give_up(f'not found by the {camera} camera, nor around')
+            self._give_up(f'not found by the {camera} camera, nor around it')
             return
         star = self.track.at(now_ns)
         az, el = self.model.encoder(star.az_rad, star.el_rad)
-        az, el = az + self._looked_from[0], el + self._looked_from[1]
+        az, el = az + self._search_centre[0], el + self._search_centre[1]
         there = self.model.centred(az, el, *place)
-        self._offset = (self._looked_from[0] + there[0] - az, self._looked_from[1] + there[1] - el)
-        self._stand(now_ns, self.state)
+        self._offset = (self._search_centre[0] + there[0] - az, self._search_centre[1] + there[1] - el)
+        self._slew_to(now_ns, self.state)
 
-    def _correct(self, now_ns: int, spot: Spot, angles: tuple[float, float], then: VisitState) -> None:
+    def _correct(self, now_ns: int, spot: SpotMeasurement, angles: tuple[float, float], then: VisitState) -> None:
         self._corrections += 1
         offset = self._offset_that_centres(spot, angles)
         if self._corrections > self.rules.corrections:
             self._give_up(f'still {hypot(*angles) * 1e6:.0f} urad off after {self.rules.corrections} corrections')
         elif offset is not None:
             self._offset = offset
-            self._stand(now_ns, then)
+            self._slew_to(now_ns, then)
 
-    def _offset_that_centres(self, spot: Spot, angles: tuple[float, float]) -> tuple[float, float] | None:
-        """Encoder angles beyond the model's at which this frame's star would be on the line of sight."""
-        encoder = self._encoder_at(spot.stamp_ns)
+    def _offset_that_centres(self, spot: SpotMeasurement, angles: tuple[float, float]) -> tuple[float, float] | None:
+        """Offset of the encoder angles from the model that would centre the star of this image."""
+        encoder = self._history.at(spot.stamp_ns)
         if encoder is None:
             return None
         star = self.track.at(spot.stamp_ns)
-        wanted = self.model.encoder(star.az_rad, star.el_rad)
+        commanded = self.model.encoder(star.az_rad, star.el_rad)
         centred = self.model.centred(*encoder, *angles)
-        return centred[0] - wanted[0] - (self._turns or 0.0), centred[1] - wanted[1]
+        return centred[0] - commanded[0] - (self._turns or 0.0), centred[1] - commanded[1]
 
-    def _encoder_at(self, stamp_ns: int) -> tuple[float, float] | None:
-        """Encoder angles at mid-exposure; None if that was before the readings kept."""
-        last = self._readings[-1]
-        if stamp_ns >= last.stamp_ns:
-            ahead_s = (stamp_ns - last.stamp_ns) * 1e-9
-            return last.az_rad + last.az_rate_rad_s * ahead_s, last.el_rad + last.el_rate_rad_s * ahead_s
-        if stamp_ns < self._readings[0].stamp_ns:
-            return None
-        times = [reading.stamp_ns - stamp_ns for reading in self._readings]
-        az = np.interp(0, times, [reading.az_rad for reading in self._readings])
-        el = np.interp(0, times, [reading.el_rad for reading in self._readings])
-        return float(az), float(el)
-
-    def _wanted(self, t_ns: int, mount: Reading) -> AxisMotion[float]:
+    def _commanded(self, t_ns: int, mount: MountReading) -> AxisMotion[float]:
         motion = self.model.encoder_command(self.track.at(t_ns))
-        if self._turns is None:  # the turn that is nearest to where the axis stands, within its travel
+        if self._turns is None:  # the azimuth turn nearest to the axis, within its travel
             low, high = radians(self.mount.azimuth.min_deg), radians(self.mount.azimuth.max_deg)
             options = [2 * pi * k for k in range(-2, 3) if low <= motion.az_rad + 2 * pi * k <= high]
             self._turns = min(options, key=lambda turns: abs(motion.az_rad + turns - mount.az_rad), default=0.0)
@@ -334,10 +288,10 @@ class StarVisit:
             el.min_deg
         ) <= motion.el_rad <= radians(el.max_deg)
 
-    def _good(self, spot: Spot) -> bool:
+    def _good(self, spot: SpotMeasurement) -> bool:
         return spot.found and spot.snr >= self.rules.min_snr and isfinite(spot.x_px) and isfinite(spot.y_px)
 
-    def _stand(self, now_ns: int, then: VisitState) -> None:
+    def _slew_to(self, now_ns: int, then: VisitState) -> None:
         self._next = then
         self._enter(VisitState.SLEW, now_ns)
 
@@ -362,6 +316,6 @@ def _ring(radius_rad: float, count: int = 6) -> Iterator[tuple[float, float]]:
 
 
 def _rings(step_rad: float) -> Iterator[tuple[float, float]]:
-    """Two rings around a place."""
+    """Positions on two rings."""
     yield from _ring(step_rad)
     yield from _ring(2 * step_rad, 12)

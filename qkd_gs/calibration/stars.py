@@ -1,4 +1,4 @@
-"""Bright stars: where each appears from a site at a time, and which ones to measure in which order."""
+"""Bright stars: apparent positions from a site, and the selection and order for a calibration."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def star_azel(
     t_ns : int or ndarray, (m,)
         UTC, ns since the Unix epoch.
     wavelength_nm : float
-        What the camera sees mostly: from 532 to 650 nm refraction at 20 deg falls by 8 urad.
+        Mean wavelength of the camera: from 532 to 650 nm refraction at 20 deg falls by 8 urad.
 
     Returns
     -------
@@ -134,17 +134,17 @@ def _source(stars: Sequence[Star], only: int | slice = slice(None)) -> SkyfieldS
         dec_degrees=column('dec_deg'),
         ra_mas_per_year=column('pm_ra_mas_yr'),
         dec_mas_per_year=column('pm_dec_mas_yr'),
-        parallax_mas=np.maximum(column('parallax_mas'), 0.0),  # a measured one may be below zero
+        parallax_mas=np.maximum(column('parallax_mas'), 0.0),  # a measured one may be negative
     )
 
 
 class StarTrack:
-    """One star over some minutes, tabulated: quick to read, exact to 1e-9 rad.
+    """Track of one star over some minutes, tabulated with an error of 1e-9 rad.
 
     Parameters
     ----------
     start_ns, end_ns : int
-        Span in which `at` may be asked.
+        Time span of `at`.
     """
 
     def __init__(self, star: Star, site: Site, start_ns: int, end_ns: int):
@@ -157,7 +157,7 @@ class StarTrack:
         self._az, self._el = (np.ascontiguousarray(CubicSpline(t_s, y).c) for y in (np.unwrap(az[0]), el[0]))
 
     def at(self, t_ns: int) -> TargetState[float]:
-        """Apparent state, with the satellite's columns that a star has not set to NaN (range: infinite)."""
+        """Apparent state; NaN in the fields that a star does not have, infinite range."""
         t_s = (t_ns - self._start_ns) * 1e-9
         az, el = (curve(t_s, pieces, self._first_s, _TRACK_STEP_S) for pieces in (self._az, self._el))
         return TargetState(
@@ -180,12 +180,12 @@ def select_stars(
     Parameters
     ----------
     count : int
-        How many at most.
+        Largest number.
     first : (az_rad, el_rad), optional
-        Where the telescope is aligned: the star nearest to it comes first and the next ones near it, so that a
-        coarse alignment carries from star to star.  Not given: the highest star.
+        Aligned direction: the star nearest to it comes first and the next ones close to it, so that a coarse
+        alignment is sufficient from star to star.  Not given: the highest star.
     avoid : sequence of (az_rad, el_rad, radius_rad)
-        Sun, Moon, a chimney.
+        Directions to avoid: Sun, Moon, obstacles.
 
     Raises
     ------
@@ -195,8 +195,8 @@ def select_stars(
     Notes
     -----
     Spread: each next star is the one farthest from all chosen ones, where a magnitude counts as much as 2 deg.
-    Order: nearest neighbour by the longer of the two axes' ways, then improved by reversing parts (2-opt).
-    Azimuth ways are not taken across north, so the cable does not wind up.
+    Order: nearest neighbour by the longer of the two axes' travels, then improved by 2-opt.  Azimuth does not cross
+    north, so the cable does not wind up.
     """
     az, el = star_azel(stars, site, t_ns)
     good = (el >= min_el_rad) & (el <= max_el_rad)

@@ -24,7 +24,7 @@ from qkd_gs.nodes.runtime import parameters
 from qkd_gs.nodes.runtime.base import SENSOR, TRANSIENT_LOCAL, CoreNode
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.nodes.runtime.station_metrics import StationMetrics
-from qkd_gs.recording import Bag, ReplayComparison, open_bag, settings_of
+from qkd_gs.recording import Bag, ReplayComparison, compare_replay, open_bag, settings_of
 from qkd_gs.recording.reader import Raw
 from qkd_gs.settings.station import TrackingSettings
 from qkd_gs.share import share_path

@@ -179,11 +179,6 @@ class Trajectory:
             polarization_rate_rad_s=columns[10],
         )
 
-    def light_time(self, t_ns: IntArray, time_bias_s: float = 0.0, cross_track_m: float = 0.0) -> FloatArray:
-        """Time of flight (s) of light that arrives at UTC `t_ns` (n,); its rounding noise is below 0.1 ps."""
-        found: FloatArray = self._columns(seconds_between(self.start_ns, t_ns), time_bias_s, cross_track_m)[8]
-        return found
-
     def arrival_ps(self, emission_ps: ArrayLike, time_bias_s: float = 0.0, cross_track_m: float = 0.0) -> IntArray:
         """When pulses arrive that leave the satellite at `emission_ps`.
 

@@ -62,11 +62,6 @@ class PassPlan:
                 joined.append((start, end))
         return joined
 
-    def in_gap(self, t_ns: int, time_bias_s: float = 0.0) -> bool:
-        """Whether an axis is off the track at a time, for a satellite `time_bias_s` ahead of the plan."""
-        planned_ns = t_ns + round(time_bias_s * 1e9)
-        return any(start <= planned_ns <= end for start, end in self.gaps)
-
     def command(self, motion: AxisMotion[float], time_bias_s: float = 0.0) -> AxisMotion[float]:
         """The motion to command: on the planned turn of the azimuth axis, and on the keyhole path within a gap.
 

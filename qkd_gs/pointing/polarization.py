@@ -1,4 +1,4 @@
-"""Polarization angles from the sky to the analyser, and the error rate of an uncorrected angle.
+"""Polarization angles from the sky to the analyser.
 
 Handedness: every angle is counted counter-clockwise as seen against the light (looking at the source).  On the
 sky that is from growing azimuth towards growing elevation.
@@ -15,7 +15,7 @@ matter of wiring and depends on the parity, not on the pass.
 
 from __future__ import annotations
 
-from math import pi, sin
+from math import pi
 
 import numpy as np
 
@@ -40,17 +40,6 @@ def polarization_error(
     turned = 2 * (hwp_rad - zero_rad) - parity * polarization_angle_rad
     left: FloatOrArray = turned - pi * np.rint(turned / pi)
     return left
-
-
-def wrong_fraction(error_rad: float) -> float:
-    """Fraction of the photons of either basis that a polarization error sends to the wrong detector (Malus)."""
-    return sin(error_rad) ** 2
-
-
-def analyser_axis(state: str, zero_rad: float, parity: int = 1) -> float:
-    """Angle of a state's axis (H, V, D, A) behind an aligned HWP, in [0, pi)."""
-    from_h = {'H': 0.0, 'V': pi / 2, 'D': pi / 4, 'A': -pi / 4}[state]
-    return (2 * zero_rad - parity * from_h) % pi
 
 
 def polarization_angle_in_tube(

@@ -1,7 +1,7 @@
 """Selection of messages for a bag, and its start and end; without ROS.
 
-A bag holds one pass: it starts when the tracker leaves IDLE and ends when it returns to IDLE.  The last message of every
-transient-local topic was published before that: it is written at the start of every file.
+A bag holds one pass: it starts when the tracker leaves IDLE and ends when it returns to IDLE.  The last message
+of every transient-local topic was published before that: it is written at the start of every file.
 """
 
 from __future__ import annotations

@@ -23,8 +23,6 @@ _MESSAGE_HEAD = struct.Struct('<HIQQ')
 _CHUNK_HEAD = struct.Struct('<QQQI')  # first and last log time, size and checksum of the records
 _MOST_IN_A_CHUNK = 1 << 28  # ours have 1 MiB and a message; a damaged size must not exhaust the memory
 
-Bytes: TypeAlias = bytes | memoryview
-
 
 class Schema(NamedTuple):
     """A message type."""

@@ -1,33 +1,17 @@
 """A telescope under the stars with a hidden mount, two hidden cameras and noise: enough to calibrate in a test."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import cos, isfinite, nan, pi, radians, sin
 
 import numpy as np
 
 from qkd_gs.calibration.stars import Star
+from qkd_gs.devices.mount import MountMode, MountReading
 from qkd_gs.orbit.target import TargetState
 from qkd_gs.pointing.sky_offsets import offset_between
+from qkd_gs.tracking.types import CameraRole, SpotMeasurement
 
 STEP_NS = 20_000_000
-
-
-@dataclass(frozen=True)
-class Reading:
-    stamp_ns: int
-    az_rad: float
-    el_rad: float
-    az_rate_rad_s: float = 0.0
-    el_rate_rad_s: float = 0.0
-
-
-@dataclass(frozen=True)
-class Spot:
-    stamp_ns: int
-    found: bool
-    x_px: float
-    y_px: float
-    snr: float
 
 
 class TurningSky:
@@ -56,7 +40,7 @@ class StarStation:
     ----------
     truth : MountModel
     guiding, tracking : CameraGeometry
-        True pictures; half sizes of the fields follow.
+        True geometries; half sizes of the fields follow.
     missing : set of star numbers behind clouds
     """
 
@@ -64,7 +48,7 @@ class StarStation:
         self.truth, self.guiding, self.tracking = truth, guiding, tracking
         self.rng = np.random.default_rng(seed)
         self.missing = set(missing)
-        self.reading = Reading(0, encoder_az_rad, encoder_el_rad)
+        self.reading = MountReading(0, encoder_az_rad, encoder_el_rad, 0.0, 0.0, MountMode.TRACK)
         self.wanted = None
         self.stuck = False
         self.dark = False
@@ -81,13 +65,15 @@ class StarStation:
         ahead_s = (now_ns - axes.at_ns) * 1e-9
         az = axes.az_rad + axes.az_rate_rad_s * ahead_s - self.reading.az_rad
         el = axes.el_rad + axes.el_rate_rad_s * ahead_s - self.reading.el_rad
+        slewing = abs(az) > limit or abs(el) > limit
         az, el = max(-limit, min(limit, az)), max(-limit, min(limit, el))
-        self.reading = Reading(
+        self.reading = MountReading(
             now_ns,
             self.reading.az_rad + az,
             self.reading.el_rad + el,
-            axes.az_rate_rad_s,
-            axes.el_rate_rad_s,
+            az / step_s if slewing else axes.az_rate_rad_s,
+            el / step_s if slewing else axes.el_rate_rad_s,
+            MountMode.TRACK,
         )
 
     def spots(self, track, now_ns):
@@ -95,11 +81,11 @@ class StarStation:
         if self.dark:
             return (), ()
         return (
-            (self._spot(track, now_ns, self.guiding, (9e-3, 7.2e-3)),),
-            (self._spot(track, now_ns, self.tracking, (1.28e-3, 0.96e-3)),),
+            (self._spot(CameraRole.GUIDING, track, now_ns, self.guiding, (9e-3, 7.2e-3)),),
+            (self._spot(CameraRole.TRACKING, track, now_ns, self.tracking, (1.28e-3, 0.96e-3)),),
         )
 
-    def _spot(self, track, now_ns, geometry, half):
+    def _spot(self, role, track, now_ns, geometry, half):
         number = track.star.hip
         aim = self.truth.apparent(self.reading.az_rad, self.reading.el_rad)
         place = track.at(now_ns)
@@ -113,8 +99,8 @@ class StarStation:
         middle = replace(geometry, reference_x_px=0.0, reference_y_px=0.0, roll_rad=0.0).angles(0, 0)
         seen = isfinite(x) and abs(x - middle[0]) < half[0] and abs(y - middle[1]) < half[1]
         if number in self.missing or not seen:
-            return Spot(now_ns, False, nan, nan, 0.0)
-        return Spot(now_ns, True, float(x_px), float(y_px), 30.0)
+            return SpotMeasurement(role, now_ns, False, nan, nan, 0.0, nan)
+        return SpotMeasurement(role, now_ns, True, float(x_px), float(y_px), 30.0, 1e4)
 
 
 def sky_of(count: int) -> list[Star]:

@@ -138,7 +138,7 @@ def test_a_stuck_mount_and_a_dead_camera_are_told_apart(station):
     telescope.dark = True
     calibrator = Calibrator(stars, TurningSky, COARSE, station)
     run(calibrator, telescope, stars)
-    assert all('guiding camera sends no pictures' in report.reason for report in calibrator.report().stars)
+    assert all('guiding camera sends no images' in report.reason for report in calibrator.report().stars)
 
 
 def test_a_silent_mount_stops_it(station):
@@ -164,7 +164,7 @@ def test_an_abort_keeps_what_was_measured(station):
     assert out.state is CalibrationState.FAILED
     report = calibrator.report()
     assert len(report.stars) == 10
-    assert 'broken off' in report.stars[-1].reason
+    assert 'aborted' in report.stars[-1].reason
     assert len(report.fit.kept) == 5
 
 

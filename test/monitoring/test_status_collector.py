@@ -46,7 +46,7 @@ def test_the_rms_is_that_of_all_spots(spots):
     history = SpotHistory()
     for ago_s, x, y in spots:
         history.add(NOW_NS - round(ago_s * 1e9), x, y)
-    seen = history.figures(NOW_NS)
+    seen = history.statistics(NOW_NS)
     assert seen.rms_x_urad == pytest.approx(sqrt(np.mean([x * x for _, x, _ in spots])))
     assert seen.rms_y_urad == pytest.approx(sqrt(np.mean([y * y for *_, y in spots])))
     shown = {SPOT_S - 1 - int(ago_s) for ago_s, *_ in spots}

@@ -95,7 +95,6 @@ class Plant:
         self._sight = self._pointing.line_of_sight(*self.mount.true_angles())
         self._zero_rad, self._parity = radians(station.hwp.zero_deg), station.hwp.parity
         self._slew_rad_s = 0.0
-        self._uplink_w_m2 = 0.0
         self._parts: list[Interval] = []
 
     def advance(self, now_ns: int) -> None:

@@ -35,11 +35,6 @@ class SatellitePlant:
         elif seen:
             self._error_rad *= exp(-elapsed_s / self._plant.pointing_s)
 
-    @property
-    def pointing_error_rad(self) -> float:
-        """Angle between the axis of its beam and the station."""
-        return self._error_rad
-
     def downlink_w_m2(self, range_m: float) -> float:
         """Irradiance of its beacon at the station without air."""
         if not self.lit:

@@ -26,13 +26,6 @@ def kolmogorov_tilt_variance(r0_m: float, aperture_m: float) -> float:
     return float(_NOLL_TILT * (R0_WAVELENGTH_M / aperture_m) ** 2 * (aperture_m / r0_m) ** (5 / 3))
 
 
-def tilt_variance(r0_m: float, aperture_m: float, outer_scale_m: float) -> float:
-    """Variance of the tilt along one axis with outer scale, rad^2: the integral over all spatial frequencies."""
-    k = np.geomspace(1e-7, 1e3, 40_000) / aperture_m
-    density = _phase_spectrum(k, r0_m, outer_scale_m) * _tilt_filter(k, aperture_m)
-    return float(np.trapezoid(density * pi * k, k))
-
-
 def tilt_spectrum(frequency_m: FloatArray, r0_m: float, aperture_m: float, outer_scale_m: float) -> FloatArray:
     """One-sided spectrum of the tilt along a line through the flow, rad^2 m.
 

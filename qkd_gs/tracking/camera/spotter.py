@@ -124,7 +124,6 @@ class Spotter:
         self._requested_hz = self._rate_hz = rate_hz
         self._stamps_ns: deque[int] = deque(maxlen=4)
         self.settings: CameraSettings = self._exposure.widest(rate_hz)  # requested; apply them to the camera on change
-        self.last_spot: Spot | None = None  # in pixels of the last image, for displays
 
     def step(self, now_ns: int, frame: Frame) -> SpotMeasurement:
         """Measurement of one image; `settings` may change with it.
@@ -150,7 +149,6 @@ class Spotter:
             self._centroids.clear()
         self._note_rate(frame)
         spot = self._follow(frame) if self._centroids else self._search(frame)
-        self.last_spot = spot
         self._control_exposure(frame, spot)
         if spot is None:
             return SpotMeasurement(self._role, frame.stamp_ns, False, nan, nan, nan, nan)

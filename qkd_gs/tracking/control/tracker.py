@@ -85,7 +85,6 @@ class Tracker:
             Phase.PARK: self._parking,
         }
         self.phase = Phase.SLEW
-        self.losses = 0  # times that a lock was lost, zenith gaps included
 
     @property
     def done(self) -> bool:
@@ -193,11 +192,8 @@ class Tracker:
     def _holding(self, now_ns: int, reading: MountReading) -> Phase:
         if self._in_gap(now_ns):
             self._track_filter.unsettle()
-            phase = Phase.LOST
-        else:
-            phase = self._lose(now_ns, self._tuning.lost_fine_s, Phase.FINE)
-        self.losses += phase is not Phase.FINE
-        return phase
+            return Phase.LOST
+        return self._lose(now_ns, self._tuning.lost_fine_s, Phase.FINE)
 
     def _coasting(self, now_ns: int, reading: MountReading) -> Phase:
         if self._in_gap(now_ns):

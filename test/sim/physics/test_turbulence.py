@@ -11,7 +11,13 @@ from scipy.special import jv
 
 from qkd_gs.settings.twin_plant import Fade
 from qkd_gs.sim.physics.atmosphere import Scintillation, Tilt, airmass, clouds
-from qkd_gs.sim.physics.turbulence import _bessel_2, kolmogorov_tilt_variance, tilt_spectrum, tilt_variance
+from qkd_gs.sim.physics.turbulence import (
+    _bessel_2,
+    _phase_spectrum,
+    _tilt_filter,
+    kolmogorov_tilt_variance,
+    tilt_spectrum,
+)
 
 R0, D, L0 = 0.05, 0.28, 20.0
 
@@ -19,6 +25,13 @@ R0, D, L0 = 0.05, 0.28, 20.0
 def one_layer(twin, **changes):
     layer = twin.plant.atmosphere.layers[0].model_copy(update={'height_m': 0.0, 'weight': 1.0})
     return twin.plant.atmosphere.model_copy(update={'layers': (layer,), **changes})
+
+
+def tilt_variance(r0_m, aperture_m, outer_scale_m):
+    """Variance of the tilt along one axis with outer scale, rad^2: the integral over all spatial frequencies."""
+    k = np.geomspace(1e-7, 1e3, 40_000) / aperture_m
+    density = _phase_spectrum(k, r0_m, outer_scale_m) * _tilt_filter(k, aperture_m)
+    return float(np.trapezoid(density * np.pi * k, k))
 
 
 def test_the_bessel_function_is_scipys():

@@ -63,9 +63,8 @@ def test_a_fade_is_coasted_through(fade_s, seed):
     assert Phase.LOST in record.phase[coast]
     assert max(np.abs(record.x_urad[coast])) < 60  # the corrected prediction holds
     assert plant.run_to(Phase.FINE, 3) < 2
-    assert plant.tracker.losses == 1
     record = plant.run(2)
-    assert max(np.hypot(record.x_urad[-200:], record.y_urad[-200:])) < 25  # the estimate went on, none began anew
+    assert max(np.hypot(record.x_urad[-200:], record.y_urad[-200:])) < 25  # the estimate was continued, not restarted
 
 
 def test_a_slow_mount_locks_again_soon_after_the_zenith():
