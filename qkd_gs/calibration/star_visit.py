@@ -228,7 +228,7 @@ class StarVisit:
         for spot in spots:
             if spot.stamp_ns < self._ready_ns:
                 continue
-            if self._good(spot) and self._history.at(spot.stamp_ns) is not None:
+            if self._good(spot) and self._history.at(spot.stamp_ns, linear=True) is not None:
                 self._missed = 0
                 return spot
             self._missed += 1
@@ -262,7 +262,7 @@ class StarVisit:
 
     def _offset_that_centres(self, spot: SpotMeasurement, angles: tuple[float, float]) -> tuple[float, float] | None:
         """Offset of the encoder angles from the model that would centre the star of this image."""
-        encoder = self._history.at(spot.stamp_ns)
+        encoder = self._history.at(spot.stamp_ns, linear=True)
         if encoder is None:
             return None
         star = self.track.at(spot.stamp_ns)

@@ -1,4 +1,4 @@
-"""A calibration night in lockstep: the station's calibrator on the twin's mount and cameras."""
+"""Calibration in lockstep: the station's calibrator on the twin's mount and cameras."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from qkd_gs.tracking.camera.camera_loop import CameraLoop
 from qkd_gs.tracking.control.requests import GUIDING_STARS, TRACKING_STARS
 from qkd_gs.tracking.types import CameraRole
 
-_HAND_ERROR_RAD = radians(0.1)  # how well a star is centred by hand in the guiding field
+_HAND_ERROR_RAD = radians(0.1)  # error of centring a star by hand in the guiding field
 _STREAM = 0x5A4D
 _TIMEOUT_NS = 3600 * 10**9
 
 
 @dataclass(frozen=True)
 class Calibrated:
-    """What a calibration leaves for the passes of the night."""
+    """Result of a calibration for the passes of the night."""
 
     model: MountModel
     guide_reference_px: tuple[float, float]
@@ -58,7 +58,7 @@ def calibrate(
     Raises
     ------
     StationError
-        The calibration failed; says why.
+        The calibration failed; with the reason.
     """
     stars, model = stars_to_visit(site, start_ns), manual_alignment(world, site, start_ns, seed)
     calibrator = Calibrator(stars, star_tracks(site), model, station, STAR_RULES)

@@ -1,6 +1,6 @@
-"""A pass in lockstep: the station's own core objects on the twin's devices, in one process, faster than real time.
+"""A pass in lockstep: the core objects of the station on the twin's devices, in one process, faster than real time.
 
-The ROS nodes wrap the very same objects; this is the one place that wires them without ROS.
+The ROS nodes wrap the same objects; only this module connects them without ROS.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PROGRESS_EVERY_NS = 2_000_000_000
 
 @dataclass(frozen=True)
 class Progress:
-    """What an operator watches."""
+    """Progress of a pass, for the operator."""
 
     now_ns: int
     phase: Phase
@@ -45,11 +45,11 @@ class Lockstep:
     ----------
     twin : Twin
     tracker : Tracker
-        Built from what the station knows.
+        Built from the knowledge of the station.
     supervisor : Supervisor
-        Independent of the tracker: what it forbids is not done.
+        Independent of the tracker; commands that it forbids are not sent.
     recorder : TagRecorder
-        Takes the converter's tags.
+        Records the tags of the TDC.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class Lockstep:
         self.log = PassLog(world)
 
     def run(self, start_ns: int, end_ns: int, progress: Callable[[Progress], None]) -> None:
-        """From `start_ns` until the tracker is done, or `end_ns`."""
+        """Run from `start_ns` until the tracker is done, or `end_ns`."""
         world, log = self._twin.world, self.log
         self._twin.tdc.start(start_ns)
         if world.mount.read(start_ns).mode is MountMode.OFF:
@@ -104,7 +104,7 @@ class Lockstep:
         self._recorder.close()
 
     def _control(self, now_ns: int, before: TrackerOutputs | None) -> TrackerOutputs:
-        """One step of the loop: read, decide, command."""
+        """One step of the control loop: read, decide, command."""
         world = self._twin.world
         spots = (
             *self._guiding.step(now_ns, before.guiding if before else None),
@@ -122,7 +122,7 @@ class Lockstep:
         return outputs
 
     def _supervise(self, now_ns: int) -> None:
-        """Ask what is allowed; stop what is not."""
+        """Update the safety status; stop the mount if motion is forbidden."""
         world = self._twin.world
         inputs = SupervisorInputs(world.mount.read(now_ns), world.beacon.read(now_ns), control_heard_ns=now_ns)
         self._safety = self._supervisor.step(now_ns, inputs)

@@ -1,4 +1,4 @@
-"""The figures of a simulated pass that only the truth can give."""
+"""Metrics of a simulated pass that need the truth."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def tracking_part(
 def polarization_part(
     log: PassLog, predicted: Trajectory, model: MountModel, truth: Trajectory, station: StationSettings
 ) -> dict[str, Any]:
-    """Part ``polarization``: largest frame error while counted, and what the elements alone would have left.
+    """Part ``polarization``: largest polarization error while counted, and the error with the elements alone.
 
-    Open loop: the plate perfectly at the frame that the prediction gives, without time bias and with the
-    mount's roll as modelled.
+    Open loop: the HWP exactly at the predicted polarization angle, without time bias and with the modelled roll of
+    the mount.
     """
     samples = _samples(log, truth, station)
     counted = counted_samples(samples, radians(station.tracking.data_el_deg))
@@ -70,14 +70,14 @@ def polarization_part(
     during = counted[index]
     if not during.any():
         return {'max_error_deg': None, 'open_loop_error_deg': None}
-    frames = []
+    angles = []
     for path in (predicted, truth):
         place = path.table(hwp_t_ns[during])
-        frame, _ = polarization_angle_in_tube(
+        angle, _ = polarization_angle_in_tube(
             model, model.encoder_command(place), place.polarization_angle_rad, place.polarization_rate_rad_s
         )
-        frames.append(frame)
-    turn = np.remainder(frames[0] - frames[1] + np.pi / 2, np.pi) - np.pi / 2
+        angles.append(angle)
+    turn = np.remainder(angles[0] - angles[1] + np.pi / 2, np.pi) - np.pi / 2
     return {
         'max_error_deg': float(np.degrees(np.abs(error_rad[during]).max())),
         'open_loop_error_deg': float(np.degrees(np.abs(turn).max())),

@@ -1,4 +1,4 @@
-"""What happened in a simulated pass: the station's own record, and the truth beside it."""
+"""Log of a simulated pass: the record of the station and the truth."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from qkd_gs.timing.tags import Channel
 from qkd_gs.tracking.record.lock_log import LockLog
 from qkd_gs.tracking.types import Phase, TrackerOutputs
 
-_HWP_EVERY = 10  # frame errors are kept at a tenth of the control rate
+_HWP_EVERY = 10  # polarization errors are logged at a tenth of the control rate
 
 
 class Step(NamedTuple):
@@ -26,7 +26,7 @@ class Step(NamedTuple):
     t_ns: int
     az_rad: float  # true apparent direction of the line of sight
     el_rad: float
-    x_urad: float  # line of sight minus direction wanted; NaN while the satellite's place is not tabulated
+    x_urad: float  # line of sight minus commanded direction; NaN while the satellite is not tabulated
     y_urad: float
     phase: int
     lit: float  # satellite's beacon: 0 or 1
@@ -44,7 +44,7 @@ class StationStatus:
 
 
 class PassLog:
-    """Collects samples of a pass.
+    """Samples of a pass.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class PassLog:
             self._hwp.append((now_ns, float(self._plant.polarization_error_rad(interval)[-1])))
 
     def count(self, full: CountBin) -> None:
-        """A bin of counts."""
+        """Add a bin of counts."""
         self._counts.append(full)
 
     @property
@@ -87,7 +87,7 @@ class PassLog:
         return self._rows[-1].t_ns
 
     def locked_spans(self) -> list[LockedSpan]:
-        """Stretches of UTC in which the tracking camera held the satellite."""
+        """Spans of UTC in which the tracking camera was locked on the satellite."""
         return self._locks.spans()
 
     def times(self) -> IntArray:
@@ -100,7 +100,7 @@ class PassLog:
         return np.array([row[index] for row in self._rows], float)
 
     def hwp(self) -> tuple[IntArray, FloatArray]:
-        """Times and true frame errors (rad)."""
+        """Times and true polarization errors (rad)."""
         return np.array([row[0] for row in self._hwp], np.int64), np.array([row[1] for row in self._hwp])
 
     def spots(self) -> tuple[IntArray, FloatArray, FloatArray]:
@@ -109,7 +109,7 @@ class PassLog:
         return np.array([row[0] for row in self._spots], np.int64), table[:, 0], table[:, 1]
 
     def telemetry(self) -> Telemetry:
-        """For the session."""
+        """Telemetry for the session."""
         spot_t_ns, spot_x, spot_y = self.spots()
         hwp_t_ns, hwp_rad = self.hwp()
         counts = np.array([full.counts for full in self._counts], np.int64).reshape(-1, len(Channel)).T

@@ -1,7 +1,7 @@
-"""The simulated satellite's side of the protocol, in a process and on a TLS socket of its own on loopback.
+"""The simulated satellite's side of the protocol, in its own process, on a TLS socket on loopback.
 
-``python -m qkd_gs.sim.satellite SESSION KEYS`` prints its port, answers one run, and ends.  It listens before it loads
-what it needs to answer, so the ground can read its tags meanwhile.
+``python -m qkd_gs.sim.satellite SESSION KEYS`` prints its port, answers one run, and ends.  It listens before it
+imports the rest, so the ground can read its tags meanwhile.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.qkd.link.channel import Channel
 from qkd_gs.qkd.link.tls import Listener, connect
 
-_START_S = 60.0  # for a fresh process to import and to listen
+_START_S = 60.0  # for a new process to import and to listen
 _STOP_S = 5.0
 _ARGUMENTS = 2
 
@@ -26,12 +26,12 @@ _ARGUMENTS = 2
 def simulated_satellite(
     folder: Path, keys: KeyFolder, way: Callable[[int], AbstractContextManager[int]] = nullcontext
 ) -> Iterator[Channel]:
-    """Start the satellite of a simulated session; a channel to it.
+    """Start the satellite of a simulated session and connect to it.
 
     Parameters
     ----------
     way : callable
-        Opens the way to the port on which it listens; gives the port to call instead.
+        Opens a relay to the port on which it listens; yields the port to connect to instead.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def simulated_satellite(
     """
     from qkd_gs.sim.photons.satellite_record import load_record
 
-    load_record(folder)  # an operator's mistake is told here, not by a process that ends
+    load_record(folder)  # raises here, not in a process that ends
     process = subprocess.Popen(
         [sys.executable, '-m', 'qkd_gs.sim.satellite', str(folder), str(keys.path)],
         stdout=subprocess.PIPE,
@@ -61,7 +61,7 @@ def simulated_satellite(
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """Let the process end by itself; then make it."""
+    """Wait for the process to end; kill it after a time-out."""
     try:
         process.communicate(timeout=_STOP_S)
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""Take a pass in the twin from beginning to end, in lockstep, and leave a session to be processed."""
+"""Simulate a pass in the twin from start to end, in lockstep, and write a session for processing."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from qkd_gs.tracking.control.tracker import Tracker
 from qkd_gs.tracking.record.manifest_writer import ManifestWriter, finite, new_folder, tags_complete
 
 _NIGHT_NS = 3600 * 10**9  # from the start of the calibration to the rise of the satellite
-_ARMED_S = 30.0  # the mount waits at the first point so long
+_ARMED_S = 30.0  # how long the mount waits at the first point
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """What to simulate.
+    """Parameters of a simulation.
 
     Attributes
     ----------
     elements : Elements
         Of one satellite.
     at_ns : int
-        The pass whose culmination is nearest to this UTC is taken.
+        The pass whose culmination is nearest to this UTC is simulated.
     seed : int
         Draws everything that the station does not know; the same seed gives the same session.
     """
@@ -59,23 +59,23 @@ class Simulation:
 
 
 class Watcher:
-    """What a caller may want to show; every method may be left as it is."""
+    """Callbacks for progress; the default methods do nothing."""
 
     def step(self, text: str) -> None:
-        """A new part of the work."""
+        """A new step starts."""
 
     def calibrating(self, now_ns: int, text: str) -> None:
-        """The calibration goes on."""
+        """Progress of the calibration."""
 
     def passing(self, progress: Progress) -> None:
-        """The pass goes on."""
+        """Progress of the pass."""
 
     def making_key(self, step: str, fraction: float) -> None:
         """A step of the post-processing goes on; `fraction` of it is done."""
 
 
 def run_simulation(simulation: Simulation, folder: Path, sealing_key: bytes, watcher: Watcher) -> Manifest:
-    """Calibrate, take the pass, and write the session.
+    """Calibrate, track the pass, and write the session.
 
     Parameters
     ----------
@@ -87,21 +87,21 @@ def run_simulation(simulation: Simulation, folder: Path, sealing_key: bytes, wat
     Raises
     ------
     StationError
-        No such pass, one that this mount cannot take, or a folder in use.
+        No such pass, one that this mount cannot track, or a folder in use.
     """
     station, site, seed = simulation.station, simulation.site, simulation.seed
     watcher.step('planning the pass')
     window = pass_window_nearest(simulation.elements, site, simulation.at_ns, station, simulation.force)
     setup = SimulationSetup(simulation.twin, station, site, window, _ARMED_S, seed)
     truth, begin_ns = setup.truth, setup.begin_ns
-    new_folder(folder)  # now: a mistake is told before the calibration, not after it
+    new_folder(folder)  # errors are reported before the calibration, not after it
     watcher.step('calibrating the pointing on stars')
     calibrated = calibrate_before_pass(setup, lambda now_ns, out: watcher.calibrating(now_ns, out.message))
     pointing = stored_pointing(calibrated)
     station = pointing.refine(station)
     plan = plan_against_sun(window.predicted, window.start_ns, window.end_ns, calibrated.model, station, site)
 
-    watcher.step('taking the pass')
+    watcher.step('tracking the pass')
     stars = NamedStars(site, begin_ns, window.end_ns)
     twin = Twin(simulation.twin, simulation.station, truth, site, begin_ns, seed, (stars,))
     run = {'seed': seed, 'calibration': calibrated.report.summary, 'scenario': simulation.scenario}
@@ -132,10 +132,10 @@ def run_simulation(simulation: Simulation, folder: Path, sealing_key: bytes, wat
 
 
 def calibrate_before_pass(setup: SimulationSetup, progress: Callable[[int, CalibrationOutputs], None]) -> Calibrated:
-    """Calibrate on stars in a world of its own.
+    """Calibrate on stars in a separate simulated world.
 
-    The evening before and the pass are two worlds of one seed: the mount and its errors are the same, and the
-    time between need not be lived through.
+    Calibration and pass are two worlds with one seed: the mount and its errors are the same, and the time between
+    need not be simulated.
 
     Raises
     ------
@@ -144,12 +144,12 @@ def calibrate_before_pass(setup: SimulationSetup, progress: Callable[[int, Calib
     """
     night_ns = setup.window.start_ns - _NIGHT_NS
     stars = NamedStars(setup.site, night_ns, setup.window.end_ns)
-    evening = World(setup.settings, setup.station, setup.truth, setup.site, setup.seed, night_ns, (stars,))
-    return calibrate(evening, setup.station, setup.site, night_ns, setup.seed, progress)
+    world = World(setup.settings, setup.station, setup.truth, setup.site, setup.seed, night_ns, (stars,))
+    return calibrate(world, setup.station, setup.site, night_ns, setup.seed, progress)
 
 
 def stored_pointing(calibrated: Calibrated) -> StoredPointing:
-    """What a calibration leaves for the passes of the night."""
+    """The stored pointing of a calibration."""
     return StoredPointing.of(
         calibrated.model, calibrated.guide_reference_px, calibrated.report.summary, format_utc(calibrated.end_ns)
     )

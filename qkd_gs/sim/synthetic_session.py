@@ -1,7 +1,7 @@
-"""Light of a stretch of a pass without mount and cameras: a session to be processed, in a moment.
+"""Synthetic session: photons of a part of a pass without mount and cameras, generated quickly.
 
-For benchmarks of the chain behind the telescope and for tests of it: the receiver looks at the satellite perfectly,
-all else (orbit, clocks, photons, detectors, seals, the satellite's record) is the twin's own.
+For benchmarks and tests of the processing: pointing is perfect, everything else (orbit, clocks, photons, detectors,
+sealing, the satellite's record) is that of the twin.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _ELEMENTS = 'micius.tle'
 _POLL_NS = 10**8
 _SAMPLE_NS = 10**6
 _MARGIN_NS = 30 * 10**9
-_ALONG_TRACK_S, _CROSS_TRACK_M = 0.21, -700.0  # what the elements do not know
+_ALONG_TRACK_S, _CROSS_TRACK_M = 0.21, -700.0  # true errors of the elements
 
 SourceMaker = Callable[..., PhotonSource]
 Change = Callable[[TagBlock], TagBlock]
 
 
 def light_of(gain: float = 1.0) -> PhotonicsSettings:
-    """The twin's light, with a link that is better by a factor."""
+    """The twin's photonics with a link that is better by a factor."""
     light = load_twin().photonics
     link = light.link.model_copy(update={'residual_db': light.link.residual_db - 10 * np.log10(gain)})
     return light.model_copy(update={'link': link})
@@ -54,24 +54,24 @@ def light_of(gain: float = 1.0) -> PhotonicsSettings:
 
 @dataclass(frozen=True)
 class SyntheticSession:
-    """A stretch about the culmination of the Shanghai pass of 2018-10-03.
+    """An interval around the culmination of the Shanghai pass of 2018-10-03.
 
     Attributes
     ----------
     seconds : float
         Length, in whole tenths.
     before_s : float
-        So much of it lies before culmination.
+        Part of it before culmination.
     gain : float
-        Factor on the transmission of the link; above 1 a short stretch has the photons of a long pass.
+        Factor on the transmission of the link; above 1 a short interval has the photons of a long pass.
     seed : int
     source : callable
-        `PhotonSource`, or one that somebody sits in.
+        `PhotonSource`, or one with an eavesdropper.
     change : callable
-        What happens to the tags of each tenth of a second before they are sealed.
+        Modifies the tags of each tenth of a second before they are sealed.
     outages : tuple of (from, to)
-        Stretches of seconds from the start, in whole tenths, in which the detector process is dead: at each one its
-        tag file is cut off, and behind it a new run begins with another phase of the converter's clock.
+        Intervals in seconds from the start, in whole tenths, in which the detector process is dead: its tag file is
+        truncated, and a new run starts after it with another phase of the TDC clock.
     """
 
     seconds: float
@@ -83,7 +83,7 @@ class SyntheticSession:
     outages: tuple[tuple[float, float], ...] = ()
 
     def write(self, folder: Path, sealing_key: bytes) -> Manifest:
-        """Draw it, and write the session.
+        """Generate the photons and write the session.
 
         Parameters
         ----------
@@ -150,7 +150,7 @@ class SyntheticSession:
         return manifest
 
     def _runs(self, start_ns: int, end_ns: int) -> list[tuple[int, int, bool]]:
-        """Start and end of each run of the converter, and whether its process dies there."""
+        """Start and end of each run of the TDC, and whether its process dies there."""
         borders = [start_ns + round(edge_s * 10) * _POLL_NS for outage in self.outages for edge_s in outage]
         edges = [start_ns, *borders, end_ns]
         return [(first, last, last < end_ns) for first, last in zip(edges[::2], edges[1::2], strict=True)]

@@ -1,4 +1,4 @@
-"""The whole twin of one pass: the physical world, the photons, and what the satellite remembers of them."""
+"""The complete twin of one pass: physical world, photons, and the satellite's record of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MARGIN_NS = 120 * 10**9
 def true_trajectory(
     settings: TwinSettings, orbit: Orbit, site: Site, start_ns: int, end_ns: int, seed: int
 ) -> Trajectory:
-    """Where the satellite really is: the orbit with the errors that the seed draws."""
+    """True trajectory of the satellite: the orbit with the errors drawn from the seed."""
     time_bias_s, cross_track_m = draw_orbit_error(settings.plant.orbit, seed)
     return Trajectory.predict(
         orbit,
@@ -35,14 +35,14 @@ def true_trajectory(
 
 
 class Twin:
-    """World, converter and GPS receiver, advanced together.
+    """World, TDC and GPS receiver, advanced together.
 
     Parameters
     ----------
     truth : Trajectory
         From `true_trajectory`.
     start_ns : int
-        UTC at which the world begins, the mount parked.
+        UTC at which the simulation begins, with the mount parked.
     seed : int
         Draws everything that the station does not know.
     stars : tuple of Stars
@@ -65,7 +65,7 @@ class Twin:
         self.gps = SimGps(settings.photonics, site)
 
     def advance(self, now_ns: int) -> Interval:
-        """Let time go by; the true state over it, for sim/ alone."""
+        """Advance to `now_ns`; returns the true state over that time, for sim/ only."""
         self.world.advance(now_ns)
         interval = self.world.interval()
         if len(interval.t_ns) and np.isfinite(interval.target_el_rad[0]):

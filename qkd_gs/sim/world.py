@@ -1,4 +1,4 @@
-"""The whole visible twin in one process: the plant of the world, and the cameras that look at it, in lockstep."""
+"""Plant and cameras of the twin in one process, in lockstep."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from qkd_gs.tracking.types import CameraRole
 
 
 class World(Plant):
-    """Everything physical of a session that is not a photon counter.
+    """The physical world of a session without the photon receiver: plant and cameras.
 
     Parameters
     ----------
     stars : sequence of Stars
-        Bright stars by catalogue, beside the random field of faint ones.
+        Bright stars of the catalogue, in addition to the random field of faint ones.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class World(Plant):
         ]
         self.guiding_camera, self.tracking_camera = (feed.camera for feed in self._feeds)
 
-    def _shown(self, rows: FloatArray, interval: Interval) -> None:
+    def _publish(self, rows: FloatArray, interval: Interval) -> None:
         for feed in self._feeds:
             feed.update(self.now_ns, rows)
 

@@ -1,4 +1,4 @@
-"""The twin's cameras: a stream of rendered frames with rate, latency, stamps and losses.  Camera Protocol."""
+"""Simulated camera: a stream of rendered images with rate, latency, stamps and losses.  Camera Protocol."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from qkd_gs.sim.imaging.exposure import Exposed
 from qkd_gs.sim.imaging.render import Sensor, render
 
 _PIXEL_VARIANCE = 1 / 12  # that averaging over a pixel adds to a Gaussian image, px^2
-_FALL_TO_CORNER = 2  # vignetting grows with this power of the distance from the middle
+_FALL_TO_CORNER = 2  # power of the distance from the centre in the vignetting
 
 
 class Scene(Protocol):
-    """What a camera looks at."""
+    """Scene in front of a camera."""
 
     def expose(self, start_ns: int, exposure_ns: int, roi: Roi) -> Exposed:
         """Light of one exposure that has ended."""
 
 
 class SimCamera:
-    """Exposes as the twin's time goes by.
+    """Exposes images as simulated time advances.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class SimCamera:
     Attributes
     ----------
     tilt_residuals : list of (stamp_ns, tilt_x_rad, tilt_y_rad)
-        Turbulence tilt averaged over each exposure: what an ideal mount would show.  Truth, for sim/ alone.
+        Turbulence tilt averaged over each exposure: the residual of an ideal mount.  Truth, for sim/ only.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class SimCamera:
         Raises
         ------
         DeviceFault
-            ``camera.settings``: exposure, gain, rate or region that the camera does not have.
+            ``camera.settings``: exposure, gain, rate or region out of range.
         """
         self._check(settings)
         if self._settings is None:
@@ -79,15 +79,15 @@ class SimCamera:
         return frames
 
     def stop(self, now_ns: int) -> None:
-        """Stop the stream; what is in transfer still arrives."""
+        """Stop the stream; images in transfer still arrive."""
         self._settings = None
 
     def close(self) -> None:
-        """Stop the stream and drop what has not been fetched."""
+        """Stop the stream and drop images that were not fetched."""
         self._settings = None
         self._transfer.clear()
 
-    # ---- the twin's side ----
+    # ---- simulation side ----
 
     def advance(self, now_ns: int) -> None:
         """Finish the exposures that end until `now_ns`; the twin's state must be known up to then."""

@@ -1,4 +1,4 @@
-"""One camera of the twin and what it remembers of the true state; in the process of whoever reads its pictures."""
+"""Simulated camera feed: one camera and the recent true state; runs in the process that reads its images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KEEP_S = 2.0  # of history: longer than any exposure
 
 
 class SimCameraFeed:
-    """A camera fed with the true state, block by block.
+    """Camera that is fed with the true state, block by block.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class SimCameraFeed:
     row : (columns, 1) array
         State at the start, from `Plant.first_row`.
     stars : sequence of Stars
-        Bright stars by catalogue, beside the random field of faint ones.
+        Bright stars of the catalogue, in addition to the random field of faint ones.
     """
 
     def __init__(
@@ -57,6 +57,6 @@ class SimCameraFeed:
         self.camera = SimCamera(model, camera, view, noise_bank(streams[6], _NOISE), rng)
 
     def update(self, now_ns: int, rows: FloatArray) -> None:
-        """The true state up to `now_ns`, rows of `Column` (columns, n); exposures that end until then are finished."""
+        """Append the true state up to `now_ns`, rows of `Column` (columns, n); finishes exposures that end by then."""
         self._history.append(rows)
         self.camera.advance(now_ns)

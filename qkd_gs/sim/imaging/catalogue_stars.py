@@ -1,4 +1,4 @@
-"""The catalogue's stars for the twin's cameras."""
+"""Stars of the catalogue for the simulated cameras."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _AHEAD_RAD = 0.05
 
 
 class NamedStars:
-    """Apparent places of all catalogue stars over a stretch of time.
+    """Apparent positions of all catalogue stars over a time span.
 
     Parameters
     ----------
     start_ns, end_ns : int
-        AirSegment of UTC; before and after it the stars stand still.
+        UTC; before and after it the stars are at rest.
     """
 
     def __init__(self, site: Site, start_ns: int, end_ns: int) -> None:
@@ -32,7 +32,7 @@ class NamedStars:
         self._site, self._stars = site, load_stars()
         self._steps = -(-(end_ns - start_ns) // _STEP_NS)
         self._magnitude = np.array([star.mag for star in self._stars])
-        self._vectors: dict[int, FloatArray] = {}  # by step, as far as they were asked for
+        self._vectors: dict[int, FloatArray] = {}  # by step, computed on demand
         self._centre, self._first, self._reach_rad = np.zeros(3), 0, -1.0
         self._nearby = np.empty(0, np.int64)
 
@@ -53,7 +53,7 @@ class NamedStars:
         return StarsInView(az, el, *diurnal_rates(self._latitude_rad, az, el), self._magnitude[nearby[inside]])
 
     def _around(self, first: int, direction: FloatArray, radius_rad: float) -> IntArray:
-        """Stars within a wide cone; looked up again only when the narrow one, or the sky, has moved to its edge."""
+        """Stars within a wide cone; searched again only when the narrow cone, or the sky, has moved to its edge."""
         moved = dist(direction, self._centre) + abs(first - self._first) * _TURN_RAD
         if moved + radius_rad > self._reach_rad:
             self._centre, self._first, self._reach_rad = direction, first, radius_rad + _AHEAD_RAD

@@ -1,4 +1,4 @@
-"""What falls onto a camera during an exposure: beacon, stars and sky, from the history of the true state."""
+"""Light on a camera during an exposure: beacon, stars and sky, from the history of the true state."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STAR_ELECTRONS = 5.0  # of a whole exposure, before the air: fainter stars drow
 
 @dataclass(frozen=True)
 class Exposed:
-    """Everything that a frame is drawn from."""
+    """Light of one exposure."""
 
     points: Points
     background: Background
@@ -34,12 +34,12 @@ class Exposed:
 
 
 class View:
-    """A camera's view of the twin.
+    """View of the twin through one camera.
 
     Parameters
     ----------
     scintillation : Column
-        Which aperture's.
+        Column of the camera's aperture.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class View:
         )
 
     def _count(self, start_ns: int, exposure_ns: int) -> int:
-        """Instants that show the fastest source's trail without gaps: one a sigma, and one a millisecond at first."""
+        """Number of instants that samples the fastest trail without gaps: one per sigma, and one per ms up to 16."""
         ends = self._history.at(np.array([start_ns, start_ns + exposure_ns]))
         (az, az_end), (el, el_end) = ends[Column.AZ].tolist(), ends[Column.EL].tolist()
         trail = int(hypot((az_end - az) * cos(el), el_end - el) / self._sigma_rad)

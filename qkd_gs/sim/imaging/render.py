@@ -1,4 +1,4 @@
-"""From electrons to counts: point sources with their trails, background, noise and conversion, compiled."""
+"""Rendering of images: point sources with trails, background, noise and conversion to counts; compiled."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _REACH = 5.0  # a spot is drawn out to so many sigma
 
 @dataclass(frozen=True)
 class Sensor:
-    """What converts light into counts; constant for a camera."""
+    """Constant properties of a sensor."""
 
     response: Float32Array  # (height, width) flat field: vignetting and pixels' response, mean about 1
     dark_e_s: float
@@ -28,11 +28,11 @@ class Sensor:
     full_well_e: float
     electrons_per_count: float
     pedestal_counts: float
-    adc_mask: int  # of the 16 bit: the lowest ones are 0 if the converter has fewer
+    adc_mask: int  # of 16 bit; the lowest bits are 0 if the ADC has fewer
 
     @cached_property
     def light(self) -> Float32Array:
-        """Room for the electrons of one frame, used anew for each: fresh pages cost more than filling them."""
+        """Buffer for the electrons of one image, reused: allocating new pages costs more than filling them."""
         return np.empty(self.response.size, np.float32)
 
 
@@ -42,7 +42,7 @@ class Points:
 
     x_px: FloatArray  # (n, k)
     y_px: FloatArray  # (n, k)
-    electrons: FloatArray  # (n, k) what each instant contributes
+    electrons: FloatArray  # (n, k) contribution of each instant
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Background:
 
 
 def noise_bank(rng: np.random.Generator, count: int) -> Float32Array:
-    """Standard normal numbers; a frame takes a stretch from a random place."""
+    """Standard normal numbers; an image takes a part from a random position."""
     return rng.standard_normal(count, dtype=np.float32)
 
 
@@ -68,15 +68,15 @@ def render(
     gain: float,
     noise: Float32Array,
 ) -> ImageArray:
-    """One frame.
+    """Render one image.
 
     Parameters
     ----------
     region : (x0, y0, width, height)
         Read-out window on the full sensor.
     noise : (height * width,) array
-        Standard normal numbers: photon and read noise together, as a normal distribution.  At the few electrons
-        where Poisson's would be skew, the read noise covers it.
+        Standard normal numbers: photon and read noise together, as a normal distribution.  At the few
+        electrons where a Poisson distribution would be skewed, the read noise dominates.
     """
     x0, y0, width, height = region
     light = sensor.light[: width * height].reshape(height, width)

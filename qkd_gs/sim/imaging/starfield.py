@@ -1,4 +1,4 @@
-"""Stars behind the satellite: a seeded random field fixed on the celestial sphere, and named stars on top."""
+"""Stars behind the satellite: a seeded random field fixed on the celestial sphere, plus named stars."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from qkd_gs.settings.twin_plant import SkySettings
 _NOON_2000_NS = 946_728_000_000_000_000  # JD 2451545.0, taken as UT1
 _DAY_NS = 86_400_000_000_000
 _EARTH_RAD_S = 7.292115e-5
-_AHEAD_RAD = 0.05  # by which a look-up is wider than asked for
+_AHEAD_RAD = 0.05  # margin of the search
 _REFRACTION_RAD = 0.003  # above 5 deg; the cone is about an apparent direction, the vectors are not refracted
 
 
@@ -26,7 +26,7 @@ class StarsInView:
 
     az_rad: FloatArray  # apparent
     el_rad: FloatArray
-    az_rate_rad_s: FloatArray  # by the turning Earth
+    az_rate_rad_s: FloatArray  # due to Earth rotation
     el_rate_rad_s: FloatArray
     magnitude: FloatArray
 
@@ -35,7 +35,7 @@ NO_STARS = StarsInView(*(np.empty(0) for _ in range(5)))
 
 
 class Stars(Protocol):
-    """Anything that knows stars."""
+    """Source of stars."""
 
     def near(self, t_ns: int, az_rad: float, el_rad: float, radius_rad: float, faintest_mag: float) -> StarsInView:
         """Stars within a cone about an apparent direction, down to a magnitude."""
@@ -47,7 +47,7 @@ def towards(az_rad: float, el_rad: float) -> FloatArray:
 
 
 def diurnal_rates(latitude_rad: float, az_rad: FloatArray, el_rad: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Rates of azimuth and elevation of something that rests on the celestial sphere, rad/s."""
+    """Rates of azimuth and elevation of a direction fixed on the celestial sphere, rad/s."""
     az_rate = _EARTH_RAD_S * (sin(latitude_rad) - cos(latitude_rad) * np.cos(az_rad) * np.tan(el_rad))
     el_rate = _EARTH_RAD_S * cos(latitude_rad) * np.sin(az_rad)
     return az_rate, el_rate
@@ -56,8 +56,8 @@ def diurnal_rates(latitude_rad: float, az_rad: FloatArray, el_rad: FloatArray) -
 class RandomField:
     """Random stars with the observed growth of numbers with magnitude, turning with the Earth.
 
-    Their number brighter than m is N6 10^(slope (m - 6)) on the whole sphere.  They stand for faint stars of no name:
-    precession, aberration and colour are left out, refraction is not.
+    Their number brighter than m is N6 10^(slope (m - 6)) on the whole sphere.  They represent anonymous faint
+    stars: precession, aberration and colour are neglected, refraction is not.
     """
 
     def __init__(self, settings: SkySettings, site: Site, rng: np.random.Generator) -> None:
@@ -80,7 +80,7 @@ class RandomField:
         """Stars within a cone about an apparent direction, down to a magnitude."""
         rotation = self._horizon(t_ns)
         direction = towards(az_rad, el_rad) @ rotation
-        self._look_around(direction, radius_rad)
+        self._search_around(direction, radius_rad)
         count = self._near_magnitude.searchsorted(faintest_mag)
         inside = np.flatnonzero(self._near[:count] @ direction > cos(radius_rad + _REFRACTION_RAD))
         if not len(inside):
@@ -90,8 +90,8 @@ class RandomField:
         az: FloatArray = np.arctan2(east, north)
         return StarsInView(az, el, *diurnal_rates(self._latitude, az, el), self._near_magnitude[inside])
 
-    def _look_around(self, direction: FloatArray, radius_rad: float) -> None:
-        """Keep the stars of a wide cone, looked up again only when the narrow one touches its edge."""
+    def _search_around(self, direction: FloatArray, radius_rad: float) -> None:
+        """Keep the stars of a wide cone, searched again only when the narrow cone touches its edge."""
         if dist(direction, self._centre) + radius_rad + _REFRACTION_RAD > self._reach_rad:
             self._centre, self._reach_rad = direction, radius_rad + _REFRACTION_RAD + _AHEAD_RAD
             nearby = np.flatnonzero(self._vectors @ direction > cos(self._reach_rad))

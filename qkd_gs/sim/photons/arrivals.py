@@ -1,4 +1,4 @@
-"""Photons, sync pulses and second marks that arrive in a stretch of true time, as clicks in true time."""
+"""Clicks of photons, sync pulses and PPS pulses in an interval of true time."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ Clicks = tuple[IntArray, ByteArray]
 
 _PS = 10**12
 _SYNC_REFERENCE_M = 1e6
-_EDGE_PS = 10**9  # a pulse whose trigger jitter carries it over the edge of a stretch belongs to the next one
+_EDGE_PS = 10**9  # a pulse whose trigger jitter carries it over the edge of an interval belongs to the next one
 _FWHM = 2.3548
 _GRID_PS = 50 * 10**9
 
 
 @dataclass(frozen=True)
 class ReceiverState:
-    """True state of the receiver, sampled at about 1 kHz over a stretch of time; arrays (n,)."""
+    """True state of the receiver, sampled at about 1 kHz over an interval; arrays (n,)."""
 
     t_ns: IntArray
-    offset_rad: FloatArray  # 850 nm image from the middle of the receiving field
-    polarization_error_rad: FloatArray  # satellite's frame minus the analyser's
+    offset_rad: FloatArray  # 850 nm image from the centre of the receiving field
+    polarization_error_rad: FloatArray  # polarization angle of the satellite minus that of the analyser
     lit: FloatArray  # satellite's sources on: 0 or 1
     fade: FloatArray  # transmission of clouds, 1 = clear
 
@@ -43,8 +43,8 @@ class ReceiverState:
 class PhotonSource:
     """Draws the clicks of one pass.
 
-    Every one of 1e8 pulses a second clicks or not by itself.  Since few do, candidates are drawn at the rate
-    of the brightest state at the best transmission of the stretch, and thinned by what each pulse really was.
+    Each of 1e8 pulses per second clicks independently.  Since few do, candidates are drawn at the rate of the
+    brightest state at the best transmission of the interval, and thinned by the true state of each pulse.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class PhotonSource:
         return time_ps, np.full(len(time_ps), Channel.BEACON, np.uint8)
 
     def _seconds(self, start_ps: int, end_ps: int) -> Clicks:
-        epoch_ps = self._path.epoch_ns * 1000  # beyond 64 bits: kept as Python integers
+        epoch_ps = self._path.epoch_ns * 1000  # beyond 64 bits: Python integers
         first, end = (-(-(t_ps + epoch_ps) // _PS) for t_ps in (start_ps, end_ps))
         edges = np.arange(end - first, dtype=np.int64) * _PS + (first * _PS - epoch_ps)
         jitter_ps = self._rng.standard_normal(len(edges)) * self._settings.gps.pps_jitter_ns * 1e3
@@ -138,9 +138,9 @@ class PhotonSource:
 
 
 def _maps(path: Trajectory, clock: DriftingClock) -> tuple[TimeMap, TimeMap]:
-    """From the satellite's clock to true arrival, and back, over the whole of a trajectory.
+    """Maps from the satellite's clock to true arrival time and back, over the whole trajectory.
 
-    Drawn once: a spline of the light-time for every stretch would cost more than the photons.
+    Computed once: a spline of the light-time for every interval would cost more than the photons.
     """
     last_ps = (path.end_ns - path.start_ns) * 1000
     grid = np.arange(0, last_ps, _GRID_PS, dtype=np.int64)

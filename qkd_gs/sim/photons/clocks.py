@@ -1,4 +1,4 @@
-"""The twin's oscillators: what a clock reads at a true time, and when it reads that."""
+"""Simulated oscillators: clock reading at a true time, and the inverse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The BB84 module's diodes: which one clicks, when, and when it is blind."""
+"""Diodes of the BB84 module: clicks, jitter, afterpulses and dead time."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class BB84Module:
     def measure(self, states: PulseStates, polarization_error_rad: FloatArray, rng: np.random.Generator) -> ByteArray:
         """Channel that each photon goes to; 0 where its diode missed it.
 
-        Photons arrive already thinned to the most efficient diode.  A photon of bit b in its own basis, turned
-        by the frame error d, is taken for the other bit with probability sin^2 d (Malus); in the other basis the
-        two bits come with (1 +- sin 2d) / 2.  The error of the optics mixes the two outputs on top.
+        Photons arrive already thinned to the most efficient diode.  A photon of bit b in its own basis, rotated
+        by the polarization error d, is detected as the other bit with probability sin^2 d (Malus); in the other basis
+        the two bits come with (1 +- sin 2d) / 2.  The error of the optics mixes the two outputs on top.
         """
         n = len(states.bit)
         prepared_rad = states.bit * (np.pi / 2) + states.basis * (np.pi / 4)
@@ -54,7 +54,7 @@ class BB84Module:
     def afterpulses(
         self, time_ps: IntArray, channel: ByteArray, rng: np.random.Generator
     ) -> tuple[IntArray, ByteArray]:
-        """Clicks that follow a click in the same diode, behind its dead time."""
+        """Afterpulses: clicks that follow a click in the same diode, after its dead time."""
         again = rng.random(len(time_ps)) < self._spads.afterpulse_probability
         wait_ns = self._spads.dead_time_ns + rng.exponential(self._spads.afterpulse_ns, int(again.sum()))
         return time_ps[again] + np.rint(wait_ns * 1e3).astype(np.int64), channel[again]
@@ -68,7 +68,7 @@ def alive(time_ps: IntArray, channel: ByteArray, dead_ps: dict[int, int], last_p
     dead_ps : dict
         Dead time by channel; a channel not listed has none.
     last_ps : dict
-        Time of the last living click by channel; carried from call to call.
+        Time of the last living click by channel; updated by every call.
     """
     long_ago = np.iinfo(np.int64).min // 2
     dead, last = np.zeros(256, np.int64), np.full(256, long_ago)

@@ -1,4 +1,4 @@
-"""The downlink's loss, from the transmitter's aperture to a click."""
+"""Loss of the downlink, from the transmitter's aperture to a click."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def transmission(link: LinkSettings, range_m: ArrayLike, el_rad: ArrayLike, offs
 
 
 def air_mass(el_rad: ArrayLike) -> FloatArray:
-    """Air mass 1 / sin(el), held below 1.7 deg, where it means nothing and nothing comes through."""
+    """Air mass 1 / sin(el), constant below 1.7 deg, where no light is transmitted."""
     mass: FloatArray = 1 / np.maximum(np.sin(el_rad), _LEAST_SINE)
     return mass
 

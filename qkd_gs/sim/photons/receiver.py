@@ -1,4 +1,4 @@
-"""The photon counter of a pass, and what the satellite remembers of it; in the process of whoever reads the tags."""
+"""Simulated receiver of a pass and the satellite's record; runs in the process that reads the tags."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Received(IntEnum):
     """Rows of the receiver's true state."""
 
     OFFSET = 0  # 850 nm image from the middle of the receiving field, rad
-    POLARIZATION_ERROR = 1  # satellite's frame minus the analyser's, rad
+    POLARIZATION_ERROR = 1  # polarization angle of the satellite minus that of the analyser, rad
     LIT = 2  # satellite's sources: 0 or 1
     FADE = 3  # transmission of clouds, 1 = clear
 
@@ -32,7 +32,7 @@ class Received(IntEnum):
 def simulated_receiver(
     settings: TwinSettings, station: StationSettings, truth: Trajectory, site: Site, seed: int
 ) -> tuple[SatelliteRecord, SimTdc]:
-    """The satellite's memory and the converter, drawn from the seed: the same in every process that asks."""
+    """The satellite's record and the TDC, drawn from the seed: the same in every process."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, _STREAM]))
     clock = DriftingClock.drawn(0, settings.photonics.satellite_clock, rng)
     record = SatelliteRecord(
@@ -49,7 +49,7 @@ def simulated_receiver(
 
 
 def receiver_rows(interval: Interval, polarization_error_rad: FloatArray) -> FloatArray:
-    """What the receiver really did over an interval, rows of `Received` (4, n)."""
+    """True state of the receiver over an interval, rows of `Received` (4, n)."""
     offset_rad = np.hypot(
         interval.tilt_x_rad - interval.offset_x_rad,
         interval.tilt_y_rad - interval.offset_y_rad - interval.dispersion_rad,
@@ -58,5 +58,5 @@ def receiver_rows(interval: Interval, polarization_error_rad: FloatArray) -> Flo
 
 
 def receiver_state(t_ns: IntArray, rows: FloatArray) -> ReceiverState:
-    """The same for the converter."""
+    """The same as input of the TDC."""
     return ReceiverState(t_ns, *rows)

@@ -1,6 +1,6 @@
-"""What the simulated satellite remembers of a pass; stored in the session, read by its side of the protocol alone.
+"""Record of the simulated satellite; stored in the session, read only by its side of the protocol.
 
-A simulated session is marked so for ever; its key derives from the published seed and is no secret.
+A simulated session stays marked as simulated; its key derives from the published seed and is not secret.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FILE_NAME = 'simulated_satellite.json'
 
 
 class SatelliteRecord(Section):
-    """Enough to ask for any pulse's state again."""
+    """Parameters that give the state of any pulse."""
 
     seed: int
     source: SourceSettings

@@ -1,4 +1,4 @@
-"""The twin's converter and GPS receiver, fed by what the receiver really did in each stretch of time."""
+"""Simulated TDC and GPS receiver, driven by the true state of the receiver."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from qkd_gs.sim.photons.clocks import DriftingClock
 from qkd_gs.sim.photons.detectors import alive
 from qkd_gs.timing.tags import Channel, TagBlock
 
-_HOLD_BACK_PS = 10**7  # delays and jitter reach a little over the end of a stretch; those tags wait for the next one
+_HOLD_BACK_PS = 10**7  # delays and jitter reach beyond the end of an interval; those tags wait for the next one
 _SECOND_NS = 10**9
 
 
 class SimTdc:
-    """A converter that tags what `PhotonSource` draws.  Speaks the Tdc Protocol.
+    """A TDC that tags the clicks of `PhotonSource`.  Tdc Protocol.
 
     The twin calls `observe` with the receiver's true state up to a time before `poll` is called for it.
     """
@@ -39,7 +39,7 @@ class SimTdc:
     def open(self) -> None: ...
 
     def start(self, now_ns: int) -> None:
-        """Begin a run; the clock's own phase against the world is drawn."""
+        """Begin a run; the phase of the clock is drawn."""
         start_ps = (now_ns - self._epoch_ns) * 1000 + int(self._rng.integers(0, 10**9))
         self._clock = DriftingClock.drawn(start_ps, self._settings.tdc.clock, self._rng)
         self._until_ps = start_ps
@@ -48,7 +48,7 @@ class SimTdc:
         self._states.clear()
 
     def observe(self, state: ReceiverState) -> None:
-        """The receiver's true state in the stretch of time just gone by."""
+        """Add the true state of the receiver in the interval just elapsed."""
         if self._clock is not None:
             self._states.append(state)
 
@@ -84,7 +84,7 @@ class SimTdc:
 
 
 class SimGps:
-    """A receiver with a fix; its message names the second of the last edge a little later.  Speaks the Gps Protocol."""
+    """A receiver with a fix; its message gives the second of the last PPS edge a little later.  Gps Protocol."""
 
     def __init__(self, settings: PhotonicsSettings, site: Site) -> None:
         self._settings = settings.gps

@@ -21,7 +21,7 @@ _LOG_BLOCK_FLAG = 1 << 40
 
 
 class SimTransmitter:
-    """A keyed counter-mode source: 4.4e10 pulses a pass cannot be stored, but each can be asked for.
+    """A keyed counter-mode source: 4.4e10 pulses a pass cannot be stored, but each can be computed.
 
     State of pulse n: two bytes of AES-128(key, n // 8) taken at n % 8; the first chooses the intensity
     (probabilities in steps of 1/256), the second carries basis and bit.
@@ -29,7 +29,7 @@ class SimTransmitter:
     Parameters
     ----------
     seed : int
-        Of the simulated pass; the key derives from it (so a simulated key is no secret).
+        Of the simulated pass; the key derives from it (so a simulated key is not secret).
     source, beacon : settings
         Rates, intensities and their probabilities; the beacon's jitter.
     clock : DriftingClock
@@ -70,7 +70,7 @@ class SimTransmitter:
         )
 
     def beacon_log(self, first_utc_ns: int, last_utc_ns: int) -> BeaconLog:
-        """Log of the beacon pulses that left between two UTC times, as the satellite's own converter tagged them."""
+        """Log of the beacon pulses that left between two UTC times, as tagged by the satellite's own TDC."""
         first, last = ((t - self.epoch_utc_ns) * 1000 // self.beacon_ps for t in (first_utc_ns, last_utc_ns))
         pulses = max(0, last + 1 - first)
 
@@ -86,7 +86,7 @@ class SimTransmitter:
         return self.beacon_emission_ps(index) + error_ps
 
     def _noise(self, index: IntArray, flag: int) -> FloatArray:
-        """Standard normal numbers that belong to the pulse numbers, the same whenever they are asked for."""
+        """Standard normal numbers that belong to the pulse numbers, always the same."""
         if len(index) == 0:
             return np.empty(0)
         blocks = range(int(index[0]) // _JITTER_BLOCK, int(index[-1]) // _JITTER_BLOCK + 1)

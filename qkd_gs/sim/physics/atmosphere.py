@@ -1,4 +1,4 @@
-"""The twin's air along the line of sight: tilt, scintillation, extinction and clouds."""
+"""Simulated atmosphere along the line of sight: tilt, scintillation, extinction and clouds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qkd_gs.settings.twin_plant import AtmosphereSettings
 from qkd_gs.sim.physics.turbulence import R0_WAVELENGTH_M, kolmogorov_tilt_variance, tilt_series, tilt_spectrum
 
 _SAMPLES_AN_APERTURE = 4  # of a layer's series; tilt has next to nothing at finer scales (k^-17/3)
-_LOWEST_RAD = 0.01  # airmass is asked for down to the horizon, where models end
+_LOWEST_RAD = 0.01  # lowest elevation of the airmass model
 
 
 def airmass(el_rad: float) -> float:
@@ -22,12 +22,12 @@ def airmass(el_rad: float) -> float:
 
 
 class Tilt:
-    """Zernike tilt of the telescope's aperture along both axes, as time goes by.
+    """Zernike tilt over the telescope's aperture along both axes, as a function of time.
 
     Every layer is a frozen screen that wind and slew carry past the aperture (Taylor), so its spectrum moves
     with the slew rate while it keeps its shape.  The shape is von Karman's.  The variance is Noll's for
     Kolmogorov turbulence (3.3 urad an axis at 72 deg, 5.5 at 20 deg), which the reference conditions quote: the
-    outer scale's reduction of it (to 0.81 in RMS at 20 m and 280 mm) is not taken, and so errs to the harder side.
+    outer scale's reduction of it (to 0.81 in RMS at 20 m and 280 mm) is neglected, which is conservative.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class Tilt:
         Returns
         -------
         (2, samples) array
-            x (cross-elevation) and y (elevation), rad: where a source seems, minus where it would without turbulence.
+            x (cross-elevation) and y (elevation), rad: apparent minus undisturbed direction of a source.
         """
         mass = airmass(el_rad)
         total = np.zeros((2, samples))

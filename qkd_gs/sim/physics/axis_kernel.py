@@ -40,15 +40,15 @@ STATES = 13
     WIND_OMEGA,
 ) = range(23)
 CONSTANTS = 23
-# What the drive does, as the loop sees it.
-FREE, BRAKED, HOLDING, FOLLOWING, STOPPING = range(5)  # with torque from HOLDING on
+# Modes of the drive in the loop.
+FREE, BRAKED, HOLDING, FOLLOWING, STOPPING = range(5)  # HOLDING and later: with torque
 
 
 @njit(cache=True)
 def shape(ref, rate, target, target_rate, target_acc, shaping, rate_max, acc_max, dt):  # type: ignore[no-untyped-def]
     """Acceleration that brings a set-point onto a moving target within limits of rate and acceleration.
 
-    The wanted rate is the target's plus a correction, linear near the target and along the braking parabola
+    The commanded rate is the target's plus a correction, linear near the target and along the braking parabola
     far from it; a target within the limits is followed without error.
     """
     error = target - ref
@@ -58,8 +58,8 @@ def shape(ref, rate, target, target_rate, target_acc, shaping, rate_max, acc_max
     else:
         correction = sqrt(acc_max * (abs(error) - 0.5 * knee))
         correction = correction if error > 0 else -correction
-    wanted = min(max(target_rate + correction, -rate_max), rate_max)
-    acc = min(max(target_acc + 4 * shaping * (wanted - rate), -acc_max), acc_max)
+    commanded = min(max(target_rate + correction, -rate_max), rate_max)
+    acc = min(max(target_acc + 4 * shaping * (commanded - rate), -acc_max), acc_max)
     return min(max(acc, (-rate_max - rate) / dt), (rate_max - rate) / dt)
 
 
@@ -81,9 +81,9 @@ def run(state, constants, command, elapsed, mode, steps, dt, divisor, every, noi
     gust : (2,) array
         Torque on top of the wind, N m.
     done : int
-        Sub-steps of this stretch that earlier calls have done.
+        Sub-steps of this interval that earlier calls have done.
     out : (n, 2) array
-        Filled with the true axis angles behind every `every`-th sub-step of the stretch.
+        Filled with the true axis angles behind every `every`-th sub-step of the interval.
 
     Returns
     -------
@@ -104,7 +104,7 @@ def run(state, constants, command, elapsed, mode, steps, dt, divisor, every, noi
                     acc = shape(
                         s[REF], rate, target, target_rate, command[axis, 2], c[SHAPING], c[RATE_MAX], c[ACC_MAX], dt
                     )
-                    # the braking parabola towards the end of travel, a tenth in hand
+                    # the braking parabola towards the end of travel, with a margin of a tenth
                     room = c[ANGLE_MAX] - s[REF] if rate > 0 else s[REF] - c[ANGLE_MIN]
                     if rate * rate > 1.8 * c[ACC_MAX] * max(room, 0.0):
                         acc = -c[ACC_MAX] if rate > 0 else c[ACC_MAX]

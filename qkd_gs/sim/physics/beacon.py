@@ -1,4 +1,4 @@
-"""The twin's 671 nm beacon: watchdog, interlock chain, true emission.  Speaks the Beacon Protocol."""
+"""Simulated 671 nm beacon: watchdog, interlock chain, true emission.  Beacon Protocol."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from qkd_gs.sim.physics.true_errors import within_disc
 
 
 class SimBeacon:
-    """A laser that emits as the twin's time goes by.
+    """A laser that follows simulated time.
 
     Attributes
     ----------
     alignment_rad : (float, float)
-        True direction of the beam from the telescope's line of sight: x to the right, y up in the tube's frame.
+        True direction of the beam from the telescope's line of sight: x to the right, y up in the tube.
     """
 
     def __init__(
@@ -30,14 +30,14 @@ class SimBeacon:
         self.divergence_rad = station.divergence_mrad * 1e-3
         self.alignment_rad = within_disc(plant.alignment_error_mrad * 1e-3, rng)
         self._open_ns: tuple[tuple[int, int], ...] = ()
-        self._since_ns: int | None = None  # light has been on since
+        self._since_ns: int | None = None  # start of emission
         self._heard_ns = start_ns
         self._now_ns = start_ns
 
     def open(self) -> None: ...
 
     def on(self, now_ns: int) -> None:
-        """Emit until the watchdog time is over; see the Protocol.
+        """Emit until the watchdog expires; see the Protocol.
 
         Raises
         ------
@@ -51,35 +51,35 @@ class SimBeacon:
         self._heard_ns = now_ns
 
     def off(self, now_ns: int) -> None:
-        """Go dark at once."""
+        """Turn off at once."""
         self._since_ns = None
 
     def read(self, now_ns: int) -> BeaconReading:
-        """What the laser says of itself."""
+        """Reading of the laser."""
         power_w = self.emission_w()
         return BeaconReading(self._now_ns, self._since_ns is not None, power_w, self._closed(now_ns))
 
     def close(self) -> None:
-        """Go dark."""
+        """Turn off."""
         self._since_ns = None
 
-    # ---- the twin's side ----
+    # ---- simulation side ----
 
     def schedule(self, rise_ns: int) -> None:
-        """Lay the scenario's interlock openings onto the clock."""
+        """Schedule the interlock openings of the scenario."""
         self._open_ns = tuple(
             (rise_ns + round(o.start_s * 1e9), rise_ns + round((o.start_s + o.duration_s) * 1e9))
             for o in self._interlock
         )
 
     def advance(self, now_ns: int) -> None:
-        """Let time go by until `now_ns`: the watchdog and the interlock put the light out by themselves."""
+        """Advance to `now_ns`; watchdog and interlock turn the light off."""
         self._now_ns = now_ns
         if now_ns - self._heard_ns > self._watchdog_ns or not self._closed(now_ns):
             self._since_ns = None
 
     def emission_w(self) -> float:
-        """Power that leaves the laser now."""
+        """Power emitted now."""
         if self._since_ns is None:
             return 0.0
         lit_ns = self._now_ns - self._since_ns

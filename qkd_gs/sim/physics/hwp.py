@@ -1,4 +1,4 @@
-"""The twin's half-wave-plate rotator: finite rate, motor steps, delay, hidden mounting error.  HwpRotator Protocol."""
+"""Simulated HWP rotator: finite rate, motor steps, delay, hidden mounting error.  HwpRotator Protocol."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from qkd_gs.settings.twin_plant import HwpPlantSettings
 
 
 class SimHwp:
-    """A rotator that moves as the twin's time goes by.
+    """A rotator that moves with simulated time.
 
     Parameters
     ----------
     start_ns : int
-        Time at which the plate rests at its zero mark.
+        Time at which the HWP is at rest at its zero mark.
     """
 
     def __init__(self, plant: HwpPlantSettings, start_ns: int, sample_hz: int, rng: np.random.Generator) -> None:
@@ -48,7 +48,7 @@ class SimHwp:
         self._queue.append((now_ns + self._delay_ns, angle_rad))
 
     def read(self, now_ns: int) -> HwpReading:
-        """Angle by the rotator's own scale."""
+        """Angle on the rotator's own scale."""
         return HwpReading(self._now_ns, self._angle % pi, self._rate != 0.0)
 
     def stop(self, now_ns: int) -> None:
@@ -61,19 +61,19 @@ class SimHwp:
         """Nothing to switch off: a motor without current holds by its gear."""
         self.stop(self._now_ns)
 
-    # ---- the twin's side ----
+    # ---- simulation side ----
 
     def advance(self, samples: int) -> FloatArray:
-        """Let time go by; true plate angles at the end of each sample, (samples,), rad, mounting error included."""
-        if not self._queue and self._angle == self._target and not self._rate:  # at rest, as nearly always
+        """Advance; true HWP angles at the end of each sample, (samples,), rad, mounting error included."""
+        if not self._queue and self._angle == self._target and not self._rate:  # at rest, the usual case
             self._now_ns += samples * self._sample_ns
             return np.full(samples, self._angle + self.mounting_error_rad)
         out = np.empty(samples)
         for i in range(samples):
             self._now_ns += self._sample_ns
             while self._queue and self._queue[0][0] <= self._now_ns:
-                wanted = self._angle + remainder(self._queue.popleft()[1] - self._angle, pi)
-                self._target = round(wanted / self._step) * self._step
+                target = self._angle + remainder(self._queue.popleft()[1] - self._angle, pi)
+                self._target = round(target / self._step) * self._step
             if self._angle != self._target or self._rate:
                 self._turn()
             out[i] = self._angle
@@ -87,7 +87,7 @@ class SimHwp:
             self._angle, self._rate = self._target, 0.0
             return
         # the parabola that discrete steps of dv can follow: v (v + dv) = 2 a x
-        wanted = min(sqrt(2 * self._acc * abs(left) + dv * dv / 4) - dv / 2, self._speed)
-        wanted = copysign(wanted, left)
-        self._rate = min(max(wanted, self._rate - dv), self._rate + dv)
+        rate = min(sqrt(2 * self._acc * abs(left) + dv * dv / 4) - dv / 2, self._speed)
+        rate = copysign(rate, left)
+        self._rate = min(max(rate, self._rate - dv), self._rate + dv)
         self._angle += self._rate * self._dt_s

@@ -1,4 +1,4 @@
-"""The true state along the line of sight, drawn ahead in stretches: target, tilt, scintillation, transmission."""
+"""True state along the line of sight, generated in segments: target, tilt, scintillation, transmission."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from qkd_gs.sim.physics.atmosphere import Scintillation, Tilt, clouds, transmiss
 
 @dataclass(frozen=True)
 class AirSegment:
-    """Samples of the air and the target; arrays (n,) or (2, n).  NaN where the trajectory does not reach."""
+    """Samples of atmosphere and target; arrays (n,) or (2, n).  NaN where the trajectory does not reach."""
 
     t_ns: IntArray
     az_rad: FloatArray
@@ -52,14 +52,14 @@ class AirSegment:
 
 
 class LightPath:
-    """Makes one stretch after the other.
+    """Generates consecutive segments.
 
     Parameters
     ----------
     trajectory : Trajectory
         The true one.
     rise_ns : int
-        What a scenario's times count from.
+        Origin of the times of a scenario.
     """
 
     def __init__(
@@ -84,13 +84,13 @@ class LightPath:
         self._tracking = Scintillation(plant.atmosphere, telescope_m, tracking)
         self._now_ns = start_ns
 
-    def stretch(self, samples: int, el_rad: float, slew_rad_s: float) -> AirSegment:
+    def segment(self, samples: int, el_rad: float, slew_rad_s: float) -> AirSegment:
         """The next samples.
 
         Parameters
         ----------
         el_rad, slew_rad_s : float
-            Elevation and rate on the sky of the telescope's line of sight, which the air is met along.
+            Elevation and rate on the sky of the telescope's line of sight.
         """
         t_ns = self._now_ns + self._sample_ns * np.arange(1, samples + 1)
         self._now_ns = int(t_ns[-1])

@@ -1,4 +1,4 @@
-"""Where the line of sight goes while the axes move, and where the satellite stands beside it, in one compiled loop."""
+"""Line of sight while the axes move, and position of the satellite relative to it, in one compiled loop."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _AZ, _EL, _ROLL, _X, _Y = (int(column) for column in (Column.AZ, Column.EL, Colu
 
 
 @njit(cache=True)
-def look(axes, axes_before, before, after, target_az, target_el, rows, miss):  # type: ignore[no-untyped-def]
-    """Line of sight for axis angles: exact at the end, its difference to the axes linear before.
+def trace_line_of_sight(axes, axes_before, before, after, target_az, target_el, rows, miss):  # type: ignore[no-untyped-def]
+    """Line of sight for axis angles: exact at the end, its difference from the axes interpolated linearly before.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The twin's mount: two direct drives with their servo, encoders, limits and watchdog.  Speaks the Mount Protocol."""
+"""Simulated mount: two direct drives with servo, encoders, limits and watchdog.  Mount Protocol."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from qkd_gs.settings.station import AxisSettings, MountSettings
 from qkd_gs.settings.twin_plant import AxisPlantSettings, Gust, MountPlantSettings
 from qkd_gs.sim.physics import axis_kernel as kernel
 
-_GUST_NS = 10_000_000  # a gust's torque is held for so long
+_GUST_NS = 10_000_000  # interval of constant gust torque
 _AT_REST_RAD_S = 1e-9
 _NEVER = 10**9  # sub-steps
 _CALM = np.zeros(2)
@@ -29,16 +29,16 @@ _DRIVE = {
 
 
 class SimMount:
-    """Moves as the twin's time goes by.
+    """A mount that moves with simulated time.
 
     Parameters
     ----------
     plant : MountPlantSettings
-        What the drives and axes are.
+        Properties of drives and axes.
     station : MountSettings
         Limits and watchdog set in the drives.
     start_ns : int
-        Time at which the mount stands at its park position, brakes on.
+        Time at which the mount is at its park position, brakes on.
     sample_hz : int
         Samples of the true axis angles a second; divides the rate of the velocity loop.
     rng : numpy.random.Generator
@@ -69,14 +69,14 @@ class SimMount:
         self._fault = ''
         self._command = np.zeros((2, 3))
         self._command_ns = start_ns
-        self._heard_ns = start_ns
+        self._received_ns = start_ns
         self._queue: deque[tuple[int, MountCommand]] = deque()
         self._now_ns = start_ns
 
     def open(self) -> None: ...
 
     def enable(self, now_ns: int) -> None:
-        """Release the brakes and hold where the axes are; clears a fault."""
+        """Release the brakes and hold the present position; clears a fault."""
         if self._mode not in (MountMode.OFF, MountMode.FAULT):
             return
         state = self._state
@@ -100,7 +100,7 @@ class SimMount:
         self._queue.append((now_ns + self._delay_ns, command))
 
     def read(self, now_ns: int) -> MountReading:
-        """Both encoders at the last sub-step that the twin has reached."""
+        """Both encoders at the last sub-step."""
         return MountReading(
             self._now_ns,
             self._state.item(0, kernel.MEASURED),
@@ -118,14 +118,14 @@ class SimMount:
             self._mode = MountMode.STOPPING
 
     def close(self) -> None:
-        """Cut the power: brakes on."""
+        """Power off: brakes on."""
         self._queue.clear()
         self._mode = MountMode.OFF
 
-    # ---- the twin's side ----
+    # ---- simulation side ----
 
-    def blow(self, gusts: tuple[Gust, ...], rise_ns: int) -> None:
-        """Gusts of a scenario, counted from the rise of the satellite."""
+    def set_gusts(self, gusts: tuple[Gust, ...], rise_ns: int) -> None:
+        """Set the gusts of a scenario; times count from the rise of the satellite."""
         self._gusts = tuple(
             (rise_ns + round(gust.start_s * 1e9), round(gust.duration_s * 1e9), gust.torque_n_m) for gust in gusts
         )
@@ -135,7 +135,7 @@ class SimMount:
         return self._state.item(0, kernel.ANGLE), self._state.item(1, kernel.ANGLE)
 
     def advance(self, samples: int) -> FloatArray:
-        """Let time go by for that many samples.
+        """Advance by a number of samples.
 
         Returns
         -------
@@ -146,22 +146,22 @@ class SimMount:
         done, total = 0, samples * self._every
         noise = self._rng.standard_normal((total, 2, 2))
         while done < total:
-            self._take_due()
+            self._apply_due()
             steps = min(total - done, self._steps_to_next_event())
             self._run(noise[done : done + steps], done, out)
             done += steps
-        self._take_due()
+        self._apply_due()
         return out
 
-    def _take_due(self) -> None:
-        """Set-points that have arrived, and the watchdog."""
+    def _apply_due(self) -> None:
+        """Apply set-points that have arrived, and the watchdog."""
         while self._queue and self._queue[0][0] <= self._now_ns:
-            self._take(*self._queue.popleft())
+            self._apply(*self._queue.popleft())
         if self._mode == MountMode.TRACK and self._expiry_ns() <= self._now_ns:
             self._mode = MountMode.STOPPING
 
     def _expiry_ns(self) -> int:
-        return self._heard_ns + self._watchdog_ns
+        return self._received_ns + self._watchdog_ns
 
     def _steps_to_next_event(self) -> int:
         """Sub-steps until the next set-point, the watchdog or the next value of a gust; at least one."""
@@ -174,10 +174,10 @@ class SimMount:
             return _NEVER
         return max(-(-(min(events) - self._now_ns) // self._step_ns), 1)
 
-    def _take(self, heard_ns: int, command: MountCommand) -> None:
+    def _apply(self, received_ns: int, command: MountCommand) -> None:
         self._command[0] = command.az_rad, command.az_rate_rad_s, command.az_acc_rad_s2
         self._command[1] = command.el_rad, command.el_rate_rad_s, command.el_acc_rad_s2
-        self._command_ns, self._heard_ns = command.at_ns, heard_ns
+        self._command_ns, self._received_ns = command.at_ns, received_ns
         if self._mode in (MountMode.HOLD, MountMode.STOPPING):
             self._mode, self._fault = MountMode.TRACK, ''
 

@@ -1,4 +1,4 @@
-"""How much light arrives: laser beams, stars and the sky, in SI and in photo-electrons."""
+"""Photometry of laser beams, stars and sky, in SI units and photo-electrons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything physical of the twin but its cameras and photon counters: mount, plate, beacons, air and satellite."""
+"""Plant of the twin: mount, HWP, beacons, atmosphere and satellite, without cameras and receiver."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from qkd_gs.settings.twin import TwinSettings
 from qkd_gs.sim.physics.beacon import SimBeacon
 from qkd_gs.sim.physics.hwp import SimHwp
 from qkd_gs.sim.physics.light_path import AirSegment, LightPath, rise_ns
-from qkd_gs.sim.physics.line_of_sight import look
+from qkd_gs.sim.physics.line_of_sight import trace_line_of_sight
 from qkd_gs.sim.physics.mount import SimMount
 from qkd_gs.sim.physics.photometry import beam_irradiance
 from qkd_gs.sim.physics.satellite_plant import SatellitePlant
 from qkd_gs.sim.physics.state_history import Column
 from qkd_gs.sim.physics.true_errors import TruePointing
 
-_STRETCH_S = 0.25  # the air's elevation and slew rate are held for so long
+_SEGMENT_S = 0.25  # interval of constant elevation and slew rate for the atmosphere
 _BLOCK_S = 0.01  # the pointing errors change linearly within
 _COLUMNS = len(Column)
 
 
 @dataclass(frozen=True)
 class Interval:
-    """True state over the time just advanced, one sample a millisecond; arrays (n,).
+    """True state over the last advance, one sample per millisecond; arrays (n,).
 
-    Offsets are the line of sight minus the apparent direction of the beacon; tilt is where light seems minus
-    where it would without turbulence.  So the beacon's image stands at tilt - offset, in x (cross-elevation, towards
+    Offsets are the line of sight minus the apparent direction of the beacon; tilt is the apparent minus the
+    undisturbed direction of the light.  So the beacon's image is at tilt - offset, in x (cross-elevation, towards
     growing azimuth) and y (elevation).  NaN where the trajectory does not reach.
     """
 
@@ -45,27 +45,27 @@ class Interval:
     polarization_true_rad: (
         FloatArray  # satellite's H axis from the tube's horizontal, counter-clockwise against the light
     )
-    hwp_true_rad: FloatArray  # true plate angle from its zero mark, counter-clockwise against the light
+    hwp_true_rad: FloatArray  # true HWP angle from its zero mark, counter-clockwise against the light
     az_rad: FloatArray  # apparent direction of the line of sight
     el_rad: FloatArray
     target_el_rad: FloatArray
     range_m: FloatArray
-    dispersion_rad: FloatArray  # how much lower than the beacon the 850 nm photons seem
+    dispersion_rad: FloatArray  # elevation of the beacon above that of the 850 nm photons
     lit: FloatArray  # the satellite's sources: 0 or 1
     fade: FloatArray  # transmission of clouds, 1 = clear
 
 
 class Plant:
-    """Everything physical of a session that is no camera and no photon counter.
+    """The physical plant of a session.
 
     Parameters
     ----------
     truth : Trajectory
         The satellite's true one: predicted with the errors of `truth.draw_orbit_error`.
     start_ns : int
-        UTC at which the world begins, the mount parked; may be long before the pass.
+        UTC at which the simulation begins, with the mount parked; may be long before the pass.
     seed : int
-        The same seed gives the same world, whatever the steps of `advance`, as long as the devices are asked the same.
+        The same seed and the same device calls give the same state, whatever the steps of `advance`.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Plant:
         plant, streams = settings.plant, draws(seed)
         self.now_ns = truth.start_ns if start_ns is None else start_ns
         self._sample_ns = 10**9 // plant.sample_hz
-        self._block, self._stretch_count = round(_BLOCK_S * plant.sample_hz), round(_STRETCH_S * plant.sample_hz)
+        self._block, self._segment_count = round(_BLOCK_S * plant.sample_hz), round(_SEGMENT_S * plant.sample_hz)
         self.rise_ns = rise_ns(truth, radians(station.tracking.start_el_deg))
         self._pointing = TruePointing(plant.pointing, streams[0])
         self.mount = SimMount(plant.mount, station.mount, self.now_ns, plant.sample_hz, streams[1])
@@ -89,8 +89,8 @@ class Plant:
         self.satellite = SatellitePlant(plant.satellite)
         self._path = LightPath(plant, truth, site, self.rise_ns, self.now_ns, streams[4])
         self._ahead: AirSegment | None = None
-        self._lived = 0  # samples of it
-        self.mount.blow(plant.mount.gusts, self.rise_ns)
+        self._used = 0  # samples of it that were used
+        self.mount.set_gusts(plant.mount.gusts, self.rise_ns)
         self.beacon.schedule(self.rise_ns)
         self._sight = self._pointing.line_of_sight(*self.mount.true_angles())
         self._zero_rad, self._parity = radians(station.hwp.zero_deg), station.hwp.parity
@@ -98,20 +98,20 @@ class Plant:
         self._parts: list[Interval] = []
 
     def advance(self, now_ns: int) -> None:
-        """Let time go by until `now_ns`, in whole samples; a time not after the last does nothing."""
+        """Advance to `now_ns`, in whole samples; an earlier time does nothing."""
         self._parts = []
         samples = (now_ns - self.now_ns) // self._sample_ns
         while samples > 0:
-            ahead = self._stretch()
-            count = min(samples, len(ahead) - self._lived, self._block)
-            rows, interval = self._advance_block(ahead.part(self._lived, self._lived + count))
+            ahead = self._segment()
+            count = min(samples, len(ahead) - self._used, self._block)
+            rows, interval = self._advance_block(ahead.part(self._used, self._used + count))
             self._parts.append(interval)
-            self._lived += count
+            self._used += count
             samples -= count
-            self._shown(rows, interval)
+            self._publish(rows, interval)
 
-    def _shown(self, rows: FloatArray, interval: Interval) -> None:
-        """A block of the true state is known, rows of `Column` (columns, n): for cameras and whoever else looks on."""
+    def _publish(self, rows: FloatArray, interval: Interval) -> None:
+        """Hook for a new block of the true state, rows of `Column` (columns, n): for cameras and other observers."""
 
     def interval(self) -> Interval:
         """True state over the last `advance`."""
@@ -124,7 +124,7 @@ class Plant:
         return self._parts[0]
 
     def line_of_sight(self) -> tuple[float, float]:
-        """Apparent direction (az, el) in which the telescope truly looks now, rad."""
+        """True apparent direction (az, el) of the line of sight now, rad."""
         return self._sight[0], self._sight[1]
 
     def axes_at(self, az_rad: float, el_rad: float) -> tuple[float, float]:
@@ -132,13 +132,13 @@ class Plant:
         return self._pointing.axes_at(az_rad, el_rad)
 
     def polarization_error_rad(self, interval: Interval) -> FloatArray:
-        """Frame angle left uncorrected by the plate, (n,)."""
+        """Polarization angle left uncorrected by the HWP, rad, (n,)."""
         return polarization_error(interval.hwp_true_rad, self._zero_rad, interval.polarization_true_rad, self._parity)
 
-    def _stretch(self) -> AirSegment:
-        if self._ahead is None or self._lived == len(self._ahead):
-            self._ahead = self._path.stretch(self._stretch_count, self._sight[1], self._slew_rad_s)
-            self._lived = 0
+    def _segment(self) -> AirSegment:
+        if self._ahead is None or self._used == len(self._ahead):
+            self._ahead = self._path.segment(self._segment_count, self._sight[1], self._slew_rad_s)
+            self._used = 0
         return self._ahead
 
     def _advance_block(self, air: AirSegment) -> tuple[FloatArray, Interval]:
@@ -153,7 +153,7 @@ class Plant:
         self.now_ns += count * self._sample_ns
         self.beacon.advance(self.now_ns)
         rows, offset = np.empty((_COLUMNS, count)), np.empty((2, count))
-        look(axes, axes_before, before, self._sight, air.az_rad, air.el_rad, rows, offset)
+        trace_line_of_sight(axes, axes_before, before, self._sight, air.az_rad, air.el_rad, rows, offset)
         self.satellite.advance(seconds, self._uplink(rows.item(Column.X, -1), rows.item(Column.Y, -1), air))
         rows[Column.TILT_X : Column.TILT_Y + 1] = air.tilt_rad
         rows[Column.GUIDING : Column.TRACKING + 1] = air.scintillation
@@ -187,11 +187,11 @@ class Plant:
 
     def _downlink(self, air: AirSegment) -> float:
         """Irradiance of the satellite's beacon at the station without air, W/m^2."""
-        above = air.el_rad[-1] > 0  # not a number: the trajectory does not reach
+        above = air.el_rad[-1] > 0  # NaN beyond the trajectory
         return self.satellite.downlink_w_m2(float(air.range_m[-1])) if above else 0.0
 
     def first_row(self) -> FloatArray:
-        """State at the start, (columns, 1), so that an exposure that begins then has something to look back to."""
+        """State at the start, (columns, 1), for exposures that begin then."""
         row = np.zeros(len(Column))
         row[[Column.AZ, Column.EL, Column.ROLL]] = self._sight
         row[[Column.X, Column.Y]] = np.nan
@@ -207,7 +207,7 @@ def draws(seed: int) -> list[np.random.Generator]:
 def pointing_error_rad(interval: Interval) -> tuple[float, float]:
     """Line of sight minus apparent direction of the 850 nm light, at the end of an interval: x, y.
 
-    The photons come lower than the 532 nm beacon by the dispersion, and the line of sight is where the photons
-    are caught: so the tracking figures are taken with this dispersion out.
+    The photons arrive lower than the 532 nm beacon by the dispersion, and the line of sight is that of the photons;
+    so the dispersion is subtracted in the tracking metrics.
     """
     return float(interval.offset_x_rad[-1]), float(interval.offset_y_rad[-1] + interval.dispersion_rad[-1])

@@ -1,4 +1,4 @@
-"""The twin's satellite as far as the station's beacon moves it: it answers a beacon that covers it, with its own."""
+"""Simulated satellite: answers our beacon with its own."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from qkd_gs.sim.physics.photometry import beam_irradiance
 
 
 class SatellitePlant:
-    """Lights its 532 nm beacon after ours has covered it for a while; goes dark some time after losing it.
+    """Turns its 532 nm beacon on after ours has covered it for some time, and off some time after losing it.
 
-    Its beam starts off the station by its initial pointing error and closes in exponentially while it sees us.
+    Its beam starts with an initial pointing error, which decays exponentially while it sees our beacon.
     """
 
     def __init__(self, plant: SatellitePlantSettings) -> None:
@@ -22,7 +22,7 @@ class SatellitePlant:
         self.lit = False
 
     def advance(self, elapsed_s: float, uplink_w_m2: float) -> None:
-        """Let time go by with this irradiance of our beacon at the satellite."""
+        """Advance with this irradiance of our beacon at the satellite."""
         seen = uplink_w_m2 >= self._plant.threshold_w_m2
         self._covered_s = self._covered_s + elapsed_s if seen else 0.0
         self._lost_s = 0.0 if seen else self._lost_s + elapsed_s

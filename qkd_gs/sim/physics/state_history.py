@@ -1,4 +1,4 @@
-"""The last seconds of the twin's true state, for exposures that look back over them."""
+"""True state of the last seconds, for exposures."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from qkd_gs.jit import njit
 
 
 class Column(IntEnum):
-    """What is kept of each sample."""
+    """Quantities of each sample."""
 
     AZ = 0  # apparent direction of the line of sight
     EL = 1
     ROLL = 2  # of the tube against the sky's horizontal
-    X = 3  # target's apparent direction in the tube's frame without turbulence; NaN if there is none
+    X = 3  # target's apparent direction in the tube without turbulence; NaN if there is none
     Y = 4
     TILT_X = 5  # cross-elevation
     TILT_Y = 6
@@ -27,14 +27,14 @@ class Column(IntEnum):
 
 
 class History:
-    """Evenly spaced samples of `Column`; old ones make room for new ones.
+    """Evenly spaced samples of `Column`; old ones are overwritten.
 
     Parameters
     ----------
     start_ns : int
         Time of the sample before the first.
     keep : int
-        Samples that are surely still there.
+        Samples that are guaranteed to be kept.
     """
 
     def __init__(self, start_ns: int, sample_ns: int, keep: int) -> None:
@@ -47,7 +47,7 @@ class History:
         """Add samples, (columns, n), that follow the last one."""
         count = rows.shape[1]
         self._end_ns += count * self._sample_ns
-        if count > self._keep:  # more than is kept at all, after a stall
+        if count > self._keep:  # more than the buffer keeps, after a stall
             rows, count, self._end = rows[:, -self._keep :], self._keep, 0
         if self._end + count > self._rows.shape[1]:
             kept = self._rows[:, self._end - self._keep : self._end].copy()

@@ -1,4 +1,4 @@
-"""How a camera's picture truly lies on the sky: scale, roll and axis as built, not as the station believes."""
+"""True geometry of a camera: scale, roll and axis as built, unknown to the station."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from qkd_gs.sim.physics.true_errors import within_disc
 
 @dataclass(frozen=True)
 class TrueCameraGeometry:
-    """Tangent-plane angles in the tube's frame (x right along the elevation axis, y up) to pixels, and back.
+    """Tangent-plane angles in the tube (x right along the elevation axis, y up) to pixels, and back.
 
-    Pixel y grows downwards; the picture is turned counter-clockwise by `roll_rad`; the tube's line of sight (the
+    Pixel y grows downwards; the image is rotated counter-clockwise by `roll_rad`; the tube's line of sight (the
     850 nm field centre) falls on (`x0_px`, `y0_px`).
     """
 
@@ -55,6 +55,6 @@ class TrueCameraGeometry:
 
 @register_jitable  # type: ignore[misc]
 def turned(x_rad: FloatArray, y_rad: FloatArray, roll_rad: FloatArray | float) -> tuple[FloatArray, FloatArray]:
-    """Sky offsets (cross-elevation, elevation) as seen in a frame that is turned counter-clockwise by `roll_rad`."""
+    """Sky offsets (cross-elevation, elevation) in axes rotated counter-clockwise by `roll_rad`."""
     c, s = np.cos(roll_rad), np.sin(roll_rad)
     return c * x_rad + s * y_rad, c * y_rad - s * x_rad

@@ -1,4 +1,4 @@
-"""What the twin draws at the start of a session: the mount's true errors and the satellite's true orbit."""
+"""Errors drawn at the start of a session: pointing errors of the mount and errors of the orbit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.settings.twin_plant import OrbitTruthSettings, PointingErrorSettings
 
 _ARCSEC = pi / 180 / 3600
-_LEAST_COS = 0.02  # cross-elevation errors are not blown up into azimuth closer to the zenith than this
+_LEAST_COS = 0.02  # closer to the zenith, cross-elevation errors are not scaled up further
 _ORBIT_STREAM = 0x0B17  # keeps the orbit's draw apart from the streams that a world spawns from the same seed
 
 
@@ -27,7 +27,7 @@ def draw_orbit_error(settings: OrbitTruthSettings, seed: int) -> tuple[float, fl
 
 
 class TruePointing:
-    """Where the telescope really looks: a mount model with drawn terms, and a smooth residual beyond any model.
+    """True pointing: a mount model with drawn terms, plus a smooth residual beyond any model.
 
     Parameters
     ----------

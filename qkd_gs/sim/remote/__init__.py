@@ -1,1 +1,1 @@
-"""The simulated world in a process of its own, and the drivers that talk to it."""
+"""The simulated world in its own process, and the drivers that connect to it."""

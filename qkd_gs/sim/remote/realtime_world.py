@@ -43,7 +43,7 @@ class RealtimeWorld(Plant):
         self._log: PassLog | None = None
         self._tilt_residuals: list[TiltResidual] = []
 
-    def _shown(self, rows: FloatArray, interval: Interval) -> None:
+    def _publish(self, rows: FloatArray, interval: Interval) -> None:
         received = receiver_rows(interval, self.polarization_error_rad(interval))
         self._tell(TruthBlock(self.now_ns, np.concatenate([rows, received])))
 

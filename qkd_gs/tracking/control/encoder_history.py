@@ -11,7 +11,7 @@ TRUST_AGAIN = 5  # consecutive readings that contradict the old ones: the axes r
 
 
 class EncoderHistory:
-    """Recent encoder readings without glitches, interpolated by cubics.
+    """Recent encoder readings without glitches, interpolated between their stamps.
 
     Parameters
     ----------
@@ -48,8 +48,12 @@ class EncoderHistory:
         self._readings.append(reading)
         return True
 
-    def at(self, t_ns: int, beyond_s: float = 0.05) -> tuple[float, float] | None:
-        """Encoder azimuth and elevation at `t_ns`, radians; None outside the history (by more than `beyond_s`)."""
+    def at(self, t_ns: int, beyond_s: float = 0.05, linear: bool = False) -> tuple[float, float] | None:
+        """Encoder azimuth and elevation at `t_ns`, radians; None outside the history (by more than `beyond_s`).
+
+        Between two readings a cubic through angles and rates, or a straight line if `linear`: better for a star,
+        where the noise of the measured rates exceeds the curvature.
+        """
         if not self._readings or t_ns < self._readings[0].stamp_ns:
             return None
         last = self._readings[-1]
@@ -63,8 +67,13 @@ class EncoderHistory:
             if before.stamp_ns <= t_ns:
                 after = self._readings[index + 1]
                 break
-        span_s = (after.stamp_ns - before.stamp_ns) * 1e-9
-        u = (t_ns - before.stamp_ns) * 1e-9 / span_s
+        span_ns, since_ns = after.stamp_ns - before.stamp_ns, t_ns - before.stamp_ns
+        if linear:
+            az = before.az_rad + (after.az_rad - before.az_rad) / span_ns * since_ns
+            el = before.el_rad + (after.el_rad - before.el_rad) / span_ns * since_ns
+            return az, el
+        span_s = span_ns * 1e-9
+        u = since_ns * 1e-9 / span_s
         az = _hermite(u, span_s, before.az_rad, before.az_rate_rad_s, after.az_rad, after.az_rate_rad_s)
         el = _hermite(u, span_s, before.el_rad, before.el_rate_rad_s, after.el_rad, after.el_rate_rad_s)
         return az, el

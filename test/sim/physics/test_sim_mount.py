@@ -195,7 +195,7 @@ def test_readings_are_the_true_angle_to_the_encoders_resolution(twin, station):
 
 def test_a_storm_beyond_the_motors_is_a_fault_that_enable_clears(twin, station):
     mount = make(twin, station)
-    mount.blow((Gust(start_s=0.5, duration_s=1.0, torque_n_m=120.0),), 0)
+    mount.set_gusts((Gust(start_s=0.5, duration_s=1.0, torque_n_m=120.0),), 0)
     mount.enable(0)
     mount.advance(1200)
     assert (mount.read(0).mode, mount.read(0).fault) == (MountMode.FAULT, 'mount.following_error')
