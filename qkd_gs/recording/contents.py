@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from mcap.records import Channel, Message, Metadata, Schema
+
 from qkd_gs.errors import StationError
 from qkd_gs.recording.about import RECORD, About
-from qkd_gs.recording.scan import Channel, Message, Metadata, Scan, Schema
+from qkd_gs.recording.scan import Scan
 from qkd_gs.recording.summary import HASH_KEY, QOS_KEY, FileSummary, Topic, files_of, qos_of
 
 
@@ -81,13 +83,13 @@ def _read_file(path: Path) -> FileContents:
     for record in scan:
         if isinstance(record, Message):
             if record.channel_id in names:
-                summary.count(names[record.channel_id], record.log_ns)
+                summary.count(names[record.channel_id], record.log_time)
         elif isinstance(record, Schema):
             schemas[record.id] = record
         elif isinstance(record, Channel):
             names[record.id] = record.topic
             summary.add_topic(topic_of(record, schemas.get(record.schema_id)))
         elif isinstance(record, Metadata) and record.name == RECORD:
-            about = about or About.from_strings(record.values)
+            about = about or About.from_strings(record.metadata)
     definitions = {schema.name: schema.data for schema in schemas.values()}
     return FileContents(summary, about, '' if scan.complete else scan.damage, definitions)

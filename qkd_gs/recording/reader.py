@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mcap.records import Channel, Message
+
 from qkd_gs.errors import StationError
 from qkd_gs.recording.about import About
 from qkd_gs.recording.contents import about_of, contents_of, topics_of
 from qkd_gs.recording.interfaces import OURS, deserialize, interface
 from qkd_gs.recording.repair import needs_repair
-from qkd_gs.recording.scan import Channel, Message, Scan
+from qkd_gs.recording.scan import Scan
 from qkd_gs.recording.summary import Topic
 
 
@@ -67,7 +69,7 @@ class Bag:
                     else:
                         names_by_id.pop(record.id, None)
                 elif isinstance(record, Message) and record.channel_id in names_by_id:
-                    yield Raw(names_by_id[record.channel_id], record.log_ns, record.data)
+                    yield Raw(names_by_id[record.channel_id], record.log_time, record.data)
 
     def messages(self, names: Collection[str]) -> Iterator[tuple[str, int, Any]]:
         """Topic (named as in `names`), log time (ns) and message object of the given topics.

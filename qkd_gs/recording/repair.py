@@ -11,11 +11,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from mcap.records import Channel, Message
+
 from qkd_gs.errors import StationError
 from qkd_gs.recording.about import About
 from qkd_gs.recording.contents import FileContents, about_of, contents_of, topics_of
 from qkd_gs.recording.file_writer import FileWriter
-from qkd_gs.recording.scan import MAGIC, Channel, Message, Scan
+from qkd_gs.recording.scan import MAGIC, Scan
 from qkd_gs.recording.summary import FileSummary, Topic, files_of, listed_files, write_metadata
 
 
@@ -103,7 +105,7 @@ def _rewrite(file: FileContents, topics: dict[str, Topic], about: About) -> File
                 topic = topics[record.topic]
                 writer.add_topic(topic, file.definitions.get(topic.type, b''))
         elif isinstance(record, Message) and record.channel_id in names:
-            writer.write(names[record.channel_id], record.log_ns, record.data)
+            writer.write(names[record.channel_id], record.log_time, record.data)
     writer.close()
     os.replace(draft, path)
     return writer.summary

@@ -1,5 +1,6 @@
 """Read an MCAP file record by record, tolerating any damage: the reading ends without an exception.
 
+The readers of the package `mcap` stop at the first damage, so only the content of single records is read by it.
 Format: https://mcap.dev/spec.  A file that its writer has finished ends with an index, in which types and topics are
 repeated, and a footer; a truncated one ends anywhere.  There are checksums for every chunk (a damaged one is skipped),
 for all data and for the index.  The complete messages of a truncated last chunk are kept.
@@ -10,55 +11,21 @@ from __future__ import annotations
 import mmap
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import zstandard
+from mcap.data_stream import ReadDataStream
+from mcap.exceptions import EndOfFile
+from mcap.opcode import Opcode
+from mcap.records import Channel, Message, Metadata, Schema
 
 MAGIC = b'\x89MCAP0\r\n'
-_FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _METADATA, _DATA_END = 2, 3, 4, 5, 6, 12, 15
 _HEAD = struct.Struct('<BQ')  # opcode, length of the body
-_MESSAGE_HEAD = struct.Struct('<HIQQ')
 _CHUNK_HEAD = struct.Struct('<QQQI')  # first and last log time, size and checksum of the records
 _MOST_IN_A_CHUNK = 1 << 28  # ours have 1 MiB and a message; a damaged size must not exhaust the memory
-
-
-class Schema(NamedTuple):
-    """A message type."""
-
-    id: int
-    name: str
-    encoding: str
-    data: bytes
-
-
-class Channel(NamedTuple):
-    """A topic."""
-
-    id: int
-    schema_id: int
-    topic: str
-    encoding: str
-    metadata: dict[str, str]
-
-
-class Message(NamedTuple):
-    """A serialized message; `log_ns` is the recorder's time."""
-
-    channel_id: int
-    sequence: int
-    log_ns: int
-    publish_ns: int
-    data: bytes
-
-
-class Metadata(NamedTuple):
-    """Named text."""
-
-    name: str
-    values: dict[str, str]
-
 
 Record: TypeAlias = Schema | Channel | Message | Metadata
 
@@ -104,7 +71,7 @@ class Scan:
         while place + _HEAD.size <= end:
             opcode, length = _HEAD.unpack_from(data, place)
             start = place + _HEAD.size
-            if opcode == _FOOTER:
+            if opcode == Opcode.FOOTER:
                 self.complete = checked and not self.damage
                 if not checked:
                     self._note('its end is damaged')
@@ -113,14 +80,14 @@ class Scan:
             body = data[start : end if cut else start + length]
             if cut:
                 self._note('was cut off')
-            if opcode == _DATA_END:
+            if opcode == Opcode.DATA_END:
                 if not _is_checked(body, data[:place]):
                     self._note('its data are damaged')
                 if not _has_right_index(data):  # nothing in it can be trusted
                     self._note('its index is damaged')
                     return
                 checked = True
-            elif opcode == _CHUNK:
+            elif opcode == Opcode.CHUNK:
                 yield from self._chunk(body, cut)
             elif not cut:
                 yield from self._one(opcode, body)
@@ -147,7 +114,7 @@ class Scan:
     def _one(self, opcode: int, body: bytes) -> Iterator[Record]:
         try:
             record = _parse(opcode, body)
-        except (struct.error, UnicodeDecodeError, Damaged):
+        except (EndOfFile, struct.error, UnicodeDecodeError, Damaged):
             self._note('a record of it is damaged')
             return
         if record is not None:
@@ -162,7 +129,7 @@ def _is_checked(checksum: bytes, data: bytes) -> bool:
 def _has_right_index(data: mmap.mmap) -> bool:
     """Whether there is a footer, and the index is as the checksum in it says."""
     footer = len(data) - len(MAGIC) - 20 - _HEAD.size
-    if footer < 0 or _HEAD.unpack_from(data, footer) != (_FOOTER, 20) or data[-8:] != MAGIC:
+    if footer < 0 or _HEAD.unpack_from(data, footer) != (Opcode.FOOTER, 20) or data[-8:] != MAGIC:
         return False
     begin = int.from_bytes(data[footer + 9 : footer + 17], 'little')
     return _is_checked(data[-12:-8], data[begin:-12])
@@ -198,44 +165,25 @@ def _unpacked(packed: bytes) -> bytes:
 
 
 def _parse(opcode: int, body: bytes) -> Record | None:
-    if opcode == _MESSAGE:
-        channel_id, sequence, log_ns, publish_ns = _MESSAGE_HEAD.unpack_from(body)
-        return Message(channel_id, sequence, log_ns, publish_ns, body[_MESSAGE_HEAD.size :])
-    fields = _Fields(body)
-    if opcode == _SCHEMA:
-        return Schema(fields.number('<H'), fields.text(), fields.text(), fields.data())
-    if opcode == _CHANNEL:
-        return Channel(fields.number('<H'), fields.number('<H'), fields.text(), fields.text(), fields.texts())
-    if opcode == _METADATA:
-        return Metadata(fields.text(), fields.texts())
-    return None
+    """A record by the package `mcap`; None for an opcode that is not used here."""
+    if opcode == Opcode.MESSAGE:
+        message: Message = Message.read(_Fields(BytesIO(body)), len(body))
+        return message
+    return _READ[opcode](_Fields(BytesIO(body))) if opcode in _READ else None
 
 
-class _Fields:
-    """The fields of a record's body, one after the other."""
+_READ: dict[int, Callable[[ReadDataStream], Record]] = {
+    Opcode.SCHEMA: Schema.read,
+    Opcode.CHANNEL: Channel.read,
+    Opcode.METADATA: Metadata.read,
+}
 
-    def __init__(self, body: bytes) -> None:
-        self._body, self._place = body, 0
 
-    def number(self, form: str) -> int:
-        value: int = struct.unpack_from(form, self._body, self._place)[0]
-        self._place += struct.calcsize(form)
-        return value
+class _Fields(ReadDataStream):
+    """Stream of the fields of a record that refuses a field beyond the end of the record."""
 
-    def data(self) -> bytes:
-        size = self.number('<I')
-        if size > len(self._body) - self._place:
+    def read(self, length: int) -> bytes:
+        data: bytes = super().read(length)
+        if len(data) != length:
             raise Damaged
-        self._place += size
-        return self._body[self._place - size : self._place]
-
-    def text(self) -> str:
-        return str(self.data(), 'utf-8')
-
-    def texts(self) -> dict[str, str]:
-        inner = _Fields(self.data())
-        found = {}
-        while inner._place < len(inner._body):
-            key = inner.text()
-            found[key] = inner.text()
-        return found
+        return data

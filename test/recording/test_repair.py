@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mcap.reader import make_reader
+from mcap.records import Message
 from mcap.writer import CompressionType
 from passes_on_topics import ABOUT, TYPES, messages, record, serialized, topic, whole_bag
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
@@ -26,7 +27,7 @@ from qkd_gs.recording import BagWriter, Topic, needs_repair, open_bag, repair
 from qkd_gs.recording import interfaces as interfaces_module
 from qkd_gs.recording.about import About
 from qkd_gs.recording.file_writer import FileWriter
-from qkd_gs.recording.scan import Message, Scan
+from qkd_gs.recording.scan import Scan
 
 KILLED = """
 import os, signal, sys
