@@ -17,7 +17,7 @@ from qkd_gs.qkd.finite_key.entropy import binary_entropy
 from qkd_gs.qkd.reconciliation import ldpc
 from qkd_gs.qkd.reconciliation.cascade import reconcile
 from qkd_gs.qkd.reconciliation.cascade_bob import EFFICIENT, QUICK, CascadeOptions
-from qkd_gs.qkd.sifting.sift import even_cuts
+from qkd_gs.qkd.reconciliation.key_blocks import even_slices
 
 FRAME_BITS = 100_000
 FRAMES = 1000
@@ -54,7 +54,7 @@ def run(frames: int = FRAMES, frame_bits: int = FRAME_BITS, qbers: tuple[float, 
     figures['whole_pass'] = _measure(passes, PASS_BITS, PASS_QBER, _cascade(EFFICIENT))
     figures['whole_pass_few_round_trips'] = _measure(passes, PASS_BITS, PASS_QBER, _cascade(QUICK))
     for qber in ONE_WAY_QBERS:
-        block = ldpc.blocks(even_cuts(60 * frame_bits, 60), qber)[0]  # of frames that share a syndrome
+        block = ldpc.codeword_slices(even_slices(60 * frame_bits, 60), qber)[0]  # of frames that share a syndrome
         figures[f'one_way_qber_{qber:g}'] = _measure(some, block.stop - block.start, qber, _one_message)
     return figures
 

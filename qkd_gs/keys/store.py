@@ -206,7 +206,7 @@ class KeyStore:
         ).fetchone()
         return int(row[0]) if row else 0
 
-    def book_disclosure(self, session_id: str, bits: int) -> None:
+    def record_leakage(self, session_id: str, bits: int) -> None:
         """Set the bits that attempts at this session may have disclosed up to now, on the disk before it returns."""
         with self._transaction():
             self._database.execute(

@@ -22,8 +22,8 @@ from qkd_gs.processing.anomalies import afterpulse_share, bunching_of, find_anom
 from qkd_gs.processing.tag_runs import RunReports, scan_session
 from qkd_gs.processing.timing_metrics import sync_series, timing_figures
 from qkd_gs.processing.timing_stage import Timed, number_clicks
+from qkd_gs.qkd.link.authenticated_channel import PreShared
 from qkd_gs.qkd.link.channel import Channel
-from qkd_gs.qkd.link.conversation import PreShared
 from qkd_gs.qkd.link.spool import Spool
 from qkd_gs.qkd.protocol.ground_side import GroundSession
 from qkd_gs.qkd.protocol.result import KeyResult
@@ -99,7 +99,7 @@ def process_session(
                     _log.warning('%s is not used: %s', report.file, report.unused)
             progress('looking for anomalies', 0.0)
             watched = watched_figures(manifest, timed)
-            made = session.distil(timed.detections, timed.pulse_spans, [_window(manifest, timed, window_s)])
+            made = session.make_key(timed.detections, timed.pulse_spans, [_window(manifest, timed, window_s)])
             result = _figures(manifest, timed, scanned.reports, made, watched, window_s)
             store.put(manifest.session_id, made.key_id, made.key, made.epsilon, result)
             made.key.wipe()

@@ -20,12 +20,12 @@ from qkd_gs.errors import StationError
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.orbit.trajectory import Trajectory
-from qkd_gs.processing.spans import Spans, intersect, spans, where_true
 from qkd_gs.session.manifest import Manifest
 from qkd_gs.session.tag_files import tags_paths
 from qkd_gs.settings.station import DetectorSettings
 from qkd_gs.timing.pps import SecondScale, name_seconds
 from qkd_gs.timing.sealed import SealedFile, has_end
+from qkd_gs.timing.spans import Spans, intersect, spans, where_true
 from qkd_gs.timing.tags import Channel, TagBlock
 from qkd_gs.timing.thinned import Thinned
 

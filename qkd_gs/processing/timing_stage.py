@@ -10,11 +10,10 @@ import numpy as np
 from qkd_gs.arrays import IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.trajectory import Trajectory
-from qkd_gs.processing.spans import intersect, spans
 from qkd_gs.processing.tag_runs import Scanned, ScannedRun, predicted
 from qkd_gs.qkd.link.spool import Spool
 from qkd_gs.qkd.protocol.detection_log import DetectionLog
-from qkd_gs.qkd.sifting.sift import squash
+from qkd_gs.qkd.sifting.squashing import squash
 from qkd_gs.qkd.sifting.states import BeaconLog
 from qkd_gs.session.manifest import Manifest
 from qkd_gs.settings.station import StationSettings
@@ -22,6 +21,7 @@ from qkd_gs.timing.clicks import ClickFilter, ClickStatistics
 from qkd_gs.timing.clock import ClockFit, recover_clock
 from qkd_gs.timing.gate import Gate, GatedEvents, Slots, find_gate, gate_events
 from qkd_gs.timing.pps import SecondScale
+from qkd_gs.timing.spans import intersect, spans
 from qkd_gs.timing.tags import QUANTUM
 
 _EPOCHS_NS = 86_400 * 10**9

@@ -138,7 +138,7 @@ def processing_table(view: SessionView) -> Table | None:
         ('Noise among gated photons', timing, 'noise_fraction', 2, 100.0, ' %'),
         ('Imbalance of the detectors', key, 'efficiency_mismatch', 1, 100.0, ' %'),
         ('Frames corrected', key, 'frames', 0, 1.0, ''),
-        ('Frames that failed', key, 'failed_frames', 0, 1.0, ''),
+        ('Failed blocks', key, 'failed_blocks', 0, 1.0, ''),
         ('Bits disclosed by error correction', key, 'disclosed_bits', 0, 1.0, ''),
         ('Round trips to the satellite', key, 'round_trips', 0, 1.0, ''),
         ('Pre-shared key used', key, 'pre_shared_bits', 0, 1.0, ' bit'),

@@ -122,8 +122,8 @@ class KeySettings(Section):
     verification_bits: int = Field(ge=32, le=256, description='length of the hash that compares the keys')
     max_qber: float = Field(gt=0, lt=0.5, description='the run is aborted above this error rate')
     max_efficiency_mismatch: float = Field(gt=0, le=1, description='largest imbalance of the detectors')
-    reconciliation: Literal['cascade', 'one_way'] = Field(
-        'cascade', description='interactive (cascade), or one-way LDPC for links with long round trips'
+    reconciliation: Literal['cascade', 'ldpc'] = Field(
+        'cascade', description='interactive Cascade, or one-way LDPC for links with long round trips'
     )
 
 

@@ -84,7 +84,7 @@ def main(arguments: list[str]) -> int:
 
 def _answer(channel: Channel, folder: Path) -> None:
     from qkd_gs.keys.preshared import SimulatedPreSharedKey
-    from qkd_gs.qkd.protocol.ledger import MemoryLedger
+    from qkd_gs.qkd.protocol.leakage import LeakageInMemory
     from qkd_gs.qkd.protocol.satellite_side import serve
     from qkd_gs.qkd.sifting.terms import Terms
     from qkd_gs.session.manifest import load_manifest
@@ -92,7 +92,7 @@ def _answer(channel: Channel, folder: Path) -> None:
 
     manifest, record = load_manifest(folder), load_record(folder)
     pre_shared = SimulatedPreSharedKey(record.seed, manifest.session_id)
-    serve(channel, record.transmitter(), Terms.of_station(manifest.station), pre_shared, MemoryLedger())
+    serve(channel, record.transmitter(), Terms.of_station(manifest.station), pre_shared, LeakageInMemory())
 
 
 if __name__ == '__main__':

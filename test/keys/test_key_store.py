@@ -223,7 +223,7 @@ def test_killed_while_handing_out_no_bit_comes_twice(tmp_path):
 
 def test_disclosures_of_broken_attempts_are_remembered(store, tmp_path):
     assert store.disclosed_before('s') == 0
-    store.book_disclosure('s', 130_000)
-    store.book_disclosure('s', 140_000)
+    store.record_leakage('s', 130_000)
+    store.record_leakage('s', 140_000)
     with KeyStore(tmp_path / 'keys.db', MASTER, simulated=False) as again:
         assert again.disclosed_before('s') == 140_000

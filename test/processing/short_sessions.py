@@ -10,7 +10,7 @@ from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.keys.preshared import SimulatedPreSharedKey
 from qkd_gs.processing.pipeline import process_session
 from qkd_gs.qkd.link.streams import channel_pair
-from qkd_gs.qkd.protocol.ledger import MemoryLedger
+from qkd_gs.qkd.protocol.leakage import LeakageInMemory
 from qkd_gs.qkd.protocol.satellite_side import serve
 from qkd_gs.qkd.sifting.terms import Terms
 from qkd_gs.session.manifest import load_manifest
@@ -57,7 +57,7 @@ def process(folder: Path, keys: KeyFolder, lie=lambda transmitter: transmitter) 
         def answer():
             try:
                 terms = Terms.of_station(manifest.station)
-                results.append(serve(satellite, lie(record.transmitter()), terms, pre_shared, MemoryLedger()))
+                results.append(serve(satellite, lie(record.transmitter()), terms, pre_shared, LeakageInMemory()))
             except Exception as fault:  # noqa: BLE001 - the test looks at it
                 results.append(fault)
 

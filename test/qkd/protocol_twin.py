@@ -10,9 +10,9 @@ from qkd_gs.qkd.finite_key.counts import Intensities
 from qkd_gs.qkd.link.streams import channel_pair
 from qkd_gs.qkd.protocol.detection_log import DetectionLog
 from qkd_gs.qkd.protocol.ground_side import GroundSession
-from qkd_gs.qkd.protocol.ledger import MemoryLedger
+from qkd_gs.qkd.protocol.leakage import LeakageInMemory
 from qkd_gs.qkd.protocol.satellite_side import serve
-from qkd_gs.qkd.sifting.sift import Detections
+from qkd_gs.qkd.sifting.detections import Detections
 from qkd_gs.qkd.sifting.states import BeaconLog, PulseStates
 from qkd_gs.qkd.sifting.terms import Terms
 from qkd_gs.timing.pulse_times import PulseTimes
@@ -100,8 +100,8 @@ class Run:
         ground_end, satellite_end = channel_pair(timeout_s)
         self.channel = wrap(ground_end) if wrap else ground_end
         self.satellite = None  # its result, or its fault
-        self.ground_ledger = parts.get('ground_ledger') or MemoryLedger()
-        self.satellite_ledger = parts.get('satellite_ledger') or MemoryLedger()
+        self.ground_leakage = parts.get('ground_leakage') or LeakageInMemory()
+        self.satellite_leakage = parts.get('satellite_leakage') or LeakageInMemory()
         self.satellite_key = parts.get('satellite_key') or SimulatedPreSharedKey(1, SESSION)
         self.ground_key = parts.get('ground_key') or SimulatedPreSharedKey(1, SESSION)
         self.steps = []
@@ -111,7 +111,7 @@ class Run:
             try:
                 self.satellite = serve(
                     satellite_end, transmitter, parts.get('satellite_terms', terms), self.satellite_key,
-                    self.satellite_ledger,
+                    self.satellite_leakage,
                 )  # fmt: skip
             except Exception as fault:  # noqa: BLE001 - the test looks at it
                 self.satellite = fault
@@ -127,12 +127,12 @@ class Run:
     def _ground(self, terms, detections, locked, parts):
         rng = np.random.default_rng(99)
         session = GroundSession(
-            self.channel, terms, SESSION, self.ground_key, self.ground_ledger,
+            self.channel, terms, SESSION, self.ground_key, self.ground_leakage,
             random_bytes=rng.bytes, progress=lambda step, done: self.steps.append((step, done)),
         )  # fmt: skip
         session.open()
         self.log = session.request_beacon_log(EPOCH_NS, EPOCH_NS + 1_000_000_000)
-        result = session.distil(DetectionLog.of(detections, locked), locked, parts.get('windows', ()))
+        result = session.make_key(DetectionLog.of(detections, locked), locked, parts.get('windows', ()))
         if parts.get('confirm', True):
             session.confirm()
         return result

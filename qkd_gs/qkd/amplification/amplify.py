@@ -2,10 +2,10 @@
 
 Toeplitz matrices are a universal family (Krawczyk, CRYPTO '94), so the leftover hash lemma holds for them.  The
 product over GF(2) is a window of a convolution, which FFTs compute in floating point as counts of coinciding ones;
-only their parity is kept.  Why that is exact: for 0/1 sequences the error of an FFT convolution of length L stays
-below |x| |s| 13 log2(L) 1.2e-16 (after Percival, Math. Comp. 72, 387 (2003), with twiddle factors good to two units
-in the last place), |x| <= sqrt(n) and |s| <= sqrt(L) being Euclidean norms.  With blocks of 2^20 bits, accumulated
-over a key of 1e7 bits, that is 3e-7, far from the 0.5 that would turn a bit.
+only the parity of a count is kept.  The result is exact: for 0/1 sequences the error of an FFT convolution of length L
+stays below |x| |s| 13 log2(L) 1.2e-16 (after Percival, Math. Comp. 72, 387 (2003), with twiddle factors accurate to
+two units in the last place), where |x| <= sqrt(n) and |s| <= sqrt(L) are Euclidean norms.  With blocks of 2^20 bits,
+accumulated over a key of 1e7 bits, this is 3e-7, far below the 0.5 that would flip a bit.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from qkd_gs.qkd.sifting.packed_bits import PackedBits
 
 Spectrum = NDArray[np.complex128]
 
-_BLOCK_BITS = 1 << 20  # larger matrices are cut into blocks of this side: bounds the memory, and fits the cache better
-_AT_ONCE = 2  # blocks of rows; of each two spectra are held, 17 MB each
+_BLOCK_BITS = 1 << 20  # larger matrices are divided into blocks of this side, for memory and cache
+_AT_ONCE = 2  # blocks of rows; two spectra of 17 MB each are held per block
 _STEP = 64
-_MAX_ROUNDING = 0.25  # never reached, by the bound above; a broken FFT library must not make two different keys
+_MAX_ROUNDING = 0.25  # never reached, by the bound above; guards against a faulty FFT library
 
 
 def toeplitz(bits: ByteArray, seed_bits: ByteArray, out_len: int) -> ByteArray:
@@ -47,7 +47,7 @@ def toeplitz(bits: ByteArray, seed_bits: ByteArray, out_len: int) -> ByteArray:
     Raises
     ------
     ValueError
-        If lengths do not match or a value is not 0 or 1.
+        Lengths do not match, or a value is not 0 or 1.
 
     Examples
     --------
@@ -65,21 +65,28 @@ def toeplitz(bits: ByteArray, seed_bits: ByteArray, out_len: int) -> ByteArray:
 
 
 def toeplitz_packed(key: PackedBits, seed: ByteArray, out_len: int) -> PackedBits:
-    """`toeplitz` with eight bits a byte: nothing of a long key is ever unpacked as a whole."""
+    """`toeplitz` with packed bits, so that a long key is never unpacked as a whole."""
     n = len(key)
     if out_len < 0:
         raise ValueError(f'out_len {out_len} is negative')
     if out_len == 0 or n == 0:
         return PackedBits.zeros(out_len)
     if len(seed) != -(-(out_len + n - 1) // 8):
-        raise ValueError(f'{len(seed)} bytes of seed bits do not go with {out_len} rows and {n} columns')
+        raise ValueError(f'{len(seed)} bytes of seed bits do not match {out_len} rows and {n} columns')
     if n + out_len - 1 <= 2 * _BLOCK_BITS:
         return _by_blocks(key, seed, out_len, rows=out_len, columns=n)
     return _by_blocks(key, seed, out_len, rows=min(out_len, _BLOCK_BITS), columns=min(n, _BLOCK_BITS))
 
 
+def compress(key: PackedBits, secret_bits: int, seed: bytes) -> PackedBits:
+    """Secret key of `secret_bits` bits from a corrected key and a seed of `key_request.matrix_bytes` bytes."""
+    if not secret_bits:
+        return PackedBits.zeros(0)
+    return toeplitz_packed(key, np.frombuffer(seed, np.uint8), secret_bits)
+
+
 def _by_blocks(key: PackedBits, seed: ByteArray, out_len: int, rows: int, columns: int) -> PackedBits:
-    """Each block of rows is a sum over blocks of columns, taken in the frequency domain, for some rows at a time."""
+    """Product by blocks: each block of rows is a sum over blocks of columns, computed in the frequency domain."""
     transform = _Transform(rows + columns - 1)
     out = PackedBits.zeros(out_len)
     for down in range(0, out_len, _AT_ONCE * rows):
@@ -94,11 +101,11 @@ def _by_blocks(key: PackedBits, seed: ByteArray, out_len: int, rows: int, column
 def _totals(
     transform: _Transform, key: PackedBits, seed: ByteArray, seed_bits: int, tops: range, columns: int
 ) -> dict[int, Spectrum]:
-    """Spectra of these blocks of rows."""
+    """Spectra of the blocks of rows that start at `tops`."""
     totals = {top: transform.nothing() for top in tops}
     windows: dict[int, Spectrum] = {}
     for left in range(0, len(key), columns):
-        # T[i, j] = seed[first + (i - top) - (j - left) + columns - 1]: blocks along a diagonal share their seed bits
+        # T[i, j] = seed[first + (i - top) - (j - left) + columns - 1]: blocks on a diagonal share their seed bits
         for passed in windows.keys() - {top - left for top in tops}:
             del windows[passed]
         for diagonal in [top - left for top in tops if top - left not in windows]:
@@ -109,20 +116,20 @@ def _totals(
             spectrum = transform.forward(part)
         for top in tops:
             _add_product(totals[top], windows[top - left], spectrum)
-        del spectrum  # before there is another one
+        del spectrum  # frees its memory before the next one is made
     return totals
 
 
 def _add_product(total: Spectrum, one: Spectrum, other: Spectrum) -> None:
-    for row in range(len(total)):  # what lies between stays in the cache
+    for row in range(len(total)):  # row by row: the intermediate product stays in the cache
         total[row] += one[row] * other[row]
 
 
 class _Transform:
-    """Cyclic convolutions of at least `length`: a long FFT as two sweeps of short ones (Bailey's four steps).
+    """Cyclic convolutions of at least `length`: a long FFT as two passes of short ones (Bailey's four-step FFT).
 
-    The short transforms stay in the cache and run on vectors, which makes the whole twice as fast as one long one.
-    The spectrum comes out permuted; for convolutions its order does not matter.
+    The short transforms stay in the cache and are vectorized, which is twice as fast as one long transform.
+    The spectrum is permuted; convolutions do not depend on its order.
     """
 
     def __init__(self, length: int):
@@ -135,7 +142,7 @@ class _Transform:
         return np.zeros_like(self._twiddle)
 
     def forward(self, bits: ByteArray, lead: int = 0) -> Spectrum:
-        """Spectrum of bits, `lead` zeros before them and zeros behind."""
+        """Spectrum of bits, padded with `lead` zeros before them and with zeros behind."""
         padded = np.zeros(self.rows * self.columns)
         padded[lead : lead + len(bits)] = bits
         spectrum = rfft(padded.reshape(self.rows, self.columns), axis=0)
@@ -144,7 +151,7 @@ class _Transform:
         return np.asarray(fft(spectrum, axis=1, overwrite_x=True))
 
     def backward(self, spectrum: Spectrum) -> FloatArray:
-        """The sequence of a spectrum, which is overwritten."""
+        """Sequence of a spectrum; the spectrum is overwritten."""
         half = ifft(spectrum, axis=1, overwrite_x=True)
         for row in range(len(half)):  # a second table would be as large as a spectrum
             half[row] *= self._twiddle[row].conj()
@@ -153,7 +160,7 @@ class _Transform:
 
 @lru_cache(maxsize=1)
 def _twiddle(rows: int, columns: int) -> Spectrum:
-    # a product of two short tables: an exponential for each entry would take longer than the transforms
+    # a product of two short tables: one exponential for each entry would take longer than the transforms
     row = np.arange(rows // 2 + 1)
     coarse = _roots_of_unity(np.outer(row, _STEP * np.arange(-(-columns // _STEP))), rows * columns)
     fine = _roots_of_unity(np.outer(row, np.arange(_STEP)), rows * columns)
@@ -168,7 +175,7 @@ def _parity(counts: FloatArray) -> ByteArray:
     whole = np.rint(counts)
     counts = counts - whole
     if np.abs(counts).max() > _MAX_ROUNDING:
-        raise ArithmeticError('rounding errors of the FFT are larger than they can be')
+        raise ArithmeticError('the rounding errors of the FFT exceed their theoretical bound')
     return (whole.astype(np.int64) & 1).astype(np.uint8)
 
 

@@ -1,12 +1,12 @@
-"""The wish for a key over the link: its length, and the matrix that makes it."""
+"""Request for a key over the link: its length and the seed of the Toeplitz matrix."""
 
 from __future__ import annotations
 
 import struct
 from math import ceil
 
+from qkd_gs.qkd.link.authenticated_channel import AuthenticatedChannel
 from qkd_gs.qkd.link.channel import MAX_PAYLOAD, Kind
-from qkd_gs.qkd.link.conversation import Conversation
 from qkd_gs.qkd.link.faults import ProtocolError
 
 _HEAD = struct.Struct('>QQ')  # secret bits, disclosed bits
@@ -14,35 +14,35 @@ _PART = MAX_PAYLOAD - _HEAD.size  # bytes of a matrix in one message
 
 
 def matrix_bytes(key_bits: int, secret_bits: int) -> int:
-    """Size of the seed that a Toeplitz matrix is made of."""
+    """Size of the seed of a Toeplitz matrix."""
     return ceil((key_bits + secret_bits - 1) / 8) if secret_bits else 0
 
 
-def request_key(talk: Conversation, secret_bits: int, disclosed_bits: int, matrix: bytes) -> None:
-    """Ground: ask for a key of this length by a fresh matrix; a long one goes in several messages."""
-    talk.say(Kind.AMPLIFY, _HEAD.pack(secret_bits, disclosed_bits) + matrix[:_PART])
+def request_key(link: AuthenticatedChannel, secret_bits: int, disclosed_bits: int, matrix: bytes) -> None:
+    """Ground: request a key of this length with a fresh matrix; a long matrix is sent in several messages."""
+    link.send(Kind.AMPLIFY, _HEAD.pack(secret_bits, disclosed_bits) + matrix[:_PART])
     for start in range(_PART, len(matrix), _PART):
-        talk.say(Kind.MATRIX, matrix[start : start + _PART])
+        link.send(Kind.MATRIX, matrix[start : start + _PART])
 
 
-def requested_key(talk: Conversation, key_bits: int) -> tuple[int, int, bytes]:
-    """Satellite: secret bits, disclosed bits and matrix of a `request_key`, for a corrected key of so many bits.
+def requested_key(link: AuthenticatedChannel, key_bits: int) -> tuple[int, int, bytes]:
+    """Satellite: secret bits, disclosed bits and matrix of a `request_key`, for a corrected key of `key_bits` bits.
 
     Raises
     ------
     ProtocolError
-        More bits than the key has, or a matrix of another size than goes with them.
+        The request has more bits than the key, or a matrix of another size.
     """
-    payload = talk.hear(Kind.AMPLIFY).payload
+    payload = link.receive(Kind.AMPLIFY).payload
     if len(payload) < _HEAD.size:
         raise ProtocolError('malformed', 'the request to amplify is too short')
     secret_bits, disclosed_bits = _HEAD.unpack(payload[: _HEAD.size])
     if secret_bits > key_bits:
-        raise ProtocolError('malformed', f'{secret_bits} secret bits are wanted of {key_bits}')
+        raise ProtocolError('malformed', f'{secret_bits} secret bits are requested of {key_bits}')
     size, parts = matrix_bytes(key_bits, secret_bits), [payload[_HEAD.size :]]
     for start in range(0, size, _PART):
         if start:
-            parts.append(talk.hear(Kind.MATRIX).payload)
+            parts.append(link.receive(Kind.MATRIX).payload)
         if len(parts[-1]) != min(_PART, size - start):
             break
     matrix = b''.join(parts)

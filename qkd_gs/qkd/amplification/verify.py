@@ -1,8 +1,8 @@
 """Verification: both sides compare a short universal hash of their corrected keys.
 
-The hash is drawn after the keys are fixed, so that residual errors of any pattern stay undetected with no more than
-the stated probability.  A polynomial over 2^521 - 1 brings the key to 521 bits, a Toeplitz matrix brings these to the
-digest; the first step's collisions are negligible, and counted.  The digest is disclosed information about the key.
+The hash is drawn after the keys are fixed, so that residual errors of any pattern stay undetected with at most the
+stated probability.  A polynomial over 2^521 - 1 compresses the key to 521 bits, and a Toeplitz matrix compresses these
+to the digest; collisions of the first step are negligible, but counted.  The digest discloses bits of the key.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ MIN_DIGEST_BITS, MAX_DIGEST_BITS = 32, 256
 
 
 def seed_bytes(digest_bits: int) -> int:
-    """Random bytes that draw a hash; they may be public, but not known before the keys are fixed."""
+    """Number of random bytes that select a hash; they may be public, but only after the keys are fixed."""
     _check(digest_bits)
     return _POINT_BYTES + -(-(_EXPONENT + digest_bits - 1) // 8)
 
 
 def collision_probability(key_bits: int, digest_bits: int) -> float:
-    """Largest probability that two different keys of at most `key_bits` have the same digest."""
+    """Upper bound on the probability that two different keys of at most `key_bits` have the same digest."""
     _check(digest_bits)
     return 2.0**-digest_bits + agreement_probability(-(-key_bits // 8) + 8, _EXPONENT)
 
@@ -48,12 +48,12 @@ def digest(bits: ByteArray, seed: bytes, digest_bits: int) -> bytes:
     Returns
     -------
     bytes
-        The hash; behind its `digest_bits`, zero bits up to a whole byte.
+        The hash, padded with zero bits to a whole byte.
 
     Raises
     ------
     ValueError
-        If the seed has another length, or `digest_bits` is out of range.
+        The seed has another length, or `digest_bits` is out of range.
     """
     if len(seed) != seed_bytes(digest_bits):
         raise ValueError(f'a seed of {len(seed)} bytes, but {seed_bytes(digest_bits)} are needed')
@@ -67,17 +67,17 @@ def digest(bits: ByteArray, seed: bytes, digest_bits: int) -> bytes:
     return np.packbits(toeplitz(value, matrix, digest_bits)).tobytes()
 
 
-def digests(bits: PackedBits, cuts: list[slice], seed: bytes, digest_bits: int) -> list[bytes]:
-    """`digest` of each frame of a key."""
+def digests(bits: PackedBits, blocks: list[slice], seed: bytes, digest_bits: int) -> list[bytes]:
+    """`digest` of each block of a key."""
     found = []
-    for cut in cuts:
-        with bits.plain(cut) as frame:
-            found.append(digest(frame, seed, digest_bits))
+    for block in blocks:
+        with bits.plain(block) as plain:
+            found.append(digest(plain, seed, digest_bits))
     return found
 
 
 def same(mine: bytes, theirs: bytes) -> bool:
-    """Whether two digests agree, in a time that does not tell where they differ."""
+    """True if two digests agree; constant-time comparison."""
     return hmac.compare_digest(mine, theirs)
 
 

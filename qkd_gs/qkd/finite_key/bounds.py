@@ -1,9 +1,9 @@
-"""Finite statistics: what a count says of its expectation, and one basis of the other.
+"""Finite statistics: bounds on the expectation of a count, and on the phase error of one basis from the other.
 
 The bounds are those of Zhang, Zhao, Razavi, Ma, Phys. Rev. A 95, 012333 (2017): Chernoff's inequality, solved
 numerically instead of by its closed form, which gives a few per cent more key; and random sampling without
-replacement for the phase error (Fung, Ma, Chau, Phys. Rev. A 81, 012318 (2010)).  Each bound fails with its own
-probability; who uses how many is booked in `qkd_gs.qkd.key_length`.
+replacement for the phase error (Fung, Ma, Chau, Phys. Rev. A 81, 012318 (2010)).  Each bound has its own failure
+probability; `qkd_gs.qkd.finite_key.key_length` adds them up.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from qkd_gs.qkd.finite_key.entropy import binary_entropy
 
 @dataclass(frozen=True)
 class Interval:
-    """Bounds on an expectation; each side fails with the probability that it was made with."""
+    """Bounds on an expectation; each side has the failure probability given to the function that computed it."""
 
     lower: float
     upper: float
 
 
 def deviation_exponent(epsilon: float) -> float:
-    """Exponent beta = -ln(eps / 2) of a bound that fails with probability `epsilon` (their Eq. 9).
+    """Exponent beta = -ln(eps / 2) of a bound with failure probability `epsilon` (Eq. 9 of Zhang et al.).
 
     Raises
     ------
     ValueError
-        If `epsilon` is not between 0 and 1.
+        `epsilon` is not between 0 and 1.
     """
     if not 0.0 < epsilon < 1.0:
         raise ValueError(f'a failure probability of {epsilon} is not between 0 and 1')
@@ -37,10 +37,10 @@ def deviation_exponent(epsilon: float) -> float:
 
 
 def expectation_bounds(count: float, epsilon: float) -> Interval:
-    """Bounds on the expectation of a sum of independent 0/1 variables that came out as `count`.
+    """Bounds on the expectation of a sum of independent 0/1 variables with the observed value `count`.
 
-    Both sides solve the same equation, E - count + count ln(count / E) = beta: Chernoff's exponent of their
-    Eqs. (10) and (11) written for E = count / (1 + d) and E = count / (1 - d).
+    Both sides solve the same equation, E - count + count ln(count / E) = beta: the Chernoff exponent of Eqs. (10) and
+    (11) of Zhang et al., written for E = count / (1 + d) and E = count / (1 - d).
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def expectation_bounds(count: float, epsilon: float) -> Interval:
     Raises
     ------
     ValueError
-        If the count is negative or the failure probability is none.
+        The count is negative, or `epsilon` is not between 0 and 1.
     """
     if not (isfinite(count) and count >= 0.0):
         raise ValueError(f'{count} is not a count')
@@ -72,9 +72,9 @@ def expectation_bounds(count: float, epsilon: float) -> Interval:
 
 
 def outcome_lower_bound(expectation: float, epsilon: float) -> float:
-    """Least count that a sum of independent 0/1 variables of this expectation comes out as, never below 0.
+    """Lower bound, at least 0, on the value of a sum of independent 0/1 variables with this expectation.
 
-    X (1 - d) with d = (beta + sqrt(beta^2 + 8 beta X)) / (2 X), their Eq. (8).
+    X (1 - d) with d = (beta + sqrt(beta^2 + 8 beta X)) / (2 X), Eq. (8) of Zhang et al.
     """
     if expectation <= 0.0:
         return 0.0
@@ -88,10 +88,10 @@ def phase_error_bound(bit_error: float, tested: float, key: float, epsilon: floa
     Solves sqrt(n / (e (1 - e) n_x n_z)) 2^(-n xi) = eps for theta, with xi = h(e + theta - q theta) - q h(e)
     - (1 - q) h(e + theta), q = n_x / n and n = n_x + n_z.
 
-    This published left side bounds the probability of one outcome; of all outcomes that are as bad or worse it is
-    exceeded, by a factor of up to 3 with the numbers of a pass.  `strict` multiplies it by sqrt(2) / pi (the better
-    constants of Stirling's formula) and by (e + theta)(1 - e) / theta (the geometric series that the tail of the
-    hypergeometric distribution stays below), which makes it a bound on the tail.
+    The published left side bounds the probability of one outcome.  The probability of all outcomes that are as bad or
+    worse is larger, by a factor of up to 3 with the numbers of a pass.  `strict` multiplies the left side by
+    sqrt(2) / pi (tighter constants of Stirling's formula) and by (e + theta)(1 - e) / theta (a geometric series that
+    bounds the tail of the hypergeometric distribution), which makes it a bound on the tail.
 
     Parameters
     ----------
@@ -102,14 +102,14 @@ def phase_error_bound(bit_error: float, tested: float, key: float, epsilon: floa
     epsilon : float
         Failure probability.
     strict : bool
-        False: as published, for comparison.
+        False: the published formula, for comparison.
 
     Returns
     -------
     float
-        e + theta, at most 0.5 (which leaves no key).
+        e + theta, at most 0.5 (no key).
     """
-    deviation_exponent(epsilon)  # refuses what is no probability
+    deviation_exponent(epsilon)  # refuses an invalid probability
     if tested < 1.0 or key < 1.0:
         return 0.5
     # the formula has no limit at e = 0; less than one error among the tested photons is no better than one
@@ -135,9 +135,9 @@ def phase_error_bound(bit_error: float, tested: float, key: float, epsilon: floa
 
 
 def _root(function: Callable[[float], float], positive: float, negative: float) -> float:
-    """Where a function changes its sign, between a place where it is positive (returned in doubt) and one where not.
+    """Root of a function by bisection, between a point where it is positive (the side returned) and one where not.
 
-    Halving to the last bit takes some sixty calls; a library's cleverer search would take longer to import.
+    Bisection to the last bit takes about sixty calls; importing a faster root finder would take longer.
     """
     while True:
         middle = 0.5 * (positive + negative)

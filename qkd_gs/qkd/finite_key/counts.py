@@ -1,4 +1,4 @@
-"""What decoy-state analysis starts from: pulses sent, bits sifted and errors found, by intensity and basis."""
+"""Counts for the decoy-state analysis: pulses sent, bits sifted and errors found, by intensity and basis."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Tally(Section):
     sent: int = Field(
         ge=0, le=10**18, description='pulses that could have been sifted: sent in the basis, and measured in it'
     )
-    sifted: int = Field(ge=0, description='of these, the ones detected')
-    errors: int = Field(ge=0, description='of the detected ones, those with the wrong bit')
+    sifted: int = Field(ge=0, description='of these, the number detected')
+    errors: int = Field(ge=0, description='of the detected ones, the number with the wrong bit')
 
     @model_validator(mode='after')
     def _errors_among_sifted_among_sent(self) -> Self:
@@ -55,10 +55,7 @@ class Intensities(Section):
         if self.decoy >= self.signal:
             raise ValueError(f'decoy intensity {self.decoy} must be below signal intensity {self.signal}')
         if self.vacuum != 0.0:
-            raise ValueError(
-                f'vacuum intensity {self.vacuum} must be 0: the bounds are those for a true vacuum state, and would'
-                ' promise too much for a weak one'
-            )
+            raise ValueError(f'vacuum intensity {self.vacuum} must be 0: the bounds hold for a true vacuum state only')
         return self
 
 
@@ -76,7 +73,7 @@ class KeyCounts(Section):
 
     @property
     def sifted_bits(self) -> int:
-        """Signal bits of both bases: what the key is made of."""
+        """Signal bits of both bases, from which the key is made."""
         return self.pooled.signal.sifted
 
     @property

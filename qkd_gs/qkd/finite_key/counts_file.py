@@ -1,4 +1,4 @@
-"""COUNTS.json of `qkd-gs key-length`: read, checked, and what is wrong named by file and key."""
+"""COUNTS.json of `qkd-gs key-length`: read and checked, with errors that name file and key."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def load_counts(path: str | Path) -> CountsFile:
     Raises
     ------
     StationError
-        File unreadable or not JSON, a key given twice, missing or unknown, or a value out of its range.
+        The file is unreadable or not JSON, a key is repeated, missing or unknown, or a value is out of range.
     """
     path = Path(path)
     try:

@@ -1,7 +1,7 @@
 """Single photons among the sifted bits, by the vacuum + weak decoy-state method.
 
 Formulas of Ma, Qi, Zhao, Lo, Phys. Rev. A 72, 012326 (2005), Eqs. (34) and (37), with a vacuum state of intensity
-zero; every count is replaced by the bound on its expectation that hurts the key.
+zero; every count is replaced by the bound on its expectation that makes the key shorter.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ BOUNDS = (
 
 @dataclass(frozen=True)
 class SinglePhotons:
-    """What is known of single photons in one basis (or in both, pooled)."""
+    """Bounds on single photons in one basis (or in both, pooled)."""
 
-    yield_lower: float  # Y1: probability that a pulse of one photon is detected, at least
-    sifted_lower: float  # M1: sifted signal bits that came from single photons, at least
-    error_upper: float  # e1: their bit error rate, at most; 0.5 where nothing is known
-    inputs: dict[str, float]  # bounds on the expectations that went in, by the names of `BOUNDS`
+    yield_lower: float  # Y1: lower bound on the probability that a pulse of one photon is detected
+    sifted_lower: float  # M1: lower bound on the sifted signal bits from single photons
+    error_upper: float  # e1: upper bound on their bit error rate; 0.5 without data
+    inputs: dict[str, float]  # bounds on the expectations used, by the names of `BOUNDS`
 
 
 def single_photons(counts: BasisCounts, intensities: Intensities, epsilon: float) -> SinglePhotons:
-    """Bounds on yield, number and error rate of single photons, each of `BOUNDS` failing with `epsilon`.
+    """Bounds on yield, number and error rate of single photons; each of `BOUNDS` has failure probability `epsilon`.
 
-    No data give a yield of 0 and an error rate of 0.5, which leave no key.
+    Without data the yield is 0 and the error rate 0.5, which gives no key.
     """
     inputs = {
         'decoy_sifted_lower': expectation_bounds(counts.decoy.sifted, epsilon).lower,
@@ -56,7 +56,7 @@ def single_photons(counts: BasisCounts, intensities: Intensities, epsilon: float
 
 
 def single_photons_without_fluctuations(counts: BasisCounts, intensities: Intensities) -> SinglePhotons:
-    """The same, had the counts come out at their expectations: what infinite statistics would give.
+    """Values of the same quantities if the counts were equal to their expectations (infinite statistics).
 
     For comparison only; a key of this length is not secret.
     """

@@ -13,7 +13,7 @@ def binary_entropy(p: float) -> float:
     Raises
     ------
     ValueError
-        If `p` is not a probability.
+        `p` is not a probability.
     """
     if not 0.0 <= p <= 1.0:
         raise ValueError(f'{p} is not a probability')

@@ -1,7 +1,7 @@
-"""How many secret bits a pass gives, and what took the rest.
+"""Secret key length of a pass, the epsilon budget, and the cost of each step.
 
-The key follows Zhang, Zhao, Razavi, Ma, Phys. Rev. A 95, 012333 (2017): single photons among the sifted bits times
-1 - h(phase error), minus everything disclosed.  Failure probabilities add up; the ledger shows who took what.
+The key length follows Zhang, Zhao, Razavi, Ma, Phys. Rev. A 95, 012333 (2017): single photons among the sifted bits
+times 1 - h(phase error), minus all disclosed bits.  Failure probabilities add up; the epsilon budget lists them.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from qkd_gs.qkd.finite_key.decoy import BOUNDS, SinglePhotons, single_photons, s
 from qkd_gs.qkd.finite_key.entropy import binary_entropy
 
 PHASE_ERROR = 'phase_error_upper'
-BOUNDS_POOLED = len(BOUNDS)  # 6: the pooled bit error stands for the phase error, see `key_length`
+BOUNDS_POOLED = len(BOUNDS)  # 6: the pooled bit error is used as the phase error, see `key_length`
 BOUNDS_PER_BASIS = 2 * (len(BOUNDS) + 1)  # 14
 
 
 @dataclass(frozen=True)
 class Overhead:
-    """Bits and failure probability that hashes and tags take from a key.
+    """Bits and failure probability that verification hashes and authentication tags cost.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Overhead:
     verification_epsilon : float
         Probability that different keys have the same hash.
     authentication_bits : int
-        Pre-shared key used up by the tags; the pass has to pay it back.
+        Pre-shared key consumed by the tags, to be replaced from the new key.
     authentication_epsilon : float
         Probability that any tag of the pass is forged.
     """
@@ -51,14 +51,15 @@ class KeyLength:
     secret_bits : int
         Length to which privacy amplification may compress, at least 0.
     reason : str
-        Why there is no key; empty if there is one.
+        Reason if there is no key; empty if there is one.
     bounds : dict
         Per group of bits (``hv`` and ``da``, or ``pooled``): the bounds of `SinglePhotons`, and the phase error.
     epsilon_ledger : dict
-        Failure probability taken by each bound, hash and tag; their sum is `epsilon`.
+        Epsilon budget: failure probability of each bound, of privacy amplification, and of hashes and tags; their sum
+        is `epsilon`.
     cost : dict
-        In order: the sifted bits, then what each assumption and each step took (negative), then the secret bits,
-        which are the sum of all before them.
+        In order: the sifted bits, then the cost of each assumption and each step (negative), then the secret bits,
+        which are the sum of all entries before.
     """
 
     secret_bits: int
@@ -101,26 +102,26 @@ def key_length(
     counts : KeyCounts
         Both bases; the key is made of the signal bits of both.
     pooled : bool
-        Estimate both bases together (6 bounds).  This takes the phase error of single photons for equal to their
-        bit error over both bases, without a bound for it: good for comparing with published figures.  Otherwise
-        each basis by itself (14 bounds), the phase error of one from the bit error of the other.
+        True: estimate both bases together (6 bounds).  This assumes that the phase error of single photons equals
+        their bit error over both bases, without a bound; for comparison with published figures.  False: estimate
+        each basis separately (14 bounds), the phase error of one from the bit error of the other.
     epsilon_per_bound : float, optional
         Failure probability of each bound, for comparison with publications that state only this number: privacy
-        amplification is not charged, and the phase error is bounded as published (not `strict`).
+        amplification costs nothing then, and the phase error is bounded as published (not `strict`).
     epsilon_total : float, optional
-        Failure probability of everything.  What `overhead` leaves of it is shared equally by the bounds and by
+        Total failure probability.  After subtraction of `overhead` it is divided equally between the bounds and
         privacy amplification, which costs 2 log2(1 / (2 eps)) bits (leftover hash lemma).
     disclosed_bits : int, optional
-        Bits about the key that error correction really disclosed.
+        Bits of the key that error correction disclosed (leak_EC).
     f_ec : float, optional
-        Instead: disclosed bits as a multiple of the Shannon limit of each group of bits.
+        Alternative to `disclosed_bits`: efficiency, as a multiple of the Shannon limit of each group of bits.
     overhead : Overhead, optional
-        What verification and authentication take; nothing if not given.
+        Cost of verification and authentication; default none.
 
     Raises
     ------
     StationError
-        Both or none of two alternatives given, or a value out of its range.
+        Both or none of two alternatives are given, or a value is out of range.
     """
     overhead = overhead or Overhead()
     number_of_bounds = BOUNDS_POOLED if pooled else BOUNDS_PER_BASIS
@@ -137,7 +138,7 @@ def key_length(
         secret_bits=secret_bits,
         reason='' if secret_bits else _reason(counts, groups, left),
         bounds={name: _listed(group) for name, group in groups.items()},
-        epsilon_ledger=_ledger(groups, per_bound, pooled, amplification, overhead),
+        epsilon_ledger=_epsilon_budget(groups, per_bound, pooled, amplification, overhead),
         cost=cost | {'secret_bits': float(secret_bits)},
     )
 
@@ -145,7 +146,7 @@ def key_length(
 def _shares(
     per_bound: float | None, total: float | None, number_of_bounds: int, overhead: Overhead
 ) -> tuple[float, float | None]:
-    """Failure probability of a bound, and of privacy amplification (None: not charged)."""
+    """Failure probability of a bound, and of privacy amplification (None: not counted)."""
     if (per_bound is None) == (total is None):
         raise StationError('exactly one of epsilon_per_bound and epsilon_total must be given')
     if per_bound is not None:
@@ -188,7 +189,7 @@ def _groups_per_basis(counts: KeyCounts, epsilon: float, strict: bool) -> dict[s
 
 
 def _shannon_bits(counts: BasisCounts) -> float:
-    """Bits that must be disclosed at least to correct the signal bits (Slepian, Wolf)."""
+    """Minimum number of bits to disclose for correcting the signal bits (Slepian-Wolf limit)."""
     signal = counts.signal
     return signal.sifted * binary_entropy(signal.errors / signal.sifted) if signal.sifted else 0.0
 
@@ -244,14 +245,14 @@ def _listed(group: _Group) -> dict[str, float]:
     }
 
 
-def _ledger(
+def _epsilon_budget(
     groups: dict[str, _Group], per_bound: float, pooled: bool, amplification: float | None, overhead: Overhead
 ) -> dict[str, float]:
     names = BOUNDS if pooled else (*BOUNDS, PHASE_ERROR)
-    ledger = {f'{group}.{name}': per_bound for group in groups for name in names}
+    budget = {f'{group}.{name}': per_bound for group in groups for name in names}
     if amplification is not None:
-        ledger['privacy_amplification'] = amplification
-    return ledger | {
+        budget['privacy_amplification'] = amplification
+    return budget | {
         'verification': overhead.verification_epsilon,
         'authentication': overhead.authentication_epsilon,
     }

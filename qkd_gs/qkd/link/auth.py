@@ -1,8 +1,8 @@
-"""Authentication of the classical channel: Wegman-Carter tags on the transcripts of phases.
+"""Authentication of the classical channel: Wegman-Carter tags on transcripts.
 
-Each phase of the protocol ends with one tag over everything said in it, both ways.  A tag is the transcript's
-polynomial hash at a secret point, plus a one-time pad (Wegman, Carter 1981).  The point stays secret behind the pads,
-so it serves all tags of a pass; no pad serves twice.  Security is unconditional, and what it costs is counted.
+Each phase of the protocol ends with one tag over all messages of both directions.  A tag is the transcript's
+polynomial hash at a secret point, plus a one-time pad (Wegman, Carter 1981).  The pads hide the point, so all tags of
+a pass use the same one; no pad is used twice.  Security is information-theoretic, and the consumed key is counted.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from qkd_gs.errors import StationError
 from qkd_gs.qkd.link.polynomial import PolynomialHash, agreement_probability
 
 TAG_BYTES = 16
-MAX_TAGS = 8  # a pass; with the point that is 1152 bits of pre-shared key
+MAX_TAGS = 8  # in a pass; with the point this is 1152 bits of pre-shared key
 _EXPONENT = 127
 _PRIME = (1 << _EXPONENT) - 1
 
 
 def secret_bytes(tags: int) -> int:
-    """Pre-shared key that `tags` tags of one pass use up.
+    """Bytes of pre-shared key that `tags` tags of one pass consume.
 
     Raises
     ------
     ValueError
-        If a pass may not have that many tags.
+        `tags` is not between 1 and `MAX_TAGS`.
     """
     if not 1 <= tags <= MAX_TAGS:
         raise ValueError(f'{tags} tags are not between 1 and {MAX_TAGS}')
@@ -32,16 +32,16 @@ def secret_bytes(tags: int) -> int:
 
 
 def forgery_probability(transcript_bytes: int) -> float:
-    """Largest probability that a changed transcript of at most this length passes with any tag of the forger's."""
-    # agreement, and the pad's own 2^-127 (drawn like the point)
+    """Upper bound on the probability of forging the tag of a changed transcript of at most this length."""
+    # collision, and the pad's own 2^-127 (drawn like the point)
     return agreement_probability(transcript_bytes, _EXPONENT) + 2.0**-_EXPONENT
 
 
 class Transcript:
-    """Everything said in a phase, hashed as it goes by.
+    """Incremental hash of all messages.
 
-    Both sides record each message with who sent it; the order is the protocol's.  Message borders are part of the
-    transcript, so that no two conversations have the same.
+    Both sides record each message with its sender; the protocol fixes the order.  Message boundaries are part of the
+    transcript, so that different sequences of messages have different transcripts.
     """
 
     def __init__(self, point: int):
@@ -49,7 +49,7 @@ class Transcript:
         self.length_bytes = 0
 
     def record(self, sender: int, *message: bytes) -> None:
-        """Append a message of `sender` (0 the satellite's side, 1 the station's), in one part or several."""
+        """Append a message of `sender` (0: satellite, 1: station), in one part or several."""
         if sender not in (0, 1):
             raise ValueError(f'sender {sender} is neither 0 nor 1')
         head = bytes([sender]) + sum(map(len, message)).to_bytes(8, 'little')
@@ -58,12 +58,12 @@ class Transcript:
             self.length_bytes += len(part)
 
     def value(self) -> int:
-        """Hash of the transcript: secret, never to be sent without its pad."""
+        """Hash of the transcript; secret, not to be sent without a pad."""
         return self._hash.value()
 
 
 class Authenticator:
-    """Makes and checks the tags of one pass; each side has its own.
+    """Computes and verifies the tags of one pass; each side has its own.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class Authenticator:
     Raises
     ------
     ValueError
-        If the secret has no such length.
+        The secret has another length.
     """
 
     def __init__(self, secret: bytes):
@@ -90,44 +90,44 @@ class Authenticator:
 
     @property
     def key_bits_used(self) -> int:
-        """Pre-shared key used so far: the point with the first tag, and a pad for each."""
+        """Bits of pre-shared key used so far: the point with the first tag, and a pad for each tag."""
         tags = sum(self._used)
         return 8 * TAG_BYTES * (tags + 1) if tags else 0
 
     def transcript(self) -> Transcript:
-        """Start the transcript of a phase."""
+        """New transcript."""
         return Transcript(self._point)
 
     def tag(self, number: int, transcript: Transcript) -> bytes:
-        """Tag with pad `number` (which both sides agree on, and use once).
+        """Tag of a transcript with pad `number`, which both sides use once.
 
         Raises
         ------
         StationError
-            If the pad is used up.
+            The pad is used already.
         """
         return self._tag(number, transcript)
 
-    def check(self, number: int, transcript: Transcript, tag: bytes) -> None:
-        """Compare the other side's tag with one's own transcript, in a time that does not tell where they differ.
+    def verify(self, number: int, transcript: Transcript, tag: bytes) -> None:
+        """Compare the other side's tag with the tag of the own transcript, in constant time.
 
         Raises
         ------
         StationError
-            If it differs: somebody changed a message, or the pre-shared keys are not the same.
+            They differ: a message was changed, or the pre-shared keys are different.
         """
         if not hmac.compare_digest(self._tag(number, transcript), tag):
             raise StationError(
-                f'tag {number} does not fit the conversation: a message was changed on its way, or the pre-shared'
+                f'tag {number} does not match the messages: a message was changed on its way, or the pre-shared'
                 ' keys differ',
-                hint='the key of this pass must be thrown away',
+                hint='the key of this pass must be discarded',
             )
 
     def _tag(self, number: int, transcript: Transcript) -> bytes:
         if not 0 <= number < len(self._pads):
-            raise StationError(f'tag {number} has no pad: {len(self._pads)} were taken for this pass')
+            raise StationError(f'tag {number} has no pad: {len(self._pads)} were reserved for this pass')
         if self._used[number]:
-            raise StationError(f'pad {number} is used already: a pad for two tags would give the hash away')
+            raise StationError(f'pad {number} is used already: a pad for two tags would reveal the hash')
         self._used[number] = True
         self.epsilon += forgery_probability(transcript.length_bytes)
         return ((transcript.value() + self._pads[number]) % _PRIME).to_bytes(TAG_BYTES, 'little')

@@ -1,11 +1,11 @@
-"""Messages between ground and satellite: versioned, numbered, checked frames over any stream of bytes.
+"""Messages between ground and satellite as packets over a stream of bytes, with version, number and checksum.
 
-A frame is a header of 16 bytes (network byte order) and its payload::
+A packet is a header of 16 bytes (network byte order) and its payload::
 
     magic 'QG' | version u8 | kind u8 | sequence u32 | length u32 | CRC-32 u32 of all before it and the payload
 
-The checksum and the numbers find accidents and clumsy meddling at once; what protects against an enemy is
-the tag on each phase's transcript (`qkd_gs.qkd.transcript`), for which no number or checksum is a substitute.
+Checksum and sequence number detect transmission errors.  They do not protect against an attacker; the tags on the
+transcript do (`qkd_gs.qkd.link.auth`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Protocol
 from qkd_gs.qkd.link.faults import ProtocolError
 
 VERSION = 1
-MAX_PAYLOAD = 16 * 2**20  # bytes; a long matrix of privacy amplification comes in parts of that size
+MAX_PAYLOAD = 16 * 2**20  # bytes; a larger matrix of privacy amplification is sent in several messages
 MAGIC = b'QG'
 _HEAD = struct.Struct('>2sBBII')
 _CRC = struct.Struct('>I')
@@ -27,7 +27,7 @@ HEADER_BYTES = _HEAD.size + _CRC.size
 
 
 class Kind(IntEnum):
-    """What a message is."""
+    """Kinds of messages."""
 
     HELLO = 1
     WELCOME = 2
@@ -54,7 +54,7 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True)
 class Message:
-    """One message; its payload may be public, its repr stays short all the same."""
+    """One message; its repr shows only kind and length."""
 
     kind: Kind
     payload: bytes = b''
@@ -64,38 +64,38 @@ class Message:
 
 
 class Stream(Protocol):
-    """A two-way stream of bytes with time-outs of its own."""
+    """A bidirectional stream of bytes with its own time-outs."""
 
     def write(self, data: bytes) -> None:
-        """Send everything, or raise ProtocolError."""
+        """Send all bytes, or raise ProtocolError."""
 
     def read(self, size: int) -> bytes:
-        """Exactly `size` bytes; ProtocolError 'silent' or 'truncated' if they do not come."""
+        """Exactly `size` bytes; ProtocolError 'silent' or 'truncated' if they do not arrive."""
 
     def close(self) -> None:
-        """Idempotent."""
+        """Close the stream; may be called repeatedly."""
 
 
 class Channel(Protocol):
-    """What the two sessions talk over."""
+    """Transport of messages between the two sides."""
 
     def send(self, message: Message) -> None:
         """Send one message."""
 
     def receive(self) -> Message:
-        """Wait for the next message; ProtocolError if it does not come whole and in order."""
+        """Wait for the next message; ProtocolError if it is not complete and in order."""
 
     def close(self) -> None:
-        """Idempotent."""
+        """Close the channel; may be called repeatedly."""
 
 
-class FramedChannel:
-    """Frames over a stream.
+class PacketChannel:
+    """Channel of packets over a stream.
 
     Parameters
     ----------
     stream : Stream
-        Where the bytes go; closed on the first fault, because a broken stream cannot be trusted again.
+        Transport of the bytes; closed on the first fault, since its position is unknown after that.
     """
 
     def __init__(self, stream: Stream):
@@ -109,9 +109,9 @@ class FramedChannel:
         Raises
         ------
         ProtocolError
-            The stream broke, or the message is larger than the other side accepts.
+            The stream failed, or the message is larger than the other side accepts.
         """
-        self._stream.write(encode_frame(message, self._sent))
+        self._stream.write(encode_packet(message, self._sent))
         self._sent += 1
 
     def receive(self) -> Message:
@@ -120,7 +120,7 @@ class FramedChannel:
         Raises
         ------
         ProtocolError
-            Silence, truncation, damage, a number out of order, another version, an unknown kind.
+            Silence, truncation, damage, a sequence number out of order, another version, or an unknown kind.
         """
         try:
             header = self._stream.read(HEADER_BYTES)
@@ -139,8 +139,8 @@ class FramedChannel:
         self._stream.close()
 
 
-def encode_frame(message: Message, sequence: int) -> bytes:
-    """Bytes of a message as the `sequence`-th of its direction."""
+def encode_packet(message: Message, sequence: int) -> bytes:
+    """Packet of a message with sequence number `sequence` of its direction."""
     if len(message.payload) > MAX_PAYLOAD:
         raise ProtocolError('oversize', f'{message.kind.name} of {len(message.payload)} bytes is over {MAX_PAYLOAD}')
     head = _HEAD.pack(MAGIC, VERSION, message.kind, sequence, len(message.payload))
@@ -150,19 +150,19 @@ def encode_frame(message: Message, sequence: int) -> bytes:
 def _check_header(header: bytes, expected: int) -> tuple[Kind, int]:
     magic, version, kind, sequence, length = _HEAD.unpack(header[: _HEAD.size])
     if magic != MAGIC:
-        raise ProtocolError('damaged', 'a message does not start where it should')
+        raise ProtocolError('damaged', 'a packet does not start with the expected bytes')
     if version != VERSION:
-        raise ProtocolError('version', f'the other side speaks version {version}, this one {VERSION}')
+        raise ProtocolError('version', f'the other side uses version {version}, this one {VERSION}')
     if length > MAX_PAYLOAD:
         raise ProtocolError('oversize', f'a message of {length} bytes is announced, over {MAX_PAYLOAD}')
     if sequence < expected:
-        raise ProtocolError('replay', f'message {sequence} came again, {expected} was due')
+        raise ProtocolError('replay', f'message {sequence} was received again instead of {expected}')
     if sequence > expected:
-        raise ProtocolError('reordered', f'message {sequence} came before {expected}')
+        raise ProtocolError('reordered', f'message {sequence} was received before {expected}')
     try:
         return Kind(kind), length
     except ValueError as error:
-        raise ProtocolError('malformed', f'kind {kind} is not known to version {VERSION}') from error
+        raise ProtocolError('malformed', f'version {VERSION} has no message kind {kind}') from error
 
 
 def expect(channel: Channel, *kinds: Kind) -> Message:
@@ -171,7 +171,7 @@ def expect(channel: Channel, *kinds: Kind) -> Message:
     Raises
     ------
     ProtocolError
-        The other side refused (with its reason), or sent something that has no place here.
+        The other side refused (with its reason), or sent another kind.
     """
     message = channel.receive()
     if message.kind in kinds:
@@ -180,5 +180,5 @@ def expect(channel: Channel, *kinds: Kind) -> Message:
     if message.kind is Kind.REFUSE:
         reason = message.payload[:200].decode('ascii', 'replace')
         raise ProtocolError('refused', f'the other side ended the run: {"".join(c for c in reason if c.isprintable())}')
-    wanted = ' or '.join(kind.name for kind in kinds)
-    raise ProtocolError('unexpected', f'{message.kind.name} came where {wanted} was due')
+    expected = ' or '.join(kind.name for kind in kinds)
+    raise ProtocolError('unexpected', f'received {message.kind.name} instead of {expected}')

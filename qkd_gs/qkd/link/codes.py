@@ -1,4 +1,4 @@
-"""Compact codes for what crosses a slow link: whole numbers, bits, and times of an even train of pulses."""
+"""Compact codes for data on a slow link: integers, bits, and times of a regular train of pulses."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import numpy as np
 from qkd_gs.arrays import ByteArray, IntArray
 from qkd_gs.qkd.link.faults import ProtocolError
 
-MAX_COUNT = 1 << 22  # numbers in one message; longer lists go in several
+MAX_COUNT = 1 << 22  # numbers in one message; longer lists are sent in several
 _BYTES = 8
 _HEAD = struct.Struct(f'>I{_BYTES}I')
 _LINE = struct.Struct('>qqq')
-_SLOPE_SHIFT = 16  # slopes are in 2^-16 of a unit a pulse
+_SLOPE_SHIFT = 16  # slopes are in 2^-16 ps per pulse
 
 
 def pack_integers(values: IntArray) -> bytes:
-    """Signed 64-bit numbers, near their entropy.
+    """Code of signed 64-bit numbers, near their entropy.
 
-    Numbers are folded to be positive (0, -1, 1, -2, ...) and cut into planes: all lowest bytes, all second
-    bytes, and so on.  A plane goes through deflate without its search for repetitions (run lengths and
-    Huffman), so planes of noise cost their 8 bits, those of zeros nothing.
+    Numbers are mapped to positive ones (zigzag: 0, -1, 1, -2, ...) and divided into planes: all lowest bytes, all
+    second bytes, and so on.  A plane is coded by deflate with run lengths and Huffman only, so planes of noise take
+    8 bits per number and planes of zeros nothing.
     """
     if len(values) > MAX_COUNT:
         raise ValueError(f'{len(values)} numbers are more than {MAX_COUNT}')
@@ -38,10 +38,10 @@ def unpack_integers(data: bytes) -> IntArray:
     Raises
     ------
     ProtocolError
-        Not made by it, or too long.
+        Malformed, or too long.
     """
     if len(data) < _HEAD.size:
-        raise ProtocolError('malformed', 'a list of numbers has no head')
+        raise ProtocolError('malformed', 'a list of numbers has no header')
     count, *sizes = _HEAD.unpack(data[: _HEAD.size])
     if count > MAX_COUNT or _HEAD.size + sum(sizes) != len(data):
         raise ProtocolError('malformed', 'a list of numbers has the wrong length')
@@ -55,7 +55,7 @@ def unpack_integers(data: bytes) -> IntArray:
 
 
 def pack_train(times: IntArray) -> bytes:
-    """Times of an even train of pulses, as differences from a straight line through them."""
+    """Code of the times of a regular train of pulses: differences from a straight line through them."""
     if len(times) < 2:
         return _LINE.pack(0, 0, 0) + pack_integers(times)
     steps = np.arange(len(times), dtype=np.int64)
@@ -74,23 +74,23 @@ def unpack_train(data: bytes) -> IntArray:
     Raises
     ------
     ProtocolError
-        Not made by it.
+        Malformed.
     """
     if len(data) < _LINE.size:
-        raise ProtocolError('malformed', 'a train of pulses has no head')
+        raise ProtocolError('malformed', 'a train of pulses has no header')
     first, slope, offset = _LINE.unpack(data[: _LINE.size])
     rest = unpack_integers(data[_LINE.size :])
     if len(rest) and abs(slope) >= 2**62 // len(rest):
         raise ProtocolError('malformed', 'a train of pulses has an impossible slope')
     steps = np.arange(len(rest), dtype=np.int64)
     line = np.int64(first) + (steps * slope >> _SLOPE_SHIFT)
-    with np.errstate(over='ignore'):  # nonsense stays nonsense; the log's checks refuse it
+    with np.errstate(over='ignore'):  # invalid input gives invalid times, which the checks of the log refuse
         times: IntArray = line + np.int64(offset) + rest
     return times
 
 
 def pack_bits(bits: ByteArray) -> bytes:
-    """Bits, eight a byte; their number is known to the other side."""
+    """Code of bits, eight to a byte; the other side knows their number."""
     return np.packbits(bits).tobytes()
 
 
@@ -100,20 +100,20 @@ def unpack_bits(data: bytes, count: int) -> ByteArray:
     Raises
     ------
     ProtocolError
-        Another length than that.
+        The data have another length.
     """
     if len(data) != (count + 7) // 8:
-        raise ProtocolError('malformed', f'{len(data)} bytes came for {count} bits')
+        raise ProtocolError('malformed', f'{len(data)} bytes were received for {count} bits')
     return np.unpackbits(np.frombuffer(data, np.uint8), count=count)
 
 
 def unpacked(packed: ByteArray, start: int, stop: int) -> ByteArray:
-    """Bits from `start` to `stop` of an array that holds eight a byte."""
+    """Bits from `start` to `stop` of an array with eight bits to a byte."""
     return np.unpackbits(packed[start >> 3 : (stop + 7) >> 3])[start & 7 : (start & 7) + stop - start]
 
 
 def pack_symbols(symbols: ByteArray) -> bytes:
-    """Small numbers of uneven frequency, Huffman-coded."""
+    """Huffman code of small numbers of unequal frequency."""
     return _deflate(symbols.tobytes())
 
 
@@ -128,7 +128,7 @@ def _deflate(data: bytes) -> bytes:
 
 
 def _inflate(data: bytes, size: int) -> bytes:
-    """Exactly `size` bytes, whatever the data claim: no message can fill the memory."""
+    """Exactly `size` bytes, so that no message can exhaust the memory."""
     decoder = zlib.decompressobj(-15)
     try:
         plain = decoder.decompress(data, size + 1)

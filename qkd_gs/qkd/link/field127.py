@@ -1,4 +1,4 @@
-"""Horner's rule over the prime 2^127 - 1, compiled: tags are over all that was said, 40 megabytes in a bright pass."""
+"""Horner's rule over the prime 2^127 - 1, compiled: tags cover all messages, 40 megabytes in a bright pass."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _words(number: int) -> NDArray[np.uint64]:
 
 @njit(cache=True)
 def _product(a, b):  # type: ignore[no-untyped-def]
-    """Both words of a product of two."""
+    """High and low word of the product of two words."""
     a0, a1, b0, b1 = a & _LOW_HALF, a >> _HALF, b & _LOW_HALF, b >> _HALF
     middle = a1 * b0 + (a0 * b0 >> _HALF)
     other = a0 * b1 + (middle & _LOW_HALF)
@@ -59,7 +59,7 @@ def _horner(words, total, point):  # type: ignore[no-untyped-def]
         p2 += h10
         over += np.uint64(p2 < h10)
         p3 += over
-        # 2^127 is 1: what stands above it is added below it, twice
+        # 2^127 = 1 modulo p: the bits above are added below, twice
         f0, f1 = (p1 >> _TOP) | (p2 << _ONE), (p2 >> _TOP) | (p3 << _ONE)
         low = p0 + f0
         high = (p1 & _BELOW_TOP) + f1 + np.uint64(low < f0)

@@ -1,8 +1,8 @@
 """Polynomial evaluation over a Mersenne prime: the universal hash under verification and authentication.
 
-The message is cut into blocks, taken as coefficients and evaluated at a secret or fresh random point; the last
-coefficient is the length, so that messages of different lengths are different polynomials.  Two different messages
-agree at no more points than the degree (den Boer 1993; Bierbrauer et al. 1993).
+The message is divided into blocks, which are the coefficients of a polynomial that is evaluated at a secret or fresh
+random point.  The last coefficient is the length, so that messages of different lengths are different polynomials.
+Two different messages agree at no more points than the degree (den Boer 1993; Bierbrauer et al. 1993).
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ MERSENNE_EXPONENTS = (127, 521)  # block sizes of 15 and 64 bytes
 
 
 class PolynomialHash:
-    """Hash of a message that comes in pieces.
+    """Incremental polynomial hash of a message.
 
     Parameters
     ----------
     point : int
-        Where the polynomial is evaluated: uniformly random in [0, p).
+        Point of evaluation, uniformly random in [0, p).
     exponent : int
         The prime p is 2^exponent - 1.
 
     Raises
     ------
     ValueError
-        If `exponent` is none of `MERSENNE_EXPONENTS` or `point` not in the field.
+        `exponent` is not in `MERSENNE_EXPONENTS`, or `point` is not in the field.
     """
 
     def __init__(self, point: int, exponent: int):
         if exponent not in MERSENNE_EXPONENTS:
-            raise ValueError(f'2^{exponent} - 1 is none of the primes offered')
+            raise ValueError(f'2^{exponent} - 1 is not one of the supported primes')
         self.prime = (1 << exponent) - 1
         if not 0 <= point < self.prime:
             raise ValueError('the point of evaluation is not in the field')
@@ -43,7 +43,7 @@ class PolynomialHash:
 
     def update(self, message: bytes) -> None:
         """Append to the message."""
-        for start in range(0, len(message), _AT_ONCE):  # what follows makes copies
+        for start in range(0, len(message), _AT_ONCE):  # bounds the memory of the copies
             self._append(message[start : start + _AT_ONCE])
 
     def _append(self, message: bytes) -> None:
@@ -67,15 +67,15 @@ class PolynomialHash:
 
 
 def block_bytes(exponent: int) -> int:
-    """Bytes of a block: the largest whole number that stays below the prime."""
+    """Bytes of a block: the largest number of bytes whose value is always below the prime."""
     return (exponent - 1) // 8
 
 
 def agreement_probability(message_bytes: int, exponent: int) -> float:
-    """Largest probability that two different messages of at most this length have hashes of a given difference.
+    """Upper bound on the probability that two different messages of at most this length have a given hash difference.
 
-    The degree over the prime, and 2^-exponent for drawing the point from `exponent` random bits (of which one value
-    more than the field has is folded onto zero).
+    It is the degree over the prime, plus 2^-exponent because the point is drawn from `exponent` random bits, of which
+    the one value outside the field is mapped to zero.
     """
     degree = -(-message_bytes // block_bytes(exponent)) + 1
     return degree / float((1 << exponent) - 1) + 2.0**-exponent

@@ -1,4 +1,4 @@
-"""What was or will be said in public anyway, written aside so that a long session does not fill the memory with it."""
+"""Temporary storage on disk for public data of a long session, so that they do not fill the memory."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from qkd_gs.errors import StationError
 
 
 class Spool:
-    """Records in a file, each to be read again by its number.
-
-    Never anything secret: neither bits nor what would tell them.
+    """Records in a file, read back by number; for public data only.
 
     Parameters
     ----------
     file : binary file, optional
-        Open for writing and reading, and better without a name, so that nothing of it is left behind.  Without one
-        the records are kept in memory.
+        Open for writing and reading, preferably without a name, so that it disappears with the process.  In memory
+        if not given.
     """
 
     def __init__(self, file: IO[bytes] | None = None) -> None:
@@ -27,35 +25,35 @@ class Spool:
         self._ends = [0]
 
     def add(self, record: bytes) -> int:
-        """Write a record; its number.
+        """Write a record; return its number.
 
         Raises
         ------
         StationError
-            The disk is full, or does not write.
+            The disk is full or cannot be written.
         """
-        with _told():
+        with _reporting_errors():
             self._file.seek(self._ends[-1])
             self._file.write(record)
         self._ends.append(self._ends[-1] + len(record))
         return len(self._ends) - 2
 
     def record(self, number: int) -> bytes:
-        """A record that was written.
+        """Read a record by its number.
 
         Raises
         ------
         StationError
-            The disk is full, or does not read.
+            The disk is full or cannot be read.
         """
         start, end = self._ends[number : number + 2]
-        with _told():
-            self._file.seek(start)  # writes what was still waiting
+        with _reporting_errors():
+            self._file.seek(start)  # flushes buffered writes
             return self._file.read(end - start)
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _reporting_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:

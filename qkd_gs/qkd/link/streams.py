@@ -1,16 +1,16 @@
-"""Streams and channels inside one process: a pair in memory, and a meter that reckons a slow link."""
+"""Streams and channels inside one process: a pair in memory, and a meter that estimates the time on a slow link."""
 
 from __future__ import annotations
 
 import queue
 from dataclasses import dataclass, field
 
-from qkd_gs.qkd.link.channel import HEADER_BYTES, Channel, FramedChannel, Message
+from qkd_gs.qkd.link.channel import HEADER_BYTES, Channel, Message, PacketChannel
 from qkd_gs.qkd.link.faults import ProtocolError
 
 
 class MemoryStream:
-    """One end of a pipe in memory; `pipe()` makes two that belong together."""
+    """One end of a pipe in memory; `pipe()` makes both ends."""
 
     def __init__(self, inbox: queue.Queue[bytes], outbox: queue.Queue[bytes], timeout_s: float):
         self._inbox, self._outbox, self._timeout_s = inbox, outbox, timeout_s
@@ -18,10 +18,10 @@ class MemoryStream:
         self._closed = False
 
     def write(self, data: bytes) -> None:
-        """Hand the bytes to the other end."""
+        """Send the bytes to the other end."""
         if self._closed:
             raise ProtocolError('truncated', 'the link is closed')
-        if data:  # an empty piece is the mark of the end
+        if data:  # an empty piece marks the end
             self._outbox.put(bytes(data))
 
     def read(self, size: int) -> bytes:
@@ -32,7 +32,7 @@ class MemoryStream:
             try:
                 piece = self._inbox.get(timeout=self._timeout_s)
             except queue.Empty as error:
-                raise ProtocolError('silent', f'nothing came for {self._timeout_s:g} s') from error
+                raise ProtocolError('silent', f'nothing was received for {self._timeout_s:g} s') from error
             if not piece:
                 self._closed = True
             self._buffer += piece
@@ -41,7 +41,7 @@ class MemoryStream:
         return taken
 
     def close(self) -> None:
-        """Tell the other end that nothing more comes."""
+        """Close this end; the other end reads the end of the stream."""
         if not self._closed:
             self._closed = True
             self._outbox.put(b'')
@@ -54,18 +54,18 @@ def pipe(timeout_s: float = 60.0) -> tuple[MemoryStream, MemoryStream]:
     return MemoryStream(there, back, timeout_s), MemoryStream(back, there, timeout_s)
 
 
-def channel_pair(timeout_s: float = 60.0) -> tuple[FramedChannel, FramedChannel]:
-    """Two channels that talk to each other in memory (each side in a thread of its own)."""
+def channel_pair(timeout_s: float = 60.0) -> tuple[PacketChannel, PacketChannel]:
+    """Two connected channels in memory; each side runs in its own thread."""
     one, other = pipe(timeout_s)
-    return FramedChannel(one), FramedChannel(other)
+    return PacketChannel(one), PacketChannel(other)
 
 
 @dataclass
 class LinkMeter:
-    """A channel that counts what passes, and reckons how long a slower link would have taken.
+    """A channel that counts its traffic and estimates how long a slower link would take.
 
-    The two sides take turns: only one sends at a time.  So the time on a link is the bits over its rate,
-    plus half a round trip whenever the direction changes; nobody has to sleep to know it.
+    Only one side sends at a time, so the time on a link is the bits over its rate, plus half a round trip for each
+    change of direction.
     """
 
     channel: Channel
@@ -76,22 +76,22 @@ class LinkMeter:
     _sending: bool | None = None
 
     def send(self, message: Message) -> None:
-        """Count and pass on."""
+        """Send and count a message."""
         self.channel.send(message)
         self.bytes_sent += self._count(message, sending=True)
 
     def receive(self) -> Message:
-        """Pass on and count."""
+        """Receive and count a message."""
         message = self.channel.receive()
         self.bytes_received += self._count(message, sending=False)
         return message
 
     def close(self) -> None:
-        """Close the channel beneath."""
+        """Close the underlying channel."""
         self.channel.close()
 
     def link_s(self, round_trip_s: float = 0.25, rate_bit_s: float = 1e6) -> float:
-        """Seconds that this traffic takes on a link, without any computing."""
+        """Seconds that this traffic takes on a link, without computing time."""
         return 8 * (self.bytes_sent + self.bytes_received) / rate_bit_s + self.turns * round_trip_s / 2
 
     def _count(self, message: Message, sending: bool) -> int:

@@ -10,22 +10,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from qkd_gs.qkd.link.channel import FramedChannel
+from qkd_gs.qkd.link.channel import PacketChannel
 from qkd_gs.qkd.link.faults import ProtocolError
 
 LOOPBACK = '127.0.0.1'
-SILENCE_S = 300.0  # between two messages the other side may have tags of a whole pass to look through
-_SLOWEST_BIT_S = 100_000  # a peer slower than this is as good as silent
+SILENCE_S = 300.0  # between two messages the other side may process the tags of a whole pass
+_SLOWEST_BIT_S = 100_000  # a slower peer counts as silent
 
 
 @dataclass(frozen=True)
 class TlsIdentity:
-    """Whom this side is, and whom alone it talks to.
+    """Certificate and key of this side, and the only certificate that it accepts.
 
     Attributes
     ----------
     certificate, private_key : Path
-        Own certificate and key, PEM; the key's file is read by its owner alone.
+        Own certificate and key, PEM; only its owner can read the key's file.
     peer_certificate : str
         The other side's certificate, PEM.
     """
@@ -35,10 +35,10 @@ class TlsIdentity:
     peer_certificate: str
 
     def context(self, server: bool) -> ssl.SSLContext:
-        """Settings of one side."""
+        """TLS settings of the server or the client side."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
-        context.check_hostname = False  # the pinned certificate says more than a name
+        context.check_hostname = False  # the pinned certificate identifies the peer
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_cert_chain(self.certificate, self.private_key)
         context.load_verify_locations(cadata=self.peer_certificate)
@@ -51,12 +51,12 @@ class SocketStream:
     Parameters
     ----------
     connection : ssl.SSLSocket
-        After the handshake.
+        Connection after the handshake.
     timeout_s : float
-        Longest silence; a message as a whole may take that and its length at 100 kbit/s, so a peer that
-        trickles single bytes does not hold the run for ever.
+        Longest silence.  A whole message may take this time plus its length at 100 kbit/s, so a peer that
+        sends single bytes slowly cannot block the run.
     clock_s : callable
-        Seconds of a monotonic clock.
+        Monotonic clock, seconds.
     """
 
     def __init__(
@@ -66,12 +66,12 @@ class SocketStream:
         connection.settimeout(timeout_s)
 
     def write(self, data: bytes) -> None:
-        """Send everything."""
+        """Send all bytes."""
         try:
             self._connection.settimeout(self._timeout_s + 8 * len(data) / _SLOWEST_BIT_S)
             self._connection.sendall(data)
         except TimeoutError as error:
-            raise ProtocolError('silent', f'the other side took nothing for {self._timeout_s:g} s') from error
+            raise ProtocolError('silent', f'the other side accepted nothing for {self._timeout_s:g} s') from error
         except OSError as error:
             raise ProtocolError('truncated', 'the other side closed the link') from error
 
@@ -88,16 +88,16 @@ class SocketStream:
                 self._connection.settimeout(min(left_s, self._timeout_s))
                 got = self._connection.recv_into(view[have:])
             except TimeoutError as error:
-                raise ProtocolError('silent', f'{have} of {size} bytes came in time') from error
+                raise ProtocolError('silent', f'{have} of {size} bytes were received in time') from error
             except OSError as error:
-                raise ProtocolError('truncated', 'the link broke') from error
+                raise ProtocolError('truncated', 'the link failed') from error
             if not got:
                 raise ProtocolError('truncated', f'the link closed after {have} of {size} bytes')
             have += got
         return bytes(buffer)
 
     def close(self) -> None:
-        """Close the socket; any number of times."""
+        """Close the socket; may be called repeatedly."""
         self._connection.close()
 
 
@@ -107,9 +107,9 @@ class Listener:
     Parameters
     ----------
     identity : TlsIdentity
-        Of the side that listens.
+        Identity of the listening side.
     host, port : str, int
-        Where to listen; port 0 takes a free one, told by `port`.
+        Address to listen on; port 0 chooses a free one, see the attribute `port`.
     """
 
     def __init__(self, identity: TlsIdentity, host: str = LOOPBACK, port: int = 0):
@@ -118,30 +118,30 @@ class Listener:
         self._socket = socket.create_server((host, port))
         self.host, self.port = self._socket.getsockname()[:2]
 
-    def accept(self, timeout_s: float = 30.0, silence_s: float = SILENCE_S) -> FramedChannel:
-        """Channel to the next client that shows the pinned certificate.
+    def accept(self, timeout_s: float = 30.0, silence_s: float = SILENCE_S) -> PacketChannel:
+        """Channel to the next client, which must present the pinned certificate.
 
         Parameters
         ----------
         timeout_s : float
-            How long to wait for somebody to call and to greet.
+            Longest wait for a connection and its handshake.
         silence_s : float
             Longest silence afterwards.
 
         Raises
         ------
         ProtocolError
-            Nobody came, or somebody else did.
+            No client connected, or one with another certificate.
         """
         self._socket.settimeout(timeout_s)
         try:
             raw, _ = self._socket.accept()
         except TimeoutError as error:
-            raise ProtocolError('silent', f'nobody called within {timeout_s:g} s') from error
+            raise ProtocolError('silent', f'no client connected within {timeout_s:g} s') from error
         return _secured(raw, self._context, self._identity, timeout_s, silence_s, server=True)
 
     def close(self) -> None:
-        """Stop listening; any number of times."""
+        """Stop listening; may be called repeatedly."""
         self._socket.close()
 
     def __enter__(self) -> Listener:
@@ -153,27 +153,27 @@ class Listener:
 
 def connect(
     identity: TlsIdentity, port: int, host: str = LOOPBACK, timeout_s: float = 30.0, silence_s: float = SILENCE_S
-) -> FramedChannel:
-    """Channel to the side that listens there.
+) -> PacketChannel:
+    """Channel to the side that listens at `host` and `port`.
 
     Raises
     ------
     ProtocolError
-        Nobody there, or not the one whose certificate is pinned.
+        No connection, or the peer's certificate is not the pinned one.
     """
     try:
         raw = socket.create_connection((host, port), timeout=timeout_s)
     except OSError as error:
-        raise ProtocolError('silent', f'nobody answers at {host}:{port}') from error
+        raise ProtocolError('silent', f'no connection to {host}:{port}') from error
     return _secured(raw, identity.context(server=False), identity, timeout_s, silence_s, server=False)
 
 
 def _secured(
     raw: socket.socket, context: ssl.SSLContext, identity: TlsIdentity, timeout_s: float, silence_s: float, server: bool
-) -> FramedChannel:
+) -> PacketChannel:
     raw.settimeout(timeout_s)
     try:
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # parities are small and wait for answers
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # small parity messages wait for answers
         connection = context.wrap_socket(raw, server_side=server)
     except (OSError, ssl.SSLError) as error:
         raw.close()
@@ -181,5 +181,5 @@ def _secured(
     shown = connection.getpeercert(binary_form=True) or b''
     if not hmac.compare_digest(shown, ssl.PEM_cert_to_DER_cert(identity.peer_certificate)):
         connection.close()
-        raise ProtocolError('identity', 'the other side shows a certificate that is not the pinned one')
-    return FramedChannel(SocketStream(connection, silence_s))
+        raise ProtocolError('identity', 'the other side presented a certificate that is not the pinned one')
+    return PacketChannel(SocketStream(connection, silence_s))

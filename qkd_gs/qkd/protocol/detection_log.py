@@ -1,4 +1,4 @@
-"""All detections of a session in the form in which they will be announced; of each, one bit stays in memory."""
+"""All detections of a session, packed as the messages that announce them; only their bits stay in memory."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 
 from qkd_gs.qkd.link.spool import Spool
 from qkd_gs.qkd.protocol import messages
+from qkd_gs.qkd.sifting.detections import Detections
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
-from qkd_gs.qkd.sifting.sift import Detections, PulseSpan
+from qkd_gs.timing.spans import PulseSpan
 
 
 class _Block(NamedTuple):
-    """Its announcement is public once it is made, and waits in the spool until then; the bits never go there."""
+    """A block of detections: its public announcement is in the spool, its secret bits are in memory only."""
 
     spool: Spool
     record: int
@@ -26,14 +27,14 @@ class _Block(NamedTuple):
 
 
 class DetectionLog:
-    """Takes detections as they are made, and gives them back block by block.
+    """Collects detections and returns them block by block.
 
     Parameters
     ----------
     spans : sequence of (first, last) pulse
-        Locked time, ascending and not overlapping; what lies outside is left out.
+        Locked time, ascending and disjoint; detections outside are discarded.
     spool : Spool, optional
-        Where announcements wait; in memory without one.
+        Storage of the announcements; in memory if not given.
     """
 
     def __init__(self, spans: Sequence[PulseSpan], spool: Spool | None = None) -> None:
@@ -46,14 +47,14 @@ class DetectionLog:
 
     @classmethod
     def of(cls, detections: Detections, spans: Sequence[PulseSpan]) -> DetectionLog:
-        """The log of detections that are all there."""
+        """Log of a complete set of detections."""
         log = cls(spans)
         log.add(detections)
         return log
 
     @classmethod
     def joined(cls, logs: Sequence[DetectionLog]) -> DetectionLog:
-        """Logs of stretches that follow each other."""
+        """Concatenation of logs whose spans follow each other."""
         whole = cls([span for log in logs for span in log._spans])
         for log in logs:
             log._pack(everything=True)
@@ -68,7 +69,7 @@ class DetectionLog:
         return f'<DetectionLog of {len(self)} pulses>'
 
     def add(self, detections: Detections) -> None:
-        """Take detections that follow those of the last call."""
+        """Append detections, which must follow those of the last call."""
         inside = detections.within(self._spans)
         if len(inside):
             self._waiting.append(inside)
@@ -76,13 +77,13 @@ class DetectionLog:
             self._pack(everything=False)
 
     def announcements(self) -> Iterator[bytes]:
-        """Payloads that name pulses and bases, and never a bit."""
+        """Payloads with pulse numbers and bases, without bits."""
         self._pack(everything=True)
         for block in self._blocks:
             yield block.announcement
 
     def taken(self) -> Iterator[Detections]:
-        """Detections by announcement; each block is forgotten once it is given."""
+        """Detections of each announcement; each block is removed and wiped after it is returned."""
         self._pack(everything=True)
         self._blocks.reverse()
         while self._blocks:

@@ -1,85 +1,89 @@
-"""Reconciliation in one message over the link: the satellite's syndromes, and what they disclose."""
+"""One-way LDPC reconciliation over the link: the satellite sends the syndromes of all blocks in one message."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 
 from qkd_gs.qkd.finite_key.counts import KeyCounts
+from qkd_gs.qkd.link.authenticated_channel import AuthenticatedChannel
 from qkd_gs.qkd.link.channel import Kind
 from qkd_gs.qkd.link.codes import pack_bits, unpack_bits
-from qkd_gs.qkd.link.conversation import Conversation
-from qkd_gs.qkd.protocol.steps import Progress
+from qkd_gs.qkd.protocol.exchange_cascade import RecordLeakage
+from qkd_gs.qkd.protocol.progress import Progress
 from qkd_gs.qkd.reconciliation import ldpc
 from qkd_gs.qkd.reconciliation.cascade_bob import MAX_QBER
+from qkd_gs.qkd.sifting.error_rate import expected_qber, expected_qber_sigma
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
-from qkd_gs.qkd.sifting.sift import expected_qber, qber_error
 
-Book = Callable[[int], None]
 _STEP = 'reconciliation'
-_CAUTION = 2.5  # standard deviations: nobody asks again if the decoys foretold too few errors
+_MARGIN_SIGMA = 2.5  # there is no second message if the error rate was estimated too low
 
 
 def design_rate(counts: KeyCounts) -> float:
-    """Error rate that the syndromes must be long enough for; both sides have the counts that it follows from."""
+    """Error rate that the syndromes are dimensioned for; both sides compute it from the same counts."""
     expected = expected_qber(counts)
-    return max(expected, min(MAX_QBER, expected + _CAUTION * qber_error(counts)))
+    return max(expected, min(MAX_QBER, expected + _MARGIN_SIGMA * expected_qber_sigma(counts)))
 
 
-def planned_bits(cuts: list[slice], rate: float) -> int:
-    """Bits that the message will disclose.
+def planned_bits(blocks: list[slice], rate: float) -> int:
+    """Bits that the syndromes of all blocks disclose.
 
     Raises
     ------
     StationError
-        The error rate is beyond what any key can be made of.
+        The error rate is too high for any key.
     """
-    return sum(ldpc.plan(block.stop - block.start, rate).disclosed_bits for block in ldpc.blocks(cuts, rate))
+    codewords = ldpc.codeword_slices(blocks, rate)
+    return sum(ldpc.plan(part.stop - part.start, rate).disclosed_bits for part in codewords)
 
 
 def send_syndromes(
-    talk: Conversation, bits: PackedBits, cuts: list[slice], rate: float, seed: int, book: Book, progress: Progress
+    link: AuthenticatedChannel,
+    bits: PackedBits,
+    blocks: list[slice],
+    rate: float,
+    seed: int,
+    record_leakage: RecordLeakage,
+    progress: Progress,
 ) -> int:
-    """Satellite: the only message.
+    """Satellite: send the syndromes of all blocks.
 
     Parameters
     ----------
-    talk : Conversation
-        With the ground, past sifting.
+    link : Conversation
+        To the ground, after sifting.
     bits : PackedBits
         The key.
-    cuts : list of slice
-        Its frames.
+    blocks : list of slice
+        Blocks of the key.
     rate, seed : float, int
-        From `design_rate`; public seed of the shuffles.
-    book : callable
-        Told the bits that are disclosed, before they are.
+        Error rate from `design_rate`; public seed of the shuffles.
+    record_leakage : callable
+        Called with the number of disclosed bits before they are sent.
     progress : callable
-        Told the step and what is done of it.
+        Called with the step and the fraction that is done.
 
     Returns
     -------
     disclosed_bits : int
     """
-    blocks = ldpc.blocks(cuts, rate)
     parts = []
-    for number, block in enumerate(blocks):
-        with bits.plain(block) as plain:
+    for number, codeword in enumerate(ldpc.codeword_slices(blocks, rate)):
+        with bits.plain(codeword) as plain:
             parts.append(ldpc.syndrome(plain, rate, seed + number))
     sent = np.concatenate(parts)
-    book(len(sent))
-    talk.say(Kind.SYNDROMES, pack_bits(sent))
+    record_leakage(len(sent))
+    link.send(Kind.SYNDROMES, pack_bits(sent))
     progress(_STEP, 1.0)
     return len(sent)
 
 
 def correct_by_syndromes(
-    talk: Conversation, bits: PackedBits, cuts: list[slice], rate: float, seed: int, progress: Progress
+    link: AuthenticatedChannel, bits: PackedBits, blocks: list[slice], rate: float, seed: int, progress: Progress
 ) -> int:
-    """Ground: wait for the message and correct the bits by it, in their place; what it discloses is booked already.
+    """Ground: receive the syndromes and correct the bits in place; their leakage is recorded already.
 
-    Blocks that have too many errors are left to verification.
+    Blocks with too many errors stay wrong; verification drops them.
 
     Returns
     -------
@@ -88,16 +92,16 @@ def correct_by_syndromes(
     Raises
     ------
     ProtocolError
-        The message is not as long as planned.
+        The message does not have the planned length.
     """
-    blocks, disclosed = ldpc.blocks(cuts, rate), planned_bits(cuts, rate)
+    codewords, disclosed = ldpc.codeword_slices(blocks, rate), planned_bits(blocks, rate)
     progress(_STEP, 0.0)
-    sent = unpack_bits(talk.hear(Kind.SYNDROMES).payload, disclosed)
+    sent = unpack_bits(link.receive(Kind.SYNDROMES).payload, disclosed)
     at = 0
-    for number, block in enumerate(blocks):
-        size = ldpc.plan(block.stop - block.start, rate).disclosed_bits
-        with bits.plain(block) as plain:
-            bits[block], _ = ldpc.decode(plain, rate, seed + number, sent[at : at + size])
+    for number, codeword in enumerate(codewords):
+        size = ldpc.plan(codeword.stop - codeword.start, rate).disclosed_bits
+        with bits.plain(codeword) as plain:
+            bits[codeword], _ = ldpc.decode(plain, rate, seed + number, sent[at : at + size])
         at += size
-        progress(_STEP, (number + 1) / len(blocks))
+        progress(_STEP, (number + 1) / len(codewords))
     return disclosed

@@ -1,4 +1,4 @@
-"""What the messages contain: small ones as JSON with named figures, long lists in compact codes."""
+"""Contents of the messages: small ones as JSON with named fields, long lists in compact codes."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from qkd_gs.qkd.link.codes import (
 )
 from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.qkd.link.spool import Spool
-from qkd_gs.qkd.sifting.sift import MAX_PULSE, PulseSpan
 from qkd_gs.qkd.sifting.states import BeaconLog, Intensity
 from qkd_gs.qkd.sifting.terms import Terms
 from qkd_gs.settings.loader import Section
 from qkd_gs.timing.pulse_times import PulseTimes
+from qkd_gs.timing.spans import MAX_PULSE, PulseSpan
 
-LOG_BLOCK = 1 << 16  # pulses a message: a straight line still fits that stretch of the satellite's clock
+LOG_BLOCK = 1 << 16  # pulses in a message: over this time the satellite's clock is still well fitted by a line
 DETECTION_BLOCK = 1 << 18
 MAX_LOG = 1 << 26  # pulses
-MAX_LOG_NS = 6000 * 10**9  # 100 minutes, longer than an orbit of this height
+MAX_LOG_NS = 6000 * 10**9  # 100 minutes, longer than a low Earth orbit
 MAX_DETECTIONS = 1 << 30
 _SIZES = struct.Struct('>IIII')
-_DETECTIONS = struct.Struct('>QII')  # first pulse, how many, bytes of their gaps
+_DETECTIONS = struct.Struct('>QII')  # first pulse, number of detections, bytes of their coded gaps
 _LARGEST = 2**63 - 1
 _Count = Annotated[int, Field(ge=0, le=MAX_DETECTIONS)]
 
 
 class Hello(Section):
-    """Ground to satellite: which session, on which terms, from which pre-shared bit."""
+    """Ground to satellite: session, terms, first unused pre-shared bit, and bits disclosed by earlier runs."""
 
     session_id: str = Field(pattern='^[0-9a-f]{32}$')
     terms: Terms
@@ -49,21 +49,21 @@ class Hello(Section):
 
 
 class Welcome(Section):
-    """Satellite to ground: agreed; the larger of both sides' figures hold."""
+    """Satellite to ground: terms accepted; the larger of both sides' numbers apply."""
 
     pre_shared_first: int = Field(ge=0, le=_LARGEST)
     disclosed_before: int = Field(ge=0, le=_LARGEST)
 
 
 class LogRequest(Section):
-    """Which stretch of UTC the ground wants the beacon log of."""
+    """Ground to satellite: interval of UTC of the requested beacon log."""
 
     first_utc_ns: int = Field(ge=0, le=_LARGEST)
     last_utc_ns: int = Field(ge=0, le=_LARGEST)
 
 
 class LogHead(Section):
-    """Of the log that follows in blocks of `LOG_BLOCK`."""
+    """Satellite to ground: header of the log that follows in blocks of `LOG_BLOCK`."""
 
     first_index: int = Field(ge=0, le=_LARGEST)
     pulses: int = Field(ge=0, le=MAX_LOG)
@@ -71,26 +71,26 @@ class LogHead(Section):
 
 
 class SiftHead(Section):
-    """Ground to satellite: locked time, and how many detections follow, in blocks of `DETECTION_BLOCK` at most."""
+    """Ground to satellite: locked time and number of detections that follow, in blocks of at most `DETECTION_BLOCK`."""
 
     locked: list[PulseSpan] = Field(min_length=1, max_length=10_000)
     detections: _Count
 
 
 class ErrorCounts(Section):
-    """Ground to satellite: errors among the disclosed bits, and how reconciliation starts.
+    """Ground to satellite: errors among the disclosed bits, and start of reconciliation.
 
-    `errors` is by basis, each decoy and vacuum.
+    `errors` holds the errors of decoy and vacuum states for each basis.
     """
 
     errors: tuple[tuple[_Count, _Count], tuple[_Count, _Count]]
-    qber: float = Field(ge=0, le=0.5, description='expected of the signal bits')
-    reason: str = Field(max_length=300, description='why the run ends here without a key; empty: it goes on')
+    qber: float = Field(ge=0, le=0.5, description='estimated error rate of the signal bits')
+    reason: str = Field(max_length=300, description='reason to end the run without a key; empty if it goes on')
     seed: int = Field(ge=0, lt=2**63, description='of the public permutations')
 
 
 class KeyId(Section):
-    """Names the key that a side made."""
+    """Name of the key that a side made."""
 
     key_id: str = Field(pattern='^[0-9a-f]{32}$')
 
@@ -102,12 +102,12 @@ def log_blocks(log: BeaconLog) -> Iterator[bytes]:
 
 
 def read_log(head: LogHead, blocks: Iterator[bytes], beacon_period_ps: float, spool: Spool) -> BeaconLog:
-    """Beacon log from its payloads, which are looked through and then kept in `spool` until they are needed.
+    """Beacon log from its payloads, which are checked and then kept in `spool`.
 
     Raises
     ------
     ProtocolError
-        Of the wrong length, or times that no beacon of this period has.
+        The length is wrong, or the times do not match a beacon of this period.
     """
     records, starts_ps, last_ps = list[int](), list[int](), np.empty(0, np.int64)
     for done in range(0, head.pulses, LOG_BLOCK):
@@ -115,10 +115,10 @@ def read_log(head: LogHead, blocks: Iterator[bytes], beacon_period_ps: float, sp
         part = unpack_train(payload)
         due = min(LOG_BLOCK, head.pulses - done)
         if len(part) != due:
-            raise ProtocolError('malformed', f'a block of the beacon log has {len(part)} pulses, {due} were due')
+            raise ProtocolError('malformed', f'a block of the beacon log has {len(part)} pulses instead of {due}')
         steps = np.diff(part, prepend=last_ps)
         if not (np.abs(steps - beacon_period_ps) < 0.01 * beacon_period_ps).all():
-            raise ProtocolError('malformed', f'the beacon log is no train of pulses {beacon_period_ps:.0f} ps apart')
+            raise ProtocolError('malformed', f'the beacon log is not a train of pulses {beacon_period_ps:.0f} ps apart')
         records.append(spool.add(payload))
         starts_ps.append(int(part[0]))
         last_ps = part[-1:]
@@ -127,7 +127,7 @@ def read_log(head: LogHead, blocks: Iterator[bytes], beacon_period_ps: float, sp
 
 
 def detection_block(pulse: IntArray, basis: ByteArray) -> bytes:
-    """Payload that announces 1 to `DETECTION_BLOCK` detections: pulse numbers, and bases, but never a bit."""
+    """Payload that announces 1 to `DETECTION_BLOCK` detections: pulse numbers and bases, without bits."""
     packed = pack_integers(np.diff(pulse))
     return _DETECTIONS.pack(int(pulse[0]), len(pulse), len(packed)) + packed + pack_bits(basis)
 
@@ -138,15 +138,15 @@ def read_detection_block(payload: bytes) -> tuple[IntArray, ByteArray]:
     Raises
     ------
     ProtocolError
-        Not made by it, or pulse numbers that do not ascend.
+        Malformed payload, or pulse numbers that do not ascend.
     """
     if len(payload) < _DETECTIONS.size:
-        raise ProtocolError('malformed', 'a block of detections has no head')
+        raise ProtocolError('malformed', 'a block of detections has no header')
     first, count, size = _DETECTIONS.unpack(payload[: _DETECTIONS.size])
     end = _DETECTIONS.size + size
     gap = unpack_integers(payload[_DETECTIONS.size : end])
     if not 1 <= count <= DETECTION_BLOCK or len(gap) != count - 1:
-        raise ProtocolError('malformed', f'a block of {len(gap) + 1} detections came, not of {count}')
+        raise ProtocolError('malformed', f'a block has {len(gap) + 1} detections instead of {count}')
     if (gap < 1).any() or first + gap.astype(np.float64).sum() > MAX_PULSE:
         raise ProtocolError('malformed', 'the pulse numbers of the detections are too large, or not ascending')
     pulse = np.empty(count, np.int64)
@@ -157,19 +157,19 @@ def read_detection_block(payload: bytes) -> tuple[IntArray, ByteArray]:
 
 
 def read_detections(count: int, blocks: Iterator[bytes]) -> Iterator[tuple[IntArray, ByteArray]]:
-    """Pulse numbers and bases from their payloads, block by block, until `count` have come.
+    """Pulse numbers and bases from their payloads, block by block, until there are `count` of them.
 
     Raises
     ------
     ProtocolError
-        Not in order, or more than announced.
+        The detections are not in order, or more than announced.
     """
     last = -1
     while count > 0:
         pulse, basis = read_detection_block(next(blocks))
         count -= len(pulse)
         if count < 0:
-            raise ProtocolError('malformed', 'more detections came than were announced')
+            raise ProtocolError('malformed', 'more detections were received than announced')
         if pulse[0] <= last:
             raise ProtocolError('malformed', 'the pulse numbers of the detections are not ascending')
         last = int(pulse[-1])
@@ -179,8 +179,8 @@ def read_detections(count: int, blocks: Iterator[bytes]) -> Iterator[tuple[IntAr
 def pack_sift(match: ByteArray, intensity: ByteArray, bit: ByteArray) -> bytes:
     """Payload of the satellite's answer to a block of detections.
 
-    For each detection whether the bases match; if they do, the intensity; and the bit, unless it is of the
-    signal state and so of the key.
+    It has for each detection whether the bases match; for matching bases the intensity; and for decoy and vacuum
+    states the bit (bits of the signal state are the key).
     """
     kept = match.astype(np.bool_)
     sifted = intensity[kept]
@@ -190,52 +190,52 @@ def pack_sift(match: ByteArray, intensity: ByteArray, bit: ByteArray) -> bytes:
 
 
 def read_sift(payload: bytes, count: int) -> tuple[BoolArray, ByteArray, ByteArray]:
-    """Basis matches (of all), intensities (of the matching) and bits (of decoy and vacuum among these).
+    """Basis matches of all detections, intensities of the matching ones, and bits of their decoy and vacuum states.
 
     Raises
     ------
     ProtocolError
-        Lengths that contradict each other, or an intensity that does not exist.
+        The lengths contradict each other, or an intensity is unknown.
     """
     match_part, symbol_part, bit_part = _parts(payload, 2)
     _, _, kept, opened = _SIZES.unpack(payload[: _SIZES.size])
     match = unpack_bits(match_part, count).astype(np.bool_)
     if kept != int(match.sum()):
-        raise ProtocolError('malformed', 'the number of matching bases contradicts itself')
+        raise ProtocolError('malformed', 'the number of matching bases is inconsistent')
     intensity = unpack_symbols(symbol_part, kept)
     if (intensity > max(Intensity)).any() or opened != int((intensity != Intensity.SIGNAL).sum()):
-        raise ProtocolError('malformed', 'the intensities contradict themselves')
+        raise ProtocolError('malformed', 'the intensities are inconsistent')
     return match, intensity, unpack_bits(bit_part, opened)
 
 
 def pack_digests(digests: list[bytes]) -> bytes:
-    """Digests of all frames, one after the other."""
+    """Payload of the digests of all blocks, concatenated."""
     return b''.join(digests)
 
 
 def read_digests(payload: bytes, count: int, bits: int) -> list[bytes]:
-    """`count` digests of so many bits.
+    """`count` digests of `bits` bits each from `pack_digests`.
 
     Raises
     ------
     ProtocolError
-        Not as many.
+        The payload has another length.
     """
     size = (bits + 7) // 8
     if len(payload) != count * size:
-        raise ProtocolError('malformed', f'{len(payload)} bytes came for {count} digests of {bits} bits')
+        raise ProtocolError('malformed', f'{len(payload)} bytes were received for {count} digests of {bits} bits')
     return [payload[start : start + size] for start in range(0, len(payload), size)]
 
 
 def _parts(payload: bytes, lengths: int) -> list[bytes]:
-    """Pieces of a payload whose first `lengths` lengths stand at its head; the rest is the last piece."""
+    """Parts of a payload: the first `lengths` as long as its header says, then the rest."""
     if len(payload) < _SIZES.size:
-        raise ProtocolError('malformed', 'a block has no head')
+        raise ProtocolError('malformed', 'a block has no header')
     sizes = _SIZES.unpack(payload[: _SIZES.size])[:lengths]
     pieces, at = [], _SIZES.size
     for size in sizes:
         pieces.append(payload[at : at + size])
         at += size
     if at > len(payload):
-        raise ProtocolError('malformed', 'a block is shorter than it says')
+        raise ProtocolError('malformed', 'a block is shorter than its header says')
     return [*pieces, payload[at:]]

@@ -1,4 +1,4 @@
-"""What a run of the protocol ends with."""
+"""Results of a protocol run on the ground and on the satellite."""
 
 from __future__ import annotations
 
@@ -13,30 +13,32 @@ from qkd_gs.qkd.sifting.packed_bits import PackedBits
 
 @dataclass(frozen=True)
 class KeyResult:
-    """Key of a session and its figures, on the ground.
+    """Key of a session and its figures, on the ground's side.
 
     Attributes
     ----------
     key : PackedBits
-        The secret key; for the key store alone, and in no repr.
+        The secret key, for the key store only; not shown by `repr`.
     key_id : str
-        The same on both sides; derived from what was said in public.
+        Name of the key, the same on both sides; derived from the public messages.
     counts : KeyCounts
         By basis and intensity; signal errors are those found by reconciliation.
     sifted_bits : int
         Signal bits in matching bases.
     qber : float
-        Error rate of the signal bits in verified frames; foretold from the decoys if there is none.
+        Error rate of the signal bits in verified blocks; estimated from the decoys if there is no such block.
     f_ec : float
-        Parities disclosed over the Slepian-Wolf limit of the frames' real error rates; NaN without frames.
+        Parities disclosed over the Slepian-Wolf limit of the blocks' actual error rates; NaN without blocks.
     disclosed_bits : int
-        By reconciliation in this run.
+        Disclosed by reconciliation in this run.
     verified : bool
-        Whether the key is made of frames whose hashes agreed on both sides.
+        True if the key is made of blocks whose digests agreed on both sides.
+    blocks, failed_blocks : int
+        Blocks of the sifted key, and those whose digests did not agree.
     window_bits : list of int
-        Sifted bits in each of the windows asked for.
+        Sifted bits in each of the given windows.
     error_bins : list of (first pulse, bits, errors)
-        Of signal bits in verified frames, in bins of `bin_s`.
+        Signal bits in verified blocks and their errors, in bins of `bin_s`.
     """
 
     session_id: str
@@ -49,8 +51,8 @@ class KeyResult:
     disclosed_before: int
     epsilon: float
     verified: bool
-    frames: int
-    failed_frames: int
+    blocks: int
+    failed_blocks: int
     round_trips: int
     reconciliation_round_trips: int
     pre_shared_bits: int
@@ -73,7 +75,7 @@ class KeyResult:
         return len(self.key)
 
     def figures(self) -> dict[str, Any]:
-        """Everything but the key, for JSON; NaN becomes None."""
+        """All fields except the key, for JSON; NaN becomes None."""
         plain = {name: value for name, value in self.__dict__.items() if name not in ('key', 'counts')}
         plain['f_ec'] = None if np.isnan(self.f_ec) else self.f_ec
         sums = {'sifted_bits': self.sifted_bits, 'secret_bits': self.secret_bits}
@@ -82,12 +84,12 @@ class KeyResult:
 
 @dataclass(frozen=True)
 class SatelliteResult:
-    """The same key on the satellite."""
+    """Key of a session on the satellite's side."""
 
     session_id: str
     key_id: str
     key: PackedBits = field(repr=False)
     epsilon: float
     disclosed_bits: int
-    confirmed: bool  # the ground said that it stored its copy; otherwise this one must not be used
-    reason: str  # why there is no key
+    confirmed: bool  # the ground has stored its copy; otherwise this one must not be used
+    reason: str  # the reason if there is no key

@@ -1,4 +1,4 @@
-"""The satellite's side of the protocol: Alice, who answers; her bits are the key."""
+"""The satellite's side of the protocol: Alice, who answers the ground; her bits are the key."""
 
 from __future__ import annotations
 
@@ -10,22 +10,26 @@ import numpy as np
 from qkd_gs.arrays import IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.qkd.amplification import verify
+from qkd_gs.qkd.amplification.amplify import compress
 from qkd_gs.qkd.amplification.key_request import requested_key
 from qkd_gs.qkd.finite_key.counts import KeyCounts
+from qkd_gs.qkd.link.authenticated_channel import AuthenticatedChannel, PreShared
 from qkd_gs.qkd.link.channel import Channel, Kind, Message
 from qkd_gs.qkd.link.codes import unpack_bits
-from qkd_gs.qkd.link.conversation import Conversation, PreShared
 from qkd_gs.qkd.link.faults import ProtocolError
-from qkd_gs.qkd.protocol import messages, steps
+from qkd_gs.qkd.protocol import messages
 from qkd_gs.qkd.protocol.exchange_cascade import answer_until
 from qkd_gs.qkd.protocol.exchange_ldpc import design_rate, send_syndromes
-from qkd_gs.qkd.protocol.ledger import Booking, DisclosureLedger
+from qkd_gs.qkd.protocol.key_budget import certified_length
+from qkd_gs.qkd.protocol.leakage import LeakageAccount, LeakageRecord
+from qkd_gs.qkd.protocol.progress import Progress, no_progress
 from qkd_gs.qkd.protocol.result import SatelliteResult
-from qkd_gs.qkd.protocol.steps import Progress, silent
-from qkd_gs.qkd.sifting import sift
+from qkd_gs.qkd.reconciliation.key_blocks import block_sizes, dropped_bits, key_blocks, verified_bits
+from qkd_gs.qkd.sifting.key_counts import key_counts, sifted_table
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
 from qkd_gs.qkd.sifting.states import Intensity, Transmitter
 from qkd_gs.qkd.sifting.terms import Terms
+from qkd_gs.timing.spans import ascending, pulses_in, within
 
 
 @dataclass(frozen=True)
@@ -40,23 +44,23 @@ def serve(
     transmitter: Transmitter,
     terms: Terms,
     pre_shared: PreShared,
-    ledger: DisclosureLedger,
-    progress: Progress = silent,
+    leakage: LeakageRecord,
+    progress: Progress = no_progress,
 ) -> SatelliteResult:
-    """Answer one run of the ground's on this channel, from its greeting to its end.
+    """Answer one protocol run of the ground on this channel, from its first message to its end.
 
     Parameters
     ----------
     channel : Channel
-        From `qkd_gs.qkd.tls.Listener.accept`, or in memory.
+        From `qkd_gs.qkd.link.tls.Listener.accept`, or in memory.
     transmitter : Transmitter
-        Record of what was sent.
+        Record of the states sent.
     terms : Terms
-        This side's own; a ground that wants others is refused.
+        This side's own terms; a ground with different terms is refused.
     pre_shared : PreShared
         Key shared beforehand.
-    ledger : DisclosureLedger
-        What was disclosed of which session; on a real satellite it must outlive the process.
+    leakage : LeakageRecord
+        Record of the disclosed bits by session; on a real satellite it must outlive the process.
     progress : callable
         Told the name of each step and how much of it is done.
 
@@ -68,45 +72,50 @@ def serve(
     Raises
     ------
     ProtocolError
-        The ground, the link or somebody on it broke the protocol; no key.
+        The ground, the link or somebody on it violated the protocol; no key.
     StationError
-        This side cannot serve, e.g. its pre-shared key is used up; the ground is told so.
+        This side cannot serve, e.g. its pre-shared key is used up; the ground gets the reason.
     """
-    talk = Conversation(channel, station=False)
-    with talk.ended_by_faults():
-        result = _Run(talk, transmitter, terms, pre_shared, progress).run(ledger)
-    talk.close()
+    link = AuthenticatedChannel(channel, station=False)
+    with link.ended_by_faults():
+        result = _Run(link, transmitter, terms, pre_shared, progress).run(leakage)
+    link.close()
     return result
 
 
 class _Run:
     def __init__(
-        self, talk: Conversation, transmitter: Transmitter, terms: Terms, pre_shared: PreShared, progress: Progress
+        self,
+        link: AuthenticatedChannel,
+        transmitter: Transmitter,
+        terms: Terms,
+        pre_shared: PreShared,
+        progress: Progress,
     ):
-        self._talk, self._transmitter, self._terms = talk, transmitter, terms
+        self._link, self._transmitter, self._terms = link, transmitter, terms
         self._pre_shared, self._progress = pre_shared, progress
 
-    def run(self, ledger: DisclosureLedger) -> SatelliteResult:
-        hello = self._talk.hear_section(Kind.HELLO, messages.Hello)
+    def run(self, leakage: LeakageRecord) -> SatelliteResult:
+        hello = self._link.receive_section(Kind.HELLO, messages.Hello)
         self._session_id = hello.session_id
-        self._booking = Booking(ledger, hello.session_id)
+        self._leakage = LeakageAccount(leakage, hello.session_id)
         try:
             return self._answer(hello)
         finally:
-            self._booking.settle()
+            self._leakage.settle()
 
     def _answer(self, hello: messages.Hello) -> SatelliteResult:
         self._welcome(hello)
         self._send_log()
         sifted = self._sift()
-        report = self._talk.hear_section(Kind.ERROR_COUNTS, messages.ErrorCounts)
-        self._talk.check()
+        report = self._link.receive_section(Kind.ERROR_COUNTS, messages.ErrorCounts)
+        self._link.verify_tag()
         counts = self._counts(sifted, report)
-        self._talk.vouch()
+        self._link.send_tag()
         if report.reason:
             nothing = SatelliteResult(
                 session_id=self._session_id,
-                key_id=self._talk.public_digest(),
+                key_id=self._link.public_digest(),
                 key=PackedBits.zeros(0),
                 epsilon=0.0,
                 disclosed_bits=0,
@@ -119,79 +128,81 @@ class _Run:
     def _welcome(self, hello: messages.Hello) -> None:
         if hello.terms != self._terms:
             differing = [name for name, value in self._terms if getattr(hello.terms, name) != value]
-            raise StationError(f'the ground wants other terms: {", ".join(differing)}', where='terms')
+            raise StationError(f'the ground has different terms: {", ".join(differing)}', where='terms')
         first = max(hello.pre_shared_first, self._pre_shared.used_bits)
-        self._booking.at_least(hello.disclosed_before)
-        self._talk.say(Kind.WELCOME, messages.Welcome(pre_shared_first=first, disclosed_before=self._booking.before))
-        self._talk.authenticate(self._pre_shared, first)
+        self._leakage.raise_earlier(hello.disclosed_before)
+        self._link.send(
+            Kind.WELCOME, messages.Welcome(pre_shared_first=first, disclosed_before=self._leakage.earlier_bits)
+        )
+        self._link.authenticate(self._pre_shared, first)
 
     def _send_log(self) -> None:
-        request = self._talk.hear_section(Kind.LOG_REQUEST, messages.LogRequest)
-        self._talk.check()
+        request = self._link.receive_section(Kind.LOG_REQUEST, messages.LogRequest)
+        self._link.verify_tag()
         if not 0 <= request.last_utc_ns - request.first_utc_ns <= messages.MAX_LOG_NS:
-            raise ProtocolError('malformed', 'a beacon log is asked for that no pass is as long as')
+            raise ProtocolError('malformed', 'the requested beacon log is longer than any pass')
         log = self._transmitter.beacon_log(request.first_utc_ns, request.last_utc_ns)
         head = messages.LogHead(first_index=log.first_index, pulses=len(log.time_ps), epoch_utc_ns=log.epoch_utc_ns)
-        self._talk.say(Kind.LOG_HEAD, head)
+        self._link.send(Kind.LOG_HEAD, head)
         for done, block in enumerate(messages.log_blocks(log)):
-            self._talk.say(Kind.LOG_BLOCK, block)
+            self._link.send(Kind.LOG_BLOCK, block)
             self._progress('beacon log', min(1.0, (done + 1) * messages.LOG_BLOCK / head.pulses))
-        self._talk.vouch()
+        self._link.send_tag()
 
     def _sift(self) -> _Sifted:
-        head = self._talk.hear_section(Kind.SIFT_HEAD, messages.SiftHead)
-        if not sift.ascending(head.locked):
-            raise ProtocolError('malformed', 'the spans of locked time are not sound')
+        head = self._link.receive_section(Kind.SIFT_HEAD, messages.SiftHead)
+        if not ascending(head.locked):
+            raise ProtocolError('malformed', 'the spans of locked time are empty, unordered or overlapping')
         table, key, answers = np.zeros((2, 3), np.int64), list[PackedBits](), list[bytes]()
         for pulse, basis in messages.read_detections(head.detections, self._each(Kind.DETECTIONS)):
-            if not sift.within(pulse, head.locked).all():
+            if not within(pulse, head.locked).all():
                 raise ProtocolError('malformed', 'detections outside locked time')
             states = self._transmitter.states(pulse)
             match = states.basis == basis
             answers.append(messages.pack_sift(match.astype(np.uint8), states.intensity, states.bit))
-            table += sift.sifted_table(basis[match], states.intensity[match])
+            table += sifted_table(basis[match], states.intensity[match])
             key.append(PackedBits.of(states.bit[match & (states.intensity == Intensity.SIGNAL)]))
-        for answer in answers:  # only now: the ground does not listen while it announces
-            self._talk.say(Kind.SIFT_ANSWER, answer)
+        for answer in answers:  # only now: the ground does not receive while it sends its announcements
+            self._link.send(Kind.SIFT_ANSWER, answer)
         self._progress('sifting', 1.0)
-        return _Sifted(PackedBits.joined(key), sift.pulses_in(head.locked), table)
+        return _Sifted(PackedBits.joined(key), pulses_in(head.locked), table)
 
     def _counts(self, sifted: _Sifted, report: messages.ErrorCounts) -> KeyCounts:
         errors = np.array([(0, *basis) for basis in report.errors], np.int64)
         try:
-            return sift.count(self._terms, sifted.pulses, sifted.table, errors)
+            return key_counts(self._terms, sifted.pulses, sifted.table, errors)
         except StationError as error:
             raise ProtocolError('disagreement', error.what) from error
 
     def _make_key(self, sifted: _Sifted, counts: KeyCounts, report: messages.ErrorCounts) -> SatelliteResult:
-        cuts = sift.frames(len(sifted.bits))
-        request, disclosed = self._reconcile(sifted.bits, cuts, counts, report.seed)
+        blocks = key_blocks(len(sifted.bits))
+        request, disclosed = self._reconcile(sifted.bits, blocks, counts, report.seed)
         length = self._terms.verification_bits
         if len(request.payload) != verify.seed_bytes(length):
             raise ProtocolError('malformed', 'the seed of verification has the wrong size')
-        hashes = len(cuts) * (length + 1)
-        self._booking.ahead(disclosed + hashes)
-        digests = verify.digests(sifted.bits, cuts, request.payload, length)
-        self._talk.say(Kind.VERIFY_ANSWER, messages.pack_digests(digests))
-        agreed = unpack_bits(self._talk.hear(Kind.VERIFY_OUTCOME).payload, len(cuts))
-        dropped = steps.dropped_bits(cuts, agreed)
-        secret_bits, theirs, matrix = requested_key(self._talk, len(sifted.bits) - dropped)
-        key_id = self._talk.public_digest()
-        self._talk.check()
+        hashes = len(blocks) * (length + 1)
+        self._leakage.announce(disclosed + hashes)
+        digests = verify.digests(sifted.bits, blocks, request.payload, length)
+        self._link.send(Kind.VERIFY_ANSWER, messages.pack_digests(digests))
+        agreed = unpack_bits(self._link.receive(Kind.VERIFY_OUTCOME).payload, len(blocks))
+        dropped = dropped_bits(blocks, agreed)
+        secret_bits, theirs, matrix = requested_key(self._link, len(sifted.bits) - dropped)
+        key_id = self._link.public_digest()
+        self._link.verify_tag()
         if theirs != disclosed:
             raise ProtocolError('disagreement', f'{disclosed} bits were disclosed, the ground counts {theirs}')
-        charged = disclosed + dropped + self._booking.before
-        certified = steps.certified(self._terms, counts, steps.sizes_of(cuts), charged)
+        leaked = disclosed + dropped + self._leakage.earlier_bits
+        certified = certified_length(self._terms, counts, block_sizes(blocks), leaked)
         if secret_bits > certified.secret_bits:
             raise ProtocolError(
-                'disagreement', f'the ground wants {secret_bits} bits, the data allow {certified.secret_bits}'
+                'disagreement', f'the ground requests {secret_bits} bits, the data allow {certified.secret_bits}'
             )
-        kept = steps.verified_bits(sifted.bits, cuts, agreed)
-        key = steps.amplify(kept, secret_bits, matrix)
+        kept = verified_bits(sifted.bits, blocks, agreed)
+        key = compress(kept, secret_bits, matrix)
         kept.wipe()
         sifted.bits.wipe()
-        self._talk.say(Kind.AMPLIFIED, messages.KeyId(key_id=key_id))
-        self._talk.vouch()
+        self._link.send(Kind.AMPLIFIED, messages.KeyId(key_id=key_id))
+        self._link.send_tag()
         made = SatelliteResult(
             session_id=self._session_id,
             key_id=key_id,
@@ -203,23 +214,23 @@ class _Run:
         )
         return self._await_storing(made)
 
-    def _reconcile(self, bits: PackedBits, cuts: list[slice], counts: KeyCounts, seed: int) -> tuple[Message, int]:
-        """Disclose what reconciliation takes; ends with the ground's wish to verify."""
-        book, progress = self._booking.ahead, self._progress
+    def _reconcile(self, bits: PackedBits, blocks: list[slice], counts: KeyCounts, seed: int) -> tuple[Message, int]:
+        """Run reconciliation; the ground's request to verify, and the number of bits disclosed."""
+        record, progress = self._leakage.announce, self._progress
         if self._terms.one_way:
-            disclosed = send_syndromes(self._talk, bits, cuts, design_rate(counts), seed, book, progress)
-            return self._talk.hear(Kind.VERIFY_REQUEST), disclosed
-        return answer_until(self._talk, Kind.VERIFY_REQUEST, bits, seed, book, progress)
+            disclosed = send_syndromes(self._link, bits, blocks, design_rate(counts), seed, record, progress)
+            return self._link.receive(Kind.VERIFY_REQUEST), disclosed
+        return answer_until(self._link, Kind.VERIFY_REQUEST, bits, seed, record, progress)
 
     def _await_storing(self, made: SatelliteResult) -> SatelliteResult:
-        """Wait for the ground to say that it stored the key; without that, ours must stay unused."""
+        """Wait for the ground's message that it stored the key; without it the satellite's copy stays unconfirmed."""
         try:
-            stored = self._talk.hear_section(Kind.STORED, messages.KeyId)
-            self._talk.check()
+            stored = self._link.receive_section(Kind.STORED, messages.KeyId)
+            self._link.verify_tag()
         except ProtocolError:
             return made
         return replace(made, confirmed=stored.key_id == made.key_id)
 
     def _each(self, kind: Kind) -> Iterator[bytes]:
         while True:
-            yield self._talk.hear(kind).payload
+            yield self._link.receive(kind).payload

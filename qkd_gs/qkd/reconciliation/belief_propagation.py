@@ -1,8 +1,8 @@
-"""Belief propagation: the likeliest errors that explain a syndrome.
+"""Belief propagation (BP): the most likely errors with a given syndrome.
 
-Layered (Hocevar, SiPS 2004): a group of checks at a time, whose news the next one uses already.  A check combines its
-bits' log-likelihood ratios exactly but for ln(1 + e^-x), for which a fourth power stands that needs no table and no
-transcendental function; its error is below 0.03.
+Layered schedule (Hocevar, SiPS 2004): check groups are processed one after the other, and each uses the posterior
+log-likelihood ratios (LLRs) updated by the ones before.  Check nodes combine LLRs by the exact boxplus rule, but
+ln(1 + e^-x) is approximated by a fourth power, without tables or transcendental functions; its error is below 0.03.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from qkd_gs.jit import njit
 from qkd_gs.qkd.reconciliation.ldpc_code import SparseCode
 
 _ROUNDS = 80
-_SURE = np.float32(30)
-_NONE = np.float32(0)
+_MAX_LLR = np.float32(30)
+_ZERO = np.float32(0)
 _ONE = np.float32(1)
-_REACH = np.float32(1 / 6)
+_SLOPE = np.float32(1 / 6)
 _LN_2 = np.float32(0.6931472)
 
 
 def find_errors(
-    code: SparseCode, syndrome: ByteArray, odds: Float32Array, rounds: int = _ROUNDS
+    code: SparseCode, syndrome: ByteArray, prior_llr: Float32Array, rounds: int = _ROUNDS
 ) -> tuple[ByteArray, bool]:
     """Errors with this syndrome.
 
@@ -31,89 +31,97 @@ def find_errors(
     code : SparseCode
     syndrome : (checks,) uint8
         Parities of the errors.
-    odds : (bits,) float32
-        ln of how much likelier no error is than an error, for each bit beforehand.
+    prior_llr : (bits,) float32
+        Prior log-likelihood ratio ln(P(no error) / P(error)) of each bit.
     rounds : int
-        Given up after so many.
+        Maximum number of iterations.
 
     Returns
     -------
     errors : (bits,) uint8
     found : bool
-        Whether they have this syndrome; otherwise they are a guess.
+        True if they have this syndrome; otherwise BP did not converge.
     """
     rows = len(code.starts) - 1
     signs = np.zeros(rows * code.lanes, np.float32)  # 0: a check that was not sent
     signs[: code.checks] = 1 - 2 * syndrome.astype(np.float32)
-    belief = code.grouped(odds, fill=float(_SURE))  # what only fills the groups up is without errors
-    news = np.zeros((len(code.columns), code.lanes), np.float32)
+    posterior = code.grouped(prior_llr, fill=float(_MAX_LLR))  # padding bits have no errors
+    messages = np.zeros((len(code.columns), code.lanes), np.float32)
     widest = int(np.diff(code.starts).max(initial=1))
-    room = np.empty((2, widest + 1, code.lanes), np.float32)
+    workspace = np.empty((2, widest + 1, code.lanes), np.float32)
     found = _propagate(
-        code.starts, code.columns, code.shifts, signs.reshape(rows, -1), belief, news, room[0], room[1], rounds
+        code.starts,
+        code.columns,
+        code.shifts,
+        signs.reshape(rows, -1),
+        posterior,
+        messages,
+        workspace[0],
+        workspace[1],
+        rounds,
     )
-    return (belief.ravel()[: code.bits] < 0).astype(np.uint8), bool(found)
+    return (posterior.ravel()[: code.bits] < 0).astype(np.uint8), bool(found)
 
 
 @njit(cache=True, fastmath=True)
-def _propagate(starts, columns, shifts, signs, belief, news, heard, ahead, rounds):  # type: ignore[no-untyped-def]
-    wrong = np.empty(belief.shape[1], np.float32)
-    back = np.empty(belief.shape[1], np.float32)
+def _propagate(starts, columns, shifts, signs, posterior, messages, incoming, forward, rounds):  # type: ignore[no-untyped-def]
+    parity = np.empty(posterior.shape[1], np.float32)
+    backward = np.empty(posterior.shape[1], np.float32)
     for _ in range(rounds):
         for row in range(len(signs)):
             first, count = starts[row], starts[row + 1] - starts[row]
             for k in range(count):
-                _hear(belief[columns[first + k]], news[first + k], shifts[first + k], heard[k])
-            # combinations of all bits before each and of all behind it; those before carry the syndrome
-            _scale(heard[0], signs[row], ahead[0])
+                _gather(posterior[columns[first + k]], messages[first + k], shifts[first + k], incoming[k])
+            # forward and backward recursion over the bits of the check; the forward part includes the syndrome
+            _scale(incoming[0], signs[row], forward[0])
             for k in range(1, count):
-                _combine(ahead[k - 1], heard[k], ahead[k])
-            back[:] = _SURE  # the only bit of a check is known
+                _boxplus(forward[k - 1], incoming[k], forward[k])
+            backward[:] = _MAX_LLR  # the bit of a check of weight 1 is known
             if count > 1:
-                back[:] = heard[count - 1]
-                news[first + count - 1] = ahead[count - 2]
+                backward[:] = incoming[count - 1]
+                messages[first + count - 1] = forward[count - 2]
             for k in range(count - 2, 0, -1):
-                _combine_both(ahead[k - 1], heard[k], back, news[first + k])
-            _scale(back, signs[row], news[first])
+                _boxplus_both(forward[k - 1], incoming[k], backward, messages[first + k])
+            _scale(backward, signs[row], messages[first])
             for k in range(count):
-                _tell(belief[columns[first + k]], news[first + k], shifts[first + k], heard[k])
-        if _agrees(starts, columns, shifts, signs, belief, wrong):
+                _scatter(posterior[columns[first + k]], messages[first + k], shifts[first + k], incoming[k])
+        if _syndrome_matches(starts, columns, shifts, signs, posterior, parity):
             return True
     return False
 
 
 @njit(inline='always')
-def _soft(x):  # type: ignore[no-untyped-def]
-    """About ln(1 + e^-x) for x >= 0."""
-    rest = _ONE - x * _REACH
-    rest = rest if rest > _NONE else _NONE
+def _softplus(x):  # type: ignore[no-untyped-def]
+    """Approximation of ln(1 + e^-x) for x >= 0."""
+    rest = _ONE - x * _SLOPE
+    rest = rest if rest > _ZERO else _ZERO
     rest = rest * rest
     return _LN_2 * rest * rest
 
 
 @njit(inline='always')
-def _box(a, b):  # type: ignore[no-untyped-def]
+def _boxplus_pair(a, b):  # type: ignore[no-untyped-def]
     """Log-likelihood ratio of the sum modulo 2 of two bits."""
     both, larger = a + b, a if a > b else b
-    return (both if both > _NONE else _NONE) - larger + _soft(abs(both)) - _soft(abs(a - b))
+    return (both if both > _ZERO else _ZERO) - larger + _softplus(abs(both)) - _softplus(abs(a - b))
 
 
 @njit(cache=True, fastmath=True)
-def _hear(belief, news, shift, heard):  # type: ignore[no-untyped-def]
-    lanes = len(heard)
+def _gather(posterior, messages, shift, incoming):  # type: ignore[no-untyped-def]
+    lanes = len(incoming)
     for z in range(lanes - shift):
-        heard[z] = belief[z + shift] - news[z]
+        incoming[z] = posterior[z + shift] - messages[z]
     for z in range(shift):
-        heard[lanes - shift + z] = belief[z] - news[lanes - shift + z]
+        incoming[lanes - shift + z] = posterior[z] - messages[lanes - shift + z]
 
 
 @njit(cache=True, fastmath=True)
-def _tell(belief, news, shift, heard):  # type: ignore[no-untyped-def]
-    lanes = len(heard)
+def _scatter(posterior, messages, shift, incoming):  # type: ignore[no-untyped-def]
+    lanes = len(incoming)
     for z in range(lanes - shift):
-        belief[z + shift] = heard[z] + news[z]
+        posterior[z + shift] = incoming[z] + messages[z]
     for z in range(shift):
-        belief[z] = heard[lanes - shift + z] + news[lanes - shift + z]
+        posterior[z] = incoming[lanes - shift + z] + messages[lanes - shift + z]
 
 
 @njit(cache=True, fastmath=True)
@@ -123,32 +131,32 @@ def _scale(values, factors, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, fastmath=True)
-def _combine(one, other, out):  # type: ignore[no-untyped-def]
+def _boxplus(first, second, out):  # type: ignore[no-untyped-def]
     for z in range(len(out)):
-        out[z] = _box(one[z], other[z])
+        out[z] = _boxplus_pair(first[z], second[z])
 
 
 @njit(cache=True, fastmath=True)
-def _combine_both(ahead, heard, back, out):  # type: ignore[no-untyped-def]
+def _boxplus_both(forward, incoming, backward, out):  # type: ignore[no-untyped-def]
     for z in range(len(out)):
-        behind = back[z]
-        out[z] = _box(ahead[z], behind)
-        back[z] = _box(behind, heard[z])
+        old = backward[z]
+        out[z] = _boxplus_pair(forward[z], old)
+        backward[z] = _boxplus_pair(old, incoming[z])
 
 
 @njit(cache=True, fastmath=True)
-def _agrees(starts, columns, shifts, signs, belief, wrong):  # type: ignore[no-untyped-def]
-    """Whether the likeliest errors have the syndrome."""
-    lanes = belief.shape[1]
+def _syndrome_matches(starts, columns, shifts, signs, posterior, parity):  # type: ignore[no-untyped-def]
+    """True if the hard decisions have the syndrome."""
+    lanes = posterior.shape[1]
     for row in range(len(signs)):
-        wrong[:] = signs[row]
+        parity[:] = signs[row]
         for edge in range(starts[row], starts[row + 1]):
-            shift, likely = shifts[edge], belief[columns[edge]]
+            shift, llr = shifts[edge], posterior[columns[edge]]
             for z in range(lanes - shift):
-                wrong[z] = -wrong[z] if likely[z + shift] < _NONE else wrong[z]
+                parity[z] = -parity[z] if llr[z + shift] < _ZERO else parity[z]
             for z in range(shift):
-                wrong[lanes - shift + z] = -wrong[lanes - shift + z] if likely[z] < _NONE else wrong[lanes - shift + z]
+                parity[lanes - shift + z] = -parity[lanes - shift + z] if llr[z] < _ZERO else parity[lanes - shift + z]
         for z in range(lanes):
-            if wrong[z] < _NONE:
+            if parity[z] < _ZERO:
                 return False
     return True

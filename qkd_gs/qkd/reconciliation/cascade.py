@@ -1,15 +1,15 @@
-"""Cascade: Bob corrects his bits by asking Alice for parities of blocks.
+"""Cascade: interactive reconciliation, in which Bob corrects his bits with parities of blocks of Alice's bits.
 
-After Brassard and Salvail (EUROCRYPT '93), with what later work found worth having (Yan et al. 2008; Martinez-Mateo et
-al., arXiv:1407.3257): every parity ever learned is kept and halves the search of later errors (sub-block reuse),
-a half's parity tells the other half's, and the search always goes on in the smallest block known to differ.  All
-blocks are searched at the same time, so that the whole key shares its round trips; where few blocks are left to
-search, several halvings share one trip, at the price of a few more parities.  At the end, parities of random subsets
-of the whole key confirm that no error is left.
+After Brassard and Salvail (EUROCRYPT '93), with later improvements (Yan et al. 2008; Martinez-Mateo et al.,
+arXiv:1407.3257): all known parities are kept and shorten the search of later errors (sub-block reuse), the parity of
+one half gives that of the other, and the search continues in the smallest block known to differ.  All blocks are
+searched in parallel, so that the whole key shares its round trips; when few blocks are left, several bisection steps
+share one round trip, which costs a few more parities.  Finally, parities of random subsets of the whole key confirm
+that no error is left.
 
-A key is corrected as a whole.  Bits are only flipped where a parity of a single place proves an error.  Disclosed are
-Alice's parities, each counted as it crosses; Bob's questions tell which blocks differ, so the pattern of errors must
-be taken as public by the proof of security (Tupkary, Lütkenhaus, arXiv:2307.00576).
+A key is corrected as a whole.  A bit is flipped only if the parity of its single position proves an error.  Alice's
+parities are disclosed, and each is counted.  Bob's queries show which blocks differ, so the security proof must treat
+the error pattern as public (Tupkary, Lütkenhaus, arXiv:2307.00576).
 """
 
 from __future__ import annotations
@@ -39,23 +39,23 @@ class Reconciled:
 def reconcile(
     alice_bits: ByteArray, bob_bits: ByteArray, qber: float, seed: int, options: CascadeOptions = EFFICIENT
 ) -> Reconciled:
-    """Both ends in one process, for measuring.
+    """Reconcile two keys with both sides in one process, for measurements.
 
     Parameters
     ----------
     alice_bits, bob_bits : (n,) uint8
         0 or 1.
     qber : float
-        Estimated error rate, 0 to 0.11; a wrong one costs parities, not correctness.
+        Estimated error rate, 0 to 0.11; a wrong estimate costs more parities, but the result stays correct.
     seed : int
-        Public seed of the shuffles, 0 to 2^64 - 1.
+        Public seed of the permutations, 0 to 2^64 - 1.
 
     Raises
     ------
     StationError
-        If the error rate is beyond `MAX_QBER`, or turns out to be.
+        The estimated or the actual error rate is above `MAX_QBER`.
     ValueError
-        If the lengths differ or a value is not 0 or 1.
+        The lengths differ, or a value is not 0 or 1.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Alice's end of reconciliation: she answers questions about parities, and counts what she discloses."""
+"""Alice's side of Cascade: answers parity queries and counts the disclosed parities."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from qkd_gs.qkd.reconciliation.parity import (
     subset_parities,
     tree_size,
 )
-from qkd_gs.qkd.reconciliation.parity_query import NODE_MASK, PASS_SHIFT, SUBSETS, Questions
+from qkd_gs.qkd.reconciliation.parity_query import NODE_MASK, PASS_SHIFT, SUBSETS, ParityQueries
 from qkd_gs.qkd.reconciliation.permutation import in_order, shuffle_key
 
 MAX_SUBSETS = 256
@@ -23,26 +23,26 @@ MAX_SHUFFLES = 32
 
 
 class ParityServer:
-    """Parities of a key on demand.
+    """Computes parities of a key on request.
 
     Parameters
     ----------
     bits : (n,) uint8
         Alice's bits, 0 or 1.
     seed : int
-        Public seed of the shuffles, the same as Bob's.
+        Public seed of the permutations, the same as Bob's.
 
     Attributes
     ----------
     disclosed_bits : int
-        Parities given away so far, every one counted.
+        Parities disclosed so far.
     """
 
     def __init__(self, bits: ByteArray, seed: int):
         self._bits = checked_bits(bits)
         self._seed = checked_seed(seed)
         self._size = tree_size(len(bits))
-        # tree 0 is that of the subset last asked into, the others are those of the shuffles
+        # tree 0 is that of the subset last queried, the others are those of the permutations
         self._trees = np.zeros((1, 2 * self._size), np.uint8)
         self._numbers = np.full(1, -1)
         self.disclosed_bits = 0
@@ -50,13 +50,13 @@ class ParityServer:
     def __repr__(self) -> str:  # never the contents: a repr ends up in logs
         return f'<ParityServer of {len(self._bits)} bits, {self.disclosed_bits} disclosed>'
 
-    def answer(self, batch: Questions) -> ByteArray:
-        """Parities (0 or 1) of the blocks asked for.
+    def answer(self, batch: ParityQueries) -> ByteArray:
+        """Parities (0 or 1) of the queried blocks.
 
         Raises
         ------
         StationError
-            If a question names no block of this key.
+            A query names no block of this key.
         """
         answers = np.empty(len(batch), np.uint8)
         end = len(batch)
@@ -65,7 +65,7 @@ class ParityServer:
             answers[subsets:] = self._roots((batch[subsets:] >> PASS_SHIFT) - SUBSETS)
             end = subsets
         if subsets:
-            self._make_room(1 + int(batch[:subsets].max() >> PASS_SHIFT))
+            self._allocate(1 + int(batch[:subsets].max() >> PASS_SHIFT))
         done = 0
         while (done := look_up(self._trees, self._numbers, batch[:end], done, answers)) < end:
             self._make_tree(int(batch[done]))
@@ -73,17 +73,17 @@ class ParityServer:
         return answers
 
     def wipe(self) -> None:
-        """Overwrite the bits; nothing can be asked of it any more."""
+        """Overwrite the bits; the object cannot be used afterwards."""
         self._bits[:] = 0
 
-    def _roots(self, subsets: Questions) -> ByteArray:
-        """Parities of whole subsets, all at once."""
+    def _roots(self, subsets: ParityQueries) -> ByteArray:
+        """Parities of whole subsets."""
         if subsets.max() >= MAX_SUBSETS:
             raise _no_such_block()
         return np.asarray(subset_parities(self._bits, self._seed, int(subsets.max()) + 1)[subsets])
 
-    def _make_tree(self, question: int) -> None:
-        number, node = question >> PASS_SHIFT, question & NODE_MASK
+    def _make_tree(self, query: int) -> None:
+        number, node = query >> PASS_SHIFT, query & NODE_MASK
         known = 0 <= number < MAX_SHUFFLES or SUBSETS <= number < SUBSETS + MAX_SUBSETS
         if not known or not 1 <= node < 2 * self._size:
             raise _no_such_block()
@@ -95,8 +95,8 @@ class ParityServer:
         fill_tree(self._trees[number + 1], in_order(self._bits, shuffle_key(n, self._seed, number)))
         self._numbers[number + 1] = number
 
-    def _make_room(self, shuffles: int) -> None:
-        """Have a tree for each of so many shuffles: once for all that a first batch asks for."""
+    def _allocate(self, shuffles: int) -> None:
+        """Allocate trees for `shuffles` permutations; the first batch needs all of them at once."""
         missing = min(shuffles, MAX_SHUFFLES) + 1 - len(self._trees)
         if missing <= 0:
             return
@@ -107,4 +107,4 @@ class ParityServer:
 
 
 def _no_such_block() -> StationError:
-    return StationError('a parity was asked of a block that this key does not have: the two sides disagree')
+    return StationError('a parity query names a block that this key does not have: the two sides disagree')

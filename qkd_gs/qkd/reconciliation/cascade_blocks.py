@@ -1,19 +1,19 @@
-"""Bob's book-keeping in Cascade: which blocks differ in parity, and what to ask next.
+"""Bob's state in Cascade: blocks whose parities differ, and the next queries.
 
-In his trees (`qkd_gs.qkd.parity`) an entry has three bits: his own parity, whether Alice's is known, and hers.  Known
-nodes with both children unknown are the leaves of what is known; a leaf whose parities differ holds an odd number of
-errors and is open: it is halved until one place is left, which is then an error for certain.  Correcting it changes
-the parities of all nodes above that place in every tree, and so opens (or settles) other leaves: the cascade.
+In his trees (`qkd_gs.qkd.reconciliation.parity`) an entry has three bits: his own parity, whether Alice's is known, and
+hers.  Known nodes with both children unknown are leaves; a leaf whose parities differ has an odd number of errors and
+is open: it is bisected until one position is left, which is then an error.  Correcting it changes the parities of all
+nodes above that position in every tree, and so opens (or closes) other leaves: the cascade.
 """
 
 from __future__ import annotations
 
 from qkd_gs.jit import njit
 from qkd_gs.qkd.reconciliation.parity_query import NODE_MASK, PASS_SHIFT, SUBSETS
-from qkd_gs.qkd.reconciliation.permutation import bit_at, place_of
+from qkd_gs.qkd.reconciliation.permutation import bit_at, position_of
 
 # Entries: 1 Bob's parity, 2 Alice's parity is known, 4 Alice's parity, 8 seen (inside `collect` only).
-# Tree 0 holds a random subset of the places, the others all of them.
+# Tree 0 holds a random subset of the positions, the others all of them.
 
 
 @njit(cache=True)
@@ -23,7 +23,7 @@ def _differs(entry):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def collect(trees, size, opened, counts):  # type: ignore[no-untyped-def]
-    """Drop what is settled, halved or listed twice from the lists of open leaves; return how many are left."""
+    """Remove closed, bisected and repeated leaves from the lists of open leaves; return the number left."""
     total = 0
     for p in range(trees.shape[0]):
         tree = trees[p]
@@ -46,10 +46,10 @@ def collect(trees, size, opened, counts):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def questions(size, n, opened, counts, numbers, depth, out):  # type: ignore[no-untyped-def]
-    """List the left halves of all open leaves, and of their halves, `depth` times over; return how many.
+def left_half_queries(size, n, opened, counts, numbers, depth, out):  # type: ignore[no-untyped-def]
+    """List the left halves of all open leaves and, recursively to `depth`, of their halves; return their number.
 
-    Halves that begin behind the last bit are empty and need no question.
+    Halves that begin behind the last bit are empty and need no query.
     """
     written = 0
     for p in range(len(counts)):
@@ -70,7 +70,7 @@ def questions(size, n, opened, counts, numbers, depth, out):  # type: ignore[no-
 
 @njit(cache=True)
 def _begin(node, size):  # type: ignore[no-untyped-def]
-    """First place under a node."""
+    """First position under a node."""
     while node < size:
         node *= 2
     return node - size
@@ -78,7 +78,7 @@ def _begin(node, size):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def absorb(trees, opened, counts, asked, answers):  # type: ignore[no-untyped-def]
-    """Enter Alice's parities; a half with a known whole tells the other half too."""
+    """Store Alice's parities; if the parent is known, the other half follows."""
     for i in range(len(asked)):
         number = asked[i] >> PASS_SHIFT
         p = 0 if number >= SUBSETS else number + 1
@@ -99,10 +99,10 @@ def absorb(trees, opened, counts, asked, answers):  # type: ignore[no-untyped-de
 
 @njit(cache=True)
 def correct(bits, corrected, trees, size, shuffles, member, opened, counts):  # type: ignore[no-untyped-def]
-    """Flip every single place that is open, and follow it through all trees; return the number of flips.
+    """Flip the bit of every open single position and update all trees; return the number of flips.
 
-    True parities prove each error once.  A place that would be flipped back, or holds no bit, shows that Alice's
-    answers contradict each other: then -1.
+    Correct parities prove each error once.  If a position would be flipped back, or has no bit, Alice's answers are
+    contradictory: -1 is returned.
     """
     passes = trees.shape[0]
     flips = 0
@@ -124,7 +124,7 @@ def correct(bits, corrected, trees, size, shuffles, member, opened, counts):  # 
             for q in range(passes):
                 if q == 0 and member[x] == 0:
                     continue
-                _flip(trees[q], size + place_of(x, len(bits), shuffles[q]), opened[q], counts[q : q + 1])
+                _flip(trees[q], size + position_of(x, len(bits), shuffles[q]), opened[q], counts[q : q + 1])
     return flips
 
 
@@ -135,7 +135,7 @@ def _flip(tree, node, opened, count):  # type: ignore[no-untyped-def]
         entry = tree[node] ^ 1
         tree[node] = entry
         if not settled and entry & 2:
-            settled = True  # the leaf of what is known here; nodes above it are not leaves
+            settled = True  # this is the leaf; nodes above it are not leaves
             if _differs(entry):
                 opened[count[0]] = node
                 count[0] += 1

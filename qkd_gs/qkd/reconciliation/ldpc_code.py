@@ -1,10 +1,10 @@
-"""Sparse parity checks (LDPC) for any number of bits and of checks, drawn the same way on both sides.
+"""Quasi-cyclic LDPC codes for any number of bits and checks, generated identically on both sides.
 
-A code is quasi-cyclic: bits and checks come in groups of `lanes`, and an edge joins a group of bits to a group of
-checks, turned by a shift.  Edges are laid in the lightest groups of checks; shifts are chosen so that two groups of
-checks share as few cycles of length 4 as there is room for (after Fossorier, IEEE Trans. Inf. Theory 50, 1788).
-What the columns weigh is the caller's choice.  Since a code is drawn for the number of checks wanted, a rate needs
-neither puncturing nor shortening; the last group of checks may be used in part.
+Bits and checks are divided into groups of `lanes`; an edge connects a group of bits to a group of checks with a cyclic
+shift.  Edges are assigned to the check groups with the fewest edges; shifts are chosen so that two check groups share
+as few cycles of length 4 as possible (after Fossorier, IEEE Trans. Inf. Theory 50, 1788).  The caller chooses the
+column weights.  Since a code is generated for a given number of checks, no puncturing or shortening is needed; the
+last group of checks may be used in part.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from qkd_gs.arrays import ByteArray, IntArray
 from qkd_gs.jit import njit
 
 _LONGEST_GROUP = 256
-_FEWEST_GROUPS = 48  # of checks, where there are enough checks: columns of weight 20 must find their place
+_FEWEST_GROUPS = 48  # of checks, if there are enough checks: room for columns of weight 20
 _SEED = 20200807
 
 
 @dataclass(frozen=True)
 class SparseCode:
-    """Checks over `bits` bits.
+    """Sparse parity-check matrix, `checks` by `bits`.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class SparseCode:
     starts : (groups of checks + 1,) int64
         First edge of each group of checks.
     columns, shifts : (edges,) int64
-        Check z of the group is over bit (z + shift) mod lanes of the group of bits `column`.
+        Check z of the group includes bit (z + shift) mod lanes of the bit group `column`.
     """
 
     bits: int
@@ -46,7 +46,7 @@ class SparseCode:
     shifts: IntArray
 
     def grouped(self, values: NDArray[Any], fill: float = 0) -> NDArray[Any]:
-        """Values of the bits by group, filled up to whole groups."""
+        """Values of the bits by group, (groups, lanes), padded with `fill`."""
         out = np.full(-(-self.bits // self.lanes) * self.lanes, fill, values.dtype)
         out[: self.bits] = values
         return out.reshape(-1, self.lanes)
@@ -60,14 +60,14 @@ class SparseCode:
 
 @lru_cache(maxsize=32)
 def sparse_code(bits: int, checks: int, weights: tuple[tuple[int, int], ...]) -> SparseCode:
-    """The code for so many bits and checks.
+    """Code with `checks` checks over `bits` bits.
 
     Parameters
     ----------
     bits, checks : int
         At least 1.
     weights : tuple of (weight, per mille)
-        Column weights, ascending, and which part of the bits has them; the rest of the bits has weight 3.
+        Column weights, ascending, and the fraction of the bits that has them; the other bits have weight 3.
     """
     lanes = _LONGEST_GROUP
     while lanes > 1 and checks < lanes * _FEWEST_GROUPS:
@@ -76,7 +76,7 @@ def sparse_code(bits: int, checks: int, weights: tuple[tuple[int, int], ...]) ->
     weight = np.minimum(_column_weights(groups, weights), rows)
     edges = int(weight.sum())
     random = (np.random.PCG64(_SEED).random_raw(2 * edges) >> np.uint64(33)).astype(np.int64)
-    row, shift = _lay(weight, rows, lanes, random)
+    row, shift = _place_edges(weight, rows, lanes, random)
     column = np.repeat(np.arange(groups), weight)
     order = np.argsort(row, kind='stable')
     starts = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=rows))])
@@ -90,8 +90,8 @@ def _column_weights(groups: int, weights: tuple[tuple[int, int], ...]) -> IntArr
 
 
 @njit(cache=True)
-def _lay(weight, rows, lanes, random):  # type: ignore[no-untyped-def]
-    """Row and shift of every edge, column by column."""
+def _place_edges(weight, rows, lanes, random):  # type: ignore[no-untyped-def]
+    """Row (check group) and shift of every edge, column by column."""
     edges = weight.sum()
     row, shift = np.empty(edges, np.int64), np.empty(edges, np.int64)
     fill = np.zeros(rows, np.int64)
@@ -100,7 +100,7 @@ def _lay(weight, rows, lanes, random):  # type: ignore[no-untyped-def]
     for column in range(len(weight)):
         for edge in range(first, first + weight[column]):
             if weight[column] == 2 and column < rows - 1:
-                best = column + edge - first  # a chain: cycles of light columns alone would be weak spots
+                best = column + edge - first  # a chain: cycles of weight-2 columns give low-weight codewords
             else:
                 best = _lightest(fill, row[first:edge], random[2 * edge])
             row[edge] = best
@@ -123,7 +123,7 @@ def _lay(weight, rows, lanes, random):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _lightest(fill, avoid, random):  # type: ignore[no-untyped-def]
-    """Row with the fewest edges that the column does not have yet; the search starts anywhere."""
+    """Row with the fewest edges that the column does not have yet; the search starts at a random row."""
     rows, best, least = len(fill), -1, np.int64(1) << 62
     for step in range(rows):
         row = (random + step) % rows

@@ -1,7 +1,7 @@
 """Trees of block parities, and the random subsets that both sides of reconciliation draw from one public seed.
 
-A tree is a heap over N = 2^k >= n places: node 1 is the whole, nodes 2i and 2i + 1 are the halves of node i, node
-N + j is place j.  Entries are uint8; bit 0 of each is the parity of one's own bits below the node.
+A tree is a heap over N = 2^k >= n positions: node 1 is the whole key, nodes 2i and 2i + 1 are the halves of node i,
+node N + j is position j.  Entries are uint8; bit 0 of each is the parity of this side's bits below the node.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ MAX_BITS = 1 << 26
 
 
 def tree_size(n: int) -> int:
-    """Places N of a tree for n bits: a power of two, at least 2."""
+    """Positions N of a tree for n bits: a power of two, at least 2."""
     return 1 << max(1, (n - 1).bit_length())
 
 
 def checked_bits(bits: ByteArray) -> ByteArray:
-    """The bits, if they are one-dimensional uint8 of 0 and 1 and not too many.
+    """Return `bits` unchanged after checking them.
 
     Raises
     ------
     ValueError
-        If they are not.
+        Not one-dimensional uint8 of 0 and 1, or more than `MAX_BITS`.
     """
     array = np.asarray(bits)
     if array.ndim != 1 or array.dtype != np.uint8 or len(array) > MAX_BITS:
@@ -38,12 +38,12 @@ def checked_bits(bits: ByteArray) -> ByteArray:
 
 
 def checked_seed(seed: int) -> int:
-    """The seed, if it fits 64 bits.
+    """Return the seed after checking it.
 
     Raises
     ------
     ValueError
-        If it does not.
+        It does not fit 64 bits.
     """
     if not 0 <= seed < 1 << 64:
         raise ValueError('a seed must be between 0 and 2^64 - 1')
@@ -51,9 +51,9 @@ def checked_seed(seed: int) -> int:
 
 
 def fill_tree(tree: ByteArray, bits: ByteArray) -> None:
-    """Make a tree of zeros, or an older one over as many bits, into the parities of all nodes over these bits.
+    """Write the parities of all nodes over `bits` into `tree`: zeros, or a tree over the same number of bits.
 
-    Nodes above no bit are not touched: memory that nobody writes to costs nothing.
+    Nodes without bits are not touched, so their memory is never allocated by the system.
     """
     size, count = len(tree) // 2, len(bits)
     tree[size : size + count] = bits
@@ -65,7 +65,7 @@ def fill_tree(tree: ByteArray, bits: ByteArray) -> None:
 
 
 def subset(n: int, seed: int, number: int) -> ByteArray:
-    """Membership (0 or 1) of n places in a random half of them."""
+    """Membership (0 or 1) of n positions in a random subset of half of them."""
     words = np.empty(-(-n // 64), np.uint64)
     _subset_words(words, np.uint64(seed), np.uint64(number))
     return np.unpackbits(words.astype('<u8').view(np.uint8), bitorder='little')[:n]
@@ -82,7 +82,7 @@ def subset_parities(bits: ByteArray, seed: int, numbers: int) -> ByteArray:
 
 @njit(cache=True)
 def look_up(trees, numbers, batch, start, answers):  # type: ignore[no-untyped-def]
-    """Answer questions from `start` on; return the first that has no tree or no node, or the length of the batch."""
+    """Answer queries from `start` on; return the index of the first without tree or node, or the batch's length."""
     for i in range(start, len(batch)):
         number = batch[i] >> PASS_SHIFT
         node = batch[i] & NODE_MASK

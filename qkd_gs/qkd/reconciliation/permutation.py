@@ -1,8 +1,8 @@
-"""Shuffles that both sides of reconciliation compute from one public seed, place by place, without a table of them.
+"""Permutations that both sides of reconciliation compute from one public seed, without tables.
 
-A table for every pass of Cascade would need more memory than all the rest of it.  Instead places of a power of two are
-permuted by rounds of steps that can each be undone: fold the upper half of the number into the lower one, multiply
-by an odd number, add another.  A place that comes out behind the last bit is permuted again until it does not.
+A table for every pass of Cascade would need more memory than all its other data.  Instead, a power of two of positions
+is permuted by rounds of invertible steps: fold the upper half of the number into the lower one, multiply by an odd
+number, add another.  A position that maps behind the last bit is permuted again until it does not (cycle walking).
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def shuffle_key(n: int, seed: int, number: int) -> Key:
-    """What the shuffle of n places with this number is computed from; number 0 leaves everything in its place."""
+    """Parameters of permutation `number` of n positions, (KEY_WORDS,) uint64; number 0 is the identity."""
     key = np.zeros(KEY_WORDS, np.uint64)
     if number:
-        places = max(1, (n - 1).bit_length())
-        key[0], key[1] = (1 << places) - 1, (places + 1) // 2
+        width = max(1, (n - 1).bit_length())
+        key[0], key[1] = (1 << width) - 1, (width + 1) // 2
         _draw(key, np.uint64(seed), np.uint64(number))
     return key
 
 
 def shuffle(n: int, seed: int, number: int) -> NDArray[np.int32]:
-    """Permutation of n places as a table, place -> bit; the same on every machine."""
+    """Permutation of n positions as a table, position -> bit index; the same on every machine."""
     order = np.empty(n, np.int32)
     _fill(order, shuffle_key(n, seed, number))
     return order
@@ -38,7 +38,7 @@ def shuffle(n: int, seed: int, number: int) -> NDArray[np.int32]:
 
 @njit(cache=True)
 def in_order(bits, key):  # type: ignore[no-untyped-def]
-    """Bits as shuffled."""
+    """Permuted bits."""
     out, n = np.empty(len(bits), np.uint8), len(bits)
     if key[0] == 0:
         out[:] = bits
@@ -51,7 +51,7 @@ def in_order(bits, key):  # type: ignore[no-untyped-def]
             x[k] = start + k
         _permute(x[:count], key)
         lost = 0
-        for k in range(count):  # those behind the last bit are few, and permuted again together
+        for k in range(count):  # positions behind the last bit are few, and permuted again together
             left[lost] = k
             lost += x[k] >= n
         while lost:
@@ -71,7 +71,7 @@ def in_order(bits, key):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _permute(x, key):  # type: ignore[no-untyped-def]
-    """One permutation of each, several at once: `bit_at` without its loop."""
+    """Permute each number once, vectorized: `bit_at` without its loop."""
     mask, shift = key[0], key[1]
     f0, a0, f1, a1, f2, a2, f3, a3 = key[2], key[3], key[5], key[6], key[8], key[9], key[11], key[12]
     for k in range(len(x)):
@@ -83,21 +83,21 @@ def _permute(x, key):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def places_of(order):  # type: ignore[no-untyped-def]
-    """Inverse of a shuffle's table: the place of each bit."""
+def positions_of(order):  # type: ignore[no-untyped-def]
+    """Inverse of a permutation's table: the position of each bit."""
     out = np.empty(len(order), np.int32)
-    for place in range(len(order)):
-        out[order[place]] = place
+    for position in range(len(order)):
+        out[order[position]] = position
     return out
 
 
 @njit(cache=True, inline='always')
-def bit_at(place, n, key):  # type: ignore[no-untyped-def]
-    """Which bit a shuffle puts at a place."""
+def bit_at(position, n, key):  # type: ignore[no-untyped-def]
+    """Index of the bit at a position of the permuted key."""
     mask, shift = key[0], key[1]
     if mask == 0:
-        return np.int64(place)
-    x = np.uint64(place)
+        return np.int64(position)
+    x = np.uint64(position)
     while True:
         for at in range(2, KEY_WORDS, 3):
             x ^= x >> shift
@@ -107,8 +107,8 @@ def bit_at(place, n, key):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, inline='always')
-def place_of(bit, n, key):  # type: ignore[no-untyped-def]
-    """At which place a shuffle puts a bit."""
+def position_of(bit, n, key):  # type: ignore[no-untyped-def]
+    """Position of a bit in the permuted key."""
     mask, shift = key[0], key[1]
     if mask == 0:
         return np.int64(bit)
@@ -136,7 +136,7 @@ def _draw(key, seed, number):  # type: ignore[no-untyped-def]
         state += GOLDEN
         factor = mix(state) | np.uint64(1)
         state += GOLDEN
-        inverse = factor  # right to 3 bits; Newton's step doubles them: 3, 6, 12, 24, 48, 96
+        inverse = factor  # correct to 3 bits; each Newton step doubles this: 3, 6, 12, 24, 48, 96
         for _ in range(5):
             inverse *= np.uint64(2) - factor * inverse
         key[at], key[at + 1], key[at + 2] = factor, mix(state), inverse
@@ -144,5 +144,5 @@ def _draw(key, seed, number):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _fill(order, key):  # type: ignore[no-untyped-def]
-    for place in range(len(order)):
-        order[place] = bit_at(place, len(order), key)
+    for position in range(len(order)):
+        order[position] = bit_at(position, len(order), key)

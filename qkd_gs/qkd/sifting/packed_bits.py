@@ -1,4 +1,4 @@
-"""Long rows of secret bits, eight a byte: what is worked on is unpacked piece by piece, and wiped after use."""
+"""Long sequences of secret bits, eight to a byte; parts are unpacked for use and wiped afterwards."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _ALL = slice(None)
 
 
 class PackedBits:
-    """A row of bits of fixed length; slices of it are ordinary arrays of 0 and 1, and copies.
+    """A sequence of bits of fixed length; slices of it are arrays of 0 and 1, and copies.
 
     Parameters
     ----------
     packed : (ceil(count / 8),) uint8
-        Eight bits a byte, the first one in the highest place; taken over, not copied.
+        Eight bits to a byte, most significant bit first; not copied.
     count : int
-        How many.
+        Number of bits.
     """
 
     def __init__(self, packed: ByteArray, count: int):
@@ -31,17 +31,17 @@ class PackedBits:
 
     @classmethod
     def of(cls, bits: ByteArray) -> PackedBits:
-        """Bits (0 or 1) that are all there."""
+        """Packed copy of an array of bits (0 or 1)."""
         return cls(np.packbits(bits), len(bits))
 
     @classmethod
     def zeros(cls, count: int) -> PackedBits:
-        """So many zeros, to be filled."""
+        """`count` zeros."""
         return cls(np.zeros(-(-count // 8), np.uint8), count)
 
     @classmethod
     def joined(cls, parts: list[PackedBits]) -> PackedBits:
-        """All parts in a row; the list is emptied, and each part wiped once it is copied."""
+        """Concatenation; each part is wiped after it is copied, and the list is emptied."""
         whole, at = cls.zeros(sum(map(len, parts))), 0
         for part in parts:
             with part.plain() as bits:
@@ -64,7 +64,7 @@ class PackedBits:
     def __setitem__(self, part: slice, bits: ByteArray) -> None:
         start, stop, _ = part.indices(self._count)
         if len(bits) != stop - start:
-            raise ValueError(f'{len(bits)} bits do not go into the place of {stop - start}')
+            raise ValueError(f'{len(bits)} bits do not fit a slice of {stop - start}')
         around = self._packed[start >> 3 : (stop + 7) >> 3]
         whole = np.unpackbits(around)
         whole[start & 7 : (start & 7) + len(bits)] = bits
@@ -73,7 +73,7 @@ class PackedBits:
 
     @contextmanager
     def plain(self, part: slice = _ALL) -> Iterator[ByteArray]:
-        """Some of the bits (all, unless said otherwise) as an array, which is wiped when they are done with."""
+        """Context with a slice of the bits (default: all) as an array, which is wiped at the end."""
         bits = self[part]
         try:
             yield bits
@@ -81,18 +81,18 @@ class PackedBits:
             bits[:] = 0
 
     def tobytes(self) -> bytes:
-        """Eight bits a byte; behind the last one zeros."""
+        """Packed bits, eight to a byte; the last byte is padded with zeros."""
         return self._packed.tobytes()
 
-    def at(self, places: IntArray) -> ByteArray:
-        """Bits at these places."""
-        bits: ByteArray = self._packed[places >> 3] >> (7 - (places & 7)).astype(np.uint8) & 1
+    def at(self, index: IntArray) -> ByteArray:
+        """Bits at these indices."""
+        bits: ByteArray = self._packed[index >> 3] >> (7 - (index & 7)).astype(np.uint8) & 1
         return bits
 
     def copy(self) -> PackedBits:
-        """The same bits in a buffer of their own."""
+        """Independent copy."""
         return PackedBits(self._packed.copy(), self._count)
 
     def wipe(self) -> None:
-        """Overwrite them with zeros; copies made by libraries are out of reach."""
+        """Overwrite the bits with zeros; copies made by libraries are not reached."""
         self._packed[:] = 0

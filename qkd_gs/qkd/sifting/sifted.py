@@ -1,4 +1,4 @@
-"""The ground's sifted key as it grows block by block, and what reconciliation later tells about its errors."""
+"""The ground's sifted key, collected block by block, and its errors as found by reconciliation."""
 
 from __future__ import annotations
 
@@ -10,24 +10,26 @@ import numpy as np
 from qkd_gs.arrays import BoolArray, ByteArray
 from qkd_gs.qkd.finite_key.counts import KeyCounts
 from qkd_gs.qkd.finite_key.entropy import binary_entropy
-from qkd_gs.qkd.sifting import sift
+from qkd_gs.qkd.sifting.detections import Detections
+from qkd_gs.qkd.sifting.error_rate import expected_qber
+from qkd_gs.qkd.sifting.key_counts import key_counts, sifted_table, with_signal_errors
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
-from qkd_gs.qkd.sifting.sift import Detections, PulseSpan
 from qkd_gs.qkd.sifting.states import Intensity
 from qkd_gs.qkd.sifting.terms import Terms
+from qkd_gs.timing.spans import PulseSpan, within
 
 
 @dataclass(frozen=True)
 class SiftedKey:
     """Signal bits in matching bases, in the order of time."""
 
-    bits: PackedBits  # reconciliation corrects them in their place
-    measured: PackedBits  # the same as they were
+    bits: PackedBits  # corrected in place by reconciliation
+    measured: PackedBits  # the bits before correction
     basis: PackedBits
-    bins: list[tuple[int, int]]  # number of the bin of time, and how many of the bits lie in it
+    bins: list[tuple[int, int]]  # number of the time bin, and number of bits in it
     window_bits: list[int]
-    counts: KeyCounts  # without errors of the signal, which nobody knows yet
-    qber: float  # foretold by the decoys
+    counts: KeyCounts  # without errors of the signal, which are not known yet
+    qber: float  # estimated from the decoys
 
     def __repr__(self) -> str:  # never the contents: a repr ends up in logs
         return f'<SiftedKey of {len(self.bits)} bits>'
@@ -39,11 +41,11 @@ class Sifter:
     Parameters
     ----------
     terms : Terms
-        Agreed.
+        Agreed terms.
     pulses_a_bin : int
-        Width of the bins of time.
+        Width of the time bins.
     windows : sequence of (first, last) pulse
-        Stretches to count the sifted bits of.
+        Intervals in which sifted bits are counted.
     """
 
     def __init__(self, terms: Terms, pulses_a_bin: int, windows: Sequence[PulseSpan]):
@@ -55,34 +57,34 @@ class Sifter:
         self._in_windows = np.zeros(len(windows), np.int64)
 
     def add(self, block: Detections, match: BoolArray, intensity: ByteArray, opened: ByteArray) -> None:
-        """Take a block of detections.
+        """Append a block of detections.
 
         Parameters
         ----------
         block : Detections
-            As announced.
+            The announced detections.
         match : (n,) bool
-            Whether the bases match.
+            True where the bases match.
         intensity : (m,) uint8
-            Of the matching ones.
+            Intensities of the matching ones.
         opened : uint8
-            The satellite's bits of decoy and vacuum states among these.
+            The satellite's bits of decoy and vacuum states among the matching ones.
         """
         pulse, basis, bit = block.pulse[match], block.basis[match], block.bit[match]
         signal = intensity == Intensity.SIGNAL
         wrong = bit[~signal] != opened
-        self._table += sift.sifted_table(basis, intensity)
-        self._errors += sift.sifted_table(basis[~signal][wrong], intensity[~signal][wrong])
+        self._table += sifted_table(basis, intensity)
+        self._errors += sifted_table(basis[~signal][wrong], intensity[~signal][wrong])
         self._bits.append(PackedBits.of(bit[signal]))
         self._bases.append(PackedBits.of(basis[signal]))
         for number, bits in zip(*np.unique(pulse[signal] // self._pulses_a_bin, return_counts=True), strict=True):
             self._bins[int(number)] = self._bins.get(int(number), 0) + int(bits)
-        inside = [sift.within(pulse[signal], [window]).sum() for window in self._windows]
+        inside = [within(pulse[signal], [window]).sum() for window in self._windows]
         self._in_windows += np.array(inside, np.int64)
 
     def finish(self, locked_pulses: int) -> SiftedKey:
-        """Return the whole, for so many pulses in locked time."""
-        counts = sift.count(self._terms, locked_pulses, self._table, self._errors)
+        """Sifted key of all blocks, for `locked_pulses` pulses in locked time."""
+        counts = key_counts(self._terms, locked_pulses, self._table, self._errors)
         bits = PackedBits.joined(self._bits)
         return SiftedKey(
             bits=bits,
@@ -91,49 +93,48 @@ class Sifter:
             bins=sorted(self._bins.items()),
             window_bits=[int(n) for n in self._in_windows],
             counts=counts,
-            qber=sift.expected_qber(counts),
+            qber=expected_qber(counts),
         )
 
 
 @dataclass(frozen=True)
 class FoundErrors:
-    """What the corrected bits tell of the raw ones, in frames that are known to be right."""
+    """Errors of the measured bits in verified blocks."""
 
     counts: KeyCounts  # with signal errors
-    qber: float  # the foretold one if no frame is right
-    limit_bits: float  # Slepian-Wolf limit of the frames' own error rates
+    qber: float  # the estimate from the decoys if no block is verified
+    limit_bits: float  # Slepian-Wolf limit of the blocks' own error rates
     bins: list[tuple[int, int, int]]  # first pulse, bits, errors
 
 
 def found_errors(sifted: SiftedKey, corrected: PackedBits, good: list[slice], pulses_a_bin: int) -> FoundErrors:
-    """Errors of the sifted key, now that reconciliation has found them.
+    """Errors of the sifted key that reconciliation found.
 
     Parameters
     ----------
     sifted : SiftedKey
-        As measured.
     corrected : PackedBits
-        The same, corrected.
+        The corrected key.
     good : list of slice
-        Frames whose digests agreed.
+        Blocks whose digests agreed.
     pulses_a_bin : int
-        As the sifted key was made with.
+        Width of the time bins of the sifted key.
     """
     if not good:
         return FoundErrors(sifted.counts, sifted.qber, 0.0, [])
     by_basis, limit, checked, errors = np.zeros(2, np.int64), 0.0, 0, 0
     ends = np.cumsum([bits for _, bits in sifted.bins])
     bits_in, errors_in = np.zeros((2, len(ends)), np.int64)
-    for cut in good:
-        with corrected.plain(cut) as right, sifted.measured.plain(cut) as measured:
-            wrong = cut.start + np.flatnonzero(right != measured)
-        size = cut.stop - cut.start
+    for block in good:
+        with corrected.plain(block) as right, sifted.measured.plain(block) as measured:
+            wrong = block.start + np.flatnonzero(right != measured)
+        size = block.stop - block.start
         checked, errors = checked + size, errors + len(wrong)
         limit += size * binary_entropy(len(wrong) / size)
         by_basis += np.bincount(sifted.basis.at(wrong), minlength=2)
-        bits_in += np.diff(np.clip(ends, cut.start, cut.stop), prepend=cut.start)
+        bits_in += np.diff(np.clip(ends, block.start, block.stop), prepend=block.start)
         errors_in += np.bincount(np.searchsorted(ends, wrong, side='right'), minlength=len(ends))
-    counts = sift.with_signal_errors(sifted.counts, int(by_basis[0]), int(by_basis[1]))
+    counts = with_signal_errors(sifted.counts, int(by_basis[0]), int(by_basis[1]))
     bins = [
         (number * pulses_a_bin, int(bits), int(wrongs))
         for (number, _), bits, wrongs in zip(sifted.bins, bits_in, errors_in, strict=True)

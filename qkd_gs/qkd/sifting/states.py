@@ -1,4 +1,4 @@
-"""What the transmitter sends: basis, bit and intensity of a pulse, and who can be asked for them."""
+"""Prepared states of the transmitter: basis, bit and intensity of each pulse, and the interface that returns them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Basis(IntEnum):
 
 @dataclass(frozen=True)
 class PulseStates:
-    """Prepared states of n pulses; vacuum slots have a random basis and bit too."""
+    """Prepared states of n pulses; vacuum pulses also have a random basis and bit."""
 
     intensity: ByteArray  # (n,) of Intensity
     basis: ByteArray  # (n,) of Basis
@@ -44,13 +44,13 @@ class BeaconLog:
     Times are picoseconds of the satellite's clock, in which quantum pulse n leaves at n * 10,000 ps.
     """
 
-    first_index: int  # running number of the first pulse listed
+    first_index: int  # running number of the first pulse in the log
     time_ps: PulseTimes
     epoch_utc_ns: int  # UTC at which the satellite's clock reads 0, by its GPS (good to about 1 us)
 
 
 class Transmitter(Protocol):
-    """The satellite's record of what it sent, as its side of the post-processing asks for it."""
+    """The satellite's record of the states that it sent."""
 
     def states(self, pulse: IntArray) -> PulseStates:
         """States of these pulse numbers."""

@@ -1,4 +1,4 @@
-"""What both sides must agree on before they start: the source, and what the key shall be good for."""
+"""Terms that both sides must agree on before a run: parameters of the source, security and reconciliation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qkd_gs.settings.station import StationSettings
 
 
 class Terms(Section):
-    """Terms of a run; sent with the first message, and refused by the other side if its own are different."""
+    """Terms of a run; sent with the first message, and refused by the other side if its own differ."""
 
     pulse_rate_hz: float = Field(gt=0)
     intensities: Intensities
@@ -23,16 +23,16 @@ class Terms(Section):
     epsilon_total: float = Field(gt=0, lt=1e-3)
     verification_bits: int = Field(ge=32, le=256)
     max_qber: float = Field(gt=0, lt=0.5)
-    reconciliation: Literal['cascade', 'one_way'] = 'cascade'
+    reconciliation: Literal['cascade', 'ldpc'] = 'cascade'
 
     @property
     def one_way(self) -> bool:
-        """Whether reconciliation is one message, without questions."""
-        return self.reconciliation == 'one_way'
+        """True for one-way LDPC reconciliation, False for interactive Cascade."""
+        return self.reconciliation == 'ldpc'
 
     @classmethod
     def of_station(cls, settings: StationSettings) -> Self:
-        """Terms as the station's configuration has them."""
+        """Terms from the station's configuration."""
         source, key = settings.source, settings.key
         return cls(
             pulse_rate_hz=source.pulse_rate_hz,
@@ -47,7 +47,7 @@ class Terms(Section):
         )
 
     def probability(self, intensity: Intensity) -> float:
-        """Share of the pulses that have this intensity."""
+        """Fraction of the pulses with this intensity."""
         return {Intensity.SIGNAL: self.p_signal, Intensity.DECOY: self.p_decoy, Intensity.VACUUM: self.p_vacuum}[
             intensity
         ]

@@ -19,8 +19,8 @@ def transcript(authenticator, talk):
 
 def test_an_unchanged_conversation_passes_both_ways():
     alice, bob = Authenticator(SECRET), Authenticator(SECRET)
-    bob.check(0, transcript(bob, TALK), alice.tag(0, transcript(alice, TALK)))
-    alice.check(1, transcript(alice, TALK[:2]), bob.tag(1, transcript(bob, TALK[:2])))
+    bob.verify(0, transcript(bob, TALK), alice.tag(0, transcript(alice, TALK)))
+    alice.verify(1, transcript(alice, TALK[:2]), bob.tag(1, transcript(bob, TALK[:2])))
     assert alice.key_bits_used == bob.key_bits_used == 3 * 128
     assert alice.epsilon == bob.epsilon < 1e-35
 
@@ -40,20 +40,20 @@ def test_an_unchanged_conversation_passes_both_ways():
 def test_any_change_is_noticed(changed):
     alice, bob = Authenticator(SECRET), Authenticator(SECRET)
     with pytest.raises(StationError, match='tag 0'):
-        bob.check(0, transcript(bob, changed), alice.tag(0, transcript(alice, TALK)))
+        bob.verify(0, transcript(bob, changed), alice.tag(0, transcript(alice, TALK)))
 
 
 def test_a_different_secret_is_noticed():
     alice, bob = Authenticator(SECRET), Authenticator(SECRET[::-1])
     with pytest.raises(StationError, match='pre-shared'):
-        bob.check(0, transcript(bob, TALK), alice.tag(0, transcript(alice, TALK)))
+        bob.verify(0, transcript(bob, TALK), alice.tag(0, transcript(alice, TALK)))
 
 
 @pytest.mark.parametrize('tag', [b'', b'\x00' * 16, b'\x00' * 15])
 def test_made_up_tags_fail(tag):
     bob = Authenticator(SECRET)
     with pytest.raises(StationError):
-        bob.check(0, transcript(bob, TALK), tag)
+        bob.verify(0, transcript(bob, TALK), tag)
 
 
 def test_no_pad_serves_twice():
@@ -62,7 +62,7 @@ def test_no_pad_serves_twice():
     with pytest.raises(StationError, match='used already'):
         alice.tag(0, transcript(alice, TALK[:1]))
     with pytest.raises(StationError, match='used already'):
-        alice.check(0, transcript(alice, TALK[:1]), b'\x00' * 16)
+        alice.verify(0, transcript(alice, TALK[:1]), b'\x00' * 16)
     with pytest.raises(StationError, match='no pad'):
         alice.tag(3, transcript(alice, TALK))
 

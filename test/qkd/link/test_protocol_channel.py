@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qkd_gs.keys.folder import KeyFolder
-from qkd_gs.qkd.link.channel import HEADER_BYTES, FramedChannel, Kind, Message, encode_frame, expect
+from qkd_gs.qkd.link.channel import HEADER_BYTES, Kind, Message, PacketChannel, encode_packet, expect
 from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.qkd.link.streams import LinkMeter, channel_pair, pipe
 from qkd_gs.qkd.link.tls import Listener, TlsIdentity, connect
@@ -21,7 +21,7 @@ def arriving(*pieces, timeout_s=0.01):
     near, far = pipe(timeout_s)
     for piece in pieces:
         far.write(piece)
-    return FramedChannel(near), far
+    return PacketChannel(near), far
 
 
 @given(payloads=st.lists(st.binary(max_size=300), max_size=5))
@@ -36,7 +36,7 @@ def test_messages_arrive_as_they_were_sent(payloads):
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
 def test_any_flipped_bit_is_noticed(data):
-    frame = bytearray(encode_frame(HELLO, 0))
+    frame = bytearray(encode_packet(HELLO, 0))
     frame[data.draw(st.integers(0, len(frame) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     channel, far = arriving(bytes(frame))
     far.close()
@@ -61,14 +61,14 @@ def test_junk_is_an_error_and_never_a_hang(junk):
 @pytest.mark.parametrize(
     ('sent', 'code'),
     [
-        ([encode_frame(HELLO, 0), encode_frame(HELLO, 0)], 'link.replay'),
-        ([encode_frame(HELLO, 0), encode_frame(TAG, 2), encode_frame(TAG, 1)], 'link.reordered'),
-        ([encode_frame(HELLO, 0)], 'link.silent'),
-        ([encode_frame(HELLO, 0), encode_frame(TAG, 1)[:-3]], 'link.silent'),
-        ([encode_frame(HELLO, 0), b'QG\x02' + encode_frame(TAG, 1)[3:]], 'link.version'),
-        ([encode_frame(HELLO, 0), encode_frame(TAG, 1)[:8] + b'\xff' * 8], 'link.oversize'),
-        ([encode_frame(HELLO, 0), b'GET / HTTP/1.1\r\n'], 'link.damaged'),
-        ([encode_frame(HELLO, 0), b'QG\x01\xc8' + encode_frame(TAG, 1)[4:]], 'link.malformed'),
+        ([encode_packet(HELLO, 0), encode_packet(HELLO, 0)], 'link.replay'),
+        ([encode_packet(HELLO, 0), encode_packet(TAG, 2), encode_packet(TAG, 1)], 'link.reordered'),
+        ([encode_packet(HELLO, 0)], 'link.silent'),
+        ([encode_packet(HELLO, 0), encode_packet(TAG, 1)[:-3]], 'link.silent'),
+        ([encode_packet(HELLO, 0), b'QG\x02' + encode_packet(TAG, 1)[3:]], 'link.version'),
+        ([encode_packet(HELLO, 0), encode_packet(TAG, 1)[:8] + b'\xff' * 8], 'link.oversize'),
+        ([encode_packet(HELLO, 0), b'GET / HTTP/1.1\r\n'], 'link.damaged'),
+        ([encode_packet(HELLO, 0), b'QG\x01\xc8' + encode_packet(TAG, 1)[4:]], 'link.malformed'),
     ],
 )
 def test_every_fault_has_its_name(sent, code):
@@ -80,7 +80,7 @@ def test_every_fault_has_its_name(sent, code):
 
 
 def test_an_end_inside_a_message_is_truncation():
-    channel, far = arriving(encode_frame(TAG, 0)[:-1])
+    channel, far = arriving(encode_packet(TAG, 0)[:-1])
     far.close()
     with pytest.raises(ProtocolError, match=r'link\.truncated'):
         channel.receive()
@@ -108,7 +108,7 @@ def test_a_refusal_carries_its_reason_and_no_control_characters():
 def test_a_message_out_of_place_is_refused():
     one, other = channel_pair(timeout_s=120.0)
     one.send(TAG)
-    with pytest.raises(ProtocolError, match='TAG came where HELLO or WELCOME was due'):
+    with pytest.raises(ProtocolError, match='received TAG instead of HELLO or WELCOME'):
         expect(other, Kind.HELLO, Kind.WELCOME)
 
 
@@ -183,7 +183,7 @@ def test_a_peer_that_hangs_up_or_stays_silent_is_noticed(folder):
 def test_nobody_there_is_told_at_once(folder):
     with Listener(folder.tls_simulated_satellite()) as listener:
         port = listener.port
-        with pytest.raises(ProtocolError, match='nobody called'):
+        with pytest.raises(ProtocolError, match='no client connected'):
             listener.accept(timeout_s=0.05)
-    with pytest.raises(ProtocolError, match='nobody answers'):
+    with pytest.raises(ProtocolError, match='no connection to'):
         connect(folder.tls_ground(simulated=True), port, timeout_s=0.5)

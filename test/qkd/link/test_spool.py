@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from qkd_gs.errors import StationError
 from qkd_gs.qkd.link.spool import Spool
 from qkd_gs.qkd.protocol.detection_log import DetectionLog
-from qkd_gs.qkd.sifting.sift import Detections
+from qkd_gs.qkd.sifting.detections import Detections
 
 
 @given(records=st.lists(st.binary(max_size=50), max_size=20), data=st.data())

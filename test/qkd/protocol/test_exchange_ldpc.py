@@ -10,10 +10,11 @@ from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.qkd.link.streams import LinkMeter
 from qkd_gs.qkd.protocol import ground_side
 from qkd_gs.qkd.protocol.exchange_ldpc import design_rate, planned_bits
-from qkd_gs.qkd.protocol.ledger import MemoryLedger
-from qkd_gs.qkd.sifting import sift
+from qkd_gs.qkd.protocol.leakage import LeakageInMemory
+from qkd_gs.qkd.reconciliation.key_blocks import key_blocks
+from qkd_gs.qkd.sifting.error_rate import expected_qber, expected_qber_sigma
 
-ONE_WAY = TERMS.model_copy(update={'reconciliation': 'one_way'})
+ONE_WAY = TERMS.model_copy(update={'reconciliation': 'ldpc'})
 
 
 @pytest.fixture(scope='module')
@@ -33,7 +34,7 @@ def asking(light):
 
 def test_both_sides_have_the_same_key(run):
     assert run.result.secret_bits > 30_000
-    assert run.result.failed_frames == 0
+    assert run.result.failed_blocks == 0
     np.testing.assert_array_equal(run.result.key[:], run.satellite.key[:])
     assert run.satellite.confirmed
     assert run.result.disclosed_bits == run.satellite.disclosed_bits
@@ -50,7 +51,7 @@ def test_reconciliation_takes_no_round_trip_and_one_message(run, asking):
 
 def test_what_it_discloses_is_what_was_planned_and_is_charged(run, asking):
     counts = run.result.counts
-    cuts = sift.frames(run.result.sifted_bits)
+    cuts = key_blocks(run.result.sifted_bits)
     assert run.result.disclosed_bits == planned_bits(cuts, design_rate(counts))
     again = key_length(counts, epsilon_total=TERMS.epsilon_total, disclosed_bits=run.result.disclosed_bits)
     assert run.result.secret_bits < again.secret_bits
@@ -64,7 +65,7 @@ def test_the_design_rate_allows_for_the_chance_in_the_decoys_errors(light):
     for seed in range(7):
         detections, locked = receive(KeyedTransmitter(), np.random.default_rng(seed), seconds=1.2)
         result = Run(detections, locked, terms=TERMS.model_copy(update={'epsilon_total': 9e-4})).result
-        missed.append((sift.expected_qber(result.counts) - result.qber) / sift.qber_error(result.counts))
+        missed.append((expected_qber(result.counts) - result.qber) / expected_qber_sigma(result.counts))
         assert result.qber < design_rate(result.counts)
     assert 0.4 < np.std(missed) < 1.8
 
@@ -87,8 +88,8 @@ def test_it_is_booked_before_the_satellite_speaks(light):
         def close(self):
             self.channel.close()
 
-    ledger = MemoryLedger()
-    run = Run(*light, terms=ONE_WAY, wrap=Watch, ground_ledger=ledger)
+    ledger = LeakageInMemory()
+    run = Run(*light, terms=ONE_WAY, wrap=Watch, ground_leakage=ledger)
     assert booked[0] >= run.result.disclosed_bits
 
 
@@ -110,12 +111,12 @@ def test_what_a_broken_run_disclosed_is_charged_to_the_next(light, run):
         def close(self):
             self.channel.close()
 
-    ledger = MemoryLedger()
+    ledger = LeakageInMemory()
     with pytest.raises(ProtocolError):
-        Run(*light, terms=ONE_WAY, wrap=Cut, ground_ledger=ledger)
+        Run(*light, terms=ONE_WAY, wrap=Cut, ground_leakage=ledger)
     charged = ledger.disclosed_before(SESSION)
     assert charged >= run.result.disclosed_bits
-    second = Run(*light, terms=ONE_WAY, ground_ledger=ledger)
+    second = Run(*light, terms=ONE_WAY, ground_leakage=ledger)
     np.testing.assert_array_equal(second.result.key[:], second.satellite.key[:])
     assert run.result.secret_bits - second.result.secret_bits == pytest.approx(charged, abs=2000)
 
@@ -129,7 +130,7 @@ def test_a_frame_that_does_not_decode_is_dropped_and_paid_for(light, run, monkey
 
     monkeypatch.setattr(ground_side, 'correct_by_syndromes', noisy)
     second = Run(*light, terms=ONE_WAY)
-    assert second.result.failed_frames == 1
+    assert second.result.failed_blocks == 1
     np.testing.assert_array_equal(second.result.key[:], second.satellite.key[:])
     assert second.result.disclosed_bits == run.result.disclosed_bits
     assert run.result.secret_bits - second.result.secret_bits >= min(run.result.secret_bits, 90_000)
@@ -165,5 +166,5 @@ def test_a_meddler_gets_no_key_out_of_it(light, change, code):
 
 
 def test_the_other_side_must_want_it_too(light):
-    with pytest.raises(ProtocolError, match='other terms: reconciliation'):
+    with pytest.raises(ProtocolError, match='different terms: reconciliation'):
         Run(*light, terms=ONE_WAY, satellite_terms=TERMS)

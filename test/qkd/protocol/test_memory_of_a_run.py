@@ -13,9 +13,10 @@ from qkd_gs.qkd.link.spool import Spool
 from qkd_gs.qkd.protocol import messages
 from qkd_gs.qkd.protocol.detection_log import DetectionLog
 from qkd_gs.qkd.reconciliation.cascade_alice import ParityServer
+from qkd_gs.qkd.reconciliation.key_blocks import even_slices
 from qkd_gs.qkd.reconciliation.parity_query import PASS_SHIFT
+from qkd_gs.qkd.sifting.detections import Detections
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
-from qkd_gs.qkd.sifting.sift import Detections, even_cuts
 from qkd_gs.qkd.sifting.sifted import Sifter, found_errors
 from qkd_gs.qkd.sifting.states import BeaconLog, Intensity
 from qkd_gs.timing.pulse_times import PulseTimes
@@ -93,7 +94,7 @@ def test_verified_frames_are_compared_one_by_one():
 
     def compare(size):
         key = keys[size]
-        found_errors(key, key.bits, even_cuts(len(key.bits), len(key.bits) // 1000), 10**8)
+        found_errors(key, key.bits, even_slices(len(key.bits), len(key.bits) // 1000), 10**8)
 
     assert bytes_each(compare) < 0.05
 

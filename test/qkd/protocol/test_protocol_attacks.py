@@ -11,10 +11,10 @@ from qkd_gs.keys.preshared import SimulatedPreSharedKey
 from qkd_gs.qkd.link.channel import Kind, Message
 from qkd_gs.qkd.link.codes import pack_train, unpack_train
 from qkd_gs.qkd.link.faults import ProtocolError
-from qkd_gs.qkd.protocol.ledger import MemoryLedger
+from qkd_gs.qkd.protocol.leakage import LeakageInMemory
 from qkd_gs.qkd.protocol.messages import Hello
 from qkd_gs.qkd.protocol.satellite_side import serve
-from qkd_gs.qkd.sifting.sift import Detections
+from qkd_gs.qkd.sifting.detections import Detections
 from qkd_gs.qkd.sifting.states import BeaconLog
 from qkd_gs.timing.pulse_times import PulseTimes
 
@@ -92,8 +92,8 @@ def test_intercepting_a_part_of_the_photons_costs_key(honest):
 def test_intercepting_all_photons_ends_the_run_before_anything_is_disclosed():
     run = Run(*light(intercepted=1.0))
     assert run.result.secret_bits == run.result.disclosed_bits == len(run.satellite.key) == 0
-    assert 'foretell an error rate of 25' in run.result.reasons[0]
-    assert run.ground_ledger.disclosed_before(SESSION) == 0
+    assert 'estimated from the decoy states, 25' in run.result.reasons[0]
+    assert run.ground_leakage.disclosed_before(SESSION) == 0
 
 
 def test_splitting_photon_numbers_is_seen_by_the_decoys(honest):
@@ -124,7 +124,7 @@ def test_a_log_that_is_no_train_of_pulses_is_refused(little):
         times[5000:] += 100_000_000
         return times
 
-    with pytest.raises(ProtocolError, match='no train of pulses'):
+    with pytest.raises(ProtocolError, match='not a train of pulses'):
         Run(*little, Liar(doubled), terms=EASY)
 
 
@@ -237,7 +237,7 @@ def test_a_greeting_cannot_burn_or_blow_up_the_pre_shared_key(first):
     with pytest.raises((ProtocolError, StationError)):
         serve(
             Script([Message(Kind.HELLO, greeting.model_dump_json().encode())]),
-            KeyedTransmitter(), TERMS, key, MemoryLedger(),
+            KeyedTransmitter(), TERMS, key, LeakageInMemory(),
         )  # fmt: skip
     assert key.used_bits == 0
 

@@ -24,8 +24,8 @@ from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.qkd.link.spool import Spool
 from qkd_gs.qkd.protocol import messages
 from qkd_gs.qkd.protocol.detection_log import DetectionLog
-from qkd_gs.qkd.protocol.exchange_cascade import pack_questions, unpack_questions
-from qkd_gs.qkd.sifting.sift import Detections
+from qkd_gs.qkd.protocol.exchange_cascade import pack_queries, unpack_queries
+from qkd_gs.qkd.sifting.detections import Detections
 from qkd_gs.qkd.sifting.states import BeaconLog
 from qkd_gs.timing.pulse_times import PulseTimes
 
@@ -53,14 +53,14 @@ def test_bits_and_symbols_come_back_exactly(bits):
     np.testing.assert_array_equal(unpack_symbols(pack_symbols(bits), len(bits)), bits)
 
 
-@pytest.mark.parametrize('decode', [unpack_integers, unpack_train, unpack_questions])
+@pytest.mark.parametrize('decode', [unpack_integers, unpack_train, unpack_queries])
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
 def test_damaged_codes_are_refused_or_give_numbers(decode, data):
     good = {
         unpack_integers: pack_integers(np.arange(50) ** 2 * 977 % 1999),
         unpack_train: pack_train(np.arange(50) * 1000),
-        unpack_questions: pack_questions(0, np.arange(50)),
+        unpack_queries: pack_queries(0, np.arange(50)),
     }[decode]
     junk = data.draw(st.one_of(st.binary(max_size=80), st.just(good)))
     if junk:
@@ -99,9 +99,9 @@ def test_a_log_of_the_wrong_length_or_rate_is_refused():
     blocks = list(messages.log_blocks(log))
     for pulses in (999, 1001):
         head = messages.LogHead(first_index=0, pulses=pulses, epoch_utc_ns=0)
-        with pytest.raises(ProtocolError, match='1000 pulses, '):
+        with pytest.raises(ProtocolError, match='1000 pulses instead'):
             messages.read_log(head, iter(blocks), 1e8, Spool())
-    with pytest.raises(ProtocolError, match='no train of pulses'):
+    with pytest.raises(ProtocolError, match='not a train of pulses'):
         messages.read_log(messages.LogHead(first_index=0, pulses=1000, epoch_utc_ns=0), iter(blocks), 2e8, Spool())
 
 
@@ -111,10 +111,10 @@ class Line:
     def __init__(self):
         self.said = []
 
-    def say(self, kind, content):
+    def send(self, kind, content):
         self.said.append(Message(kind, content))
 
-    def hear(self, kind):
+    def receive(self, kind):
         if not self.said:
             raise ProtocolError('truncated', 'nothing more was said')
         message = self.said.pop(0)

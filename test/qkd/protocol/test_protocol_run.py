@@ -13,16 +13,16 @@ from qkd_gs.keys.store import KeyStore
 from qkd_gs.qkd.amplification import key_request
 from qkd_gs.qkd.finite_key.entropy import binary_entropy
 from qkd_gs.qkd.finite_key.key_length import key_length
-from qkd_gs.qkd.link.conversation import SECRET_BITS, TAGS
+from qkd_gs.qkd.link.authenticated_channel import SECRET_BITS, TAGS
 from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.qkd.link.streams import LinkMeter
 from qkd_gs.qkd.link.tls import Listener, connect
-from qkd_gs.qkd.protocol import exchange_cascade, ground_side
+from qkd_gs.qkd.protocol import exchange_cascade, ground_side, satellite_side
 from qkd_gs.qkd.protocol.detection_log import DetectionLog
 from qkd_gs.qkd.protocol.ground_side import GroundSession
-from qkd_gs.qkd.protocol.ledger import MemoryLedger
+from qkd_gs.qkd.protocol.leakage import LeakageInMemory
 from qkd_gs.qkd.protocol.satellite_side import serve
-from qkd_gs.qkd.sifting import sift
+from qkd_gs.qkd.reconciliation.key_blocks import even_slices
 from qkd_gs.qkd.sifting.states import Intensity
 
 
@@ -58,7 +58,7 @@ def test_the_figures_are_those_of_the_raw_keys(run, light):
     alice, bob = truth(*light)
     result = run.result
     assert result.sifted_bits == len(alice)
-    assert result.failed_frames == 0
+    assert result.failed_blocks == 0
     assert result.qber == pytest.approx(float((alice != bob).mean()))
     assert result.counts.pooled.signal.errors == int((alice != bob).sum())
     assert sum(errors for _, _, errors in result.error_bins) == int((alice != bob).sum())
@@ -71,7 +71,7 @@ def test_the_key_is_as_long_as_its_counts_allow(run):
     again = key_length(
         run.result.counts, epsilon_total=TERMS.epsilon_total, disclosed_bits=run.result.disclosed_bits
     ).secret_bits  # without hashes and tags
-    hashes = run.result.frames * (TERMS.verification_bits + 1) + SECRET_BITS
+    hashes = run.result.blocks * (TERMS.verification_bits + 1) + SECRET_BITS
     assert again - hashes - 20 <= run.result.secret_bits <= again - hashes
     assert sum(run.result.epsilon_ledger.values()) == pytest.approx(run.result.epsilon)
     assert run.result.cost['secret_bits'] == run.result.secret_bits
@@ -157,10 +157,10 @@ def test_what_a_broken_run_disclosed_is_charged_to_the_next(light, run, tmp_path
 
     with KeyStore(tmp_path / 'keys.db', bytes(32), simulated=True) as store:
         with pytest.raises(ProtocolError):
-            Run(*light, wrap=Breaks, ground_ledger=store)
+            Run(*light, wrap=Breaks, ground_leakage=store)
         charged = store.disclosed_before(SESSION)
         assert charged > 1000
-        second = Run(*light, ground_ledger=store)
+        second = Run(*light, ground_leakage=store)
         np.testing.assert_array_equal(second.result.key[:], second.satellite.key[:])
         assert second.result.disclosed_before == charged
         lost = run.result.secret_bits - second.result.secret_bits
@@ -172,15 +172,15 @@ def test_a_finished_session_is_not_run_again(light, run, tmp_path):
     with KeyStore(tmp_path / 'keys.db', bytes(32), simulated=True) as store:
         store.put(SESSION, run.result.key_id, run.result.key, run.result.epsilon, run.result.figures())
         with pytest.raises(StationError, match='made into a key already'):
-            Run(*light, ground_ledger=store)
+            Run(*light, ground_leakage=store)
         assert store.entry(SESSION).result['secret_bits'] == run.result.secret_bits
 
 
 def test_the_satellite_refuses_a_finished_session_too(light):
-    ledger = MemoryLedger()
+    ledger = LeakageInMemory()
     ledger.finished.add(SESSION)
     with pytest.raises(ProtocolError, match='made into a key already'):
-        Run(*light, satellite_ledger=ledger)
+        Run(*light, satellite_leakage=ledger)
 
 
 def test_a_key_that_the_ground_did_not_store_is_not_confirmed(light):
@@ -198,7 +198,7 @@ def test_the_larger_counter_of_pre_shared_bits_holds(light):
 
 
 def test_other_terms_are_refused_by_name(light):
-    with pytest.raises(ProtocolError, match='other terms: epsilon_total'):
+    with pytest.raises(ProtocolError, match='different terms: epsilon_total'):
         Run(*light, satellite_terms=TERMS.model_copy(update={'epsilon_total': 1e-5}))
 
 
@@ -213,7 +213,7 @@ def test_a_long_key_is_corrected_in_segments(light, monkeypatch):
     run = Run(*light)
     assert run.result.sifted_bits > 200_000
     np.testing.assert_array_equal(run.result.key[:], run.satellite.key[:])
-    assert run.result.failed_frames == 0
+    assert run.result.failed_blocks == 0
 
 
 def test_a_long_matrix_comes_in_parts_and_makes_the_same_key(light, run, monkeypatch):
@@ -224,29 +224,30 @@ def test_a_long_matrix_comes_in_parts_and_makes_the_same_key(light, run, monkeyp
     np.testing.assert_array_equal(again.result.key[:], run.result.key[:])
 
 
-def test_a_frame_that_stays_wrong_is_dropped_and_paid_for(light, run, monkeypatch):
+def test_a_block_that_stays_wrong_is_dropped_and_subtracted(light, run, monkeypatch):
     right = ground_side.correct
 
-    def careless(talk, bits, *arguments):
-        disclosed = right(talk, bits, *arguments)
+    def careless(link, bits, *arguments):
+        disclosed = right(link, bits, *arguments)
         bits[5:6] ^= 1
         return disclosed
 
     monkeypatch.setattr(ground_side, 'correct', careless)
-    monkeypatch.setattr(sift, 'frames', lambda bits: sift.even_cuts(bits, 15))
+    for side in (ground_side, satellite_side):
+        monkeypatch.setattr(side, 'key_blocks', lambda bits: even_slices(bits, 15))
     second = Run(*light)
     np.testing.assert_array_equal(second.result.key[:], second.satellite.key[:])
-    assert second.result.frames == 15
-    assert second.result.failed_frames == 1
+    assert second.result.blocks == 15
+    assert second.result.failed_blocks == 1
     assert second.result.verified
     assert run.result.secret_bits - second.result.secret_bits >= run.result.sifted_bits // 15
 
 
 def test_nothing_verified_makes_no_key(light, monkeypatch):
-    monkeypatch.setattr(ground_side, 'correct', lambda talk, bits, *arguments: 0)
+    monkeypatch.setattr(ground_side, 'correct', lambda link, bits, *arguments: 0)
     run = Run(*light)
     assert run.result.secret_bits == len(run.satellite.key) == 0
-    assert run.result.failed_frames == run.result.frames
+    assert run.result.failed_blocks == run.result.blocks
     assert not run.result.verified
     assert run.result.reasons
 
@@ -259,17 +260,17 @@ def test_two_processes_over_tls(light, tmp_path):
             status = 1
             try:
                 key = SimulatedPreSharedKey(1, SESSION)
-                made = serve(listener.accept(), KeyedTransmitter(), TERMS, key, MemoryLedger())
+                made = serve(listener.accept(), KeyedTransmitter(), TERMS, key, LeakageInMemory())
                 (tmp_path / 'satellite.npy').write_bytes(made.key.tobytes())
                 status = 0 if made.confirmed else 2
             finally:
                 os._exit(status)
         channel = connect(folder.tls_ground(simulated=True), listener.port)
-        session = GroundSession(channel, TERMS, SESSION, SimulatedPreSharedKey(1, SESSION), MemoryLedger())
+        session = GroundSession(channel, TERMS, SESSION, SimulatedPreSharedKey(1, SESSION), LeakageInMemory())
         session.open()
         session.request_beacon_log(EPOCH_NS, EPOCH_NS + 1_000_000_000)
         detections, locked = light
-        result = session.distil(DetectionLog.of(detections, locked), locked)
+        result = session.make_key(DetectionLog.of(detections, locked), locked)
         session.confirm()
     assert os.waitpid(child, 0)[1] == 0
     assert result.key.tobytes() == (tmp_path / 'satellite.npy').read_bytes()

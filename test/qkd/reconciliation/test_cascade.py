@@ -13,7 +13,7 @@ from qkd_gs.qkd.reconciliation.cascade import CascadeOptions, Corrector, ParityS
 from qkd_gs.qkd.reconciliation.cascade_bob import QUICK
 from qkd_gs.qkd.reconciliation.parity import fill_tree, subset, subset_parities, tree_size
 from qkd_gs.qkd.reconciliation.parity_query import PASS_SHIFT, SUBSETS
-from qkd_gs.qkd.reconciliation.permutation import in_order, place_of, places_of, shuffle, shuffle_key
+from qkd_gs.qkd.reconciliation.permutation import in_order, position_of, positions_of, shuffle, shuffle_key
 
 
 def keys(n, qber, seed=1):
@@ -194,7 +194,7 @@ def test_questions_about_blocks_that_do_not_exist_are_refused(question):
 
 def test_answers_of_the_wrong_number_are_refused():
     corrector = Corrector(keys(1000, 0.0)[0], 0.02, 5)
-    with pytest.raises(StationError, match='answers came to'):
+    with pytest.raises(StationError, match='answers were received'):
         corrector.feed(np.zeros(1, np.uint8))
 
 
@@ -223,7 +223,7 @@ def test_shuffles_are_permutations(n, seed, number):
     order, key = shuffle(n, seed, number), shuffle_key(n, seed, number)
     np.testing.assert_array_equal(np.sort(order), np.arange(n))
     assert number or (order == np.arange(n)).all()
-    assert [place_of(bit, n, key) for bit in order.tolist()] == list(range(n))
+    assert [position_of(bit, n, key) for bit in order.tolist()] == list(range(n))
     bits = keys(n, 0.0, seed % 2**32)[0]
     np.testing.assert_array_equal(in_order(bits, key), bits[order])
 
@@ -232,7 +232,7 @@ def test_neighbours_of_one_shuffle_are_strangers_in_the_next():
     n, block = 3000, 30
     together = np.zeros(400)
     for seed in range(400):
-        first, second = (places_of(shuffle(n, seed, number)) // block for number in (1, 2))
+        first, second = (positions_of(shuffle(n, seed, number)) // block for number in (1, 2))
         near = np.flatnonzero(first == first[0])
         together[seed] = (second[near] == second[0]).sum() - 1
     # 29 companions, each with probability 29 / 2999 in the same block again

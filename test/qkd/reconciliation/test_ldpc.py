@@ -11,8 +11,8 @@ from qkd_gs.errors import StationError
 from qkd_gs.qkd.finite_key.entropy import binary_entropy
 from qkd_gs.qkd.reconciliation import ldpc
 from qkd_gs.qkd.reconciliation.belief_propagation import find_errors
+from qkd_gs.qkd.reconciliation.key_blocks import even_slices
 from qkd_gs.qkd.reconciliation.ldpc_code import sparse_code
-from qkd_gs.qkd.sifting.sift import even_cuts
 
 WEIGHTS = ((2, 100), (8, 100))
 
@@ -89,7 +89,7 @@ def test_nothing_decodes_with_another_seed():
 
 def test_a_syndrome_of_the_wrong_length_is_refused():
     alice, bob = keys(10_000, 0.02)
-    with pytest.raises(StationError, match='were planned'):
+    with pytest.raises(StationError, match='bits instead of'):
         ldpc.decode(bob, 0.02, 5, ldpc.syndrome(alice, 0.02, 5)[:-1])
 
 
@@ -99,14 +99,14 @@ def test_an_error_rate_without_a_key_is_refused(qber):
         ldpc.plan(1000, qber)
 
 
-@given(frames=st.integers(1, 40), bits=st.integers(0, 3_000_000), qber=st.floats(0, 0.1))
-def test_blocks_are_whole_frames_in_order(frames, bits, qber):
-    cuts = even_cuts(bits, frames)
-    blocks = ldpc.blocks(cuts, qber)
-    assert blocks[0].start == 0
-    assert blocks[-1].stop == bits
-    assert all(a.stop == b.start for a, b in pairwise(blocks))
-    assert {block.stop for block in blocks} <= {cut.stop for cut in cuts}
+@given(blocks=st.integers(1, 40), bits=st.integers(0, 3_000_000), qber=st.floats(0, 0.1))
+def test_codewords_are_whole_blocks_in_order(blocks, bits, qber):
+    slices = even_slices(bits, blocks)
+    codewords = ldpc.codeword_slices(slices, qber)
+    assert codewords[0].start == 0
+    assert codewords[-1].stop == bits
+    assert all(a.stop == b.start for a, b in pairwise(codewords))
+    assert {codeword.stop for codeword in codewords} <= {block.stop for block in slices}
 
 
 @settings(max_examples=30, deadline=None)

@@ -56,7 +56,7 @@ def test_plain_bits_are_wiped_after_use_and_the_packed_ones_on_demand(bits):
 
 def test_bits_of_another_number_are_refused_and_none_shows():
     packed = PackedBits.of(np.ones(20, np.uint8))
-    with pytest.raises(ValueError, match='place of 5'):
+    with pytest.raises(ValueError, match='slice of 5'):
         packed[3:8] = np.zeros(4, np.uint8)
     with pytest.raises(ValueError, match='do not hold'):
         PackedBits(np.zeros(2, np.uint8), 17)

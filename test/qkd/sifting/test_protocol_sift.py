@@ -10,9 +10,13 @@ from protocol_twin import TERMS, KeyedTransmitter, receive
 
 from qkd_gs.errors import StationError
 from qkd_gs.qkd.protocol.exchange_cascade import segments
-from qkd_gs.qkd.sifting import sift
-from qkd_gs.qkd.sifting.sift import Detections, squash
+from qkd_gs.qkd.reconciliation.key_blocks import key_blocks
+from qkd_gs.qkd.sifting.detections import Detections
+from qkd_gs.qkd.sifting.error_rate import expected_qber
+from qkd_gs.qkd.sifting.key_counts import key_counts, sifted_table
+from qkd_gs.qkd.sifting.squashing import squash
 from qkd_gs.qkd.sifting.states import Basis, Intensity
+from qkd_gs.timing.spans import ascending, pulses_in, within
 from qkd_gs.timing.tags import Channel
 
 H, V, D, A = Channel.H, Channel.V, Channel.D, Channel.A
@@ -78,15 +82,15 @@ def test_within_agrees_with_looking_at_each_span(spans, pulse):
     for gap, length in spans:
         laid.append((at + gap, at + gap + length))
         at += gap + length
-    assert sift.ascending(laid)
+    assert ascending(laid)
     expected = [any(first <= p <= last for first, last in laid) for p in pulse]
-    np.testing.assert_array_equal(sift.within(np.array(pulse, np.int64), laid), expected)
-    assert sift.pulses_in(laid) == sum(length + 1 for _, length in spans)
+    np.testing.assert_array_equal(within(np.array(pulse, np.int64), laid), expected)
+    assert pulses_in(laid) == sum(length + 1 for _, length in spans)
 
 
 @pytest.mark.parametrize('spans', [[], [(5, 4)], [(-1, 4)], [(0, 4), (4, 9)], [(5, 9), (0, 4)]])
 def test_unsound_spans_are_noticed(spans):
-    assert not sift.ascending(spans)
+    assert not ascending(spans)
 
 
 def test_the_decoys_foretell_the_error_rate_of_the_signal():
@@ -96,11 +100,11 @@ def test_the_decoys_foretell_the_error_rate_of_the_signal():
     kept = states.basis == detections.basis
     basis, intensity = detections.basis[kept], states.intensity[kept]
     wrong = states.bit[kept] != detections.bit[kept]
-    table = sift.sifted_table(basis, intensity)
-    counts = sift.count(TERMS, 300_000_000, table, sift.sifted_table(basis[wrong], intensity[wrong]))
+    table = sifted_table(basis, intensity)
+    counts = key_counts(TERMS, 300_000_000, table, sifted_table(basis[wrong], intensity[wrong]))
     real = wrong[intensity == Intensity.SIGNAL].mean()
     assert counts.qber == pytest.approx(real)
-    assert sift.expected_qber(counts) == pytest.approx(real, rel=4 / np.sqrt(counts.pooled.decoy.errors))
+    assert expected_qber(counts) == pytest.approx(real, rel=4 / np.sqrt(counts.pooled.decoy.errors))
     # what the counts say was sent is what the transmitter really prepared, and the receiver could have kept
     share = np.bincount(transmitter.states(np.arange(1_000_000)).intensity) / 1_000_000
     for intensity_class in Intensity:
@@ -111,17 +115,17 @@ def test_the_decoys_foretell_the_error_rate_of_the_signal():
 @given(bits=st.integers(0, 40_000_000))
 @settings(max_examples=60, deadline=None)
 def test_frames_and_segments_cover_the_key_once(bits):
-    for cuts in (sift.frames(bits), segments(bits)):
+    for cuts in (key_blocks(bits), segments(bits)):
         assert cuts[0].start == 0
         assert cuts[-1].stop == bits
         assert all(a.stop == b.start for a, b in pairwise(cuts))
-    assert all(cut.stop - cut.start <= 150_000 for cut in sift.frames(bits))
+    assert all(cut.stop - cut.start <= 150_000 for cut in key_blocks(bits))
     assert max(cut.stop - cut.start for cut in segments(bits)) <= 1 << 23
 
 
 def test_more_sifted_than_sent_is_refused():
     table = np.full((2, 3), 10)
     with pytest.raises(StationError, match='more than the 1 sent'):
-        sift.count(TERMS, 10, table, np.zeros((2, 3), np.int64))
+        key_counts(TERMS, 10, table, np.zeros((2, 3), np.int64))
     with pytest.raises(StationError, match='errors are more'):
-        sift.count(TERMS, 10_000, table, table + 1)
+        key_counts(TERMS, 10_000, table, table + 1)

@@ -1,4 +1,4 @@
-"""One side of an authenticated conversation: messages over a channel, and tags on all that was said."""
+"""One end of the authenticated channel: messages, and tags on the transcript of all messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from qkd_gs.qkd.link.channel import Channel, Kind, Message, expect
 from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.settings.loader import Section
 
-TAGS = 7  # log, sifting and key are tagged by both sides, the storing by the ground
+TAGS = 7  # both sides tag log, sifting and key; the ground also tags its message that the key is stored
 SECRET_BITS = 8 * secret_bytes(TAGS)
 MAX_JSON = 1 << 20
 _SATELLITE, _STATION = 0, 1
@@ -25,14 +25,14 @@ EPSILON = TAGS * forgery_probability(_LONGEST_TRANSCRIPT)  # that any tag of a p
 S = TypeVar('S', bound=Section)
 
 
-class Taken(Protocol):
-    """Pre-shared bits that were taken."""
+class ReservedBits(Protocol):
+    """Pre-shared bits reserved for one use."""
 
     def reveal(self) -> bytes:
         """Return the bits, packed."""
 
     def wipe(self) -> None:
-        """Overwrite them."""
+        """Overwrite the bits."""
 
 
 class PreShared(Protocol):
@@ -42,21 +42,26 @@ class PreShared(Protocol):
     def used_bits(self) -> int:
         """Bits used so far."""
 
-    def take(self, bits: int, first: int | None = None) -> Taken:
-        """Use bits, from the first unused one or a later one that both sides agreed on; never the same twice."""
+    def take(self, bits: int, first: int | None = None) -> ReservedBits:
+        """Reserve bits from the first unused one, or from a later one that both sides agreed on; never twice."""
 
 
-class Conversation:
-    """Say, hear, and vouch for it.
+class AuthenticatedChannel:
+    """Sends and receives messages, and authenticates them by tags.
 
-    A tag is over everything said since the start, so a later tag vouches again for what an earlier one covered.
+    A tag covers all messages since the start, so a later tag covers again those of an earlier one.
 
     Parameters
     ----------
     channel : Channel
-        To the other side.
+        Channel to the other side.
     station : bool
-        Whether this is the ground's end.
+        True at the ground's end.
+
+    Attributes
+    ----------
+    round_trips : int
+        Turns of this side that the other side answered.
     """
 
     def __init__(self, channel: Channel, station: bool):
@@ -67,31 +72,31 @@ class Conversation:
         self._transcript: Transcript | None = None
         self._tags = 0
         self._digest = hashlib.sha256()
-        self._spoke_last = False
-        self.round_trips = 0  # turns of ours that the other side answered
+        self._sent_last = False
+        self.round_trips = 0
 
-    def say(self, kind: Kind, content: bytes | Section = b'') -> None:
+    def send(self, kind: Kind, content: bytes | Section = b'') -> None:
         """Send a message."""
         message = Message(kind, content if isinstance(content, bytes) else content.model_dump_json().encode())
         self._channel.send(message)
-        self._spoke_last = True
+        self._sent_last = True
         self._record(self._me, message)
 
-    def hear(self, *kinds: Kind) -> Message:
+    def receive(self, *kinds: Kind) -> Message:
         """Receive a message of one of these kinds.
 
         Raises
         ------
         ProtocolError
-            Nothing, something else, or something damaged came.
+            No message, another kind, or a damaged message arrived.
         """
         message = self._expect(*kinds)
         self._record(self._other, message)
         return message
 
-    def hear_section(self, kind: Kind, model: type[S]) -> S:
-        """Receive a small message with named figures."""
-        payload = self.hear(kind).payload
+    def receive_section(self, kind: Kind, model: type[S]) -> S:
+        """Receive a small message with named fields."""
+        payload = self.receive(kind).payload
         if len(payload) > MAX_JSON:
             raise ProtocolError('oversize', f'{kind.name} has {len(payload)} bytes')
         try:
@@ -102,51 +107,51 @@ class Conversation:
             raise ProtocolError('malformed', f'{kind.name} {where}: {first["msg"]}') from error
 
     def authenticate(self, pre_shared: PreShared, first: int) -> None:
-        """Take the pre-shared bits that the tags of this conversation use up."""
+        """Reserve the pre-shared bits that the tags of this channel consume."""
         secret = pre_shared.take(SECRET_BITS, first)
         self._authenticator = Authenticator(secret.reveal())
         secret.wipe()
         self._transcript = self._authenticator.transcript()
-        for sender, line in self._unrecorded:
-            self._transcript.record(sender, *line)
+        for sender, parts in self._unrecorded:
+            self._transcript.record(sender, *parts)
         self._unrecorded.clear()
 
-    def vouch(self) -> None:
-        """Send a tag on everything said so far."""
+    def send_tag(self) -> None:
+        """Send a tag on all messages so far."""
         authenticator, transcript = self._ready()
         tag = authenticator.tag(self._tags, transcript)
         self._tags += 1
-        self.say(Kind.TAG, tag)
+        self.send(Kind.TAG, tag)
 
-    def check(self) -> None:
-        """Receive the other side's tag.
+    def verify_tag(self) -> None:
+        """Receive the other side's tag and verify it.
 
         Raises
         ------
         ProtocolError
-            It does not fit what was heard and said here.
+            It does not match the messages sent and received here.
         """
         message = self._expect(Kind.TAG)
         authenticator, transcript = self._ready()
         number = self._tags
         self._tags += 1
         try:
-            authenticator.check(number, transcript, message.payload)
+            authenticator.verify(number, transcript, message.payload)
         except StationError as error:
             raise ProtocolError('authentication', str(error)) from error
         self._record(self._other, message)
 
     def refuse(self, reason: str) -> None:
-        """End the run and say why, if the other side still listens; the reason holds nothing secret."""
+        """End the run and send the reason, if the other side still receives; the reason contains no secret."""
         try:
             self._channel.send(Message(Kind.REFUSE, reason.encode('ascii', 'replace')))
-        except ProtocolError:  # it will find the link closed
+        except ProtocolError:  # the other side finds the link closed
             pass
         self._channel.close()
 
     @contextmanager
     def ended_by_faults(self) -> Iterator[None]:
-        """Whatever goes wrong inside ends the run for both sides: the other one is told, and the channel closed."""
+        """Context in which any error ends the run for both sides: the reason is sent and the channel closed."""
         try:
             yield
         except StationError as error:
@@ -164,33 +169,33 @@ class Conversation:
         self._channel.close()
 
     def public_digest(self) -> str:
-        """Name of everything said so far, 32 hexadecimal digits: the same on both sides, and no secret."""
+        """Digest of all messages so far, 32 hexadecimal digits: the same on both sides, not secret."""
         return self._digest.hexdigest()[:32]
 
     @property
     def pre_shared_bits(self) -> int:
-        """Pre-shared key that this conversation used up."""
+        """Bits of pre-shared key consumed."""
         return SECRET_BITS if self._authenticator else 0
 
     def _expect(self, *kinds: Kind) -> Message:
         message = expect(self._channel, *kinds)
-        self.round_trips += self._spoke_last
-        self._spoke_last = False
+        self.round_trips += self._sent_last
+        self._sent_last = False
         return message
 
     def _record(self, sender: int, message: Message) -> None:
-        line = bytes([message.kind]), message.payload
-        self._digest.update(bytes([sender]) + sum(map(len, line)).to_bytes(8, 'big'))
-        for part in line:
+        parts = bytes([message.kind]), message.payload
+        self._digest.update(bytes([sender]) + sum(map(len, parts)).to_bytes(8, 'big'))
+        for part in parts:
             self._digest.update(part)
         if self._transcript is None:
-            self._unrecorded.append((sender, line))
+            self._unrecorded.append((sender, parts))
         else:
-            self._transcript.record(sender, *line)
+            self._transcript.record(sender, *parts)
             if self._transcript.length_bytes > _LONGEST_TRANSCRIPT:
-                raise ProtocolError('oversize', f'more than {_LONGEST_TRANSCRIPT} bytes were said')
+                raise ProtocolError('oversize', f'the transcript is longer than {_LONGEST_TRANSCRIPT} bytes')
 
     def _ready(self) -> tuple[Authenticator, Transcript]:
         if self._authenticator is None or self._transcript is None:
-            raise RuntimeError('tags need the pre-shared key first')
+            raise RuntimeError('call authenticate() before the first tag')
         return self._authenticator, self._transcript
