@@ -30,7 +30,7 @@ ifeq ($(wildcard $(VENV)/lib/python*/site-packages/__editable__.qkd_gs-*.pth),)
 .PHONY: $(build_done) # somebody has uninstalled it, or put a copy of the code in its place
 endif
 
-.PHONY: help setup demo test docs pins clean
+.PHONY: help setup demo test docs pictures pins clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -78,6 +78,9 @@ docs: setup $(docs_done) ## the pages of doc/ and the Python interface as HTML i
 	$(BIN)/sphinx-build -b html -q -W --keep-going doc build/docs/html
 	$(BIN)/sphinx-build -b doctest -q -W doc build/docs/doctest
 	@echo 'ready: build/docs/html/index.html'
+
+pictures: setup ## draw the picture of the README from a session: make pictures SESSION=DIR
+	$(BIN)/python tools/draw_pictures.py '$(SESSION)'
 
 pins: ## work out requirements/*.txt again after a change of requirements/*.in; versions already pinned stay
 	$(PYTHON) -m venv --clear build/pins
