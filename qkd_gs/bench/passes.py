@@ -1,4 +1,4 @@
-"""Passes of a month: how long the search takes beside Skyfield's, and how the times differ."""
+"""Benchmark of the pass search: time and results for a month, compared with Skyfield."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _REPEATS = 3
 
 
 def run() -> dict[str, float | int]:
-    """Search 30 days of Shanghai, both ways in this process; times are the best of three runs."""
+    """Search 30 days of Shanghai with both in this process; times are the best of three runs."""
     site = load_site('shanghai')
     start_ns = parse_utc(_START)
     orbit = load_elements(share_path('config', 'elements', 'micius.tle')).nearest(start_ns)

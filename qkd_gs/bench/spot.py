@@ -87,11 +87,11 @@ def search_figures(detector: SpotDetector, frames: int, empty: int, random: Gene
         false_beside += len(spots) - hits
     false_empty = 0
     for k in range(empty):
-        # one noise picture serves often: shifted against another one, the medians differ everywhere
+        # one noise image is reused: shifted against another one, all medians differ
         mixed = (backgrounds[k % 8].astype(np.int32) + np.roll(backgrounds[(k + 3) % 8], 17 * k, axis=0)) // 2
-        picture = mixed.astype(np.uint16)
-        add_hot_pixels(picture, random)
-        false_empty += len(detector.search(picture))
+        image = mixed.astype(np.uint16)
+        add_hot_pixels(image, random)
+        false_empty += len(detector.search(image))
     return {
         'search_ms_median': round(float(np.median(times)) * 1e3, 3),
         'search_ms_p99': round(float(np.percentile(times, 99)) * 1e3, 3),

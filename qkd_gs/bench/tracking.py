@@ -1,6 +1,6 @@
-"""The published Shanghai pass in the twin: how well it is tracked, how long a control step takes, where the time goes.
+"""Benchmark of tracking: the published Shanghai pass in the twin, with tracking metrics, step times and a profile.
 
-No key is made.  The figures of tracking mean what they mean in the result of `qkd-gs simulate`.
+No key is made.  The tracking metrics are defined as in the result of `qkd-gs simulate`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _TIMED = (
 
 
 def run() -> dict[str, Any]:
-    """Calibrate and take the pass with seed 1; CPU times are this process's, step times are by the wall clock."""
+    """Calibrate and track the pass with seed 1; CPU times of this process, step times in wall time."""
     stopwatch = Stopwatch()
     sealing = X25519PrivateKey.from_private_bytes(secrets.token_bytes(32)).public_key().public_bytes_raw()
     with TemporaryDirectory() as folder, ExitStack() as stack:

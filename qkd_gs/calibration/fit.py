@@ -1,4 +1,4 @@
-"""Fit the mount model to measured stars: robustly, only the terms that the stars can tell, with honest errors."""
+"""Robust fit of the mount model to measured stars: only terms that the stars determine, with realistic errors."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from qkd_gs.errors import StationError
 from qkd_gs.pointing import mount_kernels
 from qkd_gs.pointing.mount_model import NAMES, MountModel
 
-# Terms in the order in which stars can tell them, with the size at which a term is usually found on a small
-# mount (rad).  A group joins the fit when the stars would measure it better than that guess of its size.
-# ECEC is left to the user: to a few urad it is the same as TF (both go with cos el).
+# Terms in the order in which stars determine them, with the size at which a term is usually found on a small
+# mount (rad).  A group joins the fit when the stars would measure it better than this size.
+# ECEC is only fitted on request: to a few urad it equals TF (both vary with cos el).
 LADDER = (
     (('IA', 'IE'), np.inf),
     (('AN', 'AW'), 1e-2),
@@ -29,12 +29,12 @@ LADDER = (
     (('ECES',), 1e-4),
 )
 SIZE_RAD = {name: size_rad for names, size_rad in LADDER for name in names} | {'ECEC': 1e-4}
-NOISE_RAD = 2e-5  # error of one star per axis that is assumed before any fit: seeing and the mount's scatter
-SPARE = 2  # measurements that must be left over as a check
-FEW = 12  # stars, of which one may carry so much of the fit that reweighting does not find it
-FEWEST_TO_REJECT = 5  # with fewer stars nobody can tell which one is wrong
-GROSS_RAD = 0.1  # from the zero points alone: no tilt of a mount explains more
-LIMIT_SIGMA = 4.0  # of a Rayleigh distribution: one honest star in 3000 is lost
+NOISE_RAD = 2e-5  # error of one star per axis assumed before a fit: seeing and scatter of the mount
+SPARE = 2  # redundant measurements required as a check
+FEW = 12  # with at most this many stars, reweighting may miss a wrong one
+FEWEST_TO_REJECT = 5  # with fewer stars a wrong one cannot be identified
+GROSS_RAD = 0.1  # after the zero points; larger residuals are not due to a tilt
+LIMIT_SIGMA = 4.0  # of a Rayleigh distribution: one good star in 3000 is lost
 REJECT_FRACTION = 0.3
 _ROUNDS = 15  # of the robust fit, each of its two kinds
 _SETTLED_RAD = 1e-7
@@ -59,7 +59,7 @@ class Rejection:
 
 @dataclass(frozen=True)
 class PointingFit:
-    """A fitted model and what is known of its errors."""
+    """A fitted model and its errors."""
 
     model: MountModel
     sigma_rad: dict[str, float]  # standard error of each fitted term
@@ -85,7 +85,7 @@ def fit_mount(
     seen : Observations
         One star or more.  Encoder angles may carry any zero point and any number of turns.
     terms : sequence of str, optional
-        Terms to fit, whatever the stars can tell.  Not given: as many steps of `LADDER` as they can.
+        Terms to fit.  Not given: as many steps of `LADDER` as the stars determine.
     base : MountModel, optional
         Values of the terms that are not fitted (zero points are always fitted); default all zero.
 
@@ -96,11 +96,11 @@ def fit_mount(
     Raises
     ------
     StationError
-        No stars, unknown terms, or terms asked for that these stars cannot tell from each other.
+        No stars, unknown terms, or requested terms that these stars cannot separate.
 
     Notes
     -----
-    Residuals are angles on the sky.  A robust fit finds the stars that disagree (`_robust`); they are left out when
+    Residuals are angles on the sky.  A robust fit finds the stars that disagree (`_robust`); they are rejected when
     their residual exceeds 4 robust sigma, and the rest is fitted by plain least squares, whose covariance gives
     the errors.  Held-out residuals follow from the fit without refitting: for star i with residual r_i and hat
     block H_i it is (1 - H_i)^-1 r_i (Cook and Weisberg, Residuals and Influence, 1982).
@@ -143,7 +143,7 @@ def fit_mount(
 
 
 def _start(seen: Observations, base: MountModel) -> FloatArray:
-    """Zero points by medians, whatever turn the encoder counts; the other terms from `base`."""
+    """Zero points by medians, for any turn of the encoder; the other terms from `base`."""
     turn = seen.enc_az_rad - seen.az_rad
     middle = np.angle(np.sum(np.cos(seen.el_rad) * np.exp(1j * turn)))
     values = base.values.copy()
@@ -154,7 +154,7 @@ def _start(seen: Observations, base: MountModel) -> FloatArray:
 
 
 def _ladder(seen: Observations, start: FloatArray) -> tuple[list[str], dict[str, str]]:
-    """Terms that these stars can tell, and why not the others."""
+    """Terms that these stars determine, and the reasons for the others."""
     names: list[str] = []
     left_out: dict[str, str] = {}
     for group, size_rad in LADDER:
@@ -183,7 +183,7 @@ def _asked(terms: Sequence[str]) -> list[str]:
 
 
 def _amplification(seen: Observations, values: FloatArray, free: NDArray[np.int_]) -> FloatArray:
-    """Error of each free term for a unit error of each star; infinite where they cannot be told apart."""
+    """Error of each free term for a unit error of each star; infinite where they cannot be separated."""
     singular_values, directions = _decompose(_jacobian(values, seen, free))
     if singular_values[-1] <= 1 / SINGULAR:
         return np.full(len(free), np.inf)
@@ -223,17 +223,17 @@ def _reject(seen: Observations, start: FloatArray, free: NDArray[np.int_]) -> tu
     limit_rad = np.inf
     for _ in range(10):
         radius = np.hypot(*_residuals(values, seen).reshape(2, -1))
-        # a Rayleigh distribution has its median at 1.18 sigma; the fit has eaten part of the scatter
+        # a Rayleigh distribution has its median at 1.18 sigma; the fit absorbs part of the scatter
         shrink = np.sqrt(max(1 - len(free) / (2 * kept.sum()), 0.1))
-        # and with few stars it may have eaten nearly all: believe no scatter far below the usual one
+        # with few stars it absorbs nearly all: use no scatter far below the usual one
         floor_rad = NOISE_RAD * np.sqrt(len(free) / (2 * len(seen)))
         sigma_rad = max(float(np.median(radius[kept])) / 1.18 / shrink, floor_rad)
         limit_rad = LIMIT_SIGMA * sigma_rad
-        wanted = radius <= max(limit_rad, np.sort(radius)[-1 - most])
-        if 2 * wanted.sum() - len(free) < SPARE:
+        accepted = radius <= max(limit_rad, np.sort(radius)[-1 - most])
+        if 2 * accepted.sum() - len(free) < SPARE:
             break
-        settled = np.array_equal(wanted, kept)
-        kept = wanted
+        settled = np.array_equal(accepted, kept)
+        kept = accepted
         values = _solve(values, seen.only(kept), free)
         if settled:
             break
@@ -259,7 +259,7 @@ def _consensus(
 
 
 def _robust(start: FloatArray, seen: Observations, free: NDArray[np.int_]) -> FloatArray:
-    """Values that wrong stars hardly move: reweighted Gauss-Newton steps, first as for L1, then redescending.
+    """Values that are insensitive to wrong stars: reweighted Gauss-Newton steps, first as for L1, then redescending.
 
     Every term is held near its start within some times its usual size; else, of a few stars, a wrong one would be
     explained by a tube that bends by a degree.
@@ -320,7 +320,7 @@ def _table(seen: Observations) -> FloatArray:
 
 
 def _heldout(residual: FloatArray, jacobian: FloatArray, covariance: FloatArray) -> float | None:
-    """RMS of every star as the others predict it; None if the others could not fit the same terms."""
+    """RMS of every star as predicted by the others; None if the others could not fit the same terms."""
     n = len(residual) // 2
     missed = np.empty((n, 2))
     for i in range(n):

@@ -1,7 +1,7 @@
-"""Where the satellite will be: elements, passes, and its apparent place through a pass.
+"""Orbit: elements, passes, and the apparent position of a satellite during a pass.
 
-The names below are loaded when they are first asked for: a process that needs only the shape of a target does not wait
-for the compilers and libraries that predict one.
+The names below are imported on first use: a process that needs only the type of a target does not wait for the
+libraries of the prediction.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""When a satellite stands above an elevation: the search behind the list of passes."""
+"""Search for the intervals in which a satellite is above an elevation, for the list of passes."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from qkd_gs.settings.site import Site
 
 _SAMPLES_A_REVOLUTION = 30  # elevation has one maximum a revolution, however short the pass
 _LONGEST_STEP_S = 600.0  # a high satellite's elevation follows the Earth's rotation
-_MISSED_SINE = 0.8  # by which a sample may stay below the maximum beside it (200 km up, half a step: 0.7)
+_MISSED_SINE = 0.8  # largest difference between a sample and the maximum next to it (200 km up, half a step: 0.7)
 _TIME_TOLERANCE_S = 1e-5
 
 
 @dataclass(frozen=True)
 class Arc:
-    """One stay above the elevation, in seconds of its `View`."""
+    """One interval above the elevation, in seconds of its `View`."""
 
     rise_s: float
     culmination_s: float
     set_s: float
-    remarks: tuple[str, ...]  # where it is cut by the search
+    remarks: tuple[str, ...]  # whether it is cut by the limits of the search
 
 
 class View:
@@ -48,16 +48,16 @@ class View:
         return vectors
 
     def sine(self, t_s: FloatArray) -> FloatArray:
-        """Sine of the elevation: as good as the elevation to compare by, and smooth through the zenith."""
+        """Sine of the elevation: monotonic in the elevation, and smooth through the zenith."""
         vectors = self.vectors_m(t_s)
         return np.asarray(vectors[..., 2] / lengths(vectors))
 
 
 def find_arcs(view: View, window_s: tuple[float, float], span_s: tuple[float, float], low: float) -> list[Arc]:
-    """Stays above the sine `low` of elevation that culminate in the span, in order.
+    """Intervals above the sine `low` of elevation that culminate in the span, in order.
 
-    They are looked for in the wider window; one that reaches over the window is cut to the span, and listed
-    whatever its culmination.
+    The search covers the wider window; an interval that extends beyond the window is cut to the span, and listed
+    wherever it culminates.
     """
     step_s = min(view.orbit.period_s() / _SAMPLES_A_REVOLUTION, _LONGEST_STEP_S)
     count = max(int((window_s[1] - window_s[0]) / step_s) + 2, 5)

@@ -20,7 +20,7 @@ REFUSE_DAYS = 60.0
 
 @dataclass(frozen=True)
 class Elements:
-    """What a file of orbit data holds: element sets or ephemerides of one satellite or of several."""
+    """Contents of a file of orbit data: element sets or ephemerides of one or more satellites."""
 
     path: Path
     orbits: tuple[Orbit, ...]
@@ -37,8 +37,8 @@ class Elements:
         StationError
             No such satellite in the file.
         """
-        wanted = satellite.strip().upper()
-        ids = {o.satellite_id for o in self.orbits if wanted in (o.satellite_id.upper(), o.name.upper())}
+        name = satellite.strip().upper()
+        ids = {o.satellite_id for o in self.orbits if name in (o.satellite_id.upper(), o.name.upper())}
         if not ids:
             raise StationError(f'no satellite {satellite!r}', where=self.path, hint=f'it has {self._names()}')
         return Elements(self.path, tuple(o for o in self.orbits if o.satellite_id in ids))
@@ -54,7 +54,9 @@ class Elements:
         """
         if len(self.satellites()) > 1:
             raise StationError(
-                f'{len(self.satellites())} satellites, one is wanted', where=self.path, hint=f'choose: {self._names()}'
+                f'{len(self.satellites())} satellites, one is required',
+                where=self.path,
+                hint=f'choose: {self._names()}',
             )
         orbit = min(self.orbits, key=lambda o: abs(o.age_days(t_ns)))
         check_age(orbit, [t_ns], force)
@@ -66,7 +68,7 @@ class Elements:
 
 
 def check_age(orbit: Orbit, times_ns: Iterable[int], force: bool = False) -> float:
-    """Say which set is used and how old it is at the worst of the times: days, negative before the epoch.
+    """Log which set is used; returns its largest age at the times in days, negative before the epoch.
 
     Raises
     ------
@@ -76,15 +78,15 @@ def check_age(orbit: Orbit, times_ns: Iterable[int], force: bool = False) -> flo
     age = max((orbit.age_days(t_ns) for t_ns in times_ns), key=abs)
     if isinstance(orbit, Ephemeris):
         if age != 0:
-            raise StationError(f'{orbit.describe()} does not cover the time wanted, {abs(age):.1f} days off',
+            raise StationError(f'{orbit.describe()} does not cover the requested time, {abs(age):.1f} days off',
                                where=orbit.where)  # fmt: skip
         log.info('%s', orbit.describe())
         return age
     side = 'after' if age >= 0 else 'before'
-    message = f'{orbit.describe()}, {abs(age):.1f} days {"old" if age >= 0 else "in the future"} at the time wanted'
+    message = f'{orbit.describe()}, {abs(age):.1f} days {"old" if age >= 0 else "in the future"} at the requested time'
     if abs(age) > REFUSE_DAYS and not force:
         raise StationError(
-            f'{orbit.describe()}: the time wanted is {abs(age):.1f} days {side} it, more than {REFUSE_DAYS:.0f}',
+            f'{orbit.describe()}: the requested time is {abs(age):.1f} days {side} it, more than {REFUSE_DAYS:.0f}',
             where=orbit.where,
             hint='get newer elements, or --force',
         )

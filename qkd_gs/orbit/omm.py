@@ -83,7 +83,7 @@ def read_xml(path: Path, text: str, root: ET.Element) -> list[MeanElements]:
 
 
 def parse_xml(path: Path, text: str) -> ET.Element:
-    """Root of an XML document; StationError with the line if it is none."""
+    """Root of an XML document; StationError with the line if the text is not XML."""
     try:
         return ET.fromstring(text)
     except ET.ParseError as error:
@@ -132,9 +132,9 @@ def _kvn_messages(path: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]
 
 
 def _elements(record: Mapping[str, Any], where: str) -> MeanElements:
-    for key, wanted in _ASSUMED.items():
-        if record.get(key) and re.sub(r'[\s_]', '', str(record[key])).upper() not in wanted:
-            raise StationError(f'{key} is {record[key]}, SGP4 needs {wanted[0]}', where=where)
+    for key, accepted in _ASSUMED.items():
+        if record.get(key) and re.sub(r'[\s_]', '', str(record[key])).upper() not in accepted:
+            raise StationError(f'{key} is {record[key]}, SGP4 needs {accepted[0]}', where=where)
     try:  # an empty optional field means the same as a missing one
         fields = _Fields.model_validate({key: value for key, value in record.items() if value not in (None, '')})
     except ValidationError as error:
@@ -142,7 +142,7 @@ def _elements(record: Mapping[str, Any], where: str) -> MeanElements:
         raise StationError(f'{first["loc"][0]}: {first["msg"]}', where=where) from error
     epoch_ns = parse_utc(fields.EPOCH, where=f'{where}: EPOCH')
     satrec = Satrec()
-    omm.initialize(satrec, _as_sgp4_wants(fields, epoch_ns))
+    omm.initialize(satrec, _for_sgp4(fields, epoch_ns))
     if satrec.error:
         raise StationError(f'SGP4 refuses the elements: {SGP4_ERRORS[satrec.error]}', where=where)
     return MeanElements(
@@ -154,7 +154,7 @@ def _elements(record: Mapping[str, Any], where: str) -> MeanElements:
     )
 
 
-def _as_sgp4_wants(fields: _Fields, epoch_ns: int) -> dict[str, Any]:
+def _for_sgp4(fields: _Fields, epoch_ns: int) -> dict[str, Any]:
     values = fields.model_dump()
     values['EPOCH'] = format_utc(epoch_ns, 6).removesuffix('Z')
     if fields.NORAD_CAT_ID > _ALPHA5_MAX:

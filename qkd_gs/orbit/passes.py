@@ -24,7 +24,7 @@ from qkd_gs.settings.site import Site
 log = logging.getLogger(__name__)
 
 
-_EXTRA_NS = 1_800_000_000_000  # looked at beyond start and end, so that a pass over either is told whole
+_EXTRA_NS = 1_800_000_000_000  # margin of the search, so that passes across start and end are complete
 _RANGE_STEP_S = 10.0
 _SUN_NEAR_DEG = -10.0  # at culmination: lower, and the Sun does not rise before the satellite has set
 _SUN_SAMPLES = 61
@@ -36,7 +36,7 @@ _FAR_NS = 1_800_000_000_000
 
 @dataclass(frozen=True)
 class Limits:
-    """What makes a pass usable."""
+    """Limits for a usable pass."""
 
     sun_elevation_deg: float = -6.0  # civil twilight: above it the sky's light drowns the single photons
     culmination_deg: float = 20.0  # below it no key is made at all
@@ -60,7 +60,7 @@ class Pass:
 
     @property
     def usable(self) -> bool:
-        """Whether nothing speaks against it."""
+        """Whether there are no reasons against it."""
         return not self.reasons
 
     def to_dict(self) -> dict[str, Any]:
@@ -90,9 +90,9 @@ def find_passes(
 ) -> list[Pass]:
     """Passes that culminate from `start_ns` to `end_ns` (UTC; the end excluded), in the order of culmination.
 
-    A pass over either end is told whole, and belongs to the span it culminates in, so adjoining spans list every
+    A pass across either end is listed completely, in the span in which it culminates, so adjoining spans list every
     pass once.  Of several element sets each is used for the times nearest to it.  A satellite that is up for
-    longer than the search sees (half an hour beyond the span) is cut to the span, which its reasons say.
+    longer than the search covers (half an hour beyond the span) is cut to the span, with a reason.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def find_passes(
     min_elevation_deg : float
         Geometric elevation at rise and set; refraction lifts a satellite at 5 deg by 0.16 deg more.
     limits : Limits, optional
-        What makes a pass usable.
+        Limits for a usable pass.
     force : bool
         Use elements older than 60 days.
 
@@ -174,17 +174,17 @@ def _passes_of(
     """Passes by one orbit, of the part of the span that it reaches."""
     reach = orbit.reach_ns
     if start_ns < reach[0] or end_ns > reach[1]:
-        log.warning('%s: only this part of the time wanted is searched', orbit.describe())
+        log.warning('%s: only this part of the requested time is searched', orbit.describe())
     start_ns, end_ns = max(start_ns, reach[0]), min(end_ns, reach[1])
     view = View(orbit, site, start_ns)
     window_ns = (max(start_ns - _EXTRA_NS, reach[0]), min(end_ns + _EXTRA_NS, reach[1]))
     window_s = ((window_ns[0] - start_ns) * 1e-9, (window_ns[1] - start_ns) * 1e-9)
     arcs = find_arcs(view, window_s, (0.0, (end_ns - start_ns) * 1e-9), sin(radians(min_elevation_deg)))
-    return _judged(view, site, arcs, limits) if arcs else []
+    return _passes_from(view, site, arcs, limits) if arcs else []
 
 
-def _judged(view: View, site: Site, arcs: list[Arc], limits: Limits) -> list[Pass]:
-    """What the station makes of the stays: heights, ranges, light, and what speaks against using them."""
+def _passes_from(view: View, site: Site, arcs: list[Arc], limits: Limits) -> list[Pass]:
+    """Passes from the intervals: elevations, ranges, light, and reasons against using them."""
     times_s = np.array([(arc.rise_s, arc.culmination_s, arc.set_s) for arc in arcs])
     times_ns = view.t_ns(times_s)
     top_rad = azel_from_enu(view.vectors_m(times_s[:, 1]))[1]
@@ -217,7 +217,7 @@ def _judged(view: View, site: Site, arcs: list[Arc], limits: Limits) -> list[Pas
 
 
 def _nearest_m(view: View, times_s: FloatArray) -> FloatArray:
-    """Smallest range (n,) of stays given by rise, culmination, set (n, 3).
+    """Smallest range (n,) of intervals given by rise, culmination, set (n, 3).
 
     Near culmination the square of the range is a parabola in time, within metres.
     """

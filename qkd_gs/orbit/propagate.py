@@ -1,4 +1,4 @@
-"""Where a satellite is in the Earth-fixed frame: from mean elements (SGP4) or from a tabulated ephemeris."""
+"""Position of a satellite in the Earth-fixed frame: from mean elements (SGP4) or a tabulated ephemeris."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from qkd_gs.orbit.timescale import (
 
 log = logging.getLogger(__name__)
 
-_FOREVER_NS = 2**62
+_UNLIMITED_NS = 2**62
 _COARSE_M = 1.0
 _EARTH_RADIUS_M = 6.35e6
 _GM_M3_S2 = 3.986004418e14
@@ -37,15 +37,15 @@ class Orbit(Protocol):
 
     @property
     def name(self) -> str:
-        """Name as the file gives it."""
+        """Name from the file."""
 
     @property
     def satellite_id(self) -> str:
-        """What tells one satellite from another: the catalogue number, or the international designator."""
+        """Identifier of the satellite: the catalogue number, or the international designator."""
 
     @property
     def where(self) -> str:
-        """File and line it came from."""
+        """File and line of its origin."""
 
     @property
     def span_ns(self) -> tuple[int, int]:
@@ -53,13 +53,13 @@ class Orbit(Protocol):
 
     @property
     def reach_ns(self) -> tuple[int, int]:
-        """UTC, ns, first and last time `itrs_m` may be asked for."""
+        """UTC, ns, first and last valid time of `itrs_m`."""
 
     def age_days(self, t_ns: int) -> float:
         """Days between `t_ns` and the data: the elements' epoch (negative: before it), or the ephemeris' span."""
 
     def describe(self) -> str:
-        """For the operator: which set this is."""
+        """Description for the operator."""
 
     def itrs_m(self, t_ns: IntArray) -> FloatArray:
         """Earth-fixed position (n, 3), m, at UTC `t_ns` (n,); StationError where there is none."""
@@ -85,8 +85,8 @@ class MeanElements:
 
     @property
     def reach_ns(self) -> tuple[int, int]:
-        """All times: how old elements may be is the user's decision."""
-        return -_FOREVER_NS, _FOREVER_NS
+        """All times: the user decides how old elements may be."""
+        return -_UNLIMITED_NS, _UNLIMITED_NS
 
     def age_days(self, t_ns: int) -> float:
         """Days from the epoch to `t_ns`."""
@@ -118,8 +118,8 @@ class MeanElements:
 class Ephemeris:
     """Tabulated Earth-fixed positions, interpolated by a spline of degree 9.
 
-    Of a satellite 500 km up that errs by 0.01 mm between rows 120 s apart, by 5 mm at 300 s; in the first and
-    last interval by 1 mm and 5 m.  Rows too coarse for a metre are warned of.
+    For a satellite 500 km up the error is 0.01 mm between rows 120 s apart and 5 mm at 300 s; in the first and last
+    interval 1 mm and 5 m.  A warning is logged for rows too coarse for a metre.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ class Ephemeris:
     itrs_m : (n, 3) array
         Positions.
     usable_ns : (int, int), optional
-        Narrower span in which the maker of the ephemeris wants it used.
+        Narrower span of use, given by the producer of the ephemeris.
 
     Raises
     ------
@@ -230,5 +230,5 @@ def polar_motion(tirs: FloatArray, time: Time) -> FloatArray:
 
 
 def source(path: str | Path, line: int) -> str:
-    """How a place in a file is named in messages."""
+    """Position in a file for messages: ``path:line``."""
     return f'{path}:{line}'

@@ -33,8 +33,8 @@ _BELOW_HORIZON_SCALE_RAD = radians(1.0)
 class Refraction:
     """Refraction of one wavelength at a site as a function of the unrefracted elevation.
 
-    Light of a satellite bends below it, so the satellite seems higher.  Two terms: the bending of light from
-    infinitely far, and a part taken back because the satellite is near (at 20 deg and 1200 km: 15 urad): the
+    Light of a satellite bends below it, so the satellite appears higher.  Two terms: the bending of light from
+    infinitely far, and a correction because the satellite is near (at 20 deg and 1200 km: 15 urad): the
     ray's asymptote passes above the station by `offset_m`.  Source: the integral of Auer and Standish
     (Astron. J. 119, 2472, 2000) in the atmosphere of Hohenkerk and Sinclair (NAO Technical Note 63, 1985:
     6.5 K/km up to 11 km, isothermal above) with refractivities of Ciddor (1996).  Errors: the integral
@@ -55,15 +55,15 @@ class Refraction:
 
     def unrefract(self, apparent_rad: ArrayLike, range_m: ArrayLike = np.inf) -> FloatArray:
         """Unrefracted elevation of an apparent one: the inverse of `apparent`, to rounding (Newton)."""
-        wanted = np.asarray(apparent_rad, dtype=np.float64)
+        apparent = np.asarray(apparent_rad, dtype=np.float64)
         ranges = np.asarray(range_m, dtype=np.float64)
-        el = wanted
+        el = apparent
         for _ in range(_NEWTON_STEPS):
             offset, offset_slope = self._curve(self.offset, el)
             far = el - offset / ranges
             bending, bending_slope = self._curve(self.bending, far)
             slope = (1 + bending_slope) * (1 - offset_slope / ranges)
-            el = el - (far + bending - wanted) / slope
+            el = el - (far + bending - apparent) / slope
         return el
 
     def _curve(self, pieces: FloatArray, el: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -89,7 +89,7 @@ def site_refraction(site: Site, wavelength_nm: float = BEACON_NM) -> Refraction:
 
 
 def dispersion_rad(el_rad: ArrayLike, site: Site, range_m: ArrayLike = np.inf) -> FloatArray:
-    """How much higher the 532 nm beacon seems than the 850 nm photons from the same place; 9.3 urad at 20 deg.
+    """Elevation of the 532 nm beacon above the 850 nm photons from the same position; 9.3 urad at 20 deg.
 
     Parameters
     ----------
@@ -215,12 +215,12 @@ def _trace(air: _Air, zenith: FloatArray) -> tuple[FloatArray, FloatArray]:
     ):
         half = (high - low)[:, None] / 2
         psi = (high + low)[:, None] / 2 + half * nodes
-        wanted = np.divide(invariant[:, None], np.sin(psi), out=np.full_like(psi, air.radius_m), where=psi > 0)
+        nr = np.divide(invariant[:, None], np.sin(psi), out=np.full_like(psi, air.radius_m), where=psi > 0)
         h = np.full_like(psi, guess)
         for _ in range(12):
             n, slope = layer(h)
             r = air.radius_m + h
-            h = h - ((1 + n) * r - wanted) / (1 + n + r * slope)
+            h = h - ((1 + n) * r - nr) / (1 + n + r * slope)
         n, slope = layer(h)
         r = air.radius_m + h
         bending += ((-r * slope / (1 + n + r * slope)) @ weights) * half[:, 0]

@@ -1,4 +1,4 @@
-"""Where the Sun and the Moon stand, and whether they shine on the satellite (JPL DE421, as installed)."""
+"""Positions of Sun and Moon, and illumination of the satellite (JPL DE421, as installed)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def sun_azel(site: Site, t_ns: IntArray, refracted: bool = False) -> tuple[Float
 
 
 def moon_azel(site: Site, t_ns: IntArray, refracted: bool = False) -> tuple[FloatArray, FloatArray]:
-    """Azimuth and elevation of the Moon's centre, as `sun_azel`; its parallax is in."""
+    """Azimuth and elevation of the Moon's centre, as `sun_azel`; parallax included."""
     return _azel('moon', site, t_ns, refracted)
 
 
@@ -55,7 +55,7 @@ def _azel(body: str, site: Site, t_ns: IntArray, refracted: bool) -> tuple[Float
 
 
 def _time(t_ns: IntArray) -> Time:
-    """Time with the short nutation series (IAU 2000B, good to 1 mas): it costs a tenth."""
+    """Time with the short nutation series (IAU 2000B, good to 1 mas), at a tenth of the cost."""
     time = to_time(t_ns)
     time._nutation_angles_radians = iau2000b_radians(time)  # as Skyfield's page on efficiency has it
     return time

@@ -1,4 +1,4 @@
-"""UTC as integer nanoseconds since the Unix epoch, and its ways into TAI, sidereal time and text."""
+"""UTC as integer nanoseconds since the Unix epoch; conversion to TAI, Skyfield times and text."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def seconds_between(origin_ns: int, t_ns: IntArray) -> FloatArray:
 
 
 def utc_julian_date(t_ns: int | IntArray) -> tuple[FloatArray, FloatArray]:
-    """UTC Julian date as SGP4 wants it: days up to midnight, and the fraction of the day."""
+    """UTC Julian date for SGP4: days up to midnight, and the fraction of the day."""
     whole, rest = np.divmod(np.asarray(t_ns, dtype=np.int64), DAY_NS)
     return whole + _UNIX_EPOCH_JD, rest / DAY_NS
 

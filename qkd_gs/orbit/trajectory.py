@@ -65,7 +65,7 @@ class Trajectory:
         self.along_track_s = along_track_s
         self.cross_track_m = cross_track_m
         self._tables, self._plain_tables = tables, tuple(tables)
-        # follow the angles through the pass, so that every reading falls into the right turn
+        # unwrap the angles over the pass, so that every value has the right turn
         t_s = np.arange(1.0 - _MARGIN_S, (end_ns - start_ns) * 1e-9 + _MARGIN_S - 1.0, _BRANCH_STEP_S)
         columns = self._columns(t_s, 0.0, 0.0)
         azimuth = np.unwrap(columns[0])
@@ -180,19 +180,19 @@ class Trajectory:
         )
 
     def arrival_ps(self, emission_ps: ArrayLike, time_bias_s: float = 0.0, cross_track_m: float = 0.0) -> IntArray:
-        """When pulses arrive that leave the satellite at `emission_ps`.
+        """Arrival times of pulses that leave the satellite at `emission_ps`.
 
         Both are int64 arrays (n,) of ps since `epoch_ns`, the result rounded to 1 ps; tropospheric delay is not
-        included.  Pulses must leave within start to end (some seconds beyond are borne).
+        included.  Pulses must leave within start to end (some seconds beyond are tolerated).
         """
         return self._delayed(np.asarray(emission_ps, dtype=np.int64), 1, time_bias_s, cross_track_m)
 
     def emission_ps(self, arrival_ps: ArrayLike, time_bias_s: float = 0.0, cross_track_m: float = 0.0) -> IntArray:
-        """When pulses left the satellite that arrive at `arrival_ps`: the inverse of `arrival_ps`, to 1 ps."""
+        """Emission times of pulses that arrive at `arrival_ps`: the inverse of `arrival_ps`, to 1 ps."""
         return self._delayed(np.asarray(arrival_ps, dtype=np.int64), -1, time_bias_s, cross_track_m)
 
     def bias_jacobian(self, t_ns: int, time_bias_s: float = 0.0, cross_track_m: float = 0.0) -> FloatArray:
-        """How the satellite moves on the sky: (2, 2), columns by s of time bias and by m of cross-track.
+        """Shift of the satellite on the sky: (2, 2), columns per s of time bias and per m of cross-track.
 
         Rows, in rad: x (cross-elevation, towards growing azimuth) and y (elevation).
         """
