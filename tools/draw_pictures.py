@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import re
 import sys
 from pathlib import Path
 
@@ -56,7 +57,10 @@ def watch_picture(namespace: str) -> Path:
     console = Console(record=True, width=80, file=io.StringIO(), force_terminal=True, color_system='truecolor')
     console.print(view(now))
     path = IMAGES / 'watch.svg'
-    console.save_svg(str(path), title='qkd-gs watch')
+    svg = console.export_svg(title='qkd-gs watch')
+    path.write_text(
+        re.sub(r'@font-face \{.*?\}\s*', '', svg, flags=re.DOTALL), encoding='utf-8'
+    )  # fonts of another site
     return path
 
 
