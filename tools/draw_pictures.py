@@ -57,7 +57,7 @@ def watch_picture(namespace: str) -> Path:
     console = Console(record=True, width=80, file=io.StringIO(), force_terminal=True, color_system='truecolor')
     console.print(view(now))
     path = IMAGES / 'watch.svg'
-    svg = console.export_svg(title='qkd-gs watch')
+    svg = console.export_svg(title='qkd-gs watch')  # without its fonts, which lie on another site
     path.write_text(
         re.sub(r'@font-face \{.*?\}\s*', '', svg, flags=re.DOTALL), encoding='utf-8'
     )  # fonts of another site
