@@ -39,7 +39,7 @@ REJECT_FRACTION = 0.3
 _ROUNDS = 15  # of the robust fit, each of its two kinds
 _SETTLED_RAD = 1e-7
 _RIDGE = 1e-3  # (1/rad)^2: keeps the steps solvable where stars coincide, against 1e9 and more of one star
-SINGULAR = 1e5  # term error over star error at which terms cannot be told from each other
+SINGULAR = 1e5  # term error over star error at which terms cannot be separated
 
 
 @dataclass(frozen=True)
@@ -347,7 +347,7 @@ def _radial_rms(residual: FloatArray) -> float:
 def _warnings(seen: Observations, kept: BoolArray, names: list[str], spare: int) -> tuple[str, ...]:
     found = []
     if spare < SPARE:
-        found.append(f'{int(kept.sum())} stars for {len(names)} terms leave no check: the RMS says nothing')
+        found.append(f'{int(kept.sum())} stars for {len(names)} terms leave no redundancy: the RMS is meaningless')
     if len(seen) < FEWEST_TO_REJECT:
         found.append(f'with {len(seen)} stars a wrong one cannot be found out; measure {FEWEST_TO_REJECT} or more')
     if 'AN' not in names:

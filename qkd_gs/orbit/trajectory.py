@@ -165,7 +165,7 @@ class Trajectory:
         k = np.rint((t_s - self._branch_first_s) / _BRANCH_STEP_S).astype(np.int64)
         k = np.clip(k, 0, len(self._branch_az) - 1)
         return TargetState(
-            t_ns=t_ns,  # type: ignore[arg-type]  # int64, as the record's comment says
+            t_ns=t_ns,  # type: ignore[arg-type]  # int64, see TargetState.t_ns
             az_rad=_nearest_turns(columns[0], self._branch_az[k]),
             el_rad=columns[1],
             az_rate_rad_s=columns[2],

@@ -127,7 +127,7 @@ def _is_checked(checksum: bytes, data: bytes) -> bool:
 
 
 def _has_right_index(data: mmap.mmap) -> bool:
-    """Whether there is a footer, and the index is as the checksum in it says."""
+    """Whether there is a footer, and the index matches its checksum."""
     footer = len(data) - len(MAGIC) - 20 - _HEAD.size
     if footer < 0 or _HEAD.unpack_from(data, footer) != (Opcode.FOOTER, 20) or data[-8:] != MAGIC:
         return False

@@ -1,9 +1,9 @@
-"""The independent safety core: may the mount move, may the light shine.
+"""Independent safety supervisor: permits for motion of the mount and for our beacon.
 
-It shares no state with the tracker and believes nothing but the devices' own readings.  What it watches: that the
-control process lives, that readings are fresh and possible, that both axes can still brake before the ends of
-their travel (which in azimuth is the cable wrap, the encoders being absolute over it), that the line of sight
-stays off the Sun even if the mount stalls, and the conditions for our beacon.
+It shares no state with the tracker and uses only the readings of the devices.  It monitors that the control process
+is alive, that readings are recent and plausible, that both axes can still brake before the ends of their travel (in
+azimuth the cable wrap; the encoders are absolute over it), that the line of sight stays away from the Sun even if
+the mount stalls, and the conditions for our beacon.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ ENCODER_SLACK_RAD = 1e-3
 
 @dataclass(frozen=True)
 class SupervisorInputs:
-    """What the devices say, and when the control process was last heard."""
+    """Readings of the devices, and the time of the last command of the control process."""
 
-    mount: MountReading | None  # None: no reading at all
+    mount: MountReading | None  # None: no reading
     beacon: BeaconReading | None
-    control_heard_ns: int | None  # newest command of the control process; None: never
+    last_command_ns: int | None  # of the control process; None: none yet
 
 
 @dataclass(frozen=True)
@@ -39,23 +39,23 @@ class SafetyStatus:
     motion_permitted: bool
     light_permitted: bool
     reasons: tuple[str, ...]  # stable codes of everything that forbids something, e.g. 'azimuth.limit'
-    sun_margin_s: float  # time until the Sun is too near if the mount stalled now; inf at night
+    sun_margin_s: float  # time until the Sun is too close if the mount stalls now; inf at night
 
 
 class Supervisor:
-    """Gives a safety status each step; a stop for a reason of motion holds until the axes rest.
+    """Gives a safety status in each step; a stop of the motion holds until the axes are at rest.
 
     Parameters
     ----------
     station : StationSettings
         Limits, watchdog, beacon, Sun.
     model : MountModel
-        Best known mount model: where the tube looks.
+        Best known mount model.
     sun : callable
         Apparent azimuth and elevation (rad) of the Sun at a time (ns).
     pointing_uncertainty_rad : float
-        How far off the model may be: the zero points before a calibration.  Widens the zone around the Sun and
-        raises the lowest elevation of our beacon.
+        Largest error of the model, e.g. of the zero points before a calibration.  Widens the zone around the Sun
+        and raises the lowest elevation of our beacon.
     """
 
     def __init__(
@@ -76,16 +76,16 @@ class Supervisor:
         self._stopped = False
 
     def step(self, now_ns: int, inputs: SupervisorInputs) -> SafetyStatus:
-        """Judge the state at `now_ns`; any input may be missing or nonsense."""
+        """Safety status at `now_ns`; any input may be missing or invalid."""
         reading = inputs.mount
         broken = self._reading_faults(now_ns, reading)
         self._last = reading if not broken else self._last
         motion, margin_s = list(broken), inf
         if reading is not None and not broken:
             motion += self._travel_faults(reading)
-            margin_s = self._sun.margin_s(now_ns, *self._looks(reading, 0.0))
+            margin_s = self._sun.margin_s(now_ns, *self._direction(reading, 0.0))
             motion += self._sun_faults(now_ns, reading)
-        control = self._control_faults(now_ns, inputs.control_heard_ns)
+        control = self._control_faults(now_ns, inputs.last_command_ns)
         light = self._light_faults(now_ns, inputs.beacon, reading if not broken else None)
         at_rest = not broken and reading is not None and _at_rest(reading)
         self._stopped = bool(motion) or (self._stopped and not at_rest)
@@ -109,7 +109,7 @@ class Supervisor:
         return faults + (['mount.encoder_jump'] if self._jumped(reading) else [])
 
     def _jumped(self, reading: MountReading) -> bool:
-        """Whether an axis would have had to move faster than it can since the last good reading."""
+        """Whether an axis moved faster than possible since the last good reading."""
         last = self._last
         if last is None or not 0 < reading.stamp_ns - last.stamp_ns < 10 * self._watchdog_ns:
             return False
@@ -130,7 +130,7 @@ class Supervisor:
             ('azimuth', self._mount.azimuth, reading.az_rad, reading.az_rate_rad_s),
             ('elevation', self._mount.elevation, reading.el_rad, reading.el_rate_rad_s),
         ):
-            stop = place + braking_way(rate, axis)
+            stop = place + braking_distance(rate, axis)
             outwards_low, outwards_high = rate < -AT_REST_RAD_S, rate > AT_REST_RAD_S
             too_low = stop < radians(axis.min_deg) and outwards_low
             too_high = stop > radians(axis.max_deg) and outwards_high
@@ -141,28 +141,28 @@ class Supervisor:
         return faults
 
     def _sun_faults(self, now_ns: int, reading: MountReading) -> list[str]:
-        """The way to rest must stay off the Sun; a mount that is in the zone already may only leave it."""
+        """The braking path must avoid the Sun; a mount inside the zone may only leave it."""
         if _at_rest(reading):
             return []
-        here = self._sun.distance_rad(now_ns, *self._looks(reading, 0.0))
+        here = self._sun.distance_rad(now_ns, *self._direction(reading, 0.0))
         for part in (0.25, 0.5, 0.75, 1.0):
-            place = self._looks(reading, part)
+            place = self._direction(reading, part)
             if self._sun.margin_s(now_ns, *place) > self._sun.stall_margin_s:
                 continue
             if self._sun.distance_rad(now_ns, *place) <= here:
                 return ['sun.exclusion']
         return []
 
-    def _looks(self, reading: MountReading, part: float) -> tuple[float, float]:
-        """Apparent direction after a part of the way that braking takes."""
-        az = reading.az_rad + part * braking_way(reading.az_rate_rad_s, self._mount.azimuth)
-        el = reading.el_rad + part * braking_way(reading.el_rate_rad_s, self._mount.elevation)
+    def _direction(self, reading: MountReading, part: float) -> tuple[float, float]:
+        """Apparent direction after a part of the braking path."""
+        az = reading.az_rad + part * braking_distance(reading.az_rate_rad_s, self._mount.azimuth)
+        el = reading.el_rad + part * braking_distance(reading.el_rate_rad_s, self._mount.elevation)
         return self._model.apparent(az, el)
 
     # --- control process and light ---
 
-    def _control_faults(self, now_ns: int, heard_ns: int | None) -> list[str]:
-        if heard_ns is None or not abs(now_ns - heard_ns) <= self._watchdog_ns:
+    def _control_faults(self, now_ns: int, command_ns: int | None) -> list[str]:
+        if command_ns is None or not abs(now_ns - command_ns) <= self._watchdog_ns:
             return ['control.silent']
         return []
 
@@ -172,15 +172,15 @@ class Supervisor:
             faults.append('beacon.silent')
         elif not beacon.interlock_closed:
             faults.append('beacon.interlock')
-        if reading is not None and self._looks(reading, 0.0)[1] < self._light_el_rad:
+        if reading is not None and self._direction(reading, 0.0)[1] < self._light_el_rad:
             faults.append('beacon.elevation')
         if reading is not None and reading.mode not in (MountMode.TRACK, MountMode.HOLD):
             faults.append('beacon.mount_not_held')
         return faults
 
 
-def braking_way(rate_rad_s: float, axis: AxisSettings) -> float:
-    """Signed way from a rate to rest, rad: reaction time, then the axis' full deceleration."""
+def braking_distance(rate_rad_s: float, axis: AxisSettings) -> float:
+    """Signed braking distance from a rate, rad: reaction time, then full deceleration of the axis."""
     return rate_rad_s * REACTION_S + rate_rad_s * abs(rate_rad_s) / (2 * radians(axis.max_acc_deg_s2))
 
 

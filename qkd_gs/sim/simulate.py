@@ -71,7 +71,7 @@ class Watcher:
         """Progress of the pass."""
 
     def making_key(self, step: str, fraction: float) -> None:
-        """A step of the post-processing goes on; `fraction` of it is done."""
+        """Progress of a step of the post-processing; `fraction` of it is done."""
 
 
 def run_simulation(simulation: Simulation, folder: Path, sealing_key: bytes, watcher: Watcher) -> Manifest:

@@ -115,7 +115,7 @@ def test_one_star_gives_zero_points_and_says_so():
     fit = fit_mount(measure(TRUTH, 1, seed=6))
     assert set(fit.sigma_rad) == {'IA', 'IE'}
     assert fit.heldout_rms_rad is None
-    assert any('no check' in line for line in fit.warnings)
+    assert any('no redundancy' in line for line in fit.warnings)
 
 
 def test_held_out_is_what_refitting_without_the_star_gives():

@@ -95,7 +95,7 @@ def test_a_beacon_fault_stops_the_light_alone(change, reason):
 
 @pytest.mark.parametrize('heard_ns', [None, NOW - 150_000_000, NOW + 10**9])
 def test_silence_of_the_control_process_stops_all(heard_ns):
-    status = judge(reading(), control_heard_ns=heard_ns)
+    status = judge(reading(), last_command_ns=heard_ns)
     assert status.reasons == ('control.silent',)
     assert not status.motion_permitted
     assert not status.light_permitted

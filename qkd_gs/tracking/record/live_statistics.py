@@ -90,7 +90,7 @@ class RunningMetrics:
     def _seen_by(self, t_ns: IntArray, following: BoolArray) -> BoolArray:
         """Whether the guiding camera had found a spot by then, since the start of the acquisition."""
         guide_t_ns, (found,) = self._guide.sorted()
-        begun = t_ns[following][0] if following.any() else 0
-        finds = guide_t_ns[(found > 0) & (guide_t_ns >= begun)]
+        start_ns = t_ns[following][0] if following.any() else 0
+        finds = guide_t_ns[(found > 0) & (guide_t_ns >= start_ns)]
         seen: BoolArray = following & (t_ns >= finds[0]) if len(finds) else np.zeros(len(t_ns), bool)
         return seen
