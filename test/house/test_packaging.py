@@ -37,6 +37,7 @@ def pins(layer):
 def test_one_version_everywhere():
     assert PACKAGE.findtext('version') == qkd_gs.__version__
     assert re.search(rf'^{re.escape(qkd_gs.__version__)} \(', (ROOT / 'CHANGELOG.rst').read_text('utf-8'), re.MULTILINE)
+    assert f'\nversion: {qkd_gs.__version__}\n' in (ROOT / 'CITATION.cff').read_text('utf-8')
 
 
 @pytest.mark.parametrize('layer', LAYERS)
