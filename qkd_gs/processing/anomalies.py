@@ -1,4 +1,4 @@
-"""What looks wrong about the clicks of a pass: signs of a broken receiver, or of somebody who steers it with light.
+"""Anomalies in the clicks of a pass: signs of a faulty receiver or of detector control with bright light.
 
 The proof takes four detectors that answer alike, each pulse by itself.  Where the clicks show that they did not, no
 key is made (`Anomaly.fatal`).  What is odd but covered (multiple clicks cost key by their random bits) is flagged.
@@ -29,7 +29,7 @@ _MAX_TAIL = 1e-3  # afterpulses behind the hold-off, of all clicks
 
 @dataclass(frozen=True)
 class Anomaly:
-    """One thing that looks wrong.
+    """One anomaly.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Anomaly:
 
 
 def find_anomalies(clicks: ClickStatistics, pulses_a_bin: int, bunching: float, max_mismatch: float) -> list[Anomaly]:
-    """Look at the clicks of a pass.
+    """Find anomalies in the clicks of a pass.
 
     Parameters
     ----------

@@ -92,13 +92,15 @@ def process_session(
             )
             session.open()
             log = session.request_beacon_log(*scanned.log_span_ns, manifest.station.source.beacon_rate_hz)
-            timed = number_clicks(manifest, scanned, log, _chooser(manifest), spool, lambda step: progress(step, 0.0))
+            timed = number_clicks(
+                manifest, scanned, log, _tie_breaker(manifest), spool, lambda step: progress(step, 0.0)
+            )
             del log
             for report in scanned.reports.runs:
                 if report.unused:
                     _log.warning('%s is not used: %s', report.file, report.unused)
             progress('looking for anomalies', 0.0)
-            watched = watched_figures(manifest, timed)
+            watched = click_figures(manifest, timed)
             made = session.make_key(timed.detections, timed.pulse_spans, [_window(manifest, timed, window_s)])
             result = _figures(manifest, timed, scanned.reports, made, watched, window_s)
             store.put(manifest.session_id, made.key_id, made.key, made.epsilon, result)
@@ -109,7 +111,7 @@ def process_session(
 
 
 def agreed_terms(manifest: Manifest) -> Terms:
-    """What is to be agreed with the satellite.
+    """Terms to be agreed with the satellite.
 
     Raises
     ------
@@ -122,13 +124,13 @@ def agreed_terms(manifest: Manifest) -> Terms:
         raise StationError(f'station.source: {error.errors()[0]["msg"]}', where=FILE_NAME) from error
 
 
-def watched_figures(manifest: Manifest, timed: Timed) -> dict[str, Any]:
-    """What the clicks look like, for the result.
+def click_figures(manifest: Manifest, timed: Timed) -> dict[str, Any]:
+    """Figures and anomalies of the clicks, for the result.
 
     Raises
     ------
     StationError
-        They are not those of detectors that the proof is about: no key is made.
+        The detectors do not meet the assumptions of the security proof: no key is made.
     """
     station, where = manifest.station, f'session {manifest.session_id}'
     mismatch, limit = efficiency_mismatch(timed.admitted), station.key.max_efficiency_mismatch
@@ -180,8 +182,8 @@ def _random_bytes(manifest: Manifest) -> Callable[[int], bytes]:
     return np.random.default_rng([_seed(manifest), 1]).bytes
 
 
-def _chooser(manifest: Manifest) -> np.random.Generator:
-    """Decides double clicks."""
+def _tie_breaker(manifest: Manifest) -> np.random.Generator:
+    """Random generator that assigns bits and bases to multiple clicks."""
     return np.random.default_rng([_seed(manifest), 2] if manifest.simulated else secrets.randbits(128))
 
 

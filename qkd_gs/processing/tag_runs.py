@@ -1,7 +1,7 @@
-"""The runs of the converter in a session: what each one's tags say by themselves, and what became of it.
+"""The runs of the TDC in a session: first reading of each run's tags, and a report on each run.
 
-A detector process that dies in mid-pass begins a new run with a clock of its own.  Whatever is wrong with a run costs
-that run alone.
+A detector process that is restarted during a pass begins a new run with its own clock.  A fault of a run affects that
+run only.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.session.manifest import Manifest
 from qkd_gs.session.tag_files import tags_paths
 from qkd_gs.settings.station import DetectorSettings
-from qkd_gs.timing.pps import SecondScale, name_seconds
+from qkd_gs.timing.pps import PpsTimescale, fit_pps
 from qkd_gs.timing.sealed import SealedFile, has_end
 from qkd_gs.timing.spans import Spans, intersect, spans, where_true
 from qkd_gs.timing.tags import Channel, TagBlock
@@ -36,7 +36,7 @@ _AROUND_PS = 2 * 10**12  # the clock's curve is best a little inside its ends
 
 @dataclass
 class RunReport:
-    """What became of a run of the converter.
+    """Report on a run of the TDC.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class RunReport:
     cut_short : bool
         Its writer died: the last half second is missing.
     unused : str
-        Why nothing of it went into the key; empty if something did.
+        Reason why the run is not used; empty if it is.
     """
 
     file: str
@@ -65,14 +65,14 @@ class RunReport:
 
 @dataclass
 class RunReports:
-    """Of all runs; holds back what is wrong with one while another may do."""
+    """Reports on all runs; a fault of one run is raised only if no run is usable."""
 
     runs: list[RunReport] = field(default_factory=list)
     _first_fault: StationError | None = None
 
     @contextmanager
-    def costs_only(self, report: RunReport) -> Iterator[None]:
-        """A `StationError` inside is noted and goes no further."""
+    def confine_faults(self, report: RunReport) -> Iterator[None]:
+        """Context in which a `StationError` is stored in the report and not raised."""
         try:
             yield
         except StationError as error:
@@ -80,7 +80,7 @@ class RunReports:
             self._first_fault = self._first_fault or error
 
     def require(self, usable: int, folder: Path) -> None:
-        """Go on only if there is a usable run.
+        """Raise the first fault unless there is a usable run.
 
         Raises
         ------
@@ -90,17 +90,17 @@ class RunReports:
         if usable:
             return
         if self._first_fault is None:
-            raise StationError('has no tag files', where=folder, hint='the converter never ran')
+            raise StationError('has no tag files', where=folder, hint='the TDC never ran')
         if len(self.runs) == 1:
             raise self._first_fault
         raise StationError(
-            f'none of the {len(self.runs)} runs of the converter can be used; {self._first_fault}', where=folder
+            f'none of the {len(self.runs)} runs of the TDC can be used; {self._first_fault}', where=folder
         )
 
 
 @dataclass
 class ScannedRun:
-    """What the tags of a run say by themselves, before the satellite is asked for anything.
+    """A run after the first reading of its tags, before any message to the satellite.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ class ScannedRun:
     path : Trajectory
         Predicted, with the errors that tracking has found.
     usable_ps : (m, 2) int64
-        Locked converter time above the data elevation.
+        Locked TDC time above the data elevation.
     seen_ns : (int, int)
         UTC of the first and last beacon tag about it, ns.
     beacon_ps : (n,) int64
@@ -120,7 +120,7 @@ class ScannedRun:
 
     report: RunReport
     sealed: SealedFile
-    scale: SecondScale
+    scale: PpsTimescale
     path: Trajectory
     usable_ps: Spans
     seen_ns: tuple[int, int]
@@ -130,8 +130,8 @@ class ScannedRun:
         """Its tags once more."""
         return self.sealed.blocks(require_end=not self.report.cut_short)
 
-    def take_beacon(self) -> IntArray:
-        """`beacon_ps`, once: nothing but the clock needs them, and much comes after it."""
+    def release_beacon(self) -> IntArray:
+        """Return `beacon_ps` and free them: only the clock fit needs them."""
         taken, self.beacon_ps = self.beacon_ps, self.beacon_ps[:0].copy()
         return taken
 
@@ -167,14 +167,14 @@ def scan_session(folder: Path, manifest: Manifest, private_key: X25519PrivateKey
     Raises
     ------
     StationError
-        No run can be used: tags damaged or missing, no second marks, no beacon, never locked.
+        No run can be used: tags damaged or missing, no PPS pulses, no beacon, never locked.
     """
     paths, reports, runs = tags_paths(folder), RunReports(), []
     delay_ps = delays_of(manifest.station.detectors)
     for path in paths:
         report = RunReport(path.name)
         reports.runs.append(report)
-        with reports.costs_only(report):
+        with reports.confine_faults(report):
             sealed = SealedFile(path, private_key, bytes.fromhex(manifest.session_id))
             # a writer that was followed by another one has died; that of a whole session has not
             report.cut_short = not (has_end(path) or (manifest.closed and path == paths[-1]))
@@ -192,7 +192,7 @@ def delays_of(detectors: DetectorSettings) -> IntArray:
 
 
 def predicted(folder: Path, manifest: Manifest, first_ns: int, last_ns: int) -> Trajectory:
-    """The satellite's path as the station knows it after tracking, over a stretch of UTC and a margin."""
+    """Predicted trajectory of the satellite, corrected by tracking, over an interval of UTC plus a margin."""
     elements = load_elements(folder / manifest.elements_file)
     if len(elements.satellites()) > 1:
         elements = elements.only(manifest.satellite)
@@ -208,16 +208,16 @@ def predicted(folder: Path, manifest: Manifest, first_ns: int, last_ns: int) -> 
 
 def _scan(folder: Path, manifest: Manifest, sealed: SealedFile, report: RunReport, delay_ps: IntArray) -> ScannedRun:
     start_ns = sealed.start_ns()
-    marks, beacons = [np.empty(0, np.int64)], Thinned()
+    pps_pulses, beacons = [np.empty(0, np.int64)], Thinned()
     for block in sealed.blocks(require_end=not report.cut_short):
-        marks.append(block.of(Channel.PPS))
+        pps_pulses.append(block.of(Channel.PPS))
         beacons.add(block.of(Channel.BEACON))
         report.tags += len(block)
     report.started = format_utc(start_ns)
     beacon_ps = beacons.times_ps()
     if len(beacon_ps) == 0:
         raise StationError('holds no beacon tags', where=sealed.path)
-    scale = name_seconds(np.concatenate(marks), int(delay_ps[Channel.PPS]), start_ns)
+    scale = fit_pps(np.concatenate(pps_pulses), int(delay_ps[Channel.PPS]), start_ns)
     path = predicted(folder, manifest, *_utc_of_ends(scale, beacon_ps))
     usable_ps = scale.tdc_ps(_usable(manifest, path).ravel()).reshape(-1, 2)
     beacon_ps -= delay_ps[Channel.BEACON]
@@ -230,8 +230,8 @@ def _scan(folder: Path, manifest: Manifest, sealed: SealedFile, report: RunRepor
     return ScannedRun(report, sealed, scale, path, usable_ps, _utc_of_ends(scale, beacon_ps), beacon_ps)
 
 
-def _utc_of_ends(scale: SecondScale, tdc_ps: IntArray) -> tuple[int, int]:
-    """UTC of the first and last of some converter times, ns."""
+def _utc_of_ends(scale: PpsTimescale, tdc_ps: IntArray) -> tuple[int, int]:
+    """UTC of the first and last of some TDC times, ns."""
     first, last = scale.first_utc_ns + scale.utc_ps(tdc_ps[[0, -1]]) // 1000
     return int(first), int(last)
 

@@ -1,4 +1,4 @@
-"""What timing tells in the result of a session, and in its telemetry."""
+"""Timing figures in the result of a session and in its telemetry."""
 
 from __future__ import annotations
 

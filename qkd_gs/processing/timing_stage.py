@@ -20,7 +20,7 @@ from qkd_gs.settings.station import StationSettings
 from qkd_gs.timing.clicks import ClickFilter, ClickStatistics
 from qkd_gs.timing.clock import ClockFit, recover_clock
 from qkd_gs.timing.gate import Gate, GatedEvents, Slots, find_gate, gate_events
-from qkd_gs.timing.pps import SecondScale
+from qkd_gs.timing.pps import PpsTimescale
 from qkd_gs.timing.spans import intersect, spans
 from qkd_gs.timing.tags import QUANTUM
 
@@ -37,7 +37,7 @@ class NumberedRun:
     Attributes
     ----------
     slots : Slots
-        Its clock and the stretches that count.
+        Its clock and the spans in which clicks count.
     pulse_spans : tuple of (first, last)
         Pulses of the satellite that could have been counted in it.
     """
@@ -49,14 +49,14 @@ class NumberedRun:
     pulse_spans: PulseSpans
 
     @property
-    def scale(self) -> SecondScale:
+    def scale(self) -> PpsTimescale:
         """Names UTC."""
         return self.scanned.scale
 
 
 @dataclass(frozen=True)
 class Timed:
-    """What timing makes of a session.
+    """Result of timing: detections, clocks and statistics of a session.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ def number_clicks(
     manifest: Manifest,
     scanned: Scanned,
     log: BeaconLog,
-    chooser: np.random.Generator,
+    tie_breaker: np.random.Generator,
     spool: Spool,
     progress: Callable[[str], None],
 ) -> Timed:
@@ -109,7 +109,7 @@ def number_clicks(
     """
     reports, runs = scanned.reports, list[NumberedRun]()
     for run in scanned.runs:
-        with reports.costs_only(run.report):
+        with reports.confine_faults(run.report):
             numbered = _numbered(manifest.station, scanned, run, log, progress)
             if runs and numbered.pulse_spans[0][0] <= runs[-1].pulse_spans[-1][1]:
                 raise StationError(
@@ -119,7 +119,7 @@ def number_clicks(
             runs.append(numbered)
     reports.require(len(runs), scanned.folder)
     progress('numbering the clicks')
-    taken = _taken(manifest.station, scanned, runs, chooser, spool)
+    taken = _taken(manifest.station, scanned, runs, tie_breaker, spool)
     kept = [part.run for part in taken]
     path = predicted(scanned.folder, manifest, kept[0].scanned.seen_ns[0], kept[-1].scanned.seen_ns[1])
     utc_ns, pulse_at_utc = _naming(path, log, kept[0].slots.period_ps)
@@ -145,7 +145,7 @@ def _numbered(
     from_scale_ps = (scale.first_utc_ns - path.epoch_ns) * 1000
     to_log_ps = _to_log_ps(path, log)
     clock = recover_clock(
-        run.take_beacon(), scale, lambda utc_ps: path.emission_ps(utc_ps + from_scale_ps) + to_log_ps, log.time_ps
+        run.release_beacon(), scale, lambda utc_ps: path.emission_ps(utc_ps + from_scale_ps) + to_log_ps, log.time_ps
     )
     progress('finding the gate')
     used_ps = intersect(run.usable_ps, spans(clock.spans_ps))
@@ -162,7 +162,7 @@ def _numbered(
 
 @dataclass
 class _Taken:
-    """What a run gives."""
+    """Detections and statistics of a run."""
 
     run: NumberedRun
     clicks: ClickFilter
@@ -171,8 +171,8 @@ class _Taken:
     double_clicks: int = 0
     cross_clicks: int = 0
 
-    def take(self, events: GatedEvents, chooser: np.random.Generator) -> None:
-        squashed = squash(events.pulse, events.channel, chooser)
+    def take(self, events: GatedEvents, tie_breaker: np.random.Generator) -> None:
+        squashed = squash(events.pulse, events.channel, tie_breaker)
         self.detections.add(squashed.detections)
         self.double_clicks += squashed.double_clicks
         self.cross_clicks += squashed.cross_clicks
@@ -180,7 +180,7 @@ class _Taken:
 
 
 def _taken(
-    station: StationSettings, scanned: Scanned, runs: list[NumberedRun], chooser: np.random.Generator, spool: Spool
+    station: StationSettings, scanned: Scanned, runs: list[NumberedRun], tie_breaker: np.random.Generator, spool: Spool
 ) -> list[_Taken]:
     """Go through the tags of the runs; one that turns out to be damaged is left out."""
     hold, dead = _hold_off_slots(station, runs[0].slots.period_ps)
@@ -189,9 +189,9 @@ def _taken(
     for run in runs:
         clicks = ClickFilter(first, last, round(station.source.pulse_rate_hz), dead, hold)  # new: the gap was not seen
         part = _Taken(run, clicks, DetectionLog(run.pulse_spans, spool))
-        with scanned.reports.costs_only(run.scanned.report):
+        with scanned.reports.confine_faults(run.scanned.report):
             for events in gate_events(run.scanned.blocks(), run.slots, run.gate, clicks):
-                part.take(events, chooser)
+                part.take(events, tie_breaker)
             taken.append(part)
     scanned.reports.require(len(taken), scanned.folder)
     return taken

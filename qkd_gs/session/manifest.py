@@ -46,7 +46,7 @@ class Manifest(Section):
     cross_track_m: float = Field(description='as tracked: along the orbit normal')
     locked: list[LockedSpan]
     closed: bool = Field(
-        description='the pass was recorded to its end, and so was the last run of the converter; False while it is'
+        description='the pass was recorded to its end, and so was the last run of the TDC; False while it is'
         ' being recorded, and ever after if that was cut off'
     )
     station: StationSettings

@@ -1,4 +1,4 @@
-"""Where a session's sealed tags are: one file for each run of the converter, numbered in the order they were begun.
+"""Where a session's sealed tags are: one file for each run of the TDC, numbered in the order they were begun.
 
 A detector process that starts again in mid-pass needs nothing but the session's folder to go on.
 """

@@ -1,7 +1,7 @@
-"""Every click of the four detectors in its slot: which ones may count, and what they look like as a whole.
+"""Clicks of the four detectors by slot: hold-off filter and statistics.
 
-A click is one 64-bit word, ``pulse << 5 | place << 3 | channel``, so that words in order are clicks in order:
-by pulse, then those before the gate, inside it, and behind it.
+A click is one 64-bit word, ``pulse << 5 | place << 3 | channel``, so that ascending words are ordered by pulse, then
+by place: before the gate, inside it, behind it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DETECTORS = 4
 
 @dataclass(frozen=True)
 class ClickStatistics:
-    """What all clicks of a session look like; nothing of it tells of a single click.
+    """Statistics of all clicks of a session, without information about single clicks.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class ClickStatistics:
 
     @classmethod
     def of_all(cls, parts: list[ClickStatistics]) -> ClickStatistics:
-        """Of stretches that were watched one by one, over the same range of pulses."""
+        """Sum of the statistics of several runs over the same range of pulses."""
         return cls(
             counts=np.sum([part.counts for part in parts], axis=0),
             outside=np.sum([part.outside for part in parts], axis=0),
@@ -59,7 +59,7 @@ class ClickStatistics:
 
 
 class ClickFilter:
-    """Lets those clicks through that may count, and watches all of them.
+    """Applies the hold-off to the clicks and collects their statistics.
 
     After any click of any detector, all four are ignored for a fixed time, the hold-off.  A diode is blind after a
     click, and may click again by itself a little later.  So which detector can click depends on what clicked before:
@@ -114,7 +114,7 @@ class ClickFilter:
         return self._pulse[:n].copy(), self._channel[:n].copy()
 
     def statistics(self) -> ClickStatistics:
-        """What was seen."""
+        """Statistics so far."""
         same, other, too_soon = self._near.copy()
         outside, inside = self._counts
         return ClickStatistics(outside + inside, outside.copy(), self._multiple.copy(), int(too_soon[0]), same, other)

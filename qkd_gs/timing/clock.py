@@ -1,6 +1,6 @@
 """Recover the satellite's clock from its 10 kHz beacon pulses.
 
-The GPS marks name the second, the predicted light-time names the pulse, and the satellite's own log says when
+The PPS pulses give the UTC second, the predicted light-time names the pulse, and the satellite's own log says when
 that pulse really left.  What is left over (the error of the prediction and of both clocks) is smooth and is
 fitted by a cubic spline over all pulses, through fades and outliers; the straight line over 0.2 s that one might
 try instead errs by 0.5 ns at the range acceleration of a 500 km pass.
@@ -16,7 +16,7 @@ import numpy as np
 from qkd_gs.arrays import AnyFloatArray, IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.timing.fit import fit_smooth, held_out_rms, trend
-from qkd_gs.timing.pps import SecondScale
+from qkd_gs.timing.pps import PpsTimescale
 from qkd_gs.timing.pulse_number import find_shift, residuals_ns
 from qkd_gs.timing.pulse_times import PulseTimes
 from qkd_gs.timing.residuals import Residuals
@@ -31,14 +31,14 @@ _MIN_PULSES = 1000
 
 @dataclass(frozen=True)
 class ClockFit:
-    """The satellite's clock as a function of the converter's.
+    """The satellite's clock as a function of the TDC's.
 
     Attributes
     ----------
     to_satellite : TimeMap
-        Converter time of arrival (delays taken off) to satellite time of emission, ps.
+        TDC time of arrival (delays taken off) to satellite time of emission, ps.
     spans_ps : (m, 2) int64
-        Stretches of converter time in which the clock holds.
+        Stretches of TDC time in which the clock holds.
     sync_rms_ns : float
         Error of the clock at held-out pulses, single-pulse jitter taken out.
     residual_single_ns : float
@@ -46,7 +46,7 @@ class ClockFit:
     pulses, outliers : int
         Pulses used, and tags on the beacon's channel left out (noise, mostly).
     series_t_ps, series_rms_ns : (k,) arrays
-        RMS of single pulses by second of converter time, for reports.
+        RMS of single pulses by second of TDC time, for reports.
     """
 
     to_satellite: TimeMap
@@ -60,14 +60,14 @@ class ClockFit:
 
 
 def recover_clock(
-    beacon_ps: IntArray, scale: SecondScale, emission_ps: Callable[[IntArray], IntArray], log: PulseTimes
+    beacon_ps: IntArray, scale: PpsTimescale, emission_ps: Callable[[IntArray], IntArray], log: PulseTimes
 ) -> ClockFit:
     """Fit the satellite's clock.
 
     Parameters
     ----------
     beacon_ps : (n,) int64
-        Converter times of the beacon's tags, cable delay taken off, ascending.
+        TDC times of the beacon's tags, cable delay taken off, ascending.
     scale : SecondScale
         Names UTC.
     emission_ps : callable

@@ -21,20 +21,20 @@ _HELD_OUT_BIN_S = 0.02
 
 
 def trend(residuals: Residuals) -> Curve:
-    """Rough course of all residuals: in each tenth of a second the middle of the densest 200 ns.
+    """Rough trend of all residuals: in each tenth of a second the median of the densest 200 ns.
 
-    Bins without a clear crowd (a fade: noise only) are bridged.
+    Bins without a clear peak (a fade: noise only) are interpolated.
     """
     t_s, residual_ns = (residuals.time_ps - residuals.start_ps) * 1e-12, residuals.value_ns
     edges = np.searchsorted(t_s, np.arange(t_s[0], t_s[-1] + _TREND_BIN_S, _TREND_BIN_S))
     at_s, level_ns = [], []
     for first, last in pairwise(edges):
         ordered = np.sort(residual_ns[first:last])
-        crowd = np.searchsorted(ordered, ordered + _TREND_WINDOW_NS) - np.arange(len(ordered))
-        if len(ordered) >= 8 and crowd.max() > len(ordered) / 2:
-            k = int(crowd.argmax())
+        counts_within = np.searchsorted(ordered, ordered + _TREND_WINDOW_NS) - np.arange(len(ordered))
+        if len(ordered) >= 8 and counts_within.max() > len(ordered) / 2:
+            k = int(counts_within.argmax())
             at_s.append(float(t_s[first:last].mean()))
-            level_ns.append(float(np.median(ordered[k : k + crowd[k]])))
+            level_ns.append(float(np.median(ordered[k : k + counts_within[k]])))
     if not at_s:
         at_s, level_ns = [0.0], [float(np.median(residual_ns))]
     return lambda times_s: np.interp(times_s, at_s, level_ns)
@@ -49,7 +49,7 @@ def fit_smooth(pieces: Iterable[Piece]) -> Curve:
     inner = np.arange(at_s[0] + _KNOT_S, at_s[-1] - _KNOT_S / 2, _KNOT_S)
     order = np.searchsorted(at_s, inner)
     keep, last = [], 0
-    for knot, index in zip(inner, order, strict=True):  # every interval needs points of its own
+    for knot, index in zip(inner, order, strict=True):  # every interval between knots needs enough points
         if index - last >= _POINTS_PER_KNOT and len(at_s) - index >= _POINTS_PER_KNOT:
             keep.append(knot)
             last = index
@@ -74,11 +74,11 @@ class HeldOut:
 
 
 def held_out_rms(residuals: Residuals) -> HeldOut:
-    """Fit every other one of the chosen pulses, look at the rest.
+    """Fit every second one of the chosen pulses, and evaluate the fit on the others.
 
-    The held-out pulses are averaged over 20 ms; the mean square of these averages less what the jitter of single
-    pulses leaves in them (variance / number) is the error of the clock itself.  One standard error of that
-    difference is added, so that an error too small to be seen is not called zero.
+    The held-out pulses are averaged over 20 ms; the mean square of these averages minus the contribution of the jitter
+    of single pulses (variance / number) is the error of the clock itself.  One standard error of that
+    difference is added, so that an error too small to be detected is not reported as zero.
     """
     smooth = fit_smooth(residuals.pieces(0, 2))
     rest = [(t_s, value_ns - smooth(t_s)) for t_s, value_ns in residuals.pieces(1, 2)]

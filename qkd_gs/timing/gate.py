@@ -1,4 +1,4 @@
-"""From tags to numbered pulses: find where in the 10 ns slot each detector's photons lie, and keep what is there."""
+"""From tags to numbered pulses: find each detector's photons in the 10 ns slot, and keep the clicks in the gate."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MIN_PEAK_SIGMA = 6.0
 
 @dataclass(frozen=True)
 class Gate:
-    """Where in the slot a photon may be.
+    """Gate: the interval of the slot in which clicks count.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Gate:
     width_ps : int
         Full width, fixed before the pass.
     noise_fraction : float
-        Part of the gated events expected to be noise, from the slots' empty part.
+        Expected fraction of noise in the gated events, from the clicks outside the peak.
     """
 
     offset_ps: IntArray
@@ -62,7 +62,7 @@ class GatedEvents:
 
 @dataclass(frozen=True)
 class Slots:
-    """How to bring a tag into its slot: the known delays, the clock, the stretches that count, and the slot's length.
+    """Mapping of tags to slots: known delays, clock, spans in which tags are used, and length of a slot.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Slots:
     delay_ps : (7,) int64
         Known delay by channel.
     spans_ps : (m, 2) int64
-        Stretches of converter time, ascending and apart, in which tags are used.
+        Spans of TDC time, ascending and disjoint, in which tags are used.
     period_ps : int
         10,000 at 100 MHz.
     """
@@ -82,26 +82,26 @@ class Slots:
 
     @property
     def arguments(self) -> tuple[Any, ...]:
-        """What the compiled loops take: delays, edges of the spans, period, and the clock's grid."""
+        """Arguments of the compiled loops: delays, edges of the spans, period, and the clock's grid."""
         clock = self.to_satellite
         edges = self.spans_ps.ravel()
         return self.delay_ps, edges, self.period_ps, clock.start_ps, clock.step_ps, clock.base_ps, clock.cubic
 
 
 def find_gate(blocks: Iterable[TagBlock], slots: Slots, tolerance_ps: int, width_ps: int) -> Gate:
-    """Find each detector's offset from where its photons crowd in the slot.
+    """Find each detector's offset: the peak of its histogram of positions in the slot.
 
     Parameters
     ----------
     tolerance_ps : int
-        The delays are known this well; the crowd is looked for within it, which keeps the pulse number safe.
+        Tolerance of the known delays; the peak is searched within it, so the pulse number is unambiguous.
     width_ps : int
-        Width of the gate, by the rule fixed beforehand.
+        Width of the gate, fixed before the pass.
 
     Raises
     ------
     StationError
-        A detector without a crowd.
+        The histogram of a detector has no peak.
     """
     histogram = np.zeros((len(Channel) + 1, _BINS_PER_SLOT), np.int64)
     for block in blocks:
@@ -111,7 +111,7 @@ def find_gate(blocks: Iterable[TagBlock], slots: Slots, tolerance_ps: int, width
     offset = np.zeros(len(Channel) + 1, np.int64)
     background = 0.0
     for channel in QUANTUM:
-        offset[channel], level = _crowd(histogram[channel], centre_ps, tolerance_ps, width_ps, channel)
+        offset[channel], level = _find_peak(histogram[channel], centre_ps, tolerance_ps, width_ps, channel)
         background += level * width_ps / bin_ps
     inside = sum(
         int(histogram[channel][np.abs(centre_ps - offset[channel]) <= width_ps / 2].sum()) for channel in QUANTUM
@@ -120,14 +120,14 @@ def find_gate(blocks: Iterable[TagBlock], slots: Slots, tolerance_ps: int, width
 
 
 def gate_events(blocks: Iterable[TagBlock], slots: Slots, gate: Gate, clicks: ClickFilter) -> Iterator[GatedEvents]:
-    """Numbered events that the gate and the hold-off let through, in the order of their pulses, each pulse's together.
+    """Numbered events inside the gate and outside the hold-off, ordered by pulse; a pulse's events are in one block.
 
-    Memory is that of a block, whatever the length of the stream.
+    Memory use is that of a block, independent of the length of the stream.
 
     Parameters
     ----------
     clicks : ClickFilter
-        Told every click of the spans, those outside the gate included; new for each stream.
+        Gets every click of the spans, including those outside the gate; a new one for each stream.
 
     Raises
     ------
@@ -135,14 +135,14 @@ def gate_events(blocks: Iterable[TagBlock], slots: Slots, gate: Gate, clicks: Cl
         Tags far out of order.
     """
     delays_ps = (slots.delay_ps + gate.offset_ps)[list(QUANTUM)]
-    disorder = 2 + int(np.ptp(delays_ps)) // slots.period_ps  # a late detector's clicks come this many slots late
+    disorder = 2 + int(np.ptp(delays_ps)) // slots.period_ps  # slots by which a detector's clicks may be late
     words, left, reached = np.empty(0, np.int64), 0, np.zeros(2, np.int64)
     for block in blocks:
         if len(words) < left + len(block):  # one buffer for all blocks: fresh memory costs more than the work in it
             words = np.concatenate([words[:left], np.empty(2 * len(block), np.int64)])
         n = number(block.time_ps, block.channel, *slots.arguments, gate.offset_ps, gate.width_ps, reached, words, left)
         if n < 0:
-            raise StationError('are not in the order of time', where='tags', hint='is the converter broken?')
+            raise StationError('are not in the order of time', where='tags', hint='check the TDC')
         # whole pulses, and none that a late detector may still click in
         until = max((int(words[n - 1]) >> PULSE_SHIFT) - disorder, 0) << PULSE_SHIFT if n else 0
         ready = int(np.searchsorted(words[:n], until))
@@ -152,10 +152,10 @@ def gate_events(blocks: Iterable[TagBlock], slots: Slots, gate: Gate, clicks: Cl
     yield GatedEvents(*clicks.admit(words[:left]))
 
 
-def _crowd(
+def _find_peak(
     counts: IntArray, centre_ps: AnyFloatArray, tolerance_ps: int, width_ps: int, channel: Channel
 ) -> tuple[int, float]:
-    """Middle of the crowd (ps) and the noise a bin under it."""
+    """Centre of the histogram peak (ps) and the noise per bin below it."""
     half = round(width_ps / 2 / (centre_ps[1] - centre_ps[0]))
     wrapped = np.concatenate([counts[-half:], counts, counts[:half]])
     total = np.convolve(wrapped, np.ones(2 * half + 1), mode='valid')
@@ -175,7 +175,7 @@ def _crowd(
 
 @njit(cache=True)
 def _fold(time_ps, channel, delay_ps, edges_ps, period_ps, start_ps, step_ps, base_ps, cubic, histogram):  # type: ignore[no-untyped-def]
-    """Histogram of the place in the slot, by channel, of the quantum tags inside the spans."""
+    """Histogram of the position in the slot, by channel, of the quantum tags inside the spans."""
     bins, edge = histogram.shape[1], 0
     per_ps, a_bin = 1.0 / period_ps, histogram.shape[1] / period_ps  # products: divisions of integers cost most
     for k in range(len(time_ps)):

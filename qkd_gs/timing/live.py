@@ -1,8 +1,8 @@
-"""What can be told of a running pass each second, without the satellite's log and without telling a bit.
+"""Live figures of a running pass, each second, without the satellite's log and without disclosing bits.
 
-The beacon's received period follows from its own tags.  Two photons of the satellite are a whole number of received
-pulse periods apart, a photon and a noise count are not: so the share of coherent neighbours is the square of the
-signal's share of the counts.
+The received period of the beacon follows from its tags.  Two photons of the satellite are a whole number of received
+pulse periods apart, a photon and a noise count are not; so the fraction of coherent neighbours is the square of the
+signal's fraction of the counts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from qkd_gs.timing.tags import QUANTUM, Channel, TagBlock
 
 _LEAST_BEACONS = 200
 _LEAST_PHOTONS = 200
-_MOST_OFF = 1e-4  # Doppler of a low satellite is 2.5e-5, a converter's own error far less
+_MOST_OFF = 1e-4  # Doppler of a low satellite is 2.5e-5, a TDC's own error far less
 _CLEAR = 0.5  # more than so many neighbours must agree on the period
 _AGREE_PS = 10**6  # laser's trigger jitter, a generous multiple
 
@@ -41,7 +41,7 @@ class Live:
 
 @dataclass(frozen=True)
 class CountBin:
-    """Counts of a stretch of at least a second.
+    """Counts of an interval of at least a second.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class CountBin:
         return sum(self.counts[:4]) / self.seconds * self.live.signal_share / 2
 
 
-def look_at(tags: TagBlock, beacon_ps: int, pulse_ps: int) -> Live:
+def live_figures(tags: TagBlock, beacon_ps: int, pulse_ps: int) -> Live:
     """Figures of the tags of a second.
 
     Parameters
@@ -78,12 +78,12 @@ def look_at(tags: TagBlock, beacon_ps: int, pulse_ps: int) -> Live:
         Periods of beacon and source in the satellite's clock.
     """
     beacons = tags.of(Channel.BEACON)
-    stretch, residual_ns = _received(beacons, beacon_ps)
+    period_ratio, residual_ns = _received(beacons, beacon_ps)
     # within one detector: the delays of two differ by an unknown part of a pulse period
     between = np.concatenate([np.diff(tags.of(channel)) for channel in QUANTUM])
-    if not stretch or len(between) < _LEAST_PHOTONS:
+    if not period_ratio or len(between) < _LEAST_PHOTONS:
         return Live(residual_ns, nan)
-    gaps = between / (pulse_ps * stretch)
+    gaps = between / (pulse_ps * period_ratio)
     coherent = float(np.mean(np.cos(2 * pi * (gaps - np.rint(gaps)))))
     return Live(residual_ns, sqrt(min(max(coherent, 0.0), 1.0)))
 
@@ -99,10 +99,10 @@ def _received(beacons_ps: IntArray, period_ps: int) -> tuple[float, float]:
     agree = np.abs(drift - slope) * apart < _AGREE_PS
     if abs(slope) > _MOST_OFF or agree.mean() < _CLEAR:
         return 0.0, nan
-    stretch = 1 + float(drift[agree].mean())
+    period_ratio = 1 + float(drift[agree].mean())
     step = np.diff(beacons_ps)
-    off = _off_grid(step, period_ps) - (stretch - 1) * step
-    return stretch, float(np.median(np.abs(off))) * 1.4826e-3 / sqrt(2)
+    off = _off_grid(step, period_ps) - (period_ratio - 1) * step
+    return period_ratio, float(np.median(np.abs(off))) * 1.4826e-3 / sqrt(2)
 
 
 def _off_grid(gap_ps: IntArray, period_ps: int) -> IntArray:

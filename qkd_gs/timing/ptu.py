@@ -1,6 +1,6 @@
 """PicoQuant PTU files of T2 mode, in and out, in pieces of any size.
 
-Only the vendors' own converters and other people's analysis need this format; it is not sealed.  Exporting the
+Only the vendors' own TDCs and other people's analysis need this format; it is not sealed.  Exporting the
 photon channels of a real pass gives its raw key away.
 
 Format: PicoQuant, "Unified TTTR file format", record type rtGenericT2 (0x00010207) and rtTimeHarp260PT2,

@@ -1,4 +1,4 @@
-"""Which pulse of the satellite's log a beacon tag belongs to, and how one knows that the number is right."""
+"""Pulse number of a beacon tag in the satellite's log, and the check that the number is right."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.timing.pulse_times import PulseTimes
 
-# The laser fires some 50 ns off its grid, each pulse by its own amount, which the log knows.  So a numbering that
-# is wrong by one pulse shows itself: its residuals scatter by that much instead of by the single-pulse jitter.
+# The laser fires about 50 ns off its grid, each pulse by its own amount, which is in the log.  So a numbering that is
+# wrong by one pulse is detected: its residuals scatter by 50 ns instead of by the single-pulse jitter.
 _MAX_SCATTER_NS = 5.0
 _MIN_CONTRAST = 5.0
 _SEARCH = 50  # pulses either way: 5 ms of error in UTC or light-time
@@ -29,7 +29,7 @@ def nearest(expected_ps: IntArray, log_ps: IntArray, shift: int) -> IntArray:
 def residuals_ns(expected_ps: IntArray, log: PulseTimes, shift: int) -> FloatArray:
     """How much later than expected the pulse nearest to each time left, `shift` pulses on; times ascend."""
     residual_ns, done = np.empty(len(expected_ps)), 0
-    for until_ps, log_ps in log.stretches(abs(shift) + _NEIGHBOURS):
+    for until_ps, log_ps in log.segments(abs(shift) + _NEIGHBOURS):
         left = expected_ps[done:]
         here = left if until_ps is None else left[: np.searchsorted(left, until_ps)]
         if len(here):
@@ -39,7 +39,7 @@ def residuals_ns(expected_ps: IntArray, log: PulseTimes, shift: int) -> FloatArr
 
 
 def find_shift(expected_ps: IntArray, log: PulseTimes) -> int:
-    """How many pulses the prediction is off.
+    """Offset of the prediction in pulses.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def find_shift(expected_ps: IntArray, log: PulseTimes) -> int:
         raise StationError(
             f'the beacon tags fit no numbering of the satellite log (scatter {best:.1f} ns, next {next_best:.1f} ns)',
             where='beacon log',
-            hint='is it the log of this pass, and are the elements and the second marks right?',
+            hint='is it the log of this pass, and are the elements and the PPS pulses right?',
         )
     return int(shifts[order[0]])
 

@@ -1,4 +1,4 @@
-"""Times of a long train of pulses, of which a few blocks at a time are held as numbers."""
+"""Times of a long train of pulses; only a few blocks are decoded at a time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class PulseTimes:
 
     @classmethod
     def of(cls, time_ps: IntArray, block_pulses: int = 1 << 16) -> PulseTimes:
-        """Times that are all there."""
+        """Pulse times from a complete array."""
         starts = time_ps[::block_pulses].tolist()
         return cls(block_pulses, starts, len(time_ps), lambda k: time_ps[k * block_pulses : (k + 1) * block_pulses])
 
@@ -61,7 +61,7 @@ class PulseTimes:
         inside = np.searchsorted(times, [first_ps, last_ps])
         return times[max(int(inside[0]) - more, 0) : int(inside[1]) + more].copy()  # a view would hold whole blocks
 
-    def stretches(self, more: int) -> Iterator[tuple[int | None, IntArray]]:
+    def segments(self, more: int) -> Iterator[tuple[int | None, IntArray]]:
         """Block by block: when the next one begins (None behind the last), its times and `more` on either side."""
         for number in range(len(self._starts_ps)):
             first = number * self._size

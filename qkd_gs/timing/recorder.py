@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from qkd_gs.settings.station import SourceSettings
-from qkd_gs.timing.live import CountBin, look_at
+from qkd_gs.timing.live import CountBin, live_figures
 from qkd_gs.timing.sealed import SealedWriter
 from qkd_gs.timing.tags import Channel, TagBlock
 
@@ -14,7 +14,7 @@ MIN_BIN_NS = 1_000_000_000
 
 
 class TagRecorder:
-    """Seal what the converter gives; say how much it was.
+    """Seal what the TDC gives; say how much it was.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class TagRecorder:
             np.concatenate([part.time_ps for part in self._bin]), np.concatenate([part.channel for part in self._bin])
         )
         counts = np.bincount(tags.channel, minlength=len(Channel) + 1)[1:]
-        live = look_at(tags, self._beacon_ps, self._pulse_ps)
+        live = live_figures(tags, self._beacon_ps, self._pulse_ps)
         full = CountBin(self._start_ns, now_ns, tuple(counts.tolist()), live)
         self._start_ns = now_ns
         self._bin.clear()

@@ -52,7 +52,7 @@ class Residuals:
             skip = (skip - len(t_s)) % step if skip < len(t_s) else skip - len(t_s)
 
     def arrivals_ps(self) -> Iterator[IntArray]:
-        """Converter times of the chosen pulses."""
+        """TDC times of the chosen pulses."""
         for part in self._parts():
             yield self.time_ps[part][self.chosen[part]]
 

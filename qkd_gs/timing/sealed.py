@@ -6,7 +6,7 @@ Layout (little-endian)::
              | 32s ephemeral X25519 public key | 8s recipient
     chunk    u32 length | u8 last | ciphertext with its 16-byte tag      ... repeated, about two a second
 
-A file holds one run of the converter: its tags count from a start of their own.  A fresh key pair is made for each
+A file holds one run of the TDC: its tags count from a start of their own.  A fresh key pair is made for each
 file; the shared secret with the recipient's public key gives the first chunk
 key (HKDF-SHA256), and each chunk's key is hashed into the next and forgotten, so that even the memory of the
 writing process opens nothing that is already on disk.  A chunk is AES-256-GCM; its number, the header and the
@@ -63,7 +63,7 @@ class SealedWriter:
     recipient : bytes
         X25519 public key (raw, 32 bytes) of the post-processor.
     start_ns : int
-        UTC at which the converter's clock read 0, good to 0.1 s.
+        UTC at which the TDC's clock read 0, good to 0.1 s.
     flush_ns : int
         A chunk is written when this much station time has passed since the last one; a crash loses no more.
     """

@@ -1,4 +1,4 @@
-"""Time tags as they leave the converter."""
+"""Time tags of the TDC (time-to-digital converter)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from qkd_gs.arrays import ByteArray, IntArray
 
 
 class Channel(IntEnum):
-    """Inputs of the converter.  A photon's channel is the raw key bit: it never leaves the sealed file."""
+    """Inputs of the TDC.  A photon's channel is the raw key bit: it never leaves the sealed file."""
 
     H = 1
     V = 2
@@ -24,12 +24,12 @@ QUANTUM = (Channel.H, Channel.V, Channel.D, Channel.A)  # the four single-photon
 
 @dataclass(frozen=True)
 class TagBlock:
-    """Tags of a stretch of time.
+    """Tags of an interval of time.
 
     Attributes
     ----------
     time_ps : (n,) int64
-        Picoseconds of the converter's clock since the run started, ascending.
+        Picoseconds of the TDC's clock since the run started, ascending.
     channel : (n,) uint8
         One of `Channel`.
     """

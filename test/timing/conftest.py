@@ -17,7 +17,7 @@ from qkd_gs.sim.photons.arrivals import PhotonSource, ReceiverState
 from qkd_gs.sim.photons.clocks import DriftingClock
 from qkd_gs.sim.photons.tdc_gps import SimTdc
 from qkd_gs.sim.photons.transmitter import SimTransmitter
-from qkd_gs.timing.pps import SecondScale, name_seconds
+from qkd_gs.timing.pps import PpsTimescale, fit_pps
 from qkd_gs.timing.tags import Channel, TagBlock
 
 CULMINATION_NS = parse_utc('2018-10-03T15:56:42Z')
@@ -49,10 +49,10 @@ class LightRun:
             delays[channel] = round(self.station.detectors.delay_ns[channel.name] * 1e3)
         return delays
 
-    def scale(self) -> SecondScale:
-        return name_seconds(self.tags.of(Channel.PPS), int(self.delay_ps[Channel.PPS]), self.start_ns + 30_000_000)
+    def scale(self) -> PpsTimescale:
+        return fit_pps(self.tags.of(Channel.PPS), int(self.delay_ps[Channel.PPS]), self.start_ns + 30_000_000)
 
-    def emission_ps(self, scale: SecondScale):
+    def emission_ps(self, scale: PpsTimescale):
         """The station's prediction: UTC of arrival to the satellite's time of emission, from elements alone."""
         since_epoch_ps = (scale.first_utc_ns - self.predicted.epoch_ns) * 1000
         clock_ps = (self.predicted.epoch_ns - self.transmitter.epoch_utc_ns) * 1000

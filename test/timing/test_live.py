@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from qkd_gs.timing.live import look_at
+from qkd_gs.timing.live import live_figures
 from qkd_gs.timing.tags import Channel, TagBlock
 
 BEACON_PS, PULSE_PS = 10**8, 10**4
@@ -28,19 +28,19 @@ def second(signal, noise, beacons=5000, stretch=1 + 2.1e-5, jitter_ns=50.0, seed
 
 @pytest.mark.parametrize(('signal', 'noise'), [(9000, 150), (1500, 150), (1000, 1000)])
 def test_the_signals_share_is_told_without_the_satellites_log(signal, noise):
-    live = look_at(second(signal, noise), BEACON_PS, PULSE_PS)
+    live = live_figures(second(signal, noise), BEACON_PS, PULSE_PS)
     assert live.signal_share == pytest.approx(signal / (signal + noise), abs=0.06)
 
 
 def test_the_scatter_of_the_beacon_is_told():
-    live = look_at(second(1000, 100, jitter_ns=50), BEACON_PS, PULSE_PS)
+    live = live_figures(second(1000, 100, jitter_ns=50), BEACON_PS, PULSE_PS)
     assert live.sync_residual_ns == pytest.approx(50, rel=0.2)
 
 
 def test_too_little_light_gives_no_figure():
-    assert np.isnan(look_at(second(1000, 100, beacons=100), BEACON_PS, PULSE_PS).signal_share)
-    assert np.isnan(look_at(second(20, 20), BEACON_PS, PULSE_PS).signal_share)
+    assert np.isnan(live_figures(second(1000, 100, beacons=100), BEACON_PS, PULSE_PS).signal_share)
+    assert np.isnan(live_figures(second(20, 20), BEACON_PS, PULSE_PS).signal_share)
 
 
 def test_noise_alone_is_not_called_a_signal():
-    assert look_at(second(0, 2000), BEACON_PS, PULSE_PS).signal_share < 0.3
+    assert live_figures(second(0, 2000), BEACON_PS, PULSE_PS).signal_share < 0.3

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qkd_gs.errors import StationError
-from qkd_gs.timing.pps import name_seconds
+from qkd_gs.timing.pps import fit_pps
 
 UTC_NS = 1_538_582_000 * 10**9
 
@@ -29,7 +29,7 @@ def test_utc_comes_out_right(rate, start_ps, late_ns, seed):
     keep = rng.random(200) > 0.1
     keep[0] = True
     started_ns = UTC_NS - start_ps // 1000
-    scale = name_seconds(tagged[keep], 20_000, started_ns + late_ns)
+    scale = fit_pps(tagged[keep], 20_000, started_ns + late_ns)
     assert scale.first_utc_ns == UTC_NS
     at_s = np.array([0.0, 50.5, 199.0])
     tdc_ps = start_ps + np.rint(at_s * 1e12 * (1 + rate)).astype(np.int64)
@@ -42,7 +42,7 @@ def test_a_stray_mark_is_left_out():
     rng = np.random.default_rng(0)
     tagged = marks(100, 0, 1e-7, 15_000.0, rng)
     tagged[40] += 5_000_000
-    scale = name_seconds(tagged, 0, UTC_NS)
+    scale = fit_pps(tagged, 0, UTC_NS)
     assert scale.rejected >= 1
     assert abs(int(scale.utc_ps(np.array([tagged[0] + 40 * 10**12]))[0]) - 40 * 10**12) < 4_200_000 + 50_000
 
@@ -50,10 +50,10 @@ def test_a_stray_mark_is_left_out():
 @pytest.mark.parametrize(
     ('tagged', 'why'),
     [
-        (np.arange(3) * 10**12, 'only 3 second marks'),
+        (np.arange(3) * 10**12, 'only 3 PPS pulses'),
         (np.arange(50) * 7 * 10**11, 'not a second apart'),
     ],
 )
 def test_marks_that_name_nothing_are_refused(tagged, why):
     with pytest.raises(StationError, match=why):
-        name_seconds(tagged, 0, UTC_NS)
+        fit_pps(tagged, 0, UTC_NS)
