@@ -10,7 +10,7 @@ from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import find_key_folder
 from qkd_gs.orbit.elements import Elements, load_elements
 from qkd_gs.processing.pipeline import DEFAULT_WINDOW_S
-from qkd_gs.session.manifest import load_manifest
+from qkd_gs.session.manifest import update_run_metrics
 from qkd_gs.session.session import Session, open_session
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import Site
@@ -108,6 +108,4 @@ def simulate_pass(
 
 def _store_speed(folder: Path, factor: float) -> None:
     """Put the speed into the stored result."""
-    manifest = load_manifest(folder)
-    run = manifest.run | {'real_time_factor': round(factor, 2)}
-    manifest.model_copy(update={'run': run, 'result': (manifest.result or {}) | {'run': run}}).save(folder)
+    update_run_metrics(folder, real_time_factor=round(factor, 2))

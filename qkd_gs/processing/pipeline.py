@@ -28,7 +28,7 @@ from qkd_gs.qkd.link.spool import Spool
 from qkd_gs.qkd.protocol.ground_side import GroundSession
 from qkd_gs.qkd.protocol.result import KeyResult
 from qkd_gs.qkd.sifting.terms import Terms
-from qkd_gs.session.manifest import FILE_NAME, Manifest, load_manifest
+from qkd_gs.session.manifest import FILE_NAME, Manifest, load_manifest, update_manifest
 from qkd_gs.session.telemetry import FILE_NAME as TELEMETRY
 from qkd_gs.session.telemetry import Telemetry, load_telemetry
 
@@ -232,7 +232,7 @@ def _finished(folder: Path, manifest: Manifest, result: dict[str, Any]) -> dict[
         'key': result['key'],
         'run': manifest.run,
     }
-    manifest.model_copy(update={'result': whole}).save(folder)
+    update_manifest(folder, result=whole)
     return {'timing': result['timing'], 'key': result['key']}
 
 

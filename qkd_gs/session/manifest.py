@@ -93,3 +93,29 @@ def load_manifest(folder: Path) -> Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         raise StationError(f'{".".join(map(str, first["loc"]))}: {first["msg"]}', where=path) from error
+
+
+def update_manifest(folder: Path, **changes: Any) -> Manifest:
+    """Change fields of a session's manifest and write it atomically; returns the new manifest.
+
+    Raises
+    ------
+    StationError
+        As `load_manifest`.
+    """
+    manifest = load_manifest(folder).model_copy(update=changes)
+    manifest.save(folder)
+    return manifest
+
+
+def update_run_metrics(folder: Path, **metrics: Any) -> Manifest:
+    """Add metrics to the part ``run`` of a session's manifest and of its result; returns the new manifest.
+
+    Raises
+    ------
+    StationError
+        As `load_manifest`.
+    """
+    manifest = load_manifest(folder)
+    run = manifest.run | metrics
+    return update_manifest(folder, run=run, result=(manifest.result or {}) | {'run': run})

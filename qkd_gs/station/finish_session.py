@@ -13,7 +13,7 @@ from qkd_gs.pointing.pointing_file import load_pointing
 from qkd_gs.processing.pipeline import Progress
 from qkd_gs.recording import Bag, metrics_of_bag, open_bag, telemetry_of_bag
 from qkd_gs.report import write_report
-from qkd_gs.session.manifest import load_manifest
+from qkd_gs.session.manifest import load_manifest, update_manifest
 from qkd_gs.session.telemetry import FILE_NAME as TELEMETRY
 from qkd_gs.sim.remote.realtime_world import TRUTH_FILE
 from qkd_gs.station.satellite_link import make_key
@@ -74,7 +74,7 @@ def keep_figures(folder: Path, own: dict[str, Any]) -> None:
     path = folder / TRUTH_FILE
     if path.exists():
         update |= json.loads(path.read_text(encoding='utf-8'))
-    manifest.model_copy(update=update).save(folder)
+    update_manifest(folder, **update)
 
 
 def wait_for(paths: list[Path]) -> list[Path]:

@@ -26,7 +26,7 @@ from qkd_gs.monitoring.snapshot import KeyStep, Snapshot
 from qkd_gs.nodes.clients.operator import Operator
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.report import write_report
-from qkd_gs.session.manifest import load_manifest
+from qkd_gs.session.manifest import load_manifest, update_run_metrics
 from qkd_gs.station.demo_station import AT, DemoStation, costs
 from qkd_gs.station.processes import StationProcesses
 from qkd_gs.tracking.record.manifest_writer import new_folder
@@ -121,11 +121,8 @@ def _key_is_made(now: Snapshot) -> bool:
 
 def _finish(folder: Path, metrics: dict[str, Any]) -> dict[str, Any]:
     """Store the costs of the graph in the session's manifest and result."""
-    manifest = load_manifest(folder)
-    run = manifest.run | metrics | {'real_time_factor': manifest.run['loop']['speed']}
-    result = (manifest.result or {}) | {'run': run}
-    manifest.model_copy(update={'run': run, 'result': result}).save(folder)
-    return result
+    speed = load_manifest(folder).run['loop']['speed']
+    return update_run_metrics(folder, **metrics, real_time_factor=speed).result or {}
 
 
 def _print_graph(run: dict[str, Any], folder: Path) -> None:
