@@ -1,4 +1,4 @@
-"""Files that hold secrets: for their owner alone, written whole or not at all."""
+"""Files that hold secrets: readable by their owner only, written atomically."""
 
 from __future__ import annotations
 

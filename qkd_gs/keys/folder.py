@@ -49,7 +49,7 @@ class KeyFolder:
 
     @classmethod
     def create(cls, path: Path, pre_shared: bytes | None = None) -> KeyFolder:
-        """Make a new key folder; whole or not at all, and never over an existing one.
+        """Make a new key folder atomically; an existing one is never replaced.
 
         Parameters
         ----------

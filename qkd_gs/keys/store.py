@@ -41,7 +41,7 @@ _BUSY_S = 30.0
 
 @dataclass(frozen=True)
 class KeyEntry:
-    """What may be known of a stored key."""
+    """Public data of a stored key."""
 
     key_id: str
     session_id: str
@@ -123,7 +123,7 @@ class KeyStore:
         epsilon : float
             Failure probability of the key.
         result : dict
-            Figures of the session, nothing secret; returned by `entry` ever after.
+            Figures of the session, nothing secret; returned by `entry` from then on.
         """
         with self._transaction():
             stored = self.entry(session_id)
@@ -141,7 +141,7 @@ class KeyStore:
             return self._select('WHERE session_id = ?', session_id)[0]
 
     def entry(self, session_id: str) -> KeyEntry | None:
-        """What is stored of a session, or None."""
+        """Entry of a session's key, or None."""
         found = self._select('WHERE session_id = ?', session_id)
         return found[0] if found else None
 
@@ -159,7 +159,7 @@ class KeyStore:
         bits : int
             How many.
         simulated : bool
-            Must be said to take from a store of simulated keys, so that none ever passes for real.
+            Must be True for a store of simulated keys, so that none is used as a real one.
 
         Raises
         ------
@@ -196,7 +196,7 @@ class KeyStore:
             return self._give(entry, first_bit, bits)
 
     def is_finished(self, session_id: str) -> bool:
-        """Whether the session's key is stored; then nothing more of it is ever disclosed."""
+        """True if the session's key is stored; no more of it will be disclosed."""
         return self.entry(session_id) is not None
 
     def disclosed_before(self, session_id: str) -> int:
@@ -290,5 +290,5 @@ class KeyStore:
 
 
 def _head(key_id: str, session_id: str, length_bits: int, epsilon: float, simulated: bool) -> bytes:
-    """What the seal binds to the key, so that no row can be passed off as another."""
+    """Associated data of the encryption, so that no row can be exchanged for another."""
     return json.dumps([key_id, session_id, length_bits, epsilon, simulated]).encode()

@@ -78,7 +78,7 @@ def find_anomalies(clicks: ClickStatistics, pulses_a_bin: int, bunching: float, 
 
 
 def bunching_of(mu: tuple[float, ...], probability: tuple[float, ...]) -> float:
-    """How much more often two photons come together than from a source of one intensity."""
+    """Ratio of photon pairs to those of a source of one intensity with the same mean."""
     mean = float(np.dot(mu, probability))
     return float(np.dot(np.square(mu), probability)) / mean**2
 

@@ -106,8 +106,8 @@ class ScannedRun:
     ----------
     report : RunReport
     sealed : SealedFile
-    scale : SecondScale
-        Names UTC.
+    scale : PpsTimescale
+        UTC of TDC times.
     path : Trajectory
         Predicted, with the errors that tracking has found.
     usable_ps : (m, 2) int64

@@ -135,7 +135,7 @@ def _phase_error(view: SessionView) -> float | None:
 
 
 def clock_residual(view: SessionView) -> Plot | None:
-    """How well the satellite's clock was recovered."""
+    """Residuals of the recovered satellite clock."""
     t = view.telemetry
     if not np.isfinite(t.sync_residual_ns).any():
         return None

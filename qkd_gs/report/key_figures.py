@@ -1,4 +1,4 @@
-"""What became of the sifted bits: each assumption and each step with its price."""
+"""Figure of the key budget: from the sifted bits to the secret bits, with the cost of each step."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ CITATION = 'Ren et al., “Portable ground stations for space-to-ground quantum 
 
 @dataclass(frozen=True)
 class Published:
-    """What the paper says for comparison, as short texts."""
+    """Published values for comparison, as short texts."""
 
     which: str
     sifted: str

@@ -1,4 +1,4 @@
-"""How every figure of the report looks: one width, one palette, quiet axes."""
+"""Common style of the report's figures: width, palette, axes."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def account_table(view: SessionView) -> Table | None:
 
 
 def processing_table(view: SessionView) -> Table | None:
-    """How the key was made, as far as it was recorded."""
+    """Table of the key's figures, as far as they were recorded."""
     key, timing = view.key, view.timing
     parts = (
         ('Time tags read', timing, 'tags', 0, 1.0, ''),
@@ -168,7 +168,7 @@ def bounds_table(view: SessionView) -> Table | None:
 
 
 def ledger_table(view: SessionView) -> Table | None:
-    """Who took which share of the failure probability; one column a basis."""
+    """Epsilon budget: failure probability of each bound, with one column per basis."""
     ledger = view.key.get('epsilon_ledger')
     if not isinstance(ledger, Mapping) or not ledger:
         return None

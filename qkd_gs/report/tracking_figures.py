@@ -108,7 +108,7 @@ def _against_time(
 
 
 def spot_scatter(view: SessionView) -> Plot | None:
-    """Where the spot was on the tracking camera."""
+    """Figure of the spot positions on the tracking camera."""
     t = view.telemetry
     if not len(t.spot_x_urad) or not len(t.spot_y_urad):
         return None

@@ -49,7 +49,7 @@ class SessionView:
 
     @property
     def processed(self) -> bool:
-        """Whether there is a result."""
+        """True if there is a result."""
         return self.manifest.result is not None
 
     @property

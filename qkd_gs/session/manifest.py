@@ -1,4 +1,4 @@
-"""session.json: what a session is, readable by anyone; holds no secret and no detector stream.
+"""session.json: public description of a session; holds no secret and no detector stream.
 
 The sealed tags lie beside it (`qkd_gs.session.tag_files`), each file with the start of its own run.
 """
@@ -33,7 +33,7 @@ class Manifest(Section):
 
     schema_version: Literal[2] = SCHEMA_VERSION
     session_id: str = Field(pattern='^[0-9a-f]{32}$')
-    simulated: bool = Field(description='for ever: a key of a simulated session is never handed out as real')
+    simulated: bool = Field(description='a key of a simulated session is never handed out as real')
     software: str
     created_utc: str
     satellite: str

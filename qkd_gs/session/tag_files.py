@@ -1,4 +1,4 @@
-"""Where a session's sealed tags are: one file for each run of the TDC, numbered in the order they were begun.
+"""Paths of a session's sealed tags: one file for each run of the TDC, numbered in the order of their start.
 
 A detector process that starts again in mid-pass needs nothing but the session's folder to go on.
 """
@@ -29,7 +29,7 @@ def tags_paths(folder: Path) -> list[Path]:
 
 
 def next_tags_path(folder: Path) -> Path:
-    """Where a run that begins now writes its tags: behind all that are there, however damaged they are.
+    """Path of the tag file of a new run: the number after the highest in the folder, even if that file is damaged.
 
     Raises
     ------

@@ -68,8 +68,8 @@ def recover_clock(
     ----------
     beacon_ps : (n,) int64
         TDC times of the beacon's tags, cable delay taken off, ascending.
-    scale : SecondScale
-        Names UTC.
+    scale : PpsTimescale
+        UTC of TDC times.
     emission_ps : callable
         UTC of arrival (ps since ``scale.first_utc_ns``) to predicted satellite time of emission, ps.
     log : PulseTimes

@@ -27,7 +27,7 @@ def nearest(expected_ps: IntArray, log_ps: IntArray, shift: int) -> IntArray:
 
 
 def residuals_ns(expected_ps: IntArray, log: PulseTimes, shift: int) -> FloatArray:
-    """How much later than expected the pulse nearest to each time left, `shift` pulses on; times ascend."""
+    """Emission minus expected time of the log's nearest pulse, `shift` pulses on, in ns; expected times ascend."""
     residual_ns, done = np.empty(len(expected_ps)), 0
     for until_ps, log_ps in log.segments(abs(shift) + _NEIGHBOURS):
         left = expected_ps[done:]

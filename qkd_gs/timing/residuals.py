@@ -1,4 +1,4 @@
-"""What is left of millions of pulse times after a prediction, worked on piece by piece: arithmetic makes copies."""
+"""Residuals of millions of pulse times, processed piece by piece to bound the memory of temporary copies."""
 
 from __future__ import annotations
 

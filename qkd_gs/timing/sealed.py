@@ -213,7 +213,7 @@ class SealedFile:
 
 
 def has_end(path: Path) -> bool:
-    """Whether a sealed file goes up to a last chunk; anyone can tell, and reading the file proves it.
+    """True if a sealed file ends with a last chunk; needs no key, and only reading the file proves it.
 
     False for one that is still written, or whose writer died.
 
@@ -234,7 +234,7 @@ def has_end(path: Path) -> bool:
 
 
 def _only_zeros(file: BinaryIO) -> bool:
-    """Whether nothing follows, or what a file system puts where nothing was written before the power went."""
+    """True if only zeros follow, as some file systems leave after a power failure, or nothing."""
     return not any(block.strip(b'\0') for block in iter(lambda: file.read(1 << 20), b''))
 
 

@@ -32,6 +32,6 @@ class Thinned:
             self._held = len(self._parts[0])
 
     def times_ps(self) -> IntArray:
-        """What is kept, in order."""
+        """The times kept, ascending."""
         self._parts = [np.concatenate(self._parts)] if self._parts else []
         return self._parts[0] if self._parts else np.empty(0, np.int64)

@@ -1,1 +1,1 @@
-"""What the commands share: output, progress, summaries, signals."""
+"""Shared parts of the commands: output, progress, summaries, signals."""

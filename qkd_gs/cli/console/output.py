@@ -1,4 +1,4 @@
-"""What a command prints: one JSON document on standard output, all else on standard error."""
+"""Output of a command: one JSON document on standard output, everything else on standard error."""
 
 from __future__ import annotations
 

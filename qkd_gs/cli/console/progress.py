@@ -1,4 +1,4 @@
-"""What an operator sees while a command works; all of it on standard error."""
+"""Progress display of a running command, on standard error."""
 
 from __future__ import annotations
 

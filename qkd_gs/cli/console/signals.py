@@ -1,4 +1,4 @@
-"""What ends a command that goes on until it is told to stop."""
+"""Signals that stop a command that runs until it is interrupted."""
 
 from __future__ import annotations
 
