@@ -15,7 +15,7 @@ SESSION ?= sessions/$(shell date -u +%Y%m%dT%H%M%SZ)
 # A step is done when its stamp is there; the stamp's name holds a hash of all that the step depends on,
 # so that it is the content that counts (a changed or deleted file, another branch), not the time of the files.
 hash = $(shell { $(1); } 2>/dev/null | sha256sum | cut -c1-16)
-pins := $(filter-out requirements/docs.txt,$(sort $(wildcard requirements/*.txt))) # docs.txt is for `make docs` alone
+pins := $(filter-out requirements/docs.txt requirements/noble.txt,$(sort $(wildcard requirements/*.txt))) # for `make docs`, `make test-noble`
 built_from := package.xml CMakeLists.txt setup.py requirements/runtime.in \
 	$(sort $(wildcard cmake/* msg/*.msg srv/*.srv action/*.action interfaces/*/*.* interfaces/*/msg/*.msg))
 nodes := $(sort $(wildcard qkd_gs/nodes/*_node.py)) # the names alone: their code runs from the checkout
@@ -30,10 +30,10 @@ ifeq ($(wildcard $(VENV)/lib/python*/site-packages/__editable__.qkd_gs-*.pth),)
 .PHONY: $(build_done) # somebody has uninstalled it, or put a copy of the code in its place
 endif
 
-.PHONY: help setup demo test docs pictures pins clean
+.PHONY: help setup demo test test-noble docs pictures pins clean
 
 help: ## this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 setup: $(build_done) ## build .venv with everything in it; again: only what changed
 	@echo "ready: $(BIN)/qkd-gs --help"
@@ -82,6 +82,18 @@ docs: setup $(docs_done) ## the pages of doc/ and the Python interface as HTML i
 pictures: setup ## draw the picture of the README from a session: make pictures SESSION=DIR
 	$(BIN)/python tools/draw_pictures.py '$(SESSION)'
 
+NOBLE := .venv-noble
+NOBLE_PIP := $(NOBLE)/bin/python -m pip --disable-pip-version-check --no-input
+test-noble: ## the tests with the library versions of Ubuntu 24.04, in .venv-noble
+	$(PYTHON) -m venv $(NOBLE)
+	$(NOBLE_PIP) install -q -r requirements/build.txt
+	@mkdir -p build
+	awk -F== 'FNR == NR { noble[$$1] = $$0; next } $$1 in noble { print noble[$$1]; next } /^[a-z]/' \
+		requirements/noble.txt $(pins) | sort -u > build/noble.txt
+	$(NOBLE_PIP) install -q --no-build-isolation --no-deps -r build/noble.txt
+	$(NOBLE_PIP) install -q --no-build-isolation --no-deps --editable .
+	NUMBA_CACHE_DIR=build/noble-kernels $(NOBLE)/bin/pytest -n auto --maxprocesses 4 --dist loadfile
+
 pins: ## work out requirements/*.txt again after a change of requirements/*.in; versions already pinned stay
 	$(PYTHON) -m venv --clear build/pins
 	build/pins/bin/python -m pip install -q pip-tools==7.6.2
@@ -89,5 +101,5 @@ pins: ## work out requirements/*.txt again after a change of requirements/*.in; 
 		--annotation-style line --no-emit-index-url --no-emit-find-links --no-emit-options -o $$set.txt $$set.in; done
 
 clean: ## remove everything that was built; sessions stay
-	rm -rf $(VENV) build install log dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(NOBLE) build install log dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find qkd_gs test tools -name __pycache__ -type d -prune -exec rm -rf {} +

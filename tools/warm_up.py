@@ -1,4 +1,4 @@
-"""Compile the numerical kernels once, at set-up, so that the first pass does not wait for them.
+"""Compile the numerical kernels once, at set-up or installation, so that the first pass does not wait for them.
 
 Tracks the first seconds of a pass in the twin and makes the key of a short bright session; only
 numba's cache beside the code is kept.

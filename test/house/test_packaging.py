@@ -62,6 +62,15 @@ def test_every_library_is_in_package_xml_or_says_why_not():
     assert 'xacro' in declared
 
 
+def test_what_only_pip_has_is_in_the_installation_page():
+    lines = (REQUIREMENTS / 'runtime.in').read_text(encoding='utf-8').splitlines()
+    page = (ROOT / 'doc' / 'install.md').read_text(encoding='utf-8')
+    command = re.search(r'pip install -c \S+noble\.txt (.*?)\n\n', page, re.DOTALL)[1]
+    skipped = re.search(r'--skip-keys "(.*?)"', page)[1].replace('python3-', '')
+    wanted = {line.split()[0] for line in lines if '# pip only' in line} | set(skipped.split())
+    assert {re.sub(r'>=.*', '', name.strip('"\\')) for name in command.split()} - {''} == wanted
+
+
 def test_what_launch_files_import_is_declared():
     declared = {entry.text for entry in PACKAGE.iter('exec_depend')}
     for path in (ROOT / 'launch').glob('*.launch.py'):
