@@ -88,8 +88,7 @@ test-noble: ## the tests with the library versions of Ubuntu 24.04, in .venv-nob
 	$(PYTHON) -m venv $(NOBLE)
 	$(NOBLE_PIP) install -q -r requirements/build.txt
 	@mkdir -p build
-	awk -F== 'FNR == NR { noble[$$1] = $$0; next } $$1 in noble { print noble[$$1]; next } /^[a-z]/' \
-		requirements/noble.txt $(pins) | sort -u > build/noble.txt
+	awk -F== '/^[a-z]/ && !seen[$$1]++' requirements/noble.txt $(pins) > build/noble.txt
 	$(NOBLE_PIP) install -q --no-build-isolation --no-deps -r build/noble.txt
 	$(NOBLE_PIP) install -q --no-build-isolation --no-deps --editable .
 	NUMBA_CACHE_DIR=build/noble-kernels $(NOBLE)/bin/pytest -n auto --maxprocesses 4 --dist loadfile
