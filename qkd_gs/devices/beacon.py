@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,7 @@ class BeaconReading:
     interlock_closed: bool
 
 
+@runtime_checkable
 class Beacon(Protocol):
     """Open, on, off, read.  Every call returns within the driver's time-out or raises DeviceFault."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from qkd_gs.arrays import ImageArray
 
@@ -39,6 +39,7 @@ class Frame:
     roi: Roi
 
 
+@runtime_checkable
 class Camera(Protocol):
     """Open, configure, poll, close.  Every call returns at once or raises DeviceFault."""
 

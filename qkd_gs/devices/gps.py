@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class GpsReading:
     time_accuracy_s: float  # receiver's own one-sigma estimate of the PPS edge
 
 
+@runtime_checkable
 class Gps(Protocol):
     """Open, read, close."""
 

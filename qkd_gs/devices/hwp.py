@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,7 @@ class HwpReading:
     moving: bool
 
 
+@runtime_checkable
 class HwpRotator(Protocol):
     """Open, move, read, stop.  Every call returns within the driver's time-out or raises DeviceFault."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 from math import degrees, isfinite, radians
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.station import MountSettings
@@ -51,6 +51,7 @@ class MountReading:
     fault: str = ''  # stable code, '' if none
 
 
+@runtime_checkable
 class Mount(Protocol):
     """Open, command, read, stop.  Every call returns within the driver's time-out or raises DeviceFault."""
 

@@ -1,118 +1,34 @@
-"""Which driver each device has: config/devices/*.yaml, and drivers by name.
+"""Drivers by name.
 
-The simulated ones come with the package.  A real driver is a Python package of its own or a module of this one; it
-makes itself known as an entry point of the group ``qkd_gs.drivers`` called ``KIND.NAME``, a callable that takes a
-`DriverContext` and gives an object that speaks the Protocol of its kind.
+The simulated ones are part of this package.  A real driver is a module of this package or of one of its own; it is
+registered as an entry point of the group ``qkd_gs.drivers`` called ``KIND.NAME``, which refers to a `Driver` (a factory
+with the decorator `driver`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from pydantic import Field
-
+from qkd_gs.devices.driver import Driver, DriverContext
+from qkd_gs.devices.kinds import KINDS, DeviceKind
 from qkd_gs.errors import DeviceFault, StationError
-from qkd_gs.settings.loader import Section, load_yaml
+from qkd_gs.settings.loader import Section
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
-from qkd_gs.share import share_path
+
+D = TypeVar('D')
 
 GROUP = 'qkd_gs.drivers'
 SIMULATED = 'sim'
+HINT = '`qkd-gs devices` lists what is installed; see CONTRIBUTING.md for how to add a driver'
 
-# what comes with the package, as "module:callable"
-_BUILT_IN = {f'{kind}.{SIMULATED}': f'qkd_gs.sim.remote.actuators:{kind}' for kind in ('mount', 'beacon', 'hwp')} | {
-    f'{kind}.{SIMULATED}': f'qkd_gs.sim.remote.sensors:{kind}'
-    for kind in ('guiding_camera', 'tracking_camera', 'gps', 'tdc')
-}
-
-
-class DeviceChoice(Section):
-    """One device."""
-
-    driver: str = Field(pattern='^[a-z0-9_]+$', description="name of the driver; 'none': not chosen yet")
-    options: dict[str, Any] = Field(default_factory=dict, description='what the driver needs to know')
-
-
-class DeviceSettings(Section):
-    """A whole devices file."""
-
-    mount: DeviceChoice
-    guiding_camera: DeviceChoice
-    tracking_camera: DeviceChoice
-    beacon: DeviceChoice
-    hwp: DeviceChoice
-    gps: DeviceChoice
-    tdc: DeviceChoice
-
-    @property
-    def simulated(self) -> bool:
-        """Whether any device is simulated: then light, counts and key come from the twin."""
-        return any(choice.driver == SIMULATED for choice in self.choices().values())
-
-    def choices(self) -> dict[str, DeviceChoice]:
-        """By kind of device."""
-        return {kind: getattr(self, kind) for kind in type(self).model_fields}
-
-
-KINDS = tuple(DeviceSettings.model_fields)
-
-
-@dataclass(frozen=True)
-class DriverContext:
-    """What a driver may know.
-
-    Attributes
-    ----------
-    options : mapping
-        Of the devices file.
-    link : object
-        How simulated devices reach the twin; None for real ones.
-    """
-
-    kind: str
-    station: StationSettings
-    site: Site
-    options: Mapping[str, Any] = field(default_factory=dict)
-    link: Any = None
-
-
-def devices_path(name: str) -> Path:
-    """File of 'sim' or 'hardware', or the path itself."""
-    return share_path('config', 'devices', f'{name}.yaml') if name in ('sim', 'hardware') else Path(name)
-
-
-def load_devices(name: str) -> DeviceSettings:
-    """Devices file, every driver in it being installed.
-
-    Raises
-    ------
-    StationError
-        No such file, a key that does not fit, or a driver that is not installed; names file and key.
-    """
-    path = devices_path(name)
-    settings = load_yaml(path, DeviceSettings)
-    for kind, choice in settings.choices().items():
-        if choice.driver not in installed(kind):
-            raise StationError(_not_installed(kind, choice.driver), where=f'{path}: {kind}', hint=_HINT)
-    drivers = {choice.driver == SIMULATED for choice in settings.choices().values()}
-    if len(drivers) > 1:
-        raise StationError(
-            'simulated and real devices in one station', where=path, hint='a key of such a mixture would mean nothing'
-        )
-    return settings
-
-
-_HINT = '`qkd-gs devices` lists what is installed; see CONTRIBUTING.md for how to add a driver'
+_BUILT_IN = {f'{kind}.{SIMULATED}': f'qkd_gs.sim.remote.drivers:{kind}' for kind in KINDS}
 
 
 def installed(kind: str) -> dict[str, str]:
-    """Names of the drivers of a kind, and where they come from."""
+    """Names of the drivers of a kind, with their ``module:attribute``."""
     found = {name.split('.', 1)[1]: target for name, target in _BUILT_IN.items() if name.split('.', 1)[0] == kind}
     for point in entry_points(group=GROUP):
         of_kind, _, name = point.name.partition('.')
@@ -121,43 +37,82 @@ def installed(kind: str) -> dict[str, str]:
     return found
 
 
-def make_device(choice: DeviceChoice, context: DriverContext) -> Any:
-    """The device, not yet open.
+def not_installed(kind: str, name: str) -> str:
+    """Sentence about a driver that is not installed."""
+    names = ', '.join(sorted(installed(kind)))
+    if name == 'none':
+        return f'no driver has been chosen (installed: {names})'
+    return f'driver {name!r} is not installed (installed: {names})'
+
+
+def load_driver(kind: str, name: str) -> Driver[Any, Any]:
+    """Load a driver by name.
 
     Raises
     ------
     StationError
-        The driver is not installed, or does not take its options.
+        The driver is not installed, cannot be imported, or is not a `Driver`.
     """
-    target = installed(context.kind).get(choice.driver)
+    target = installed(kind).get(name)
     if target is None:
-        raise StationError(_not_installed(context.kind, choice.driver), hint=_HINT)
-    module, _, name = target.partition(':')
+        raise StationError(not_installed(kind, name), hint=HINT)
+    module, _, attribute = target.partition(':')
     try:
-        factory: Callable[[DriverContext], Any] = getattr(import_module(module), name)
+        loaded = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise StationError(f'driver {choice.driver!r} of {context.kind} cannot be loaded: {error}') from error
-    return factory(context)
+        raise StationError(f'driver {name!r} of {kind} cannot be loaded: {error}') from error
+    if not isinstance(loaded, Driver):
+        raise StationError(
+            f'driver {name!r} of {kind} ({target}) is not a Driver', hint='decorate its factory with @driver'
+        )
+    return loaded
 
 
-def self_test(choice: DeviceChoice, context: DriverContext) -> dict[str, Any]:
-    """Open a real device and close it again: whether it was found, and what its driver says of it.
+def make_device(
+    kind: DeviceKind[D], name: str, station: StationSettings, site: Site, options: Section, link: Any = None
+) -> D:
+    """Make the device of a kind with a driver; it is not open yet.
 
-    A driver may have a method ``self_test() -> str``; without one, having been opened is all that is known.
+    Parameters
+    ----------
+    name : str
+        Name of the driver.
+    options : Section
+        Of the class that the driver registers, as `load_options` returns them.
+    link : object
+        Connection of simulated devices to the twin.
+
+    Raises
+    ------
+    StationError
+        The driver is not installed, or its device does not implement the Protocol of the kind.
     """
-    device = make_device(choice, context)
+    device: Any = load_driver(kind.name, name).make(DriverContext(kind.name, station, site, options, link))
+    if not isinstance(device, kind.protocol):
+        lacks = f'{type(device).__name__} lacks methods of {kind.protocol.__name__}'
+        raise StationError(f'driver {name!r} of {kind.name}: {lacks}')
+    return cast(D, device)
+
+
+def self_test(
+    kind: DeviceKind[Any], name: str, station: StationSettings, site: Site, options: Section
+) -> dict[str, Any]:
+    """Open a real device and close it again.
+
+    A driver may have a method ``self_test() -> str``; without one, the result of a device that could be opened is
+    ``'opened'``.
+
+    Returns
+    -------
+    dict
+        ``found`` (bool) and ``self_test`` (str).
+    """
+    device = make_device(kind, name, station, site, options)
     try:
         device.open()
-        said = device.self_test() if hasattr(device, 'self_test') else 'opened'
+        result = device.self_test() if hasattr(device, 'self_test') else 'opened'
     except DeviceFault as fault:
         return {'found': False, 'self_test': str(fault)}
     finally:
         device.close()
-    return {'found': True, 'self_test': said}
-
-
-def _not_installed(kind: str, driver: str) -> str:
-    names = ', '.join(sorted(installed(kind)))
-    if driver == 'none':
-        return f'no driver has been chosen (installed: {names})'
-    return f'driver {driver!r} is not installed (installed: {names})'
+    return {'found': True, 'self_test': result}

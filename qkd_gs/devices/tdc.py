@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from qkd_gs.timing.tags import TagBlock
 
 
+@runtime_checkable
 class Tdc(Protocol):
     """Open, start, poll, stop.  Times are integer picoseconds of the TDC's own clock since start."""
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from std_msgs.msg import Bool
 
 import qkd_gs.msg as m
+from qkd_gs.devices.beacon import Beacon
+from qkd_gs.devices.kinds import BEACON
 from qkd_gs.errors import DeviceFault
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime import parameters
 from qkd_gs.nodes.runtime.base import IN_TIME
 from qkd_gs.nodes.runtime.context import device_of, station_of
-from qkd_gs.nodes.runtime.device import DeviceNode
+from qkd_gs.nodes.runtime.device import DeviceNode, require_open
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.settings.station import BeaconSettings
 from qkd_gs.station.loop_timing import LoopWatch
@@ -32,7 +32,7 @@ class BeaconNode(DeviceNode):
         self._station = station_of(self)
         parameters.offer(self, self._station.beacon, 'beacon', lambda: self.active)
         self._commanded_ns = self._permitted_ns = 0
-        self._beacon: Any = None
+        self._beacon: Beacon | None = None
         self._timer = 0
         self._states = self.publisher(m.BeaconState, 'beacon/state')
         self.listen(Bool, 'beacon/command', self._command)
@@ -42,7 +42,7 @@ class BeaconNode(DeviceNode):
         """Connect to the laser and switch it off."""
         settings = parameters.read(self, BeaconSettings, self._station.beacon, 'beacon')
         self._station = self._station.model_copy(update={'beacon': settings})
-        self._beacon = device_of(self, 'beacon', self._station)
+        self._beacon = device_of(self, BEACON, self._station)
         self._beacon.open()
         self._beacon.off(self.clock.now_ns())
         self._timer = self.every(_STATE_S, self._step, LoopWatch(_STATE_S))
@@ -63,24 +63,24 @@ class BeaconNode(DeviceNode):
     def _command(self, message: Bool) -> None:
         self._commanded_ns = self.clock.now_ns() if message.data else 0
         if not message.data and self.active:
-            self._beacon.off(self.clock.now_ns())
+            require_open(self._beacon).off(self.clock.now_ns())
 
     def _take_safety(self, status: m.SafetyStatus) -> None:
         self._permitted_ns = self.clock.now_ns() if status.light_permitted else 0
         if not status.light_permitted and self.active:
-            self._beacon.off(self.clock.now_ns())
+            require_open(self._beacon).off(self.clock.now_ns())
 
     def _step(self, now_ns: int) -> None:
         commanded = self.active and now_ns - self._commanded_ns < _SILENCE_NS
         if commanded and now_ns - self._permitted_ns < _SILENCE_NS:
             try:
-                self._beacon.on(now_ns)
+                require_open(self._beacon).on(now_ns)
             except DeviceFault as fault:
                 if fault.code != 'beacon.interlock':  # an open door keeps the beacon off until it is closed
                     raise
         elif self.active:
-            self._beacon.off(now_ns)
-        self._states.publish(messages.beacon_state(self._beacon.read(now_ns), commanded, self.fault))
+            require_open(self._beacon).off(now_ns)
+        self._states.publish(messages.beacon_state(require_open(self._beacon).read(now_ns), commanded, self.fault))
 
 
 def main(arguments: list[str] | None = None) -> int:

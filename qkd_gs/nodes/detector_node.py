@@ -5,14 +5,14 @@ A tag's detector is the raw key bit, so a tag leaves this process only into the 
 
 from __future__ import annotations
 
-from typing import Any
-
 import qkd_gs.msg as m
+from qkd_gs.devices.kinds import TDC
+from qkd_gs.devices.tdc import Tdc
 from qkd_gs.keys.folder import find_key_folder
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime.base import IN_TIME
 from qkd_gs.nodes.runtime.context import device_of, station_of
-from qkd_gs.nodes.runtime.device import DeviceNode
+from qkd_gs.nodes.runtime.device import DeviceNode, require_open
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.session.tag_files import next_tags_path
 from qkd_gs.timing.recorder import TagRecorder
@@ -32,7 +32,7 @@ class DetectorNode(DeviceNode):
     def __init__(self) -> None:
         super().__init__()
         self._station = station_of(self)
-        self._tdc: Any = None
+        self._tdc: Tdc | None = None
         self._recorder: TagRecorder | None = None
         self._folder = ''
         self._counts = self.publisher(m.Counts, 'detector/counts')
@@ -41,7 +41,7 @@ class DetectorNode(DeviceNode):
     def opened(self) -> None:
         """Connect to the TDC; the public key that seals the tags must exist."""
         self._sealing_key = find_key_folder(None, simulated=self.simulated).sealing_public_key()
-        self._tdc = device_of(self, 'tdc', self._station)
+        self._tdc = device_of(self, TDC, self._station)
         self._tdc.open()
 
     def started(self) -> None:
@@ -71,14 +71,14 @@ class DetectorNode(DeviceNode):
         record = getattr(self._tdc, 'record', None)
         if record is not None:  # the simulated satellite's transmission record
             record.save(folder)
-        self._tdc.start(now_ns)
+        require_open(self._tdc).start(now_ns)
         writer = SealedWriter(next_tags_path(folder), session_id, self._sealing_key, now_ns)
         self._recorder, self._folder = TagRecorder(writer, self._station.source), name
         self.get_logger().info(f'TDC run started for {name}')
 
     def _end(self) -> None:
         if self._recorder is not None:
-            self._tdc.stop(self.clock.now_ns())
+            require_open(self._tdc).stop(self.clock.now_ns())
             self._recorder.close()
             self._recorder = None
         self._folder = ''
@@ -86,7 +86,7 @@ class DetectorNode(DeviceNode):
     def _step(self, now_ns: int) -> None:
         if self._recorder is None:
             return
-        full = self._recorder.step(now_ns, self._tdc.poll(now_ns))
+        full = self._recorder.step(now_ns, require_open(self._tdc).poll(now_ns))
         if full is not None:
             self._counts.publish(messages.counts(full))
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sensor_msgs.msg import NavSatFix, TimeReference
 
+from qkd_gs.devices.gps import Gps
+from qkd_gs.devices.kinds import GPS
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime.base import OK, WARN
 from qkd_gs.nodes.runtime.context import device_of, station_of
-from qkd_gs.nodes.runtime.device import DeviceNode
+from qkd_gs.nodes.runtime.device import DeviceNode, require_open
 from qkd_gs.nodes.runtime.process import run
 
 _POLL_S = 0.1
@@ -22,14 +22,14 @@ class GpsNode(DeviceNode):
 
     def __init__(self) -> None:
         super().__init__()
-        self._gps: Any = None
+        self._gps: Gps | None = None
         self._last_ns = 0
         self._fixes = self.publisher(NavSatFix, 'gps/fix')
         self._times = self.publisher(TimeReference, 'gps/time')
 
     def opened(self) -> None:
         """Connect to the receiver."""
-        self._gps = device_of(self, 'gps', station_of(self))
+        self._gps = device_of(self, GPS, station_of(self))
         self._gps.open()
 
     def started(self) -> None:
@@ -43,7 +43,7 @@ class GpsNode(DeviceNode):
             self._gps = None
 
     def _step(self, now_ns: int) -> None:
-        reading = self._gps.read(now_ns)
+        reading = require_open(self._gps).read(now_ns)
         if reading.stamp_ns <= self._last_ns:
             return
         self._last_ns = reading.stamp_ns

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from math import nan, radians
-from typing import Any
 
 import qkd_gs.msg as m
+from qkd_gs.devices.hwp import HwpRotator
+from qkd_gs.devices.kinds import HWP
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime import parameters
 from qkd_gs.nodes.runtime.base import IN_TIME
 from qkd_gs.nodes.runtime.context import device_of, station_of
-from qkd_gs.nodes.runtime.device import DeviceNode
+from qkd_gs.nodes.runtime.device import DeviceNode, require_open
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.pointing.hwp import HwpFollower
 from qkd_gs.settings.station import HwpSettings
@@ -30,7 +31,7 @@ class HwpNode(DeviceNode):
         self._settings = station_of(self).hwp
         parameters.offer(self, self._settings, 'hwp', lambda: self.active)
         self._angle: m.PolarizationAngle | None = None
-        self._hwp: Any = None
+        self._hwp: HwpRotator | None = None
         self._commanded_rad = nan
         self._timer = 0
         self._moving = False
@@ -45,7 +46,7 @@ class HwpNode(DeviceNode):
         self._follower = HwpFollower(
             radians(settings.zero_deg), round(settings.delay_s * 1e9), settings.parity, period_ns
         )
-        self._hwp = device_of(self, 'hwp', station)
+        self._hwp = device_of(self, HWP, station)
         self._hwp.open()
         self._timer = self.every(1 / settings.rate_hz, self._step, LoopWatch(1 / settings.rate_hz))
 
@@ -74,12 +75,12 @@ class HwpNode(DeviceNode):
             since_s = (now_ns - stamp_ns) * 1e-9  # the angle holds for its stamp: extrapolate it to now
             angle_rad = angle.polarization_angle_rad + angle.polarization_rate_rad_s * since_s
             command = self._follower.step(now_ns, angle_rad, angle.polarization_rate_rad_s)
-            self._hwp.move(now_ns, command.angle_rad)
+            require_open(self._hwp).move(now_ns, command.angle_rad)
             self._commanded_rad = command.angle_rad
         elif self._moving:
-            self._hwp.stop(now_ns)
+            require_open(self._hwp).stop(now_ns)
         self._moving = follow
-        self._states.publish(messages.hwp_state(self._hwp.read(now_ns), self._commanded_rad, self.fault))
+        self._states.publish(messages.hwp_state(require_open(self._hwp).read(now_ns), self._commanded_rad, self.fault))
 
 
 def main(arguments: list[str] | None = None) -> int:

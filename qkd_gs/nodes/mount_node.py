@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sensor_msgs.msg import JointState
 
 import qkd_gs.msg as m
-from qkd_gs.devices.mount import MountMode
+from qkd_gs.devices.kinds import MOUNT
+from qkd_gs.devices.mount import Mount, MountMode
 from qkd_gs.errors import DeviceFault
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime import parameters
 from qkd_gs.nodes.runtime.base import IN_THE_LOOP, WARN
 from qkd_gs.nodes.runtime.context import device_of, station_of
-from qkd_gs.nodes.runtime.device import DeviceNode
+from qkd_gs.nodes.runtime.device import DeviceNode, require_open
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.settings.station import MountSettings
 from qkd_gs.station.loop_timing import LoopWatch
@@ -40,14 +39,14 @@ class MountNode(DeviceNode):
         self._joints = self.publisher(JointState, 'joint_states')
         self.listen(m.MountCommand, 'mount/command', self._command)
         self.listen(m.SafetyStatus, 'safety/status', self._take_safety)
-        self._mount: Any = None
+        self._mount: Mount | None = None
 
     def opened(self) -> None:
         """Connect to the drives."""
         settings = parameters.read(self, MountSettings, self._station.mount, 'mount')
         self._station = self._station.model_copy(update={'mount': settings})
         self._watchdog_ns = round(settings.watchdog_s * 1e9)
-        self._mount = device_of(self, 'mount', self._station)
+        self._mount = device_of(self, MOUNT, self._station)
         self._mount.open()
         self._state_timer = self.every(_STATE_S, self._publish_state, LoopWatch(_STATE_S))
         self._joint_timer = self.every(_JOINTS_S, self._publish_joints)
@@ -55,7 +54,7 @@ class MountNode(DeviceNode):
     def started(self) -> None:
         """Release the brakes."""
         self._powered_ns = self.clock.now_ns()
-        self._mount.enable(self._powered_ns)
+        require_open(self._mount).enable(self._powered_ns)
 
     def stopped(self) -> None:
         """Brake to a stop and hold."""
@@ -88,7 +87,7 @@ class MountNode(DeviceNode):
         if not self.active or now_ns - self._permitted_ns > _STATUS_NS:
             return
         try:
-            self._mount.command(now_ns, messages.from_mount_command(message))
+            require_open(self._mount).command(now_ns, messages.from_mount_command(message))
         except DeviceFault as fault:
             if fault.code != 'mount.off':  # after a fault of the drives: see _publish_state
                 raise
@@ -96,7 +95,7 @@ class MountNode(DeviceNode):
         self._commanded_ns, self._stopped = now_ns, False
 
     def _publish_state(self, now_ns: int) -> None:
-        reading = self._mount.read(now_ns)
+        reading = require_open(self._mount).read(now_ns)
         self._states.publish(messages.mount_state(reading))
         if not self.active:
             return
@@ -115,12 +114,12 @@ class MountNode(DeviceNode):
 
     def _stop(self, now_ns: int, why: str) -> None:
         if self.active and not self._stopped:
-            self._mount.stop(now_ns)
+            require_open(self._mount).stop(now_ns)
             self._stopped = True
             self.level, self.message = WARN, why
 
     def _publish_joints(self, now_ns: int) -> None:
-        self._joints.publish(messages.joint_state(self._mount.read(now_ns)))
+        self._joints.publish(messages.joint_state(require_open(self._mount).read(now_ns)))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from qkd_gs.devices.registry import load_devices
+from qkd_gs.devices.devices_file import load_devices, load_options
 from qkd_gs.errors import StationError
 from qkd_gs.station.options import OF_THE_GRAPH, OPTIONS, Value, chosen
 
@@ -84,7 +84,7 @@ def station_graph(given: Mapping[str, Value]) -> list[Process]:
     Raises
     ------
     StationError
-        An option that does not exist, or a devices file that does not fit.
+        An option that does not exist, or a devices file or an option of a driver that does not fit.
     """
     known = {option.name for option in OPTIONS}
     for name in given:
@@ -92,6 +92,7 @@ def station_graph(given: Mapping[str, Value]) -> list[Process]:
             raise StationError(f'there is no option {name!r}', hint=f'one of {", ".join(sorted(known))}')
     values = chosen(given)
     devices = load_devices(str(values['devices']))
+    load_options(str(values['devices']))  # refused here, before any process is started
     parameters = {name: value for name, value in values.items() if name not in OF_THE_GRAPH}
     return [
         Process(spec, parameters, str(values['namespace']), str(values['log_level']))

@@ -1,5 +1,6 @@
 """Drivers by name: those that come along, a third party's, and what is said of those that are not there."""
 
+import json
 import sys
 from dataclasses import fields, replace
 from importlib.metadata import EntryPoint
@@ -13,19 +14,13 @@ from hypothesis import strategies as st
 
 from qkd_gs.cli import main
 from qkd_gs.devices import registry
+from qkd_gs.devices.devices_file import load_devices, load_options
+from qkd_gs.devices.driver import driver
+from qkd_gs.devices.kinds import KINDS, MOUNT
 from qkd_gs.devices.mount import MountCommand, check_set_point
-from qkd_gs.devices.registry import (
-    GROUP,
-    KINDS,
-    DeviceChoice,
-    DriverContext,
-    installed,
-    load_devices,
-    make_device,
-    self_test,
-)
+from qkd_gs.devices.registry import GROUP, installed, make_device, self_test
 from qkd_gs.errors import DeviceFault, StationError
-from qkd_gs.settings.loader import load_yaml
+from qkd_gs.settings.loader import Section, load_yaml
 from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.share import share_path
@@ -37,8 +32,14 @@ def station():
 
 
 @pytest.fixture
-def context(station):
-    return DriverContext('mount', station, load_site('shanghai'), {'port': '/dev/ttyUSB0'})
+def site():
+    return load_site('shanghai')
+
+
+class AcmeOptions(Section):
+    port: str
+    baud: int = 9600
+    broken: bool = False
 
 
 def devices_file(tmp_path, **drivers):
@@ -55,14 +56,22 @@ class Acme:
 
     def open(self):
         self.calls.append('open')
-        if self.context.options.get('broken'):
+        if self.context.options.broken:
             raise DeviceFault('mount.silent', 'nobody answers')
+
+    def enable(self, now_ns): ...
+
+    def command(self, now_ns, command): ...
+
+    def read(self, now_ns): ...
+
+    def stop(self, now_ns): ...
 
     def close(self):
         self.calls.append('close')
 
     def self_test(self):
-        return f'serial 17 at {self.context.options["port"]}'
+        return f'serial 17 at {self.context.options.port}'
 
 
 @pytest.fixture
@@ -70,16 +79,21 @@ def acme(monkeypatch):
     """Installed as a package with entry points would be; its drivers made so far."""
     module, made = ModuleType('acme_driver'), []
 
+    @driver(AcmeOptions)
     def make(context):
         made.append(Acme(context))
         return made[-1]
 
     module.make = make
+    module.function = make.make
+    module.empty = driver(AcmeOptions)(lambda context: object())
     monkeypatch.setitem(sys.modules, 'acme_driver', module)
     points = [
         *(EntryPoint(f'{kind}.acme', 'acme_driver:make', GROUP) for kind in KINDS),
         EntryPoint('mount.moved', 'acme_driver:gone', GROUP),
         EntryPoint('mount.lost', 'acme_has_no_such_module:make', GROUP),
+        EntryPoint('mount.plain', 'acme_driver:function', GROUP),
+        EntryPoint('mount.empty', 'acme_driver:empty', GROUP),
         EntryPoint('nonsense', 'acme_driver:make', GROUP),
     ]
     monkeypatch.setattr(registry, 'entry_points', lambda group: points if group == GROUP else [])
@@ -122,48 +136,85 @@ def test_a_file_that_does_not_fit_is_told_by_key(tmp_path, text):
         load_devices(str(path))
 
 
-def test_a_third_partys_driver_gets_its_options(acme, context):
-    device = make_device(DeviceChoice(driver='acme'), context)
-    assert device.context.options['port'] == '/dev/ttyUSB0'
+OPTIONS = AcmeOptions(port='/dev/ttyUSB0')
+
+
+def test_a_third_partys_driver_gets_its_options(acme, station, site):
+    device = make_device(MOUNT, 'acme', station, site, OPTIONS)
+    assert device.context.options.port == '/dev/ttyUSB0'
     assert device.context.link is None
     assert installed('mount')['acme'] == 'acme_driver:make'
     assert 'nonsense' not in installed('mount')
 
 
-@pytest.mark.parametrize('driver', ['moved', 'lost'])
-def test_a_driver_that_cannot_be_loaded_is_named(acme, context, driver):
-    with pytest.raises(StationError, match=f"^driver '{driver}' of mount cannot be loaded: "):
-        make_device(DeviceChoice(driver=driver), context)
+def options_file(tmp_path, mount):
+    path = tmp_path / 'devices.yaml'
+    devices = {kind: {'driver': 'acme', 'options': {'port': 'usb'}} for kind in KINDS}
+    path.write_text(yaml.safe_dump(devices | {'mount': mount}, sort_keys=False))
+    return path
 
 
-def test_a_driver_that_is_no_more_installed_is_told(context):
+def test_options_are_read_into_the_drivers_own_class(acme, tmp_path):
+    path = options_file(tmp_path, {'driver': 'acme', 'options': {'port': 'usb', 'baud': 115200}})
+    options = load_options(str(path))
+    assert options['mount'] == AcmeOptions(port='usb', baud=115200)
+    assert options['hwp'] == AcmeOptions(port='usb')
+    assert list(load_options('sim', ('gps',))) == ['gps']
+
+
+@pytest.mark.parametrize(
+    ('mount', 'told'),
+    [
+        ({'driver': 'acme'}, 'mount.options: '),
+        ({'driver': 'acme', 'options': {'baud': 9600}}, 'mount.options.port: '),
+        ({'driver': 'acme', 'options': {'port': 'usb', 'baud': 'fast'}}, 'mount.options.baud: '),
+        ({'driver': 'acme', 'options': {'port': 'usb', 'prot': 1}}, 'mount.options.prot: '),
+        ({'driver': 'sim', 'options': {'port': 'usb'}}, 'mount.options.port: '),
+    ],
+)
+def test_an_option_that_does_not_fit_is_refused_by_file_and_key(acme, tmp_path, mount, told):
+    path = options_file(tmp_path, mount)
+    with pytest.raises(StationError) as error:
+        load_options(str(path))
+    assert str(error.value).startswith(f'{path}:')
+    assert told in str(error.value)
+
+
+@pytest.mark.parametrize('name', ['moved', 'lost'])
+def test_a_driver_that_cannot_be_loaded_is_named(acme, station, site, name):
+    with pytest.raises(StationError, match=f"^driver '{name}' of mount cannot be loaded: "):
+        make_device(MOUNT, name, station, site, OPTIONS)
+
+
+@pytest.mark.parametrize(('name', 'told'), [('plain', 'is not a Driver'), ('empty', 'lacks methods of Mount')])
+def test_what_is_no_driver_of_its_kind_is_refused(acme, station, site, name, told):
+    with pytest.raises(StationError, match=told):
+        make_device(MOUNT, name, station, site, OPTIONS)
+
+
+def test_a_driver_that_is_no_longer_installed_is_reported(station, site):
     with pytest.raises(StationError, match=r"^driver 'acme' is not installed \(installed: sim\)"):
-        make_device(DeviceChoice(driver='acme'), context)
+        make_device(MOUNT, 'acme', station, site, OPTIONS)
 
 
-def test_self_test_opens_and_closes(acme, context, station):
-    assert self_test(DeviceChoice(driver='acme'), context) == {'found': True, 'self_test': 'serial 17 at /dev/ttyUSB0'}
+def test_self_test_opens_and_closes(acme, station, site):
+    assert self_test(MOUNT, 'acme', station, site, OPTIONS) == {'found': True, 'self_test': 'serial 17 at /dev/ttyUSB0'}
     assert acme[-1].calls == ['open', 'close']
-    broken = DriverContext('mount', station, context.site, {'broken': True})
-    told = self_test(DeviceChoice(driver='acme'), broken)
-    assert not told['found']
-    assert 'nobody answers' in told['self_test']
+    result = self_test(MOUNT, 'acme', station, site, AcmeOptions(port='usb', broken=True))
+    assert not result['found']
+    assert 'nobody answers' in result['self_test']
     assert acme[-1].calls == ['open', 'close']
 
 
-def test_the_command_lists_them_and_tests_those_that_are_chosen(acme, tmp_path, capsys):
-    path = devices_file(tmp_path, others='acme', mount='lost', tdc='none')
-    text = yaml.safe_load(path.read_text())
-    for kind in KINDS:
-        text[kind]['options'] = {'port': 'usb'}
-    path.write_text(yaml.safe_dump(text))
-    status = main(['devices', '--devices', str(path)])
-    told = capsys.readouterr()
-    if status == 0:  # a driver that cannot be loaded may be a row of the table or the end of the command
-        assert 'serial 17 at usb' in told.out
-    else:
-        assert (status, told.err.count('\n')) == (2, 1)
-        assert 'cannot be loaded' in told.err
+def test_the_command_lists_options_and_a_driver_that_cannot_be_loaded(acme, tmp_path, capsys):
+    path = options_file(tmp_path, {'driver': 'lost'})
+    assert main(['devices', '--devices', str(path), '--json']) == 0
+    rows = {row['device']: row for row in json.loads(capsys.readouterr().out)}
+    assert 'cannot be loaded' in rows['mount']['self_test']
+    assert rows['mount']['found'] is False
+    assert rows['mount']['options']['acme']['required'] == ['port']
+    assert main(['devices', '--devices', str(path)]) == 0
+    assert 'mount.acme: baud (integer, default 9600)' in capsys.readouterr().out
 
 
 # --- what no driver lets through ---

@@ -85,7 +85,7 @@ class StationMixin:
         self._first_timer = node.create_timer(_FIRST_S, self.guarded(self._first_heartbeat), clock=self._steady)
 
     def _has_simulated_devices(self) -> bool:
-        from qkd_gs.devices.registry import load_devices
+        from qkd_gs.devices.devices_file import load_devices
 
         self.devices = load_devices(str(self.options['devices']))
         return self.devices.simulated

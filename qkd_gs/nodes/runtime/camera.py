@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
-from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from sensor_msgs.msg import CameraInfo, Image
 
 import qkd_gs.msg as m
-from qkd_gs.devices.camera import Frame
+from qkd_gs.devices.camera import Camera, Frame
+from qkd_gs.devices.kinds import GUIDING_CAMERA, TRACKING_CAMERA
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime import parameters
 from qkd_gs.nodes.runtime.base import IMAGES, IN_THE_LOOP
 from qkd_gs.nodes.runtime.context import device_of, station_of
-from qkd_gs.nodes.runtime.device import DeviceNode
+from qkd_gs.nodes.runtime.device import DeviceNode, require_open
 from qkd_gs.settings.station import CameraModel
 from qkd_gs.station.loop_timing import LoopWatch
 from qkd_gs.tracking.camera.camera_loop import CameraLoop
@@ -23,6 +24,7 @@ from qkd_gs.tracking.types import CameraRequest, CameraRole
 _POLL_S = 0.01
 _SILENCE_NS = 3_000_000_000  # a request is repeated every second
 _MOST_HZ = 1000.0
+KIND_OF = {CameraRole.GUIDING: GUIDING_CAMERA, CameraRole.TRACKING: TRACKING_CAMERA}
 
 
 class CameraNode(DeviceNode):
@@ -52,7 +54,7 @@ class CameraNode(DeviceNode):
         self._images = self.publisher(Image, f'{kind}/image', IMAGES)
         self._infos = self.publisher(CameraInfo, f'{kind}/camera_info', IMAGES)
         self.listen(m.CameraRequest, f'{kind}/request', self._take_request)
-        self._camera: Any = None
+        self._camera: Camera | None = None
         self._loop: CameraLoop | None = None
 
     def opened(self) -> None:
@@ -60,12 +62,12 @@ class CameraNode(DeviceNode):
         kind = messages.frame_of(self.role)
         self._model = parameters.read(self, CameraModel, self._model, 'camera')
         self._station = self._station.model_copy(update={kind: self._model})
-        self._camera = device_of(self, kind, self._station)
+        self._camera = device_of(self, KIND_OF[self.role], self._station)
         self._camera.open()
 
     def started(self) -> None:
         """Start to process requests."""
-        self._loop = CameraLoop(self.role, self._model, _TappedCamera(self._camera, self._show))
+        self._loop = CameraLoop(self.role, self._model, _TappedCamera(require_open(self._camera), self._show))
         self.while_active(_POLL_S, self._step, LoopWatch(_POLL_S))
 
     def stopped(self) -> None:
@@ -103,13 +105,13 @@ class CameraNode(DeviceNode):
 class _TappedCamera:
     """Camera wrapper that passes every image to a callback."""
 
-    def __init__(self, camera, show) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, camera: Camera, show: Callable[[Frame], None]) -> None:
         self._camera, self._show = camera, show
         self.open, self.configure, self.stop, self.close = camera.open, camera.configure, camera.stop, camera.close
 
     def poll(self, now_ns: int) -> list[Frame]:
         """Images that have arrived."""
-        frames: list[Frame] = self._camera.poll(now_ns)
+        frames = self._camera.poll(now_ns)
         for frame in frames:
             self._show(frame)
         return frames

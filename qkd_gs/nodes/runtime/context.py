@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
-from qkd_gs.devices.registry import DriverContext, make_device
+from qkd_gs.devices.devices_file import load_options
+from qkd_gs.devices.kinds import GPS, GUIDING_CAMERA, TDC, TRACKING_CAMERA, DeviceKind
+from qkd_gs.devices.registry import make_device
 from qkd_gs.nodes.runtime.base import StationMixin
 from qkd_gs.nodes.runtime.device import DeviceNode
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import Site, load_site
 from qkd_gs.settings.station import StationSettings
+
+D = TypeVar('D')
 
 
 def station_of(node: StationMixin) -> StationSettings:
@@ -42,21 +46,22 @@ def simulation_setup(node: StationMixin, station: StationSettings) -> Any:
     return SimulationSetup(twin, station, site, window, float(node.options['lead_s']), int(node.options['seed']))
 
 
-def device_of(node: DeviceNode, kind: str, station: StationSettings) -> Any:
-    """The device of a kind, not yet open, by the driver that the devices file names.
+def device_of(node: DeviceNode, kind: DeviceKind[D], station: StationSettings) -> D:
+    """Device of a kind, not yet open, by the driver that the devices file names.
 
     Raises
     ------
     StationError
-        The driver is not installed.
+        The driver is not installed, or an option of it does not fit; names file and key.
     """
-    choice = node.devices.choices()[kind]
+    choice = node.devices.choices()[kind.name]
+    options = load_options(node.text('devices'), (kind.name,))[kind.name]
     link = None
     if node.devices.simulated:
         from qkd_gs.nodes.runtime.sim_link import SimLink
 
         link = SimLink(node, simulation_setup(node, station) if kind in _DRAW else None)
-    return make_device(choice, DriverContext(kind, station, site_of(node), choice.options, link))
+    return make_device(kind, choice.driver, station, site_of(node), options, link)
 
 
-_DRAW = ('guiding_camera', 'tracking_camera', 'tdc', 'gps')  # simulated devices that draw from the seed themselves
+_DRAW = (GUIDING_CAMERA, TRACKING_CAMERA, TDC, GPS)  # simulated devices that draw from the seed themselves

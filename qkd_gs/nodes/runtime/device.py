@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
 from qkd_gs.nodes.runtime.base import ERROR, StationMixin
 from qkd_gs.station.loop_timing import LoopWatch
+
+D = TypeVar('D')
+
+
+def require_open(device: D | None) -> D:
+    """Device of a configured node; a call without one is a programming error."""
+    if device is None:
+        raise RuntimeError('the node is not configured: its device is not open')
+    return device
 
 
 class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]

@@ -6,6 +6,7 @@ import numpy as np
 
 from qkd_gs.arrays import ByteArray, IntArray
 from qkd_gs.devices.gps import GpsReading
+from qkd_gs.devices.open_state import OpenState
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import DetectorSettings
 from qkd_gs.settings.twin_photonics import PhotonicsSettings
@@ -89,11 +90,15 @@ class SimGps:
     def __init__(self, settings: PhotonicsSettings, site: Site) -> None:
         self._settings = settings.gps
         self._site = site
+        self._state = OpenState('gps')
 
-    def open(self) -> None: ...
+    def open(self) -> None:
+        """Connect."""
+        self._state.is_open = True
 
     def read(self, now_ns: int) -> GpsReading:
         """The latest message."""
+        self._state.require()
         delay_ns = round(self._settings.message_delay_s * 1e9)
         second_ns = (now_ns - delay_ns) // _SECOND_NS * _SECOND_NS
         return GpsReading(
@@ -106,7 +111,9 @@ class SimGps:
             time_accuracy_s=self._settings.pps_jitter_ns * 1e-9,
         )
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Disconnect."""
+        self._state.is_open = False
 
 
 def _joined(states: list[ReceiverState]) -> ReceiverState:

@@ -18,7 +18,7 @@ from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.devices.beacon import BeaconReading
 from qkd_gs.devices.hwp import HwpReading
 from qkd_gs.devices.mount import MountCommand, MountMode, MountReading, check_set_point
-from qkd_gs.devices.registry import DriverContext
+from qkd_gs.devices.open_state import OpenState
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.station import MountSettings
 
@@ -79,11 +79,13 @@ class RemoteMount:
     """Mount driver; the drives are part of the world."""
 
     def __init__(self, settings: MountSettings, link: Link) -> None:
+        self._state = OpenState('mount')
         self._settings, self._link = settings, link
         self._last: MountReading | None = None
 
     def open(self) -> None:
         """Subscribe to the drives."""
+        self._state.is_open = True
         self._link.listen('mount/state', MountReading, self._take)
 
     def _take(self, reading: MountReading) -> None:
@@ -91,10 +93,12 @@ class RemoteMount:
 
     def enable(self, now_ns: int) -> None:
         """Release the brakes and hold."""
+        self._state.require()
         self._link.send('mount/drive', Drive.ENABLE)
 
     def command(self, now_ns: int, command: MountCommand) -> None:
         """Follow a set-point; see the Protocol."""
+        self._state.require()
         if self._last is not None and self._last.mode in (MountMode.OFF, MountMode.FAULT):
             raise DeviceFault('mount.off', f'set-point in mode {self._last.mode.name}; enable first')
         check_set_point(self._settings, command)
@@ -108,6 +112,7 @@ class RemoteMount:
         DeviceFault
             ``mount.silent``: none for two seconds.
         """
+        self._state.require()
         last = self._last
         if last is None:
             return MountReading(now_ns, nan, nan, nan, nan, MountMode.OFF)
@@ -117,22 +122,27 @@ class RemoteMount:
 
     def stop(self, now_ns: int) -> None:
         """Brake to a stop."""
-        self._link.send('mount/drive', Drive.STOP)
+        if self._state.is_open:
+            self._link.send('mount/drive', Drive.STOP)
 
     def close(self) -> None:
         """Engage the brakes."""
-        self._link.send('mount/drive', Drive.OFF)
+        if self._state.is_open:
+            self._link.send('mount/drive', Drive.OFF)
+        self._state.is_open = False
 
 
 class RemoteBeacon:
     """Beacon driver; the laser is part of the world."""
 
     def __init__(self, link: Link) -> None:
+        self._state = OpenState('beacon')
         self._link = link
         self._last: BeaconReading | None = None
 
     def open(self) -> None:
         """Subscribe to the laser."""
+        self._state.is_open = True
         self._link.listen('beacon/state', BeaconReading, self._take)
 
     def _take(self, reading: BeaconReading) -> None:
@@ -140,13 +150,15 @@ class RemoteBeacon:
 
     def on(self, now_ns: int) -> None:
         """Emit; see the Protocol."""
+        self._state.require()
         if self._last is not None and not self._last.interlock_closed:
             raise DeviceFault('beacon.interlock', 'the interlock chain is open')
         self._link.send('beacon/on', True)
 
     def off(self, now_ns: int) -> None:
         """Switch the laser off at once."""
-        self._link.send('beacon/on', False)
+        if self._state.is_open:
+            self._link.send('beacon/on', False)
 
     def read(self, now_ns: int) -> BeaconReading:
         """Newest reading; off with an open interlock before the first.
@@ -156,6 +168,7 @@ class RemoteBeacon:
         DeviceFault
             ``beacon.silent``: none for two seconds.
         """
+        self._state.require()
         last = self._last
         if last is None:
             return BeaconReading(now_ns, False, nan, False)
@@ -165,18 +178,22 @@ class RemoteBeacon:
 
     def close(self) -> None:
         """Switch the laser off."""
-        self._link.send('beacon/on', False)
+        if self._state.is_open:
+            self._link.send('beacon/on', False)
+        self._state.is_open = False
 
 
 class RemoteHwp:
     """Half-wave-plate driver; the rotator is part of the world."""
 
     def __init__(self, link: Link) -> None:
+        self._state = OpenState('hwp')
         self._link = link
         self._last: HwpReading | None = None
 
     def open(self) -> None:
         """Subscribe to the rotator."""
+        self._state.is_open = True
         self._link.listen('hwp/state', HwpReading, self._take)
 
     def _take(self, reading: HwpReading) -> None:
@@ -184,6 +201,7 @@ class RemoteHwp:
 
     def move(self, now_ns: int, angle_rad: float) -> None:
         """Go to an angle by the shorter way modulo pi."""
+        self._state.require()
         if not isfinite(angle_rad):
             raise DeviceFault('hwp.command', f'angle {angle_rad} is not a number')
         self._link.send('hwp/move', angle_rad)
@@ -196,6 +214,7 @@ class RemoteHwp:
         DeviceFault
             ``hwp.silent``: none for two seconds.
         """
+        self._state.require()
         last = self._last
         if last is None:
             return HwpReading(now_ns, nan, False)
@@ -205,26 +224,11 @@ class RemoteHwp:
 
     def stop(self, now_ns: int) -> None:
         """Stop at once."""
-        self._link.send('hwp/move', nan)
+        if self._state.is_open:
+            self._link.send('hwp/move', nan)
 
     def close(self) -> None:
         """Stop."""
-        self._link.send('hwp/move', nan)
-
-
-# --- factories of the registry ---
-
-
-def mount(context: DriverContext) -> RemoteMount:
-    """Driver ``mount.sim``."""
-    return RemoteMount(context.station.mount, context.link)
-
-
-def beacon(context: DriverContext) -> RemoteBeacon:
-    """Driver ``beacon.sim``."""
-    return RemoteBeacon(context.link)
-
-
-def hwp(context: DriverContext) -> RemoteHwp:
-    """Driver ``hwp.sim``."""
-    return RemoteHwp(context.link)
+        if self._state.is_open:
+            self._link.send('hwp/move', nan)
+        self._state.is_open = False

@@ -9,11 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from qkd_gs.devices.camera import CameraSettings, Frame
-from qkd_gs.devices.registry import DriverContext
+from qkd_gs.devices.open_state import OpenState
 from qkd_gs.sim.imaging.camera_feed import SimCameraFeed
 from qkd_gs.sim.photons.receiver import Received, receiver_state, simulated_receiver
 from qkd_gs.sim.photons.satellite_record import SatelliteRecord
-from qkd_gs.sim.photons.tdc_gps import SimGps
 from qkd_gs.sim.physics.state_history import Column
 from qkd_gs.sim.remote.actuators import SAMPLE_NS, Link, TiltResidual, TruthBlock
 from qkd_gs.sim.simulation_setup import SimulationSetup
@@ -31,12 +30,14 @@ class RemoteCamera:
     """
 
     def __init__(self, role: CameraRole, setup: SimulationSetup, link: Link) -> None:
+        self._state = OpenState('camera')
         self._role, self._setup, self._link = role, setup, link
         self._feed: SimCameraFeed | None = None
         self._sent = 0
 
     def open(self) -> None:
         """Subscribe to the world."""
+        self._state.is_open = True
         self._link.listen('truth', TruthBlock, self._see)
 
     def _see(self, block: TruthBlock) -> None:
@@ -59,11 +60,13 @@ class RemoteCamera:
 
     def configure(self, now_ns: int, settings: CameraSettings) -> None:
         """Take effect with the next exposure; starts the stream."""
+        self._state.require()
         if self._feed is not None:
             self._feed.camera.configure(min(now_ns, self._next_ns), settings)
 
     def poll(self, now_ns: int) -> list[Frame]:
         """Images that have arrived since the last call."""
+        self._state.require()
         return self._feed.camera.poll(now_ns) if self._feed is not None else []
 
     def stop(self, now_ns: int) -> None:
@@ -73,6 +76,7 @@ class RemoteCamera:
 
     def close(self) -> None:
         """Stop the stream, drop what has not been fetched."""
+        self._state.is_open = False
         if self._feed is not None:
             self._feed.camera.close()
 
@@ -87,6 +91,7 @@ class RemoteTdc:
     """
 
     def __init__(self, setup: SimulationSetup, link: Link) -> None:
+        self._state = OpenState('tdc')
         self._link = link
         self.record: SatelliteRecord
         self.record, self._tdc = simulated_receiver(setup.settings, setup.station, setup.truth, setup.site, setup.seed)
@@ -94,6 +99,7 @@ class RemoteTdc:
 
     def open(self) -> None:
         """Subscribe to the world."""
+        self._state.is_open = True
         self._link.listen('truth', TruthBlock, self._see)
 
     def _see(self, block: TruthBlock) -> None:
@@ -104,10 +110,12 @@ class RemoteTdc:
 
     def start(self, now_ns: int) -> None:
         """Begin a run."""
+        self._state.require()
         self._tdc.start(now_ns)
 
     def poll(self, now_ns: int) -> TagBlock:
         """Tags since the last call, as far as the world's state is known."""
+        self._state.require()
         return self._tdc.poll(min(now_ns, self._seen_ns))
 
     def stop(self, now_ns: int) -> None:
@@ -115,27 +123,6 @@ class RemoteTdc:
         self._tdc.stop(now_ns)
 
     def close(self) -> None:
-        """Nothing to release."""
-
-
-# --- factories of the registry ---
-
-
-def guiding_camera(context: DriverContext) -> RemoteCamera:
-    """Driver ``guiding_camera.sim``."""
-    return RemoteCamera(CameraRole.GUIDING, context.link.setup, context.link)
-
-
-def tracking_camera(context: DriverContext) -> RemoteCamera:
-    """Driver ``tracking_camera.sim``."""
-    return RemoteCamera(CameraRole.TRACKING, context.link.setup, context.link)
-
-
-def tdc(context: DriverContext) -> RemoteTdc:
-    """Driver ``tdc.sim``."""
-    return RemoteTdc(context.link.setup, context.link)
-
-
-def gps(context: DriverContext) -> SimGps:
-    """Driver ``gps.sim``; independent of the world."""
-    return SimGps(context.link.setup.settings.photonics, context.site)
+        """End the run."""
+        self._state.is_open = False
+        self._tdc.stop(self._seen_ns)

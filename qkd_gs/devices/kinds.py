@@ -1,0 +1,45 @@
+"""The kinds of devices of a station, each with the Protocol that its drivers implement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from qkd_gs.devices.beacon import Beacon
+from qkd_gs.devices.camera import Camera
+from qkd_gs.devices.gps import Gps
+from qkd_gs.devices.hwp import HwpRotator
+from qkd_gs.devices.mount import Mount
+from qkd_gs.devices.tdc import Tdc
+
+D = TypeVar('D')
+
+
+@dataclass(frozen=True)
+class DeviceKind(Generic[D]):
+    """A kind of device; `D` is its Protocol.
+
+    Attributes
+    ----------
+    name : str
+        Key of the devices file, and first part of the name of an entry point.
+    protocol : type
+        The Protocol, checkable at run time.
+    code : str
+        First part of the codes of its faults.
+    """
+
+    name: str
+    protocol: type
+    code: str
+
+
+MOUNT: DeviceKind[Mount] = DeviceKind('mount', Mount, 'mount')
+GUIDING_CAMERA: DeviceKind[Camera] = DeviceKind('guiding_camera', Camera, 'camera')
+TRACKING_CAMERA: DeviceKind[Camera] = DeviceKind('tracking_camera', Camera, 'camera')
+BEACON: DeviceKind[Beacon] = DeviceKind('beacon', Beacon, 'beacon')
+HWP: DeviceKind[HwpRotator] = DeviceKind('hwp', HwpRotator, 'hwp')
+GPS: DeviceKind[Gps] = DeviceKind('gps', Gps, 'gps')
+TDC: DeviceKind[Tdc] = DeviceKind('tdc', Tdc, 'tdc')
+
+KINDS = {kind.name: kind for kind in (MOUNT, GUIDING_CAMERA, TRACKING_CAMERA, BEACON, HWP, GPS, TDC)}
