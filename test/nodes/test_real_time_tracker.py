@@ -13,8 +13,9 @@ from rclpy.action import ActionClient
 from sgp4.api import WGS72, Satrec
 from sgp4.exporter import export_tle
 
+from qkd_gs.devices.devices_file import load_devices
+from qkd_gs.devices.kinds import KINDS
 from qkd_gs.devices.mount import MountMode, MountReading
-from qkd_gs.devices.registry import KINDS, load_devices
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.pointing.mount_model import MountModel
