@@ -2,6 +2,10 @@
 
 A node that an operator has deactivated or cleaned up reports so in its heartbeat (`deactivated_by_operator`), and is
 left alone until the operator activates it or it crashes; a restarted monitor learns it from the heartbeat.
+
+A node counts the orders that it has taken, obeyed or refused, and its heartbeat tells the number.  A node that has not
+taken its order yet gets no other one, however slow it is.  An order that failed is given again after a pause, one that
+was lost on its way after eight heartbeats without it.
 """
 
 from __future__ import annotations
@@ -12,8 +16,9 @@ from enum import IntEnum
 
 _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 30.0
-_AGAIN_S = 0.5  # an order that has had no effect for so long is given again, then after twice that, and so on
+_AGAIN_S = 0.5  # pause before an order that failed is given again, then twice that, and so on
 _SELDOM_S = 4.0
+_LOST_BEATS = 8  # heartbeats since an order that do not tell of it: it was lost on its way
 _FORGIVEN_S = 60.0  # faults do not count any more once the node has been active for so long
 
 
@@ -36,6 +41,8 @@ class _Known:
     wait_until_s: float = 0.0
     ordered: tuple[str, float] = ('', 0.0)  # state in which the last order was given, and when
     tries: int = 0  # orders given in that state
+    taken: int = 0  # orders that it has taken, as its heartbeat tells
+    pending: int | None = None  # heartbeats since an order that it has not taken yet
 
 
 class LifecycleManager:
@@ -51,9 +58,17 @@ class LifecycleManager:
         self._known = {name: _Known() for name in names}
 
     def heard(
-        self, now_s: float, name: str, pid: int, state: str, fault: str, deactivated_by_operator: bool = False
+        self, now_s: float, name: str, pid: int, state: str, fault: str, deactivated_by_operator: bool = False, taken: int = 0
     ) -> None:
-        """Take a heartbeat."""
+        """A heartbeat.
+
+        Parameters
+        ----------
+        deactivated_by_operator : bool
+            An operator has taken the node down.
+        taken : int
+            Orders that this process has taken so far, obeyed or refused.
+        """
         known = self._known.get(name)
         if known is None:
             return
@@ -68,7 +83,11 @@ class LifecycleManager:
             if now_s - known.active_s >= _FORGIVEN_S:
                 known.faults = 0
             known.ordered = ('', 0.0)
-        known.state, known.deactivated_by_operator = state, deactivated_by_operator
+        if known.pending is not None:
+            known.pending += 1
+        if taken != known.taken or (known.pending or 0) >= _LOST_BEATS:
+            known.pending = None
+        known.state, known.deactivated_by_operator, known.taken = state, deactivated_by_operator, taken
 
     def orders(self, now_s: float, in_reach: Callable[[str], bool] = lambda name: True) -> list[tuple[str, Order]]:
         """What is to be ordered now.
@@ -83,11 +102,11 @@ class LifecycleManager:
             order = self._wanted(now_s, known)
             again = known.ordered[0] == known.state
             patience_s = min(_AGAIN_S * 2 ** (known.tries - 1), _SELDOM_S)
-            if order is None or (again and now_s - known.ordered[1] < patience_s):
+            if order is None or known.pending is not None or (again and now_s - known.ordered[1] < patience_s):
                 continue
             if not in_reach(name):
                 continue
-            known.ordered = known.state, now_s
+            known.ordered, known.pending = (known.state, now_s), 0
             known.tries = known.tries + 1 if again else 1
             due.append((name, order))
         return due

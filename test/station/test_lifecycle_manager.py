@@ -18,13 +18,15 @@ class Node:
     def __init__(self, bring: LifecycleManager, name: str = 'mount'):
         self.bring, self.name = bring, name
         self.pid, self.state, self.fault, self.deactivated_by_operator = 100, 'unconfigured', '', False
+        self.taken = 0
 
     def beat(self, now_s: float) -> None:
-        self.bring.heard(now_s, self.name, self.pid, self.state, self.fault, self.deactivated_by_operator)
+        self.bring.heard(now_s, self.name, self.pid, self.state, self.fault, self.deactivated_by_operator, self.taken)
 
     def obey(self, orders: list[tuple[str, Order]]) -> None:
         for name, order in orders:
             assert name == self.name
+            self.taken += 1
             if (self.state, order) == ('unconfigured', Order.CONFIGURE):
                 self.state, self.fault = 'inactive', ''
             else:
@@ -33,6 +35,7 @@ class Node:
 
     def crash(self) -> None:
         self.pid, self.state, self.fault, self.deactivated_by_operator = self.pid + 1, 'unconfigured', '', False
+        self.taken = 0
 
     def fail(self) -> None:
         self.state, self.fault, self.deactivated_by_operator = 'unconfigured', 'mount.fault', False
@@ -76,9 +79,9 @@ def test_a_fresh_node_is_configured_and_activated():
     assert bring.orders(0.0) == []
     bring.heard(1.0, 'mount', 7, 'unconfigured', '')
     assert bring.orders(1.0) == [('mount', Order.CONFIGURE)]
-    bring.heard(1.2, 'mount', 7, 'inactive', '')
+    bring.heard(1.2, 'mount', 7, 'inactive', '', taken=1)
     assert bring.orders(1.2) == [('mount', Order.ACTIVATE)]
-    bring.heard(1.4, 'mount', 7, 'active', '')
+    bring.heard(1.4, 'mount', 7, 'active', '', taken=2)
     assert bring.orders(1.4) == []
     assert bring.states() == {'mount': 'active', 'gps': ''}
 
@@ -90,16 +93,27 @@ def test_nodes_without_a_lifecycle_are_left_alone():
     assert bring.states() == {'mount': ''}
 
 
-def test_an_order_is_repeated_only_when_it_has_had_no_effect_for_a_while():
+def test_an_order_that_fails_is_given_again_after_longer_and_longer_pauses():
     bring = LifecycleManager(['mount'])
     times = []
     for step in range(150):
-        bring.heard(step * 0.1, 'mount', 7, 'unconfigured', '')
+        bring.heard(step * 0.1, 'mount', 7, 'unconfigured', 'mount.silent' if times else '', taken=len(times))
         times += [step * 0.1 for _ in bring.orders(step * 0.1)]
     gaps = [b - a for a, b in itertools.pairwise(times)]
     assert times[0] == 0.0
     assert gaps[:4] == pytest.approx([0.5, 1.0, 2.0, 4.0], abs=0.11)
     assert max(gaps) < 4.2
+
+
+def test_an_order_is_not_repeated_however_long_the_node_takes_to_obey():
+    bring = LifecycleManager(['mount'])
+    bring.heard(0.0, 'mount', 7, 'unconfigured', '')
+    assert bring.orders(0.0) == [('mount', Order.CONFIGURE)]
+    for beat in range(7):  # those that were on their way
+        bring.heard(0.1 * beat, 'mount', 7, 'unconfigured', '')
+    assert bring.orders(1e6) == []
+    bring.heard(1e6, 'mount', 7, 'inactive', '', taken=1)
+    assert bring.orders(1e6) == [('mount', Order.ACTIVATE)]
 
 
 def test_an_order_to_a_node_out_of_reach_is_given_as_soon_as_it_is_in_reach():
@@ -163,7 +177,7 @@ def test_a_lost_order_to_a_node_that_comes_back_from_a_fault_is_repeated():
     node = half_way()
     node.beat(21.6)
     assert node.bring.orders(21.6) == [('mount', Order.ACTIVATE)]  # never arrives
-    assert live(node, 21.7, 30.0) is not None
+    assert live(node, 21.7, 30.0) is not None  # its heartbeats go on without it
 
 
 def test_a_monitor_begun_anew_goes_on_where_the_old_one_stopped():

@@ -32,6 +32,7 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
         self._failing = False
         self._deactivated_by_operator = False  # the monitor does not activate it again
         self._running: list[int] = []
+        self._orders_taken = 0
         self.begin_station()
 
     def opened(self) -> None:
@@ -56,8 +57,8 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
         self.heartbeat()
 
     def own_values(self) -> dict[str, str]:
-        """Whether an operator has deactivated the node."""
-        return {'deactivated_by_operator': str(self._deactivated_by_operator).lower()}
+        """Whether an operator has deactivated the node, and how many transitions were requested of it."""
+        return {'deactivated_by_operator': str(self._deactivated_by_operator).lower(), 'orders': str(self._orders_taken)}
 
     @property
     def active(self) -> bool:
@@ -78,6 +79,7 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
 
     def _LifecycleNodeMixin__change_state(self, transition_id: int) -> TransitionCallbackReturn:
         """Refuse a transition that the state does not allow; rclpy would not answer the request."""
+        self._orders_taken += 1
         allowed = {transition[0] for transition in self._state_machine.available_transitions}
         if transition_id not in allowed:
             self.get_logger().info(f'transition {transition_id} is not possible while {self.state_label}')
