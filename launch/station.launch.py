@@ -13,10 +13,11 @@ from qkd_gs.errors import StationError
 from qkd_gs.share import share_path
 from qkd_gs.station.dds_profile import loopback_environment
 from qkd_gs.station.graph import station_graph
-from qkd_gs.station.instance_lock import acquire_instance_lock
+from qkd_gs.station.instance_lock import started
 from qkd_gs.station.options import OPTIONS
 
 RESPAWN_S = 0.5
+_held = []
 
 
 def arguments():
@@ -41,7 +42,7 @@ def nodes(context):
     try:
         given = {option.name: option.parse(LaunchConfiguration(option.name).perform(context)) for option in OPTIONS}
         graph = station_graph(given)
-        acquire_instance_lock(given['namespace']).close()  # refuse a second station early; the monitor holds the lock
+        _held.append(started(given['namespace']))  # before a second station starts anything; until this process ends
     except StationError as error:
         raise RuntimeError(str(error)) from None
     return [

@@ -68,8 +68,15 @@ class CalibratorNode(CoreNode):
             cancel_callback=self._cancel,
         )
 
+    @property
+    def state_label(self) -> str:
+        """Without the mount no star can be visited."""
+        return 'active' if self._mount is not None else 'waiting for the mount'
+
     def _take_mount(self, message: m.MountState) -> None:
-        self._mount = messages.from_mount_state(message)
+        first, self._mount = self._mount is None, messages.from_mount_state(message)
+        if first:
+            self.heartbeat()
 
     def _take_session(self, message: m.SessionState) -> None:
         self._in_pass = message.phase != Phase.IDLE

@@ -5,6 +5,8 @@ A tag's detector is the raw key bit, so a tag leaves this process only into the 
 
 from __future__ import annotations
 
+from typing import IO
+
 import qkd_gs.msg as m
 from qkd_gs.devices.kinds import TDC
 from qkd_gs.devices.tdc import Tdc
@@ -15,6 +17,7 @@ from qkd_gs.nodes.runtime.context import device_of, station_of
 from qkd_gs.nodes.runtime.device import DeviceNode, require_open
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.session.tag_files import next_tags_path
+from qkd_gs.session.writers import writing
 from qkd_gs.timing.recorder import TagRecorder
 from qkd_gs.timing.sealed import SealedWriter
 from qkd_gs.tracking.types import Phase
@@ -34,6 +37,7 @@ class DetectorNode(DeviceNode):
         self._station = station_of(self)
         self._tdc: Tdc | None = None
         self._recorder: TagRecorder | None = None
+        self._writing: IO[bytes] | None = None
         self._folder = ''
         self._counts = self.publisher(m.Counts, 'detector/counts')
         self.listen(m.SessionState, 'session/state', self._session)
@@ -68,6 +72,7 @@ class DetectorNode(DeviceNode):
 
     def _begin(self, name: str, session_id: bytes) -> None:
         folder, now_ns = self.sessions_dir / name, self.clock.now_ns()
+        self._writing = writing(folder)
         record = getattr(self._tdc, 'record', None)
         if record is not None:  # the simulated satellite's transmission record
             record.save(folder)
@@ -77,11 +82,15 @@ class DetectorNode(DeviceNode):
         self.get_logger().info(f'TDC run started for {name}')
 
     def _end(self) -> None:
-        if self._recorder is not None:
-            require_open(self._tdc).stop(self.clock.now_ns())
-            self._recorder.close()
-            self._recorder = None
-        self._folder = ''
+        recorder, self._recorder, self._folder = self._recorder, None, ''
+        held, self._writing = self._writing, None
+        try:
+            if recorder is not None:
+                require_open(self._tdc).stop(self.clock.now_ns())
+                recorder.close()
+        finally:  # who waits for the session's files does not wait for a device
+            if held is not None:
+                held.close()
 
     def _step(self, now_ns: int) -> None:
         if self._recorder is None:

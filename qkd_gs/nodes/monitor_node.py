@@ -88,14 +88,13 @@ class MonitorNode(CoreNode):
     # --- subscriptions ---
 
     def _take_heartbeats(self, message: DiagnosticArray) -> None:
-        for status in message.status:
-            if status.hardware_id in self._expected:
-                values = {value.key: value.value for value in status.values}
+        for name, values, told in monitoring.heartbeats(message, self.get_namespace()):
+            if name in self._expected:
                 now_s = time.monotonic()
-                self._heartbeats[status.hardware_id] = now_s, values, status.message
+                self._heartbeats[name] = now_s, values, told
                 pid, state, fault = int(values.get('pid') or 0), values.get('state', ''), values.get('fault', '')
-                by_operator = values.get('deactivated_by_operator') == 'true'
-                self._lifecycle.heard(now_s, status.hardware_id, pid, state, fault, by_operator)
+                by_operator, taken = values.get('deactivated_by_operator') == 'true', int(values.get('orders') or 0)
+                self._lifecycle.heard(now_s, name, pid, state, fault, by_operator, taken)
         self._manage_lifecycles()
 
     def _take_mount(self, message: m.MountState) -> None:
@@ -150,7 +149,7 @@ class MonitorNode(CoreNode):
             time.monotonic(), lambda name: self._changers[name].service_is_ready()
         ):
             request = ChangeState.Request(transition=Transition(id=int(order)))
-            self._changers[name].call_async(request)  # its heartbeat reports whether it succeeded
+            self._changers[name].call_async(request)  # its heartbeat tells that it was taken, and whether it worked
 
     def _publish_readiness(self) -> None:
         self._update_pointing()

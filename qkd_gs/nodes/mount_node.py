@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isnan
+
 from sensor_msgs.msg import JointState
 
 import qkd_gs.msg as m
@@ -105,7 +107,7 @@ class MountNode(DeviceNode):
             self._stop(now_ns, 'stopped: the supervisor is silent')
         elif not self._stopped and self.level == WARN:
             self.all_well()
-        if reading.mode is not MountMode.OFF:
+        if reading.mode is not MountMode.OFF or isnan(reading.az_rad):  # on, or not heard yet: no word of their power
             self._powered_ns = now_ns
         elif now_ns - self._powered_ns > _OFF_NS:
             raise DeviceFault('mount.off', 'the drives have no power')

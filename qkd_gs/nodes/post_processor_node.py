@@ -69,8 +69,7 @@ class PostProcessorNode(CoreNode):
             name, own = self._sessions.get()
             self._updates.put({'folder': name, 'state': m.KeyState.WORKING, 'step': 'waiting for the last files'})
             try:
-                folder, recorded = self.sessions_dir / name, bool(self.options['record'])
-                self._updates.put(_key_state(after_pass(folder, self._keys, recorded, own, self._progress)))
+                self._updates.put(_key_state(after_pass(self.sessions_dir / name, self._keys, own, self._progress)))
             except (StationError, DeviceFault) as error:
                 self._updates.put({'state': m.KeyState.FAILED, 'message': str(error)})
             except Exception as error:  # noqa: BLE001  the thread must live on for the next session

@@ -28,6 +28,7 @@ class SceneNode(CoreNode):
     """Publishes robot_description, /tf, /tf_static and markers; commands nothing."""
 
     name = 'scene'
+    of_a_station = False  # it draws a pass that is played, too
 
     def __init__(self) -> None:
         super().__init__()

@@ -97,7 +97,9 @@ class TrackerNode(CoreNode):
         self.listen(Bool, 'calibrator/busy', self._take_calibrating, TRANSIENT_LOCAL)
 
     def _take_mount(self, message: m.MountState) -> None:
-        self._mount = messages.from_mount_state(message)
+        first, self._mount = self._mount is None, messages.from_mount_state(message)
+        if first:  # whoever has waited until the station is ready may ask for a pass
+            self.heartbeat()
 
     def _take_beacon(self, message: m.BeaconState) -> None:
         self._beacon = messages.from_beacon_state(message)
@@ -105,7 +107,12 @@ class TrackerNode(CoreNode):
     def _take_calibrating(self, message: Bool) -> None:
         self._calibrating = message.data
 
-    # --- start and end ---
+    @property
+    def state_label(self) -> str:
+        """Without the mount no pass can be taken."""
+        return 'active' if self._mount is not None else 'waiting for the mount'
+
+    # --- beginning and end ---
 
     def _accept(self, goal: Any) -> None:
         """Start a goal of the action; returns at once, since rclpy polls a waiting coroutine in a busy loop."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rosgraph_msgs.msg import Clock
@@ -18,6 +21,7 @@ from qkd_gs.nodes.runtime.sim_link import SimLink
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.pointing.pointing_file import FILE_NAME as POINTING
 from qkd_gs.pointing.pointing_file import StoredPointing, load_pointing
+from qkd_gs.session.writers import writing
 from qkd_gs.sim.calibration import manual_alignment
 from qkd_gs.sim.pass_log import StationStatus
 from qkd_gs.sim.remote.actuators import Drive, TiltResidual
@@ -48,6 +52,7 @@ class WorldNode(CoreNode):
         self._link.announce('mount/state', 'beacon/state', 'hwp/state', 'truth')
         self._world = RealtimeWorld(self._setup, lambda block: self._link.send('truth', block))
         self._folder = ''
+        self._writing: IO[bytes] | None = None
         self._align_by_hand()
         self._listen()
         self._clock_publisher = self.publisher(Clock, '/clock', SENSOR)
@@ -97,7 +102,7 @@ class WorldNode(CoreNode):
         self._station_clock.publish(message)
 
     def _take_loops(self, message: DiagnosticArray) -> None:
-        for health in monitoring.from_diagnostics(message):
+        for health in monitoring.from_diagnostics(message, self.get_namespace()):
             if health.steps and health.name in _PACED:
                 self._loops[health.name] = Loop(health.steps, health.missed)
 
@@ -120,17 +125,25 @@ class WorldNode(CoreNode):
         self._link.send('hwp/state', self._world.hwp.read(now_ns))
 
     def _session(self, state: m.SessionState) -> None:
-        """Follow the station's sessions; when one is over, write the metrics that need the true state."""
-        if self._folder and state.folder != self._folder:
-            folder = self.sessions_dir / self._folder
-            write = self._world.take_truth(load_pointing(folder).model) if folder.is_dir() else None
-            if write is not None:  # the world keeps running meanwhile
-                threading.Thread(target=write, args=(folder,), name='truth').start()
+        """Follow the station's sessions; when one is over, write what only the truth can tell."""
+        if self._folder and state.folder != self._folder and self._writing is not None:
+            folder, held, self._writing = self.sessions_dir / self._folder, self._writing, None
+            write = self._world.take_truth(load_pointing(folder).model)
+            # the world does not stand still meanwhile
+            threading.Thread(target=_write_truth, args=(write, folder, held), name='truth').start()
         if state.folder and state.folder != self._folder:
+            folder = self.sessions_dir / state.folder
+            self._writing = writing(folder) if folder.is_dir() else None
             self._world.begin_session()
         self._folder = state.folder
         status = Phase(state.phase), state.time_bias_s, state.cross_track_m, state.error_x_urad, state.error_y_urad
         self._world.station_status(StationStatus(*status))
+
+
+def _write_truth(write: Callable[[Path], None] | None, folder: Path, held: IO[bytes]) -> None:
+    with held:
+        if write is not None:
+            write(folder)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from qkd_gs.errors import StationError
 from qkd_gs.recording.about import About
@@ -17,6 +17,7 @@ from qkd_gs.recording.repair import needs_repair, repair
 from qkd_gs.recording.summary import Topic
 from qkd_gs.recording.writer import BagWriter, definition_of
 from qkd_gs.session.manifest import FILE_NAME as MANIFEST
+from qkd_gs.session.writers import writing
 from qkd_gs.tracking.types import Phase
 
 BAG = 'bag'  # folder in a session's folder
@@ -78,6 +79,7 @@ class PassRecorder:
         self._last: dict[str, bytes] = {}  # of transient-local topics
         self._folder = ''
         self._bag: BagWriter | None = None
+        self._writing: IO[bytes] | None = None
         self._checked_last = False
 
     @property
@@ -123,7 +125,9 @@ class PassRecorder:
         if '/' in folder or folder.startswith('.'):
             raise StationError(f'{folder!r} is not the name of a session')
         about = About(state.session_id, state.satellite, self._site, state.simulated, self._namespace)
-        self._begin(now_ns, BagWriter(self._sessions_dir / folder / BAG, about))
+        bag = BagWriter(self._sessions_dir / folder / BAG, about)
+        self._writing = writing(self._sessions_dir / folder)
+        self._begin(now_ns, bag)
 
     def _begin(self, now_ns: int, bag: BagWriter) -> None:
         for topic in self._topics.values():
@@ -170,8 +174,13 @@ class PassRecorder:
     def close(self) -> None:
         """Finish the bag at the end of the pass or of the recorder."""
         bag, self._bag, self._folder = self._bag, None, ''
-        if bag is not None:
-            bag.close()
+        try:
+            if bag is not None:
+                bag.close()
+        finally:
+            if self._writing is not None:
+                self._writing.close()
+                self._writing = None
 
     def _repair_last(self) -> None:
         """Repair the bag of the newest session if an earlier recorder was killed near the end of its pass."""

@@ -7,6 +7,7 @@ import os
 from qkd_gs.share import share_path
 
 _RANGE, _PROFILE = 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'FASTRTPS_DEFAULT_PROFILES_FILE'
+_CONFINED = ('LOCALHOST', 'OFF')
 
 
 def loopback_environment() -> dict[str, str]:
@@ -21,6 +22,12 @@ def loopback_environment() -> dict[str, str]:
     return {_RANGE: reach, _PROFILE: chosen}
 
 
+def on_this_machine_alone() -> bool:
+    """Whether ROS as started from here reaches no other machine: then a station that does not run here is none."""
+    environment = loopback_environment()
+    return environment[_PROFILE] == str(share_path('config', 'fastdds.xml')) or environment[_RANGE] in _CONFINED
+
+
 def use_loopback_profile() -> None:
-    """Set these variables in this process; to be called before ROS is initialized."""
+    """The same for this process; before ROS is started in it."""
     os.environ.update(loopback_environment())

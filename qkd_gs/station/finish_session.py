@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,24 +14,18 @@ from qkd_gs.recording import Bag, metrics_of_bag, open_bag, telemetry_of_bag
 from qkd_gs.report import write_report
 from qkd_gs.session.manifest import load_manifest, update_manifest
 from qkd_gs.session.telemetry import FILE_NAME as TELEMETRY
+from qkd_gs.session.writers import wait_until_written
 from qkd_gs.sim.remote.realtime_world import TRUTH_FILE
 from qkd_gs.station.satellite_link import make_key
 from qkd_gs.tracking.record.manifest_writer import finite
 from qkd_gs.tracking.record.topics import STATION_METRICS
 
-_PATIENCE_S = 10.0
-_LOOK_S = 0.1
 
-
-def after_pass(
-    folder: Path, keys: KeyFolder, recorded: bool, own: dict[str, Any] | None, progress: Progress
-) -> dict[str, Any]:
-    """Finish a session; the result as `process_session` gives it.
+def after_pass(folder: Path, keys: KeyFolder, own: dict[str, Any] | None, progress: Progress) -> dict[str, Any]:
+    """Finish a session once nobody writes into it any more; the result as `process_session` gives it.
 
     Parameters
     ----------
-    recorded : bool
-        A recorder was running: wait for its bag to be closed.
     own : dict or None
         The station's own tracking metrics of the pass; None: not received from its start.
 
@@ -41,10 +34,7 @@ def after_pass(
     StationError
         The session allows no key; with the reason.
     """
-    awaited = [folder / 'bag' / 'metadata.yaml'] if recorded else []
-    if load_manifest(folder).simulated:
-        awaited.append(folder / TRUTH_FILE)
-    wait_for(awaited)
+    wait_until_written(folder)
     bag = open_bag(folder / 'bag') if (folder / 'bag').is_dir() else None
     keep_telemetry(folder, bag)
     keep_figures(folder, own if own is not None else own_figures(folder, bag))
@@ -75,11 +65,3 @@ def keep_figures(folder: Path, own: dict[str, Any]) -> None:
     if path.exists():
         update |= json.loads(path.read_text(encoding='utf-8'))
     update_manifest(folder, **update)
-
-
-def wait_for(paths: list[Path]) -> list[Path]:
-    """Wait until files of other processes exist; returns those still missing at the time limit."""
-    end_s = time.monotonic() + _PATIENCE_S
-    while (missing := [path for path in paths if not path.exists()]) and time.monotonic() < end_s:
-        time.sleep(_LOOK_S)
-    return missing

@@ -58,14 +58,21 @@ class LifecycleManager:
         self._known = {name: _Known() for name in names}
 
     def heard(
-        self, now_s: float, name: str, pid: int, state: str, fault: str, deactivated_by_operator: bool = False, taken: int = 0
+        self,
+        now_s: float,
+        name: str,
+        pid: int,
+        state: str,
+        fault: str,
+        deactivated_by_operator: bool = False,
+        taken: int = 0,
     ) -> None:
-        """A heartbeat.
+        """Take a heartbeat.
 
         Parameters
         ----------
         deactivated_by_operator : bool
-            An operator has taken the node down.
+            An operator has deactivated the node or cleaned it up.
         taken : int
             Orders that this process has taken so far, obeyed or refused.
         """

@@ -19,7 +19,7 @@ from typing import Any
 
 from qkd_gs.errors import StationError
 from qkd_gs.station.graph import Process
-from qkd_gs.station.instance_lock import acquire_instance_lock
+from qkd_gs.station.instance_lock import Held, started
 
 REFUSED = 2  # exit status of a node that refuses to start; restarting would not help
 _AGAIN_S = 0.3
@@ -69,6 +69,7 @@ class StationProcesses:
         self._context = multiprocessing.get_context('forkserver')
         self._context.set_forkserver_preload(['qkd_gs.nodes.runtime.preload'])
         self._running: dict[str, _Running] = {}
+        self._alone: Held | None = None
 
     def start(self) -> None:
         """Start every node.
@@ -76,10 +77,10 @@ class StationProcesses:
         Raises
         ------
         StationError
-            Another station runs in this ROS domain; nothing of this one was started.
+            Another station or a replay runs in this ROS domain; nothing of this one was started.
         """
         if self._graph:
-            acquire_instance_lock(self._graph[0].namespace, self._environment.get('ROS_DOMAIN_ID')).close()
+            self._alone = started(self._graph[0].namespace, self._environment.get('ROS_DOMAIN_ID'))
         self._log_dir.mkdir(parents=True, exist_ok=True)
         for process in self._graph:
             self._running[process.spec.name] = _Running(process, self._spawn(process))
@@ -127,7 +128,9 @@ class StationProcesses:
             _signal(child, signal.SIGKILL)
         for child in children:
             child.join()
-        forkserver._forkserver._stop()  # type: ignore[attr-defined]  # it would outlive this process for a moment
+        forkserver._forkserver._stop()  # type: ignore[attr-defined]  # it would outlive us for a moment
+        if self._alone is not None:
+            self._alone.close()
 
     def _spawn(self, process: Process) -> ForkServerProcess:
         name = process.spec.name

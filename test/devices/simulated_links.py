@@ -25,6 +25,9 @@ class LinkOfOnePlant(Counterpart):
         self.plant, self._channel, self.now_ns = plant, channel, start_ns
         self._listeners, self._silent = {}, False
 
+    def announce(self, *channels):
+        pass
+
     def listen(self, channel, kind, take):
         self._listeners[channel] = take
 
@@ -97,6 +100,9 @@ class WorldLink(Counterpart):
     def _publish(self, block):
         for take in self._listeners.values():
             take(block)
+
+    def announce(self, *channels):
+        pass
 
     def listen(self, channel, kind, take):
         assert channel == 'truth'

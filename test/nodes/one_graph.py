@@ -11,10 +11,10 @@ import rclpy
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 
-from qkd_gs.nodes.runtime.base import RELIABLE
-
-WAIT_S = 30.0
+WAIT_S = 300.0  # ends a test that fails; nothing is concluded from it
+DEEP = QoSProfile(depth=5000, reliability=ReliabilityPolicy.RELIABLE)  # who is not served for seconds loses nothing
 
 
 class Station:
@@ -29,11 +29,11 @@ class Station:
         self.heard = {}
         self._publishers = {}
 
-    def hear(self, kind, topic, qos=RELIABLE):
+    def hear(self, kind, topic, qos=DEEP):
         self.heard[topic] = []
         self.node.create_subscription(kind, topic, self.heard[topic].append, qos)
 
-    def say(self, topic, message, qos=RELIABLE):
+    def say(self, topic, message, qos=DEEP):
         if topic not in self._publishers:
             self._publishers[topic] = self.node.create_publisher(type(message), topic, qos)
         self._publishers[topic].publish(message)

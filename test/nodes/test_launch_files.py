@@ -9,10 +9,13 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from qkd_gs.errors import StationError
 from qkd_gs.share import share_path
 from qkd_gs.station.graph import NODES, station_graph
-from qkd_gs.station.instance_lock import acquire_instance_lock
+from qkd_gs.station.instance_lock import started
 from qkd_gs.station.options import OPTIONS
+
+LOADED = []
 
 
 class Noted:
@@ -70,6 +73,7 @@ def load(name):
     spec = importlib.util.spec_from_file_location(name.replace('.', '_'), share_path('launch', name))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    LOADED.append(module)
     return module
 
 
@@ -88,8 +92,12 @@ def nodes_of(description, **given):
 
 @pytest.fixture(autouse=True)
 def domain(monkeypatch):
-    """A ROS domain in which no station runs."""
+    """A ROS domain in which no station runs; what a launch holds there until its process ends is let go."""
     monkeypatch.setenv('ROS_DOMAIN_ID', '118')
+    yield
+    while LOADED:
+        for held in getattr(LOADED.pop(), '_held', []):
+            held.close()
 
 
 @pytest.mark.usefixtures('launch_packages')
@@ -134,11 +142,13 @@ def test_what_cannot_be_is_one_sentence(given, said):
 @pytest.mark.usefixtures('launch_packages')
 def test_a_second_station_is_refused_before_anything_starts():
     description = load('station.launch.py').generate_launch_description()
-    with acquire_instance_lock('/roof'):
+    with started('/roof'):
         with pytest.raises(RuntimeError, match='another station runs in ROS domain 118'):
             nodes_of(description, namespace='roof')
         assert nodes_of(description, namespace='cellar')
     assert nodes_of(description, namespace='roof')
+    with pytest.raises(StationError, match='another station runs'):  # for as long as the launch does
+        started('/roof')
 
 
 def test_every_node_has_its_module():

@@ -2,9 +2,9 @@
 
 import os
 import signal
-import threading
 import time
 from math import cos, radians, sin
+from types import SimpleNamespace
 
 import pytest
 import qkd_gs.msg as m
@@ -16,13 +16,19 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from qkd_gs.cli import main
 from qkd_gs.devices.mount import MountMode, MountReading
+from qkd_gs.errors import StationError
 from qkd_gs.monitoring.kinematics import FrameTree
 from qkd_gs.monitoring.markers import Kind
 from qkd_gs.monitoring.readiness import Level, Readiness
 from qkd_gs.nodes.clients.listener import StationListener, signals_afterwards
+from qkd_gs.nodes.clients.operator import Operator
 from qkd_gs.nodes.conversions import messages, monitoring
 from qkd_gs.nodes.runtime.base import TRANSIENT_LOCAL
+from qkd_gs.orbit.timescale import parse_utc
+from qkd_gs.station.instance_lock import take_part
 from qkd_gs.tracking.types import Phase
+
+AT = '2018-10-03T15:56:42Z'
 
 
 @pytest.fixture
@@ -103,15 +109,21 @@ def test_a_joint_that_is_not_measured_moves_no_frame(station, scene):
 
 def test_a_terminal_hears_the_station(station):
     watching = StationListener()
+    told = {'state': 'active', 'cpu_percent': '7.5', 'namespace': '/'}
     heartbeat = DiagnosticStatus(
         name='mount: mount',
         hardware_id='mount',
         message='active',
-        values=[KeyValue(key='state', value='active'), KeyValue(key='cpu_percent', value='7.5')],
+        values=[KeyValue(key=key, value=value) for key, value in told.items()],
+    )
+    elsewhere = DiagnosticStatus(
+        name='hwp: hwp',
+        hardware_id='hwp',
+        values=[KeyValue(key=key, value=value) for key, value in (told | {'namespace': '/roof'}).items()],
     )
     said = Readiness(Level.OK, 'tracking, locked, 43.1 deg')
     try:
-        for _ in range(100):
+        while True:
             now_ns = time.time_ns()
             station.say('target', target(now_ns))
             station.say('session/state', session(now_ns))
@@ -124,7 +136,7 @@ def test_a_terminal_hears_the_station(station):
                 m.NextPass(satellite='MICIUS', start=messages.to_time(now_ns + 60 * 10**9)),
                 TRANSIENT_LOCAL,
             )
-            station.say('/diagnostics', DiagnosticArray(status=[heartbeat]))
+            station.say('/diagnostics', DiagnosticArray(status=[elsewhere, heartbeat]))
             station.say('readiness', monitoring.readiness(said), TRANSIENT_LOCAL)
             now = watching.listen(0.1)
             if now.nodes and now.key and now.counts and now.coming and now.session and now.el_rad > 0:
@@ -143,11 +155,9 @@ def test_station_time_is_what_the_station_publishes(station):
     watching = StationListener()
     clock = m.StationClock(epoch_ns=1_538_581_000 * 10**9, monotonic_ns=time.monotonic_ns(), speed=3.0)
     try:
-        for _ in range(100):
-            station.say('station_clock', clock, TRANSIENT_LOCAL)
-            now = watching.listen(0.1)
-            if now.speed != 1.0:
-                break
+        station.say('station_clock', clock, TRANSIENT_LOCAL)
+        while (now := watching.listen(0.1)).speed == 1.0:
+            pass
     finally:
         watching.close()
     assert now.speed == 3.0
@@ -157,6 +167,28 @@ def test_station_time_is_what_the_station_publishes(station):
 def test_watch_without_a_station_says_so(domain, capfd):
     assert main(['watch', '--once']) == 0
     assert capfd.readouterr().out.startswith('no station found')
+
+
+@pytest.mark.parametrize('command', [['track', '--pass', 'next'], ['track', '--at', AT], ['calibrate']])
+def test_without_a_station_nothing_is_waited_for(domain, command, capfd):
+    assert main(command) == 2
+    assert f'qkd-gs {command[0]}: no station runs here' in capfd.readouterr().err
+
+
+def test_a_station_that_has_no_tracker_yet_is_waited_for(station):
+    """It runs, since one of its nodes does; the operator goes on listening until it is gone."""
+    operator = Operator()
+    looks = []
+
+    def show(snapshot, said):
+        looks.append(said)
+        if len(looks) == 3:
+            held.close()
+
+    with take_part('') as held, pytest.raises(StationError, match='no station runs here'):
+        operator.track(parse_utc(AT), '', show)
+    operator.close()
+    assert looks == ['waiting until the station takes track_pass'] * 3
 
 
 def test_numbers_of_levels_and_markers_are_ros_own():
@@ -192,11 +224,16 @@ def test_ctrl_c_in_the_middle_of_a_callback_is_not_lost():
 @pytest.mark.usefixtures('domain', 'interrupting')
 def test_ctrl_c_is_noticed_while_nothing_is_heard():
     watching = StationListener()
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+    executor = watching._executor
+
+    def interrupted(timeout_sec):
+        watching._executor = executor
+        os.kill(os.getpid(), signal.SIGINT)
+        executor.spin_once(timeout_sec=timeout_sec)
+
+    watching._executor = SimpleNamespace(spin_once=interrupted)
     try:
         with pytest.raises(KeyboardInterrupt):
             watching.listen(WAIT_S)
     finally:
-        timer.join()
         watching.close()

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from dataclasses import asdict
 
 import pytest
@@ -22,6 +21,7 @@ from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.share import share_path
+from qkd_gs.station.instance_lock import stand_in, take_part
 from qkd_gs.tracking.record.manifest_writer import finite
 from qkd_gs.tracking.record.topics import STATION_METRICS
 
@@ -66,7 +66,7 @@ def test_the_same_figures_come_out_and_the_clock_is_the_bags(station, session):
     station.hear(m.SessionState, 'session/state')
     station.hear(m.StationClock, 'station_clock', TRANSIENT_LOCAL)
     station.hear(Clock, '/clock', SENSOR)
-    process = replay(session, '--speed', '4')
+    process = replay(session, '--speed', '4', '--wait-for', 'session/state')
     station.until(lambda: process.poll() is not None)
     output, errors = end_of(process)
     assert process.returncode == 0, errors
@@ -94,10 +94,19 @@ def test_a_figure_that_differs_is_named(domain, session, settings):
     assert json.loads(output)['different'] == {'losses': [3, 0]}
 
 
-def test_a_station_that_runs_is_not_disturbed(station, session):
+def test_a_station_that_runs_is_not_disturbed(domain, session):
+    with take_part(''):
+        process = replay(session)
+        _, errors = end_of(process)
+    assert process.returncode == 2
+    assert 'a station is running in this ROS domain' in errors
+
+
+def test_beside_a_station_of_another_machine_the_replay_ends(station, session):
+    """No lock tells of it, but its clock is heard.  The replay waits for a listener that never comes."""
     station.say('station_clock', real_time(), TRANSIENT_LOCAL)
     station.hear(m.SessionState, 'session/state')
-    process = replay(session)
+    process = replay(session, '--wait-for', 'mount/state')
     station.until(lambda: process.poll() is not None)
     _, errors = end_of(process)
     assert process.returncode == 2
@@ -105,13 +114,25 @@ def test_a_station_that_runs_is_not_disturbed(station, session):
     assert station.heard['session/state'] == []
 
 
-def test_a_bag_of_no_station_is_refused_at_once(tmp_path, capsys):
-    began_s = time.monotonic()
+def test_beside_a_replay_no_node_of_a_station_starts(domain, tmp_path):
+    with stand_in(''):
+        done = subprocess.run(
+            [sys.executable, '-m', 'qkd_gs.nodes.gps_node'], capture_output=True, text=True, timeout=WAIT_S, check=False
+        )
+    assert done.returncode == 2
+    assert 'a recorded pass is played in ROS domain' in done.stderr
+
+
+def test_a_topic_that_is_not_in_the_bag_cannot_be_waited_for(session, capsys):
+    assert main(['replay', str(session), '--wait-for', 'session/stat']) == 2
+    assert capsys.readouterr().err == 'qkd-gs replay: wait_for: /session/stat is not played from this bag\n'
+
+
+def test_a_bag_of_no_station_is_refused(tmp_path, capsys):
     assert main(['replay', str(tmp_path)]) == 2
     said = capsys.readouterr().err
     assert said.startswith(f'qkd-gs replay: {tmp_path}: is not a bag of this station')
     assert said.count('\n') == 1
-    assert time.monotonic() - began_s < WAIT_S
 
 
 def test_a_bag_that_was_cut_off_is_played_as_far_as_it_goes(domain, session, capsys):

@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.live import Live
 
 from qkd_gs.cli.console.signals import ended_by_signals
-from qkd_gs.errors import StationError
 from qkd_gs.monitoring.snapshot import Snapshot
 from qkd_gs.monitoring.terminal import view
 from qkd_gs.nodes.clients.operator import Operator, sentence_of
@@ -46,10 +45,7 @@ def _when(operator: Operator, args: argparse.Namespace) -> int:
         return parse_utc(args.at, '--at')
     if args.pass_id != 'next':
         return parse_utc(args.pass_id, '--pass')
-    coming = operator.listen(3.0).coming
-    if coming is None:
-        raise StationError('the station predicts no pass', where='--pass')
-    return coming.culmination_ns
+    return operator.next_pass_ns()
 
 
 class Shown:

@@ -7,6 +7,7 @@ import argparse
 from rich.console import Console
 from rich.live import Live
 
+from qkd_gs.monitoring.snapshot import NO_STATION
 from qkd_gs.monitoring.terminal import view
 from qkd_gs.nodes.clients.listener import StationListener
 
@@ -26,7 +27,9 @@ def run(args: argparse.Namespace) -> int:
     station = StationListener(args.namespace)
     try:
         if args.once or not console.is_terminal:
-            console.print(view(station.listen(_FIRST_S)))
+            while station.listen(_REFRESH_S).readiness is NO_STATION and not station.gone:
+                pass
+            console.print(view(station.listen(0.0 if station.gone else _FIRST_S)))
             return 0
         with Live(view(station.listen(_REFRESH_S)), console=console, screen=True, auto_refresh=False) as live:
             while True:

@@ -14,6 +14,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument('bag', type=Path, metavar='BAG', help='folder of a bag, or of a session with one in it')
     parser.add_argument('--speed', type=_above_zero, default=1.0, metavar='X', help='seconds of the bag a second (1)')
+    parser.add_argument(
+        '--wait-for',
+        metavar='TOPICS',
+        default='',
+        help='begin once somebody listens to each of these topics, commas between; that listener misses nothing',
+    )
     add_json_option(parser)
 
 
@@ -24,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
         print(bag.warning, file=sys.stderr)
     from qkd_gs.nodes.replay_node import replay
 
-    played = replay(bag, args.speed)
+    played = replay(bag, args.speed, list(filter(None, args.wait_for.split(','))))
     if played is None:
         print('stopped before its end', file=sys.stderr)
         return 1

@@ -22,7 +22,8 @@ from qkd_gs.monitoring.snapshot import Snapshot
 from qkd_gs.monitoring.status_collector import StatusCollector
 from qkd_gs.nodes.conversions import messages, monitoring, scene
 from qkd_gs.nodes.runtime.base import RELIABLE, TRANSIENT_LOCAL
-from qkd_gs.station.dds_profile import use_loopback_profile
+from qkd_gs.station.dds_profile import on_this_machine_alone, use_loopback_profile
+from qkd_gs.station.instance_lock import station_runs
 from qkd_gs.station.station_clock import ClockMapping, StationClock
 
 _LONGEST_S = 0.1  # after at most this time a signal is noticed
@@ -59,6 +60,8 @@ class StationListener:
 
     def __init__(self, namespace: str = '') -> None:
         use_loopback_profile()
+        self._namespace = namespace
+        self._planned = False  # the planner has said which pass comes next, or that none does
         self._board = StatusCollector()
         self._clock = StationClock(simulated=False)  # the machine's own time, until a station publishes its clock
         self._context = Context()
@@ -74,9 +77,7 @@ class StationListener:
         self._listen(m.StationClock, 'station_clock', self._set_clock, TRANSIENT_LOCAL)
         self._listen(DiagnosticArray, '/diagnostics', self._take_heartbeats)
         self._listen(DiagnosticStatus, 'readiness', self._take_readiness, TRANSIENT_LOCAL)
-        self._listen(
-            m.NextPass, 'next_pass', lambda got: board.update_coming(messages.from_next_pass(got)), TRANSIENT_LOCAL
-        )
+        self._listen(m.NextPass, 'next_pass', self._take_next, TRANSIENT_LOCAL)
         self._listen(m.Target, 'target', lambda got: board.update_target(scene.seen(got)))
         self._listen(
             m.SessionState, 'session/state', lambda got: board.update_session(monitoring.from_session_state(got))
@@ -96,6 +97,16 @@ class StationListener:
                 self._executor.spin_once(timeout_sec=min(left_s, _LONGEST_S))
         return self._board.snapshot(self._clock.now_ns(), time.monotonic(), self._clock.speed)
 
+    @property
+    def gone(self) -> bool:
+        """Whether it is certain that no process of the station runs; never where it may run on another machine."""
+        return on_this_machine_alone() and not station_runs(self._namespace)
+
+    @property
+    def planned(self) -> bool:
+        """Whether the planner was heard."""
+        return self._planned
+
     def close(self) -> None:
         """Leave the graph."""
         self._executor.shutdown()
@@ -108,8 +119,12 @@ class StationListener:
     def _set_clock(self, message: m.StationClock) -> None:
         self._clock.set(ClockMapping(message.epoch_ns, message.monotonic_ns, message.speed), message.began_ns)
 
+    def _take_next(self, message: m.NextPass) -> None:
+        self._planned = True
+        self._board.update_coming(messages.from_next_pass(message))
+
     def _take_heartbeats(self, message: DiagnosticArray) -> None:
-        for health in monitoring.from_diagnostics(message):
+        for health in monitoring.from_diagnostics(message, self._namespace):
             self._board.update_node(health, time.monotonic())
 
     def _take_readiness(self, message: DiagnosticStatus) -> None:

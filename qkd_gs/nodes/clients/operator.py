@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from math import isnan
 from typing import Any
 
@@ -19,9 +17,8 @@ from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime.base import ABORT_PASS
 from qkd_gs.tracking.types import Phase
 
-_FIND_S = 5.0
 _STEP_S = 0.2
-_GONE_S = 15.0  # a tracker that died is restarted within seconds
+_SERVERS = {'track_pass': 'tracker', 'calibrate': 'calibrator'}
 _RESULTS = ('DONE', 'REFUSED', 'BUSY', 'NOT_READY', 'ABORTED', 'DEVICE_FAULT', 'NO_LOCK', 'FAILED')
 
 
@@ -64,83 +61,135 @@ class Operator(StationListener):
         """
         return self._do(Calibrate, 'calibrate', Calibrate.Goal(stars=stars), show)
 
+    def next_pass_ns(self) -> int:
+        """UTC of the culmination of the pass that comes next, as the planner says it.
+
+        Raises
+        ------
+        StationError
+            No station, or no pass within a day.
+        """
+        while not self.planned:
+            self._listen_to_station()
+        coming = self.listen(0.0).coming
+        if coming is None:
+            raise StationError('the station knows of no pass')
+        return coming.culmination_ns
+
     def _do(
         self, kind: Any, name: str, goal: Any, show: Callable[[Snapshot, str], None], step_s: float = _STEP_S
     ) -> Any:
-        sentence = ['']
+        sentence = [f'waiting until the station takes {name}']
 
         def feedback(message: Any) -> None:
             sentence[0] = message.feedback.message
 
-        with self._client(kind, name) as client:
-            handle = self._wait(client.send_goal_async(goal, feedback_callback=feedback), _FIND_S)
-            if handle is None or not handle.accepted:
-                raise StationError(f'the station does not accept {name}', hint='is its tracker running?')
-            future = handle.get_result_async()
+        def look() -> Snapshot:
+            snapshot = self._listen_to_station(step_s)
+            show(snapshot, sentence[0])
+            return snapshot
+
+        client = ActionClient(self._node, kind, name)
+        try:
+            server = _Server(_SERVERS[name])
+            while not client.server_is_ready() or not server.pid:
+                server.see(look())
+            future = client.send_goal_async(goal, feedback_callback=feedback)
+            while not future.done():
+                server.see(look())
+                if server.begun_anew:
+                    raise StationError(
+                        f'the {server.name} has died before it answered', hint='it comes back: try again'
+                    )
+            handle = future.result()
+            if not handle.accepted:
+                raise StationError(f'the station does not take {name}')
+            result_future = handle.get_result_async()
             try:
-                result = self._until_done(future, show, sentence, step_s)
+                result = self._until_done(result_future, server, look)
             except KeyboardInterrupt:
-                canceled = self._wait(handle.cancel_goal_async(), _FIND_S)
-                if canceled is None or not canceled.goals_canceling:
-                    self._abort_pass()  # the tracker that accepted the goal has died; its pass continues
+                self._cancel(handle, server)
                 show(self.listen(0.0), 'stopping: beacon off, moving to the park position')
-                result = self._until_done(future, show, sentence, step_s)
+                result = self._until_done(result_future, server, look)
+        finally:
+            client.destroy()
         if result.error_code:
             names = {getattr(kind.Result, code): code for code in _RESULTS if hasattr(kind.Result, code)}
             raise StationError(f'{result.error_msg} ({names[result.error_code]})', where=name)
         return result
 
-    def _until_done(
-        self, future: Any, show: Callable[[Snapshot, str], None], sentence: list[str], step_s: float
-    ) -> Any:
-        """Wait for a result; a server that died and was restarted has lost the goal, but publishes its state."""
-        quiet_since_s: float | None = None
-        busy = False
+    def _listen_to_station(self, seconds: float = _STEP_S) -> Snapshot:
+        """Listen; a station that is not there at all need not be waited for."""
+        snapshot = self.listen(seconds)
+        if self.gone:
+            raise StationError(
+                'no station runs here', hint='start one with `qkd-gs up`, in the same ROS_DOMAIN_ID and namespace'
+            )
+        return snapshot
+
+    @staticmethod
+    def _until_done(future: Any, server: _Server, look: Callable[[], Snapshot]) -> Any:
+        """Wait for a result; a server that died and was begun anew has forgotten us, but tells its state."""
         while not future.done():
-            snapshot = self.listen(step_s)
-            show(snapshot, sentence[0])
-            if all(node.heartbeat_age_s is None or node.heartbeat_age_s > _GONE_S for node in snapshot.nodes):
-                raise StationError('the station is gone', hint='a pass that was under way continues when it is back')
-            in_pass = snapshot.session is not None and snapshot.session.phase is not Phase.IDLE
-            busy = busy or in_pass
-            if in_pass or not busy:
-                quiet_since_s = None
-            elif quiet_since_s is None:
-                quiet_since_s = time.monotonic()
-            elif time.monotonic() - quiet_since_s > _GONE_S:
+            snapshot = look()
+            server.see(snapshot)
+            if server.begun_anew and server.name != _SERVERS['track_pass']:
+                raise StationError(f'the {server.name} has died before it was done', hint='it comes back: try again')
+            if server.has_forgotten(snapshot):
                 return _LostGoal()
         return future.result().result
 
-    def _abort_pass(self) -> None:
+    def _cancel(self, handle: Any, server: _Server) -> None:
+        """End the pass, by its goal, or without it if the server that took it has died."""
+        if not server.begun_anew:
+            canceled = self._answer(handle.cancel_goal_async(), server)
+            if canceled is not None and canceled.goals_canceling:
+                return
         client = self._node.create_client(Trigger, ABORT_PASS)
         try:
-            until_s = time.monotonic() + _FIND_S
-            while not client.service_is_ready() and time.monotonic() < until_s:
-                self.listen(_STEP_S)
-            self._wait(client.call_async(Trigger.Request()), _FIND_S)
+            answer = None
+            while answer is None:
+                while not client.service_is_ready():
+                    self._listen_to_station()
+                server.see(self.listen(0.0))
+                answer = self._answer(client.call_async(Trigger.Request()), server)
         finally:
             self._node.destroy_client(client)
 
-    def _wait(self, future: Any, patience_s: float) -> Any:
-        until_s = time.monotonic() + patience_s
-        while not future.done() and time.monotonic() < until_s:
-            self.listen(_STEP_S)
+    def _answer(self, future: Any, server: _Server) -> Any:
+        """What a server answers; None if it died first."""
+        pid = server.pid
+        while not future.done() and server.pid == pid:
+            server.see(self._listen_to_station())
         return future.result() if future.done() else None
 
-    @contextmanager
-    def _client(self, kind: Any, name: str) -> Iterator[Any]:
-        client = ActionClient(self._node, kind, name)
-        try:
-            until_s = time.monotonic() + _FIND_S
-            while not client.server_is_ready():
-                if time.monotonic() > until_s:
-                    raise StationError(
-                        f'no station answers to {name}', hint='start one with `qkd-gs up`, in the same ROS_DOMAIN_ID'
-                    )
-                self.listen(_STEP_S)
-            yield client
-        finally:
-            client.destroy()
+
+class _Server:
+    """The process that took a goal, as its heartbeats tell it."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.pid = name, 0
+        self._asked_pid = 0
+        self._anew_ns = 0
+
+    def see(self, snapshot: Snapshot) -> None:
+        """Look for its newest heartbeat."""
+        pid = next((node.pid for node in snapshot.nodes if node.name == self.name), 0)
+        self._asked_pid = self._asked_pid or pid
+        if pid != self.pid and self.pid:
+            self._anew_ns = snapshot.now_ns
+        self.pid = pid
+
+    @property
+    def begun_anew(self) -> bool:
+        """Whether the process that was asked has died."""
+        return self.pid != self._asked_pid
+
+    def has_forgotten(self, snapshot: Snapshot) -> bool:
+        """Whether a tracker begun anew says that no pass is under way: it would have gone on with it."""
+        session = snapshot.session
+        idle = session is not None and session.phase is Phase.IDLE and session.stamp_ns > self._anew_ns
+        return self.begun_anew and idle
 
 
 class _LostGoal:

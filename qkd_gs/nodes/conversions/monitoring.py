@@ -24,14 +24,26 @@ def from_readiness(message: DiagnosticStatus) -> Readiness:
     return Readiness(Level(min(message.level[0], Level.ERROR)), message.message)
 
 
-def from_diagnostics(message: DiagnosticArray) -> list[NodeHealth]:
-    """Heartbeats, heard just now; statuses of other kinds are left out."""
+def heartbeats(message: DiagnosticArray, namespace: str) -> list[tuple[str, dict[str, str], str]]:
+    """Node, values and message of every heartbeat of one station; all stations of a ROS domain share `/diagnostics`.
+
+    Parameters
+    ----------
+    namespace : str
+        Of the station, with or without its slash.
+    """
     found = []
     for status in message.status:
         values = {pair.key: pair.value for pair in status.values}
-        if status.hardware_id and 'state' in values:
-            found.append(health_of(status.hardware_id, values, status.message, 0.0))
+        ours = values.get('namespace', '').strip('/') == namespace.strip('/')
+        if status.hardware_id and 'state' in values and ours:
+            found.append((status.hardware_id, values, status.message))
     return found
+
+
+def from_diagnostics(message: DiagnosticArray, namespace: str) -> list[NodeHealth]:
+    """Heartbeats of one station, heard just now; statuses of other kinds are left out."""
+    return [health_of(name, values, told, 0.0) for name, values, told in heartbeats(message, namespace)]
 
 
 def from_session_state(message: m.SessionState) -> SessionStatus:

@@ -26,6 +26,7 @@ from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime import parameters
 from qkd_gs.share import share_path
+from qkd_gs.station.instance_lock import take_part
 from qkd_gs.station.loop_timing import LoopWatch
 from qkd_gs.station.options import OF_THE_GRAPH, OPTIONS, Value, state_folder
 from qkd_gs.station.station_clock import ClockMapping, StationClock
@@ -55,11 +56,19 @@ class StationMixin:
 
     name: ClassVar[str]
     winding_down = False
-    priority: ClassVar[int] = 0  # real-time priority, where permitted; the higher one runs first
+    of_a_station: ClassVar[bool] = True  # False: it may run beside a pass that is played
+    priority: ClassVar[int] = 0  # real-time, where the rights allow it: of those, the higher one goes first
 
     def begin_station(self) -> None:
-        """Declare the options, find the clock, start the heartbeat."""
+        """Declare the options, find the clock, start the heartbeat.
+
+        Raises
+        ------
+        StationError
+            An option that does not fit, or a recorded pass is played in this ROS domain.
+        """
         node: Any = self
+        self._part = take_part(node.get_namespace()) if self.of_a_station else None
         self.options: dict[str, Value] = {
             one.name: parameters.declare_one(
                 node, one.name, one.default, ParameterDescriptor(description=one.description, read_only=True)
@@ -116,10 +125,12 @@ class StationMixin:
 
     # --- messages ---
 
-    def listen(self, kind: type, topic: str, take: Callable[[Any], None], qos: QoSProfile = RELIABLE) -> None:
-        """Subscribe; an exception in `take` is reported, not swallowed."""
+    def listen(
+        self, kind: type, topic: str, take: Callable[[Any], None], qos: QoSProfile = RELIABLE, **more: Any
+    ) -> Any:
+        """Subscribe; what goes wrong in `take` is told, not swallowed.  `more` is for rclpy."""
         node: Any = self
-        node.create_subscription(kind, topic, self.guarded(take), qos)
+        return node.create_subscription(kind, topic, self.guarded(take), qos, **more)
 
     def publisher(self, kind: type, topic: str, qos: QoSProfile = RELIABLE) -> Any:
         """Publisher of a topic."""
@@ -226,7 +237,8 @@ class StationMixin:
         return {}
 
     def heartbeat(self) -> None:
-        """Publish the heartbeat."""
+        """Tell how the node does."""
+        node: Any = self
         now_s, cpu_s = time.monotonic(), time.process_time()
         share = (cpu_s - self._cpu_s) / max(now_s - self._cpu_at_s, 1e-3)
         if now_s - self._cpu_at_s > _HEARTBEAT_S / 2:
@@ -235,6 +247,7 @@ class StationMixin:
             'state': self.state_label,
             'fault': self.fault,
             'pid': str(os.getpid()),
+            'namespace': node.get_namespace(),
             'cpu_percent': f'{100 * share:.1f}',
             'memory_mb': f'{_resident_mb():.0f}',
             'up_s': f'{now_s - self._started_s:.1f}',

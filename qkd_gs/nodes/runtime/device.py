@@ -58,7 +58,10 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
 
     def own_values(self) -> dict[str, str]:
         """Whether an operator has deactivated the node, and how many transitions were requested of it."""
-        return {'deactivated_by_operator': str(self._deactivated_by_operator).lower(), 'orders': str(self._orders_taken)}
+        return {
+            'deactivated_by_operator': str(self._deactivated_by_operator).lower(),
+            'orders': str(self._orders_taken),
+        }
 
     @property
     def active(self) -> bool:

@@ -79,17 +79,16 @@ class SimLink:
         self._listening: dict[str, Callable[[Any], None]] = {}
 
     def send(self, channel: str, value: Any) -> None:
-        """Send a value on a channel."""
-        kind = CHANNELS[channel]
-        if channel not in self._publishers:
-            self._publishers[channel] = self._node.publisher(kind.message, f'sim/{channel}', kind.qos)
-        self._publishers[channel].publish(kind.to(value))
+        """One value to whoever listens."""
+        self.announce(channel)
+        self._publishers[channel].publish(CHANNELS[channel].to(value))
 
     def announce(self, *channels: str) -> None:
         """Create the publishers before the first value is due: a new topic loses its first messages."""
         for channel in channels:
-            kind = CHANNELS[channel]
-            self._publishers[channel] = self._node.publisher(kind.message, f'sim/{channel}', kind.qos)
+            if channel not in self._publishers:
+                kind = CHANNELS[channel]
+                self._publishers[channel] = self._node.publisher(kind.message, f'sim/{channel}', kind.qos)
 
     def listen(self, channel: str, kind: type, take: Callable[[Any], None]) -> None:
         """Call `take` with every value from now on; replaces an earlier callback of this channel."""

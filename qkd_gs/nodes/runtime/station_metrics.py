@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 import qkd_gs.msg as m
@@ -20,16 +21,30 @@ class StationMetrics:
 
     Attributes
     ----------
-    received : dict
-        Number of messages by topic.
+    heard : dict
+        Messages by topic.
+    lost : int
+        Messages that were sent and will never be heard, as DDS counts them.
     """
 
     def __init__(self, node: StationMixin, tracking: TrackingSettings) -> None:
         self._tracking = tracking
         self._metrics = running_metrics(tracking)
         self.received = dict.fromkeys(FEEDS, 0)
-        for topic, (kind, _) in FEEDS.items():
-            node.listen(getattr(m, kind), topic, self._take(topic), _DEEP)
+        self.lost = 0
+        told = SubscriptionEventCallbacks(message_lost=self._count_lost)
+        self._subscriptions = [
+            node.listen(getattr(m, kind), topic, self._take(topic), _DEEP, event_callbacks=told)
+            for topic, (kind, _) in FEEDS.items()
+        ]
+
+    @property
+    def matched(self) -> bool:
+        """Whether somebody who publishes was found for every topic: what is sent from now on is heard."""
+        return all(one.handle.get_publisher_count() for one in self._subscriptions)
+
+    def _count_lost(self, told: Any) -> None:
+        self.lost += told.total_count_change
 
     def _take(self, topic: str) -> Any:
         def take(message: Any) -> None:

@@ -33,6 +33,9 @@ class Link(Protocol):
     def send(self, channel: str, value: Any) -> None:
         """Send a value on a channel."""
 
+    def announce(self, *channels: str) -> None:
+        """Say which channels will be sent on: whoever listens has found them before the first value is due."""
+
     def listen(self, channel: str, kind: type[T], take: Callable[[T], None]) -> None:
         """Call `take` with every value from now on."""
 
@@ -86,6 +89,7 @@ class RemoteMount:
     def open(self) -> None:
         """Subscribe to the drives."""
         self._state.is_open = True
+        self._link.announce('mount/command', 'mount/drive')
         self._link.listen('mount/state', MountReading, self._take)
 
     def _take(self, reading: MountReading) -> None:
@@ -143,6 +147,7 @@ class RemoteBeacon:
     def open(self) -> None:
         """Subscribe to the laser."""
         self._state.is_open = True
+        self._link.announce('beacon/on')
         self._link.listen('beacon/state', BeaconReading, self._take)
 
     def _take(self, reading: BeaconReading) -> None:
@@ -194,6 +199,7 @@ class RemoteHwp:
     def open(self) -> None:
         """Subscribe to the rotator."""
         self._state.is_open = True
+        self._link.announce('hwp/move')
         self._link.listen('hwp/state', HwpReading, self._take)
 
     def _take(self, reading: HwpReading) -> None:

@@ -38,6 +38,8 @@ class RemoteCamera:
     def open(self) -> None:
         """Subscribe to the world."""
         self._state.is_open = True
+        if self._role is CameraRole.TRACKING:
+            self._link.announce('tilt_residual')
         self._link.listen('truth', TruthBlock, self._see)
 
     def _see(self, block: TruthBlock) -> None:

@@ -41,6 +41,9 @@ class Wire:
     def send(self, channel, value):
         self.sent.append((channel, value))
 
+    def announce(self, *channels):
+        pass
+
     def listen(self, channel, kind, take):
         self._takers[channel] = take
 
