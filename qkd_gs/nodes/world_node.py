@@ -26,7 +26,8 @@ from qkd_gs.sim.calibration import manual_alignment
 from qkd_gs.sim.pass_log import StationStatus
 from qkd_gs.sim.remote.actuators import Drive, TiltResidual
 from qkd_gs.sim.remote.realtime_world import RealtimeWorld
-from qkd_gs.sim.remote.time_rate import Loop, Pace, Processors
+from qkd_gs.sim.remote.time_rate import Heartbeats, Loop, Pace, Processors
+from qkd_gs.station.graph import nodes_of
 from qkd_gs.station.loop_timing import LoopWatch
 from qkd_gs.station.station_clock import ClockMapping
 from qkd_gs.tracking.types import Phase
@@ -35,7 +36,6 @@ _STEP_S = 0.01
 _SLOW_S = 0.02  # half-wave plate and laser report less often
 _CLOCK_S = 0.05
 _PACE_S = 0.5  # of real time
-_PACED = ('tracker', 'mount', 'world', 'hwp', 'beacon')  # loops that limit the speed of simulated time
 _BEND_NS = 100_000_000  # all processes have received a new speed by then
 
 
@@ -91,6 +91,8 @@ class WorldNode(CoreNode):
         self._loops: dict[str, Loop] = {}
         if speed == 0.0:
             self._pace, self._processors = Pace(), Processors()
+            others = {spec.name for spec in nodes_of(True, bool(self.options['record']))} - {self.name}
+            self._heartbeats = Heartbeats(others)
             speed = self._pace.speed
             self.listen(DiagnosticArray, '/diagnostics', self._take_loops)
             self.create_timer(_PACE_S, self.guarded(self._keep_pace), clock=self._steady)
@@ -103,12 +105,21 @@ class WorldNode(CoreNode):
 
     def _take_loops(self, message: DiagnosticArray) -> None:
         for health in monitoring.from_diagnostics(message, self.get_namespace()):
-            if health.steps and health.name in _PACED:
+            self._heartbeats.heard(time.monotonic(), health.name)
+            if health.steps:
                 self._loops[health.name] = Loop(health.steps, health.missed)
 
     def _keep_pace(self) -> None:
-        pace = self._pace
-        if pace is not None and pace.step(time.monotonic(), self._loops, self._processors.busy()):
+        pace, now_s = self._pace, time.monotonic()
+        if pace is None:
+            return
+        if not pace.begun and self._heartbeats.complete:
+            pace.begin(now_s)
+            changed = True
+        else:
+            changed = pace.step(now_s, self._loops, self._processors.busy(), self._heartbeats.silence_s(now_s))
+        if changed:
+            self.get_logger().info(f'station time runs at {pace.speed:.2f} of real time')
             self._publish_mapping(self.clock.bent(pace.speed, _BEND_NS))
 
     @property

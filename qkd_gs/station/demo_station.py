@@ -23,7 +23,7 @@ from qkd_gs.station.graph import Process, station_graph
 from qkd_gs.station.processes import StationProcesses
 
 AT = '2018-10-03T15:56:42Z'  # over Shanghai
-LEAD_S = 60.0
+LEAD_S = 40.0
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ OPTIONS = (
     Option(
         'speed',
         1.0,
-        'seconds of station time a second, only with simulated devices; 0: as fast as the loops keep up, at least 2',
+        'seconds of station time a second, only with simulated devices; 0: as fast as the loops keep up',
     ),
     Option('at', '2018-10-03T15:56:42Z', 'UTC near the simulated pass; only with simulated devices'),
     Option('lead_s', 60.0, 'the simulated world begins this long before that pass, s; 3900 for a calibration first'),

@@ -32,8 +32,7 @@ from qkd_gs.station.processes import StationProcesses
 from qkd_gs.tracking.record.manifest_writer import new_folder
 
 _FROM_DEG = 10.0
-_READY_S = 60.0
-_KEY_S = 180.0
+_PATIENCE_S = 600.0  # of a command that must end; a busy machine needs a part of it
 _LOOK_S = 0.25
 
 
@@ -45,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.0,
         metavar='X',
-        help='seconds of station time a second; 0 (the default): as fast as every loop keeps its period, at least 2',
+        help='seconds of station time a second; 0 (the default): as fast as every loop keeps its period',
     )
     parser.add_argument('--seed', type=int, default=1, metavar='N', help='random seed of the simulated world (1)')
     parser.add_argument(
@@ -97,19 +96,19 @@ def _track(operator: Operator, station: StationProcesses, folder: Path) -> dict[
                 heard[node.name] = node
         return snapshot
 
-    def wait(until: Callable[[Snapshot], bool], patience_s: float, what: str) -> Snapshot:
-        end_s = time.monotonic() + patience_s
+    def wait(until: Callable[[Snapshot], bool], what: str) -> Snapshot:
+        end_s = time.monotonic() + _PATIENCE_S
         while not until(snapshot := look(operator.listen(_LOOK_S))):
             if time.monotonic() > end_s:
-                raise StationError(f'{what}: {snapshot.readiness.sentence}')
+                raise StationError(f'{what} within {_PATIENCE_S:g} s: {snapshot.readiness.sentence}')
         return snapshot
 
-    wait(lambda now: now.readiness.level is Level.OK, _READY_S, 'the station has not become ready')
+    wait(lambda now: now.readiness.level is Level.OK, 'the station has not become ready')
     before = dict(heard)
     with Shown() as shown:
         operator.track(parse_utc(AT, 'at'), folder.name, lambda now, said: shown.show(look(now), said))
         nodes, loops = costs(station), loops_since(before, heard)
-        done = wait(_key_is_made, _KEY_S, 'no key within three minutes')
+        done = wait(_key_is_made, 'no key')
     if done.key is not None and done.key.state is KeyStep.FAILED:
         raise StationError(f'no key: {done.key.message}', where=folder)
     return {'loops': loops, 'nodes': nodes, 'starts': station.starts()}
@@ -128,7 +127,8 @@ def _finish(folder: Path, metrics: dict[str, Any]) -> dict[str, Any]:
 def _print_graph(run: dict[str, Any], folder: Path) -> None:
     loop = run['loop']
     print('The graph')
-    print(f'  {"ran faster than real time by":34} {loop["speed"]:g}; the demo took {run["demo_s"]:.0f} s')
+    slow = ': this machine is too slow or too busy for more' if loop['speed'] < 1.0 else ''
+    print(f'  {"ran at (1 is real time)":34} {loop["speed"]:.2f}{slow}; the demo took {run["demo_s"]:.0f} s')
     print(f'  {"missed of its 100 Hz periods":34} {100 * loop["missed_share"]:.2f} % of {loop["steps"]}')
     worst = max(run['loops'], key=lambda name: run['loops'][name]['missed_share'])
     print(f'  {"the worst of all loops missed":34} {100 * run["loops"][worst]["missed_share"]:.2f} %: {worst}')

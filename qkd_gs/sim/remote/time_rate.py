@@ -1,21 +1,32 @@
-"""How fast simulated time may run: as fast as every loop of the graph keeps its period, at least twice real time.
+"""How fast simulated time may run: as fast as every loop of the graph keeps its period, below real time if need be.
 
-And no faster than leaves some room on the processors: what is not real-time (recorder, views) would starve unheard.
+Time begins slowly, until every node of the station has been heard; then it runs at real time and rises while all goes
+well.  Loops that miss many periods, or a node that is not heard, slow it down at once, without a lower limit that
+matters: a machine that is too slow or too busy makes the pass longer, not worse.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+_START = 0.25  # until every node has been heard: starting fifteen processes takes the whole machine
+_SLOWEST = 0.02  # keeps timers finite; far below what any machine needs
+_REAL_TIME = 1.0
+_QUIET_S = 10.0  # nothing is decided for so long after the last node was heard
 _EVERY_S = 10.0  # of real time between two decisions: one hiccup of the machine says nothing
-_QUIET_S = 15.0  # nothing is decided before: a graph that starts misses periods at any speed
-_TOO_MANY = 0.008  # share of missed periods: slower
+_RISING_S = 4.0  # the same before the first trouble
+_AT_ONCE_S = 3.0  # window in which many missed periods slow time down at once; heartbeats come every second
+_SETTLE_S = 1.5  # heartbeats that still tell of the speed before
+_FAR_TOO_MANY = 0.05  # share of missed periods: much slower, at once
+_TOO_MANY = 0.008  # slower
 _FEW = 0.004  # faster
-_FULL, _ROOM = 0.85, 0.72  # busy share of all processors: slower, and faster only below
-_SLOWER, _FASTER = 0.9, 1.06
+_UNHEARD_S = 2.5  # a node whose heartbeat is older is starved: much slower, at once
+_GONE_S = 30.0  # unheard for so long, however slow time was: it has ended
+_FULL, _ROOM = 0.85, 0.72  # busy share of all processors: slower, but not below real time; and faster only below
+_MUCH_SLOWER, _SLOWER, _FASTER, _RISE = 0.6, 0.9, 1.06, 1.25
 _CAREFUL = 0.96  # of a speed that was too fast: the most, for a while
 _LOOKS = 20  # of the processors, one a half second: the mean of ten seconds counts
 _DARING = 1.01  # the most grows again so much with every decision, since what was in the way may be over
@@ -29,55 +40,140 @@ class Loop:
     missed: int
 
 
-class Pace:
-    """Chooses the speed from the timing of the loops.
+class Heartbeats:
+    """When each node of the station was last heard.
 
     Parameters
     ----------
-    speed, least, most : float
-        Seconds of station time a second: to begin with, and the limits.
+    names : iterable of str
+        Nodes of the station.
     """
 
-    def __init__(self, speed: float = 2.2, least: float = 2.0, most: float = 8.0) -> None:
-        self.speed = speed
-        self._least, self._most, self._ceiling = least, most, most
-        self._began_s: float | None = None
-        self._before: dict[str, Loop] = {}
-        self._decided_s: float | None = None
+    def __init__(self, names: Iterable[str]) -> None:
+        self._missing = set(names)
+        self._heard_s: dict[str, float] = {}
 
-    def step(self, now_s: float, loops: Mapping[str, Loop], busy: float = 0.0) -> bool:
+    @property
+    def complete(self) -> bool:
+        """Whether every node has been heard at least once."""
+        return not self._missing
+
+    def heard(self, now_s: float, name: str) -> None:
+        """A node is heard at `now_s` of real time."""
+        self._missing.discard(name)
+        self._heard_s[name] = now_s
+
+    def silence_s(self, now_s: float) -> float:
+        """Age of the oldest heartbeat, s; a node that has ended does not count."""
+        ages = (now_s - heard_s for heard_s in self._heard_s.values())
+        return max((age for age in ages if age < _GONE_S), default=0.0)
+
+
+class Pace:
+    """Chooses the speed from the timing of the loops and the age of the heartbeats.
+
+    Parameters
+    ----------
+    most : float
+        Largest speed, seconds of station time a second.
+
+    Attributes
+    ----------
+    speed : float
+        Seconds of station time a second.
+    """
+
+    def __init__(self, most: float = 8.0) -> None:
+        self.speed = _START
+        self._most = self._ceiling = most
+        self._rising = True
+        self._began_s: float | None = None
+        self._decided_s = self._looked_s = 0.0
+        self._before: dict[str, Loop] = {}
+        self._lately: dict[str, Loop] = {}
+
+    @property
+    def begun(self) -> bool:
+        """Whether every node has been heard."""
+        return self._began_s is not None
+
+    def begin(self, now_s: float) -> None:
+        """Every node has been heard at `now_s` of real time: real time from here."""
+        self._began_s = now_s
+        self.speed = _REAL_TIME
+
+    def step(self, now_s: float, loops: Mapping[str, Loop], busy: float = 0.0, silence_s: float = 0.0) -> bool:
         """Look at the loops at `now_s` of real time; True if `speed` is another one now.
 
         Parameters
         ----------
         busy : float
             Busy share of all processors of late, 0 to 1.
+        silence_s : float
+            Age of the oldest heartbeat.
         """
         if self._began_s is None:
-            self._began_s = now_s
-        if self._decided_s is None or now_s - self._began_s < _QUIET_S:
-            self._decided_s, self._before = now_s, dict(loops)
-        if now_s - self._decided_s < _EVERY_S:
             return False
-        worst = max((self._share(name, loop) for name, loop in loops.items()), default=0.0)
-        self._decided_s, self._before = now_s, dict(loops)
+        if now_s - self._began_s < _QUIET_S:
+            self._look_from(now_s, loops)
+            return False
         before = self.speed
-        if worst > _TOO_MANY or busy > _FULL:
-            self._ceiling = max(_CAREFUL * self.speed, self._least)
-            self.speed = max(_SLOWER * self.speed, self._least)
-            return self.speed != before
-        self._ceiling = min(_DARING * self._ceiling, self._most)
-        if worst < _FEW and busy < _ROOM:
-            self.speed = min(_FASTER * self.speed, self._ceiling)
+        if now_s < self._looked_s:  # the speed has just changed
+            self._look_from(self._looked_s, loops)
+        elif self._starved(now_s, loops, silence_s):
+            self._slow_down(_MUCH_SLOWER, _SLOWEST)
+            self._look_from(now_s + _SETTLE_S, loops)
+        elif now_s - self._decided_s >= (_RISING_S if self._rising else _EVERY_S):
+            self._decide(_share(self._before, loops), busy)
+            self._look_from(now_s, loops)
         return self.speed != before
 
-    def _share(self, name: str, loop: Loop) -> float:
-        """Missed share since the last decision; none for a restarted node."""
-        before = self._before.get(name)
-        if before is None or loop.steps < before.steps:
-            return 0.0
-        steps, missed = loop.steps - before.steps, loop.missed - before.missed
-        return missed / (steps + missed) if steps + missed > 0 else 0.0
+    def _starved(self, now_s: float, loops: Mapping[str, Loop], silence_s: float) -> bool:
+        """Whether a node is not heard, or a loop has missed many periods in the last seconds."""
+        if silence_s > _UNHEARD_S:
+            return True
+        if now_s - self._looked_s < _AT_ONCE_S:
+            return False
+        missed = _share(self._lately, loops)
+        self._looked_s, self._lately = now_s, dict(loops)
+        return missed > _FAR_TOO_MANY
+
+    def _decide(self, missed: float, busy: float) -> None:
+        """Change the speed a little."""
+        if self._rising and missed >= _FEW:  # found; whether it is too much tells the longer look that follows
+            self._rising = False
+        elif missed > _TOO_MANY:
+            self._slow_down(_SLOWER, _SLOWEST)
+        elif busy > _FULL and self.speed > _REAL_TIME:  # other programs may keep the processors busy as they like
+            self._slow_down(_SLOWER, _REAL_TIME)
+        else:
+            self._ceiling = min(_DARING * self._ceiling, self._most)
+            most = self._ceiling if busy < _ROOM else min(self._ceiling, max(self.speed, _REAL_TIME))
+            if missed < _FEW:
+                self.speed = max(self.speed, min((_RISE if self._rising else _FASTER) * self.speed, most))
+
+    def _slow_down(self, factor: float, least: float) -> None:
+        self._rising = False
+        self._ceiling = max(_CAREFUL * self.speed, least)
+        self.speed = max(factor * self.speed, least)
+
+    def _look_from(self, time_s: float, loops: Mapping[str, Loop]) -> None:
+        """Count missed periods from here."""
+        self._decided_s = self._looked_s = time_s
+        self._before = self._lately = dict(loops)
+
+
+def _share(before: Mapping[str, Loop], loops: Mapping[str, Loop]) -> float:
+    """Missed share of the worst loop since `before`; a node that has started since then is left out."""
+    worst = 0.0
+    for name, loop in loops.items():
+        old = before.get(name)
+        if old is None or loop.steps < old.steps:
+            continue
+        steps, missed = loop.steps - old.steps, loop.missed - old.missed
+        if steps + missed > 0:
+            worst = max(worst, missed / (steps + missed))
+    return worst
 
 
 class Processors:
