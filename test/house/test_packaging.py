@@ -84,7 +84,7 @@ def test_requirements_name_no_machine():
 
 
 def test_every_import_is_declared():
-    """ROS packages in package.xml, libraries by name in requirements/*.in; conformance suites are tests and may need pytest."""
+    """ROS packages in package.xml, libraries by name in requirements/*.in; conformance suites may need pytest."""
     distributions = packages_distributions()
     libraries = named('ros') | named('runtime')
     ros = {entry.text for entry in PACKAGE.iter() if entry.tag in ('depend', 'exec_depend')} | {
