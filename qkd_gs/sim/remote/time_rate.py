@@ -30,6 +30,7 @@ _MUCH_SLOWER, _SLOWER, _FASTER, _RISE = 0.6, 0.9, 1.06, 1.25
 _CAREFUL = 0.96  # of a speed that was too fast: the most, for a while
 _LOOKS = 20  # of the processors, one a half second: the mean of ten seconds counts
 _DARING = 1.01  # the most grows again so much with every decision, since what was in the way may be over
+_CALM = 6  # decisions without trouble after which it surely is: the most grows as fast as the speed
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class Pace:
         self.speed = _START
         self._most = self._ceiling = most
         self._rising = True
+        self._calm = 0
         self._began_s: float | None = None
         self._decided_s = self._looked_s = 0.0
         self._before: dict[str, Loop] = {}
@@ -147,13 +149,15 @@ class Pace:
         elif busy > _FULL and self.speed > _REAL_TIME:  # other programs may keep the processors busy as they like
             self._slow_down(_SLOWER, _REAL_TIME)
         else:
-            self._ceiling = min(_DARING * self._ceiling, self._most)
+            self._calm += 1
+            self._ceiling = min((_DARING if self._calm < _CALM else _FASTER) * self._ceiling, self._most)
             most = self._ceiling if busy < _ROOM else min(self._ceiling, max(self.speed, _REAL_TIME))
             if missed < _FEW:
                 self.speed = max(self.speed, min((_RISE if self._rising else _FASTER) * self.speed, most))
 
     def _slow_down(self, factor: float, least: float) -> None:
         self._rising = False
+        self._calm = 0
         self._ceiling = max(_CAREFUL * self.speed, least)
         self.speed = max(factor * self.speed, least)
 

@@ -84,7 +84,7 @@ def test_slow_seconds_are_forgotten():
     machine.run(pace, 120)
     slow = pace.speed
     machine.can = 4.0
-    assert machine.run(pace, 600)[-1] > 1.8 * slow
+    assert machine.run(pace, 300)[-1] > 2 * slow
 
 
 def test_a_full_machine_is_not_driven_harder_even_if_every_loop_keeps_its_period():
