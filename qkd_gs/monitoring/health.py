@@ -29,6 +29,8 @@ class NodeHealth:
         Its process; 0: unknown.
     missed, steps : int
         Periods of its loops in which no step began, and steps; 0 of 0: no loop.
+    period_ms : (float, float, float)
+        50, 95 and 99 % of its first loop's periods, of station time; NaN without a loop.
     """
 
     name: str
@@ -41,6 +43,7 @@ class NodeHealth:
     pid: int = 0
     missed: int = 0
     steps: int = 0
+    period_ms: tuple[float, float, float] = (nan, nan, nan)
 
     @property
     def silent(self) -> bool:
@@ -80,6 +83,7 @@ def health_of(name: str, values: Mapping[str, str], message: str, heartbeat_age_
         pid=_count(values.get('pid')),
         missed=_of_all_loops(values, 'missed'),
         steps=_of_all_loops(values, 'steps'),
+        period_ms=_periods(values),
     )
 
 
@@ -110,3 +114,9 @@ def _of_all_loops(values: Mapping[str, str], what: str) -> int:
     """Sum of ``loop_WHAT``, ``loop_2_WHAT`` and so on."""
     values_of = (text for key, text in values.items() if key.startswith('loop') and key.endswith(f'_{what}'))
     return sum(_count(text) for text in values_of)
+
+
+def _periods(values: Mapping[str, str]) -> tuple[float, float, float]:
+    text = next((text for key, text in values.items() if key.startswith('loop') and key.endswith('_period_ms')), '')
+    numbers = [_number(number) for number in text.split()]
+    return (numbers[0], numbers[1], numbers[2]) if len(numbers) == 3 else (nan, nan, nan)

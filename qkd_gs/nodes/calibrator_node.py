@@ -22,9 +22,10 @@ from qkd_gs.calibration.calibrator import (
 from qkd_gs.devices.mount import MountCommand, MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.nodes.conversions import messages
-from qkd_gs.nodes.runtime.base import TRANSIENT_LOCAL, CoreNode, conclude
+from qkd_gs.nodes.runtime.base import SENSOR, TRANSIENT_LOCAL, CoreNode, conclude
 from qkd_gs.nodes.runtime.camera_requests import CameraRequests
 from qkd_gs.nodes.runtime.context import site_of, station_of
+from qkd_gs.nodes.runtime.gathered import NEWEST
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.pointing.pointing_file import StoredPointing, load_pointing
@@ -33,6 +34,7 @@ from qkd_gs.tracking.control.requests import GUIDING_STARS, TRACKING_STARS
 from qkd_gs.tracking.types import CameraRole, Phase, SpotMeasurement
 
 _FEEDBACK_NS = 500_000_000
+_WAIT_S = 0.1
 Result, Feedback = Calibrate.Result, Calibrate.Feedback
 
 
@@ -54,10 +56,10 @@ class CalibratorNode(CoreNode):
         self._requests = CameraRequests(self)
         self._busy = self.publisher(Bool, 'calibrator/busy', TRANSIENT_LOCAL)
         self._busy.publish(Bool(data=False))
-        self.listen(m.MountState, 'mount/state', self._take_mount)
-        self.listen(m.SessionState, 'session/state', self._take_session)
+        self.gather(m.MountState, 'mount/state', self._take_mount, NEWEST)
+        self.gather(m.SessionState, 'session/state', self._take_session, NEWEST)
         for role in CameraRole:
-            self.listen(m.Spot, f'{messages.frame_of(role)}/spot', self._take_spot)
+            self.gather(m.Spot, f'{messages.frame_of(role)}/spot', self._take_spot, SENSOR)
         self._server = ActionServer(
             self,
             Calibrate,
@@ -67,6 +69,7 @@ class CalibratorNode(CoreNode):
             handle_accepted_callback=self.guarded(self._start),
             cancel_callback=self._cancel,
         )
+        self._waiting = self.every(_WAIT_S, self._wait_for_mount)
 
     @property
     def state_label(self) -> str:
@@ -78,6 +81,11 @@ class CalibratorNode(CoreNode):
         if first:
             self.heartbeat()
 
+    def _wait_for_mount(self, now_ns: int) -> None:
+        """Each call has fetched what was published; an idle node fetches nothing once the mount is known."""
+        if self._mount is not None:
+            self.cease(self._waiting)
+
     def _take_session(self, message: m.SessionState) -> None:
         self._in_pass = message.phase != Phase.IDLE
 
@@ -87,6 +95,7 @@ class CalibratorNode(CoreNode):
 
     def _start(self, goal: Any) -> None:
         """Accept a goal of the action and start the calibration."""
+        self.fetch()
         now_ns = self.clock.now_ns()
         if self._in_pass or self._calibrator is not None:
             return conclude(goal, _result(Result.BUSY, 'a pass or another calibration is under way'))

@@ -15,6 +15,7 @@ from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime.base import IN_TIME
 from qkd_gs.nodes.runtime.context import device_of, station_of
 from qkd_gs.nodes.runtime.device import DeviceNode, require_open
+from qkd_gs.nodes.runtime.gathered import NEWEST
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.session.tag_files import next_tags_path
 from qkd_gs.session.writers import writing
@@ -40,7 +41,7 @@ class DetectorNode(DeviceNode):
         self._writing: IO[bytes] | None = None
         self._folder = ''
         self._counts = self.publisher(m.Counts, 'detector/counts')
-        self.listen(m.SessionState, 'session/state', self._session)
+        self.gather(m.SessionState, 'session/state', self._session, NEWEST)
 
     def opened(self) -> None:
         """Connect to the TDC; the public key that seals the tags must exist."""

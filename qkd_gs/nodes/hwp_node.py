@@ -12,6 +12,7 @@ from qkd_gs.nodes.runtime import parameters
 from qkd_gs.nodes.runtime.base import IN_TIME
 from qkd_gs.nodes.runtime.context import device_of, station_of
 from qkd_gs.nodes.runtime.device import DeviceNode, require_open
+from qkd_gs.nodes.runtime.gathered import NEWEST
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.pointing.hwp import HwpFollower
 from qkd_gs.settings.station import HwpSettings
@@ -36,7 +37,7 @@ class HwpNode(DeviceNode):
         self._timer = 0
         self._moving = False
         self._states = self.publisher(m.HwpState, 'hwp/state')
-        self.listen(m.PolarizationAngle, 'hwp/polarization_angle', self._take)
+        self.gather(m.PolarizationAngle, 'hwp/polarization_angle', self._take, NEWEST)
 
     def opened(self) -> None:
         """Connect to the rotator."""

@@ -18,6 +18,7 @@ from qkd_gs.monitoring.readiness import ComingPass, Facts, readiness
 from qkd_gs.nodes.conversions import messages, monitoring
 from qkd_gs.nodes.runtime.base import IN_THE_LOOP, TRANSIENT_LOCAL, CoreNode
 from qkd_gs.nodes.runtime.context import site_of, station_of
+from qkd_gs.nodes.runtime.gathered import NEWEST
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.orbit.sky import sun_at
 from qkd_gs.pointing.mount_model import MountModel
@@ -72,10 +73,10 @@ class MonitorNode(CoreNode):
 
     def _listen(self) -> None:
         self.listen(DiagnosticArray, '/diagnostics', self._take_heartbeats)
-        self.listen(m.MountState, 'mount/state', self._take_mount)
-        self.listen(m.BeaconState, 'beacon/state', self._take_beacon)
-        self.listen(m.MountCommand, 'mount/command', self._take_command)
-        self.listen(m.SessionState, 'session/state', self._take_session)
+        self.gather(m.MountState, 'mount/state', self._take_mount, NEWEST)
+        self.gather(m.BeaconState, 'beacon/state', self._take_beacon, NEWEST)
+        self.gather(m.MountCommand, 'mount/command', self._take_command, NEWEST)
+        self.gather(m.SessionState, 'session/state', self._take_session, NEWEST)
         self.listen(m.NextPass, 'next_pass', self._take_next, TRANSIENT_LOCAL)
         self.listen(m.KeyState, 'key/state', self._take_key, TRANSIENT_LOCAL)
         self.listen(Bool, 'calibrator/busy', self._take_calibrating, TRANSIENT_LOCAL)

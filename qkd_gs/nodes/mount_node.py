@@ -15,12 +15,13 @@ from qkd_gs.nodes.runtime import parameters
 from qkd_gs.nodes.runtime.base import IN_THE_LOOP, WARN
 from qkd_gs.nodes.runtime.context import device_of, station_of
 from qkd_gs.nodes.runtime.device import DeviceNode, require_open
+from qkd_gs.nodes.runtime.gathered import NEWEST
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.settings.station import MountSettings
-from qkd_gs.station.loop_timing import LoopWatch
+from qkd_gs.station.loop_timing import Due, LoopWatch
 
 _STATE_S = 0.01
-_JOINTS_S = 0.05
+_JOINTS_NS = 50_000_000
 _OFF_NS = 3_000_000_000  # drives that were enabled must hold by then
 _STATUS_NS = 300_000_000  # the safety status comes every 50 ms
 
@@ -39,8 +40,8 @@ class MountNode(DeviceNode):
         self._stopped = True
         self._states = self.publisher(m.MountState, 'mount/state')
         self._joints = self.publisher(JointState, 'joint_states')
-        self.listen(m.MountCommand, 'mount/command', self._command)
-        self.listen(m.SafetyStatus, 'safety/status', self._take_safety)
+        self.gather(m.SafetyStatus, 'safety/status', self._take_safety, NEWEST)
+        self.gather(m.MountCommand, 'mount/command', self._command, NEWEST)
         self._mount: Mount | None = None
 
     def opened(self) -> None:
@@ -50,11 +51,13 @@ class MountNode(DeviceNode):
         self._watchdog_ns = round(settings.watchdog_s * 1e9)
         self._mount = device_of(self, MOUNT, self._station)
         self._mount.open()
-        self._state_timer = self.every(_STATE_S, self._publish_state, LoopWatch(_STATE_S))
-        self._joint_timer = self.every(_JOINTS_S, self._publish_joints)
+        self._watch = LoopWatch(_STATE_S)
+        self._state_timer = self.every(_STATE_S, self._publish_state, self._watch)
+        self._joints_due = Due(_JOINTS_NS)
 
     def started(self) -> None:
         """Release the brakes."""
+        self._watch.clear()  # periods missed while all processes of the station start are not of interest
         self._powered_ns = self.clock.now_ns()
         require_open(self._mount).enable(self._powered_ns)
 
@@ -67,7 +70,6 @@ class MountNode(DeviceNode):
         """Close the mount; closing engages the brakes."""
         if self._mount is not None:
             self.cease(self._state_timer)
-            self.cease(self._joint_timer)
             self._mount.close()
             self._mount = None
 
@@ -99,6 +101,8 @@ class MountNode(DeviceNode):
     def _publish_state(self, now_ns: int) -> None:
         reading = require_open(self._mount).read(now_ns)
         self._states.publish(messages.mount_state(reading))
+        if self._joints_due.now(now_ns):
+            self._joints.publish(messages.joint_state(reading))
         if not self.active:
             return
         if not self._stopped and now_ns - self._commanded_ns > self._watchdog_ns:
@@ -119,9 +123,6 @@ class MountNode(DeviceNode):
             require_open(self._mount).stop(now_ns)
             self._stopped = True
             self.level, self.message = WARN, why
-
-    def _publish_joints(self, now_ns: int) -> None:
-        self._joints.publish(messages.joint_state(require_open(self._mount).read(now_ns)))
 
 
 def main(arguments: list[str] | None = None) -> int:

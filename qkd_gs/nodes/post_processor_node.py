@@ -43,11 +43,11 @@ class PostProcessorNode(CoreNode):
         self._states = self.publisher(m.KeyState, 'key/state', TRANSIENT_LOCAL)
         self._state = m.KeyState(simulated=self.simulated, **_UNKNOWN)
         self._folder = ''
-        self._metrics = StationMetrics(self, station_of(self).tracking)
+        self._metrics = StationMetrics(self.gather, station_of(self).tracking)
         self._heard_from_start = False
         self._sessions: Queue[tuple[str, dict[str, Any] | None]] = Queue()
         self._updates: Queue[dict[str, Any]] = Queue()
-        self.listen(m.SessionState, 'session/state', self._session)
+        self.gather(m.SessionState, 'session/state', self._session)
         self.create_timer(_POLL_S, self.guarded(self._publish_updates), clock=self._steady)
         self._publish({})
         threading.Thread(target=self._work, name='post-processing', daemon=True).start()
@@ -80,6 +80,7 @@ class PostProcessorNode(CoreNode):
         self._updates.put({'step': step, 'fraction': float(fraction)})
 
     def _publish_updates(self) -> None:
+        self.fetch()
         update: dict[str, Any] = {}
         while not self._updates.empty():
             fresh = self._updates.get()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import time
+from operator import itemgetter
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
@@ -15,12 +17,14 @@ from qkd_gs.nodes.conversions import qos
 from qkd_gs.nodes.runtime import parameters
 from qkd_gs.nodes.runtime.base import CoreNode
 from qkd_gs.nodes.runtime.context import site_of
+from qkd_gs.nodes.runtime.gathered import Gathered
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.recording import Topic
 from qkd_gs.recording.pass_recorder import PassRecorder, is_public, rate_of
 from qkd_gs.tracking.record.topics import STATE
 
 _DISCOVER_S = 0.2  # of real time
+_TAKE_S = 0.1
 _FLUSH_S = 0.5  # so much is lost when the process is killed
 _RATES_HZ = {'guiding_camera': 0.2, 'tracking_camera': 1.0}
 
@@ -36,8 +40,10 @@ class RecorderNode(CoreNode):
         self._rates_hz = {camera: self._declare_rate(camera, rate_hz) for camera, rate_hz in _RATES_HZ.items()}
         self._recorder = PassRecorder(self.sessions_dir, site_of(self).name, self._namespace)
         self._seen: set[str] = set()
+        self._arrived: list[tuple[int, str, bytes]] = []
         self.create_timer(_DISCOVER_S, self.guarded(self._look), clock=self._steady)
         self.create_timer(_FLUSH_S, self.guarded(self._flush), clock=self._steady)
+        self.create_timer(_TAKE_S, self.guarded(self._take_all), clock=self._steady)
 
     def _declare_rate(self, camera: str, rate_hz: float) -> float:
         description = f'recorded images of the {camera.replace("_", " ")} per second of station time; 0: none [Hz]'
@@ -48,7 +54,7 @@ class RecorderNode(CoreNode):
     def _look(self) -> None:
         """Subscribe to what is new."""
         for name, kinds in self.get_topic_names_and_types():
-            if name in self._seen or len(kinds) != 1 or not is_public(name, kinds[0], self._namespace):
+            if name in self._seen or len(kinds) != 1 or not is_public(name, self._namespace):
                 continue
             publishers = self.get_publishers_info_by_topic(name)
             if publishers:  # else somebody only waits for it
@@ -74,17 +80,26 @@ class RecorderNode(CoreNode):
             reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
             durability=DurabilityPolicy.TRANSIENT_LOCAL if transient_local else DurabilityPolicy.VOLATILE,
         )
-        take = self._take_state if name == self._namespace + STATE else self._take
-        self.create_subscription(message_type, name, self.guarded(lambda data: take(name, data)), profile, raw=True)
+        self._gathered.append(
+            Gathered(
+                self, message_type, name, lambda data, at_ns: self._arrived.append((at_ns, name, data)), profile, True
+            )
+        )
 
-    def _take(self, name: str, data: bytes) -> None:
-        # no bag is open before the clock is set; transient-local messages are kept for it
-        self._recorder.take(name, self.clock.now_ns(), data)
+    def _take_all(self) -> None:
+        """Record the messages of all topics since the last call, in the order of their arrival."""
+        self._arrived.clear()
+        self.fetch()
+        utc_ns, now_ns, speed = time.time_ns(), self.clock.now_ns(), self.clock.speed
+        for at_ns, name, data in sorted(self._arrived, key=itemgetter(0)):
+            take = self._take_state if name == self._namespace + STATE else self._recorder.take
+            # no bag is open before the clock is set; transient-local messages are kept for it
+            self.guarded(take)(name, now_ns - round(speed * (utc_ns - at_ns)), data)
 
-    def _take_state(self, name: str, data: bytes) -> None:
+    def _take_state(self, name: str, now_ns: int, data: bytes) -> None:
         if not self.clock.is_set:
             return
-        now_ns, state = self.clock.now_ns(), deserialize_message(data, m.SessionState)
+        state = deserialize_message(data, m.SessionState)
         if not state.folder:  # the end of the pass belongs into its bag
             self._recorder.take(name, now_ns, data)
         self._follow(now_ns, state)
@@ -107,6 +122,7 @@ class RecorderNode(CoreNode):
 
     def finish(self) -> None:
         """The process ends: close the bag."""
+        self.guarded(self._take_all)()
         self.guarded(self._recorder.close)()
 
 

@@ -88,7 +88,7 @@ class ReplayNode(CoreNode):
         if self._bag.warning:
             self.get_logger().warning(self._bag.warning)
         self._tracking = tracking or settings_of(self._bag, self.station_path()).tracking
-        self._metrics = StationMetrics(self, self._tracking)
+        self._metrics = StationMetrics(self.listen, self._tracking)
         self._players = {name: self._make_publisher(name) for name in self._bag.topics if _is_played(self._bag, name)}
         self._rows = self._bag.raw({name for name, made in self._players.items() if made is not None})
         self._next: Raw | None = next(self._rows, None)

@@ -13,8 +13,9 @@ from qkd_gs.monitoring.description import robot_description
 from qkd_gs.monitoring.kinematics import FrameTree
 from qkd_gs.monitoring.scene_builder import SceneBuilder
 from qkd_gs.nodes.conversions import messages, scene
-from qkd_gs.nodes.runtime.base import OK, TRANSIENT_LOCAL, WARN, CoreNode
+from qkd_gs.nodes.runtime.base import OK, SENSOR, TRANSIENT_LOCAL, WARN, CoreNode
 from qkd_gs.nodes.runtime.context import site_of, station_of
+from qkd_gs.nodes.runtime.gathered import NEWEST
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.orbit.sky import sun_at
 from qkd_gs.pointing.mount_model import MountModel
@@ -39,10 +40,10 @@ class SceneNode(CoreNode):
         self._moving = self.publisher(TFMessage, '/tf')
         self._markers = self.publisher(MarkerArray, 'markers')
         self._show_body()
-        self.listen(JointState, 'joint_states', self._move)
-        self.listen(m.Target, 'target', lambda message: self._board.update_target(scene.seen(message)))
-        self.listen(m.SessionState, 'session/state', self._take_session)
-        self.listen(m.BeaconState, 'beacon/state', self._take_beacon)
+        self.listen(JointState, 'joint_states', self._move, SENSOR)
+        self.gather(m.Target, 'target', lambda message: self._board.update_target(scene.seen(message)), NEWEST)
+        self.gather(m.SessionState, 'session/state', self._take_session, NEWEST)
+        self.gather(m.BeaconState, 'beacon/state', self._take_beacon, NEWEST)
         self.listen(Bool, 'calibrator/busy', self._take_calibrator, TRANSIENT_LOCAL)
         self.every(_DRAW_S, self._draw)
 

@@ -21,9 +21,10 @@ from qkd_gs.devices.mount import MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime import parameters
-from qkd_gs.nodes.runtime.base import ABORT_PASS, IN_THE_LOOP, TRANSIENT_LOCAL, CoreNode, conclude
+from qkd_gs.nodes.runtime.base import ABORT_PASS, IN_THE_LOOP, SENSOR, TRANSIENT_LOCAL, CoreNode, conclude
 from qkd_gs.nodes.runtime.camera_requests import CameraRequests
 from qkd_gs.nodes.runtime.context import site_of, station_of
+from qkd_gs.nodes.runtime.gathered import NEWEST
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.orbit.timescale import format_utc, parse_utc
 from qkd_gs.pointing.pointing_file import load_pointing
@@ -90,10 +91,12 @@ class TrackerNode(CoreNode):
         self._angles = self.publisher(m.PolarizationAngle, 'hwp/polarization_angle')
         self._states = self.publisher(m.SessionState, 'session/state')
         self._requests = CameraRequests(self)
-        self.listen(m.MountState, 'mount/state', self._take_mount)
-        self.listen(m.BeaconState, 'beacon/state', self._take_beacon)
+        self.gather(m.MountState, 'mount/state', self._take_mount, NEWEST)
+        self.gather(m.BeaconState, 'beacon/state', self._take_beacon, NEWEST)
         for role in CameraRole:
-            self.listen(m.Spot, f'{messages.frame_of(role)}/spot', lambda s: self._spots.append(messages.from_spot(s)))
+            self.gather(
+                m.Spot, f'{messages.frame_of(role)}/spot', lambda s: self._spots.append(messages.from_spot(s)), SENSOR
+            )
         self.listen(Bool, 'calibrator/busy', self._take_calibrating, TRANSIENT_LOCAL)
 
     def _take_mount(self, message: m.MountState) -> None:
@@ -116,6 +119,7 @@ class TrackerNode(CoreNode):
 
     def _accept(self, goal: Any) -> None:
         """Start a goal of the action; returns at once, since rclpy polls a waiting coroutine in a busy loop."""
+        self.fetch()
         request, now_ns = goal.request, self.clock.now_ns()
         if self._run is not None or self._calibrating:
             what = 'a pass' if self._run is not None else 'a calibration'

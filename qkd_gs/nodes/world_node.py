@@ -1,4 +1,4 @@
-"""World node: physical state of the digital twin, driven by `sim/` topics, published to simulated devices."""
+"""World node: physical state of the digital twin, connected to the simulated devices by their bus."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 
 import qkd_gs.msg as m
@@ -17,7 +18,6 @@ from qkd_gs.nodes.conversions import messages, monitoring
 from qkd_gs.nodes.runtime.base import IN_THE_LOOP, SENSOR, TRANSIENT_LOCAL, CoreNode
 from qkd_gs.nodes.runtime.context import simulation_setup, station_of
 from qkd_gs.nodes.runtime.process import run
-from qkd_gs.nodes.runtime.sim_link import SimLink
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.pointing.pointing_file import FILE_NAME as POINTING
 from qkd_gs.pointing.pointing_file import StoredPointing, load_pointing
@@ -25,16 +25,18 @@ from qkd_gs.session.writers import writing
 from qkd_gs.sim.calibration import manual_alignment
 from qkd_gs.sim.pass_log import StationStatus
 from qkd_gs.sim.remote.actuators import Drive, TiltResidual
+from qkd_gs.sim.remote.bus import Bus, bus_path
 from qkd_gs.sim.remote.realtime_world import RealtimeWorld
 from qkd_gs.sim.remote.time_rate import Heartbeats, Loop, Pace, Processors
 from qkd_gs.station.graph import nodes_of
-from qkd_gs.station.loop_timing import LoopWatch
+from qkd_gs.station.loop_timing import Due, LoopWatch
 from qkd_gs.station.station_clock import ClockMapping
 from qkd_gs.tracking.types import Phase
 
 _STEP_S = 0.01
-_SLOW_S = 0.02  # half-wave plate and laser report less often
-_CLOCK_S = 0.05
+_DEEP = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)  # each message has the error of one spot
+_SLOW_NS = 20_000_000  # half-wave plate and laser report less often
+_CLOCK_NS = 50_000_000
 _PACE_S = 0.5  # of real time
 _BEND_NS = 100_000_000  # all processes have received a new speed by then
 
@@ -48,28 +50,27 @@ class WorldNode(CoreNode):
     def __init__(self) -> None:
         super().__init__()
         self._setup = simulation_setup(self, station_of(self))
-        self._link = SimLink(self, self._setup)
-        self._link.announce('mount/state', 'beacon/state', 'hwp/state', 'truth')
-        self._world = RealtimeWorld(self._setup, lambda block: self._link.send('truth', block))
+        self._began_ns = time.monotonic_ns()
+        self._bus = Bus.create(bus_path(self.get_namespace()), self._began_ns)
+        self._world = RealtimeWorld(self._setup, lambda block: self._bus.send('truth', block))
         self._folder = ''
         self._writing: IO[bytes] | None = None
         self._align_by_hand()
         self._listen()
         self._clock_publisher = self.publisher(Clock, '/clock', SENSOR)
         self._station_clock = self.publisher(m.StationClock, 'station_clock', TRANSIENT_LOCAL)
+        self._slow_due, self._clock_due = Due(_SLOW_NS), Due(_CLOCK_NS)
         self._start_clock(float(self.options['speed']))
         self.every(_STEP_S, self._step, LoopWatch(_STEP_S))
-        self.every(_SLOW_S, self._publish_slow)
-        self.every(_CLOCK_S, lambda now_ns: self._clock_publisher.publish(Clock(clock=messages.to_time(now_ns))))
 
     def _listen(self) -> None:
-        now, world, link = self.clock.now_ns, self._world, self._link
-        link.listen('mount/command', MountCommand, lambda command: world.set_point(now(), command))
-        link.listen('mount/drive', Drive, lambda order: world.drive(now(), order))
-        link.listen('beacon/on', bool, lambda on: world.shine(now(), on))
-        link.listen('hwp/move', float, lambda angle_rad: world.move_hwp(now(), angle_rad))
-        link.listen('tilt_residual', TiltResidual, world.add_tilt_residual)
-        self.listen(m.SessionState, 'session/state', self._session)
+        world, bus = self._world, self._bus
+        bus.obey('mount/command', MountCommand, world.set_point)
+        bus.obey('mount/drive', Drive, world.drive)
+        bus.obey('beacon/on', bool, world.shine)
+        bus.obey('hwp/move', float, world.move_hwp)
+        bus.listen('tilt_residual', TiltResidual, world.add_tilt_residual)
+        self.gather(m.SessionState, 'session/state', self._session, _DEEP)
         self.listen(m.Counts, 'detector/counts', lambda counts: world.count(messages.from_counts(counts)))
 
     def _align_by_hand(self) -> None:
@@ -86,7 +87,6 @@ class WorldNode(CoreNode):
             ).save(self.state_dir)
 
     def _start_clock(self, speed: float) -> None:
-        self._began_ns = time.monotonic_ns()
         self._pace: Pace | None = None
         self._loops: dict[str, Loop] = {}
         if speed == 0.0:
@@ -128,12 +128,18 @@ class WorldNode(CoreNode):
         return not self._folder
 
     def _step(self, now_ns: int) -> None:
+        self._bus.poll()
         self._world.step(now_ns)
-        self._link.send('mount/state', self._world.mount.read(now_ns))
+        self._bus.send('mount/state', self._world.mount.read(now_ns))
+        if self._slow_due.now(now_ns):
+            self._bus.send('beacon/state', self._world.beacon.read(now_ns))
+            self._bus.send('hwp/state', self._world.hwp.read(now_ns))
+        if self._clock_due.now(now_ns):
+            self._clock_publisher.publish(Clock(clock=messages.to_time(now_ns)))
 
-    def _publish_slow(self, now_ns: int) -> None:
-        self._link.send('beacon/state', self._world.beacon.read(now_ns))
-        self._link.send('hwp/state', self._world.hwp.read(now_ns))
+    def finish(self) -> None:
+        """The process ends: remove the bus."""
+        self._bus.remove()
 
     def _session(self, state: m.SessionState) -> None:
         """Follow the station's sessions; when one is over, write what only the truth can tell."""

@@ -22,18 +22,16 @@ from qkd_gs.tracking.types import Phase
 
 BAG = 'bag'  # folder in a session's folder
 _SHARED = ('/tf', '/tf_static', '/diagnostics', '/clock', '/rosout', '/parameter_events')
-_TRUTH = 'qkd_gs/msg/SimTruth'
 
 
-def is_public(name: str, kind: str, namespace: str) -> bool:
+def is_public(name: str, namespace: str) -> bool:
     """Whether a topic goes into the bag of the station in `namespace` (``'/'`` or ``'/NAME/'``).
 
-    Excluded are topics of the twin (`sim/`, `SimTruth`), hidden ones (a name that begins with ``_``, as of actions) and
-    those of another station.
+    Excluded are hidden topics (a name that begins with ``_``, as of actions) and those of another station.
     """
     parts = name.split('/')[1:]
     hidden = any(part.startswith('_') for part in parts)
-    return not hidden and 'sim' not in parts and kind != _TRUTH and (name.startswith(namespace) or name in _SHARED)
+    return not hidden and (name.startswith(namespace) or name in _SHARED)
 
 
 class Thinner:

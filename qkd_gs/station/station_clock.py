@@ -59,6 +59,11 @@ class StationClock:
         return mapping.speed if mapping is not None else 1.0
 
     @property
+    def began_ns(self) -> int:
+        """Start of the simulated world, CLOCK_MONOTONIC; 0: none."""
+        return self._began_ns if self._mapping is not None else 0
+
+    @property
     def identity(self) -> str:
         """Identifier of the simulated world; the same for all real time."""
         return str(self._began_ns) if self._mapping is not None else 'utc'

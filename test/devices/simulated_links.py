@@ -25,11 +25,11 @@ class LinkOfOnePlant(Counterpart):
         self.plant, self._channel, self.now_ns = plant, channel, start_ns
         self._listeners, self._silent = {}, False
 
-    def announce(self, *channels):
-        pass
-
     def listen(self, channel, kind, take):
         self._listeners[channel] = take
+
+    def poll(self):
+        pass
 
     def advance(self, now_ns):
         self.run(now_ns)
@@ -49,7 +49,7 @@ class MountLink(LinkOfOnePlant):
     def run(self, now_ns):
         self.plant.advance((now_ns - self.now_ns) * SAMPLE_HZ // 10**9)
 
-    def send(self, channel, value):
+    def send(self, channel, value, now_ns=0):
         if isinstance(value, MountCommand):
             with suppress(DeviceFault):  # drives that are off do not answer
                 self.plant.command(self.now_ns, value)
@@ -67,7 +67,7 @@ class BeaconLink(LinkOfOnePlant):
     def run(self, now_ns):
         self.plant.advance(now_ns)
 
-    def send(self, channel, value):
+    def send(self, channel, value, now_ns=0):
         (self.plant.on if value else self.plant.off)(self.now_ns)
 
     def open_interlock(self):
@@ -82,7 +82,7 @@ class HwpLink(LinkOfOnePlant):
     def run(self, now_ns):
         self.plant.advance((now_ns - self.now_ns) * SAMPLE_HZ // 10**9)
 
-    def send(self, channel, value):
+    def send(self, channel, value, now_ns=0):
         if np.isnan(value):
             self.plant.stop(self.now_ns)
         else:
@@ -101,14 +101,14 @@ class WorldLink(Counterpart):
         for take in self._listeners.values():
             take(block)
 
-    def announce(self, *channels):
-        pass
-
     def listen(self, channel, kind, take):
         assert channel == 'truth'
         self._listeners[channel] = take
 
-    def send(self, channel, value):
+    def poll(self):
+        pass
+
+    def send(self, channel, value, now_ns=0):
         assert channel == 'tilt_residual'
 
     def advance(self, now_ns):

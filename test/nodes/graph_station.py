@@ -29,6 +29,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from qkd_gs.nodes.runtime.base import RELIABLE, TRANSIENT_LOCAL
 from qkd_gs.pointing.pointing_file import FILE_NAME, load_pointing
+from qkd_gs.sim.remote.bus import Bus, bus_path
 from qkd_gs.station.dds_profile import use_loopback_profile
 from qkd_gs.station.demo_station import AT, calibrated, write_settings
 from qkd_gs.station.graph import NODES, station_graph
@@ -137,6 +138,7 @@ class GraphStation:
         self.node.create_subscription(DiagnosticArray, '/diagnostics', self._beat, RELIABLE)
         self.node.create_subscription(m.StationClock, 'station_clock', self._set_clock, TRANSIENT_LOCAL)
         self._publishers: dict[str, Any] = {}
+        self.bus = Bus(bus_path('', environment['ROS_DOMAIN_ID']), lambda: self.clock.began_ns)
 
     def _beat(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -168,6 +170,7 @@ class GraphStation:
         until_s = time.monotonic() + seconds
         while (left_s := until_s - time.monotonic()) > 0:
             self._executor.spin_once(timeout_sec=left_s)
+        self.bus.poll()
 
     def until(self, done: Callable[[], Any], within_s: float, what: str, step_s: float = 0.02) -> Any:
         """Wait until `done` gives something true, and give that; the wall time that it takes is limited."""
@@ -197,6 +200,14 @@ class GraphStation:
             self.heard[topic] = []
             self.node.create_subscription(kind, topic, self.heard[topic].append, qos)
         return self.heard[topic]
+
+    def overhear(self, channel: str) -> list[Any]:
+        """Values of a channel of the simulated devices' bus from now on."""
+        name = f'bus {channel}'
+        if name not in self.heard:
+            self.heard[name] = []
+            self.bus.listen(channel, object, self.heard[name].append)
+        return self.heard[name]
 
     def say(self, topic: str, message: Any, qos: Any = RELIABLE) -> None:
         """Publish."""

@@ -17,14 +17,11 @@ from qkd_gs.devices.hwp import HwpReading
 from qkd_gs.devices.mount import MountCommand, MountMode, MountReading
 from qkd_gs.monitoring.readiness import Level, Readiness
 from qkd_gs.nodes.conversions import messages, monitoring
-from qkd_gs.nodes.runtime.sim_link import CHANNELS
 from qkd_gs.orbit.target import TargetState
 from qkd_gs.safety.supervisor import SafetyStatus
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.share import share_path
-from qkd_gs.sim.remote.actuators import Drive
-from qkd_gs.sim.remote.sensors import TiltResidual, TruthBlock
 from qkd_gs.timing.live import Live
 from qkd_gs.timing.recorder import CountBin
 from qkd_gs.tracking.types import CameraRequest, CameraRole, Phase, SpotMeasurement, TrackerOutputs
@@ -199,38 +196,3 @@ def test_gps_without_a_fix_says_so():
 
 
 # --- channels of the simulated devices ---
-
-
-@pytest.mark.parametrize(
-    ('channel', 'value'),
-    [
-        ('mount/command', MountCommand(3, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)),
-        ('mount/state', MountReading(4, 0.1, 0.2, 0.3, 0.4, MountMode.TRACK, '')),
-        *(('mount/drive', drive) for drive in Drive),
-        ('beacon/on', True),
-        ('beacon/on', False),
-        ('beacon/state', BeaconReading(5, True, 0.9, True)),
-        ('hwp/move', 1.25),
-        ('hwp/state', HwpReading(6, 1.5, False)),
-        ('tilt_residual', TiltResidual(10**18 + 3, 1e-6, -2e-6)),
-    ],
-)
-def test_channels_give_back_what_they_were_given(channel, value):
-    kind = CHANNELS[channel]
-    assert kind.back(wired(kind.to(value))) == value
-
-
-def test_a_plate_is_stopped_by_not_a_number():
-    kind = CHANNELS['hwp/move']
-    assert isnan(kind.back(wired(kind.to(nan))))
-
-
-@given(arrays(np.float64, st.tuples(st.just(15), st.integers(1, 12)), elements=NUMBERS), STAMPS)
-def test_the_truth_arrives_bit_for_bit(rows, end_ns):
-    kind = CHANNELS['truth']
-    for given_rows in (rows, np.asfortranarray(rows)):
-        back = kind.back(wired(kind.to(TruthBlock(end_ns, given_rows))))
-        assert back.end_ns == end_ns
-        assert back.rows.tobytes() == np.ascontiguousarray(rows).tobytes()
-        assert back.rows.shape == rows.shape
-        assert list(back.times()) == [end_ns - 10**6 * i for i in range(rows.shape[1])][::-1]

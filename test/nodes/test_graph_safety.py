@@ -33,9 +33,9 @@ class Pass:
 
     def __init__(self, station):
         self.station = station
-        self.drives = station.hear(m.MountState, 'sim/mount/state')
-        self.orders = station.hear(m.MountCommand, 'sim/mount/command')
-        self.laser = station.hear(m.BeaconState, 'sim/beacon/state')
+        self.drives = station.overhear('mount/state')
+        self.orders = station.overhear('mount/command')
+        self.laser = station.overhear('beacon/state')
         self.wanted = station.hear(m.MountCommand, 'mount/command')
         self.states = station.hear(m.SessionState, 'session/state')
         self.track = None
@@ -63,9 +63,9 @@ class Pass:
         """Wait until the drives stand still; station time of the first such reading."""
 
         def resting():
-            return next((s for s in self.drives[-300:] if messages.stamp_of(s) > since_ns and not moves(s)), None)
+            return next((s for s in self.drives[-300:] if s.stamp_ns > since_ns and not moves(s)), None)
 
-        return messages.stamp_of(self.station.until(resting, within_s, 'the mount is at rest'))
+        return self.station.until(resting, within_s, 'the mount is at rest').stamp_ns
 
 
 def moves(state):
@@ -137,12 +137,12 @@ def test_without_its_tracker_mount_and_beacon_stop_by_themselves(taking):
         station.kill('tracker')
         rest_ns = taking.at_rest(10.0, station.clock.now_ns())
         station.until(lambda: not taking.laser[-1].emitting, 10.0, 'the beacon is dark')
-        last_ns = messages.stamp_of(taking.orders[-1])
-        fastest = max(abs(s.az_rate_rad_s) for s in taking.drives if messages.stamp_of(s) > last_ns - 50 * MS)
+        last_ns = taking.orders[-1].at_ns
+        fastest = max(abs(s.az_rate_rad_s) for s in taking.drives if s.stamp_ns > last_ns - 50 * MS)
         braking_s = fastest / radians(15 * 0.7)
         # a set-point holds for a time a little ahead of its arrival, and the world tells the drives every 10 ms
         assert (rest_ns - last_ns) * 1e-9 < watchdog_s + braking_s + 0.1
-        dark_ns = next(messages.stamp_of(s) for s in taking.laser if messages.stamp_of(s) > last_ns and not s.emitting)
+        dark_ns = next(s.stamp_ns for s in taking.laser if s.stamp_ns > last_ns and not s.emitting)
         assert (dark_ns - last_ns) * 1e-9 < 0.3 + 0.1
         stood = taking.drives[-1]
         assert stood.mode == MountMode.HOLD
@@ -159,9 +159,9 @@ def test_without_its_driver_the_mount_stops_and_knows_where_it_is(taking):
     try:
         station.kill('mount')
         taking.at_rest(10.0, station.clock.now_ns())
-        last_ns = messages.stamp_of(taking.orders[-1])
-        stopping = [s for s in taking.drives if messages.stamp_of(s) > last_ns]
-        after_ns = next(messages.stamp_of(s) for s in stopping if s.mode != MountMode.TRACK)
+        last_ns = taking.orders[-1].at_ns
+        stopping = [s for s in taking.drives if s.stamp_ns > last_ns]
+        after_ns = next(s.stamp_ns for s in stopping if s.mode != MountMode.TRACK)
         assert (after_ns - last_ns) * 1e-9 < 0.1 + 0.05
         stood = taking.drives[-1]
     finally:
@@ -183,7 +183,7 @@ def test_without_a_safety_status_the_mount_stops(taking):
         taking.at_rest(10.0, station.clock.now_ns())
         station.until(lambda: not taking.laser[-1].emitting, 10.0, 'the beacon is dark')
         last_ns = messages.stamp_of(statuses[-1])
-        stopped_ns = messages.stamp_of(taking.orders[-1])
+        stopped_ns = taking.orders[-1].at_ns
         assert (stopped_ns - last_ns) * 1e-9 < 0.3 + 0.1
         # not for want of set-points
         assert messages.stamp_of(taking.wanted[-1]) - stopped_ns > 50 * MS

@@ -7,7 +7,7 @@ import importlib
 
 from qkd_gs.cli.console.output import add_json_option, print_json
 
-NAMES = ('spot', 'passes', 'tracking', 'tags', 'reconcile', 'amplify', 'table1', 'pipeline', 'recovery')
+NAMES = ('spot', 'passes', 'tracking', 'tags', 'reconcile', 'amplify', 'table1', 'pipeline', 'recovery', 'graph')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

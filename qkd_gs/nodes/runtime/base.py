@@ -25,6 +25,7 @@ import qkd_gs.msg as m
 from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime import parameters
+from qkd_gs.nodes.runtime.gathered import Gathered
 from qkd_gs.share import share_path
 from qkd_gs.station.instance_lock import take_part
 from qkd_gs.station.loop_timing import LoopWatch
@@ -81,6 +82,7 @@ class StationMixin:
         self._clock_message: m.StationClock | None = None
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timers_made: dict[int, tuple[float, Callable[[int], None], LoopWatch | None, Any]] = {}
+        self._gathered: list[Gathered] = []
         self._logged_s: dict[str, float] = {}
         self._started_s = time.monotonic()
         self._cpu_s, self._cpu_at_s = time.process_time(), time.monotonic()
@@ -132,6 +134,25 @@ class StationMixin:
         node: Any = self
         return node.create_subscription(kind, topic, self.guarded(take), qos, **more)
 
+    def gather(
+        self, kind: type, topic: str, take: Callable[[Any], None], qos: QoSProfile = RELIABLE, **more: Any
+    ) -> Any:
+        """Subscribe without being woken: messages are taken before the work of the node's next timer."""
+        node: Any = self
+        self._gathered.append(Gathered(node, kind, topic, self.guarded(take), qos, **more))
+        return self._gathered[-1].subscription
+
+    def fetch(self) -> None:
+        """Take the messages of all subscriptions made by `gather`."""
+        for gathered in self._gathered:
+            gathered.fetch()
+
+    def destroy_node(self) -> None:
+        """Leave the graph."""
+        while self._gathered:
+            self._gathered.pop().destroy()
+        super().destroy_node()  # type: ignore[misc]
+
     def publisher(self, kind: type, topic: str, qos: QoSProfile = RELIABLE) -> Any:
         """Publisher of a topic."""
         node: Any = self
@@ -166,10 +187,12 @@ class StationMixin:
                     return
                 now_ns = self.clock.now_ns()
                 if watch is None:
+                    self.fetch()
                     work(now_ns)
                     return
                 watch.step(now_ns)
                 began = time.perf_counter()
+                self.fetch()
                 work(now_ns)
                 watch.busy(time.perf_counter() - began)
 

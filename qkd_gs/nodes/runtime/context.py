@@ -58,9 +58,10 @@ def device_of(node: DeviceNode, kind: DeviceKind[D], station: StationSettings) -
     options = load_options(node.text('devices'), (kind.name,))[kind.name]
     link = None
     if node.devices.simulated:
-        from qkd_gs.nodes.runtime.sim_link import SimLink
+        from qkd_gs.sim.remote.bus import Bus, bus_path
 
-        link = SimLink(node, simulation_setup(node, station) if kind in _DRAW else None)
+        setup = simulation_setup(node, station) if kind in _DRAW else None
+        link = Bus(bus_path(node.get_namespace()), lambda: node.clock.began_ns, setup)
     return make_device(kind, choice.driver, station, site_of(node), options, link)
 
 

@@ -9,7 +9,7 @@ from qkd_gs.station.graph import NODES
 
 for _spec in NODES:
     importlib.import_module(_spec.module)
-importlib.import_module('qkd_gs.nodes.runtime.sim_link')
+importlib.import_module('qkd_gs.sim.remote.bus')
 importlib.import_module('qkd_gs.station.finish_session')
 gc.collect()
 gc.freeze()  # stays shared with the children until its reference counts change

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 import qkd_gs.msg as m
-from qkd_gs.nodes.runtime.base import StationMixin
 from qkd_gs.settings.station import TrackingSettings
 from qkd_gs.tracking.record.statistics import TrackingMetrics
 from qkd_gs.tracking.record.topics import FEEDS, feed, running_metrics
@@ -19,6 +19,11 @@ _DEEP = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
 class StationMetrics:
     """Accumulates tracking metrics from the topics of a pass.
 
+    Parameters
+    ----------
+    subscribe : callable
+        The node's `listen` or `gather`.
+
     Attributes
     ----------
     heard : dict
@@ -27,14 +32,14 @@ class StationMetrics:
         Messages that were sent and will never be heard, as DDS counts them.
     """
 
-    def __init__(self, node: StationMixin, tracking: TrackingSettings) -> None:
+    def __init__(self, subscribe: Callable[..., Any], tracking: TrackingSettings) -> None:
         self._tracking = tracking
         self._metrics = running_metrics(tracking)
         self.received = dict.fromkeys(FEEDS, 0)
         self.lost = 0
         told = SubscriptionEventCallbacks(message_lost=self._count_lost)
         self._subscriptions = [
-            node.listen(getattr(m, kind), topic, self._take(topic), _DEEP, event_callbacks=told)
+            subscribe(getattr(m, kind), topic, self._take(topic), _DEEP, event_callbacks=told)
             for topic, (kind, _) in FEEDS.items()
         ]
 

@@ -60,3 +60,7 @@ class SimCameraFeed:
         """Append the true state up to `now_ns`, rows of `Column` (columns, n); finishes exposures that end by then."""
         self._history.append(rows)
         self.camera.advance(now_ns)
+
+    def hold(self, until_ns: int, row: FloatArray) -> None:
+        """Keep the state (columns, 1) until `until_ns`, for a time of which nothing is known."""
+        self._history.hold(until_ns, row)

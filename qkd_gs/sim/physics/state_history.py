@@ -56,6 +56,13 @@ class History:
         self._rows[:, self._end : self._end + count] = rows
         self._end += count
 
+    def hold(self, until_ns: int, row: FloatArray) -> None:
+        """Repeat a sample, (columns, 1), until `until_ns`."""
+        count = (until_ns - self._end_ns) // self._sample_ns
+        kept = min(count, self._keep)
+        self._end_ns += (count - kept) * self._sample_ns
+        self.append(np.repeat(row, kept, axis=1))
+
     def at(self, t_ns: IntArray) -> FloatArray:
         """State at times (k,), linear between samples, (columns, k); times before the first sample get the first."""
         out = np.empty((len(Column), len(t_ns)))

@@ -30,14 +30,14 @@ SAMPLE_NS = 1_000_000  # of the world's true state
 class Link(Protocol):
     """Link of a simulated device to the world: named channels of plain values."""
 
-    def send(self, channel: str, value: Any) -> None:
-        """Send a value on a channel."""
-
-    def announce(self, *channels: str) -> None:
-        """Say which channels will be sent on: whoever listens has found them before the first value is due."""
+    def send(self, channel: str, value: Any, now_ns: int = 0) -> None:
+        """Send a value on a channel, at station time `now_ns`."""
 
     def listen(self, channel: str, kind: type[T], take: Callable[[T], None]) -> None:
-        """Call `take` with every value from now on."""
+        """Call `take` in `poll` with every value from now on."""
+
+    def poll(self) -> None:
+        """Deliver the values since the last call."""
 
 
 class Drive(IntEnum):
@@ -89,7 +89,6 @@ class RemoteMount:
     def open(self) -> None:
         """Subscribe to the drives."""
         self._state.is_open = True
-        self._link.announce('mount/command', 'mount/drive')
         self._link.listen('mount/state', MountReading, self._take)
 
     def _take(self, reading: MountReading) -> None:
@@ -98,15 +97,16 @@ class RemoteMount:
     def enable(self, now_ns: int) -> None:
         """Release the brakes and hold."""
         self._state.require()
-        self._link.send('mount/drive', Drive.ENABLE)
+        self._link.send('mount/drive', Drive.ENABLE, now_ns)
 
     def command(self, now_ns: int, command: MountCommand) -> None:
         """Follow a set-point; see the Protocol."""
         self._state.require()
+        self._link.poll()
         if self._last is not None and self._last.mode in (MountMode.OFF, MountMode.FAULT):
             raise DeviceFault('mount.off', f'set-point in mode {self._last.mode.name}; enable first')
         check_set_point(self._settings, command)
-        self._link.send('mount/command', command)
+        self._link.send('mount/command', command, now_ns)
 
     def read(self, now_ns: int) -> MountReading:
         """Newest reading; OFF and not a number before the first.
@@ -117,6 +117,7 @@ class RemoteMount:
             ``mount.silent``: none for two seconds.
         """
         self._state.require()
+        self._link.poll()
         last = self._last
         if last is None:
             return MountReading(now_ns, nan, nan, nan, nan, MountMode.OFF)
@@ -127,7 +128,7 @@ class RemoteMount:
     def stop(self, now_ns: int) -> None:
         """Brake to a stop."""
         if self._state.is_open:
-            self._link.send('mount/drive', Drive.STOP)
+            self._link.send('mount/drive', Drive.STOP, now_ns)
 
     def close(self) -> None:
         """Engage the brakes."""
@@ -147,7 +148,6 @@ class RemoteBeacon:
     def open(self) -> None:
         """Subscribe to the laser."""
         self._state.is_open = True
-        self._link.announce('beacon/on')
         self._link.listen('beacon/state', BeaconReading, self._take)
 
     def _take(self, reading: BeaconReading) -> None:
@@ -156,14 +156,15 @@ class RemoteBeacon:
     def on(self, now_ns: int) -> None:
         """Emit; see the Protocol."""
         self._state.require()
+        self._link.poll()
         if self._last is not None and not self._last.interlock_closed:
             raise DeviceFault('beacon.interlock', 'the interlock chain is open')
-        self._link.send('beacon/on', True)
+        self._link.send('beacon/on', True, now_ns)
 
     def off(self, now_ns: int) -> None:
         """Switch the laser off at once."""
         if self._state.is_open:
-            self._link.send('beacon/on', False)
+            self._link.send('beacon/on', False, now_ns)
 
     def read(self, now_ns: int) -> BeaconReading:
         """Newest reading; off with an open interlock before the first.
@@ -174,6 +175,7 @@ class RemoteBeacon:
             ``beacon.silent``: none for two seconds.
         """
         self._state.require()
+        self._link.poll()
         last = self._last
         if last is None:
             return BeaconReading(now_ns, False, nan, False)
@@ -199,7 +201,6 @@ class RemoteHwp:
     def open(self) -> None:
         """Subscribe to the rotator."""
         self._state.is_open = True
-        self._link.announce('hwp/move')
         self._link.listen('hwp/state', HwpReading, self._take)
 
     def _take(self, reading: HwpReading) -> None:
@@ -210,7 +211,7 @@ class RemoteHwp:
         self._state.require()
         if not isfinite(angle_rad):
             raise DeviceFault('hwp.command', f'angle {angle_rad} is not a number')
-        self._link.send('hwp/move', angle_rad)
+        self._link.send('hwp/move', angle_rad, now_ns)
 
     def read(self, now_ns: int) -> HwpReading:
         """Newest reading; not a number before the first.
@@ -221,6 +222,7 @@ class RemoteHwp:
             ``hwp.silent``: none for two seconds.
         """
         self._state.require()
+        self._link.poll()
         last = self._last
         if last is None:
             return HwpReading(now_ns, nan, False)
@@ -231,7 +233,7 @@ class RemoteHwp:
     def stop(self, now_ns: int) -> None:
         """Stop at once."""
         if self._state.is_open:
-            self._link.send('hwp/move', nan)
+            self._link.send('hwp/move', nan, now_ns)
 
     def close(self) -> None:
         """Stop."""

@@ -38,8 +38,6 @@ class RemoteCamera:
     def open(self) -> None:
         """Subscribe to the world."""
         self._state.is_open = True
-        if self._role is CameraRole.TRACKING:
-            self._link.announce('tilt_residual')
         self._link.listen('truth', TruthBlock, self._see)
 
     def _see(self, block: TruthBlock) -> None:
@@ -50,9 +48,8 @@ class RemoteCamera:
                 self._role, setup.settings, setup.station, setup.site, setup.seed, first_ns, rows[:, :1], (setup.stars,)
             )
             self._next_ns = block.end_ns
-        elif block.end_ns - rows.shape[1] * SAMPLE_NS > self._next_ns:  # blocks were lost: repeat the last state
-            missing = (block.end_ns - self._next_ns) // SAMPLE_NS - rows.shape[1]
-            rows = np.concatenate([np.repeat(rows[:, :1], missing, axis=1), rows], axis=1)
+        elif block.end_ns - rows.shape[1] * SAMPLE_NS > self._next_ns:  # blocks were lost: hold the state
+            self._feed.hold(block.end_ns - rows.shape[1] * SAMPLE_NS, rows[:, :1])
         self._next_ns = block.end_ns
         self._feed.update(block.end_ns, rows)
         if self._role is CameraRole.TRACKING:
@@ -63,12 +60,14 @@ class RemoteCamera:
     def configure(self, now_ns: int, settings: CameraSettings) -> None:
         """Take effect with the next exposure; starts the stream."""
         self._state.require()
+        self._link.poll()
         if self._feed is not None:
             self._feed.camera.configure(min(now_ns, self._next_ns), settings)
 
     def poll(self, now_ns: int) -> list[Frame]:
         """Images that have arrived since the last call."""
         self._state.require()
+        self._link.poll()
         return self._feed.camera.poll(now_ns) if self._feed is not None else []
 
     def stop(self, now_ns: int) -> None:
@@ -98,6 +97,7 @@ class RemoteTdc:
         self.record: SatelliteRecord
         self.record, self._tdc = simulated_receiver(setup.settings, setup.station, setup.truth, setup.site, setup.seed)
         self._seen_ns = 0
+        self._blocks: list[TruthBlock] = []  # not passed on yet
 
     def open(self) -> None:
         """Subscribe to the world."""
@@ -105,19 +105,29 @@ class RemoteTdc:
         self._link.listen('truth', TruthBlock, self._see)
 
     def _see(self, block: TruthBlock) -> None:
-        received = block.rows[len(Column) :]
         self._seen_ns = block.end_ns
-        if np.isfinite(received[Received.OFFSET, 0]):
-            self._tdc.observe(receiver_state(block.times(), received))
+        if np.isfinite(block.rows[len(Column) + Received.OFFSET, 0]):
+            self._blocks.append(block)
+
+    def _update(self) -> None:
+        """Pass the true state since the last call on to the simulated receiver."""
+        self._link.poll()
+        if self._blocks:
+            times = np.concatenate([block.times() for block in self._blocks])
+            received = np.concatenate([block.rows[len(Column) :] for block in self._blocks], axis=1)
+            self._blocks.clear()
+            self._tdc.observe(receiver_state(times, received))
 
     def start(self, now_ns: int) -> None:
         """Begin a run."""
         self._state.require()
+        self._update()
         self._tdc.start(now_ns)
 
     def poll(self, now_ns: int) -> TagBlock:
         """Tags since the last call, as far as the world's state is known."""
         self._state.require()
+        self._update()
         return self._tdc.poll(min(now_ns, self._seen_ns))
 
     def stop(self, now_ns: int) -> None:

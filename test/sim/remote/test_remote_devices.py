@@ -38,14 +38,14 @@ class Wire:
         self.setup = setup
         self.sent, self._takers = [], {}
 
-    def send(self, channel, value):
+    def send(self, channel, value, now_ns=0):
         self.sent.append((channel, value))
-
-    def announce(self, *channels):
-        pass
 
     def listen(self, channel, kind, take):
         self._takers[channel] = take
+
+    def poll(self):
+        pass
 
     def arrives(self, channel, value):
         self._takers[channel](value)
