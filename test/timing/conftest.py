@@ -64,7 +64,7 @@ class LightRun:
 
 
 def take(seconds: float, dark: tuple[tuple[float, float], ...] = (), seed: int = 1) -> LightRun:
-    """Tags of `seconds` before culmination; the satellite is dark in the stretches given (s from the start)."""
+    """Tags of `seconds` before culmination; the satellite is dark in the intervals given (s from the start)."""
     station, light = load_yaml(share_path('config', 'station.yaml'), StationSettings), load_twin().photonics
     site = load_site('shanghai')
     orbit = load_elements(share_path('config', 'elements', 'micius.tle')).nearest(CULMINATION_NS)

@@ -79,7 +79,7 @@ def beacon_log(pulses):
     head = messages.LogHead(first_index=0, pulses=pulses, epoch_utc_ns=EPOCH_NS)
     with tempfile.TemporaryFile() as file:
         back = messages.read_log(head, messages.log_blocks(log), 1e8, Spool(file))
-        for _ in back.time_ps.stretches(10):
+        for _ in back.time_ps.segments(10):
             pass
 
 
