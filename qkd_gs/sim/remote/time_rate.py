@@ -21,8 +21,8 @@ _RISING_S = 4.0  # the same before the first trouble
 _AT_ONCE_S = 3.0  # window in which many missed periods slow time down at once; heartbeats come every second
 _SETTLE_S = 1.5  # heartbeats that still tell of the speed before
 _FAR_TOO_MANY = 0.05  # share of missed periods: much slower, at once
-_TOO_MANY = 0.008  # slower
-_FEW = 0.004  # faster
+_TOO_MANY = 0.02  # slower
+_FEW = 0.012  # faster
 _UNHEARD_S = 2.5  # a node whose heartbeat is older is starved: much slower, at once
 _GONE_S = 30.0  # unheard for so long, however slow time was: it has ended
 _FULL, _ROOM = 0.85, 0.72  # busy share of all processors: slower, but not below real time; and faster only below
@@ -127,7 +127,8 @@ class Pace:
             self._look_from(now_s + _SETTLE_S, loops)
         elif now_s - self._decided_s >= (_RISING_S if self._rising else _EVERY_S):
             self._decide(_share(self._before, loops), busy)
-            self._look_from(now_s, loops)
+            # a change makes every loop miss a period or two, which must not cause the next change
+            self._look_from(now_s + (_SETTLE_S if self.speed != before else 0.0), loops)
         return self.speed != before
 
     def _starved(self, now_s: float, loops: Mapping[str, Loop], silence_s: float) -> bool:

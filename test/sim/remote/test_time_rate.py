@@ -24,7 +24,7 @@ class Machine:
         for _ in range(round(2 * seconds)):
             self.now_s += 0.5
             periods = 50 * pace.speed
-            missed = periods * min(max(0.1 * (pace.speed / self.can - 1), 0.0), 1.0)
+            missed = periods * min(max(0.2 * (pace.speed / self.can - 1), 0.0), 1.0)
             self.steps, self.missed = self.steps + periods - missed, self.missed + missed
             if self.now_s % 1 == 0:
                 self.loops = {'tracker': Loop(round(self.steps), round(self.missed))}
