@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from time import monotonic
 from typing import Any
 
+from qkd_gs.bench.live_pass import LivePass, demo_processes
 from qkd_gs.errors import StationError
-from qkd_gs.keys.folder import KeyFolder
-from qkd_gs.monitoring.readiness import Level
 from qkd_gs.monitoring.snapshot import Snapshot
 from qkd_gs.nodes.clients.operator import Operator
-from qkd_gs.orbit.timescale import parse_utc
-from qkd_gs.station.demo_station import AT, DemoStation
-from qkd_gs.station.processes import StationProcesses
+from qkd_gs.station.usage import Usage, usage_of
 from qkd_gs.tracking.types import Phase
 
 _FROM_EL_DEG = 42.0
 _LOOK_S = 0.25
-_READY_S = 120.0
 _SETTLED_S = 5.0  # of tracking, before anything is counted
 _WINDOW_S = 45.0
 _LOOPS = ('mount', 'tracker')
@@ -39,44 +30,21 @@ def run() -> dict[str, Any]:
         ``period_ms`` (50, 95 and 99 %, of station time) and ``missed_share``, from the start of the node (mount) or
         of the pass (tracker) to the end of the window; ``window_s``, of real time.
     """
-    with tempfile.TemporaryDirectory(prefix='qkd_gs-bench-') as folder:
-        place = Path(folder)
-        os.environ['QKD_GS_KEYS'] = str(KeyFolder.create(place / 'keys').path)
-        station = StationProcesses(
-            DemoStation(_FROM_EL_DEG, speed=1.0).prepare(place, place / 'sessions'), place / 'logs', lambda *_: None
-        )
+    with demo_processes(_FROM_EL_DEG) as station:
         operator: Operator | None = None
         try:
             station.start()
             operator = Operator()
-            _until_ready(operator, station)
-            window = Window(lambda: used(station.pids()))
-            _pass_with(window, operator, station)
+            live = LivePass(station, operator, _LOOK_S)
+            live.until_ready()
+            window = Window(lambda: {name: usage_of(pid) for name, pid in station.pids().items()})
+            if not live.track('graph', window):
+                raise StationError('the pass was over before the satellite was held for long enough')
         finally:
             station.stop()
             if operator is not None:
                 operator.close()
     return window.figures()
-
-
-@dataclass(frozen=True)
-class Used:
-    """What a process has used so far."""
-
-    cpu_s: float
-    memory_mb: float
-    shared_mb: float
-
-
-def used(pids: dict[str, int]) -> dict[str, Used]:
-    """Processor time and memory by node, as the kernel tells them."""
-    tick_s, page = os.sysconf('SC_CLK_TCK'), os.sysconf('SC_PAGE_SIZE')
-    found = {}
-    for name, pid in pids.items():
-        fields = Path(f'/proc/{pid}/stat').read_text(encoding='ascii').rsplit(')', 1)[1].split()
-        resident, shared = map(int, Path(f'/proc/{pid}/statm').read_text(encoding='ascii').split()[1:3])
-        found[name] = Used((int(fields[11]) + int(fields[12])) / tick_s, resident * page / 1e6, shared * page / 1e6)
-    return found
 
 
 class Window:
@@ -96,13 +64,13 @@ class Window:
     """
 
     def __init__(
-        self, costs: Callable[[], dict[str, Used]], settled_s: float = _SETTLED_S, window_s: float = _WINDOW_S
+        self, costs: Callable[[], dict[str, Usage]], settled_s: float = _SETTLED_S, window_s: float = _WINDOW_S
     ) -> None:
         self._costs, self._settled_s, self._window_s = costs, settled_s, window_s
         self._held_s: float | None = None
         self._begin_s = self._end_s = 0.0
-        self._before: dict[str, Used] = {}
-        self._after: dict[str, Used] = {}
+        self._before: dict[str, Usage] = {}
+        self._after: dict[str, Usage] = {}
         self._loops: dict[str, dict[str, Any]] = {}
         self.done = False
 
@@ -142,29 +110,3 @@ class Window:
             'loops': self._loops,
             'window_s': round(window_s, 1),
         }
-
-
-class _Enough(Exception):
-    """All is measured; the pass need not be waited for."""
-
-
-def _until_ready(operator: Operator, station: StationProcesses) -> None:
-    end_s = monotonic() + _READY_S
-    while (snapshot := operator.listen(_LOOK_S)).readiness.level is not Level.OK:
-        station.watch(monotonic())
-        if monotonic() > end_s:
-            raise StationError(f'the station has not become ready: {snapshot.readiness.sentence}')
-
-
-def _pass_with(window: Window, operator: Operator, station: StationProcesses) -> None:
-    def look(snapshot: Snapshot, said: str) -> None:
-        station.watch(monotonic())
-        window.see(monotonic(), snapshot)
-        if window.done:
-            raise _Enough
-
-    try:
-        operator.track(parse_utc(AT, 'at'), 'graph', look, step_s=_LOOK_S)
-    except _Enough:
-        return
-    raise StationError('the pass was over before the satellite was held for long enough')

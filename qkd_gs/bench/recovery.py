@@ -7,26 +7,19 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 from time import monotonic
 from typing import Any
 
+from qkd_gs.bench.live_pass import LivePass, demo_processes
 from qkd_gs.errors import StationError
-from qkd_gs.keys.folder import KeyFolder
-from qkd_gs.monitoring.readiness import Level
 from qkd_gs.monitoring.snapshot import Snapshot
 from qkd_gs.nodes.clients.operator import Operator
-from qkd_gs.orbit.timescale import parse_utc
-from qkd_gs.station.demo_station import AT, DemoStation
-from qkd_gs.station.processes import StationProcesses
 from qkd_gs.tracking.types import Phase
 
 _FROM_EL_DEG = 30.0
 _LOOK_S = 0.05
-_READY_S = 120.0
 _KEEPS_OUT = ('world',)  # the twin's physical state: no process of a station
 
 
@@ -40,20 +33,17 @@ def run() -> dict[str, Any]:
         until another process is active under its name; ``held_again_s`` by node, from its death until the satellite
         is held and the node is back; ``stop_s`` from Ctrl-C in mid-pass until no process is left.
     """
-    with tempfile.TemporaryDirectory(prefix='qkd_gs-bench-') as folder:
-        place = Path(folder)
-        os.environ['QKD_GS_KEYS'] = str(KeyFolder.create(place / 'keys').path)
-        station = StationProcesses(
-            DemoStation(_FROM_EL_DEG, speed=1.0).prepare(place, place / 'sessions'), place / 'logs', lambda *_: None
-        )
+    with demo_processes(_FROM_EL_DEG) as station:
         begin_s = monotonic()
         operator: Operator | None = None
         try:
             station.start()
             operator = Operator()
-            ready_s = _until_ready(operator, station) - begin_s
+            live = LivePass(station, operator, _LOOK_S)
+            ready_s = live.until_ready() - begin_s
             killing = Killing(station.pids, [name for name in station.pids() if name not in _KEEPS_OUT])
-            _pass_with(killing, operator, station)
+            if not live.track('recovery', killing):
+                raise StationError('the pass was over before every node had been killed')
         finally:
             end_s = monotonic()
             station.stop()
@@ -110,33 +100,6 @@ class Killing:
             ours = node.name == self._victim and node.pid not in (0, self._pid)
             if ours and node.heartbeat_age_s is not None and node.state == 'active' and not node.fault:
                 self.back_s[node.name] = now_s - node.heartbeat_age_s - self._killed_s
-
-
-class _Enough(Exception):
-    """All is measured; the pass need not be waited for."""
-
-
-def _until_ready(operator: Operator, station: StationProcesses) -> float:
-    end_s = monotonic() + _READY_S
-    while (snapshot := operator.listen(_LOOK_S)).readiness.level is not Level.OK:
-        station.watch(monotonic())
-        if monotonic() > end_s:
-            raise StationError(f'the station has not become ready: {snapshot.readiness.sentence}')
-    return monotonic()
-
-
-def _pass_with(killing: Killing, operator: Operator, station: StationProcesses) -> None:
-    def look(snapshot: Snapshot, said: str) -> None:
-        station.watch(monotonic())
-        killing.see(monotonic(), snapshot)
-        if killing.done:
-            raise _Enough
-
-    try:
-        operator.track(parse_utc(AT, 'at'), 'recovery', look, step_s=_LOOK_S)
-    except _Enough:
-        return
-    raise StationError('the pass was over before every node had been killed')
 
 
 def _figures(killing: Killing, ready_s: float, stop_s: float) -> dict[str, Any]:

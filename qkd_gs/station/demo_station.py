@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from qkd_gs.sim.simulate import calibrate_before_pass, stored_pointing
 from qkd_gs.sim.simulation_setup import SimulationSetup
 from qkd_gs.station.graph import Process, station_graph
 from qkd_gs.station.processes import StationProcesses
+from qkd_gs.station.usage import usage_of
 
 AT = '2018-10-03T15:56:42Z'  # over Shanghai
 LEAD_S = 40.0
@@ -93,19 +93,15 @@ def _elements() -> Path:
 
 def costs(station: StationProcesses) -> dict[str, dict[str, float]]:
     """Processor time and memory of every node so far, as reported by the kernel."""
-    tick_s, page = os.sysconf('SC_CLK_TCK'), os.sysconf('SC_PAGE_SIZE')
     found = {}
     for name, pid in station.pids().items():
         try:
-            fields = Path(f'/proc/{pid}/stat').read_text(encoding='ascii').rsplit(')', 1)[1].split()
-            shared = int(Path(f'/proc/{pid}/statm').read_text(encoding='ascii').split()[2])
+            usage = usage_of(pid)
         except OSError:  # it has just died
             continue
-        cpu_s = (int(fields[11]) + int(fields[12])) / tick_s
-        up_s = float(Path('/proc/uptime').read_text(encoding='ascii').split()[0]) - int(fields[19]) / tick_s
         found[name] = {
-            'cpu_percent': round(100 * cpu_s / max(up_s, 0.1), 1),
-            'memory_mb': round(int(fields[21]) * page / 1e6),
-            'shared_mb': round(shared * page / 1e6),
+            'cpu_percent': round(100 * usage.cpu_s / max(usage.up_s, 0.1), 1),
+            'memory_mb': round(usage.memory_mb),
+            'shared_mb': round(usage.shared_mb),
         }
     return found

@@ -2,10 +2,11 @@
 
 import os
 
-from qkd_gs.bench.graph import Used, Window, used
+from qkd_gs.bench.graph import Window
 from qkd_gs.monitoring.health import NodeHealth
 from qkd_gs.monitoring.snapshot import SessionStatus
 from qkd_gs.monitoring.status_collector import StatusCollector
+from qkd_gs.station.usage import Usage, usage_of
 from qkd_gs.tracking.types import Phase
 
 
@@ -21,7 +22,10 @@ class Station:
         )
 
     def costs(self):
-        return {'gps': Used(0.1 * self.now_s, 90.0, 40.0), 'mount': Used(3.0 + 0.5 * self.now_s, 100.0, 50.0)}
+        return {
+            'gps': Usage(0.1 * self.now_s, self.now_s, 90.0, 40.0),
+            'mount': Usage(3.0 + 0.5 * self.now_s, self.now_s, 100.0, 50.0),
+        }
 
     def see(self, now_s, phase):
         self.now_s = now_s
@@ -48,8 +52,8 @@ def test_a_window_begins_when_the_satellite_has_been_held_for_a_while():
 
 
 def test_the_kernel_tells_what_a_process_has_used():
-    before = used({'me': os.getpid()})['me']
+    before = usage_of(os.getpid())
     sum(range(3_000_000))
-    after = used({'me': os.getpid()})['me']
+    after = usage_of(os.getpid())
     assert after.cpu_s >= before.cpu_s > 0
     assert after.memory_mb > after.shared_mb > 0

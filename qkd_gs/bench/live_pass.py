@@ -1,0 +1,93 @@
+"""The demo's pass on the real processes of a station, watched until a benchmark has seen enough."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Protocol
+
+from qkd_gs.errors import StationError
+from qkd_gs.keys.folder import KeyFolder
+from qkd_gs.monitoring.readiness import Level
+from qkd_gs.monitoring.snapshot import Snapshot
+from qkd_gs.nodes.clients.operator import Operator
+from qkd_gs.orbit.timescale import parse_utc
+from qkd_gs.station.demo_station import AT, DemoStation
+from qkd_gs.station.processes import StationProcesses
+
+_READY_S = 120.0
+
+
+class Observer(Protocol):
+    """Sees the station some times a second."""
+
+    @property
+    def done(self) -> bool:
+        """Whether enough was seen."""
+
+    def see(self, now_s: float, snapshot: Snapshot) -> None:
+        """Look at the station at a moment of a steady clock."""
+
+
+@contextmanager
+def demo_processes(from_el_deg: float) -> Iterator[StationProcesses]:
+    """Prepare a station for the demo's pass above an elevation, at real time, in a folder that goes away."""
+    with tempfile.TemporaryDirectory(prefix='qkd_gs-bench-') as folder:
+        place = Path(folder)
+        os.environ['QKD_GS_KEYS'] = str(KeyFolder.create(place / 'keys').path)
+        graph = DemoStation(from_el_deg, speed=1.0).prepare(place, place / 'sessions')
+        yield StationProcesses(graph, place / 'logs', lambda *_: None)
+
+
+@dataclass(frozen=True)
+class LivePass:
+    """A started station, and the operator who has it track the pass.
+
+    Parameters
+    ----------
+    look_s : float
+        Real time between two looks at the station.
+    """
+
+    station: StationProcesses
+    operator: Operator
+    look_s: float
+
+    def until_ready(self) -> float:
+        """Wait; returns when the station is ready (steady clock, s).
+
+        Raises
+        ------
+        StationError
+            It has not become ready.
+        """
+        end_s = monotonic() + _READY_S
+        while (snapshot := self.operator.listen(self.look_s)).readiness.level is not Level.OK:
+            self.station.watch(monotonic())
+            if monotonic() > end_s:
+                raise StationError(f'the station has not become ready: {snapshot.readiness.sentence}')
+        return monotonic()
+
+    def track(self, session: str, observer: Observer) -> bool:
+        """Track the pass until the observer is done; False: the pass was over before."""
+
+        def look(snapshot: Snapshot, said: str) -> None:
+            self.station.watch(monotonic())
+            observer.see(monotonic(), snapshot)
+            if observer.done:
+                raise _Enough
+
+        try:
+            self.operator.track(parse_utc(AT, 'at'), session, look, step_s=self.look_s)
+        except _Enough:
+            return True
+        return False
+
+
+class _Enough(Exception):
+    """All is measured; the pass need not be waited for."""
