@@ -1,7 +1,7 @@
 """A complete driver: a half-wave-plate rotator that speaks a line protocol over TCP.
 
 Run it with `.venv/bin/python examples/custom_driver.py`: it starts an emulator of the rotator, makes the driver as the
-station would, moves the plate and prints what happens.  CONTRIBUTING.md walks through the file;
+station would, moves the HWP and prints what happens.  CONTRIBUTING.md walks through the file;
 `test/devices/test_custom_driver.py` runs the conformance suite on it.
 
 In a package of your own the driver becomes known to the station by an entry point in its pyproject.toml::
@@ -65,7 +65,7 @@ class Rotator:
         self._ask(f'MOVE {degrees(angle_rad % pi):.4f}')
 
     def read(self, now_ns: int) -> HwpReading:
-        """Angle, and whether the plate moves."""
+        """Angle, and whether the HWP moves."""
         self._state.require()
         angle_deg, moving = self._ask('READ').split()
         return HwpReading(now_ns, radians(float(angle_deg)) % pi, moving == '1')

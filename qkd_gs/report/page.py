@@ -192,7 +192,7 @@ def _runs_of_the_converter(view: SessionView) -> list[tuple[str, str]]:
             what += ', cut off'
         if run['unused']:
             what += f'; not used: {run["unused"]}'
-        rows.append((f'Run of the converter ({run["file"]})', what))
+        rows.append((f'TDC run ({run["file"]})', what))
     return rows
 
 

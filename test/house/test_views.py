@@ -118,7 +118,7 @@ def test_every_node_is_in_one_group_of_the_aggregator(spec):
 
 
 def test_the_aggregator_expects_the_names_of_the_heartbeats():
-    """As `nodes.base` gives them; a name that nobody sends would be stale for ever."""
+    """As `nodes.base` gives them; a name that nobody sends would be stale permanently."""
     names = {f'{spec.name}: {spec.name.replace("_", " ")}' for spec in NODES}
     optional = {'world: world', 'recorder: recorder'}
     assert {name for entry in ANALYZERS.values() for name in entry['expected']} == names - optional

@@ -180,7 +180,7 @@ def test_a_lost_order_to_a_node_that_comes_back_from_a_fault_is_repeated():
     assert live(node, 21.7, 30.0) is not None  # its heartbeats go on without it
 
 
-def test_a_monitor_begun_anew_goes_on_where_the_old_one_stopped():
+def test_a_restarted_monitor_goes_on_where_the_old_one_stopped():
     """Configured by a monitor that died before it could activate: no operator has wished that."""
     node = half_way()
     node.bring = LifecycleManager(['mount'])

@@ -59,7 +59,7 @@ class LightRun:
         return lambda utc_ps: self.predicted.emission_ps(utc_ps + since_epoch_ps) + clock_ps
 
     def true_emission_ps(self, tdc_ps: np.ndarray) -> np.ndarray:
-        """Satellite time of emission of light that the converter would tag at these times without delay."""
+        """Satellite time of emission of light that the TDC would tag at these times without delay."""
         return self.transmitter.clock.read(self.truth.emission_ps(self.tdc_clock.when(tdc_ps)))
 
 

@@ -97,7 +97,7 @@ class Operator(StationListener):
             future = client.send_goal_async(goal, feedback_callback=feedback)
             while not future.done():
                 server.see(look())
-                if server.begun_anew:
+                if server.restarted:
                     raise StationError(
                         f'the {server.name} has died before it answered', hint='it comes back: try again'
                     )
@@ -129,11 +129,11 @@ class Operator(StationListener):
 
     @staticmethod
     def _until_done(future: Any, server: _Server, look: Callable[[], Snapshot]) -> Any:
-        """Wait for a result; a server that died and was begun anew has forgotten us, but tells its state."""
+        """Wait for a result; a restarted server does not know this goal, but publishes its state."""
         while not future.done():
             snapshot = look()
             server.see(snapshot)
-            if server.begun_anew and server.name != _SERVERS['track_pass']:
+            if server.restarted and server.name != _SERVERS['track_pass']:
                 raise StationError(f'the {server.name} has died before it was done', hint='it comes back: try again')
             if server.has_forgotten(snapshot):
                 return _LostGoal()
@@ -141,7 +141,7 @@ class Operator(StationListener):
 
     def _cancel(self, handle: Any, server: _Server) -> None:
         """End the pass, by its goal, or without it if the server that took it has died."""
-        if not server.begun_anew:
+        if not server.restarted:
             canceled = self._answer(handle.cancel_goal_async(), server)
             if canceled is not None and canceled.goals_canceling:
                 return
@@ -170,26 +170,26 @@ class _Server:
     def __init__(self, name: str) -> None:
         self.name, self.pid = name, 0
         self._asked_pid = 0
-        self._anew_ns = 0
+        self._restarted_ns = 0
 
     def see(self, snapshot: Snapshot) -> None:
         """Look for its newest heartbeat."""
         pid = next((node.pid for node in snapshot.nodes if node.name == self.name), 0)
         self._asked_pid = self._asked_pid or pid
         if pid != self.pid and self.pid:
-            self._anew_ns = snapshot.now_ns
+            self._restarted_ns = snapshot.now_ns
         self.pid = pid
 
     @property
-    def begun_anew(self) -> bool:
+    def restarted(self) -> bool:
         """Whether the process that was asked has died."""
         return self.pid != self._asked_pid
 
     def has_forgotten(self, snapshot: Snapshot) -> bool:
-        """Whether a tracker begun anew says that no pass is under way: it would have gone on with it."""
+        """Whether a restarted tracker reports that no pass is under way; it would have continued one."""
         session = snapshot.session
-        idle = session is not None and session.phase is Phase.IDLE and session.stamp_ns > self._anew_ns
-        return self.begun_anew and idle
+        idle = session is not None and session.phase is Phase.IDLE and session.stamp_ns > self._restarted_ns
+        return self.restarted and idle
 
 
 class _LostGoal:

@@ -60,7 +60,7 @@ def test_what_it_discloses_is_what_was_planned_and_is_charged(run, asking):
 
 
 def test_the_design_rate_allows_for_the_chance_in_the_decoys_errors(light):
-    """Runs of the same link scatter as much as foretold."""
+    """Runs of the same link scatter as much as predicted."""
     missed = []
     for seed in range(7):
         detections, locked = receive(KeyedTransmitter(), np.random.default_rng(seed), seconds=1.2)

@@ -61,7 +61,7 @@ def test_the_station_file_knows_the_total_delay_to_5_ms(twin, station):
             angle = plate.advance(round(1000 / station.hwp.rate_hz)) - plate.mounting_error_rad
             t_s = now_s + 1e-3 * np.arange(1, len(angle) + 1)
             late.append((rate * t_s - angle).mean() / rate)
-        # between two commands the plate stands: half a period late on average, which the lead's user adds
+        # between two commands the HWP stands still: half a period late on average, which the lead's user adds
         assert abs(np.mean(late[20:]) - 0.5 / station.hwp.rate_hz) < 0.005
 
 

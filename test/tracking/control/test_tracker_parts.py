@@ -1,4 +1,4 @@
-"""The parts of the tracker alone: axis follower, encoder history, estimator, sightings, search, regions, frame."""
+"""The parts of the tracker alone: axis follower, encoder history, estimator, candidates, search, regions, frame."""
 
 from dataclasses import replace
 from math import atan2, cos, degrees, nan, pi, radians, sin
@@ -168,7 +168,7 @@ def test_the_residual_model_keeps_its_size_and_the_covariance_positive():
     assert sigma_urad == pytest.approx(Tuning().residual_urad, rel=0.05)
 
 
-# --- sightings ---
+# --- candidates ---
 
 
 def test_a_steady_place_is_confirmed_and_a_passing_star_is_not():
