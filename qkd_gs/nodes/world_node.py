@@ -113,13 +113,15 @@ class WorldNode(CoreNode):
         pace, now_s = self._pace, time.monotonic()
         if pace is None:
             return
+        before = pace.speed
         if not pace.begun and self._heartbeats.complete:
             pace.begin(now_s)
             changed = True
         else:
             changed = pace.step(now_s, self._loops, self._processors.busy(), self._heartbeats.silence_s(now_s))
         if changed:
-            self.get_logger().info(f'station time runs at {pace.speed:.2f} of real time')
+            why = f': {pace.reason}' if pace.speed < before else ''
+            self.get_logger().info(f'station time runs at {pace.speed:.2f} of real time{why}')
             self._publish_mapping(self.clock.bent(pace.speed, _BEND_NS))
 
     @property

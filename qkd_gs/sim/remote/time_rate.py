@@ -20,6 +20,7 @@ _EVERY_S = 10.0  # of real time between two decisions: one hiccup of the machine
 _RISING_S = 4.0  # the same before the first trouble
 _AT_ONCE_S = 3.0  # window in which many missed periods slow time down at once; heartbeats come every second
 _SETTLE_S = 1.5  # heartbeats that still tell of the speed before
+_COUNTED = 5  # missed periods of a loop that say anything: every change of the speed costs one or two
 _FAR_TOO_MANY = 0.05  # share of missed periods: much slower, at once
 _TOO_MANY = 0.02  # slower
 _FEW = 0.012  # faster
@@ -82,11 +83,14 @@ class Pace:
     ----------
     speed : float
         Seconds of station time a second.
+    reason : str
+        Why time was slowed down last.
     """
 
     def __init__(self, most: float = 8.0) -> None:
         self.speed = _START
         self._most = self._ceiling = most
+        self.reason = ''
         self._rising = True
         self._calm = 0
         self._began_s: float | None = None
@@ -126,7 +130,7 @@ class Pace:
             self._slow_down(_MUCH_SLOWER, _SLOWEST)
             self._look_from(now_s + _SETTLE_S, loops)
         elif now_s - self._decided_s >= (_RISING_S if self._rising else _EVERY_S):
-            self._decide(_share(self._before, loops), busy)
+            self._decide(self._missed(self._before, loops), busy)
             # a change makes every loop miss a period or two, which must not cause the next change
             self._look_from(now_s + (_SETTLE_S if self.speed != before else 0.0), loops)
         return self.speed != before
@@ -134,12 +138,20 @@ class Pace:
     def _starved(self, now_s: float, loops: Mapping[str, Loop], silence_s: float) -> bool:
         """Whether a node is not heard, or a loop has missed many periods in the last seconds."""
         if silence_s > _UNHEARD_S:
+            self.reason = f'a node has sent no heartbeat for {silence_s:.1f} s'
             return True
         if now_s - self._looked_s < _AT_ONCE_S:
             return False
-        missed = _share(self._lately, loops)
+        missed = self._missed(self._lately, loops)
         self._looked_s, self._lately = now_s, dict(loops)
         return missed > _FAR_TOO_MANY
+
+    def _missed(self, before: Mapping[str, Loop], loops: Mapping[str, Loop]) -> float:
+        """Missed share of the worst loop since `before`, which is then the reason for what follows."""
+        name, share = _worst(before, loops)
+        if share > 0:
+            self.reason = f'{name} missed {share:.1%} of its periods'
+        return share
 
     def _decide(self, missed: float, busy: float) -> None:
         """Change the speed a little."""
@@ -148,6 +160,7 @@ class Pace:
         elif missed > _TOO_MANY:
             self._slow_down(_SLOWER, _SLOWEST)
         elif busy > _FULL and self.speed > _REAL_TIME:  # other programs may keep the processors busy as they like
+            self.reason = f'{busy:.0%} of the processors are busy'
             self._slow_down(_SLOWER, _REAL_TIME)
         else:
             self._calm += 1
@@ -168,17 +181,17 @@ class Pace:
         self._before = self._lately = dict(loops)
 
 
-def _share(before: Mapping[str, Loop], loops: Mapping[str, Loop]) -> float:
-    """Missed share of the worst loop since `before`; a node that has started since then is left out."""
-    worst = 0.0
-    for name, loop in loops.items():
-        old = before.get(name)
-        if old is None or loop.steps < old.steps:
+def _worst(before: Mapping[str, Loop], loops: Mapping[str, Loop]) -> tuple[str, float]:
+    """Loop with the largest missed share since `before`, and the share; a node that has started since is left out."""
+    name, worst = '', 0.0
+    for candidate, loop in loops.items():
+        old = before.get(candidate)
+        if old is None or loop.steps < old.steps or loop.missed - old.missed < _COUNTED:
             continue
         steps, missed = loop.steps - old.steps, loop.missed - old.missed
-        if steps + missed > 0:
-            worst = max(worst, missed / (steps + missed))
-    return worst
+        if missed / (steps + missed) > worst:
+            name, worst = candidate, missed / (steps + missed)
+    return name, worst
 
 
 class Processors:

@@ -79,6 +79,23 @@ def test_a_restarted_node_is_not_blamed():
     assert pace.speed >= before
 
 
+@given(can=st.floats(0.05, 0.5))
+def test_the_periods_that_a_change_costs_do_not_stop_time(can):
+    """One or two for each loop, which are a large share where few periods fit into ten seconds."""
+
+    class Costly(Machine):
+        def run(self, pace, seconds):
+            slowest = pace.speed
+            for _ in range(seconds):
+                before = pace.speed
+                super().run(pace, 1)
+                self.missed += 2 * (pace.speed != before)
+                slowest = min(slowest, pace.speed)
+            return slowest
+
+    assert Costly(can).run(begun(), 900) > 0.5 * can
+
+
 def test_slow_seconds_are_forgotten():
     pace, machine = begun(), Machine(1.5)
     machine.run(pace, 120)
