@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import synthetic
 
+from qkd_gs.session.manifest import create_manifest
+
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted(path.name for path in (ROOT / 'examples').glob('*.py'))
 PLOTS = [
@@ -49,7 +51,7 @@ def test_an_example_draws_its_plot(name, told, tmp_path):
 
 
 def test_a_session_is_read(tmp_path):
-    synthetic.manifest().save(tmp_path)
+    create_manifest(tmp_path, synthetic.manifest())
     synthetic.telemetry().save(tmp_path)
     said = run('read_session.py', tmp_path, tmp_path / 'plot.png')
     assert f'key           sifted_bits              {synthetic.key_counts().sifted_bits}' in said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ from qkd_gs.tracking.types import (
     TrackerOutputs,
 )
 
+_AGAIN_S = 10.0  # of real time, between two messages about a manifest that cannot be written
 _CURRENT = 'current_pass.json'
 _STATE_NS = 50_000_000
 _BEACON_NS = 50_000_000
@@ -68,6 +69,7 @@ class TrackerNode(CoreNode):
         self._calibrating = False
         self._spots: deque[SpotMeasurement] = deque(maxlen=64)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix='manifest')
+        self._kept: Future[None] | None = None  # the last update of the manifest
         self._watch = LoopWatch(1 / self._station.tracking.control_rate_hz)
         self._timer = 0
         self._publish_and_listen()
@@ -178,7 +180,11 @@ class TrackerNode(CoreNode):
             'busy_ms': list(loop.busy_ms),
             'speed': round((now_ns - self._start_ns) / (time.monotonic_ns() - self._started_ns), 3),
         }
-        run.close(run=run.writer.manifest.run | {'loop': figures, 'pass_s': self._pass_s(run, now_ns)})
+        try:
+            run.close(run={'loop': figures, 'pass_s': self._pass_s(run, now_ns)})
+        except StationError as error:
+            code, why = Result.DEVICE_FAULT, str(error)
+            self.get_logger().error(why)
         (self.state_dir / _CURRENT).unlink(missing_ok=True)
         self._publish_idle(now_ns)
         self._stop_devices(now_ns)
@@ -244,12 +250,23 @@ class TrackerNode(CoreNode):
                 self._watch.latency((self.clock.now_ns() - fresh[-1]) * 1e-9)
         self._publish(now_ns, run, outputs)
         if self._keep_due.now(now_ns):
-            self._writer.submit(run.keep)
+            self._keep(run)
         if run.done:
             locked = bool(run.locked)
             code = Result.ABORTED if self._aborting else Result.DONE if locked else Result.NO_LOCK
             why = self._aborting or ('' if locked else 'the satellite was never locked')
             self._end(now_ns, code, why)
+
+    def _keep(self, run: PassRun) -> None:
+        """Update the manifest in the background; a disk that is still busy with the last update is given time."""
+        if self._kept is not None:
+            if not self._kept.done():
+                return
+            try:
+                self._kept.result()
+            except StationError as error:  # tracking goes on without it
+                self.get_logger().error(str(error), throttle_duration_sec=_AGAIN_S)
+        self._kept = self._writer.submit(run.keep)
 
     def _publish(self, now_ns: int, run: PassRun, outputs: TrackerOutputs) -> None:
         if self._beacon_due.now(now_ns):

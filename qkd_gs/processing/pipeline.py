@@ -73,7 +73,7 @@ def process_session(
     with keys.store(manifest.simulated) as store:
         stored = store.entry(manifest.session_id)
         if stored is not None:
-            return _finished(folder, manifest, dict(stored.result))
+            return _finished(folder, dict(stored.result))
         private_key = keys.sealing_private_key()
         # what is said in public waits in a file without a name, beside the tags: a temporary folder may be in memory
         with tempfile.TemporaryFile(dir=folder) as file, link() as channel:  # the other side gets ready meanwhile
@@ -107,7 +107,7 @@ def process_session(
             made.key.wipe()
             session.confirm()
     _add_telemetry(folder, timed, made)
-    return _finished(folder, manifest, result)
+    return _finished(folder, result)
 
 
 def agreed_terms(manifest: Manifest) -> Terms:
@@ -222,18 +222,16 @@ def _figures(
     return {'timing': timing_figures(timed, reports, manifest.station.source.pulse_rate_hz), 'key': key}
 
 
-def _finished(folder: Path, manifest: Manifest, result: dict[str, Any]) -> dict[str, Any]:
-    """Put the result into the manifest."""
-    whole = {
-        'pass': manifest.pass_info,
-        'tracking': manifest.tracking,
-        'polarization': manifest.polarization,
-        'timing': result['timing'],
-        'key': result['key'],
-        'run': manifest.run,
-    }
-    update_manifest(folder, result=whole)
-    return {'timing': result['timing'], 'key': result['key']}
+def _finished(folder: Path, result: dict[str, Any]) -> dict[str, Any]:
+    """Put the result into the manifest, beside the figures that it has by now."""
+    made = {part: result[part] for part in ('timing', 'key')}
+
+    def change(manifest: Manifest) -> dict[str, Any]:
+        figures = {'tracking': manifest.tracking, 'polarization': manifest.polarization}
+        return {'result': {'pass': manifest.pass_info, **figures, **made, 'run': manifest.run}}
+
+    update_manifest(folder, change)
+    return made
 
 
 def _add_telemetry(folder: Path, timed: Timed, made: KeyResult) -> None:

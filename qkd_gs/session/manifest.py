@@ -1,24 +1,30 @@
 """session.json: public description of a session; holds no secret and no detector stream.
 
 The sealed tags lie beside it (`qkd_gs.session.tag_files`), each file with the start of its own run.
+
+Several processes change the manifest of a session: the tracker, the post-processor, commands.  All of them use
+`update_manifest`, so that each keeps what the others have written.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
 from qkd_gs.errors import StationError
+from qkd_gs.session.writers import changing
 from qkd_gs.settings.loader import Section
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 
 SCHEMA_VERSION: Literal[2] = 2
 FILE_NAME = 'session.json'
+_HINT = 'process the session with the software that took it'
 
 
 class LockedSpan(Section):
@@ -56,15 +62,6 @@ class Manifest(Section):
     run: dict[str, Any] = Field(default_factory=dict)
     result: dict[str, Any] | None = Field(default=None, description='set once the session is processed')
 
-    def save(self, folder: Path) -> None:
-        """Write atomically: a crash leaves the old manifest or the new one, never half."""
-        target, draft = folder / FILE_NAME, folder / f'.{FILE_NAME}.new'
-        with open(draft, 'w', encoding='utf-8') as file:
-            file.write(self.model_dump_json(indent=2) + '\n')
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, target)
-
 
 def load_manifest(folder: Path) -> Manifest:
     """Manifest of a session folder.
@@ -86,25 +83,55 @@ def load_manifest(folder: Path) -> Manifest:
         raise StationError(
             f'schema version {version} is not {SCHEMA_VERSION}',
             where=path,
-            hint='process the session with the software that took it',
+            hint=_HINT,
         )
     try:
         return Manifest.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        raise StationError(f'{".".join(map(str, first["loc"]))}: {first["msg"]}', where=path) from error
+        key = '.'.join(map(str, first['loc']))
+        if first['type'] == 'extra_forbidden':
+            raise StationError(f'{key} is a key that this version does not know', where=path, hint=_HINT) from error
+        raise StationError(f'{key}: {first["msg"]}', where=path) from error
 
 
-def update_manifest(folder: Path, **changes: Any) -> Manifest:
-    """Change fields of a session's manifest and write it atomically; returns the new manifest.
+def create_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest of a new session.
 
     Raises
     ------
     StationError
-        As `load_manifest`.
+        The folder is a session already, or the file cannot be written.
     """
-    manifest = load_manifest(folder).model_copy(update=changes)
-    manifest.save(folder)
+    with changing(folder):
+        if (folder / FILE_NAME).exists():
+            raise StationError('is a session already', where=folder, hint='choose a new folder')
+        _write(folder, manifest)
+
+
+def update_manifest(folder: Path, change: Callable[[Manifest], Mapping[str, Any]]) -> Manifest:
+    """Read the manifest of a session, change some of its fields, and write it; returns the new manifest.
+
+    Nobody else writes between the reading and the writing.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the session.
+    change : callable
+        Takes the manifest as it is on disk, and returns the fields to change with their new values.
+
+    Raises
+    ------
+    StationError
+        As `load_manifest`, or the file cannot be written; the manifest on disk is as it was.
+    pydantic.ValidationError
+        A changed field is unknown, or its value does not fit.
+    """
+    with changing(folder):
+        manifest = load_manifest(folder)
+        manifest = Manifest.model_validate(manifest.model_dump() | dict(change(manifest)))
+        _write(folder, manifest)
     return manifest
 
 
@@ -114,8 +141,25 @@ def update_run_metrics(folder: Path, **metrics: Any) -> Manifest:
     Raises
     ------
     StationError
-        As `load_manifest`.
+        As `update_manifest`.
     """
-    manifest = load_manifest(folder)
-    run = manifest.run | metrics
-    return update_manifest(folder, run=run, result=(manifest.result or {}) | {'run': run})
+
+    def change(manifest: Manifest) -> dict[str, Any]:
+        run = manifest.run | metrics
+        return {'run': run, 'result': (manifest.result or {}) | {'run': run}}
+
+    return update_manifest(folder, change)
+
+
+def _write(folder: Path, manifest: Manifest) -> None:
+    """Replace the file: a crash or a full disk leaves the old manifest or the new one, never a part of it."""
+    target, draft = folder / FILE_NAME, folder / f'.{FILE_NAME}.new'
+    try:
+        with open(draft, 'w', encoding='utf-8') as file:
+            file.write(manifest.model_dump_json(indent=2) + '\n')
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, target)
+    except OSError as error:
+        draft.unlink(missing_ok=True)  # a full disk gets its space back
+        raise StationError(f'cannot be written: {error.strerror}', where=target) from error

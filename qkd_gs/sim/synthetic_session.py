@@ -18,7 +18,7 @@ from qkd_gs import __version__
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.timescale import format_utc, parse_utc
 from qkd_gs.orbit.trajectory import Trajectory
-from qkd_gs.session.manifest import LockedSpan, Manifest
+from qkd_gs.session.manifest import LockedSpan, Manifest, create_manifest
 from qkd_gs.session.tag_files import next_tags_path
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
@@ -146,7 +146,7 @@ class SyntheticSession:
             self._record(tdc, writer, from_ns, to_ns)
             if not dies:
                 writer.close()
-        manifest.save(folder)
+        create_manifest(folder, manifest)
         return manifest
 
     def _runs(self, start_ns: int, end_ns: int) -> list[tuple[int, int, bool]]:

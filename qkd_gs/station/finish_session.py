@@ -59,9 +59,6 @@ def own_figures(folder: Path, bag: Bag | None) -> dict[str, Any]:
 
 def keep_figures(folder: Path, own: dict[str, Any]) -> None:
     """Store the metrics of a pass in its manifest: the station's own, and those of the truth if simulated."""
-    manifest = load_manifest(folder)
-    update: dict[str, Any] = {'run': manifest.run | {STATION_METRICS: own}, 'tracking': own}
     path = folder / TRUTH_FILE
-    if path.exists():
-        update |= json.loads(path.read_text(encoding='utf-8'))
-    update_manifest(folder, **update)
+    truth = json.loads(path.read_text(encoding='utf-8')) if path.exists() else {}
+    update_manifest(folder, lambda now: {'run': now.run | {STATION_METRICS: own}, 'tracking': own, **truth})

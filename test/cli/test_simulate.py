@@ -11,7 +11,7 @@ import pytest
 from command_line import ELEMENTS, qkd_gs
 
 from qkd_gs.keys.folder import KeyFolder
-from qkd_gs.session.manifest import load_manifest
+from qkd_gs.session.manifest import load_manifest, update_manifest
 from qkd_gs.session.tag_files import tags_paths
 from qkd_gs.sim.photons.satellite_record import load_record
 from qkd_gs.timing.sealed import SealedFile
@@ -148,8 +148,7 @@ def copy(taken, tmp_path):
     shutil.copytree(taken.keys, keys)
     for path in keys.glob('keys-simulated.db*'):
         path.unlink()
-    manifest = load_manifest(folder)
-    manifest.model_copy(update={'result': None}).save(folder)
+    update_manifest(folder, lambda _: {'result': None})
     return folder, keys
 
 
@@ -164,8 +163,7 @@ def test_the_same_session_gives_the_same_key_again(taken, copy):
 
 def test_a_session_cut_off_by_a_crash_makes_a_key_of_what_is_there(copy):
     folder, keys = copy
-    manifest = load_manifest(folder)
-    manifest.model_copy(update={'closed': False}).save(folder)
+    update_manifest(folder, lambda _: {'closed': False})
     (tags,) = tags_paths(folder)
     os.truncate(tags, tags.stat().st_size * 2 // 3)
     done = qkd_gs('process', folder, '--json', keys=keys)

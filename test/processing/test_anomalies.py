@@ -7,6 +7,7 @@ from short_sessions import process, stretch
 from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.processing.anomalies import afterpulse_share, bunching_of, find_anomalies
+from qkd_gs.session.manifest import update_manifest
 from qkd_gs.timing.clicks import ClickFilter, ClickStatistics
 from qkd_gs.timing.numbering import INSIDE, PLACE_SHIFT, PULSE_SHIFT
 
@@ -97,6 +98,6 @@ def test_a_hold_off_shorter_than_the_dead_time_is_refused(tmp_path):
     folder = tmp_path / 'session'
     manifest = stretch(seconds=7.0, before_s=3.5, gain=2.0).write(folder, keys.sealing_public_key())
     key = manifest.station.key.model_copy(update={'hold_off_ns': 20.0})
-    manifest.model_copy(update={'station': manifest.station.model_copy(update={'key': key})}).save(folder)
+    update_manifest(folder, lambda now: {'station': now.station.model_copy(update={'key': key})})
     with pytest.raises(StationError, match='shorter than the dead time'):
         process(folder, keys)

@@ -9,7 +9,7 @@ from short_sessions import process, stretch
 
 from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import KeyFolder
-from qkd_gs.session.manifest import load_manifest
+from qkd_gs.session.manifest import load_manifest, update_manifest
 from qkd_gs.session.tag_files import next_tags_path
 
 FROM_S, TO_S, END_S = 8.0, 11.0, 19.0
@@ -142,7 +142,7 @@ def test_the_last_run_of_a_whole_session_must_have_its_end(copy, both):
 def test_the_last_run_of_a_session_cut_off_is_used_as_far_as_it_goes(copy, both):
     session = copy / 'session'
     os.truncate(session / 'tags-2.sealed', (session / 'tags-2.sealed').stat().st_size * 9 // 10)
-    load_manifest(session).model_copy(update={'closed': False}).save(session)
+    update_manifest(session, lambda _: {'closed': False})
     done = run(copy)
     assert [entry['cut_short'] for entry in runs(done)] == [True, True]
     assert len(one_run(done)) == 2

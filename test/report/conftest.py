@@ -3,10 +3,12 @@
 import pytest
 import synthetic
 
+from qkd_gs.session.manifest import create_manifest
+
 
 @pytest.fixture
 def session(tmp_path):
     """Folder of the synthetic session, with telemetry, processed."""
-    synthetic.manifest().save(tmp_path)
+    create_manifest(tmp_path, synthetic.manifest())
     synthetic.telemetry().save(tmp_path)
     return tmp_path

@@ -18,6 +18,7 @@ from qkd_gs.report.paper import published_for
 from qkd_gs.report.tables import account_table, bounds_table, comparison, ledger_table
 from qkd_gs.report.tracking_figures import spot_offset, tracking_error
 from qkd_gs.report.view import SessionView
+from qkd_gs.session.manifest import create_manifest
 from qkd_gs.session.telemetry import FILE_NAME, Telemetry
 
 FIGURES = {
@@ -91,7 +92,7 @@ def test_each_run_of_the_converter_is_told(session):
 
 
 def test_a_session_that_was_not_processed_says_so(tmp_path):
-    synthetic.manifest(result=None, simulated=False, seed=None).save(tmp_path)
+    create_manifest(tmp_path, synthetic.manifest(result=None, simulated=False, seed=None))
     page = Page(write_report(tmp_path).read_text(encoding='utf-8'))
     assert 'Not processed yet' in page.text
     assert 'no telemetry' in page.text
@@ -101,21 +102,21 @@ def test_a_session_that_was_not_processed_says_so(tmp_path):
 
 
 def test_a_report_is_written_anew_without_leaving_drafts(tmp_path):
-    synthetic.manifest(result=None).save(tmp_path)
+    create_manifest(tmp_path, synthetic.manifest(result=None))
     first = write_report(tmp_path).read_bytes()
     assert write_report(tmp_path).read_bytes() == first
     assert not [path for path in tmp_path.rglob('*') if path.name.endswith('.new')]
 
 
 def test_names_from_a_session_are_never_markup(tmp_path):
-    synthetic.manifest(result=None, satellite='<script>alert(1)</script>').save(tmp_path)
+    create_manifest(tmp_path, synthetic.manifest(result=None, satellite='<script>alert(1)</script>'))
     assert '<script' not in write_report(tmp_path).read_text(encoding='utf-8')
 
 
 def test_what_is_no_session_is_refused(tmp_path, capsys):
     assert main(['report', str(tmp_path)]) == 2
     assert 'is not a session' in capsys.readouterr().err
-    synthetic.manifest(result=None).save(tmp_path)
+    create_manifest(tmp_path, synthetic.manifest(result=None))
     (tmp_path / FILE_NAME).write_bytes(b'rubbish')
     with pytest.raises(StationError, match=FILE_NAME):
         write_report(tmp_path)

@@ -13,7 +13,7 @@ from qkd_gs import __version__
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.passes import Pass
 from qkd_gs.orbit.timescale import format_utc
-from qkd_gs.session.manifest import LockedSpan, Manifest, load_manifest
+from qkd_gs.session.manifest import LockedSpan, Manifest, create_manifest, load_manifest, update_manifest
 from qkd_gs.session.tag_files import tags_paths
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
@@ -21,14 +21,14 @@ from qkd_gs.timing.sealed import has_end
 
 
 class ManifestWriter:
-    """Writes the manifest of one session: at the start, repeatedly during the pass, and at the end.
+    """Keeps the manifest of a pass up to date: at the start, repeatedly during the pass, and at the end.
 
     Parameters
     ----------
     folder : Path
         Folder of the session; exists.
     manifest : Manifest
-        As it is on disk.
+        As read from disk, or as written last.
     """
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
@@ -79,7 +79,7 @@ class ManifestWriter:
             run=dict(run),
         )
         shutil.copyfile(elements, folder / manifest.elements_file)
-        manifest.save(folder)
+        create_manifest(folder, manifest)
         return cls(folder, manifest)
 
     @classmethod
@@ -98,11 +98,30 @@ class ManifestWriter:
         """Sixteen bytes."""
         return bytes.fromhex(self.manifest.session_id)
 
-    def renew(self, locked: Sequence[LockedSpan], time_bias_s: float, cross_track_m: float, **more: Any) -> Manifest:
-        """Write the current state; `more` are further fields of the manifest."""
-        update = {'locked': list(locked), 'time_bias_s': time_bias_s, 'cross_track_m': cross_track_m, **more}
-        self.manifest = self.manifest.model_copy(update=update)
-        self.manifest.save(self.folder)
+    def renew(
+        self,
+        locked: Sequence[LockedSpan],
+        time_bias_s: float,
+        cross_track_m: float,
+        run: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> Manifest:
+        """Write the current state.
+
+        Parameters
+        ----------
+        run : mapping, optional
+            Added to the field ``run``.
+        more : dict
+            Further fields of the manifest.
+
+        Raises
+        ------
+        StationError
+            The manifest is damaged or cannot be written; the one on disk is as it was.
+        """
+        fields = {'locked': list(locked), 'time_bias_s': time_bias_s, 'cross_track_m': cross_track_m, **more}
+        self.manifest = update_manifest(self.folder, lambda now: {**fields, 'run': now.run | dict(run or {})})
         return self.manifest
 
 

@@ -120,5 +120,5 @@ class PassRun:
         self.writer.renew(self.locked, *self._error)
 
     def close(self, **fields: Any) -> None:
-        """Close the session; `fields` are further fields of the manifest."""
+        """Close the session; `fields` as `ManifestWriter.renew` takes them."""
         self.writer.renew(self.locked, *self._error, closed=tags_complete(self.writer.folder), **fields)
