@@ -11,16 +11,13 @@ from pathlib import Path
 from time import monotonic
 from typing import Protocol
 
-from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import KeyFolder
-from qkd_gs.monitoring.readiness import Level
 from qkd_gs.monitoring.snapshot import Snapshot
+from qkd_gs.nodes.clients.listener import is_ready
 from qkd_gs.nodes.clients.operator import Operator
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.station.demo_station import AT, DemoStation
 from qkd_gs.station.processes import StationProcesses
-
-_READY_S = 120.0
 
 
 class Observer(Protocol):
@@ -64,13 +61,9 @@ class LivePass:
         Raises
         ------
         StationError
-            It has not become ready.
+            A node refuses to start.
         """
-        end_s = monotonic() + _READY_S
-        while (snapshot := self.operator.listen(self.look_s)).readiness.level is not Level.OK:
-            self.station.watch(monotonic())
-            if monotonic() > end_s:
-                raise StationError(f'the station has not become ready: {snapshot.readiness.sentence}')
+        self.operator.listen_until(is_ready, lambda _: self.station.watch(monotonic()), self.look_s)
         return monotonic()
 
     def track(self, session: str, observer: Observer) -> bool:
@@ -83,7 +76,7 @@ class LivePass:
                 raise _Enough
 
         try:
-            self.operator.track(parse_utc(AT, 'at'), session, look, step_s=self.look_s)
+            self.operator.track(parse_utc(AT, 'at'), session, look, step_s=self.look_s, aborts=False)
         except _Enough:
             return True
         return False

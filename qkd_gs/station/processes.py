@@ -18,14 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from qkd_gs.errors import StationError
+from qkd_gs.station.fork_server import PR_SET_PDEATHSIG
 from qkd_gs.station.graph import Process
 from qkd_gs.station.instance_lock import Held, started
+from qkd_gs.station.signals import signals_afterwards
 
 REFUSED = 2  # exit status of a node that refuses to start; restarting would not help
 _AGAIN_S = 0.3
 _LONGEST_S = 10.0
 _KEPT_LINES = 20
-_PR_SET_PDEATHSIG = 1
 _STOP_S = 2.7  # SIGINT first, the rest of this long later SIGKILL
 # worker threads of libraries would only disturb the loops of other nodes
 _ONE_THREAD = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'NUMBA_NUM_THREADS', 'OPENCV_FOR_THREADS_NUM')
@@ -67,7 +68,7 @@ class StationProcesses:
             os.environ.setdefault(name, '1')
         # a server that has imported everything once: a node then starts within 0.1 s instead of 2 s
         self._context = multiprocessing.get_context('forkserver')
-        self._context.set_forkserver_preload(['qkd_gs.nodes.runtime.preload'])
+        self._context.set_forkserver_preload(['qkd_gs.station.fork_server', 'qkd_gs.nodes.runtime.preload'])
         self._running: dict[str, _Running] = {}
         self._alone: Held | None = None
 
@@ -83,7 +84,8 @@ class StationProcesses:
             self._alone = started(self._graph[0].namespace, self._environment.get('ROS_DOMAIN_ID'))
         self._log_dir.mkdir(parents=True, exist_ok=True)
         for process in self._graph:
-            self._running[process.spec.name] = _Running(process, self._spawn(process))
+            with signals_afterwards():  # whoever stops the station knows each process that was started
+                self._running[process.spec.name] = _Running(process, self._spawn(process))
 
     def pids(self) -> dict[str, int]:
         """Process of each node."""
@@ -114,8 +116,10 @@ class StationProcesses:
                 self._say(name, f'ended ({_ended(code)}); restarting')
             if now_s >= running.again_s:
                 running.again_s = None
-                running.starts += 1
-                running.child = self._spawn(running.process)
+                with signals_afterwards() as came:
+                    if not came:  # after the order to stop nothing is restarted
+                        running.starts += 1
+                        running.child = self._spawn(running.process)
 
     def stop(self) -> None:
         """Stop every process; those that do not end in time are killed."""
@@ -180,7 +184,9 @@ class _Output:
 def _run_node(process: Process, output: _Output, environment: Mapping[str, str]) -> None:
     """Main function of a node's process."""
     os.setsid()  # the parent handles Ctrl-C and stops the nodes in order
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # no node outlives a killed parent
+    for number in (signal.SIGTERM, signal.SIGHUP):  # which the server ignores
+        signal.signal(number, signal.SIG_DFL)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # no node outlives a killed parent
     output.use()
     Path('/proc/self/comm').write_text(process.spec.name[:15], encoding='ascii')  # for ps and top
     os.environ.update(environment)

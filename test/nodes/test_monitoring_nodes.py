@@ -20,7 +20,7 @@ from qkd_gs.errors import StationError
 from qkd_gs.monitoring.kinematics import FrameTree
 from qkd_gs.monitoring.markers import Kind
 from qkd_gs.monitoring.readiness import Level, Readiness
-from qkd_gs.nodes.clients.listener import StationListener, signals_afterwards
+from qkd_gs.nodes.clients.listener import StationListener
 from qkd_gs.nodes.clients.operator import Operator
 from qkd_gs.nodes.conversions import messages, monitoring
 from qkd_gs.nodes.runtime.base import TRANSIENT_LOCAL
@@ -204,21 +204,6 @@ def interrupting():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures('interrupting')
-def test_ctrl_c_in_the_middle_of_a_callback_is_not_lost():
-    done = []
-
-    def callback():
-        with signals_afterwards() as came:
-            os.kill(os.getpid(), signal.SIGINT)
-            done.extend(came)
-
-    with pytest.raises(KeyboardInterrupt):
-        callback()
-    assert done == [signal.SIGINT]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.usefixtures('domain', 'interrupting')

@@ -16,7 +16,7 @@ from qkd_gs.cli import main
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime.base import SENSOR, TRANSIENT_LOCAL
 from qkd_gs.recording import metrics_of_bag, open_bag
-from qkd_gs.session.manifest import Manifest, create_manifest
+from qkd_gs.session.manifest import Manifest, create_manifest, update_manifest
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import StationSettings
@@ -87,7 +87,7 @@ def test_the_same_figures_come_out_and_the_clock_is_the_bags(station, session):
 
 def test_a_figure_that_differs_is_named(domain, session, settings):
     live = finite(asdict(metrics_of_bag(open_bag(session), settings.tracking))) | {'losses': 3}
-    create_manifest(session, manifest(settings, live))
+    update_manifest(session, lambda _: {'run': manifest(settings, live).run})
     process = replay(session, '--speed', '20')
     output, _ = end_of(process)
     assert process.returncode == 1

@@ -6,7 +6,6 @@ import argparse
 
 from qkd_gs.cli.console.signals import ended_by_signals
 from qkd_gs.cli.operation.track import Shown
-from qkd_gs.monitoring.snapshot import Snapshot
 from qkd_gs.nodes.clients.operator import Operator
 
 
@@ -19,16 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Calibrate."""
     operator = Operator(args.namespace)
-    last = ['']
-
-    def show(snapshot: Snapshot, said: str) -> None:
-        if said != last[0]:
-            last[0] = said
-            shown.say(said)
-
     try:
         with ended_by_signals(), Shown() as shown:
-            result = operator.calibrate(args.stars, show)
+            result = operator.calibrate(args.stars, lambda _, said: shown.say_once(said))
     finally:
         operator.close()
     print(result.summary)

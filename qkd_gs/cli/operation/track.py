@@ -54,7 +54,7 @@ class Shown:
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
-        self._told_ns, self._told = 0, ''
+        self._told_ns, self._told, self._said = 0, '', ''
 
     def __enter__(self) -> Shown:
         if self._live is not None:
@@ -68,6 +68,12 @@ class Shown:
     def say(self, text: str) -> None:
         """Print one line."""
         self._console.print(text)
+
+    def say_once(self, text: str) -> None:
+        """Print one line if it differs from the last one printed so."""
+        if text and text != self._said:
+            self._said = text
+            self.say(text)
 
     def show(self, snapshot: Snapshot, said: str) -> None:
         """Show the status of the station."""

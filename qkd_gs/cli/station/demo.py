@@ -8,7 +8,6 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,8 @@ from qkd_gs.cli.station.up import stopped_at_the_end
 from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import find_key_folder
 from qkd_gs.monitoring.health import NodeHealth, loops_since
-from qkd_gs.monitoring.readiness import Level
 from qkd_gs.monitoring.snapshot import KeyStep, Snapshot
+from qkd_gs.nodes.clients.listener import is_ready
 from qkd_gs.nodes.clients.operator import Operator
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.report import write_report
@@ -32,7 +31,6 @@ from qkd_gs.station.processes import StationProcesses
 from qkd_gs.tracking.record.manifest_writer import new_folder
 
 _FROM_DEG = 10.0
-_PATIENCE_S = 600.0  # of a command that must end; a busy machine needs a part of it
 _LOOK_S = 0.25
 
 
@@ -68,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         station = StationProcesses(graph, logs, _warn)
         operator: Operator | None = None
         try:
-            with stopped_at_the_end(station), ended_by_signals():
+            with ended_by_signals(once=True), stopped_at_the_end(station):
                 station.start()
                 operator = Operator()
                 metrics = _track(operator, station, folder)
@@ -77,8 +75,6 @@ def run(args: argparse.Namespace) -> int:
                 operator.close()
             if folder.is_dir() and logs.is_dir():
                 shutil.copytree(logs, folder / 'logs', dirs_exist_ok=True)
-    if not (folder / 'session.json').exists():
-        return 1
     result = _finish(folder, metrics | {'demo_s': round(time.monotonic() - began_s, 1)})
     print_summary(result, folder, write_report(folder))
     _print_graph(result['run'], folder)
@@ -96,19 +92,13 @@ def _track(operator: Operator, station: StationProcesses, folder: Path) -> dict[
                 heard[node.name] = node
         return snapshot
 
-    def wait(until: Callable[[Snapshot], bool], what: str) -> Snapshot:
-        end_s = time.monotonic() + _PATIENCE_S
-        while not until(snapshot := look(operator.listen(_LOOK_S))):
-            if time.monotonic() > end_s:
-                raise StationError(f'{what} within {_PATIENCE_S:g} s: {snapshot.readiness.sentence}')
-        return snapshot
-
-    wait(lambda now: now.readiness.level is Level.OK, 'the station has not become ready')
-    before = dict(heard)
     with Shown() as shown:
-        operator.track(parse_utc(AT, 'at'), folder.name, lambda now, said: shown.show(look(now), said))
+        operator.listen_until(is_ready, lambda now: shown.say_once(look(now).readiness.sentence), _LOOK_S)
+        before = dict(heard)
+        at_ns = parse_utc(AT, 'at')
+        operator.track(at_ns, folder.name, lambda now, said: shown.show(look(now), said), aborts=False)
         nodes, loops = costs(station), loops_since(before, heard)
-        done = wait(_key_is_made, 'no key')
+        done = operator.listen_until(_key_is_made, look, _LOOK_S)
     if done.key is not None and done.key.state is KeyStep.FAILED:
         raise StationError(f'no key: {done.key.message}', where=folder)
     return {'loops': loops, 'nodes': nodes, 'starts': station.starts()}

@@ -54,21 +54,21 @@ def run(args: argparse.Namespace) -> int:
     graph = station_graph(station_options(args))
     station = StationProcesses(graph, logs, _print)
     print(f'starting {len(graph)} nodes; their output is in {logs}; Ctrl-C stops them', file=sys.stderr)
-    with stopped_at_the_end(station), ended_by_signals():
-        station.start()
-        while True:
-            station.watch(time.monotonic())
-            time.sleep(_LOOK_S)
-    return 0
+    try:
+        with ended_by_signals(once=True), stopped_at_the_end(station):
+            station.start()
+            while True:
+                station.watch(time.monotonic())
+                time.sleep(_LOOK_S)
+    except KeyboardInterrupt:
+        return 0
 
 
 @contextmanager
 def stopped_at_the_end(station: StationProcesses) -> Iterator[None]:
-    """Stop the station at the end, whatever happens."""
+    """Stop the station at the end, whatever happens; Ctrl-C is passed on after that."""
     try:
         yield
-    except KeyboardInterrupt:
-        print('stopping', file=sys.stderr)
     finally:
         station.stop()
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import rclpy
@@ -18,35 +15,17 @@ from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 
 import qkd_gs.msg as m
+from qkd_gs.monitoring.readiness import Level
 from qkd_gs.monitoring.snapshot import Snapshot
 from qkd_gs.monitoring.status_collector import StatusCollector
 from qkd_gs.nodes.conversions import messages, monitoring, scene
 from qkd_gs.nodes.runtime.base import RELIABLE, TRANSIENT_LOCAL
 from qkd_gs.station.dds_profile import on_this_machine_alone, use_loopback_profile
 from qkd_gs.station.instance_lock import station_runs
+from qkd_gs.station.signals import signals_afterwards
 from qkd_gs.station.station_clock import ClockMapping, StationClock
 
 _LONGEST_S = 0.1  # after at most this time a signal is noticed
-
-
-@contextmanager
-def signals_afterwards() -> Iterator[list[int]]:
-    """Defer SIGINT and SIGTERM to the end: an exception raised within a callback of ROS may be lost.
-
-    Yields the list of signals received so far; only the main thread receives any.
-    """
-    came: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield came
-        return
-    before = {number: signal.signal(number, lambda n, _: came.append(n)) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    for one in came:
-        signal.raise_signal(one)
 
 
 class StationListener:
@@ -97,6 +76,26 @@ class StationListener:
                 self._executor.spin_once(timeout_sec=min(left_s, _LONGEST_S))
         return self._board.snapshot(self._clock.now_ns(), time.monotonic(), self._clock.speed)
 
+    def listen_until(
+        self, done: Callable[[Snapshot], bool], see: Callable[[Snapshot], object], step_s: float
+    ) -> Snapshot:
+        """Listen until the status is as wanted, however long that takes; returns that status.
+
+        Parameters
+        ----------
+        done : callable
+            Whether a status is the one that is waited for.
+        see : callable
+            Called with every status; to end the waiting for another reason, it raises.
+        step_s : float
+            Of real time, between two of them.
+        """
+        while True:
+            snapshot = self.listen(step_s)
+            see(snapshot)
+            if done(snapshot):
+                return snapshot
+
     @property
     def gone(self) -> bool:
         """Whether it is certain that no process of the station runs; never where it may run on another machine."""
@@ -129,3 +128,8 @@ class StationListener:
 
     def _take_readiness(self, message: DiagnosticStatus) -> None:
         self._board.update_readiness(monitoring.from_readiness(message), time.monotonic())
+
+
+def is_ready(snapshot: Snapshot) -> bool:
+    """Whether the monitor calls the station ready."""
+    return snapshot.readiness.level is Level.OK

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import isnan
 from typing import Any
 
@@ -15,6 +15,7 @@ from qkd_gs.monitoring.snapshot import Snapshot
 from qkd_gs.nodes.clients.listener import StationListener
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime.base import ABORT_PASS
+from qkd_gs.station.signals import signals_afterwards
 from qkd_gs.tracking.types import Phase
 
 _STEP_S = 0.2
@@ -25,7 +26,14 @@ _RESULTS = ('DONE', 'REFUSED', 'BUSY', 'NOT_READY', 'ABORTED', 'DEVICE_FAULT', '
 class Operator(StationListener):
     """Client of the station's actions, for one operator."""
 
-    def track(self, at_ns: int, session: str, show: Callable[[Snapshot, str], None], step_s: float = _STEP_S) -> Any:
+    def track(
+        self,
+        at_ns: int,
+        session: str,
+        show: Callable[[Snapshot, str], None],
+        step_s: float = _STEP_S,
+        aborts: bool = True,
+    ) -> Any:
         """Track a pass, and wait until the mount is parked.
 
         Parameters
@@ -38,6 +46,9 @@ class Operator(StationListener):
             Called with the status of the station and the tracker's message, every `step_s`.
         step_s : float
             Of real time.
+        aborts : bool
+            A signal to stop (Ctrl-C) aborts the pass, which is waited for; a second one ends the waiting.  False: the
+            caller stops the whole station, and nothing is waited for.
 
         Returns
         -------
@@ -49,7 +60,7 @@ class Operator(StationListener):
             No station, or it refuses; with the reason.
         """
         goal = TrackPass.Goal(at=messages.to_time(at_ns), session=session)
-        return self._do(TrackPass, 'track_pass', goal, show, step_s)
+        return self._do(TrackPass, 'track_pass', goal, show, step_s, aborts)
 
     def calibrate(self, stars: int, show: Callable[[Snapshot, str], None]) -> Any:
         """Calibrate the pointing.
@@ -77,7 +88,13 @@ class Operator(StationListener):
         return coming.culmination_ns
 
     def _do(
-        self, kind: Any, name: str, goal: Any, show: Callable[[Snapshot, str], None], step_s: float = _STEP_S
+        self,
+        kind: Any,
+        name: str,
+        goal: Any,
+        show: Callable[[Snapshot, str], None],
+        step_s: float = _STEP_S,
+        aborts: bool = True,
     ) -> Any:
         sentence = [f'waiting until the station takes {name}']
 
@@ -90,25 +107,32 @@ class Operator(StationListener):
             return snapshot
 
         client = ActionClient(self._node, kind, name)
+        server = _Server(_SERVERS[name])
         try:
-            server = _Server(_SERVERS[name])
-            while not client.server_is_ready() or not server.pid:
-                server.see(look())
-            future = client.send_goal_async(goal, feedback_callback=feedback)
-            while not future.done():
-                server.see(look())
-                if server.restarted:
-                    raise StationError(
-                        f'the {server.name} has died before it answered', hint='it comes back: try again'
-                    )
-            handle = future.result()
-            if not handle.accepted:
-                raise StationError(f'the station does not take {name}')
-            result_future = handle.get_result_async()
-            try:
-                result = self._until_done(result_future, server, look)
-            except KeyboardInterrupt:
-                self._cancel(handle, server)
+            with signals_afterwards() as came:  # a signal neither loses the goal nor comes before its acceptance
+                while not client.server_is_ready() or not server.pid:
+                    server.see(look())
+                    _interrupt_if(came)
+                future = client.send_goal_async(goal, feedback_callback=feedback)
+                while not future.done():
+                    server.see(look())
+                    _interrupt_if(came and not aborts)
+                    if server.restarted:
+                        raise StationError(
+                            f'the {server.name} has died before it answered', hint='it comes back: try again'
+                        )
+                handle = future.result()
+                if not handle.accepted:
+                    raise StationError(f'the station does not take {name}')
+                result_future = handle.get_result_async()
+                result = self._until_done(result_future, server, look, came)
+                _interrupt_if(result is None and not aborts)
+                canceled = None
+                if result is None:
+                    came.clear()  # obeyed from here on; another signal ends the waiting
+                    canceled = None if server.restarted else handle.cancel_goal_async()
+            if result is None:
+                self._cancel(canceled, server)
                 show(self.listen(0.0), 'stopping: beacon off, moving to the park position')
                 result = self._until_done(result_future, server, look)
         finally:
@@ -128,9 +152,14 @@ class Operator(StationListener):
         return snapshot
 
     @staticmethod
-    def _until_done(future: Any, server: _Server, look: Callable[[], Snapshot]) -> Any:
-        """Wait for a result; a restarted server does not know this goal, but publishes its state."""
+    def _until_done(future: Any, server: _Server, look: Callable[[], Snapshot], came: Sequence[int] = ()) -> Any:
+        """Wait for a result, or for a signal (None).
+
+        A restarted server does not know this goal, but publishes its state.
+        """
         while not future.done():
+            if came:
+                return None
             snapshot = look()
             server.see(snapshot)
             if server.restarted and server.name != _SERVERS['track_pass']:
@@ -139,11 +168,11 @@ class Operator(StationListener):
                 return _LostGoal()
         return future.result().result
 
-    def _cancel(self, handle: Any, server: _Server) -> None:
-        """End the pass, by its goal, or without it if the server that took it has died."""
-        if not server.restarted:
-            canceled = self._answer(handle.cancel_goal_async(), server)
-            if canceled is not None and canceled.goals_canceling:
+    def _cancel(self, canceled: Any | None, server: _Server) -> None:
+        """Wait for the answer to a cancellation; without a server that answers (None: it had died), abort the pass."""
+        if canceled is not None:
+            answer = self._answer(canceled, server)
+            if answer is not None and answer.goals_canceling:
                 return
         client = self._node.create_client(Trigger, ABORT_PASS)
         try:
@@ -162,6 +191,11 @@ class Operator(StationListener):
         while not future.done() and server.pid == pid:
             server.see(self._listen_to_station())
         return future.result() if future.done() else None
+
+
+def _interrupt_if(asked: object) -> None:
+    if asked:
+        raise KeyboardInterrupt
 
 
 class _Server:

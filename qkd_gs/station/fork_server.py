@@ -1,0 +1,26 @@
+"""Imported first by the server that forks the nodes: a signal to a whole process group is for the owner of the station.
+
+The owner stops the nodes in order and waits for them.  If the server died of the same signal, its children would all be
+told to end at once, and the owner could not know when they have ended.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1
+
+
+def leave_the_group() -> None:
+    """Heed no signal of the owner's terminal or group, and end when the owner does."""
+    os.setsid()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if any('multiprocessing.forkserver' in word for word in sys.orig_argv):  # not where the module is imported otherwise
+    leave_the_group()
