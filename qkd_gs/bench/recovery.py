@@ -72,6 +72,7 @@ class Killing:
     ) -> None:
         self._pids, self._names, self._kill = pids, list(names), kill
         self._victim, self._pid, self._killed_s = '', 0, 0.0
+        self._heard_ns = 0  # stamp of the newest state of the pass that was heard before the dead node was back
         self.back_s: dict[str, float] = {}
         self.held_again_s: dict[str, float] = {}
 
@@ -84,14 +85,20 @@ class Killing:
         """The station at a moment of any steady clock."""
         if self._victim and self._victim not in self.back_s:
             self._look_for_the_new_one(now_s, snapshot)
-        held = snapshot.session is not None and snapshot.session.phase is Phase.FINE
-        if not held or (self._victim and self._victim not in self.back_s):
+        session = snapshot.session
+        if session is None:
+            return
+        if self._victim and self._victim not in self.back_s:
+            self._heard_ns = session.stamp_ns
+            return
+        if session.phase is not Phase.FINE or session.stamp_ns <= self._heard_ns:  # the last word of a dead tracker
             return
         if self._victim:
             self.held_again_s[self._victim] = now_s - self._killed_s
             self._victim = ''
         if self._names:
             self._victim = self._names.pop(0)
+            self._heard_ns = session.stamp_ns
             self._pid, self._killed_s = self._pids()[self._victim], now_s
             self._kill(self._pid, signal.SIGKILL)
 

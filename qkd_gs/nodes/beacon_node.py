@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Bool
 
 import qkd_gs.msg as m
@@ -19,6 +20,9 @@ from qkd_gs.station.loop_timing import LoopWatch
 
 _STATE_S = 0.05
 _SILENCE_NS = 300_000_000  # command and safety status come every 50 ms
+# An order counts from its arrival, so one that has waited in a queue behind others must not be taken for a fresh one;
+# and the order to switch off at the end of a pass comes once.
+_NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 
 
 class BeaconNode(DeviceNode):
@@ -35,8 +39,8 @@ class BeaconNode(DeviceNode):
         self._beacon: Beacon | None = None
         self._timer = 0
         self._states = self.publisher(m.BeaconState, 'beacon/state')
-        self.listen(Bool, 'beacon/command', self._command)
-        self.listen(m.SafetyStatus, 'safety/status', self._take_safety)
+        self.listen(Bool, 'beacon/command', self._command, _NEWEST)
+        self.listen(m.SafetyStatus, 'safety/status', self._take_safety, _NEWEST)
 
     def opened(self) -> None:
         """Connect to the laser and switch it off."""

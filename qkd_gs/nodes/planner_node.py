@@ -8,7 +8,7 @@ import qkd_gs.msg as m
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime.base import TRANSIENT_LOCAL, CoreNode
 from qkd_gs.nodes.runtime.context import site_of, station_of
-from qkd_gs.nodes.runtime.process import run
+from qkd_gs.nodes.runtime.process import run, say_age_of_elements
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.pointing.pass_window import PassWindow, next_pass_window
 
@@ -24,6 +24,7 @@ class PlannerNode(CoreNode):
 
     def __init__(self) -> None:
         super().__init__()
+        say_age_of_elements()
         self._station, self._site = station_of(self), site_of(self)
         self._elements = load_elements(self.elements_path())
         self._next: PassWindow | None = None

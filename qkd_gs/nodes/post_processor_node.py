@@ -17,10 +17,12 @@ from qkd_gs.nodes.runtime.base import TRANSIENT_LOCAL, CoreNode
 from qkd_gs.nodes.runtime.context import station_of
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.nodes.runtime.station_metrics import StationMetrics
-from qkd_gs.tracking.record.manifest_writer import finite
+from qkd_gs.session.manifest import load_manifest
+from qkd_gs.tracking.record.manifest_writer import RESUMED, finite
 from qkd_gs.tracking.types import Phase
 
 _POLL_S = 0.1  # of real time
+_BEFORE = (Phase.SLEW, Phase.WAIT)  # nothing of the pass was measured yet
 _UNKNOWN: dict[str, Any] = {
     'message': '',
     'fraction': nan,
@@ -58,8 +60,16 @@ class PostProcessorNode(CoreNode):
             self._sessions.put((self._folder, own))
         if state.folder and state.folder != self._folder:
             self._metrics.reset()
-            self._heard_from_start = state.phase == Phase.SLEW  # else this process was restarted in mid-pass
+            self._heard_from_start = state.phase in _BEFORE and not self._resumed(state.folder)
         self._folder = state.folder
+
+    def _resumed(self, folder: str) -> bool:
+        """Whether the tracker was restarted in this pass: then it slews again, but part of the pass is over."""
+        try:
+            return RESUMED in load_manifest(self.sessions_dir / folder).run
+        except StationError as error:
+            self.get_logger().warning(str(error))
+            return True  # nothing is known of it; the bag has the figures
 
     def _work(self) -> None:
         """Process sessions in the background thread; uses nothing of rclpy."""

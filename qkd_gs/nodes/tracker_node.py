@@ -46,7 +46,9 @@ _ANGLE_NS = 20_000_000
 _FEEDBACK_NS = 500_000_000
 _KEEP_NS = 500_000_000  # a crash loses no more of the locked time than of the tags
 _IDLE_S = 0.5
-_READING_NS = 500_000_000  # an older reading of the mount is none
+# A pass is not accepted on an older reading of the mount: the last one stays here when the mount's process has died.
+# This is a watchdog on the age of a measurement; how long anybody has waited does not matter.
+_READING_NS = 500_000_000
 Result, Feedback = TrackPass.Result, TrackPass.Feedback
 
 

@@ -18,8 +18,8 @@ class Station:
         self.board = StatusCollector()
         self.killing = Killing(lambda: dict(self.pids), ['mount', 'gps'], lambda *one: self.killed.append(one))
 
-    def see(self, now_s, phase, **beats):
-        self.board.update_session(SessionStatus(round(now_s * 1e9), phase))
+    def see(self, now_s, phase, stamp_s=None, **beats):
+        self.board.update_session(SessionStatus(round((stamp_s or now_s) * 1e9), phase))
         for name, (pid, state) in beats.items():
             self.board.update_node(NodeHealth(name, 0.0, state, pid=pid), now_s - 0.25)
         self.killing.see(now_s, self.board.snapshot(round(now_s * 1e9), now_s, 1.0))
@@ -44,6 +44,16 @@ def test_each_is_killed_once_and_the_next_only_when_all_is_well_again():
     station.see(6.0, Phase.FINE, gps=(21, 'active'))
     assert station.killing.held_again_s == {'mount': 3.0, 'gps': 1.0}
     assert station.killing.done
+
+
+def test_the_last_word_of_a_dead_tracker_does_not_count_as_held_again():
+    station = Station()
+    station.see(2.0, Phase.FINE, mount=(10, 'active'), gps=(20, 'active'))
+    station.see(3.0, Phase.FINE, stamp_s=2.5)
+    station.see(4.0, Phase.FINE, stamp_s=2.5, mount=(11, 'active'))
+    assert (station.killing.back_s, station.killing.held_again_s) == ({'mount': 1.75}, {})
+    station.see(5.0, Phase.FINE)
+    assert station.killing.held_again_s == {'mount': 3.0}
 
 
 def test_a_process_with_a_fault_is_not_back():

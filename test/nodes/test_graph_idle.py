@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 import qkd_gs.msg as m
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from graph_station import LIFECYCLE, log_of, running_station, sockets_of
+from graph_station import LIFECYCLE, WAIT_S, log_of, running_station, sockets_of
 from lifecycle_msgs.msg import Transition
 from sensor_msgs.msg import Image
 
@@ -23,7 +23,6 @@ from qkd_gs.tracking.types import CameraRequest, CameraRole
 
 DOMAIN = 111
 LEAD_S = 1200.0  # no pass comes while these tests run
-WAIT_S = 30.0
 SECOND_NS = 10**9
 
 
@@ -38,6 +37,7 @@ def test_every_node_is_active_and_the_station_says_that_it_is_ready(station):
     station.until(lambda: said and said[-1].level == DiagnosticStatus.OK, WAIT_S, 'ready')
     assert said[-1].message.startswith('ready, MICIUS in ')
     assert sorted(station.beats) == sorted(station.names)
+    assert [name for name, line in station.lines if 'days old' in line] == ['planner']
     assert station.processes.starts() == dict.fromkeys(station.names, 1)
     for name in station.names:
         assert station.beats[name][1]['pid'] == str(station.processes.pids()[name])

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import qkd_gs.msg as m
-from graph_station import AT, running_station
+from graph_station import AT, WAIT_S, running_station
 from mcap.reader import make_reader
 from qkd_gs.action import TrackPass
 from rclpy.action import ActionClient
@@ -22,8 +22,6 @@ from qkd_gs.session.manifest import load_manifest
 from qkd_gs.tracking.types import Phase
 
 DOMAIN = 113
-WAIT_S = 60.0
-KEY_S = 180.0
 LOST_S = 2.0  # of the locked time with the tracker's death; half a second on a machine with nothing else to do
 NEVER_PUBLIC = ('/image', '/compressed', '/sim/')  # pixels; and the twin's own
 GAP_S = 10.0  # of a topic whose node or recorder was killed; three seconds on a machine with nothing else to do
@@ -141,9 +139,9 @@ def test_every_process_is_killed_in_a_pass_and_a_key_comes_out(tmp_path_factory)
             assert load_manifest(station.sessions / 'killed').satellite == 'MICIUS'
         assert station.processes.starts() == {name: 1 if name == 'world' else 2 for name in station.names}
 
-        station.until(lambda: states[-1].phase == Phase.IDLE, KEY_S, 'parked')
+        station.until(lambda: states[-1].phase == Phase.IDLE, WAIT_S, 'parked')
         done = (m.KeyState.DONE, m.KeyState.FAILED)
-        station.until(lambda: keys and keys[-1].state in done, KEY_S, 'the key is made')
+        station.until(lambda: keys and keys[-1].state in done, WAIT_S, 'the key is made')
         assert keys[-1].state == m.KeyState.DONE, keys[-1].message
         assert keys[-1].secret_bits > 0, keys[-1].message
         assert keys[-1].simulated

@@ -4,12 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from math import cos, degrees, hypot, radians
 
 import pytest
 import qkd_gs.msg as m
-from graph_station import AT, running_station
+from graph_station import AT, WAIT_S, running_station
 
 from qkd_gs.devices.mount import MountMode
 from qkd_gs.errors import StationError
@@ -22,7 +21,6 @@ from qkd_gs.settings.station import StationSettings
 from qkd_gs.tracking.types import Phase
 
 DOMAIN = 112
-WAIT_S = 60.0
 REST_RAD_S = radians(0.01)
 MS = 1_000_000
 COMMAND = 'import sys; from qkd_gs.cli import main; sys.exit(main(sys.argv[1:]))'
@@ -221,9 +219,7 @@ def test_a_pass_that_is_broken_off_ends_as_aborted(taking):
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ,
     )  # fmt: skip
     try:
-        station.until(lambda: taking.phase() is not Phase.IDLE, WAIT_S, 'another pass is begun')
-        began_s = time.monotonic()
-        station.until(lambda: taking.laser[-1].emitting or time.monotonic() - began_s > 5, WAIT_S, 'it is under way')
+        station.until(lambda: taking.states[-1].folder == 'two', WAIT_S, 'another pass is under way')
         track.send_signal(signal.SIGINT)
         station.until(lambda: track.poll() is not None, WAIT_S, '`qkd-gs track` has ended')
     finally:

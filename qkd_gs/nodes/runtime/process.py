@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 import sys
@@ -22,6 +23,7 @@ _SPIN_S = 0.1  # a signal is noticed after so long
 _WIND_DOWN_S = 2.2  # to bring the mount towards its park position
 _SAME_REQUEST_S = 0.5
 _SIGNALS = signal.SIGINT, signal.SIGTERM
+_AGE_LOG = 'qkd_gs.orbit.elements'
 
 
 def run(make: Callable[[], Any], arguments: list[str] | None = None) -> int:
@@ -36,6 +38,9 @@ def run(make: Callable[[], Any], arguments: list[str] | None = None) -> int:
     ending = Ending()
     for number in _SIGNALS:
         signal.signal(number, lambda *_: ending.tell(time.monotonic()))
+    logging.getLogger(_AGE_LOG).setLevel(
+        logging.ERROR
+    )  # most nodes load the elements; the planner says how old they are
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = make()
@@ -63,6 +68,11 @@ def run(make: Callable[[], Any], arguments: list[str] | None = None) -> int:
         for number in _SIGNALS:  # a second signal while Python ends would look like a crash
             signal.signal(number, signal.SIG_IGN)
     return 0
+
+
+def say_age_of_elements() -> None:
+    """Let this process log how old the orbit elements are; one node of a station does."""
+    logging.getLogger(_AGE_LOG).setLevel(logging.NOTSET)
 
 
 class Ending:

@@ -13,11 +13,13 @@ from qkd_gs import __version__
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.passes import Pass
 from qkd_gs.orbit.timescale import format_utc
-from qkd_gs.session.manifest import LockedSpan, Manifest, create_manifest, load_manifest, update_manifest
+from qkd_gs.session.manifest import LockedSpan, Manifest, create_manifest, update_manifest
 from qkd_gs.session.tag_files import tags_paths
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.timing.sealed import has_end
+
+RESUMED = 'resumed'  # key in the manifest's `run`: how often the tracker was restarted during the pass
 
 
 class ManifestWriter:
@@ -84,14 +86,16 @@ class ManifestWriter:
 
     @classmethod
     def resume(cls, folder: Path) -> ManifestWriter:
-        """Continue a session whose process has died.
+        """Continue a session whose process has died; the manifest counts it.
 
         Raises
         ------
         StationError
-            Not a session, or damaged.
+            Not a session, damaged, or it cannot be written.
         """
-        return cls(folder, load_manifest(folder))
+        return cls(
+            folder, update_manifest(folder, lambda now: {'run': now.run | {RESUMED: now.run.get(RESUMED, 0) + 1}})
+        )
 
     @property
     def session_id(self) -> bytes:
