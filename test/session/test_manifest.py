@@ -98,7 +98,8 @@ def test_a_save_that_is_broken_off_leaves_the_old_manifest(folder, monkeypatch, 
     def broken(*_):
         raise what
 
-    before, writer = whole(folder), ManifestWriter.resume(folder)
+    writer = ManifestWriter.resume(folder)
+    before = whole(folder)
     with monkeypatch.context() as patch:
         patch.setattr(os, step, broken)
         with pytest.raises((StationError, KeyboardInterrupt)):
