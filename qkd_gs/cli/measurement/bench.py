@@ -7,7 +7,9 @@ import importlib
 
 from qkd_gs.cli.console.output import add_json_option, print_json
 
-NAMES = ('spot', 'passes', 'tracking', 'tags', 'reconcile', 'amplify', 'table1', 'pipeline', 'recovery', 'graph')
+NAMES = (
+    'spot', 'passes', 'tracking', 'tags', 'reconcile', 'amplify', 'table1', 'pipeline', 'recovery', 'graph', 'machine',
+)  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
