@@ -1,6 +1,6 @@
 """A whole session from sealed tags to a stored key: ground and satellite in two processes over TLS on loopback.
 
-The light is the twin's (a stretch of the Shanghai pass on a better link), so the key is a true one of both sides.
+The light is the twin's (part of the Shanghai pass on a better link), so the key is a true one of both sides.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from qkd_gs.sim.synthetic_session import SyntheticSession
 TAGS = 20_000_000
 ROUND_TRIP_S, RATE_BIT_S = 0.25, 1e6
 _SECONDS, _BEFORE_S = 330.0, 165.0  # above 20 deg
-_BEACON_TAGS, _PHOTON_TAGS = 2.43e6, 1.38e6  # of this stretch on the link as it is
+_BEACON_TAGS, _PHOTON_TAGS = 2.43e6, 1.38e6  # of this part on the link as it is
 _WARM_UP_S = 10.0
 
 
@@ -87,14 +87,14 @@ def _growth(small: dict[str, Any], large: dict[str, Any]) -> dict[str, float]:
     return ratios | memory | {'seconds_a_million_tags': (large['seconds'] - small['seconds']) / more * 1e6}
 
 
-def _measure(folder: Path, keys: KeyFolder, stretch: SyntheticSession, slowly: bool = False) -> dict[str, Any]:
+def _measure(folder: Path, keys: KeyFolder, session: SyntheticSession, slowly: bool = False) -> dict[str, Any]:
     begin = perf_counter()
-    stretch.write(folder, keys.sealing_public_key())
+    session.write(folder, keys.sealing_public_key())
     drawn_s = perf_counter() - begin
     fresh = multiprocessing.get_context('spawn')  # so that the memory is that of processing alone
     with ProcessPoolExecutor(1, mp_context=fresh) as pool:
         found: dict[str, Any] = pool.submit(_process, folder, keys.path, slowly).result()
-    return found | {'session_s': stretch.seconds, 'seconds_to_draw': drawn_s}
+    return found | {'session_s': session.seconds, 'seconds_to_draw': drawn_s}
 
 
 def _process(folder: Path, key_path: Path, slowly: bool) -> dict[str, Any]:

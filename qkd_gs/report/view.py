@@ -62,7 +62,7 @@ class SessionView:
         return seconds_from(times_ns, self.manifest.culmination_ns)
 
     def locked(self, times_ns: IntArray) -> BoolArray:
-        """Which times lie in a stretch held by the tracking camera."""
+        """Whether the tracking camera held the satellite, at each time."""
         inside = np.zeros(len(times_ns), np.bool_)
         for span in self.manifest.locked:
             inside |= (times_ns >= span.start_ns) & (times_ns <= span.end_ns)

@@ -28,7 +28,7 @@ _HINT = 'process the session with the software that took it'
 
 
 class LockedSpan(Section):
-    """A stretch of UTC in which the tracking camera held the satellite."""
+    """An interval of UTC in which the tracking camera held the satellite."""
 
     start_ns: int
     end_ns: int

@@ -1,7 +1,7 @@
 """Clicks of the four detectors by slot: hold-off filter and statistics.
 
-A click is one 64-bit word, ``pulse << 5 | place << 3 | channel``, so that ascending words are ordered by pulse, then
-by place: before the gate, inside it, behind it.
+A click is one 64-bit word, ``pulse << 5 | side << 3 | channel``, so that ascending words are ordered by pulse, then
+by side: before the gate, inside it, behind it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import numpy as np
 
 from qkd_gs.arrays import ByteArray, IntArray
 from qkd_gs.jit import njit
-from qkd_gs.timing.numbering import BEFORE, INSIDE, PLACE_SHIFT, PULSE_SHIFT
+from qkd_gs.timing.numbering import BEFORE, GATE_SHIFT, INSIDE, PULSE_SHIFT
 
-_PLACES, _CHANNELS = 3, 7  # masks
+_SIDES, _CHANNELS = 3, 7  # masks
 _NEVER = -(1 << 60)
 DETECTORS = 4
 
@@ -134,8 +134,8 @@ def _admit(  # type: ignore[no-untyped-def]
     for k in range(len(words)):
         word = words[k]
         slot, detector = word >> PULSE_SHIFT, (word & _CHANNELS) - 1
-        place = (word >> PLACE_SHIFT) & _PLACES
-        inside = int(place == INSIDE)
+        side = (word >> GATE_SHIFT) & _SIDES
+        inside = int(side == INSIDE)
         if slot >= until or slot < from_:
             second = min(max((slot - first) // pulses_a_bin, 0), len(multiple) - 1)
             from_ = first + second * pulses_a_bin
@@ -143,10 +143,10 @@ def _admit(  # type: ignore[no-untyped-def]
         counts[inside, second, detector] += 1
         gap = slot - before
         if gap > 2 * reach:
-            free, joined = int(place != BEFORE or hold == 0), inside
+            free, joined = int(side != BEFORE or hold == 0), inside
         else:
             if gap > 0:
-                free, joined = int(hold == 0 or (gap > hold and place != BEFORE)), inside
+                free, joined = int(hold == 0 or (gap > hold and side != BEFORE)), inside
             elif inside and joined == 1 and detector != detector_before:
                 multiple[second] += 1
                 joined = 2  # a slot is counted once

@@ -60,7 +60,7 @@ class CountBin:
 
     @property
     def seconds(self) -> float:
-        """Length of the stretch."""
+        """Length of the interval."""
         return (self.end_ns - self.start_ns) * 1e-9
 
     @property

@@ -1,7 +1,8 @@
-"""The compiled loops that give every click its pulse number: a word ``pulse << 5 | place << 3 | channel`` each.
+"""The compiled loops that give every click its pulse number: a word ``pulse << 5 | side << 3 | channel`` each.
 
 They run over every tag of a session, so they are written for the processor: the clock's cubic is looked up once for all
-tags of its cell, places are computed without a branch for many tags at once, and only then are the clicks picked.
+tags of its cell, the side of the gate is computed without a branch for many tags at once, and only then are the clicks
+picked.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from numpy import empty, float64, floor, int64, uint8
 from qkd_gs.jit import njit
 from qkd_gs.timing.tags import QUANTUM
 
-PULSE_SHIFT, PLACE_SHIFT = 5, 3
+PULSE_SHIFT, GATE_SHIFT = 5, 3
 BEFORE, INSIDE, BEHIND = 0, 1, 2
 FIRST, LAST = int(QUANTUM[0]), int(QUANTUM[-1])
 MAX_SWAPS = 256
-_PLACES, _CHANNELS = 3, 7  # masks
+_SIDES, _CHANNELS = 3, 7  # masks
 _FOREVER = 1 << 62
 
 
@@ -58,7 +59,7 @@ def number(  # type: ignore[no-untyped-def]
         end = _first_from(time_ps, k, until_ps)
         origin_ps = start_ps + cell * step_ps
         part = placed[k:end]
-        _place(
+        _number_all(
             time_ps[k:end], channel[k:end], shift_ps, origin_ps, step_ps, base_ps[cell], cubic[cell], period_ps,
             width_ps, part,
         )  # fmt: skip
@@ -86,7 +87,7 @@ def _first_from(time_ps, after, until_ps):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _place(time_ps, channel, shift_ps, origin_ps, step_ps, base_ps, cubic, period_ps, width_ps, placed):  # type: ignore[no-untyped-def]
+def _number_all(time_ps, channel, shift_ps, origin_ps, step_ps, base_ps, cubic, period_ps, width_ps, placed):  # type: ignore[no-untyped-def]
     """Words of tags in one cell of the clock; those of no click mean nothing."""
     # a table of shifts would keep the compiler from doing several tags at once
     h_ps, v_ps, d_ps, a_ps = shift_ps[1], shift_ps[2], shift_ps[3], shift_ps[4]
@@ -104,8 +105,8 @@ def _place(time_ps, channel, shift_ps, origin_ps, step_ps, base_ps, cubic, perio
         slot_ps = since_ps + left_ps + floor(c0 + x * (c1 + x * (c2 + x * c3)) + 0.5)
         slot = floor(slot_ps * per_ps)  # off by one at a slot's border: outside any gate
         away_ps = slot_ps - slot * period_ps - half_ps
-        place = INSIDE + int64(away_ps > gate_ps) - int64(away_ps < -gate_ps)
-        placed[k] = (first + int64(slot)) << PULSE_SHIFT | place << PLACE_SHIFT | of
+        side = INSIDE + int64(away_ps > gate_ps) - int64(away_ps < -gate_ps)
+        placed[k] = (first + int64(slot)) << PULSE_SHIFT | side << GATE_SHIFT | of
 
 
 @njit(cache=True)
@@ -114,7 +115,7 @@ def _shut_out_first(placed):  # type: ignore[no-untyped-def]
     for k in range(len(placed)):
         of = placed[k] & _CHANNELS
         if FIRST <= of <= LAST:
-            placed[k] = placed[k] & ~(_PLACES << PLACE_SHIFT) | BEFORE << PLACE_SHIFT
+            placed[k] = placed[k] & ~(_SIDES << GATE_SHIFT) | BEFORE << GATE_SHIFT
             return 0
     return 1
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from qkd_gs.arrays import IntArray
 
-_HELD = 4  # blocks; a stretch with a margin is in three of them
+_HELD = 4  # blocks; an interval with its margin lies in three of them
 
 
 class PulseTimes:

@@ -34,7 +34,7 @@ def test_packets_never_come_early_or_out_of_order_or_faster_than_the_rate(packet
     assert arrivals[-1] >= delay_s + bits / rate_bit_s * (1 - 1e-9)
 
 
-def test_everything_passes_in_both_directions_and_the_end_is_told():
+def test_everything_passes_in_both_directions_and_then_the_end():
     data = bytes(range(256)) * 2000
 
     def echo(listening):

@@ -106,7 +106,7 @@ def test_rqt_plots_fields_that_there_are(number):
 
 
 @pytest.mark.parametrize('number', [1, 2])
-def test_rqt_shows_pictures_of_the_station(number):
+def test_rqt_shows_images_of_the_station(number):
     topic = settings(PERSPECTIVE['groups'][f'plugin__rqt_image_view__ImageView__{number}'])['topic']
     assert TOPICS[topic.lstrip('/')][0] == 'sensor_msgs/Image'
 

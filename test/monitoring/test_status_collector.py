@@ -53,7 +53,7 @@ def test_the_rms_is_that_of_all_spots(spots):
     assert {index for index, value in enumerate(seen.seconds_x_urad) if isfinite(value)} == shown
 
 
-def test_a_clock_that_was_set_back_begins_anew():
+def test_a_clock_set_back_resets_the_collector():
     board = running_board()
     board.update_session(replace(session(0, 9.0, 9.0), stamp_ns=NOW_NS - 1000 * S))
     seen = board.snapshot(NOW_NS - 1000 * S, WALL_S).spot

@@ -67,7 +67,7 @@ def test_mount_state(t_ns, numbers, mode, fault):
 
 
 @given(STAMPS, st.booleans(), st.booleans(), NUMBERS)
-def test_beacon_plate_and_spot(t_ns, one, other, number):
+def test_beacon_hwp_and_spot(t_ns, one, other, number):
     beacon = BeaconReading(t_ns, one, number, other)
     same(messages.from_beacon_state(wired(messages.beacon_state(beacon, commanded=True))), beacon)
     plate = HwpReading(t_ns, number, one)
@@ -109,7 +109,7 @@ IMAGES = arrays(np.uint16, st.tuples(st.integers(1, 33), st.integers(1, 65)))
 
 
 @given(IMAGES, STAMPS)
-def test_pictures_of_any_size(picture, t_ns):
+def test_images_of_any_size(picture, t_ns):
     """Read by numpy as the standard says: rows of `step` bytes, little-endian."""
     height, width = picture.shape
     frame = Frame(t_ns, 0.01, 1.0, picture, Roi(7, 9, width, height))
@@ -120,7 +120,7 @@ def test_pictures_of_any_size(picture, t_ns):
     assert messages.stamp_of(message) == t_ns
 
 
-def test_a_picture_that_is_a_view_of_a_larger_one():
+def test_an_image_that_is_a_view_of_a_larger_one():
     whole = np.arange(40 * 50, dtype=np.uint16).reshape(40, 50)
     part = whole[3:34:2, 5:36]
     message = messages.image(Frame(0, 0.01, 1.0, part, Roi(5, 3, 31, 16)), CameraRole.TRACKING)

@@ -75,7 +75,7 @@ def test_what_must_not_wait_goes_first_with_all_its_threads(station):
 @pytest.mark.parametrize(
     ('role', 'rate_hz', 'width', 'height'), [(CameraRole.GUIDING, 10, 1280, 1024), (CameraRole.TRACKING, 25, 640, 480)]
 )
-def test_full_pictures_arrive_at_their_rate(station, role, rate_hz, width, height):
+def test_full_images_arrive_at_their_rate(station, role, rate_hz, width, height):
     """What was measured is also shown, for five seconds of station time; best effort, one in ten came through.
 
     A camera that is not served in time leaves out frames; those that it takes are a whole number of periods apart.

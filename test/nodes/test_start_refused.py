@@ -91,7 +91,7 @@ def test_a_driver_that_is_not_installed_is_told_before_anything_starts(tmp_path)
         (['recorder', '--no-record'], 'recorder: is no node of a station with these options (one of world, mount, '),
     ],
 )
-def test_an_unknown_node_is_told(tmp_path, arguments, told):
+def test_an_unknown_node_is_refused(tmp_path, arguments, told):
     assert told in sentence(ended(['qkd_gs.cli', 'node', *arguments], tmp_path))
 
 
@@ -115,7 +115,7 @@ def test_keys_that_cannot_be_kept_safe_end_the_station(tmp_path, what):
 
 
 @pytest.mark.parametrize(('arguments', 'told'), [(['--speed', 'fast'], '--speed'), (['--spede', '2'], '--spede')])
-def test_an_option_that_does_not_exist_or_fit_is_told(tmp_path, arguments, told):
+def test_an_option_that_does_not_exist_or_fit_is_refused(tmp_path, arguments, told):
     done = ended(['qkd_gs.cli', 'up', *arguments], tmp_path)
     assert done.returncode == 2
     assert told in done.stderr.splitlines()[-1]

@@ -9,7 +9,7 @@ from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.processing.anomalies import afterpulse_share, bunching_of, find_anomalies
 from qkd_gs.session.manifest import update_manifest
 from qkd_gs.timing.clicks import ClickFilter, ClickStatistics
-from qkd_gs.timing.numbering import INSIDE, PLACE_SHIFT, PULSE_SHIFT
+from qkd_gs.timing.numbering import GATE_SHIFT, INSIDE, PULSE_SHIFT
 
 SECOND = 100_000_000
 BUNCHING = bunching_of((0.8, 0.1, 0.0), (0.5, 0.25, 0.25))
@@ -82,7 +82,7 @@ def test_afterpulses_are_measured_from_the_clicks_alone():
     channel = rng.integers(1, 5, len(slot))
     again = rng.random(len(slot)) < 0.01
     later = slot[again] + 6 + rng.geometric(1 / 4, again.sum())
-    words = np.concatenate([slot, later]) << PULSE_SHIFT | INSIDE << PLACE_SHIFT
+    words = np.concatenate([slot, later]) << PULSE_SHIFT | INSIDE << GATE_SHIFT
     watch = ClickFilter(0, 20 * SECOND, SECOND, dead_slots=5, hold_off_slots=50)
     watch.admit(np.sort(words | np.concatenate([channel, channel[again]])))
     assert afterpulse_share(watch.statistics()) == pytest.approx(0.01, rel=0.1)

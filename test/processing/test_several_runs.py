@@ -118,7 +118,7 @@ def test_a_run_of_another_session_is_left_out(copy, both, tmp_path):
     assert done.key['sifted_bits'] == both.key['sifted_bits']
 
 
-def test_without_a_usable_run_nothing_is_asked_and_the_reason_is_told(copy):
+def test_without_a_usable_run_nothing_is_asked_and_the_reason_is_given(copy):
     for path in (copy / 'session').glob('tags*.sealed'):
         os.truncate(path, 74)
     with pytest.raises(StationError, match=r'none of the 2 runs of the TDC can be used; .*no beacon tags'):

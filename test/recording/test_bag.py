@@ -130,7 +130,7 @@ def test_a_type_that_is_not_installed_is_refused(tmp_path):
         writer.add_topic(Topic('/y', 'qkd_gs/msg/Spot', 'RIHS01_0'))
 
 
-def test_a_large_picture_is_smaller_in_the_bag(tmp_path):
+def test_a_large_image_is_smaller_in_the_bag(tmp_path):
     picture = np.random.default_rng(0).normal(200, 12, (480, 640)).astype('<u2')
     sent = message(
         TYPES['/tracking_camera/image'], 1, height=480, width=640, encoding='mono16', is_bigendian=0, step=1280,

@@ -150,7 +150,7 @@ def test_rates(name, kind, namespace, rate_hz):
 
 
 @given(st.floats(0.1, 20), st.floats(1, 100), st.integers(0, 10**9))
-def test_pictures_are_thinned_to_the_rate(rate_hz, camera_hz, begin_ns):
+def test_images_are_thinned_to_the_rate(rate_hz, camera_hz, begin_ns):
     thinner, other = Thinner(rate_hz), Thinner(rate_hz)
     stamps = BEGIN_NS + begin_ns + np.round(np.arange(int(30 * camera_hz)) * 1e9 / camera_hz).astype(np.int64)
     data = [serialized(target(int(stamp), 0.3)) for stamp in stamps]

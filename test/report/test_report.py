@@ -85,7 +85,7 @@ def test_the_whole_report(session, capsys):
     assert str(synthetic.key_part()['secret_bits'] // 1000) in page.text
 
 
-def test_each_run_of_the_converter_is_told(session):
+def test_each_run_of_the_tdc_is_reported(session):
     text = Page(write_report(session).read_text()).text
     assert 'tags.sealed) started 2018-10-02 21:56:40, 5,100,000 tags, cut off' in text
     assert 'tags-2.sealed) started at an unknown time, 0 tags; not used: tags-2.sealed: is not sealed' in text
@@ -101,7 +101,7 @@ def test_a_session_that_was_not_processed_says_so(tmp_path):
     assert page.references == []
 
 
-def test_a_report_is_written_anew_without_leaving_drafts(tmp_path):
+def test_a_report_is_rewritten_without_leaving_drafts(tmp_path):
     create_manifest(tmp_path, synthetic.manifest(result=None))
     first = write_report(tmp_path).read_bytes()
     assert write_report(tmp_path).read_bytes() == first

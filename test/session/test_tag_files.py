@@ -29,6 +29,6 @@ def test_other_names_are_no_runs(tmp_path, name):
     assert tags_paths(tmp_path) == []
 
 
-def test_a_missing_folder_is_told(tmp_path):
+def test_a_missing_folder_is_refused(tmp_path):
     with pytest.raises(StationError, match='cannot be read'):
         next_tags_path(tmp_path / 'gone')

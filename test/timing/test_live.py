@@ -32,7 +32,7 @@ def test_the_signals_share_is_told_without_the_satellites_log(signal, noise):
     assert live.signal_share == pytest.approx(signal / (signal + noise), abs=0.06)
 
 
-def test_the_scatter_of_the_beacon_is_told():
+def test_the_scatter_of_the_beacon_is_reported():
     live = live_figures(second(1000, 100, jitter_ns=50), BEACON_PS, PULSE_PS)
     assert live.sync_residual_ns == pytest.approx(50, rel=0.2)
 

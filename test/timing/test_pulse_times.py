@@ -21,7 +21,7 @@ def test_slices_are_those_of_the_array(times, size, start, stop):
 
 
 @given(times=TIMES.filter(len), size=SIZES, first=st.integers(-100, 60_100), span=st.integers(0, 9000), more=SIZES)
-def test_what_lies_around_a_stretch_of_time(times, size, first, span, more):
+def test_slices_around_an_interval(times, size, first, span, more):
     inside = np.searchsorted(times, [first, first + span])
     expected = times[max(inside[0] - more, 0) : inside[1] + more]
     np.testing.assert_array_equal(PulseTimes.of(times, size).around(first, first + span, more), expected)

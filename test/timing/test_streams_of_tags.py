@@ -12,7 +12,7 @@ from qkd_gs.errors import StationError
 from qkd_gs.timing import numbering
 from qkd_gs.timing.clicks import ClickFilter
 from qkd_gs.timing.gate import Gate, Slots, gate_events
-from qkd_gs.timing.numbering import BEFORE, BEHIND, INSIDE, PLACE_SHIFT, PULSE_SHIFT
+from qkd_gs.timing.numbering import BEFORE, BEHIND, GATE_SHIFT, INSIDE, PULSE_SHIFT
 from qkd_gs.timing.spline import TimeMap
 from qkd_gs.timing.tags import Channel, TagBlock
 from qkd_gs.timing.thinned import Thinned
@@ -34,7 +34,7 @@ def holding(slots):
 
 
 def clicks(*slots_places_channels):
-    return np.array([s << PULSE_SHIFT | p << PLACE_SHIFT | c for s, p, c in slots_places_channels], np.int64)
+    return np.array([s << PULSE_SHIFT | p << GATE_SHIFT | c for s, p, c in slots_places_channels], np.int64)
 
 
 def tags(*pulses_channels, late_ps=0):
@@ -49,7 +49,7 @@ def through(blocks, slots, hold=0):
 def admitted_by_definition(words, hold):
     """A slot counts if none of the `hold` slots before it has a click, and it has none itself before the gate."""
     slots = words >> PULSE_SHIFT
-    places = (words >> PLACE_SHIFT) & 3
+    places = (words >> GATE_SHIFT) & 3
     early = set(slots[places == BEFORE].tolist())
     busy = set(slots.tolist())
     free = [not any(s - k in busy for k in range(1, hold + 1)) and s not in early for s in slots.tolist()]
@@ -67,7 +67,7 @@ def test_the_hold_off_is_what_its_definition_says_however_the_stream_is_cut(draw
     hold_off = holding(hold)
     found = [int(p) for part in (words[:at], words[at:]) for p in hold_off.admit(part)[0]]
     assert found == admitted_by_definition(words, hold)
-    assert hold_off.held + len(found) == np.count_nonzero((words >> PLACE_SHIFT) & 3 == INSIDE)
+    assert hold_off.held + len(found) == np.count_nonzero((words >> GATE_SHIFT) & 3 == INSIDE)
 
 
 def test_double_clicks_of_a_slot_pass_together():
@@ -132,7 +132,7 @@ def test_pulse_numbers_are_those_of_the_clock_however_the_stream_is_cut(seed, cu
     place = np.where(np.abs(away_ps) <= 1000, INSIDE, np.where(away_ps > 0, BEHIND, BEFORE))
     sure = np.abs(np.abs(away_ps) - 1000) > 2  # at the border of a cell either neighbour's curve will do
     sure &= np.abs(away_ps) < PERIOD_PS // 2 - 2
-    expected = pulse << PULSE_SHIFT | place << PLACE_SHIFT | of
+    expected = pulse << PULSE_SHIFT | place << GATE_SHIFT | of
     assert set(expected[sure].tolist()) <= found
 
 

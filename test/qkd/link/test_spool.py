@@ -42,7 +42,7 @@ def test_nothing_on_the_disk_depends_on_a_bit():
     assert written[0] == written[1]
 
 
-def test_a_full_disk_is_told():
+def test_a_full_disk_is_reported():
     class Full(io.BytesIO):
         def write(self, data):
             raise OSError(errno.ENOSPC, 'No space left on device')

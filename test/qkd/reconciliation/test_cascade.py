@@ -171,7 +171,7 @@ def test_answers_out_of_the_air_end_in_an_error(n, seed, qber):
     pytest.fail('Bob goes on asking')
 
 
-def test_sides_that_shuffle_differently_are_told():
+def test_sides_that_shuffle_differently_are_reported():
     alice, bob = keys(5000, 0.02)
     server, corrector = ParityServer(alice, 5), Corrector(bob, 0.02, 6)
     with pytest.raises(StationError):  # noqa: PT012 - the question after which it gives up is not known

@@ -93,7 +93,7 @@ def test_unsound_spans_are_noticed(spans):
     assert not ascending(spans)
 
 
-def test_the_decoys_foretell_the_error_rate_of_the_signal():
+def test_the_decoys_predict_the_error_rate_of_the_signal():
     transmitter = KeyedTransmitter()
     detections, _ = receive(transmitter, np.random.default_rng(5), seconds=3, error=0.02, noise_hz=5000)
     states = transmitter.states(detections.pulse)

@@ -97,7 +97,7 @@ def test_spots_scatter_by_the_cramer_rao_bound_about_the_truth(twin, station, el
     assert found[:, 2].std() == pytest.approx(np.sqrt(bound[2, 2]), rel=0.12)
 
 
-def test_pixels_saturate_at_the_full_well_and_the_converter_at_its_bits(twin, station):
+def test_pixels_saturate_at_the_full_well_and_the_adc_at_its_bits(twin, station):
     plant = plain(twin, adc_bits=12)
     sensor = build_sensor(station.tracking_camera, plant, np.random.default_rng(1))
     noise = np.random.default_rng(2).standard_normal(64 * 64, dtype=np.float32)
@@ -190,7 +190,7 @@ def test_pixel_and_direction_are_each_others_inverse(x, y, roll):
     assert turned(*turned(x, y, roll), -roll) == pytest.approx((x, y), abs=1e-15)
 
 
-def test_the_picture_lies_as_the_station_file_says():
+def test_the_image_is_oriented_as_the_station_file_says():
     """Right is growing azimuth and up growing elevation at roll 0; roll turns cross-elevation counter-clockwise."""
     level = TrueCameraGeometry(100.0, 100.0, 1e-5, 0.0)
     assert level.pixel(1e-3, 0.0) == pytest.approx((200, 100))

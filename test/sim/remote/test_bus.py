@@ -57,7 +57,7 @@ def test_channels_give_back_what_they_were_given(path, channel, value):
     assert len(told) == 1
 
 
-def test_a_plate_is_stopped_by_not_a_number(path):
+def test_an_hwp_is_stopped_by_nan(path):
     world = Bus.create(path, 7)
     heard = listener(world, 'hwp/move')
     world.send('hwp/move', nan)

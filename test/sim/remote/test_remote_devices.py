@@ -84,7 +84,7 @@ LOOKS = {
 }
 
 
-def test_pictures_and_tags_are_the_same_bit_for_bit_in_processes_of_their_own(setup):
+def test_images_and_tags_are_the_same_bit_for_bit_in_other_processes(setup):
     """One world with its cameras and converter in it, another that only tells its true state, in blocks."""
     whole = Twin(setup.settings, setup.station, setup.truth, setup.site, setup.begin_ns, setup.seed, (setup.stars,))
     wires = {role: Wire(setup) for role in CameraRole}
@@ -143,7 +143,7 @@ def test_pictures_and_tags_are_the_same_bit_for_bit_in_processes_of_their_own(se
     assert [(f.stamp_ns, f.x_rad, f.y_rad) for f in residuals] == [tuple(row) for row in whole.world.tilt_residuals()]
 
 
-def test_blocks_that_were_lost_break_neither_camera_nor_converter(setup):
+def test_lost_blocks_break_neither_camera_nor_tdc(setup):
     """While nothing is heard the last state stands still; then stamps go on as if nothing had happened."""
     blocks = []
     world = RealtimeWorld(setup, blocks.append)
@@ -229,7 +229,7 @@ def test_drives_that_are_off_take_no_set_point(station, mode):
     assert [value for _, value in wire.sent] == [Drive.ENABLE, Drive.STOP, Drive.OFF]
 
 
-def test_silence_is_told(station):
+def test_silence_is_reported(station):
     wire = Wire()
     mount, beacon, plate = RemoteMount(station.mount, wire), RemoteBeacon(wire), RemoteHwp(wire)
     for device in (mount, beacon, plate):

@@ -119,7 +119,7 @@ def test_a_heavily_saturated_beacon_is_one_spot(detector):
     ],
     ids=['black', 'white', 'strip', 'one bit', 'white noise', 'ramp'],
 )
-def test_pictures_without_a_spot_have_none(detector, frame):
+def test_images_without_a_spot_have_none(detector, frame):
     assert detector.search(frame) == []
 
 
@@ -131,7 +131,7 @@ def test_a_small_region_and_a_byte_camera_will_do(detector):
 
 
 @pytest.mark.parametrize('level', [99.6, 103.9, 104.0, 110.3])
-def test_a_converter_with_coarse_steps_makes_no_spots(detector, level):
+def test_an_adc_with_coarse_steps_makes_no_spots(detector, level):
     """12 bits in the upper part of 16: steps of 16 counts over a noise of 4, so that whole regions flip at once."""
     random = np.random.default_rng(14)
     x = np.arange(SHAPE[1])

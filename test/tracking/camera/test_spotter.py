@@ -138,7 +138,7 @@ def test_it_is_a_pure_function_of_its_frames():
     assert runs[0] == runs[1]
 
 
-def test_a_clock_set_back_starts_anew(spotter):
+def test_a_clock_set_back_resets_the_spotter(spotter):
     sky = Sky()
     follow(spotter, sky, [[(320, 200, 1e6)]] * 20, start=1000)
     assert follow(spotter, sky, [[(230, 120, 1e6)]], start=0)[0].x_px == pytest.approx(230, abs=1)
