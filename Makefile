@@ -67,6 +67,7 @@ test: setup ## all checks and tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/vulture
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 docs_done := $(VENV)/done-docs-$(call hash,echo $(packages_key); cat requirements/docs.txt)

@@ -85,7 +85,7 @@ class TrackerNode(CoreNode):
             cancel_callback=self._cancel,
         )
         self.create_service(Trigger, ABORT_PASS, self._abort_asked)
-        self._idle = self.every(_IDLE_S, self._publish_idle)
+        self.every(_IDLE_S, self._publish_idle)
         if self.clock.is_set:
             self.guarded(self.on_clock_set)()
 
