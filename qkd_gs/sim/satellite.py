@@ -6,12 +6,14 @@ imports the rest, so the ground can read its tags meanwhile.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 
+from qkd_gs.children import child_environment
 from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.qkd.link.channel import Channel
@@ -48,6 +50,7 @@ def simulated_satellite(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env=child_environment(os.environ),
     )
     try:
         line = process.stdout.readline() if process.stdout else ''

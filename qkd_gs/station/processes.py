@@ -17,6 +17,7 @@ from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import Any
 
+from qkd_gs.children import protect_children
 from qkd_gs.errors import StationError
 from qkd_gs.station.fork_server import PR_SET_PDEATHSIG
 from qkd_gs.station.graph import Process
@@ -66,6 +67,7 @@ class StationProcesses:
         self._environment = dict(environment or {})
         for name in _ONE_THREAD:
             os.environ.setdefault(name, '1')
+        protect_children()
         # a server that has imported everything once: a node then starts within 0.1 s instead of 2 s
         self._context = multiprocessing.get_context('forkserver')
         self._context.set_forkserver_preload(['qkd_gs.station.fork_server', 'qkd_gs.nodes.runtime.preload'])
