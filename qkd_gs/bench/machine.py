@@ -101,7 +101,7 @@ def speed_figures(windows: Windows) -> dict[str, float]:
     return {
         'slow_share': round(float(spans_ns.sum() / wall.sum()), 4),
         'slow_longest_ms': round(float(spans_ns.max(initial=0.0)) * 1e-6, 1),
-        'slow_times_per_s': round(len(spans_ns) / wall.sum() * 1e9, 2),
+        'slow_times_per_s': round(len(spans_ns) / float(wall.sum()) * 1e9, 2),
         'least_speed': round(float(speed[got].min() / median), 3) if got.any() else np.nan,
         'taken_share': round(1 - float(windows.cpu_ns.sum() / wall.sum()), 4),
     }
