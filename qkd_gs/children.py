@@ -7,7 +7,10 @@ Python puts the current folder first on the module path of ``python -m`` and ``p
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+_CHANGED = ('PYTHONSAFEPATH', 'PYTHONPATH')
 
 
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -21,9 +24,21 @@ def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return safe | ({'PYTHONPATH': os.pathsep.join(folders)} if folders else {})
 
 
-def protect_children() -> None:
-    """Give every interpreter that this process starts from now on such an environment."""
+@contextmanager
+def protected_children() -> Iterator[None]:
+    """Give every interpreter that `multiprocessing` starts meanwhile such an environment; then all is as it was."""
+    before = {name: os.environ.get(name) for name in _CHANGED}
     safe = child_environment(os.environ)
-    if 'PYTHONPATH' not in safe:
-        os.environ.pop('PYTHONPATH', None)
-    os.environ.update(safe)
+    try:
+        _set({name: safe.get(name) for name in _CHANGED})
+        yield
+    finally:
+        _set(before)
+
+
+def _set(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

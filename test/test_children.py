@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import qkd_gs
-from qkd_gs.children import child_environment
+from qkd_gs.children import child_environment, protected_children
 
 CODE = str(Path(qkd_gs.__file__).parents[1])
 FOLDERS = ('', '.', 'below', '/opt/ros/lib', '/opt/other')
@@ -18,12 +18,15 @@ FORKS = """
 import sys
 sys.path[:] = [folder for folder in sys.path if folder]  # as where a console script starts
 import multiprocessing
-from qkd_gs.children import protect_children
-if {protected}: protect_children()
+import contextlib
+from qkd_gs.children import protected_children
 context = multiprocessing.get_context({method!r})
 if __name__ == '__main__':
     child = context.Process(target=print, args=('done',))
-    child.start(); child.join(); sys.exit(child.exitcode)
+    with protected_children() if {protected} else contextlib.nullcontext():
+        child.start()
+    child.join()
+    sys.exit(child.exitcode)
 """
 
 
@@ -75,3 +78,16 @@ def test_servers_of_multiprocessing_execute_nothing_there_either(trap, tmp_path,
         assert executed(trap) is not protected, found.stderr
         (trap.parent / 'executed').unlink(missing_ok=True)
     assert found.returncode == 0, found.stderr
+
+
+@pytest.mark.parametrize('path', [None, '', 'below:/opt/other'])
+def test_the_own_environment_is_as_before(monkeypatch, path):
+    monkeypatch.delenv('PYTHONSAFEPATH', raising=False)
+    if path is None:
+        monkeypatch.delenv('PYTHONPATH', raising=False)
+    else:
+        monkeypatch.setenv('PYTHONPATH', path)
+    before = dict(os.environ)
+    with protected_children():
+        assert os.environ['PYTHONSAFEPATH'] == '1'
+    assert dict(os.environ) == before

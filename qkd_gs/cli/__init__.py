@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 
 from qkd_gs import __version__
-from qkd_gs.children import protect_children
 from qkd_gs.errors import DeviceFault, StationError
 
 # package -> command -> one line of help; the command's module is qkd_gs.cli.PACKAGE.NAME ('-' becomes '_') and has
@@ -55,7 +54,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0 done, 2 the user's input was refused (one sentence on standard error), 1 anything else.
     """
-    protect_children()
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(prog='qkd-gs', description='Ground station for satellite quantum key distribution')
     parser.add_argument('--version', action='version', version=f'qkd-gs {__version__}')

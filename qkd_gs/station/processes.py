@@ -17,7 +17,7 @@ from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import Any
 
-from qkd_gs.children import protect_children
+from qkd_gs.children import protected_children
 from qkd_gs.errors import StationError
 from qkd_gs.station.fork_server import PR_SET_PDEATHSIG
 from qkd_gs.station.graph import Process
@@ -67,7 +67,6 @@ class StationProcesses:
         self._environment = dict(environment or {})
         for name in _ONE_THREAD:
             os.environ.setdefault(name, '1')
-        protect_children()
         # a server that has imported everything once: a node then starts within 0.1 s instead of 2 s
         self._context = multiprocessing.get_context('forkserver')
         self._context.set_forkserver_preload(['qkd_gs.station.fork_server', 'qkd_gs.nodes.runtime.preload'])
@@ -144,7 +143,8 @@ class StationProcesses:
         child = self._context.Process(
             target=_run_node, args=(process, _Output(writing), self._environment), name=name, daemon=True
         )
-        child.start()
+        with protected_children():  # the first one starts the server
+            child.start()
         os.close(writing)
         threading.Thread(target=self._read, args=(name, reading), daemon=True).start()
         return child

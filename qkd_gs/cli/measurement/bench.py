@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 
+from qkd_gs.children import protected_children
 from qkd_gs.cli.console.output import add_json_option, print_json
 
 NAMES = (
@@ -20,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
-    figures = importlib.import_module(f'qkd_gs.bench.{args.name}').run()
+    with protected_children():
+        figures = importlib.import_module(f'qkd_gs.bench.{args.name}').run()
     if args.json:
         print_json(figures)
     else:
