@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from qkd_gs.arrays import BoolArray, FloatArray, IntArray
+from qkd_gs.timing.spans import true_runs
 
 _SECONDS = 20.0
 _WINDOW_NS = 2_000_000
@@ -95,9 +96,7 @@ def speed_figures(windows: Windows) -> dict[str, float]:
     got: BoolArray = windows.cpu_ns > _TAKEN * wall
     median = float(np.median(speed[got])) if got.any() else np.nan
     slow = got & (speed < _SLOW * median)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], slow, [False]]).astype(np.int8)))
-    until = np.concatenate([[0.0], np.cumsum(wall)])
-    spans_ns = until[edges[1::2]] - until[edges[::2]]
+    spans_ns = np.diff(np.concatenate([[0.0], np.cumsum(wall)])[true_runs(slow)])
     return {
         'slow_share': round(float(spans_ns.sum() / wall.sum()), 4),
         'slow_longest_ms': round(float(spans_ns.max(initial=0.0)) * 1e-6, 1),

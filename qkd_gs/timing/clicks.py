@@ -12,9 +12,8 @@ import numpy as np
 
 from qkd_gs.arrays import ByteArray, IntArray
 from qkd_gs.jit import njit
-from qkd_gs.timing.numbering import BEFORE, GATE_SHIFT, INSIDE, PULSE_SHIFT
+from qkd_gs.timing.numbering import BEFORE, CHANNEL_MASK, GATE_SHIFT, INSIDE, PULSE_SHIFT, SIDE_MASK
 
-_SIDES, _CHANNELS = 3, 7  # masks
 _NEVER = -(1 << 60)
 DETECTORS = 4
 
@@ -133,8 +132,8 @@ def _admit(  # type: ignore[no-untyped-def]
     n, second, until, from_ = 0, 0, 0, 0
     for k in range(len(words)):
         word = words[k]
-        slot, detector = word >> PULSE_SHIFT, (word & _CHANNELS) - 1
-        side = (word >> GATE_SHIFT) & _SIDES
+        slot, detector = word >> PULSE_SHIFT, (word & CHANNEL_MASK) - 1
+        side = (word >> GATE_SHIFT) & SIDE_MASK
         inside = int(side == INSIDE)
         if slot >= until or slot < from_:
             second = min(max((slot - first) // pulses_a_bin, 0), len(multiple) - 1)

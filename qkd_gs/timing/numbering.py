@@ -16,7 +16,7 @@ PULSE_SHIFT, GATE_SHIFT = 5, 3
 BEFORE, INSIDE, BEHIND = 0, 1, 2
 FIRST, LAST = int(QUANTUM[0]), int(QUANTUM[-1])
 MAX_SWAPS = 256
-_SIDES, _CHANNELS = 3, 7  # masks
+SIDE_MASK, CHANNEL_MASK = 3, 7
 _FOREVER = 1 << 62
 
 
@@ -97,7 +97,7 @@ def _number_all(time_ps, channel, shift_ps, origin_ps, step_ps, base_ps, cubic, 
     left_ps, half_ps, per_ps = float64(began_ps - first * period_ps), 0.5 * period_ps, 1.0 / period_ps
     per_step, gate_ps = 1.0 / step_ps, 0.5 * width_ps
     for k in range(len(placed)):
-        of = int64(channel[k]) & _CHANNELS
+        of = int64(channel[k]) & CHANNEL_MASK
         late_ps = h_ps if of == 1 else (v_ps if of == 2 else (d_ps if of == 3 else a_ps))
         since_ps = float64(time_ps[k] - late_ps - origin_ps)
         x = since_ps * per_step
@@ -113,9 +113,9 @@ def _number_all(time_ps, channel, shift_ps, origin_ps, step_ps, base_ps, cubic, 
 def _shut_out_first(placed):  # type: ignore[no-untyped-def]
     """Bring the first click out of the gate; 0 once that is done."""
     for k in range(len(placed)):
-        of = placed[k] & _CHANNELS
+        of = placed[k] & CHANNEL_MASK
         if FIRST <= of <= LAST:
-            placed[k] = placed[k] & ~(_SIDES << GATE_SHIFT) | BEFORE << GATE_SHIFT
+            placed[k] = placed[k] & ~(SIDE_MASK << GATE_SHIFT) | BEFORE << GATE_SHIFT
             return 0
     return 1
 
@@ -126,7 +126,7 @@ def _pick(placed, words, n):  # type: ignore[no-untyped-def]
     top = words[n - 1] if n else -_FOREVER
     for k in range(len(placed)):
         word = placed[k]
-        click = uint8((word & _CHANNELS) - FIRST) <= LAST - FIRST
+        click = uint8((word & CHANNEL_MASK) - FIRST) <= LAST - FIRST
         if word < top and click:  # detectors of different delay swap neighbours
             to = n
             while to > 0 and words[to - 1] > word:

@@ -33,8 +33,13 @@ def intersect(a: Spans, b: Spans) -> Spans:
 
 def where_true(t_ns: IntArray, condition: BoolArray) -> Spans:
     """Spans in which a sampled condition holds, each from its first true sample to its last."""
+    return spans([(t_ns[first], t_ns[end - 1]) for first, end in true_runs(condition)])
+
+
+def true_runs(condition: BoolArray) -> IntArray:
+    """First index, and the index behind the last, of each run of true samples, (n, 2) int64."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], condition, [False]]).astype(np.int8)))
-    return spans([(t_ns[first], t_ns[last - 1]) for first, last in zip(edges[::2], edges[1::2], strict=True)])
+    return edges.reshape(-1, 2)
 
 
 def pulses_in(spans: Sequence[PulseSpan]) -> int:

@@ -127,7 +127,6 @@ class Operator(StationListener):
                 result_future = handle.get_result_async()
                 result = self._until_done(result_future, server, look, came)
                 _interrupt_if(result is None and not aborts)
-                canceled = None
                 if result is None:
                     came.clear()  # obeyed from here on; another signal ends the waiting
                     canceled = None if server.restarted else handle.cancel_goal_async()
