@@ -16,7 +16,7 @@ SESSION ?= sessions/$(shell date -u +%Y%m%dT%H%M%SZ)
 # so that it is the content that counts (a changed or deleted file, another branch), not the time of the files.
 hash = $(shell { $(1); } 2>/dev/null | sha256sum | cut -c1-16)
 pins := $(filter-out requirements/docs.txt requirements/noble.txt,$(sort $(wildcard requirements/*.txt))) # for `make docs`, `make test-noble`
-built_from := package.xml CMakeLists.txt setup.py requirements/runtime.in \
+built_from := package.xml CMakeLists.txt setup.py requirements/runtime.in requirements/drivers.in \
 	$(sort $(wildcard cmake/* msg/*.msg srv/*.srv action/*.action interfaces/*/*.* interfaces/*/msg/*.msg))
 nodes := $(sort $(wildcard qkd_gs/nodes/*_node.py)) # the names alone: their code runs from the checkout
 
@@ -97,7 +97,7 @@ test-noble: ## the tests with the library versions of Ubuntu 24.04, in .venv-nob
 pins: ## work out requirements/*.txt again after a change of requirements/*.in; versions already pinned stay
 	$(PYTHON) -m venv --clear build/pins
 	build/pins/bin/python -m pip install -q pip-tools==7.6.2
-	cd requirements && for set in ros runtime test docs; do ../build/pins/bin/pip-compile -q --strip-extras --allow-unsafe --no-header \
+	cd requirements && for set in ros runtime drivers test docs; do ../build/pins/bin/pip-compile -q --strip-extras --allow-unsafe --no-header \
 		--annotation-style line --no-emit-index-url --no-emit-find-links --no-emit-options -o $$set.txt $$set.in; done
 
 clean: ## remove everything that was built; sessions stay

@@ -1,6 +1,7 @@
 """`pip install .`: the one CMake build, the same that colcon runs, put into a wheel, so that pip owns every file.
 
-Name, version and the rest come from package.xml, the libraries from requirements/runtime.in.
+Name, version and the rest come from package.xml, the libraries from requirements/runtime.in,
+those of drivers (extras) from requirements/drivers.in.
 `pip install --editable .` leaves the Python code, config/ and launch/ in the checkout and installs what is generated.
 """
 
@@ -152,6 +153,18 @@ def libraries() -> list[str]:
     return [name for name in names if name]
 
 
+def extras() -> dict[str, list[str]]:
+    """Libraries of drivers by extra; `all` has all of them."""
+    lines = (HERE / 'requirements' / 'drivers.in').read_text(encoding='utf-8').splitlines()
+    found: dict[str, list[str]] = {'all': []}
+    for line in lines:
+        name, _, extra = line.partition('# extra: ')
+        if extra and not line.startswith('#'):
+            for one in (extra.strip(), 'all'):
+                found.setdefault(one, []).append(name.strip())
+    return found
+
+
 setup(
     name=NAME,
     version=PACKAGE.findtext('version'),
@@ -160,6 +173,7 @@ setup(
     author=PACKAGE.findtext('author'),
     python_requires='>=3.11',
     install_requires=libraries(),
+    extras_require=extras(),
     packages=[NAME],
     package_dir={'': '.'},  # in editable mode: the checkout on the path, no import hook
     include_package_data=False,

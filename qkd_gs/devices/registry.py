@@ -1,8 +1,8 @@
 """Drivers by name.
 
-The simulated ones are part of this package.  A real driver is a module of this package or of one of its own; it is
-registered as an entry point of the group ``qkd_gs.drivers`` called ``KIND.NAME``, which refers to a `Driver` (a factory
-with the decorator `driver`).
+The simulated ones and those of `qkd_gs.drivers` are part of this package.  One of another package is registered as an
+entry point of the group ``qkd_gs.drivers`` called ``KIND.NAME``, which refers to a `Driver` (a factory with the
+decorator `driver`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ GROUP = 'qkd_gs.drivers'
 SIMULATED = 'sim'
 HINT = '`qkd-gs devices` lists what is installed; see CONTRIBUTING.md for how to add a driver'
 
-_BUILT_IN = {f'{kind}.{SIMULATED}': f'qkd_gs.sim.remote.drivers:{kind}' for kind in KINDS}
+_BUILT_IN = {f'{kind}.{SIMULATED}': f'qkd_gs.sim.remote.drivers:{kind}' for kind in KINDS} | {
+    'hwp.elliptec': 'qkd_gs.drivers.elliptec.rotator:elliptec',
+}
 
 
 def installed(kind: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from qkd_gs.share import find_root
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ElementTree.parse(ROOT / 'package.xml').getroot()
 REQUIREMENTS = ROOT / 'requirements'
-LAYERS = ('ros', 'runtime', 'test', 'docs')
+LAYERS = ('ros', 'runtime', 'drivers', 'test', 'docs')
 
 
 def canonical(name):
@@ -71,6 +71,17 @@ def test_what_only_pip_has_is_in_the_installation_page():
     assert {re.sub(r'>=.*', '', name.strip('"\\')) for name in command.split()} - {''} == wanted
 
 
+def test_libraries_of_drivers_say_which_extra_installs_them_and_are_imported_only_by_name():
+    """A driver whose library is missing still shows its options, and its error names the extra (`extras.need`)."""
+    lines = (REQUIREMENTS / 'drivers.in').read_text(encoding='utf-8').splitlines()
+    said = [re.match(r'[\w.-]+[^#]* # extra: \w+$', line) for line in lines if re.match(r'\w', line)]
+    assert all(said), 'a line of drivers.in ends with "# extra: NAME"'
+    distributions = packages_distributions()
+    optional = {top for top, names in distributions.items() if {canonical(name) for name in names} & named('drivers')}
+    for path in (ROOT / 'qkd_gs').rglob('*.py'):
+        assert not imported(path) & optional, path
+
+
 def test_what_launch_files_import_is_declared():
     declared = {entry.text for entry in PACKAGE.iter('exec_depend')}
     for path in (ROOT / 'launch').glob('*.launch.py'):
@@ -86,7 +97,7 @@ def test_requirements_name_no_machine():
 def test_every_import_is_declared():
     """ROS packages in package.xml, libraries by name in requirements/*.in; conformance suites may need pytest."""
     distributions = packages_distributions()
-    libraries = named('ros') | named('runtime')
+    libraries = named('ros') | named('runtime') | named('drivers')
     ros = {entry.text for entry in PACKAGE.iter() if entry.tag in ('depend', 'exec_depend')} | {
         PACKAGE.findtext('name')
     }

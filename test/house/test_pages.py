@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([*ROOT.glob('*.md'), *ROOT.glob('doc/*.md'), *ROOT.glob('examples/*.md')])
+PAGES = sorted([*ROOT.glob('*.md'), *ROOT.glob('doc/**/*.md'), *ROOT.glob('examples/*.md')])
 FOLDERS = 'qkd_gs|doc|config|launch|msg|action|test|tools|examples|requirements|interfaces'
 sys.path.insert(0, str(ROOT / 'tools'))
 

@@ -62,7 +62,9 @@ def device_of(node: DeviceNode, kind: DeviceKind[D], station: StationSettings) -
 
         setup = simulation_setup(node, station) if kind in _DRAW else None
         link = Bus(bus_path(node.get_namespace()), lambda: node.clock.began_ns, setup)
-    return make_device(kind, choice.driver, station, site_of(node), options, link)
+    device = make_device(kind, choice.driver, station, site_of(node), options, link)
+    node.device = device
+    return device
 
 
 _DRAW = (GUIDING_CAMERA, TRACKING_CAMERA, TDC, GPS)  # simulated devices that draw from the seed themselves

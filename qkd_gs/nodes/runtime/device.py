@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
@@ -33,6 +33,7 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
         self._deactivated_by_operator = False  # the monitor does not activate it again
         self._running: list[int] = []
         self._orders_taken = 0
+        self.device: Any = None
         self.begin_station()
 
     def opened(self) -> None:
@@ -57,11 +58,12 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
         self.heartbeat()
 
     def own_values(self) -> dict[str, str]:
-        """Whether an operator has deactivated the node, and how many transitions were requested of it."""
+        """Lifecycle of the node, and what the driver tells about its device (firmware, serial number ...)."""
+        health: dict[str, str] = self.device.health() if hasattr(self.device, 'health') else {}
         return {
             'deactivated_by_operator': str(self._deactivated_by_operator).lower(),
             'orders': str(self._orders_taken),
-        }
+        } | {f'device_{key}': value for key, value in health.items()}
 
     @property
     def active(self) -> bool:
