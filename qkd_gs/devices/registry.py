@@ -25,6 +25,7 @@ SIMULATED = 'sim'
 HINT = '`qkd-gs devices` lists what is installed; see CONTRIBUTING.md for how to add a driver'
 
 _BUILT_IN = {f'{kind}.{SIMULATED}': f'qkd_gs.sim.remote.drivers:{kind}' for kind in KINDS} | {
+    'beacon.cobolt': 'qkd_gs.drivers.cobolt.beacon:cobolt',
     'hwp.elliptec': 'qkd_gs.drivers.elliptec.rotator:elliptec',
 }
 

@@ -31,8 +31,8 @@ def serve(device, link):
     path = Path(link)
     path.unlink(missing_ok=True)
     path.symlink_to(os.ttyname(slave))
-    sys.stdout.write('ready\n')
-    sys.stdout.flush()
+    tell('ready')
+    lit = False
     while True:
         if select.select([master], [], [], 0.005)[0]:
             device.receive(os.read(master, 1024))
@@ -40,6 +40,14 @@ def serve(device, link):
         if device.sent:
             os.write(master, device.sent)
             device.sent.clear()
+        if getattr(device, 'lit', False) != lit:
+            lit = device.lit
+            tell('on' if lit else 'off')
+
+
+def tell(word):
+    sys.stdout.write(word + '\n')
+    sys.stdout.flush()
 
 
 class PtyPeer:
@@ -54,6 +62,15 @@ class PtyPeer:
             [sys.executable, __file__, self._kind, self.port], stdout=subprocess.PIPE, text=True
         )
         assert self.process.stdout.readline() == 'ready\n'
+        os.set_blocking(self.process.stdout.fileno(), False)
+        self._lit = False
+
+    @property
+    def lit(self):
+        """Whether a laser emits."""
+        while word := self.process.stdout.readline():
+            self._lit = word == 'on\n'
+        return self._lit
 
     def freeze(self):
         self.process.send_signal(signal.SIGSTOP)
