@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from qkd_gs.errors import StationError
@@ -13,6 +15,8 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 def write_secret(path: Path, content: bytes, replace: bool = False) -> None:
     """Write a file of mode 0600; after a crash the old content is there or the new, never half.
+
+    Replaced content is overwritten with zeros where it lay.  File systems that copy on write, and flash, may keep it.
 
     Raises
     ------
@@ -28,7 +32,9 @@ def write_secret(path: Path, content: bytes, replace: bool = False) -> None:
             file.flush()
             os.fsync(file.fileno())
         if replace:
-            os.replace(draft, path)
+            with _overwritten_afterwards(path):
+                os.replace(draft, path)
+                sync_folder(path.parent)
         else:
             os.link(draft, path)  # unlike a rename, this never replaces what is there
             draft.unlink()
@@ -74,6 +80,36 @@ def check_private(path: Path) -> None:
             where=path,
             hint=f'chmod {mode} {path}',
         )
+
+
+def erase_secret(path: Path) -> None:
+    """Delete a file of secrets, if it is there, and overwrite where it lay.
+
+    Raises
+    ------
+    StationError
+        It cannot be deleted.
+    """
+    try:
+        with _overwritten_afterwards(path):
+            path.unlink(missing_ok=True)
+            sync_folder(path.parent)
+    except OSError as error:
+        raise StationError(f'cannot be deleted: {error.strerror}', where=path) from error
+
+
+@contextmanager
+def _overwritten_afterwards(path: Path) -> Iterator[None]:
+    """Overwrite the present content of a file, if there is any, after it was replaced or deleted in this context."""
+    try:
+        old = open(path, 'r+b', buffering=0)  # noqa: SIM115  closed below
+    except FileNotFoundError:
+        yield
+        return
+    with old:
+        yield
+        old.write(bytes(os.fstat(old.fileno()).st_size))
+        os.fsync(old.fileno())
 
 
 def sync_folder(folder: Path) -> None:

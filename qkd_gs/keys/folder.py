@@ -13,15 +13,17 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from qkd_gs.errors import StationError
 from qkd_gs.keys.credentials import new_certificate, new_sealing_key
+from qkd_gs.keys.entries import Side
 from qkd_gs.keys.files import check_private, read_secret, write_secret
 from qkd_gs.keys.preshared import PreSharedKey
 from qkd_gs.keys.store import KeyStore
 from qkd_gs.qkd.link.tls import TlsIdentity
 
 VARIABLE = 'QKD_GS_KEYS'
+COUNTERS_VARIABLE = 'QKD_GS_COUNTERS'  # folder on another disk that is not part of the backup of the keys
 _SEALING_KEY, _SEALING_PUBLIC = 'sealing.key', 'sealing.pub'
 _MASTER_KEY, _PRE_SHARED = 'store-master.key', 'pre-shared.key'
-_STORE, _SIMULATED_STORE = 'keys.db', 'keys-simulated.db'
+_STORE, _SATELLITE_STORE = 'keys', 'satellite-keys'
 _GROUND, _SATELLITE, _SIMULATED_SATELLITE = 'ground', 'satellite', 'simulated-satellite'
 
 
@@ -110,10 +112,16 @@ class KeyFolder:
         """Bring in the key shared with the satellite; an existing one is never replaced."""
         PreSharedKey.create(self.path / _PRE_SHARED, material)
 
-    def store(self, simulated: bool) -> KeyStore:
-        """Store of finished keys; simulated ones have a file of their own."""
-        name = _SIMULATED_STORE if simulated else _STORE
-        return KeyStore(self.path / name, read_secret(self.path / _MASTER_KEY), simulated)
+    def store(self, simulated: bool, side: Side = Side.GROUND) -> KeyStore:
+        """Store of finished keys; simulated ones have a file of their own, and so has the twin's satellite.
+
+        The counter against restored copies (`RootFile`) lies in ``$QKD_GS_COUNTERS`` if that is set.
+        """
+        name = {Side.GROUND: _STORE, Side.SATELLITE: _SATELLITE_STORE}[side]
+        path = self.path / (f'{name}-simulated.db' if simulated else f'{name}.db')
+        counters = os.environ.get(COUNTERS_VARIABLE)
+        root = Path(counters) / f'{path.name}.root' if counters and not simulated else None
+        return KeyStore(path, read_secret(self.path / _MASTER_KEY), simulated, side, root)
 
     def tls_ground(self, simulated: bool) -> TlsIdentity:
         """Identity of the ground on the link to the satellite, or to the twin's.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import secrets
 import tempfile
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,11 @@ import numpy as np
 from pydantic import ValidationError
 
 from qkd_gs.arrays import IntArray
-from qkd_gs.errors import StationError
+from qkd_gs.errors import DeviceFault, StationError
+from qkd_gs.keys.entries import KeyEntry, KeyStateName
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.keys.preshared import SimulatedPreSharedKey
+from qkd_gs.keys.store import KeyStore
 from qkd_gs.processing.anomalies import afterpulse_share, bunching_of, find_anomalies
 from qkd_gs.processing.tag_runs import RunReports, scan_session
 from qkd_gs.processing.timing_metrics import sync_series, timing_figures
@@ -25,6 +27,7 @@ from qkd_gs.processing.timing_stage import Timed, number_clicks
 from qkd_gs.qkd.link.authenticated_channel import PreShared
 from qkd_gs.qkd.link.channel import Channel
 from qkd_gs.qkd.link.spool import Spool
+from qkd_gs.qkd.protocol.confirmation import confirm_again
 from qkd_gs.qkd.protocol.ground_side import GroundSession
 from qkd_gs.qkd.protocol.result import KeyResult
 from qkd_gs.qkd.sifting.terms import Terms
@@ -73,6 +76,8 @@ def process_session(
     with keys.store(manifest.simulated) as store:
         stored = store.entry(manifest.session_id)
         if stored is not None:
+            if stored.state is KeyStateName.PENDING:
+                _confirm_again(store, stored, manifest, keys, link)
             return _finished(folder, dict(stored.result))
         private_key = keys.sealing_private_key()
         # what is said in public waits in a file without a name, beside the tags: a temporary folder may be in memory
@@ -86,6 +91,7 @@ def process_session(
                 manifest.session_id,
                 _pre_shared(keys, manifest),
                 store,
+                source=_source(manifest),
                 random_bytes=_random_bytes(manifest),
                 progress=progress,
                 spool=spool,
@@ -105,9 +111,38 @@ def process_session(
             result = _figures(manifest, timed, scanned.reports, made, watched, window_s)
             store.put(manifest.session_id, made.key_id, made.key, made.epsilon, result)
             made.key.wipe()
-            session.confirm()
+            with _confirming(manifest):
+                session.confirm()
+                store.confirm(manifest.session_id, made.key_id)
     _add_telemetry(folder, timed, made)
     return _finished(folder, result)
+
+
+def _confirm_again(store: KeyStore, stored: KeyEntry, manifest: Manifest, keys: KeyFolder, link: Link) -> None:
+    """Confirm a key whose confirmation was lost when it was made."""
+    with _confirming(manifest), link() as channel:
+        pre_shared = _pre_shared(keys, manifest)
+        confirm_again(channel, agreed_terms(manifest), stored.session_id, stored.key_id, pre_shared)
+        store.confirm(stored.session_id, stored.key_id)
+
+
+@contextmanager
+def _confirming(manifest: Manifest) -> Iterator[None]:
+    """Context in which a failed confirmation is a warning: the key is stored, and waits for the next processing."""
+    try:
+        yield
+    except DeviceFault as fault:
+        _log.warning(
+            'session %s: the satellite has not confirmed the key (%s); it is not handed out until the session is'
+            ' processed again',
+            manifest.session_id,
+            fault,
+        )
+
+
+def _source(manifest: Manifest) -> str:
+    """Transmitter whose pulses are booked; each simulated session has a satellite of its own."""
+    return manifest.session_id if manifest.simulated else manifest.satellite
 
 
 def agreed_terms(manifest: Manifest) -> Terms:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qkd_gs.children import child_environment
 from qkd_gs.errors import DeviceFault, StationError
@@ -19,9 +21,13 @@ from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.qkd.link.channel import Channel
 from qkd_gs.qkd.link.tls import Listener, connect
 
+if TYPE_CHECKING:
+    from qkd_gs.session.manifest import Manifest
+
 _START_S = 60.0  # for a new process to import and to listen
 _STOP_S = 5.0
 _ARGUMENTS = 2
+_AFTER_PASS_NS = 60 * 10**9
 
 
 @contextmanager
@@ -81,13 +87,13 @@ def main(arguments: list[str]) -> int:
     with Listener(keys.tls_simulated_satellite()) as listener:
         print(listener.port, flush=True)  # noqa: T201 - the protocol with the parent
         channel = listener.accept(_START_S)
-    _answer(channel, folder)
+    _answer(channel, folder, keys)
     return 0
 
 
-def _answer(channel: Channel, folder: Path) -> None:
+def _answer(channel: Channel, folder: Path, keys: KeyFolder) -> None:
+    from qkd_gs.keys.entries import Side
     from qkd_gs.keys.preshared import SimulatedPreSharedKey
-    from qkd_gs.qkd.protocol.leakage import LeakageInMemory
     from qkd_gs.qkd.protocol.satellite_side import serve
     from qkd_gs.qkd.sifting.terms import Terms
     from qkd_gs.session.manifest import load_manifest
@@ -95,7 +101,21 @@ def _answer(channel: Channel, folder: Path) -> None:
 
     manifest, record = load_manifest(folder), load_record(folder)
     pre_shared = SimulatedPreSharedKey(record.seed, manifest.session_id)
-    serve(channel, record.transmitter(), Terms.of_station(manifest.station), pre_shared, LeakageInMemory())
+    with keys.store(simulated=True, side=Side.SATELLITE) as store:
+        serve(
+            channel,
+            record.transmitter(),
+            Terms.of_station(manifest.station),
+            pre_shared,
+            store,
+            lambda: present_ns(manifest),
+            source=manifest.session_id,
+        )
+
+
+def present_ns(manifest: Manifest) -> int:
+    """UTC in the twin when its session is processed: some time after the pass, also of a pass in the future."""
+    return max(time.time_ns(), *(span.end_ns + _AFTER_PASS_NS for span in manifest.locked))
 
 
 if __name__ == '__main__':

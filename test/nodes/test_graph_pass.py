@@ -104,7 +104,7 @@ def secrets_of(keys):
         yield path.read_bytes()
     with folder.store(simulated=True) as store:
         for entry in store.entries():
-            piece = store.take(entry.left_bits // 8 * 8, simulated=True)
+            piece = store.take(entry.send.left_bits // 8 * 8, simulated=True)
             yield piece.material.reveal()
 
 

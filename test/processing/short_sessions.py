@@ -3,6 +3,7 @@
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.keys.preshared import SimulatedPreSharedKey
 from qkd_gs.processing.pipeline import process_session
 from qkd_gs.qkd.link.streams import channel_pair
-from qkd_gs.qkd.protocol.leakage import LeakageInMemory
 from qkd_gs.qkd.protocol.satellite_side import serve
+from qkd_gs.qkd.protocol.session_record import RecordInMemory
 from qkd_gs.qkd.sifting.terms import Terms
 from qkd_gs.session.manifest import load_manifest
 from qkd_gs.sim.photons.satellite_record import load_record
+from qkd_gs.sim.satellite import present_ns
 from qkd_gs.sim.synthetic_session import SyntheticSession
 
 
@@ -57,7 +59,9 @@ def process(folder: Path, keys: KeyFolder, lie=lambda transmitter: transmitter) 
         def answer():
             try:
                 terms = Terms.of_station(manifest.station)
-                results.append(serve(satellite, lie(record.transmitter()), terms, pre_shared, LeakageInMemory()))
+                transmitter = lie(record.transmitter())
+                now_utc_ns = partial(present_ns, manifest)
+                results.append(serve(satellite, transmitter, terms, pre_shared, RecordInMemory(), now_utc_ns))
             except Exception as fault:  # noqa: BLE001 - the test looks at it
                 results.append(fault)
 
@@ -70,7 +74,7 @@ def process(folder: Path, keys: KeyFolder, lie=lambda transmitter: transmitter) 
             thread.join()
 
     figures = process_session(folder, keys, link, lambda step, done: None)
-    bits = figures['key']['secret_bits'] // 8 * 8
+    bits = figures['key']['secret_bits'] // 16 * 8  # the half to send with
     with keys.store(simulated=True) as store:
         taken = store.take(bits, simulated=True).material.reveal() if bits else b''
     return Processed(figures, results[0] if results else None, taken)

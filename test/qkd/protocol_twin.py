@@ -1,17 +1,19 @@
 """A transmitter and a link for the protocol's tests: small, keyed, and with an eavesdropper to order."""
 
 import threading
+from contextlib import suppress
 from math import exp
 
 import numpy as np
 
 from qkd_gs.keys.preshared import SimulatedPreSharedKey
 from qkd_gs.qkd.finite_key.counts import Intensities
+from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.qkd.link.streams import channel_pair
 from qkd_gs.qkd.protocol.detection_log import DetectionLog
 from qkd_gs.qkd.protocol.ground_side import GroundSession
-from qkd_gs.qkd.protocol.leakage import LeakageInMemory
 from qkd_gs.qkd.protocol.satellite_side import serve
+from qkd_gs.qkd.protocol.session_record import RecordInMemory
 from qkd_gs.qkd.sifting.detections import Detections
 from qkd_gs.qkd.sifting.states import BeaconLog, PulseStates
 from qkd_gs.qkd.sifting.terms import Terms
@@ -30,6 +32,8 @@ TERMS = Terms(
 )
 MEANS = np.array([0.8, 0.1, 0.0])
 EPOCH_NS = 1_700_000_000_000_000_000
+NOW_NS = EPOCH_NS + 3600 * 10**9
+LOG_NS = 11 * 10**9  # longer than any light below
 
 
 class KeyedTransmitter:
@@ -93,6 +97,11 @@ def receive(
     return Detections(pulse, basis, bit), [(0, pulses - 1)]
 
 
+def opened(record):
+    """A record, or what opens one: a database belongs to the thread that uses it."""
+    return record() if callable(record) else record
+
+
 class Run:
     """Both sides over channels in memory; faults end up where they were raised."""
 
@@ -100,8 +109,8 @@ class Run:
         ground_end, satellite_end = channel_pair(timeout_s)
         self.channel = wrap(ground_end) if wrap else ground_end
         self.satellite = None  # its result, or its fault
-        self.ground_leakage = parts.get('ground_leakage') or LeakageInMemory()
-        self.satellite_leakage = parts.get('satellite_leakage') or LeakageInMemory()
+        self.ground_record = parts.get('ground_record') or RecordInMemory()
+        self.satellite_record = parts.get('satellite_record') or RecordInMemory()
         self.satellite_key = parts.get('satellite_key') or SimulatedPreSharedKey(1, SESSION)
         self.ground_key = parts.get('ground_key') or SimulatedPreSharedKey(1, SESSION)
         self.steps = []
@@ -111,7 +120,7 @@ class Run:
             try:
                 self.satellite = serve(
                     satellite_end, transmitter, parts.get('satellite_terms', terms), self.satellite_key,
-                    self.satellite_leakage,
+                    opened(self.satellite_record), parts.get('now_utc_ns', lambda: NOW_NS),
                 )  # fmt: skip
             except Exception as fault:  # noqa: BLE001 - the test looks at it
                 self.satellite = fault
@@ -127,12 +136,15 @@ class Run:
     def _ground(self, terms, detections, locked, parts):
         rng = np.random.default_rng(99)
         session = GroundSession(
-            self.channel, terms, SESSION, self.ground_key, self.ground_leakage,
+            self.channel, terms, parts.get('session', SESSION), self.ground_key, opened(self.ground_record),
             random_bytes=rng.bytes, progress=lambda step, done: self.steps.append((step, done)),
         )  # fmt: skip
         session.open()
-        self.log = session.request_beacon_log(EPOCH_NS, EPOCH_NS + 1_000_000_000)
+        self.log = session.request_beacon_log(EPOCH_NS, EPOCH_NS + parts.get('log_ns', LOG_NS))
         result = session.make_key(DetectionLog.of(detections, locked), locked, parts.get('windows', ()))
+        self.confirmed = False
         if parts.get('confirm', True):
-            session.confirm()
+            with suppress(ProtocolError):  # the key is there, and may be confirmed later
+                session.confirm()
+                self.confirmed = True
         return result

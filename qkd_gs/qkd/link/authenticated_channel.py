@@ -15,7 +15,7 @@ from qkd_gs.qkd.link.channel import Channel, Kind, Message, expect
 from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.settings.loader import Section
 
-TAGS = 7  # both sides tag log, sifting and key; the ground also tags its message that the key is stored
+TAGS = 8  # of both sides: log, announcement and answer, key, and that it is stored
 SECRET_BITS = 8 * secret_bytes(TAGS)
 MAX_JSON = 1 << 20
 _SATELLITE, _STATION = 0, 1
@@ -96,15 +96,7 @@ class AuthenticatedChannel:
 
     def receive_section(self, kind: Kind, model: type[S]) -> S:
         """Receive a small message with named fields."""
-        payload = self.receive(kind).payload
-        if len(payload) > MAX_JSON:
-            raise ProtocolError('oversize', f'{kind.name} has {len(payload)} bytes')
-        try:
-            return model.model_validate_json(payload)
-        except ValidationError as error:
-            first = error.errors(include_input=False)[0]
-            where = '.'.join(map(str, first['loc']))
-            raise ProtocolError('malformed', f'{kind.name} {where}: {first["msg"]}') from error
+        return read_section(self.receive(kind), model)
 
     def authenticate(self, pre_shared: PreShared, first: int) -> None:
         """Reserve the pre-shared bits that the tags of this channel consume."""
@@ -199,3 +191,21 @@ class AuthenticatedChannel:
         if self._authenticator is None or self._transcript is None:
             raise RuntimeError('call authenticate() before the first tag')
         return self._authenticator, self._transcript
+
+
+def read_section(message: Message, model: type[S]) -> S:
+    """Content of a small message with named fields.
+
+    Raises
+    ------
+    ProtocolError
+        Too long, or not such a message.
+    """
+    if len(message.payload) > MAX_JSON:
+        raise ProtocolError('oversize', f'{message.kind.name} has {len(message.payload)} bytes')
+    try:
+        return model.model_validate_json(message.payload)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        where = '.'.join(map(str, first['loc']))
+        raise ProtocolError('malformed', f'{message.kind.name} {where}: {first["msg"]}') from error

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from qkd_gs.qkd.link.faults import ProtocolError
 
-VERSION = 1
+VERSION = 2
 MAX_PAYLOAD = 16 * 2**20  # bytes; a larger matrix of privacy amplification is sent in several messages
 MAGIC = b'QG'
 _HEAD = struct.Struct('>2sBBII')
@@ -50,6 +50,7 @@ class Kind(IntEnum):
     REFUSE = 19
     SYNDROMES = 20
     MATRIX = 21
+    CONFIRMED = 22
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,15 @@ from qkd_gs.qkd.link.codes import pack_bits
 from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.qkd.link.spool import Spool
 from qkd_gs.qkd.protocol import messages
+from qkd_gs.qkd.protocol.confirmation import exchange_confirmation, greet
 from qkd_gs.qkd.protocol.detection_log import DetectionLog
 from qkd_gs.qkd.protocol.exchange_cascade import correct
 from qkd_gs.qkd.protocol.exchange_ldpc import correct_by_syndromes, design_rate, planned_bits
 from qkd_gs.qkd.protocol.key_budget import abort_reason, certified_length
-from qkd_gs.qkd.protocol.leakage import LeakageAccount, LeakageRecord
+from qkd_gs.qkd.protocol.leakage import LeakageAccount
 from qkd_gs.qkd.protocol.progress import Progress, no_progress
 from qkd_gs.qkd.protocol.result import KeyResult
+from qkd_gs.qkd.protocol.session_record import AnnouncementDigest, Booking, SessionRecord
 from qkd_gs.qkd.reconciliation.cascade_bob import EFFICIENT, CascadeOptions
 from qkd_gs.qkd.reconciliation.key_blocks import block_sizes, dropped_bits, key_blocks, verified_bits
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
@@ -65,8 +67,10 @@ class GroundSession:
         32 hexadecimal digits.
     pre_shared : PreShared
         Key shared beforehand, for the tags.
-    leakage : LeakageRecord
-        Durable record of the bits that earlier runs disclosed: the key store.
+    record : SessionRecord
+        Durable record of announced pulses and disclosed bits: the key store.
+    source : str
+        Name of the satellite in that record.
     random_bytes : callable
         Source of public but unpredictable bytes; seeded only in simulated sessions.
     progress : callable
@@ -86,8 +90,9 @@ class GroundSession:
         terms: Terms,
         session_id: str,
         pre_shared: PreShared,
-        leakage: LeakageRecord,
+        record: SessionRecord,
         *,
+        source: str = '',
         random_bytes: RandomBytes = secrets.token_bytes,
         progress: Progress = no_progress,
         options: CascadeOptions = EFFICIENT,
@@ -98,7 +103,8 @@ class GroundSession:
             raise ValueError(f'bins of {bin_s} s are shorter than {MIN_BIN_S} s')
         self._link = AuthenticatedChannel(channel, station=True)
         self._terms, self._session_id, self._pre_shared = terms, session_id, pre_shared
-        self._leakage = LeakageAccount(leakage, session_id)
+        self._leakage = LeakageAccount(record, session_id)
+        self._record, self._source = record, source
         self._random_bytes, self._progress = random_bytes, progress
         self._options, self._bin_s = options, bin_s
         self._pulses_a_bin = round(bin_s * terms.pulse_rate_hz)
@@ -119,14 +125,13 @@ class GroundSession:
 
     def _open(self) -> None:
         self._progress('open', 0.0)
-        used, before = self._pre_shared.used_bits, self._leakage.earlier_bits
         hello = messages.Hello(
-            session_id=self._session_id, terms=self._terms, pre_shared_first=used, disclosed_before=before
+            session_id=self._session_id,
+            terms=self._terms,
+            pre_shared_first=self._pre_shared.used_bits,
+            disclosed_before=self._leakage.own_earlier_bits,
         )
-        self._link.send(Kind.HELLO, hello)
-        welcome = self._link.receive_section(Kind.WELCOME, messages.Welcome)
-        self._leakage.raise_earlier(welcome.disclosed_before)
-        self._link.authenticate(self._pre_shared, welcome.pre_shared_first)
+        self._leakage.other_earlier_bits = greet(self._link, hello, self._pre_shared).disclosed_before
         self._progress('open', 1.0)
 
     def request_beacon_log(self, first_utc_ns: int, last_utc_ns: int, beacon_rate_hz: float = 1e4) -> BeaconLog:
@@ -147,6 +152,7 @@ class GroundSession:
         head = self._link.receive_section(Kind.LOG_HEAD, messages.LogHead)
         log = messages.read_log(head, self._log_blocks(head), 1e12 / beacon_rate_hz, self._spool)
         self._link.verify_tag()
+        self._epoch_utc_ns = log.epoch_utc_ns
         return log
 
     def make_key(
@@ -183,9 +189,15 @@ class GroundSession:
             self._leakage.settle()
 
     def confirm(self) -> None:
-        """Tell the satellite that the key is stored here, so that it may use its copy; ends the run."""
-        self._link.send(Kind.STORED, messages.KeyId(key_id=self._key_id))
-        self._link.send_tag()
+        """Tell the satellite that the key is stored here, and wait until it says the same; ends the run.
+
+        Raises
+        ------
+        ProtocolError
+            No answer, or a changed one: whether the satellite may use its copy is unknown (`confirm_again`).
+        """
+        with self._link.ended_by_faults():
+            exchange_confirmation(self._link, self._key_id)
         self._link.close()
 
     def _make_key(self, detections: DetectionLog, spans: list[PulseSpan], windows: Sequence[PulseSpan]) -> KeyResult:
@@ -202,16 +214,29 @@ class GroundSession:
     def _sift(self, detections: DetectionLog, spans: list[PulseSpan], windows: Sequence[PulseSpan]) -> SiftedKey:
         count, done = len(detections), 0
         self._progress('sifting', 0.0)
-        self._link.send(Kind.SIFT_HEAD, messages.SiftHead(locked=spans, detections=count))
+        head = messages.SiftHead(locked=spans, detections=count)
+        self._book(head, detections)
+        self._link.send(Kind.SIFT_HEAD, head)
         for announcement in detections.announcements():
             self._link.send(Kind.DETECTIONS, announcement)
+        self._link.send_tag()
         sifter = Sifter(self._terms, self._pulses_a_bin, windows)
         for block in detections.taken():
             answer = self._link.receive(Kind.SIFT_ANSWER).payload
             sifter.add(block, *messages.read_sift(answer, len(block)))
             done += len(block)
             self._progress('sifting', done / count)
+        self._link.verify_tag()  # before a word about the errors
         return sifter.finish(pulses_in(spans))
+
+    def _book(self, head: messages.SiftHead, detections: DetectionLog) -> None:
+        """Book the pulses of the announcement before it is sent."""
+        digest = AnnouncementDigest(head.model_dump_json().encode())
+        for announcement in detections.announcements():
+            digest.add(announcement)
+        period_ps = round(1e12 / self._terms.pulse_rate_hz)
+        booking = Booking.of(self._session_id, self._source, head.locked, self._epoch_utc_ns, period_ps, digest.hex())
+        self._record.book_pulses(booking)
 
     def _report_errors(self, sifted: SiftedKey, reason: str, seed: int) -> None:
         counts = sifted.counts
@@ -219,8 +244,6 @@ class GroundSession:
         self._link.send(
             Kind.ERROR_COUNTS, messages.ErrorCounts(errors=errors, qber=sifted.qber, reason=reason, seed=seed)
         )
-        self._link.send_tag()
-        self._link.verify_tag()
 
     def _abort_reason(self, sifted: SiftedKey, blocks: list[slice]) -> str:
         """Reason to end the run here, or empty; with one-way reconciliation, records the leakage to come."""
@@ -235,13 +258,11 @@ class GroundSession:
         return reason
 
     def _reconcile(self, sifted: SiftedKey, blocks: list[slice], seed: int) -> tuple[int, int]:
-        before = self._link.round_trips
-        if self._terms.one_way:
+        if self._terms.one_way:  # the syndromes answer the report of errors
             rate = design_rate(sifted.counts)
-            disclosed = correct_by_syndromes(self._link, sifted.bits, blocks, rate, seed, self._progress)
-        else:
-            record = self._leakage.announce
-            disclosed = correct(self._link, sifted.bits, sifted.qber, seed, self._options, record, self._progress)
+            return correct_by_syndromes(self._link, sifted.bits, blocks, rate, seed, self._progress), 0
+        before, record = self._link.round_trips, self._leakage.announce
+        disclosed = correct(self._link, sifted.bits, sifted.qber, seed, self._options, record, self._progress)
         return disclosed, self._link.round_trips - before
 
     def _verify(self, blocks: list[slice], bits: PackedBits, disclosed: int, trips: int) -> _Corrected:

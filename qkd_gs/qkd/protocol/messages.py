@@ -40,16 +40,21 @@ _Count = Annotated[int, Field(ge=0, le=MAX_DETECTIONS)]
 
 
 class Hello(Section):
-    """Ground to satellite: session, terms, first unused pre-shared bit, and bits disclosed by earlier runs."""
+    """Ground to satellite: session, terms, first unused pre-shared bit, and bits that the ground disclosed earlier."""
 
     session_id: str = Field(pattern='^[0-9a-f]{32}$')
     terms: Terms
     pre_shared_first: int = Field(ge=0, le=_LARGEST)
     disclosed_before: int = Field(ge=0, le=_LARGEST)
+    stored_key: str = Field(
+        default='',
+        pattern='^([0-9a-f]{32})?$',
+        description='key of an earlier run that is to be confirmed',
+    )
 
 
 class Welcome(Section):
-    """Satellite to ground: terms accepted; the larger of both sides' numbers apply."""
+    """Satellite to ground: terms accepted; first pre-shared bit to use, and bits that this side disclosed earlier."""
 
     pre_shared_first: int = Field(ge=0, le=_LARGEST)
     disclosed_before: int = Field(ge=0, le=_LARGEST)

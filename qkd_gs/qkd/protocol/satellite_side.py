@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from qkd_gs.qkd.amplification import verify
 from qkd_gs.qkd.amplification.amplify import compress
 from qkd_gs.qkd.amplification.key_request import requested_key
 from qkd_gs.qkd.finite_key.counts import KeyCounts
-from qkd_gs.qkd.link.authenticated_channel import AuthenticatedChannel, PreShared
+from qkd_gs.qkd.link.authenticated_channel import AuthenticatedChannel, PreShared, read_section
 from qkd_gs.qkd.link.channel import Channel, Kind, Message
 from qkd_gs.qkd.link.codes import unpack_bits
 from qkd_gs.qkd.link.faults import ProtocolError
@@ -21,15 +21,18 @@ from qkd_gs.qkd.protocol import messages
 from qkd_gs.qkd.protocol.exchange_cascade import answer_until
 from qkd_gs.qkd.protocol.exchange_ldpc import design_rate, send_syndromes
 from qkd_gs.qkd.protocol.key_budget import certified_length
-from qkd_gs.qkd.protocol.leakage import LeakageAccount, LeakageRecord
+from qkd_gs.qkd.protocol.leakage import LeakageAccount
 from qkd_gs.qkd.protocol.progress import Progress, no_progress
 from qkd_gs.qkd.protocol.result import SatelliteResult
+from qkd_gs.qkd.protocol.session_record import AnnouncementDigest, Booking, SessionRecord
 from qkd_gs.qkd.reconciliation.key_blocks import block_sizes, dropped_bits, key_blocks, verified_bits
 from qkd_gs.qkd.sifting.key_counts import key_counts, sifted_table
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
 from qkd_gs.qkd.sifting.states import Intensity, Transmitter
 from qkd_gs.qkd.sifting.terms import Terms
-from qkd_gs.timing.spans import ascending, pulses_in, within
+from qkd_gs.timing.spans import PulseSpan, ascending, pulses_in, within
+
+SETTLED_NS = 10 * 10**9  # longer than light to any Earth orbit and the errors of both clocks
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,28 @@ class _Sifted:
     table: IntArray  # sifted bits by basis and intensity
 
 
+@dataclass(frozen=True)
+class _Window:
+    """Interval of the beacon log, which the ground requested under a tag."""
+
+    utc_ns: tuple[int, int]
+    period_ps: int
+    epoch_utc_ns: int
+
+    def sent_ns(self, pulse: int) -> int:
+        """UTC at which a pulse was sent, by the satellite's clock."""
+        return self.epoch_utc_ns + pulse * self.period_ps // 1000
+
+
 def serve(
     channel: Channel,
     transmitter: Transmitter,
     terms: Terms,
     pre_shared: PreShared,
-    leakage: LeakageRecord,
+    record: SessionRecord,
+    now_utc_ns: Callable[[], int],
+    *,
+    source: str = 'own',
     progress: Progress = no_progress,
 ) -> SatelliteResult:
     """Answer one protocol run of the ground on this channel, from its first message to its end.
@@ -59,8 +78,13 @@ def serve(
         This side's own terms; a ground with different terms is refused.
     pre_shared : PreShared
         Key shared beforehand.
-    leakage : LeakageRecord
-        Record of the disclosed bits by session; on a real satellite it must outlive the process.
+    record : SessionRecord
+        Record of announced pulses, disclosed bits and keys; on a real satellite it must outlive the process.  The key
+        is put into it as pending, and confirmed once the ground has stored its copy.
+    now_utc_ns : callable
+        The satellite's clock: pulses that have not long been sent are not answered for.
+    source : str
+        Name of the transmitter in the record, if that holds several.
     progress : callable
         Told the name of each step and how much of it is done.
 
@@ -78,7 +102,7 @@ def serve(
     """
     link = AuthenticatedChannel(channel, station=False)
     with link.ended_by_faults():
-        result = _Run(link, transmitter, terms, pre_shared, progress).run(leakage)
+        result = _Run(link, transmitter, terms, pre_shared, record, now_utc_ns, source, progress).run()
     link.close()
     return result
 
@@ -90,53 +114,64 @@ class _Run:
         transmitter: Transmitter,
         terms: Terms,
         pre_shared: PreShared,
+        record: SessionRecord,
+        now_utc_ns: Callable[[], int],
+        source: str,
         progress: Progress,
     ):
         self._link, self._transmitter, self._terms = link, transmitter, terms
-        self._pre_shared, self._progress = pre_shared, progress
+        self._pre_shared, self._record, self._progress = pre_shared, record, progress
+        self._now_utc_ns, self._source = now_utc_ns, source
 
-    def run(self, leakage: LeakageRecord) -> SatelliteResult:
+    def run(self) -> SatelliteResult:
         hello = self._link.receive_section(Kind.HELLO, messages.Hello)
         self._session_id = hello.session_id
-        self._leakage = LeakageAccount(leakage, hello.session_id)
+        if hello.stored_key:
+            return self._confirm_again(hello, hello.stored_key)
+        self._leakage = LeakageAccount(self._record, hello.session_id)
         try:
             return self._answer(hello)
         finally:
             self._leakage.settle()
 
     def _answer(self, hello: messages.Hello) -> SatelliteResult:
-        self._welcome(hello)
-        self._send_log()
-        sifted = self._sift()
+        self._leakage.other_earlier_bits = hello.disclosed_before
+        self._welcome(hello, self._leakage.own_earlier_bits)
+        window = self._send_log()
+        sifted = self._sift(window)
         report = self._link.receive_section(Kind.ERROR_COUNTS, messages.ErrorCounts)
-        self._link.verify_tag()
         counts = self._counts(sifted, report)
-        self._link.send_tag()
         if report.reason:
-            nothing = SatelliteResult(
-                session_id=self._session_id,
-                key_id=self._link.public_digest(),
-                key=PackedBits.zeros(0),
-                epsilon=0.0,
-                disclosed_bits=0,
-                confirmed=False,
-                reason=report.reason,
-            )
+            nothing = self._without_key(self._link.public_digest(), report.reason)
+            self._record.put(self._session_id, nothing.key_id, nothing.key, 0.0, {'reason': report.reason})
             return self._await_storing(nothing)
         return self._make_key(sifted, counts, report)
 
-    def _welcome(self, hello: messages.Hello) -> None:
+    def _confirm_again(self, hello: messages.Hello, key_id: str) -> SatelliteResult:
+        """The key was made in an earlier run whose last messages were lost."""
+        self._welcome(hello, 0)
+        return self._await_storing(self._without_key(key_id, 'confirmed again'))
+
+    def _without_key(self, key_id: str, reason: str) -> SatelliteResult:
+        return SatelliteResult(
+            session_id=self._session_id,
+            key_id=key_id,
+            key=PackedBits.zeros(0),
+            epsilon=0.0,
+            disclosed_bits=0,
+            confirmed=False,
+            reason=reason,
+        )
+
+    def _welcome(self, hello: messages.Hello, disclosed_before: int) -> None:
         if hello.terms != self._terms:
             differing = [name for name, value in self._terms if getattr(hello.terms, name) != value]
             raise StationError(f'the ground has different terms: {", ".join(differing)}', where='terms')
         first = max(hello.pre_shared_first, self._pre_shared.used_bits)
-        self._leakage.raise_earlier(hello.disclosed_before)
-        self._link.send(
-            Kind.WELCOME, messages.Welcome(pre_shared_first=first, disclosed_before=self._leakage.earlier_bits)
-        )
+        self._link.send(Kind.WELCOME, messages.Welcome(pre_shared_first=first, disclosed_before=disclosed_before))
         self._link.authenticate(self._pre_shared, first)
 
-    def _send_log(self) -> None:
+    def _send_log(self) -> _Window:
         request = self._link.receive_section(Kind.LOG_REQUEST, messages.LogRequest)
         self._link.verify_tag()
         if not 0 <= request.last_utc_ns - request.first_utc_ns <= messages.MAX_LOG_NS:
@@ -148,13 +183,18 @@ class _Run:
             self._link.send(Kind.LOG_BLOCK, block)
             self._progress('beacon log', min(1.0, (done + 1) * messages.LOG_BLOCK / head.pulses))
         self._link.send_tag()
+        return _Window(
+            (request.first_utc_ns, request.last_utc_ns), round(1e12 / self._terms.pulse_rate_hz), log.epoch_utc_ns
+        )
 
-    def _sift(self) -> _Sifted:
-        head = self._link.receive_section(Kind.SIFT_HEAD, messages.SiftHead)
-        if not ascending(head.locked):
-            raise ProtocolError('malformed', 'the spans of locked time are empty, unordered or overlapping')
+    def _sift(self, window: _Window) -> _Sifted:
+        """Sift announced detections; nothing is said of them before their tag is verified and they are booked."""
+        announced = self._link.receive(Kind.SIFT_HEAD)
+        head = read_section(announced, messages.SiftHead)
+        self._check_spans(head.locked, window)
         table, key, answers = np.zeros((2, 3), np.int64), list[PackedBits](), list[bytes]()
-        for pulse, basis in messages.read_detections(head.detections, self._each(Kind.DETECTIONS)):
+        said = AnnouncementDigest(announced.payload)
+        for pulse, basis in messages.read_detections(head.detections, self._each(Kind.DETECTIONS, said)):
             if not within(pulse, head.locked).all():
                 raise ProtocolError('malformed', 'detections outside locked time')
             states = self._transmitter.states(pulse)
@@ -162,10 +202,25 @@ class _Run:
             answers.append(messages.pack_sift(match.astype(np.uint8), states.intensity, states.bit))
             table += sifted_table(basis[match], states.intensity[match])
             key.append(PackedBits.of(states.bit[match & (states.intensity == Intensity.SIGNAL)]))
-        for answer in answers:  # only now: the ground does not receive while it sends its announcements
+        self._link.verify_tag()
+        self._record.book_pulses(
+            Booking.of(self._session_id, self._source, head.locked, window.epoch_utc_ns, window.period_ps, said.hex())
+        )
+        for answer in answers:
             self._link.send(Kind.SIFT_ANSWER, answer)
+        self._link.send_tag()
         self._progress('sifting', 1.0)
         return _Sifted(PackedBits.joined(key), pulses_in(head.locked), table)
+
+    def _check_spans(self, locked: list[PulseSpan], window: _Window) -> None:
+        """Refuse pulses outside the log that was asked for under a tag, and pulses that may still be on their way."""
+        if not ascending(locked):
+            raise ProtocolError('malformed', 'the spans of locked time are empty, unordered or overlapping')
+        first_ns, last_ns = window.sent_ns(locked[0][0]), window.sent_ns(locked[-1][1])
+        if first_ns < window.utc_ns[0] or last_ns > window.utc_ns[1]:
+            raise ProtocolError('malformed', 'locked time lies outside the beacon log')
+        if last_ns + SETTLED_NS > self._now_utc_ns():
+            raise ProtocolError('malformed', 'locked time is not over yet, or only just')
 
     def _counts(self, sifted: _Sifted, report: messages.ErrorCounts) -> KeyCounts:
         errors = np.array([(0, *basis) for basis in report.errors], np.int64)
@@ -191,7 +246,7 @@ class _Run:
         self._link.verify_tag()
         if theirs != disclosed:
             raise ProtocolError('disagreement', f'{disclosed} bits were disclosed, the ground counts {theirs}')
-        leaked = disclosed + dropped + self._leakage.earlier_bits
+        leaked = disclosed + dropped + self._leakage.earlier_bits  # of both sides
         certified = certified_length(self._terms, counts, block_sizes(blocks), leaked)
         if secret_bits > certified.secret_bits:
             raise ProtocolError(
@@ -201,6 +256,7 @@ class _Run:
         key = compress(kept, secret_bits, matrix)
         kept.wipe()
         sifted.bits.wipe()
+        self._record.put(self._session_id, key_id, key, certified.epsilon, {'disclosed_bits': disclosed})
         self._link.send(Kind.AMPLIFIED, messages.KeyId(key_id=key_id))
         self._link.send_tag()
         made = SatelliteResult(
@@ -223,14 +279,28 @@ class _Run:
         return answer_until(self._link, Kind.VERIFY_REQUEST, bits, seed, record, progress)
 
     def _await_storing(self, made: SatelliteResult) -> SatelliteResult:
-        """Wait for the ground's message that it stored the key; without it the satellite's copy stays unconfirmed."""
+        """Wait for the ground's message that it stored the key, and confirm it on both sides.
+
+        Without that message the satellite's copy stays pending.
+        """
         try:
             stored = self._link.receive_section(Kind.STORED, messages.KeyId)
             self._link.verify_tag()
         except ProtocolError:
             return made
-        return replace(made, confirmed=stored.key_id == made.key_id)
+        if stored.key_id != made.key_id:
+            raise ProtocolError('disagreement', 'the ground has stored a key of another name')
+        self._record.confirm(self._session_id, made.key_id)
+        confirmed = replace(made, confirmed=True)
+        try:
+            self._link.send(Kind.CONFIRMED, stored)
+            self._link.send_tag()
+        except ProtocolError:  # the ground asks again
+            pass
+        return confirmed
 
-    def _each(self, kind: Kind) -> Iterator[bytes]:
+    def _each(self, kind: Kind, said: AnnouncementDigest) -> Iterator[bytes]:
         while True:
-            yield self._link.receive(kind).payload
+            payload = self._link.receive(kind).payload
+            said.add(payload)
+            yield payload

@@ -65,10 +65,10 @@ def test_junk_is_an_error_and_never_a_hang(junk):
         ([encode_packet(HELLO, 0), encode_packet(TAG, 2), encode_packet(TAG, 1)], 'link.reordered'),
         ([encode_packet(HELLO, 0)], 'link.silent'),
         ([encode_packet(HELLO, 0), encode_packet(TAG, 1)[:-3]], 'link.silent'),
-        ([encode_packet(HELLO, 0), b'QG\x02' + encode_packet(TAG, 1)[3:]], 'link.version'),
+        ([encode_packet(HELLO, 0), b'QG\x01' + encode_packet(TAG, 1)[3:]], 'link.version'),
         ([encode_packet(HELLO, 0), encode_packet(TAG, 1)[:8] + b'\xff' * 8], 'link.oversize'),
         ([encode_packet(HELLO, 0), b'GET / HTTP/1.1\r\n'], 'link.damaged'),
-        ([encode_packet(HELLO, 0), b'QG\x01\xc8' + encode_packet(TAG, 1)[4:]], 'link.malformed'),
+        ([encode_packet(HELLO, 0), b'QG\x02\xc8' + encode_packet(TAG, 1)[4:]], 'link.malformed'),
     ],
 )
 def test_every_fault_has_its_name(sent, code):

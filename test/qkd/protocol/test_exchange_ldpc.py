@@ -10,7 +10,7 @@ from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.qkd.link.streams import LinkMeter
 from qkd_gs.qkd.protocol import ground_side
 from qkd_gs.qkd.protocol.exchange_ldpc import design_rate, planned_bits
-from qkd_gs.qkd.protocol.leakage import LeakageInMemory
+from qkd_gs.qkd.protocol.session_record import RecordInMemory
 from qkd_gs.qkd.reconciliation.key_blocks import key_blocks
 from qkd_gs.qkd.sifting.error_rate import expected_qber, expected_qber_sigma
 
@@ -88,8 +88,8 @@ def test_it_is_booked_before_the_satellite_speaks(light):
         def close(self):
             self.channel.close()
 
-    ledger = LeakageInMemory()
-    run = Run(*light, terms=ONE_WAY, wrap=Watch, ground_leakage=ledger)
+    ledger = RecordInMemory()
+    run = Run(*light, terms=ONE_WAY, wrap=Watch, ground_record=ledger)
     assert booked[0] >= run.result.disclosed_bits
 
 
@@ -111,12 +111,12 @@ def test_what_a_broken_run_disclosed_is_charged_to_the_next(light, run):
         def close(self):
             self.channel.close()
 
-    ledger = LeakageInMemory()
+    ledger = RecordInMemory()
     with pytest.raises(ProtocolError):
-        Run(*light, terms=ONE_WAY, wrap=Cut, ground_leakage=ledger)
+        Run(*light, terms=ONE_WAY, wrap=Cut, ground_record=ledger)
     charged = ledger.disclosed_before(SESSION)
     assert charged >= run.result.disclosed_bits
-    second = Run(*light, terms=ONE_WAY, ground_leakage=ledger)
+    second = Run(*light, terms=ONE_WAY, ground_record=ledger)
     np.testing.assert_array_equal(second.result.key[:], second.satellite.key[:])
     assert run.result.secret_bits - second.result.secret_bits == pytest.approx(charged, abs=2000)
 

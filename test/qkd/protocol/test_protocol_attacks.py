@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from protocol_twin import SESSION, TERMS, KeyedTransmitter, Run, receive, splitting_gain
+from protocol_twin import NOW_NS, SESSION, TERMS, KeyedTransmitter, Run, receive, splitting_gain
 
 from qkd_gs.errors import StationError
 from qkd_gs.keys.preshared import SimulatedPreSharedKey
 from qkd_gs.qkd.link.channel import Kind, Message
 from qkd_gs.qkd.link.codes import pack_train, unpack_train
 from qkd_gs.qkd.link.faults import ProtocolError
-from qkd_gs.qkd.protocol.leakage import LeakageInMemory
 from qkd_gs.qkd.protocol.messages import Hello
 from qkd_gs.qkd.protocol.satellite_side import serve
+from qkd_gs.qkd.protocol.session_record import RecordInMemory
 from qkd_gs.qkd.sifting.detections import Detections
 from qkd_gs.qkd.sifting.states import BeaconLog
 from qkd_gs.timing.pulse_times import PulseTimes
@@ -93,7 +93,7 @@ def test_intercepting_all_photons_ends_the_run_before_anything_is_disclosed():
     run = Run(*light(intercepted=1.0))
     assert run.result.secret_bits == run.result.disclosed_bits == len(run.satellite.key) == 0
     assert 'estimated from the decoy states, 25' in run.result.reasons[0]
-    assert run.ground_leakage.disclosed_before(SESSION) == 0
+    assert run.ground_record.disclosed_before(SESSION) == 0
 
 
 def test_splitting_photon_numbers_is_seen_by_the_decoys(honest):
@@ -166,10 +166,16 @@ def test_no_changed_message_leads_to_a_key(little, kind, where):
     meddled(little, kind, flip(where))
 
 
-def test_a_changed_last_message_leaves_the_satellites_key_unconfirmed(little):
-    run = Run(*little, terms=EASY, wrap=lambda channel: Meddler(channel, Kind.STORED, flip(-4)))
+@pytest.mark.parametrize('kind', [Kind.STORED, Kind.CONFIRMED])
+def test_a_changed_last_message_leaves_the_key_unconfirmed_where_it_arrives(little, kind):
+    run = Run(*little, terms=EASY, wrap=lambda channel: Meddler(channel, kind, flip(-4)))
     assert run.result.secret_bits > 0
-    assert not run.satellite.confirmed
+    assert not run.confirmed
+    if kind is Kind.STORED:
+        assert not run.satellite.confirmed
+        assert SESSION not in run.satellite_record.finished
+    else:
+        assert run.satellite.confirmed
 
 
 @pytest.mark.parametrize('kind', [Kind.LOG_REQUEST, Kind.LOG_BLOCK, Kind.DETECTIONS, Kind.PARITY_ANSWER, Kind.AMPLIFY])
@@ -227,7 +233,7 @@ class Script:
 def test_nonsense_ends_the_run_with_a_clear_error(said, json):
     for messages in (said, [Message(Kind.HELLO, json), *said]):
         with pytest.raises(ProtocolError):
-            serve(Script(messages), KeyedTransmitter(), TERMS, SimulatedPreSharedKey(1, SESSION), None)
+            serve(Script(messages), KeyedTransmitter(), TERMS, SimulatedPreSharedKey(1, SESSION), None, lambda: NOW_NS)
 
 
 @pytest.mark.parametrize('first', [3, 1 << 40, -8])
@@ -237,7 +243,7 @@ def test_a_greeting_cannot_burn_or_blow_up_the_pre_shared_key(first):
     with pytest.raises((ProtocolError, StationError)):
         serve(
             Script([Message(Kind.HELLO, greeting.model_dump_json().encode())]),
-            KeyedTransmitter(), TERMS, key, LeakageInMemory(),
+            KeyedTransmitter(), TERMS, key, RecordInMemory(), lambda: NOW_NS,
         )  # fmt: skip
     assert key.used_bits == 0
 

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import pytest
-from protocol_twin import EPOCH_NS, SESSION, TERMS, KeyedTransmitter, Run, receive
+from protocol_twin import EPOCH_NS, LOG_NS, NOW_NS, SESSION, TERMS, KeyedTransmitter, Run, receive
 
 from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import KeyFolder
@@ -20,8 +20,8 @@ from qkd_gs.qkd.link.tls import Listener, connect
 from qkd_gs.qkd.protocol import exchange_cascade, ground_side, satellite_side
 from qkd_gs.qkd.protocol.detection_log import DetectionLog
 from qkd_gs.qkd.protocol.ground_side import GroundSession
-from qkd_gs.qkd.protocol.leakage import LeakageInMemory
 from qkd_gs.qkd.protocol.satellite_side import serve
+from qkd_gs.qkd.protocol.session_record import RecordInMemory
 from qkd_gs.qkd.reconciliation.key_blocks import even_slices
 from qkd_gs.qkd.sifting.states import Intensity
 
@@ -157,10 +157,10 @@ def test_what_a_broken_run_disclosed_is_charged_to_the_next(light, run, tmp_path
 
     with KeyStore(tmp_path / 'keys.db', bytes(32), simulated=True) as store:
         with pytest.raises(ProtocolError):
-            Run(*light, wrap=Breaks, ground_leakage=store)
+            Run(*light, wrap=Breaks, ground_record=store)
         charged = store.disclosed_before(SESSION)
         assert charged > 1000
-        second = Run(*light, ground_leakage=store)
+        second = Run(*light, ground_record=store)
         np.testing.assert_array_equal(second.result.key[:], second.satellite.key[:])
         assert second.result.disclosed_before == charged
         lost = run.result.secret_bits - second.result.secret_bits
@@ -172,15 +172,15 @@ def test_a_finished_session_is_not_run_again(light, run, tmp_path):
     with KeyStore(tmp_path / 'keys.db', bytes(32), simulated=True) as store:
         store.put(SESSION, run.result.key_id, run.result.key, run.result.epsilon, run.result.figures())
         with pytest.raises(StationError, match='made into a key already'):
-            Run(*light, ground_leakage=store)
+            Run(*light, ground_record=store)
         assert store.entry(SESSION).result['secret_bits'] == run.result.secret_bits
 
 
 def test_the_satellite_refuses_a_finished_session_too(light):
-    ledger = LeakageInMemory()
+    ledger = RecordInMemory()
     ledger.finished.add(SESSION)
     with pytest.raises(ProtocolError, match='made into a key already'):
-        Run(*light, satellite_leakage=ledger)
+        Run(*light, satellite_record=ledger)
 
 
 def test_a_key_that_the_ground_did_not_store_is_not_confirmed(light):
@@ -202,8 +202,8 @@ def test_other_terms_are_refused_by_name(light):
         Run(*light, satellite_terms=TERMS.model_copy(update={'epsilon_total': 1e-5}))
 
 
-def test_apart_from_reconciliation_six_round_trips_are_enough(run):
-    assert run.result.round_trips == run.result.reconciliation_round_trips + 6
+def test_apart_from_reconciliation_five_round_trips_make_the_key(run):
+    assert run.result.round_trips == run.result.reconciliation_round_trips + 5
     assert abs(run.channel.turns / 2 - run.result.round_trips) <= 1
     assert run.channel.link_s() < 100
 
@@ -260,15 +260,15 @@ def test_two_processes_over_tls(light, tmp_path):
             status = 1
             try:
                 key = SimulatedPreSharedKey(1, SESSION)
-                made = serve(listener.accept(), KeyedTransmitter(), TERMS, key, LeakageInMemory())
+                made = serve(listener.accept(), KeyedTransmitter(), TERMS, key, RecordInMemory(), lambda: NOW_NS)
                 (tmp_path / 'satellite.npy').write_bytes(made.key.tobytes())
                 status = 0 if made.confirmed else 2
             finally:
                 os._exit(status)
         channel = connect(folder.tls_ground(simulated=True), listener.port)
-        session = GroundSession(channel, TERMS, SESSION, SimulatedPreSharedKey(1, SESSION), LeakageInMemory())
+        session = GroundSession(channel, TERMS, SESSION, SimulatedPreSharedKey(1, SESSION), RecordInMemory())
         session.open()
-        session.request_beacon_log(EPOCH_NS, EPOCH_NS + 1_000_000_000)
+        session.request_beacon_log(EPOCH_NS, EPOCH_NS + LOG_NS)
         detections, locked = light
         result = session.make_key(DetectionLog.of(detections, locked), locked)
         session.confirm()

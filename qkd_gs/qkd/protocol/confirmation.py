@@ -1,0 +1,55 @@
+"""Greeting of the satellite, and the confirmation that both sides hold the key; of a first run and of a later one."""
+
+from __future__ import annotations
+
+from qkd_gs.qkd.link.authenticated_channel import AuthenticatedChannel, PreShared
+from qkd_gs.qkd.link.channel import Channel, Kind
+from qkd_gs.qkd.link.faults import ProtocolError
+from qkd_gs.qkd.protocol import messages
+from qkd_gs.qkd.sifting.terms import Terms
+
+
+def greet(link: AuthenticatedChannel, hello: messages.Hello, pre_shared: PreShared) -> messages.Welcome:
+    """Ground: send the first message, and use the pre-shared bits that the answer names."""
+    link.send(Kind.HELLO, hello)
+    welcome = link.receive_section(Kind.WELCOME, messages.Welcome)
+    link.authenticate(pre_shared, welcome.pre_shared_first)
+    return welcome
+
+
+def exchange_confirmation(link: AuthenticatedChannel, key_id: str) -> None:
+    """Ground: say that the key is stored here, and wait until the satellite has confirmed its own copy.
+
+    Raises
+    ------
+    ProtocolError
+        No answer, or a changed one.
+    """
+    link.send(Kind.STORED, messages.KeyId(key_id=key_id))
+    link.send_tag()
+    theirs = link.receive_section(Kind.CONFIRMED, messages.KeyId).key_id
+    link.verify_tag()
+    if theirs != key_id:
+        raise ProtocolError('disagreement', 'the satellite has confirmed a key of another name')
+
+
+def confirm_again(channel: Channel, terms: Terms, session_id: str, key_id: str, pre_shared: PreShared) -> None:
+    """Ground: confirm a stored key whose confirmation was lost in an earlier run; discloses nothing.
+
+    Raises
+    ------
+    ProtocolError
+        The satellite does not answer, or holds no such key: then the key must not be used.
+    """
+    link = AuthenticatedChannel(channel, station=True)
+    with link.ended_by_faults():
+        hello = messages.Hello(
+            session_id=session_id,
+            terms=terms,
+            pre_shared_first=pre_shared.used_bits,
+            disclosed_before=0,
+            stored_key=key_id,
+        )
+        greet(link, hello, pre_shared)
+        exchange_confirmation(link, key_id)
+    link.close()

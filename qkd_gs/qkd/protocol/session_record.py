@@ -1,0 +1,192 @@
+"""Durable record of a side: pulses announced, bits disclosed, and keys made, by session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Protocol
+
+from qkd_gs.errors import StationError
+from qkd_gs.qkd.sifting.packed_bits import PackedBits
+from qkd_gs.timing.spans import PulseSpan
+
+
+@dataclass(frozen=True)
+class Booking:
+    """Pulses that a session announces.
+
+    Attributes
+    ----------
+    session_id : str
+    source : str
+        Transmitter whose pulses these are; the times of two sources may overlap.
+    spans_ns : tuple of (start, end)
+        Emission times by the transmitter's clock, UTC ns, [start, end), rounded outwards.
+    digest : str
+        SHA-256 of the announcement, hexadecimal.
+    """
+
+    session_id: str
+    source: str
+    spans_ns: tuple[tuple[int, int], ...]
+    digest: str
+
+    @classmethod
+    def of(
+        cls, session_id: str, source: str, spans: Sequence[PulseSpan], epoch_utc_ns: int, period_ps: int, digest: str
+    ) -> Booking:
+        """Booking of pulse spans; pulse n leaves `n * period_ps` after the epoch of the transmitter's clock."""
+        spans_ns = (
+            (epoch_utc_ns + first * period_ps // 1000, epoch_utc_ns - -(last + 1) * period_ps // 1000)
+            for first, last in spans
+        )
+        return cls(session_id, source, tuple(spans_ns), digest)
+
+
+class AnnouncementDigest:
+    """Digest of an announcement: spans of locked time, and all detections with their bases.
+
+    Parameters
+    ----------
+    head : bytes
+        Payload with the spans.
+    """
+
+    def __init__(self, head: bytes) -> None:
+        self._digest = sha256()
+        self.add(head)
+
+    def add(self, payload: bytes) -> None:
+        """Append a payload of detections."""
+        self._digest.update(len(payload).to_bytes(8, 'big'))
+        self._digest.update(payload)
+
+    def hex(self) -> str:
+        """The digest, hexadecimal."""
+        return self._digest.hexdigest()
+
+
+class SessionRecord(Protocol):
+    """Record that outlives the process (`qkd_gs.keys.store.KeyStore`); each call is durable when it returns."""
+
+    def is_finished(self, session_id: str) -> bool:
+        """True if the session's key is made; no more of it will be disclosed."""
+
+    def disclosed_before(self, session_id: str) -> int:
+        """Bits that this side may have disclosed in earlier runs."""
+
+    def record_leakage(self, session_id: str, bits: int) -> None:
+        """Set the bits that this side may have disclosed so far."""
+
+    def book_pulses(self, booking: Booking) -> None:
+        """Book pulses as used, before anything of them is said.
+
+        Raises
+        ------
+        StationError
+            The session announced something else before, or another session has used some of these pulses.
+        """
+
+    def put(self, session_id: str, key_id: str, bits: PackedBits, epsilon: float, result: dict[str, Any]) -> object:
+        """Store the key of a session as pending: the other side may not have it."""
+
+    def confirm(self, session_id: str, key_id: str) -> None:
+        """Mark the key of a session as held by both sides; repeated calls change nothing.
+
+        Raises
+        ------
+        StationError
+            This side holds no such key.
+        """
+
+
+class RecordInMemory:
+    """A record that lasts as long as its process; for tests and benchmarks.
+
+    Attributes
+    ----------
+    finished : set of str
+        Sessions whose key is confirmed.
+    pending : dict
+        Name and bits of the keys that wait for their confirmation, by session.
+    """
+
+    def __init__(self) -> None:
+        self.finished: set[str] = set()
+        self.pending: dict[str, tuple[str, PackedBits]] = {}
+        self._disclosed: dict[str, int] = {}
+        self._bookings: dict[str, Booking] = {}
+
+    def is_finished(self, session_id: str) -> bool:
+        """True if the session is in `finished`."""
+        return session_id in self.finished
+
+    def disclosed_before(self, session_id: str) -> int:
+        """Bits recorded so far."""
+        return self._disclosed.get(session_id, 0)
+
+    def record_leakage(self, session_id: str, bits: int) -> None:
+        """Set the bits disclosed so far."""
+        self._disclosed[session_id] = bits
+
+    def book_pulses(self, booking: Booking) -> None:
+        """Book pulses as used."""
+        first = self._bookings.get(booking.session_id)
+        others = [b for b in self._bookings.values() if b.session_id != booking.session_id]
+        check_booking(booking, first.digest if first else None, used_by(booking, others))
+        self._bookings[booking.session_id] = booking
+
+    def put(self, session_id: str, key_id: str, bits: PackedBits, epsilon: float, result: dict[str, Any]) -> None:
+        """Keep the key as pending."""
+        self.pending[session_id] = (key_id, bits)
+
+    def confirm(self, session_id: str, key_id: str) -> None:
+        """Mark the session as finished."""
+        if self.pending.get(session_id, ('', None))[0] != key_id:
+            raise missing_key(session_id, key_id)
+        self.finished.add(session_id)
+
+
+def used_by(booking: Booking, others: Iterable[Booking]) -> str | None:
+    """Session among `others` that has used pulses of this booking, or None."""
+    for other in others:
+        if other.source == booking.source and any(
+            start < end_of_other and start_of_other < end
+            for start, end in booking.spans_ns
+            for start_of_other, end_of_other in other.spans_ns
+        ):
+            return other.session_id
+    return None
+
+
+def check_booking(booking: Booking, first_digest: str | None, other_session: str | None) -> None:
+    """Refuse a booking that contradicts earlier ones.
+
+    Parameters
+    ----------
+    booking : Booking
+    first_digest : str or None
+        Of the session's first announcement.
+    other_session : str or None
+        Another session that has used some of the pulses.
+
+    Raises
+    ------
+    StationError
+        Another announcement than the first one, or pulses that were used.
+    """
+    where = f'session {booking.session_id}'
+    if first_digest is not None and first_digest != booking.digest:
+        raise StationError(
+            'announces other detections, bases or locked time than in its first run',
+            where=where,
+            hint='a repeated run must use the tags, the settings and the manifest of the first one',
+        )
+    if other_session is not None:
+        raise StationError(f'announces pulses that session {other_session} has used', where=where)
+
+
+def missing_key(session_id: str, key_id: str) -> StationError:
+    """Error: a key is to be confirmed that this side does not hold."""
+    return StationError(f'there is no key {key_id} to confirm', where=f'session {session_id}')
