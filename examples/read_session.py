@@ -17,9 +17,7 @@ def main(folder: str, plot: str = 'read_session.png') -> None:
     """Print what the session holds, and draw counts and spot position over the pass."""
     session = qkd_gs.open_session(folder)
     manifest, telemetry = session.manifest, session.telemetry
-    print(
-        f'{manifest.satellite} over {manifest.site.name}, culmination {qkd_gs.format_utc(manifest.culmination_ns, 0)}'
-    )
+    print(f'{manifest.satellite} over {manifest.place}, culmination {qkd_gs.format_utc(manifest.culmination_ns, 0)}')
     print('simulated' if manifest.simulated else 'real')
     for part in ('tracking', 'polarization', 'timing', 'key'):
         for name, value in (session.result or {}).get(part, {}).items():
@@ -32,7 +30,7 @@ def main(folder: str, plot: str = 'read_session.png') -> None:
     figure, (upper, lower) = plt.subplots(2, 1, figsize=(8, 5.5), sharex=True, layout='constrained')
     for name, counts in zip('HVDA', telemetry.counts, strict=True):
         upper.plot((telemetry.count_t_ns - manifest.culmination_ns) * 1e-9, counts, label=name)
-    upper.set(ylabel='counts in a bin', title=f'{manifest.satellite} over {manifest.site.name}')
+    upper.set(ylabel='counts in a bin', title=f'{manifest.satellite} over {manifest.place}')
     upper.legend(title='detector', ncols=4, fontsize='small')
     seconds = (telemetry.spot_t_ns - manifest.culmination_ns) * 1e-9
     for name, offset in (('x', telemetry.spot_x_urad), ('y', telemetry.spot_y_urad)):

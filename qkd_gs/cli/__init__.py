@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import keyword
 import logging
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ _PACKAGES = {
     },
     'session': {
         'simulate': 'take a pass in the twin, in lockstep, and make a key',
+        'import': 'make a session of a file of time tags, or look into one',
         'process': 'make the key of a session',
         'report': 'write report.html and its figures into a session',
         'replay': 'play a recorded pass on its own clock, and recompute its tracking figures',
@@ -46,6 +48,11 @@ _PACKAGES = {
 COMMANDS = {name: (package, line) for package, commands in _PACKAGES.items() for name, line in commands.items()}
 
 
+def _module(name: str) -> str:
+    """Name of a command's module: no word of the language, and no hyphen."""
+    return f'{name}_' if keyword.iskeyword(name) else name.replace('-', '_')
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -63,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, (package, line) in COMMANDS.items():
         sub = subparsers.add_parser(name, help=line, description=line[0].upper() + line[1:] + '.')
         if name == chosen:
-            command = importlib.import_module(f'qkd_gs.cli.{package}.{name.replace("-", "_")}')
+            command = importlib.import_module(f'qkd_gs.cli.{package}.{_module(name)}')
             command.add_arguments(sub)
             sub.set_defaults(run=command.run)
     args = parser.parse_args(argv)

@@ -20,6 +20,7 @@ from qkd_gs.errors import StationError
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.orbit.trajectory import Trajectory
+from qkd_gs.processing.light_path import FixedDelay, LightPath
 from qkd_gs.session.manifest import Manifest
 from qkd_gs.session.tag_files import tags_paths
 from qkd_gs.settings.station import DetectorSettings
@@ -108,7 +109,7 @@ class ScannedRun:
     sealed : SealedFile
     scale : PpsTimescale
         UTC of TDC times.
-    path : Trajectory
+    path : LightPath
         Predicted, with the errors that tracking has found.
     usable_ps : (m, 2) int64
         Locked TDC time above the data elevation.
@@ -121,7 +122,7 @@ class ScannedRun:
     report: RunReport
     sealed: SealedFile
     scale: PpsTimescale
-    path: Trajectory
+    path: LightPath
     usable_ps: Spans
     seen_ns: tuple[int, int]
     beacon_ps: IntArray
@@ -191,9 +192,17 @@ def delays_of(detectors: DetectorSettings) -> IntArray:
     return delay_ps
 
 
-def predicted(folder: Path, manifest: Manifest, first_ns: int, last_ns: int) -> Trajectory:
-    """Predicted trajectory of the satellite, corrected by tracking, over an interval of UTC plus a margin."""
-    elements = load_elements(folder / manifest.elements_file)
+def predicted(folder: Path, manifest: Manifest, first_ns: int, last_ns: int) -> LightPath:
+    """Predicted path of the light over an interval of UTC plus a margin: an orbit as tracked, or a fixed delay."""
+    if manifest.delay_s is not None:
+        return FixedDelay(first_ns - 2 * MARGIN_NS, last_ns + 2 * MARGIN_NS, round(manifest.delay_s * 1e12))
+    return _trajectory(folder, manifest, first_ns, last_ns)
+
+
+def _trajectory(folder: Path, manifest: Manifest, first_ns: int, last_ns: int) -> Trajectory:
+    if manifest.site is None:
+        raise StationError('has an orbit and no site', where=folder)
+    elements = load_elements(manifest.orbit_path(folder))
     if len(elements.satellites()) > 1:
         elements = elements.only(manifest.satellite)
     return Trajectory.predict(
@@ -217,7 +226,8 @@ def _scan(folder: Path, manifest: Manifest, sealed: SealedFile, report: RunRepor
     beacon_ps = beacons.times_ps()
     if len(beacon_ps) == 0:
         raise StationError('holds no beacon tags', where=sealed.path)
-    scale = fit_pps(np.concatenate(pps_pulses), int(delay_ps[Channel.PPS]), start_ns)
+    detectors = manifest.station.detectors
+    scale = fit_pps(np.concatenate(pps_pulses), int(delay_ps[Channel.PPS]), start_ns, detectors.pps_edge)
     path = predicted(folder, manifest, *_utc_of_ends(scale, beacon_ps))
     usable_ps = scale.tdc_ps(_usable(manifest, path).ravel()).reshape(-1, 2)
     beacon_ps -= delay_ps[Channel.BEACON]
@@ -236,8 +246,11 @@ def _utc_of_ends(scale: PpsTimescale, tdc_ps: IntArray) -> tuple[int, int]:
     return int(first), int(last)
 
 
-def _usable(manifest: Manifest, path: Trajectory) -> Spans:
-    """Locked UTC above the data elevation, ns."""
+def _usable(manifest: Manifest, path: LightPath) -> Spans:
+    """Locked UTC, above the data elevation if there is an orbit, ns."""
+    locked = spans([(s.start_ns, s.end_ns) for s in manifest.locked])
+    if not isinstance(path, Trajectory):
+        return locked
     t_ns = np.arange(path.start_ns, path.end_ns, _STEP_NS, dtype=np.int64)
     above = path.table(t_ns).el_rad >= np.radians(manifest.station.tracking.data_el_deg)
-    return intersect(spans([(s.start_ns, s.end_ns) for s in manifest.locked]), where_true(t_ns, above))
+    return intersect(locked, where_true(t_ns, above))

@@ -9,7 +9,7 @@ import numpy as np
 
 from qkd_gs.arrays import IntArray
 from qkd_gs.errors import StationError
-from qkd_gs.orbit.trajectory import Trajectory
+from qkd_gs.processing.light_path import LightPath
 from qkd_gs.processing.tag_runs import Scanned, ScannedRun, predicted
 from qkd_gs.qkd.link.spool import Spool
 from qkd_gs.qkd.protocol.detection_log import DetectionLog
@@ -197,7 +197,7 @@ def _taken(
     return taken
 
 
-def _to_log_ps(path: Trajectory, log: BeaconLog) -> int:
+def _to_log_ps(path: LightPath, log: BeaconLog) -> int:
     """From the path's own time to the clock of the satellite's log, ps."""
     if abs(log.epoch_utc_ns - path.epoch_ns) > _EPOCHS_NS:
         raise StationError("the clock of the satellite's log does not start in the day of the pass", where='beacon log')
@@ -205,7 +205,7 @@ def _to_log_ps(path: Trajectory, log: BeaconLog) -> int:
 
 
 def _naming(
-    path: Trajectory, log: BeaconLog, period_ps: int
+    path: LightPath, log: BeaconLog, period_ps: int
 ) -> tuple[Callable[[IntArray], IntArray], Callable[[IntArray], IntArray]]:
     """`Timed.utc_ns` and `Timed.pulse_at_utc`."""
     to_log_ps = _to_log_ps(path, log)

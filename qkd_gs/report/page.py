@@ -164,13 +164,17 @@ def _key_texts(view: SessionView) -> list[str]:
     return texts
 
 
+def _bench_link(delay_s: float) -> tuple[str, str]:
+    return 'Link', f'bench or fibre, {delay_s:g} s one way'
+
+
 def _provenance(view: SessionView) -> Section:
     m = view.manifest
     rows = [
         ('Session', m.session_id),
         ('Created', m.created_utc),
         ('Software', m.software),
-        ('Orbit', f'{m.elements_used} (file {m.elements_file})'),
+        ('Orbit', f'{m.elements_used} (file {m.elements_file})') if m.delay_s is None else _bench_link(m.delay_s),
         ('As tracked', f'{m.time_bias_s:+.3f} s along the orbit, {m.cross_track_m:+.0f} m across'.replace('-', MINUS)),
         *_runs_of_the_converter(view),
         ('Locked', ', '.join(f'{_utc(s.start_ns)[11:]} – {_utc(s.end_ns)[11:]}' for s in m.locked) or 'never'),
@@ -213,7 +217,7 @@ def _page(view: SessionView, sections: list[Section], recorded: bool) -> Page:
     highest = number(m.pass_info, 'max_elevation_deg')
     height = f', highest {highest:.1f}°' if highest is not None else ''
     return Page(
-        title=f'{m.satellite} over {m.site.name}',
+        title=f'{m.satellite} over {m.place}',
         subtitle=f'Culmination {_utc(m.culmination_ns)} UTC{height}',
         simulated=m.simulated,
         notes=notes,

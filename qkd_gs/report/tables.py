@@ -67,8 +67,10 @@ def pass_table(view: SessionView) -> Table:
         ('Highest elevation', f'{shown(number(info, "max_elevation_deg"), 1)}°'),
         ('Shortest distance', f'{shown(number(info, "min_range_km"), 0)} km'),
         ('Sun at culmination', f'{shown(number(info, "sun_elevation_deg"), 1)}°'),
-        ('Site', f'{site.name}: {site.latitude_deg:.4f}°, {site.longitude_deg:.4f}°, {site.altitude_m:.0f} m'),
     ]
+    if site is not None:
+        place = f'{site.name}: {site.latitude_deg:.4f}°, {site.longitude_deg:.4f}°, {site.altitude_m:.0f} m'
+        rows.append(('Site', place))
     return Table(('', ''), rows)
 
 

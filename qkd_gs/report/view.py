@@ -55,7 +55,7 @@ class SessionView:
     @property
     def published(self) -> Published:
         """The paper's figures for this pass, or all its passes."""
-        return published_for(self.manifest.site.name, self.manifest.culmination_ns)
+        return published_for(self.manifest.place, self.manifest.culmination_ns)
 
     def seconds(self, times_ns: IntArray) -> FloatArray:
         """Seconds from culmination."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from qkd_gs.errors import StationError
 from qkd_gs.session.writers import changing
@@ -22,7 +22,8 @@ from qkd_gs.settings.loader import Section
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 
-SCHEMA_VERSION: Literal[2] = 2
+SCHEMA_VERSION: Literal[3] = 3
+_READ_VERSIONS = (2, SCHEMA_VERSION)  # 2 has no bench links; everything else is alike
 FILE_NAME = 'session.json'
 _HINT = 'process the session with the software that took it'
 
@@ -37,17 +38,22 @@ class LockedSpan(Section):
 class Manifest(Section):
     """The whole of session.json."""
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[3] = SCHEMA_VERSION
     session_id: str = Field(pattern='^[0-9a-f]{32}$')
     simulated: bool = Field(description='a key of a simulated session is never handed out as real')
     software: str
     created_utc: str
     satellite: str
-    elements_file: str = Field(pattern='^[^/]+$', description='orbit data as given, in the session folder')
-    elements_used: str = Field(description='which set of it was used')
-    site: Site
+    elements_file: str | None = Field(
+        default=None, pattern='^[^/]+$', description='orbit data as given, in the session folder; none: a bench link'
+    )
+    elements_used: str = Field(default='', description='which set of it was used')
+    site: Site | None = Field(default=None, description='a session with an orbit has one')
+    delay_s: float | None = Field(
+        default=None, ge=0, le=10, description='one-way delay of a bench or fibre link, instead of an orbit'
+    )
     pass_info: dict[str, Any] = Field(description='the pass as `qkd-gs passes` lists it')
-    culmination_ns: int
+    culmination_ns: int = Field(description='UTC; of a bench link the middle of the recording')
     time_bias_s: float = Field(description='as tracked: positive if the satellite ran ahead of its elements')
     cross_track_m: float = Field(description='as tracked: along the orbit normal')
     locked: list[LockedSpan]
@@ -61,6 +67,33 @@ class Manifest(Section):
     polarization: dict[str, Any] = Field(default_factory=dict)
     run: dict[str, Any] = Field(default_factory=dict)
     result: dict[str, Any] | None = Field(default=None, description='set once the session is processed')
+
+    @model_validator(mode='after')
+    def _one_kind_of_link(self) -> Manifest:
+        if (self.delay_s is None) == (self.elements_file is None):
+            raise ValueError('needs an orbit (elements_file) or a fixed delay (delay_s), and not both')
+        if self.elements_file is not None and self.site is None:
+            raise ValueError('an orbit needs a site')
+        if any(span.end_ns < span.start_ns for span in self.locked):
+            raise ValueError('a locked interval ends before its start')
+        return self
+
+    def orbit_path(self, folder: Path) -> Path:
+        """File of the orbit in the session's folder.
+
+        Raises
+        ------
+        StationError
+            The session is one of a bench link.
+        """
+        if self.elements_file is None:
+            raise StationError('is a session of a bench link: it has no orbit', where=folder)
+        return folder / self.elements_file
+
+    @property
+    def place(self) -> str:
+        """Where it was recorded, for people."""
+        return self.site.name if self.site is not None else 'a bench link'
 
 
 def load_manifest(folder: Path) -> Manifest:
@@ -79,20 +112,20 @@ def load_manifest(folder: Path) -> Manifest:
     except (OSError, ValueError) as error:
         raise StationError(f'cannot be read: {error}', where=path) from error
     version = data.get('schema_version') if isinstance(data, dict) else None
-    if version != SCHEMA_VERSION:
+    if version not in _READ_VERSIONS:
         raise StationError(
             f'schema version {version} is not {SCHEMA_VERSION}',
             where=path,
             hint=_HINT,
         )
     try:
-        return Manifest.model_validate(data)
+        return Manifest.model_validate(data | {'schema_version': SCHEMA_VERSION})
     except ValidationError as error:
         first = error.errors()[0]
         key = '.'.join(map(str, first['loc']))
         if first['type'] == 'extra_forbidden':
             raise StationError(f'{key} is a key that this version does not know', where=path, hint=_HINT) from error
-        raise StationError(f'{key}: {first["msg"]}', where=path) from error
+        raise StationError(f'{key}: {first["msg"]}' if key else first['msg'], where=path) from error
 
 
 def create_manifest(folder: Path, manifest: Manifest) -> None:

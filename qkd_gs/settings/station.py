@@ -90,6 +90,9 @@ class DetectorSettings(Section):
     """Fixed delays between the optics and the TDC."""
 
     delay_ns: dict[str, float] = Field(description='cable and detector delay by channel (H, V, D, A, BEACON, PPS)')
+    pps_edge: Literal['rising', 'falling'] = Field(
+        default='rising', description='edge of the PPS pulses that marks the second, where both are tagged'
+    )
     delay_tolerance_ns: float = Field(
         gt=0, le=4.9, description='how well the delays are known; below half a pulse period'
     )

@@ -129,7 +129,7 @@ class SyntheticSession:
             seed=self.seed,
         )
         folder.mkdir(parents=True)
-        shutil.copyfile(elements, folder / manifest.elements_file)
+        shutil.copyfile(elements, manifest.orbit_path(folder))
         SatelliteRecord(
             seed=self.seed,
             source=station.source,

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from qkd_gs.arrays import FloatArray, IntArray
-from qkd_gs.errors import StationError
+from qkd_gs.timing.comb import MIN_PULSES, PS, PpsEdge, find_comb
 
-_PS = 10**12
-_MIN_PULSES = 5
 _REJECT_SIGMA = 5.0
-_MAX_RATE_ERROR = 1e-4  # an oscillator this far off is broken
 
 
 @dataclass(frozen=True)
@@ -21,8 +18,8 @@ class PpsTimescale:
 
     Attributes
     ----------
-    first_mark_ps : int
-        TDC time of the first PPS pulse.
+    first_pulse_ps : int
+        TDC time of the first PPS pulse that is used.
     first_utc_ns : int
         UTC second of that pulse.
     error_ps : (3,) float
@@ -30,7 +27,7 @@ class PpsTimescale:
     rms_ps : float
         Scatter of the pulses about the fit (the receiver's jitter).
     pulses, rejected : int
-        Pulses used and rejected.
+        Pulses used, and left out: stray, doubled, late.
     """
 
     first_pulse_ps: int
@@ -56,17 +53,22 @@ class PpsTimescale:
         return tdc_ps
 
 
-def fit_pps(pulse_ps: IntArray, delay_ps: int, start_utc_ns: int) -> PpsTimescale:
+def fit_pps(pulse_ps: IntArray, delay_ps: int, start_utc_ns: int, edge: PpsEdge = 'rising') -> PpsTimescale:
     """Fit the timescale to the PPS pulses of a run.
+
+    Stray, doubled and late pulses are left out (`qkd_gs.timing.comb`), so that the second is named by the pulses that
+    most of the others agree with, and not by the first one.
 
     Parameters
     ----------
     pulse_ps : (n,) int64
-        TDC times of the PPS tags.
+        TDC times of the PPS tags, ascending.
     delay_ps : int
         Delay of the PPS cable.
     start_utc_ns : int
         UTC at which the TDC started, good to 0.4 s: it identifies the first second, the pulses the others.
+    edge : {'rising', 'falling'}
+        Which edge of a pulse marks the second, where both are tagged.
 
     Raises
     ------
@@ -74,14 +76,14 @@ def fit_pps(pulse_ps: IntArray, delay_ps: int, start_utc_ns: int) -> PpsTimescal
         Too few pulses, or pulses that are not a second apart.
     """
     pulse_ps = pulse_ps - delay_ps
-    if len(pulse_ps) < _MIN_PULSES:
-        raise StationError(f'only {len(pulse_ps)} PPS pulses in the tags, {_MIN_PULSES} are needed', where='PPS')
-    count = _seconds_between(pulse_ps)
-    first_utc_ns = round((start_utc_ns + pulse_ps[0] / 1000) / 1e9) * 10**9
-    error = (pulse_ps - pulse_ps[0] - count * _PS).astype(float)
+    found = find_comb(pulse_ps, edge)
+    first_ps = int(pulse_ps[found.used[0]])
+    count = found.second[found.used] - found.second[found.used[0]]
+    error = (pulse_ps[found.used] - first_ps - count * PS).astype(float)
+    first_utc_ns = round((start_utc_ns + first_ps / 1000) / 1e9) * 10**9
     keep = np.ones(len(error), bool)
     for _ in range(10):
-        fit = np.polynomial.polynomial.polyfit(count[keep], error[keep], 2 if keep.sum() > 2 * _MIN_PULSES else 1)
+        fit = np.polynomial.polynomial.polyfit(count[keep], error[keep], 2 if keep.sum() > 2 * MIN_PULSES else 1)
         residual = error - np.polynomial.polynomial.polyval(count, fit)
         sigma = max(1.4826 * float(np.median(np.abs(residual[keep]))), 1.0)
         now = np.abs(residual) < _REJECT_SIGMA * sigma
@@ -90,13 +92,4 @@ def fit_pps(pulse_ps: IntArray, delay_ps: int, start_utc_ns: int) -> PpsTimescal
         keep = now
     fit = np.pad(fit, (0, 3 - len(fit)))
     rms = float(np.sqrt(np.mean(residual[keep] ** 2)))
-    return PpsTimescale(int(pulse_ps[0]), int(first_utc_ns), fit, rms, int(keep.sum()), int((~keep).sum()))
-
-
-def _seconds_between(pulse_ps: IntArray) -> IntArray:
-    """Whole seconds from the first pulse to each one; lost pulses leave gaps."""
-    count: IntArray = np.rint((pulse_ps - pulse_ps[0]) / _PS).astype(np.int64)
-    off = np.abs(pulse_ps - pulse_ps[0] - count * _PS) > _MAX_RATE_ERROR * np.maximum(count, 1) * _PS
-    if off.mean() > 0.1 or (np.diff(count) < 1).any():
-        raise StationError('the PPS pulses are not a second apart', where='PPS', hint='check the GPS receiver')
-    return count
+    return PpsTimescale(first_ps, int(first_utc_ns), fit, rms, int(keep.sum()), len(pulse_ps) - int(keep.sum()))

@@ -66,10 +66,18 @@ class SealedWriter:
         UTC at which the TDC's clock read 0, good to 0.1 s.
     flush_ns : int
         A chunk is written when this much station time has passed since the last one; a crash loses no more.
+    flush_tags : int
+        Or when so many tags wait.
     """
 
     def __init__(
-        self, path: Path, session_id: bytes, recipient: bytes, start_ns: int, flush_ns: int = 400_000_000
+        self,
+        path: Path,
+        session_id: bytes,
+        recipient: bytes,
+        start_ns: int,
+        flush_ns: int = 400_000_000,
+        flush_tags: int = 1 << 22,
     ) -> None:
         ephemeral = X25519PrivateKey.generate()
         self._header = _HEADER.pack(
@@ -77,8 +85,9 @@ class SealedWriter:
         )
         secret = ephemeral.exchange(X25519PublicKey.from_public_bytes(recipient))
         self._ratchet = _Ratchet(secret, self._header)
-        self._flush_ns = flush_ns
+        self._flush_ns, self._flush_tags = flush_ns, flush_tags
         self._pending: list[TagBlock] = []
+        self._waiting = 0
         self._flushed_ns: int | None = None
         self.chunks = 0
         self.tags = 0
@@ -87,12 +96,21 @@ class SealedWriter:
         self._file.flush()
 
     def append(self, now_ns: int, block: TagBlock) -> None:
-        """Take tags; write a chunk if it is time to."""
+        """Take tags; write a chunk if it is time to.
+
+        Raises
+        ------
+        ValueError
+            A time that does not fit into the file; nothing of the block is taken.
+        """
+        _check_times(block)
         if len(block):
             self._pending.append(block)
+            self._waiting += len(block)
         if self._flushed_ns is None:
             self._flushed_ns = now_ns
-        if now_ns - self._flushed_ns >= self._flush_ns and self._pending:
+        due = now_ns - self._flushed_ns >= self._flush_ns or self._waiting >= self._flush_tags
+        if due and self._pending:
             self._write(last=False)
             self._flushed_ns = now_ns
 
@@ -108,6 +126,7 @@ class SealedWriter:
             raise ValueError('the sealed file is closed')
         words = np.concatenate([_packed(block) for block in self._pending]) if self._pending else np.empty(0, '<u8')
         self._pending.clear()
+        self._waiting = 0
         plain = bytearray(words.tobytes())
         sealed = self._ratchet.seal(self.chunks, last, bytes(plain))
         words[:] = 0
@@ -271,9 +290,12 @@ class _Ratchet:
         return self._header + struct.pack('<QB', number, last)
 
 
-def _packed(block: TagBlock) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-    if len(block) and (block.time_ps[0] < 0 or block.time_ps[-1] >= _MAX_TIME_PS):
+def _check_times(block: TagBlock) -> None:
+    if len(block) and not (block.time_ps.min() >= 0 and block.time_ps.max() < _MAX_TIME_PS):
         raise ValueError('a time tag is out of range')
+
+
+def _packed(block: TagBlock) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
     return (block.time_ps.astype('<u8') << np.uint64(_CHANNEL_BITS)) | block.channel
 
 

@@ -19,6 +19,7 @@ class Channel(IntEnum):
     PPS = 6
 
 
+FIRST, LAST = min(Channel), max(Channel)
 QUANTUM = (Channel.H, Channel.V, Channel.D, Channel.A)  # the four single-photon detectors
 
 
@@ -32,6 +33,12 @@ class TagBlock:
         Picoseconds of the TDC's clock since the run started, ascending.
     channel : (n,) uint8
         One of `Channel`.
+
+    Raises
+    ------
+    ValueError
+        Times and channels do not match, or a channel is none of `Channel`: three bits are kept of it further on, in
+        which it would be another one.
     """
 
     time_ps: IntArray
@@ -40,6 +47,9 @@ class TagBlock:
     def __post_init__(self) -> None:
         if self.time_ps.shape != self.channel.shape or self.time_ps.ndim != 1:
             raise ValueError(f'times {self.time_ps.shape} and channels {self.channel.shape} do not match')
+        if len(self.channel) and not (self.channel.min() >= FIRST and self.channel.max() <= LAST):
+            wrong = self.channel[(self.channel < FIRST) | (self.channel > LAST)][0]
+            raise ValueError(f'{wrong} is no channel of the TDC: {FIRST} to {LAST}')
 
     def __len__(self) -> int:
         return len(self.time_ps)

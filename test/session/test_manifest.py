@@ -123,7 +123,7 @@ def test_a_process_killed_in_mid_save_leaves_the_manifest_and_its_lock(folder):
 @pytest.mark.parametrize(
     ('change', 'said'),
     [
-        ({'schema_version': 3}, 'schema version 3 is not 2'),
+        ({'schema_version': 4}, 'schema version 4 is not 3'),
         ({'seal': 'x'}, 'seal is a key that this version does not know'),
         ({'site': {'height_of_the_dome_m': 3}}, 'site.height_of_the_dome_m is a key that this version does not know'),
     ],

@@ -80,7 +80,7 @@ class ManifestWriter:
             seed=run.get('seed'),
             run=dict(run),
         )
-        shutil.copyfile(elements, folder / manifest.elements_file)
+        shutil.copyfile(elements, manifest.orbit_path(folder))
         create_manifest(folder, manifest)
         return cls(folder, manifest)
 

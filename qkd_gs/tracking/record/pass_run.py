@@ -91,7 +91,7 @@ class PassRun:
     def resume(cls, folder: Path, knowledge: Knowledge) -> PassRun:
         """Continue the pass of a session whose process has died."""
         writer = ManifestWriter.resume(folder)
-        elements = load_elements(folder / writer.manifest.elements_file).only(writer.manifest.satellite)
+        elements = load_elements(writer.manifest.orbit_path(folder)).only(writer.manifest.satellite)
         at_ns = writer.manifest.culmination_ns
         window = pass_window_nearest(elements, knowledge.site, at_ns, knowledge.calibrated, force=True)
         return cls(writer, knowledge, window, knowledge.plan(window))

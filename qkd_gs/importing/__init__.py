@@ -1,0 +1,1 @@
+"""A session from a file of tags that another program has recorded."""
