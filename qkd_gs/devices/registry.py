@@ -26,6 +26,8 @@ HINT = '`qkd-gs devices` lists what is installed; see CONTRIBUTING.md for how to
 
 _BUILT_IN = {f'{kind}.{SIMULATED}': f'qkd_gs.sim.remote.drivers:{kind}' for kind in KINDS} | {
     'beacon.cobolt': 'qkd_gs.drivers.cobolt.beacon:cobolt',
+    'gps.gpsd': 'qkd_gs.drivers.gnss.gpsd_receiver:gpsd',
+    'gps.ublox': 'qkd_gs.drivers.gnss.ublox_receiver:ublox',
     'hwp.elliptec': 'qkd_gs.drivers.elliptec.rotator:elliptec',
 }
 

@@ -1,4 +1,4 @@
-"""A serial port, or a serial device server on the network, as lines of ASCII text; reading never waits."""
+"""A serial port, or a serial device server on the network; reading never waits."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from qkd_gs.drivers.extras import need
 from qkd_gs.errors import DeviceFault
 
 _LONGEST = 4096  # bytes kept without an end of line; more is noise
-_CHUNK = 1024
+_CHUNK = 4096
 
 
-class SerialLine:
-    """Lines to and from a device; 8 data bits, no parity, one stop bit, no flow control.
+class SerialPort:
+    """Bytes to and from a device; 8 data bits, no parity, one stop bit, no flow control.
 
     Parameters
     ----------
@@ -27,7 +27,6 @@ class SerialLine:
     def __init__(self, code: str, port: str, baud: int) -> None:
         self._code, self._name, self._baud = code, port, baud
         self._port: Any = None
-        self._rest = bytearray()
 
     def open(self) -> None:
         """Open the port for this process alone.
@@ -47,7 +46,6 @@ class SerialLine:
         except (OSError, ValueError) as error:  # SerialException is an OSError
             self.close()
             raise self._lost(error) from error
-        self._rest.clear()
 
     def send(self, data: bytes) -> None:
         """Send at once; raises ``KIND.silent`` if the port is gone or takes no more bytes."""
@@ -58,36 +56,27 @@ class SerialLine:
         if sent is not None and sent < len(data):
             raise self._lost('it takes no more bytes')
 
-    def lines(self) -> list[str]:
-        """Complete lines that have arrived, without their ends; bytes that are not ASCII become '?'.
+    def receive(self, wait_s: float = 0.0) -> bytes:
+        """Bytes that have arrived; waits up to `wait_s` for the first (only in ``open()`` and in self-tests).
 
         Raises
         ------
         DeviceFault
             ``KIND.silent``: the port is gone.
         """
-        port = self._open_port()
+        port, received = self._open_port(), b''
         try:
+            if wait_s:
+                port.timeout = wait_s
+                received = port.read(1)
+                port.timeout = 0
             while data := port.read(_CHUNK):
-                self._rest += data
+                received += data
                 if len(data) < _CHUNK:
                     break
         except OSError as error:
             raise self._lost(error) from error
-        *complete, rest = self._rest.replace(b'\r', b'\n').split(b'\n')
-        self._rest = rest[-_LONGEST:]
-        return [line.decode('ascii', 'replace').replace('\ufffd', '?') for line in complete if line]
-
-    def wait_lines(self, timeout_s: float) -> list[str]:
-        """As `lines`, but waits up to `timeout_s` for a byte; only for ``open()`` and self-tests."""
-        port = self._open_port()
-        try:
-            port.timeout = timeout_s
-            self._rest += port.read(1)
-            port.timeout = 0
-        except OSError as error:
-            raise self._lost(error) from error
-        return self.lines()
+        return received
 
     def close(self) -> None:
         """Close the port; allowed in every state."""
@@ -105,3 +94,21 @@ class SerialLine:
 
     def _lost(self, why: object) -> DeviceFault:
         return DeviceFault(f'{self._code}.silent', f'{self._name}: {why}')
+
+
+class SerialLine(SerialPort):
+    """A serial port with lines of ASCII text."""
+
+    _rest = b''
+
+    def open(self) -> None:
+        """Open the port; see `SerialPort`."""
+        super().open()
+        self._rest = b''
+
+    def lines(self, wait_s: float = 0.0) -> list[str]:
+        """Complete lines that have arrived, without their ends; bytes that are not ASCII become '?'."""
+        data = (self._rest + self.receive(wait_s)).replace(b'\r', b'\n')
+        *complete, rest = data.split(b'\n')
+        self._rest = rest[-_LONGEST:]
+        return [line.decode('ascii', 'replace').replace('\ufffd', '?') for line in complete if line]

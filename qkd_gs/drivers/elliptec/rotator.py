@@ -210,7 +210,7 @@ class ElliptecRotator:
         self._line.send(request(self._options.address, command))
         end_s = time.monotonic() + timeout_s
         while (left_s := end_s - time.monotonic()) > 0:
-            for line in self._line.wait_lines(left_s):
+            for line in self._line.lines(left_s):
                 answer = parse(line)
                 if answer is not None and answer.address == self._options.address:
                     return answer

@@ -1,0 +1,187 @@
+"""GPS receiver by way of gpsd, on this machine or another one."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from math import inf, nan
+from typing import Any
+
+from pydantic import Field
+
+from qkd_gs.devices.driver import DriverContext, driver
+from qkd_gs.devices.gps import Gps, GpsReading
+from qkd_gs.devices.open_state import OpenState
+from qkd_gs.drivers.gnss.fix import Fix, FixChecks, GnssLimits, reading_of
+from qkd_gs.drivers.gnss.gpsd_protocol import PORT, WATCH, fix_of, number, parse, satellites_used
+from qkd_gs.errors import DeviceFault
+from qkd_gs.settings.site import Site
+
+_LONGEST = 1 << 20  # bytes without an end of line
+_CONNECT_S = 1.0
+_TEST_S = 10.0
+
+
+class GpsdOptions(GnssLimits):
+    """Options of the driver ``gps.gpsd``."""
+
+    host: str = Field('127.0.0.1', min_length=1, description='host of gpsd')
+    port: int = Field(PORT, ge=1, le=65535, description='TCP port of gpsd')
+    device: str | None = Field(None, description='path of the receiver, as gpsd names it, if gpsd has several')
+    pps_accuracy_ns: float = Field(
+        100.0, gt=0, le=1e6, description="[ns] one-sigma error of the receiver's PPS edge, from its data sheet"
+    )
+
+
+Connect = Callable[[tuple[str, int], float], socket.socket]
+
+
+class GpsdReceiver:
+    """Implements `Gps`.  Messages are taken when the node reads: their stamps are late by at most its period."""
+
+    def __init__(self, options: GpsdOptions, site: Site, connect: Connect = socket.create_connection) -> None:
+        self._options, self._site, self._connect = options, site, connect
+        self._state = OpenState('gps')
+        self._socket: socket.socket | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._rest = b''
+        self._lost: DeviceFault | None = None
+        self._checks = FixChecks(self._options, self._site)
+        self._sky: dict[str, Any] | None = None
+        self._device = self._options.device
+        self._newest: GpsReading | None = None
+        self._heard_ns: int | None = None
+        self._known: dict[str, str] = {}
+
+    def open(self) -> None:
+        """Connect and subscribe; raises ``gps.silent`` if gpsd is not there."""
+        self.close()
+        self._begin()
+        where = (self._options.host, self._options.port)
+        try:
+            self._socket = self._connect(where, _CONNECT_S)
+            self._socket.setblocking(False)
+            self._socket.sendall(WATCH)
+        except OSError as error:
+            self.close()
+            raise DeviceFault('gps.silent', f'gpsd at {where[0]}:{where[1]}: {error}') from error
+        self._state.is_open = True
+
+    def read(self, now_ns: int) -> GpsReading:
+        """Newest navigation message; without satellites and time before the first.
+
+        Raises
+        ------
+        DeviceFault
+            ``gps.silent``: gpsd or the receiver is gone, or there is no message; ``gps.time_jump``,
+            ``gps.time_offset``, ``gps.leap_seconds``, ``gps.position``: the receiver is not to be believed;
+            ``gps.ambiguous``: several receivers.  All of them last until the device is opened again.
+        """
+        self._state.require()
+        if self._lost is not None:
+            raise self._lost
+        try:
+            self._take_all(now_ns)
+        except DeviceFault as fault:
+            self._lost = fault
+            raise
+        return self._newest or GpsReading(now_ns, 0, nan, nan, nan, 0, inf)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._state.is_open = False
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def health(self) -> dict[str, str]:
+        """Values for the diagnostics."""
+        return self._known | {
+            'offset_s': f'{self._checks.offset_s:.3f}',
+            'distance_from_site_m': f'{self._checks.distance_m:.0f}',
+        }
+
+    def self_test(self, move: bool = False) -> str:
+        """Wait for a fix; what gpsd and its receiver tell."""
+        end_s = time.monotonic() + _TEST_S
+        while time.monotonic() < end_s:
+            reading = self.read(time.time_ns())
+            if reading.satellites:
+                return ', '.join(f'{name} {value}' for name, value in self.health().items())
+            time.sleep(0.1)
+        raise DeviceFault('gps.no_fix', f'gpsd answers, but there is no fix within {_TEST_S:g} s')
+
+    def _take_all(self, now_ns: int) -> None:
+        self._heard_ns = now_ns if self._heard_ns is None else self._heard_ns
+        newest: Fix | None = None
+        for message in self._messages():
+            tpv = self._take(message)
+            if tpv is not None:
+                newest = fix_of(tpv, self._sky, self._options.pps_accuracy_ns * 1e-9)
+        if newest is not None:
+            self._heard_ns = now_ns
+            self._checks.check(now_ns, newest)
+            self._newest = reading_of(newest, now_ns)
+            self._known['satellites_used'] = str(newest.satellites)
+        elif now_ns - self._heard_ns > self._options.timeout_s * 1e9:
+            waited_s = (now_ns - self._heard_ns) * 1e-9
+            raise DeviceFault('gps.silent', f'gpsd is connected, but no navigation message for {waited_s:.1f} s')
+
+    def _messages(self) -> list[dict[str, Any]]:
+        """Messages that have arrived."""
+        assert self._socket is not None
+        while True:
+            try:
+                data = self._socket.recv(65536)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                raise DeviceFault('gps.silent', f'gpsd: {error}') from error
+            if not data:
+                raise DeviceFault('gps.silent', 'gpsd has closed the connection')
+            self._rest += data
+        *lines, rest = self._rest.split(b'\n')
+        self._rest = rest[-_LONGEST:]
+        return [message for message in map(parse, lines) if message is not None]
+
+    def _take(self, message: dict[str, Any]) -> dict[str, Any] | None:
+        """Take a message; returns it if it is a TPV of our receiver."""
+        kind, device = message['class'], message.get('device')
+        if kind == 'VERSION':
+            self._known['gpsd'] = str(message.get('release', ''))
+        elif kind == 'DEVICE':
+            self._take_device(message)
+        if kind not in ('TPV', 'SKY', 'PPS') or (self._options.device and device != self._options.device):
+            return None
+        if self._device is None:
+            self._device = device
+        elif device is not None and device != self._device:
+            raise DeviceFault(
+                'gps.ambiguous', f'gpsd has several receivers, {self._device} and {device}: name one (device)'
+            )
+        if kind == 'SKY':
+            if satellites_used(message) is not None:
+                self._sky = message
+            self._known['pdop'] = f'{number(message, "pdop", nan):.1f}'
+        elif kind == 'PPS':
+            clock_s = message.get('clock_sec', 0) - message.get('real_sec', 0)
+            clock_ns = message.get('clock_nsec', 0) - message.get('real_nsec', 0)
+            self._known['system_clock_minus_pps_us'] = f'{clock_s * 1e6 + clock_ns * 1e-3:.1f}'
+        return message if kind == 'TPV' else None
+
+    def _take_device(self, message: dict[str, Any]) -> None:
+        path = message.get('path')
+        ours = path in (self._device, self._options.device) if self._device or self._options.device else True
+        if ours and message.get('activated') in (0, None):
+            raise DeviceFault('gps.silent', f'gpsd has lost the receiver {path}')
+        if ours:
+            self._known['receiver'] = ' '.join(str(message[key]) for key in ('driver', 'subtype') if message.get(key))
+
+
+@driver(GpsdOptions)
+def gpsd(context: DriverContext[GpsdOptions]) -> Gps:
+    """Driver ``gps.gpsd``."""
+    return GpsdReceiver(context.options, context.site)

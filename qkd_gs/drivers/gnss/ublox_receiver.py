@@ -1,0 +1,196 @@
+"""u-blox receiver on a serial port of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from math import inf, nan
+
+from pydantic import Field
+
+from qkd_gs.devices.driver import DriverContext, driver
+from qkd_gs.devices.gps import Gps, GpsReading
+from qkd_gs.devices.open_state import OpenState
+from qkd_gs.drivers.gnss import ubx
+from qkd_gs.drivers.gnss.fix import Fix, FixChecks, GnssLimits, reading_of
+from qkd_gs.drivers.serial_line import SerialPort
+from qkd_gs.errors import DeviceFault
+from qkd_gs.settings.site import Site
+
+_ANSWER_S = 1.0
+_TEST_S = 10.0
+_MESSAGES = {ubx.NAV_PVT: 1, ubx.NAV_TIMELS: 5, ubx.TIM_TP: 1, ubx.NAV_SVIN: 1, ubx.TIM_SVIN: 1}  # navigation cycles
+
+
+class UbloxOptions(GnssLimits):
+    """Options of the driver ``gps.ublox``."""
+
+    port: str = Field(min_length=1, description='serial port, e.g. /dev/ttyACM0, or socket://HOST:PORT')
+    baud: int = Field(9600, ge=4800, le=921_600, description='bits per second; of no meaning on USB')
+    configure: bool = Field(True, description='switch the needed messages on, until the receiver loses power')
+    serial_number: str | None = Field(
+        None,
+        pattern='^[0-9a-f]{10,12}$',
+        description='unique id of the receiver, hexadecimal; another one is refused',
+    )
+
+
+class UbloxReceiver:
+    """Implements `Gps`.  Messages are taken when the node reads: their stamps are late by at most its period."""
+
+    def __init__(self, options: UbloxOptions, site: Site) -> None:
+        self._options, self._site = options, site
+        self._state = OpenState('gps')
+        self._port = SerialPort('gps', options.port, options.baud)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._stream = ubx.UbxStream()
+        self._lost: DeviceFault | None = None
+        self._checks = FixChecks(self._options, self._site)
+        self._leap_seconds: int | None = None
+        self._newest: GpsReading | None = None
+        self._heard_ns: int | None = None
+        self._known: dict[str, str] = {}
+
+    def open(self) -> None:
+        """Open the port, identify the receiver and switch its messages on.
+
+        Raises
+        ------
+        DeviceFault
+            ``gps.silent``: no port, or no answer in UBX; ``gps.other``: another receiver; ``gps.refused``: it refuses
+            the message of position and time.
+        """
+        self.close()
+        self._begin()
+        self._port.open()
+        try:
+            self._identify()
+            if self._options.configure:
+                self._configure()
+        except DeviceFault:
+            self._port.close()
+            raise
+        self._state.is_open = True
+
+    def read(self, now_ns: int) -> GpsReading:
+        """Newest navigation message; without satellites and time before the first.
+
+        Raises
+        ------
+        DeviceFault
+            ``gps.silent``: the port is gone, or there is no message; ``gps.time_jump``, ``gps.time_offset``,
+            ``gps.leap_seconds``, ``gps.position``: the receiver is not to be believed.  All of them last until the
+            device is opened again.
+        """
+        self._state.require()
+        if self._lost is not None:
+            raise self._lost
+        try:
+            self._take_all(now_ns)
+        except DeviceFault as fault:
+            self._lost = fault
+            raise
+        return self._newest or GpsReading(now_ns, 0, nan, nan, nan, 0, inf)
+
+    def close(self) -> None:
+        """Close the port."""
+        self._state.is_open = False
+        self._port.close()
+
+    def health(self) -> dict[str, str]:
+        """Values for the diagnostics."""
+        return self._known | {
+            'offset_s': f'{self._checks.offset_s:.3f}',
+            'distance_from_site_m': f'{self._checks.distance_m:.0f}',
+            'broken_frames': str(self._stream.broken),
+        }
+
+    def self_test(self, move: bool = False) -> str:
+        """Wait for a fix; what the receiver tells."""
+        end_s = time.monotonic() + _TEST_S
+        while time.monotonic() < end_s:
+            if self.read(time.time_ns()).satellites:
+                return ', '.join(f'{name} {value}' for name, value in self.health().items())
+            time.sleep(0.1)
+        raise DeviceFault('gps.no_fix', f'the receiver answers, but has no fix within {_TEST_S:g} s')
+
+    def _identify(self) -> None:
+        version = ubx.parse_version(self._ask(ubx.MON_VER))
+        if version is None:
+            raise DeviceFault('gps.silent', f'{self._options.port}: no u-blox receiver answers')
+        self._known['firmware'], self._known['model'] = version
+        unique = self._ask(ubx.SEC_UNIQID)[4:].hex()
+        self._known['serial_number'] = unique
+        if self._options.serial_number not in (None, unique):
+            raise DeviceFault('gps.other', f'receiver {unique} instead of {self._options.serial_number}')
+
+    def _configure(self) -> None:
+        for kind, cycles in _MESSAGES.items():
+            self._port.send(ubx.frame(ubx.CFG_MSG, bytes((*kind, cycles))))
+            answer = self._wait(lambda message: message[0] in (ubx.ACK, ubx.NAK) and message[1] == bytes(ubx.CFG_MSG))
+            if kind == ubx.NAV_PVT and (answer is None or answer[0] == ubx.NAK):
+                raise DeviceFault('gps.refused', 'the receiver does not switch NAV-PVT on')
+
+    def _ask(self, kind: tuple[int, int]) -> bytes:
+        """Payload of the answer to a poll; empty without one."""
+        self._port.send(ubx.frame(kind))
+        answer = self._wait(lambda message: message[0] == kind or message == (ubx.NAK, bytes(kind)))
+        return answer[1] if answer is not None and answer[0] == kind else b''
+
+    def _wait(self, wanted: Callable[[ubx.Message], bool]) -> ubx.Message | None:
+        end_s = time.monotonic() + _ANSWER_S
+        while (left_s := end_s - time.monotonic()) > 0:
+            for message in self._stream.feed(self._port.receive(left_s)):
+                if wanted(message):
+                    return message
+        return None
+
+    def _take_all(self, now_ns: int) -> None:
+        self._heard_ns = now_ns if self._heard_ns is None else self._heard_ns
+        newest: ubx.NavPvt | None = None
+        for kind, payload in self._stream.feed(self._port.receive()):
+            if kind == ubx.NAV_PVT:
+                newest = ubx.parse_pvt(payload) or newest
+            else:
+                self._take(kind, payload)
+        if newest is not None:
+            self._heard_ns = now_ns
+            fix = self._fix_of(newest)
+            self._checks.check(now_ns, fix)
+            self._newest = reading_of(fix, now_ns)
+        elif now_ns - self._heard_ns > self._options.timeout_s * 1e9:
+            waited_s = (now_ns - self._heard_ns) * 1e-9
+            raise DeviceFault('gps.silent', f'{self._options.port}: no navigation message for {waited_s:.1f} s')
+
+    def _fix_of(self, pvt: ubx.NavPvt) -> Fix:
+        fixed = pvt.fixed and pvt.utc_ns > 0
+        self._known['horizontal_accuracy_m'] = f'{pvt.horizontal_accuracy_m:.1f}'
+        return Fix(
+            utc_ns=pvt.utc_ns,
+            latitude_deg=pvt.latitude_deg,
+            longitude_deg=pvt.longitude_deg,
+            altitude_m=pvt.altitude_m,
+            satellites=max(pvt.satellites, 1) if fixed else 0,
+            time_accuracy_s=pvt.time_accuracy_s if fixed else inf,
+            leap_seconds=self._leap_seconds,
+        )
+
+    def _take(self, kind: tuple[int, int], payload: bytes) -> None:
+        if kind == ubx.NAV_TIMELS and (leap := ubx.parse_leap_seconds(payload)):
+            self._leap_seconds = leap.current
+            self._known['leap_seconds'] = str(leap.current) if leap.current is not None else 'not received yet'
+            if leap.change:
+                self._known['leap_second_announced'] = f'{leap.change:+d} in {leap.to_event_s} s'
+        elif kind == ubx.TIM_TP and (error_s := ubx.parse_pulse_error_s(payload)) is not None:
+            self._known['pps_quantization_ns'] = f'{error_s * 1e9:.3f}'
+        elif survey := ubx.parse_survey(kind, payload):
+            state = 'done' if survey.valid else 'running' if survey.active else 'off'
+            self._known['survey_in'] = f'{state}, {survey.seconds} s, {survey.accuracy_m:.2f} m'
+
+
+@driver(UbloxOptions)
+def ublox(context: DriverContext[UbloxOptions]) -> Gps:
+    """Driver ``gps.ublox``."""
+    return UbloxReceiver(context.options, context.site)
