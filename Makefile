@@ -5,6 +5,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 unexport PYTHONPATH PYTHONHOME AMENT_PREFIX_PATH CMAKE_PREFIX_PATH # of a full ROS in the caller's shell
+unexport PYTHONDONTWRITEBYTECODE # without byte code each of the many processes of a station compiles everything again
 
 PYTHON ?= python3
 VENV := .venv
@@ -30,7 +31,7 @@ ifeq ($(wildcard $(VENV)/lib/python*/site-packages/__editable__.qkd_gs-*.pth),)
 .PHONY: $(build_done) # somebody has uninstalled it, or put a copy of the code in its place
 endif
 
-.PHONY: help setup demo test test-noble docs pictures pins clean
+.PHONY: help setup demo test test-long test-noble docs pictures pins clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -69,6 +70,9 @@ test: setup ## all checks and tests
 	$(BIN)/lint-imports
 	$(BIN)/vulture
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+
+test-long: setup ## the longer campaigns, which `make test` leaves out
+	$(BIN)/pytest -m long
 
 docs_done := $(VENV)/done-docs-$(call hash,echo $(packages_key); cat requirements/docs.txt)
 $(docs_done): $(packages_done)

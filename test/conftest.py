@@ -1,6 +1,45 @@
-"""Settings of all tests: the same examples on every run, and no deadline (a first call may compile a numba kernel)."""
+"""Settings of all tests, and how they are divided among processes that run at the same time."""
 
+import os
+
+import pytest
 from hypothesis import settings
 
+# The same examples on every run, and no deadline: a first call may compile a numba kernel.
 settings.register_profile('project', deadline=None, derandomize=True)
 settings.load_profile('project')
+
+# A worker takes a file at a time, these first: nobody is left with a long one at the end.
+LONGEST = (
+    'nodes/test_graph_',
+    'cli/test_simulate',
+    'nodes/',
+    'recording/test_repair',
+    'house/test_jit',
+    'test_examples',
+)
+STATIONS = 'nodes/test_graph_'  # whole stations, one at a time: files of one worker
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """One more than there are processors: the worker of the stations mostly waits for their passes."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """By file, in the order of collection."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Files(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            return STATIONS if STATIONS in nodeid else super()._split_scope(nodeid)
+
+    config.option.loadscopereorder = False
+    return Files(config, log)
+
+
+def pytest_collection_modifyitems(config, items):
+    if hasattr(config, 'workerinput'):
+        items.sort(key=lambda item: next((k for k, part in enumerate(LONGEST) if part in item.nodeid), len(LONGEST)))

@@ -7,12 +7,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-import yaml
 from mcap.writer import CompressionType, Writer
 
 from qkd_gs.errors import StationError
 from qkd_gs.recording.about import RECORD, About
-from qkd_gs.recording.summary import FileSummary, Topic, bag_information
+from qkd_gs.recording.summary import FileSummary, Topic, bag_information, yaml_text
 
 
 class FileWriter:
@@ -69,7 +68,7 @@ class FileWriter:
 
     def close(self) -> None:
         """Write index and footer."""
-        serialized = yaml.safe_dump(bag_information([self.summary], self._about.to_strings()), sort_keys=False)
+        serialized = yaml_text(bag_information([self.summary], self._about.to_strings()))
         try:
             self._mcap.flush()
             self._mcap.add_metadata('rosbag2', {'serialized_metadata': serialized})

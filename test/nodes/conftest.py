@@ -1,19 +1,15 @@
 """A ROS graph for each test."""
 
-import os
-
 import pytest
-from graph_station import machine_for_graphs
 from one_graph import Station
-
-DOMAIN = 101 + os.getpid() % 100
+from ros_domain import own_domain
 
 
 @pytest.fixture
 def domain():
-    """Nobody else is in it, and no whole station takes the processors meanwhile."""
-    with machine_for_graphs(DOMAIN):
-        yield
+    """A ROS domain in which nobody else is."""
+    with own_domain() as number:
+        yield number
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 import qkd_gs.msg as m
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from graph_station import LIFECYCLE, WAIT_S, log_of, running_station, sockets_of
+from graph_station import LIFECYCLE, log_of, running_station, sockets_of
 from lifecycle_msgs.msg import Transition
 from sensor_msgs.msg import Image
 
@@ -21,20 +21,19 @@ from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime.base import IMAGES, TRANSIENT_LOCAL
 from qkd_gs.tracking.types import CameraRequest, CameraRole
 
-DOMAIN = 111
 LEAD_S = 1200.0  # no pass comes while these tests run
 SECOND_NS = 10**9
 
 
 @pytest.fixture(scope='module')
 def station(tmp_path_factory):
-    with running_station(tmp_path_factory, DOMAIN, lead_s=LEAD_S) as running:
+    with running_station(tmp_path_factory, lead_s=LEAD_S) as running:
         yield running
 
 
 def test_every_node_is_active_and_the_station_says_that_it_is_ready(station):
     said = station.hear(DiagnosticStatus, 'readiness', TRANSIENT_LOCAL)
-    station.until(lambda: said and said[-1].level == DiagnosticStatus.OK, WAIT_S, 'ready')
+    station.until(lambda: said and said[-1].level == DiagnosticStatus.OK, 'ready')
     assert said[-1].message.startswith('ready, MICIUS in ')
     assert sorted(station.beats) == sorted(station.names)
     assert [name for name, line in station.lines if 'days old' in line] == ['planner']
@@ -97,7 +96,7 @@ def test_full_images_arrive_at_their_rate(station, role, rate_hz, width, height)
         first_ns = messages.stamp_of(pictures[4])
         return min(messages.stamp_of(got[-1]) for got in (pictures, spots)) >= first_ns + 5 * SECOND_NS
 
-    station.until(five_seconds, WAIT_S, 'five seconds of pictures')
+    station.until(five_seconds, 'five seconds of pictures')
     station.say(f'{camera}/request', messages.camera_request(station.clock.now_ns(), role, None))
     first_ns = messages.stamp_of(pictures[4])
     shown, measured = (
@@ -122,7 +121,7 @@ def test_a_region_is_shown_as_it_was_asked_for(station):
         station.say(f'{camera}/request', request)
         return pictures and (pictures[-1].width, pictures[-1].height) == (96, 64)
 
-    station.until(seen, WAIT_S, 'a picture of the region')
+    station.until(seen, 'a picture of the region')
     station.say(f'{camera}/request', messages.camera_request(0, role, None))
 
 
@@ -136,17 +135,17 @@ def test_an_operator_stops_and_starts_a_node(station):
     assert station.change('gps', Transition.TRANSITION_DEACTIVATE)
     stays(station, 'gps', 'inactive')
     assert station.change('gps', Transition.TRANSITION_ACTIVATE)
-    station.until(lambda: station.is_active('gps', pid), WAIT_S, 'gps is active again')
+    station.until(lambda: station.is_active('gps', pid), 'gps is active again')
     assert station.change('gps', Transition.TRANSITION_DEACTIVATE)
     assert station.change('gps', Transition.TRANSITION_CLEANUP)
     stays(station, 'gps', 'unconfigured')
     monitor_pid = station.kill('monitor')
-    station.back('monitor', monitor_pid, WAIT_S)  # another one, which has not seen the operator
+    station.back('monitor', monitor_pid)  # another one, which has not seen the operator
     stays(station, 'gps', 'unconfigured')
     assert station.change('gps', Transition.TRANSITION_CONFIGURE)
     stays(station, 'gps', 'inactive')
     assert station.change('gps', Transition.TRANSITION_ACTIVATE)
-    station.until(lambda: station.is_active('gps', pid), WAIT_S, 'gps is active at last')
+    station.until(lambda: station.is_active('gps', pid), 'gps is active at last')
     assert station.processes.starts()['gps'] == 1
 
 
@@ -200,9 +199,9 @@ def test_a_fault_of_the_drives_is_told_and_overcome(station):
         lies(station, mode=MountMode.FAULT, fault='mount.following_error')
         return faults()
 
-    assert station.until(fallen, WAIT_S, 'the fault is told')[0][0] == 'mount.following_error'
+    assert station.until(fallen, 'the fault is told')[0][0] == 'mount.following_error'
     pid = station.processes.pids()['mount']
-    station.until(lambda: station.is_active('mount', pid), WAIT_S, 'the mount is active again')
+    station.until(lambda: station.is_active('mount', pid), 'the mount is active again')
     assert 'the drives report a fault' in log_of(station, 'mount')
     assert 'Traceback' not in log_of(station, 'mount')
 
@@ -214,9 +213,9 @@ def test_what_nobody_has_thought_of_is_told_with_its_traceback(station):
         lies(station, mode=77)
         return [said for fault, said in faults() if fault == 'node.error']
 
-    assert '77 is not a valid MountMode' in station.until(fallen, WAIT_S, 'the fault is told')[0]
+    assert '77 is not a valid MountMode' in station.until(fallen, 'the fault is told')[0]
     pid = station.processes.pids()['mount']
-    station.until(lambda: station.is_active('mount', pid), WAIT_S, 'the mount is active again')
+    station.until(lambda: station.is_active('mount', pid), 'the mount is active again')
     log = log_of(station, 'mount')
     assert 'Traceback' in log
     assert '_unpack_mount' in log
@@ -224,12 +223,12 @@ def test_what_nobody_has_thought_of_is_told_with_its_traceback(station):
 
 def test_an_axis_keeps_its_place_when_its_driver_is_killed(station):
     states = station.overhear('mount/state')
-    station.until(lambda: states, WAIT_S, 'the drives are heard')
+    station.until(lambda: states, 'the drives are heard')
     before = states[-1]
     pid = station.kill('mount')
-    station.back('mount', pid, WAIT_S)
+    station.back('mount', pid)
     count = len(states)
-    station.until(lambda: len(states) > count, WAIT_S, 'the drives are heard again')
+    station.until(lambda: len(states) > count, 'the drives are heard again')
     after = states[-1]
     assert math.hypot(after.az_rad - before.az_rad, after.el_rad - before.el_rad) < 2e-6
     assert max(abs(state.az_rad - before.az_rad) for state in states) < 2e-6
@@ -251,7 +250,7 @@ def test_a_second_station_in_the_same_domain_is_refused_before_it_does_anything(
         )
         assert done.returncode == 2, done.stderr
         told = done.stderr.strip().splitlines()[-1]
-        assert f'another station runs in ROS domain {DOMAIN} (process {holder})' in told
+        assert f'another station runs in ROS domain {os.environ["ROS_DOMAIN_ID"]} (process {holder})' in told
         assert 'ROS_DOMAIN_ID' in told
         assert 'Traceback' not in done.stderr
     assert not (tmp_path / 'logs').exists()

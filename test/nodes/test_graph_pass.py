@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import qkd_gs.msg as m
-from graph_station import AT, WAIT_S, running_station
+from graph_station import AT, running_station
 from mcap.reader import make_reader
 from qkd_gs.action import TrackPass
 from rclpy.action import ActionClient
@@ -21,7 +21,6 @@ from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.session.manifest import load_manifest
 from qkd_gs.tracking.types import Phase
 
-DOMAIN = 113
 LOST_S = 2.0  # of the locked time with the tracker's death; half a second on a machine with nothing else to do
 NEVER_PUBLIC = ('/image', '/compressed', '/sim/')  # pixels; and the twin's own
 GAP_S = 10.0  # of a topic whose node or recorder was killed; three seconds on a machine with nothing else to do
@@ -110,14 +109,14 @@ def secrets_of(keys):
 
 def test_every_process_is_killed_in_a_pass_and_a_key_comes_out(tmp_path_factory):
     """How soon they are back is measured by `qkd-gs bench graph`; here the machine has other tests to run."""
-    with running_station(tmp_path_factory, DOMAIN, el_deg=33, lead_s=0.0) as station:
+    with running_station(tmp_path_factory, el_deg=45, lead_s=0.0) as station:
         states = station.hear(m.SessionState, 'session/state')
         keys = station.hear(m.KeyState, 'key/state', TRANSIENT_LOCAL)
         ears = Ears(station)
         client = ActionClient(station.node, TrackPass, 'track_pass')
-        station.until(client.server_is_ready, WAIT_S, 'the tracker takes goals')
+        station.until(client.server_is_ready, 'the tracker takes goals')
         goal = client.send_goal_async(TrackPass.Goal(at=messages.to_time(parse_utc(AT)), session='killed'))
-        station.until(goal.done, WAIT_S, 'the goal is answered')
+        station.until(goal.done, 'the goal is answered')
         assert goal.result().accepted
 
         def held():
@@ -125,23 +124,23 @@ def test_every_process_is_killed_in_a_pass_and_a_key_comes_out(tmp_path_factory)
             return any(state.phase == Phase.FINE for state in states[before:])
 
         before = 0
-        station.until(held, WAIT_S, 'the satellite is held')
+        station.until(held, 'the satellite is held')
         killed_ns = {}
         for name in station.names:
             if name == 'world':
                 continue
             killed_ns[name] = station.clock.now_ns()
             pid = station.kill(name)
-            station.back(name, pid, WAIT_S)
+            station.back(name, pid)
             before = len(states)
-            station.until(held, WAIT_S, f'the satellite is held without the old {name}')
+            station.until(held, f'the satellite is held without the old {name}')
             assert {state.folder for state in states[before:]} == {'killed'}, name
             assert load_manifest(station.sessions / 'killed').satellite == 'MICIUS'
         assert station.processes.starts() == {name: 1 if name == 'world' else 2 for name in station.names}
 
-        station.until(lambda: states[-1].phase == Phase.IDLE, WAIT_S, 'parked')
+        station.until(lambda: states[-1].phase == Phase.IDLE, 'parked')
         done = (m.KeyState.DONE, m.KeyState.FAILED)
-        station.until(lambda: keys and keys[-1].state in done, WAIT_S, 'the key is made')
+        station.until(lambda: keys and keys[-1].state in done, 'the key is made')
         assert keys[-1].state == m.KeyState.DONE, keys[-1].message
         assert keys[-1].secret_bits > 0, keys[-1].message
         assert keys[-1].simulated

@@ -8,7 +8,7 @@ from math import cos, degrees, hypot, radians
 
 import pytest
 import qkd_gs.msg as m
-from graph_station import AT, WAIT_S, running_station
+from graph_station import AT, running_station
 
 from qkd_gs.devices.mount import MountMode
 from qkd_gs.errors import StationError
@@ -20,7 +20,6 @@ from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.tracking.types import Phase
 
-DOMAIN = 112
 REST_RAD_S = radians(0.01)
 MS = 1_000_000
 COMMAND = 'import sys; from qkd_gs.cli import main; sys.exit(main(sys.argv[1:]))'
@@ -55,15 +54,16 @@ class Pass:
         def held():
             return any(state.phase == Phase.FINE for state in self.states[before:])
 
-        self.station.until(held, WAIT_S, what)
+        self.station.until(held, what)
 
-    def at_rest(self, within_s, since_ns):
-        """Wait until the drives stand still; station time of the first such reading."""
+    def at_rest(self):
+        """Wait until the drives stand still; station time of the first such reading from now on."""
+        before, since_ns = len(self.drives), self.station.clock.now_ns()
 
         def resting():
-            return next((s for s in self.drives[-300:] if s.stamp_ns > since_ns and not moves(s)), None)
+            return next((s for s in self.drives[before:] if s.stamp_ns > since_ns and not moves(s)), None)
 
-        return self.station.until(resting, within_s, 'the mount is at rest').stamp_ns
+        return self.station.until(resting, 'the mount is at rest').stamp_ns
 
 
 def moves(state):
@@ -72,9 +72,9 @@ def moves(state):
 
 @pytest.fixture(scope='module')
 def taking(tmp_path_factory):
-    with running_station(tmp_path_factory, DOMAIN, el_deg=42, lead_s=10.0) as station:
+    with running_station(tmp_path_factory, el_deg=42, lead_s=10.0) as station:
         running = Pass(station)
-        station.until(lambda: running.drives and running.states and running.laser, WAIT_S, 'the station is heard')
+        station.until(lambda: running.drives and running.states and running.laser, 'the station is heard')
         try:
             yield running
         finally:
@@ -128,13 +128,13 @@ def test_without_its_tracker_mount_and_beacon_stop_by_themselves(taking):
     station = taking.station
     watchdog_s = load_yaml(station.place / 'station.yaml', StationSettings).mount.watchdog_s
     taking.locked('the satellite is held')
-    station.until(lambda: taking.laser[-1].emitting, WAIT_S, 'the beacon is lit')
+    station.until(lambda: taking.laser[-1].emitting, 'the beacon is lit')
     assert moves(taking.drives[-1])
     station.supervised = False
     try:
         station.kill('tracker')
-        rest_ns = taking.at_rest(10.0, station.clock.now_ns())
-        station.until(lambda: not taking.laser[-1].emitting, 10.0, 'the beacon is dark')
+        rest_ns = taking.at_rest()
+        station.until(lambda: not taking.laser[-1].emitting, 'the beacon is dark')
         last_ns = taking.orders[-1].at_ns
         fastest = max(abs(s.az_rate_rad_s) for s in taking.drives if s.stamp_ns > last_ns - 50 * MS)
         braking_s = fastest / radians(15 * 0.7)
@@ -156,7 +156,7 @@ def test_without_its_driver_the_mount_stops_and_knows_where_it_is(taking):
     station.supervised = False
     try:
         station.kill('mount')
-        taking.at_rest(10.0, station.clock.now_ns())
+        taking.at_rest()
         last_ns = taking.orders[-1].at_ns
         stopping = [s for s in taking.drives if s.stamp_ns > last_ns]
         after_ns = next(s.stamp_ns for s in stopping if s.mode != MountMode.TRACK)
@@ -164,7 +164,7 @@ def test_without_its_driver_the_mount_stops_and_knows_where_it_is(taking):
         stood = taking.drives[-1]
     finally:
         station.supervised = True
-    station.until(lambda: taking.drives[-1] is not stood, WAIT_S, 'the drives are heard again')
+    station.until(lambda: taking.drives[-1] is not stood, 'the drives are heard again')
     moved = taking.drives[taking.drives.index(stood) + 1]
     assert hypot(moved.az_rad - stood.az_rad, moved.el_rad - stood.el_rad) < 1e-5
     taking.locked('a new driver has gone on')
@@ -174,12 +174,12 @@ def test_without_a_safety_status_the_mount_stops(taking):
     station = taking.station
     taking.locked('the satellite is held')
     statuses = station.hear(m.SafetyStatus, 'safety/status')
-    station.until(lambda: statuses, WAIT_S, 'the supervisor is heard')
+    station.until(lambda: statuses, 'the supervisor is heard')
     station.supervised = False
     try:
         station.kill('monitor')
-        taking.at_rest(10.0, station.clock.now_ns())
-        station.until(lambda: not taking.laser[-1].emitting, 10.0, 'the beacon is dark')
+        taking.at_rest()
+        station.until(lambda: not taking.laser[-1].emitting, 'the beacon is dark')
         last_ns = messages.stamp_of(statuses[-1])
         stopped_ns = taking.orders[-1].at_ns
         assert (stopped_ns - last_ns) * 1e-9 < 0.3 + 0.1
@@ -197,13 +197,13 @@ def test_ctrl_c_parks_and_darkens(taking):
     def parked():
         return taking.phase() is Phase.IDLE
 
-    station.until(parked, WAIT_S, 'parked')
-    station.until(lambda: taking.track.poll() is not None, WAIT_S, '`qkd-gs track` has ended')
+    station.until(parked, 'parked')
+    station.until(lambda: taking.track.poll() is not None, '`qkd-gs track` has ended')
     told = taking.track.communicate()[0]
     if 'ABORTED' not in told:  # its goal was lost with the tracker that was killed: it knows no more than that
         assert 'the pass is over' in told
     assert 'Traceback' not in told
-    taking.at_rest(10.0, station.clock.now_ns())
+    taking.at_rest()
     rest = taking.drives[-1]
     settings = load_yaml(station.place / 'station.yaml', StationSettings).mount
     assert degrees(rest.az_rad) == pytest.approx(settings.park_az_deg, abs=0.05)
@@ -219,9 +219,9 @@ def test_a_pass_that_is_broken_off_ends_as_aborted(taking):
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ,
     )  # fmt: skip
     try:
-        station.until(lambda: taking.states[-1].folder == 'two', WAIT_S, 'another pass is under way')
+        station.until(lambda: taking.states[-1].folder == 'two', 'another pass is under way')
         track.send_signal(signal.SIGINT)
-        station.until(lambda: track.poll() is not None, WAIT_S, '`qkd-gs track` has ended')
+        station.until(lambda: track.poll() is not None, '`qkd-gs track` has ended')
     finally:
         track.kill()
         _, told = track.communicate()

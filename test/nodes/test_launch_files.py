@@ -4,6 +4,7 @@ What a launch file asks for must be what the one declaration of the graph says.
 """
 
 import importlib.util
+import os
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -15,6 +16,7 @@ from qkd_gs.station.graph import NODES, station_graph
 from qkd_gs.station.instance_lock import started
 from qkd_gs.station.options import OPTIONS
 
+DOMAIN = str(os.getpid())  # of this test process alone; no ROS runs in it
 LOADED = []
 
 
@@ -93,7 +95,7 @@ def nodes_of(description, **given):
 @pytest.fixture(autouse=True)
 def domain(monkeypatch):
     """A ROS domain in which no station runs; what a launch holds there until its process ends is let go."""
-    monkeypatch.setenv('ROS_DOMAIN_ID', '118')
+    monkeypatch.setenv('ROS_DOMAIN_ID', DOMAIN)
     yield
     while LOADED:
         for held in getattr(LOADED.pop(), '_held', []):
@@ -143,7 +145,7 @@ def test_what_cannot_be_is_one_sentence(given, said):
 def test_a_second_station_is_refused_before_anything_starts():
     description = load('station.launch.py').generate_launch_description()
     with started('/roof'):
-        with pytest.raises(RuntimeError, match='another station runs in ROS domain 118'):
+        with pytest.raises(RuntimeError, match=f'another station runs in ROS domain {DOMAIN}'):
             nodes_of(description, namespace='roof')
         assert nodes_of(description, namespace='cellar')
     assert nodes_of(description, namespace='roof')

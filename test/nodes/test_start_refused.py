@@ -6,18 +6,17 @@ import sys
 
 import pytest
 import yaml
-from graph_station import machine_for_graphs
+from ros_domain import own_domain
 
 from qkd_gs.share import share_path
 
-DOMAIN = 114
 WAIT_S = 120.0
 
 
 @pytest.fixture(scope='module', autouse=True)
-def machine():
-    with machine_for_graphs(DOMAIN) as environment:
-        yield environment
+def domain():
+    with own_domain():
+        yield
 
 
 def ended(arguments, tmp_path, **environment):

@@ -1,5 +1,6 @@
 """What the names in the kernel tell of stations and replays."""
 
+import os
 import subprocess
 import sys
 
@@ -8,9 +9,9 @@ import pytest
 from qkd_gs.errors import StationError
 from qkd_gs.station.instance_lock import acquire_instance_lock, stand_in, started, station_runs, take_part
 
-DOMAIN = '97'  # of these tests alone: no ROS runs in it
+DOMAIN = str(os.getpid())  # of this test process alone; no ROS runs in it
 HOLD = (
-    'import sys; from qkd_gs.station import instance_lock; held = getattr(instance_lock, sys.argv[1])("roof", "97"); '
+    'import sys; from qkd_gs.station import instance_lock; held = getattr(instance_lock, sys.argv[1])(*sys.argv[2:]); '
     'print("held", flush=True); sys.stdin.read()'
 )
 
@@ -22,7 +23,7 @@ def elsewhere():
 
     def hold(what):
         process = subprocess.Popen(
-            [sys.executable, '-c', HOLD, what], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, '-c', HOLD, what, 'roof', DOMAIN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         processes.append(process)
         assert process.stdout.readline() == 'held\n'
@@ -40,7 +41,7 @@ def test_a_station_runs_as_long_as_one_of_its_processes_lives(elsewhere, holder)
     process = elsewhere(holder)
     assert station_runs('/roof', DOMAIN)
     assert not station_runs('', DOMAIN)
-    assert not station_runs('/roof', '96')
+    assert not station_runs('/roof', f'{DOMAIN}0')
     with pytest.raises(StationError, match='a station is running in this ROS domain'):
         stand_in('roof', DOMAIN)
     process.kill()
@@ -55,7 +56,7 @@ def test_a_station_runs_as_long_as_one_of_its_processes_lives(elsewhere, holder)
 )
 def test_a_second_station_is_refused_and_told_of_the_first(elsewhere, holder, another):
     process = elsewhere(holder)
-    with pytest.raises(StationError, match=rf'another station runs in ROS domain 97 \(process {process.pid}\)'):
+    with pytest.raises(StationError, match=rf'another station runs in ROS domain {DOMAIN} \(process {process.pid}\)'):
         another('/roof', DOMAIN)
     another('/cellar', DOMAIN).close()
     process.kill()
@@ -66,7 +67,7 @@ def test_a_second_station_is_refused_and_told_of_the_first(elsewhere, holder, an
 @pytest.mark.parametrize('begin', [started, take_part])
 def test_beside_a_replay_no_part_of_a_station_begins(elsewhere, begin):
     elsewhere('stand_in')
-    with pytest.raises(StationError, match='a recorded pass is played in ROS domain 97'):
+    with pytest.raises(StationError, match=f'a recorded pass is played in ROS domain {DOMAIN}'):
         begin('/roof', DOMAIN)
     with pytest.raises(StationError, match='another replay runs'):
         stand_in('/roof', DOMAIN)

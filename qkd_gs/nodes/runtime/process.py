@@ -21,7 +21,6 @@ from qkd_gs.station.dds_profile import use_loopback_profile
 
 _SPIN_S = 0.1  # a signal is noticed after so long
 _WIND_DOWN_S = 2.2  # to bring the mount towards its park position
-_SAME_REQUEST_S = 0.5
 _SIGNALS = signal.SIGINT, signal.SIGTERM
 _AGE_LOG = 'qkd_gs.orbit.elements'
 
@@ -76,17 +75,15 @@ def say_age_of_elements() -> None:
 
 
 class Ending:
-    """Decides when a process ends after a request: once wound down, at a second request, or after a time limit."""
+    """Decides when a process ends after a request: once wound down, or after a time limit."""
 
     def __init__(self) -> None:
         self._first_s: float | None = None
-        self._again = False
 
     def tell(self, now_s: float) -> None:
-        """Take a request to end; at Ctrl-C the terminal and `ros2 launch` each send one, which count as one."""
+        """Take a request to end; more change nothing, since terminal and `ros2 launch` each send one at Ctrl-C."""
         if self._first_s is None:
             self._first_s = now_s
-        self._again = self._again or now_s - self._first_s > _SAME_REQUEST_S
 
     def over(self, now_s: float, node: Any) -> bool:
         """Whether the process may end."""
@@ -95,7 +92,7 @@ class Ending:
         if not node.winding_down:
             node.winding_down = True
             node.wind_down()
-        return bool(node.may_end) or self._again or now_s - self._first_s > _WIND_DOWN_S
+        return bool(node.may_end) or now_s - self._first_s > _WIND_DOWN_S
 
 
 def _set_priority(priority: int) -> None:
