@@ -69,7 +69,7 @@ test: setup ## all checks and tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/vulture
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-long: setup ## the longer campaigns, which `make test` leaves out
 	$(BIN)/pytest -m long
@@ -96,7 +96,7 @@ test-noble: ## the tests with the library versions of Ubuntu 24.04, in .venv-nob
 	awk -F== '/^[a-z]/ && !seen[$$1]++' requirements/noble.txt $(pins) > build/noble.txt
 	$(NOBLE_PIP) install -q --no-build-isolation --no-deps -r build/noble.txt
 	$(NOBLE_PIP) install -q --no-build-isolation --no-deps --editable .
-	NUMBA_CACHE_DIR=build/noble-kernels $(NOBLE)/bin/pytest -n auto --maxprocesses 4 --dist loadfile
+	NUMBA_CACHE_DIR=build/noble-kernels $(NOBLE)/bin/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 pins: ## work out requirements/*.txt again after a change of requirements/*.in; versions already pinned stay
 	$(PYTHON) -m venv --clear build/pins

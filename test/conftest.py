@@ -29,14 +29,13 @@ def pytest_xdist_auto_num_workers():
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """By file, in the order of collection."""
+    """By file."""
     from xdist.scheduler import LoadFileScheduling
 
     class Files(LoadFileScheduling):
         def _split_scope(self, nodeid):
             return STATIONS if STATIONS in nodeid else super()._split_scope(nodeid)
 
-    config.option.loadscopereorder = False
     return Files(config, log)
 
 
