@@ -223,12 +223,6 @@ def _naming(
 
 def _hold_off_slots(station: StationSettings, period_ps: int) -> tuple[int, int]:
     """Hold-off by the rule of the station, and dead time, in slots."""
-    if station.key.hold_off_ns < station.detectors.dead_time_ns:
-        raise StationError(
-            f'{station.key.hold_off_ns:g} ns is shorter than the dead time of {station.detectors.dead_time_ns:g} ns',
-            where='key.hold_off_ns',
-            hint='it must outlast dead time and afterpulses, or bits next to each other are correlated',
-        )
     hold_off, dead = (
         -(-round(time_ns * 1e3) // period_ps) for time_ns in (station.key.hold_off_ns, station.detectors.dead_time_ns)
     )

@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from qkd_gs.errors import StationError
 from qkd_gs.session.writers import changing
-from qkd_gs.settings.loader import Section
+from qkd_gs.settings.loader import Section, reason
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 
@@ -125,7 +125,7 @@ def load_manifest(folder: Path) -> Manifest:
         key = '.'.join(map(str, first['loc']))
         if first['type'] == 'extra_forbidden':
             raise StationError(f'{key} is a key that this version does not know', where=path, hint=_HINT) from error
-        raise StationError(f'{key}: {first["msg"]}' if key else first['msg'], where=path) from error
+        raise StationError(reason(error), where=path) from error
 
 
 def create_manifest(folder: Path, manifest: Manifest) -> None:

@@ -3,18 +3,53 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from qkd_gs.errors import StationError
 
 
 class Section(BaseModel):
-    """Base of every section of a configuration file: unknown keys are refused, instances are immutable."""
+    """Base of every section of a configuration file: unknown keys are refused, instances are immutable.
+
+    A truth value is no number, though Python takes ``true`` for 1: YAML reads ``off`` and ``no`` as one.
+    """
 
     model_config = ConfigDict(extra='forbid', frozen=True, allow_inf_nan=False)
+
+    @field_validator('*', mode='before')
+    @classmethod
+    def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        field = cls.model_fields.get(info.field_name or '')
+        kinds = set() if field is None else _kinds(field.annotation)
+        if kinds & {int, float} and bool not in kinds and _holds_truth(value):
+            raise ValueError('true or false is given where a number belongs')
+        return value
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """Types that an annotation is made of."""
+    arguments = get_args(annotation)
+    return {annotation} if not arguments else {kind for part in arguments for kind in _kinds(part)}
+
+
+def _holds_truth(value: Any) -> bool:
+    """True if a value is a truth value, or a list or table that holds one."""
+    if isinstance(value, (list, tuple)):
+        return any(_holds_truth(part) for part in value)
+    if isinstance(value, dict):
+        return any(_holds_truth(part) for part in value.values())
+    return isinstance(value, bool)
+
+
+def reason(error: ValidationError) -> str:
+    """What the first error says, with the key in front; without pydantic's own words."""
+    first = error.errors()[0]
+    key = '.'.join(str(part) for part in first['loc'])
+    said = first['msg'].removeprefix('Value error, ')
+    return f'{key}: {said}' if key else said
 
 
 S = TypeVar('S', bound=BaseModel)
@@ -46,9 +81,9 @@ def load_yaml(path: str | Path, model: type[S], overlay: str | Path | None = Non
     except ValidationError as error:
         first = error.errors()[0]
         location = first['loc']
-        key = '.'.join(str(part) for part in location) or 'the whole file'
         file, node = max(files, key=lambda one: _depth(one[1], location))
-        raise StationError(f'{key}: {first["msg"]}', where=f'{file}:{_line_of(node, location)}') from error
+        line = _line_of(node, location)
+        raise StationError(reason(error), where=f'{file}:{line}' if location else file) from error
 
 
 def _read(path: Path) -> tuple[yaml.Node | None, Any]:

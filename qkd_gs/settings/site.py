@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, ValidationError
 
 from qkd_gs.errors import StationError
-from qkd_gs.settings.loader import Section, load_yaml
+from qkd_gs.settings.loader import Section, load_yaml, reason
 from qkd_gs.share import share_path
 
 
@@ -66,7 +66,6 @@ def _from_coordinates(text: str) -> Site:
         latitude_deg, longitude_deg, altitude_m = (float(part) for part in parts)
         return Site(name=text, latitude_deg=latitude_deg, longitude_deg=longitude_deg, altitude_m=altitude_m)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise StationError(f'{first["loc"][0]}: {first["msg"]}', where='--site') from error
+        raise StationError(reason(error), where='--site') from error
     except ValueError as error:
         raise StationError(f'{text!r} is not LAT_DEG,LON_DEG,ALT_M', where='--site') from error

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from qkd_gs.settings.loader import Section
+
+CHANNELS = ('H', 'V', 'D', 'A', 'BEACON', 'PPS')
+_SUM_TOLERANCE = 1e-6
 
 
 class AxisSettings(Section):
@@ -17,6 +20,12 @@ class AxisSettings(Section):
     max_rate_deg_s: float = Field(gt=0, le=120, description='fastest rate')
     max_acc_deg_s2: float = Field(gt=0, le=200, description='largest acceleration')
 
+    @model_validator(mode='after')
+    def _ends_in_order(self) -> Self:
+        if not self.min_deg < self.max_deg:
+            raise ValueError(f'min_deg {self.min_deg:g} is not below max_deg {self.max_deg:g}')
+        return self
+
 
 class MountSettings(Section):
     """The two-axis mount."""
@@ -26,6 +35,16 @@ class MountSettings(Section):
     watchdog_s: float = Field(gt=0, le=1, description='brake after this long without a command')
     park_az_deg: float = Field(description='encoder angle of the park position')
     park_el_deg: float = Field(description='encoder angle of the park position')
+
+    @model_validator(mode='after')
+    def _parks_within_its_travel(self) -> Self:
+        for name, angle_deg, axis in (
+            ('park_az_deg', self.park_az_deg, self.azimuth),
+            ('park_el_deg', self.park_el_deg, self.elevation),
+        ):
+            if not axis.min_deg <= angle_deg <= axis.max_deg:
+                raise ValueError(f'{name} {angle_deg:g} is outside {axis.min_deg:g} to {axis.max_deg:g}')
+        return self
 
 
 class CameraModel(Section):
@@ -50,6 +69,18 @@ class CameraModel(Section):
     full_scale_counts: float = Field(default=65535, ge=255, le=65535, description='saturation level of a pixel')
     spot_sigma_px: float = Field(gt=0.3, le=10, description='Gaussian width of a point source, seeing included')
 
+    @model_validator(mode='after')
+    def _parts_agree(self) -> Self:
+        if self.min_exposure_s > self.max_exposure_s:
+            raise ValueError(f'min_exposure_s {self.min_exposure_s:g} is above max_exposure_s {self.max_exposure_s:g}')
+        for name, pixel, size in (
+            ('reference_x_px', self.reference_x_px, self.width_px),
+            ('reference_y_px', self.reference_y_px, self.height_px),
+        ):
+            if not -0.5 <= pixel <= size - 0.5:
+                raise ValueError(f'{name} {pixel:g} is outside the image of {size} pixels')
+        return self
+
 
 class HwpSettings(Section):
     """The half-wave plate's rotator."""
@@ -58,6 +89,13 @@ class HwpSettings(Section):
     delay_s: float = Field(ge=0, le=1, description='from sending a command to the HWP being there; known to 5 ms')
     rate_hz: float = Field(gt=0, le=200, description='commands per second')
     parity: int = Field(description='+1, or -1 with an odd number of mirrors in front of the HWP', ge=-1, le=1)
+
+    @field_validator('parity')
+    @classmethod
+    def _a_sign(cls, value: int) -> int:
+        if not value:
+            raise ValueError('0 is neither +1 nor -1')
+        return value
 
 
 class BeaconSettings(Section):
@@ -94,16 +132,27 @@ class DetectorSettings(Section):
         default='rising', description='edge of the PPS pulses that marks the second, where both are tagged'
     )
     delay_tolerance_ns: float = Field(
-        gt=0, le=4.9, description='how well the delays are known; below half a pulse period'
+        gt=0, le=1000, description='how well the delays are known; below half a pulse period'
     )
     dead_time_ns: float = Field(ge=0, le=10_000)
+
+    @field_validator('delay_ns')
+    @classmethod
+    def _of_every_channel(cls, value: dict[str, float]) -> dict[str, float]:
+        unknown = [name for name in value if name not in CHANNELS]
+        if unknown:
+            raise ValueError(f'{unknown[0]} is no channel: {", ".join(CHANNELS)}')
+        missing = [name for name in CHANNELS if name not in value]
+        if missing:
+            raise ValueError(f'{missing[0]} is missing')
+        return value
 
 
 class SourceSettings(Section):
     """The satellite's source, as agreed between both sides."""
 
-    pulse_rate_hz: float = Field(gt=0)
-    beacon_rate_hz: float = Field(gt=0)
+    pulse_rate_hz: float = Field(ge=1e3, le=2e10)
+    beacon_rate_hz: float = Field(ge=10, le=1e7)
     mu_signal: float = Field(gt=0, lt=2)
     mu_decoy: float = Field(gt=0, lt=2)
     mu_vacuum: float = Field(ge=0, lt=2)
@@ -111,11 +160,24 @@ class SourceSettings(Section):
     p_decoy: float = Field(gt=0, lt=1)
     p_vacuum: float = Field(gt=0, lt=1)
 
+    @model_validator(mode='after')
+    def _parts_agree(self) -> Self:
+        total = self.p_signal + self.p_decoy + self.p_vacuum
+        if abs(total - 1) > _SUM_TOLERANCE:
+            raise ValueError(f'p_signal, p_decoy and p_vacuum sum to {total:g}, not 1')
+        if self.mu_decoy >= self.mu_signal:
+            raise ValueError(f'mu_decoy {self.mu_decoy:g} is not below mu_signal {self.mu_signal:g}')
+        if self.mu_vacuum:
+            raise ValueError(f'mu_vacuum {self.mu_vacuum:g} is not 0: the bounds hold for a true vacuum state only')
+        if self.beacon_rate_hz > self.pulse_rate_hz / 10:
+            raise ValueError(f'beacon_rate_hz {self.beacon_rate_hz:g} is not far below pulse_rate_hz')
+        return self
+
 
 class KeySettings(Section):
     """Post-processing."""
 
-    gate_ns: float = Field(gt=0, le=10, description='width of the gate, fixed before the pass')
+    gate_ns: float = Field(ge=0.01, le=100, description='width of the gate, fixed before the pass')
     hold_off_ns: float = Field(
         ge=0,
         le=100_000,
@@ -143,3 +205,27 @@ class StationSettings(Section):
     detectors: DetectorSettings
     source: SourceSettings
     key: KeySettings
+
+    @model_validator(mode='after')
+    def _parts_agree(self) -> Self:
+        period_ns = 1e9 / self.source.pulse_rate_hz
+        if self.key.gate_ns > period_ns:
+            raise ValueError(
+                f'key.gate_ns {self.key.gate_ns:g} is longer than a pulse period of {period_ns:.3g} ns'
+                f' (source.pulse_rate_hz {self.source.pulse_rate_hz:g})'
+            )
+        if self.detectors.delay_tolerance_ns >= period_ns / 2:
+            raise ValueError(
+                f'detectors.delay_tolerance_ns {self.detectors.delay_tolerance_ns:g} is not below half a pulse period'
+                f' of {period_ns:.3g} ns (source.pulse_rate_hz {self.source.pulse_rate_hz:g})'
+            )
+        if self.key.hold_off_ns < self.detectors.dead_time_ns:
+            raise ValueError(
+                f'key.hold_off_ns {self.key.hold_off_ns:g} is shorter than detectors.dead_time_ns'
+                f' {self.detectors.dead_time_ns:g}: bits next to each other would be correlated'
+            )
+        if not self.mount.elevation.min_deg <= self.tracking.data_el_deg <= self.mount.elevation.max_deg:
+            raise ValueError(
+                f'tracking.data_el_deg {self.tracking.data_el_deg:g} is outside the travel of mount.elevation'
+            )
+        return self

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from qkd_gs.settings.loader import Section
+from qkd_gs.settings.station import CHANNELS
 
 
 class ClockSettings(Section):
@@ -61,6 +62,13 @@ class SpadSettings(Section):
     afterpulse_ns: float = Field(gt=0, le=10_000, description='decay time of afterpulses after the dead time')
     signal_pulse_ns: float = Field(ge=0, le=5, description='RMS width of the 850 nm pulse')
     delay_error_ns: float = Field(ge=0, le=4, description='largest error of the known delays, either sign')
+
+    @field_validator('relative_efficiency')
+    @classmethod
+    def _of_each_detector(cls, value: dict[str, float]) -> dict[str, float]:
+        if sorted(value) != sorted(CHANNELS[:4]) or min(value.values()) <= 0:
+            raise ValueError(f'needs a positive number for each of {", ".join(CHANNELS[:4])}, and nothing else')
+        return value
 
 
 class SyncDetectorSettings(Section):

@@ -201,7 +201,7 @@ def test_a_damaged_session_is_refused_in_one_sentence(copy, damage, complaint):
         path.write_text(path.read_text()[:1000])
     elif damage == 'schema':
         path = folder / 'session.json'
-        path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 7'))
+        path.write_text(path.read_text().replace('"schema_version": 3', '"schema_version": 7'))
     elif damage == 'satellite':
         (folder / 'simulated_satellite.json').unlink()
     else:

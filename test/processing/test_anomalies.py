@@ -2,12 +2,8 @@
 
 import numpy as np
 import pytest
-from short_sessions import process, stretch
 
-from qkd_gs.errors import StationError
-from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.processing.anomalies import afterpulse_share, bunching_of, find_anomalies
-from qkd_gs.session.manifest import update_manifest
 from qkd_gs.timing.clicks import ClickFilter, ClickStatistics
 from qkd_gs.timing.numbering import GATE_SHIFT, INSIDE, PULSE_SHIFT
 
@@ -91,13 +87,3 @@ def test_afterpulses_are_measured_from_the_clicks_alone():
 def test_the_sources_intensities_bunch_their_photons():
     assert bunching_of((0.5, 0.5, 0.5), (0.5, 0.25, 0.25)) == pytest.approx(1)
     assert pytest.approx((0.5 * 0.64 + 0.25 * 0.01) / 0.425**2) == BUNCHING
-
-
-def test_a_hold_off_shorter_than_the_dead_time_is_refused(tmp_path):
-    keys = KeyFolder.create(tmp_path / 'keys')
-    folder = tmp_path / 'session'
-    manifest = stretch(seconds=7.0, before_s=3.5, gain=2.0).write(folder, keys.sealing_public_key())
-    key = manifest.station.key.model_copy(update={'hold_off_ns': 20.0})
-    update_manifest(folder, lambda now: {'station': now.station.model_copy(update={'key': key})})
-    with pytest.raises(StationError, match='shorter than the dead time'):
-        process(folder, keys)
