@@ -1,0 +1,135 @@
+"""The CAN bus: frames that have arrived, frames to send, and SDO transfers of up to four bytes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from qkd_gs.drivers.cia402.objects import SDO_ANSWER, SDO_REQUEST
+from qkd_gs.drivers.extras import need
+from qkd_gs.errors import DeviceFault
+
+Frame = tuple[int, bytes]  # identifier and data
+_UPLOADED = {0x43: 4, 0x47: 3, 0x4B: 2, 0x4F: 1, 0x42: 4}
+_DOWNLOADED = 0x60
+_ABORTED = 0x80
+
+
+class SdoAbort(DeviceFault):
+    """A drive refuses to read or write an object."""
+
+    def __init__(self, index: int, subindex: int, reason: int) -> None:
+        super().__init__('mount.refused', f'object 0x{index:04X}:{subindex}: the drive aborts with 0x{reason:08X}')
+
+
+class CanBus:
+    """Frames over a bus of python-can.
+
+    Parameters
+    ----------
+    open_bus : callable
+        Makes the bus: an object with ``recv(timeout)``, ``send(message)`` and ``shutdown()``.
+    name : str
+        For messages.
+    """
+
+    def __init__(self, open_bus: Callable[[], Any], name: str) -> None:
+        self._open_bus, self._name = open_bus, name
+        self._bus: Any = None
+        self._message: Any = None
+        self._waiting: list[Frame] = []  # arrived during an SDO transfer
+
+    def open(self) -> None:
+        """Open the bus.
+
+        Raises
+        ------
+        DeviceFault
+            ``mount.silent``: there is no such interface.
+        StationError
+            python-can is not installed.
+        """
+        can = need('can', 'can')
+        self._message = can.Message
+        try:
+            self._bus = self._open_bus()
+        except (OSError, ValueError, can.CanError) as error:
+            raise DeviceFault('mount.silent', f'{self._name}: {error}') from error
+        self._waiting.clear()
+
+    def close(self) -> None:
+        """Close the bus; allowed in every state."""
+        bus, self._bus = self._bus, None
+        if bus is not None:
+            bus.shutdown()
+
+    def send(self, identifier: int, data: bytes) -> None:
+        """Send a frame; raises ``mount.silent`` if the bus is gone or its buffer is full."""
+        if self._bus is None:
+            raise DeviceFault('mount.silent', f'{self._name}: the bus is closed')
+        try:
+            self._bus.send(self._message(arbitration_id=identifier, data=data, is_extended_id=False))
+        except (OSError, need('can', 'can').CanError) as error:
+            raise DeviceFault('mount.silent', f'{self._name}: {error}') from error
+
+    def frames(self) -> list[Frame]:
+        """Frames that have arrived; never waits."""
+        frames, self._waiting = self._waiting, []
+        while (frame := self._receive(0.0)) is not None:
+            frames.append(frame)
+        return frames
+
+    def _receive(self, wait_s: float) -> Frame | None:
+        if self._bus is None:
+            raise DeviceFault('mount.silent', f'{self._name}: the bus is closed')
+        try:
+            message = self._bus.recv(wait_s)
+        except (OSError, need('can', 'can').CanError) as error:
+            raise DeviceFault('mount.silent', f'{self._name}: {error}') from error
+        if message is None or message.is_error_frame or message.is_remote_frame or message.is_extended_id:
+            return None
+        return message.arbitration_id, bytes(message.data)
+
+    # --- SDO; waits, so only while the device is opened ---
+
+    def upload(self, node: int, index: int, subindex: int, timeout_s: float, signed: bool = False) -> int:
+        """Read an object as integer.
+
+        Raises
+        ------
+        DeviceFault
+            ``mount.silent``: no answer; `SdoAbort`: the drive refuses.
+        """
+        head = bytes((0x40, index & 0xFF, index >> 8, subindex))
+        answer = self._transfer(node, head + bytes(4), timeout_s)
+        size = _UPLOADED.get(answer[0])
+        if size is None:
+            raise DeviceFault('mount.refused', f'object 0x{index:04X}:{subindex} has more than four bytes')
+        return int.from_bytes(answer[4 : 4 + size], 'little', signed=signed)
+
+    def download(self, node: int, index: int, subindex: int, value: int, size: int, timeout_s: float) -> None:
+        """Write an object of `size` bytes; raises as `upload`."""
+        self._transfer(node, download_request(index, subindex, value, size), timeout_s)
+
+    def _transfer(self, node: int, request: bytes, timeout_s: float) -> bytes:
+        self.send(SDO_REQUEST + node, request)
+        end_s = time.monotonic() + timeout_s
+        while (left_s := end_s - time.monotonic()) > 0:
+            frame = self._receive(left_s)
+            if frame is None:
+                continue
+            if frame[0] != SDO_ANSWER + node or len(frame[1]) != 8 or frame[1][1:4] != request[1:4]:
+                self._waiting.append(frame)
+            elif frame[1][0] == _ABORTED:
+                index, subindex = int.from_bytes(request[1:3], 'little'), request[3]
+                raise SdoAbort(index, subindex, int.from_bytes(frame[1][4:8], 'little'))
+            else:
+                return frame[1]
+        raise DeviceFault('mount.silent', f'{self._name}: node {node} does not answer within {timeout_s:g} s')
+
+
+def download_request(index: int, subindex: int, value: int, size: int) -> bytes:
+    """Data of the frame that writes an object of up to four bytes."""
+    data = (value & ((1 << 8 * size) - 1)).to_bytes(size, 'little').ljust(4, b'\0')
+    return bytes((0x23 | (4 - size) << 2, index & 0xFF, index >> 8, subindex)) + data
