@@ -14,14 +14,14 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def write_secret(path: Path, content: bytes, replace: bool = False) -> None:
-    """Write a file of mode 0600; after a crash the old content is there or the new, never half.
+    """Write a file of mode 0600 atomically: after a crash it holds the old content or the new, never a part.
 
     Replaced content is overwritten with zeros where it lay.  File systems that copy on write, and flash, may keep it.
 
     Raises
     ------
     StationError
-        The file exists and `replace` was not said, or cannot be written.
+        The file exists and `replace` is False, or it cannot be written.
     """
     draft = path.with_name(f'.{path.name}.new')
     try:
@@ -47,7 +47,7 @@ def write_secret(path: Path, content: bytes, replace: bool = False) -> None:
 
 
 def read_secret(path: Path) -> bytes:
-    """Content of a secret file, after a look at who else could read it.
+    """Content of a secret file, after checking that nobody else can read it.
 
     Raises
     ------
@@ -68,10 +68,10 @@ def check_private(path: Path) -> None:
     except FileNotFoundError as error:
         raise StationError('is missing', where=path, hint='restore it from your backup of the key folder') from error
     except OSError as error:
-        raise StationError(f'cannot be looked at: {error.strerror}', where=path) from error
+        raise StationError(f'cannot be examined: {error.strerror}', where=path) from error
     mode = '0700' if stat.S_ISDIR(found.st_mode) else '0600'
     if stat.S_ISLNK(found.st_mode):
-        raise StationError('is a symbolic link', where=path, hint='name the place itself')
+        raise StationError('is a symbolic link', where=path, hint='give the path that it points to')
     if found.st_uid != os.geteuid():
         raise StationError('belongs to another user', where=path, hint='run as its owner, or chown it')
     if found.st_mode & _OTHERS:

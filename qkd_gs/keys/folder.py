@@ -51,35 +51,35 @@ class KeyFolder:
 
     @classmethod
     def create(cls, path: Path, pre_shared: bytes | None = None) -> KeyFolder:
-        """Make a new key folder atomically; an existing one is never replaced.
+        """Create a new key folder atomically; an existing one is never replaced.
 
         Parameters
         ----------
         path : Path
-            Where; must not exist, or be an empty folder.
+            Must not exist, or be an empty folder.
         pre_shared : bytes, optional
             The key shared with the satellite, if there is one yet; simulated work needs none.
 
         Raises
         ------
         StationError
-            Something is there already, or the place cannot be written.
+            The folder is not empty, or cannot be written.
         """
         path = Path(path)
         if path.is_dir() and any(path.iterdir()):
-            raise StationError('is not empty, a key folder is not made over it', where=path)
+            raise StationError('is not empty; a key folder needs a new or an empty folder', where=path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             draft = Path(tempfile.mkdtemp(prefix=f'.{path.name}-', dir=path.parent))  # mode 0700
         except OSError as error:
-            raise StationError(f'cannot be made: {error.strerror}', where=path) from error
+            raise StationError(f'cannot be created: {error.strerror}', where=path) from error
         try:
             _fill(draft)
             if pre_shared is not None:
                 PreSharedKey.create(draft / _PRE_SHARED, pre_shared)
             os.rename(draft, path)  # onto nothing or an empty folder; anything else is refused
         except OSError as error:
-            raise StationError(f'cannot be made: {error.strerror}', where=path) from error
+            raise StationError(f'cannot be created: {error.strerror}', where=path) from error
         finally:
             shutil.rmtree(draft, ignore_errors=True)
         return cls(path)
@@ -93,12 +93,12 @@ class KeyFolder:
         return X25519PrivateKey.from_private_bytes(read_secret(self.path / _SEALING_KEY))
 
     def pre_shared_key(self) -> PreSharedKey:
-        """Key shared with the real satellite; a simulated pass never touches it.
+        """Key shared with the real satellite; a simulated pass does not use it.
 
         Raises
         ------
         StationError
-            None was brought here yet.
+            None has been imported.
         """
         if not (self.path / _PRE_SHARED).exists():
             raise StationError(
@@ -109,7 +109,7 @@ class KeyFolder:
         return PreSharedKey(self.path / _PRE_SHARED)
 
     def import_pre_shared(self, material: bytes) -> None:
-        """Bring in the key shared with the satellite; an existing one is never replaced."""
+        """Import the key shared with the satellite; an existing one is never replaced."""
         PreSharedKey.create(self.path / _PRE_SHARED, material)
 
     def store(self, simulated: bool, side: Side = Side.GROUND) -> KeyStore:
@@ -161,12 +161,12 @@ class KeyFolder:
 def find_key_folder(explicit: Path | None = None, *, simulated: bool) -> KeyFolder:
     """Key folder of this user: `explicit`, else ``$QKD_GS_KEYS``, else the platform's data folder.
 
-    For simulated work it is made on first use; for real work that would hide a mistake, so it is refused.
+    For simulated sessions it is created on first use; for real ones that would hide a mistake, so it is refused.
 
     Raises
     ------
     StationError
-        There is none and the work is real, or it is not safe to use.
+        There is none and the sessions are real, or others can reach it.
     """
     path = Path(explicit or os.environ.get(VARIABLE) or default_path())
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
@@ -181,7 +181,7 @@ def find_key_folder(explicit: Path | None = None, *, simulated: bool) -> KeyFold
         except StationError:
             if not path.is_dir() or not any(path.iterdir()):
                 raise
-            # another process was faster; what it made is looked at below
+            # another process has just created it; it is checked below
     return KeyFolder(path)
 
 

@@ -1,4 +1,4 @@
-"""The key shared with the satellite beforehand, used up from the front and never twice."""
+"""The key shared with the satellite in advance; each bit is used once, from the front."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class PreSharedKey:
     """A pre-shared key in two files: the bits, and how many of them are used.
 
     The counter is on the disk (fsync) before a bit leaves this object, so a crash can waste bits but not
-    repeat them; a lock keeps two processes apart; used bytes are overwritten with zeros afterwards.
-    Both files belong together: a backup of an old counter beside the key would repeat bits.
+    repeat them; a lock excludes a second process; used bytes are overwritten with zeros afterwards.
+    Both files belong together: an old counter restored beside the key would repeat bits.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class PreSharedKey:
         Raises
         ------
         StationError
-            There is one already, or its counter.
+            The key or its counter exists already.
         """
         write_secret(path.with_suffix('.used'), _counter(0))
         write_secret(path, material)
@@ -76,7 +76,7 @@ class PreSharedKey:
         Raises
         ------
         StationError
-            Used up, or `first` is out of reach.
+            Too few bits are left, or `first` is not allowed.
         """
         with self._locked():
             used = self.used_bits
@@ -111,7 +111,7 @@ class PreSharedKey:
 
 
 class SimulatedPreSharedKey:
-    """Pre-shared key of the twin, expanded from a seed that everybody may know.
+    """Pre-shared key of the twin, expanded from a public seed.
 
     Parameters
     ----------

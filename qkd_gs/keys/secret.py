@@ -1,4 +1,4 @@
-"""Bytes that do not show themselves."""
+"""Key material that is never shown by accident."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class Secret:
     Parameters
     ----------
     material : bytes or bytearray
-        Copied.  Python may keep the caller's `bytes` until they are collected; hand in a `bytearray`
-        and wipe it where that matters.
+        Copied.  Python may keep the caller's `bytes` until they are garbage-collected; where that
+        matters, pass a `bytearray` and wipe it.
     """
 
     __slots__ = ('_buffer',)
@@ -21,7 +21,7 @@ class Secret:
         self._buffer = bytearray(material)
 
     def reveal(self) -> bytes:
-        """Return the material; the caller sees to it that it goes nowhere."""
+        """Return the material; the caller must keep it secret."""
         return bytes(self._buffer)
 
     def wipe(self) -> None:
@@ -35,7 +35,7 @@ class Secret:
         return f'<Secret of {len(self)} bytes>'
 
     def __reduce__(self) -> str:
-        raise TypeError('a secret is not pickled')
+        raise TypeError('a secret cannot be pickled')
 
     def __enter__(self) -> Secret:
         return self

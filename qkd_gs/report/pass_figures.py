@@ -97,7 +97,7 @@ def _minute_marks(axes: Axes, stamps: IntArray, azimuth: FloatArray, zenith_deg:
         if k % 2 == 0:
             text = datetime.fromtimestamp(minute / 1e9, UTC).strftime('%H:%M')
             axes.annotate(text, (az, zd), (6, -9), textcoords='offset points', fontsize=7, color=GREY)
-    # an arrow over a stretch of the last fifth
+    # an arrow over a part of the last fifth
     a, b = int(len(stamps) * 0.80), int(len(stamps) * 0.83)
     if b > a:
         axes.annotate(

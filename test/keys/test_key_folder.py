@@ -68,7 +68,7 @@ def test_a_folder_is_never_made_over_another(folder):
 
 def test_nothing_is_left_behind_when_the_place_is_bad(tmp_path):
     (tmp_path / 'file').write_text('')
-    with pytest.raises(StationError, match='cannot be made'):
+    with pytest.raises(StationError, match='cannot be created'):
         KeyFolder.create(tmp_path / 'file' / 'keys')
     assert [path.name for path in tmp_path.iterdir()] == ['file']
 

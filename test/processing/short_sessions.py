@@ -33,16 +33,16 @@ class Processed:
         return self.figures['key']
 
 
-def stretch(**changes: Any) -> SyntheticSession:
+def short_session(**changes: Any) -> SyntheticSession:
     """Eight seconds about culmination with the photons of a pass."""
     return SyntheticSession(**({'seconds': 8.0, 'before_s': 4.0, 'gain': 8.0} | changes))
 
 
 def make(folder: Path, **changes: Any) -> Processed:
-    """Take a stretch and process it."""
+    """Generate a short session and process it."""
     lie = changes.pop('lie', lambda transmitter: transmitter)
     keys = KeyFolder.create(folder / 'keys')
-    stretch(**changes).write(folder / 'session', keys.sealing_public_key())
+    short_session(**changes).write(folder / 'session', keys.sealing_public_key())
     return process(folder / 'session', keys, lie)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from short_sessions import process, stretch
+from short_sessions import process, short_session
 
 from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.keys.folder import KeyFolder
@@ -27,7 +27,7 @@ def session(tmp_path_factory):
     """A short session that makes a key, and one with telemetry."""
     folder = tmp_path_factory.mktemp('fuzzed')
     keys = KeyFolder.create(folder / 'keys')
-    stretch(seconds=7.0, before_s=3.5, gain=4.0).write(folder / 'session', keys.sealing_public_key())
+    short_session(seconds=7.0, before_s=3.5, gain=4.0).write(folder / 'session', keys.sealing_public_key())
     Telemetry().save(folder / 'session')
     return folder
 

@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from short_sessions import process, stretch
+from short_sessions import process, short_session
 
 from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import KeyFolder
@@ -20,7 +20,7 @@ def interrupted(tmp_path_factory):
     """Eight seconds, three without a converter, eight more."""
     folder = tmp_path_factory.mktemp('interrupted')
     keys = KeyFolder.create(folder / 'keys')
-    stretch(seconds=END_S, before_s=9.5, gain=6.0, outages=((FROM_S, TO_S),)).write(
+    short_session(seconds=END_S, before_s=9.5, gain=6.0, outages=((FROM_S, TO_S),)).write(
         folder / 'session', keys.sealing_public_key()
     )
     return folder
@@ -111,7 +111,7 @@ def test_a_run_that_is_there_twice_counts_once(copy, both):
 
 def test_a_run_of_another_session_is_left_out(copy, both, tmp_path):
     keys = KeyFolder(copy / 'keys')
-    stretch(seconds=8.0, before_s=4.0, seed=2).write(tmp_path / 'other', keys.sealing_public_key())
+    short_session(seconds=8.0, before_s=4.0, seed=2).write(tmp_path / 'other', keys.sealing_public_key())
     shutil.copy(tmp_path / 'other' / 'tags.sealed', next_tags_path(copy / 'session'))
     done = run(copy)
     assert 'another session' in runs(done)[2]['unused']

@@ -79,7 +79,7 @@ def _many(mean):
 def receive(
     transmitter, rng, seconds=10.0, transmission=2.5e-3, error=0.012, noise_hz=150.0, gain=honest_gain, intercepted=0.0
 ):
-    """Detections of a stretch of pulses 0 ... seconds * 1e8 - 1, the time being short and the link good."""
+    """Detections of pulses 0 ... seconds * 1e8 - 1, the time being short and the link good."""
     pulses = int(seconds * 1e8)
     gains = np.array([gain(mean, transmission) for mean in MEANS])
     candidates = np.unique(rng.integers(0, pulses, rng.poisson(pulses * gains.max())))

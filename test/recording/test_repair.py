@@ -86,9 +86,9 @@ def test_repair_makes_it_whole_for_every_reader(killed, rows):
 
 def test_the_command_says_what_it_has_done(killed, capsys):
     assert main(['repair', str(killed.parent)]) == 0
-    assert capsys.readouterr().out.endswith('written anew: bag_0.mcap\n')
+    assert capsys.readouterr().out.endswith('rewritten: bag_0.mcap\n')
     assert main(['repair', str(killed)]) == 0
-    assert capsys.readouterr().out.endswith('written anew: nothing\n')
+    assert capsys.readouterr().out.endswith('rewritten: nothing\n')
 
 
 def test_a_second_repair_changes_nothing(killed):

@@ -1,4 +1,4 @@
-"""A stretch of the Shanghai pass of 2018-10-03 in the twin's light, with its truth."""
+"""An interval of the Shanghai pass of 2018-10-03 in the twin's light, with its truth."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ CULMINATION_NS = parse_utc('2018-10-03T15:56:42Z')
 
 @dataclass(frozen=True)
 class LightRun:
-    """Tags of a stretch, what the station knows, and (for the test alone) the truth."""
+    """Tags of an interval, what the station knows, and (for the test alone) the truth."""
 
     station: StationSettings
     blocks: list[TagBlock]

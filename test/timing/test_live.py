@@ -9,11 +9,11 @@ from qkd_gs.timing.tags import Channel, TagBlock
 BEACON_PS, PULSE_PS = 10**8, 10**4
 
 
-def second(signal, noise, beacons=5000, stretch=1 + 2.1e-5, jitter_ns=50.0, seed=0):
+def second(signal, noise, beacons=5000, clock_rate=1 + 2.1e-5, jitter_ns=50.0, seed=0):
     """Tags of a second of light with known parts."""
     rng = np.random.default_rng(seed)
-    pulses = rng.integers(0, 10**8, signal) * PULSE_PS * stretch + rng.normal(0, 200, signal)
-    sent = np.sort(rng.choice(10_000, beacons, replace=False)) * BEACON_PS * stretch
+    pulses = rng.integers(0, 10**8, signal) * PULSE_PS * clock_rate + rng.normal(0, 200, signal)
+    sent = np.sort(rng.choice(10_000, beacons, replace=False)) * BEACON_PS * clock_rate
     parts = [
         (pulses, rng.integers(1, 5, signal)),
         (rng.uniform(0, 1e12, noise), rng.integers(1, 5, noise)),

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate the file and print."""
+    """Compute the key length from the file and print it."""
     result = load_counts(args.counts).evaluate()
     if args.json:
         print_json(

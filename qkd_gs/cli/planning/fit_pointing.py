@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('observations', metavar='OBSERVATIONS.csv', help='az_deg, el_deg, enc_az_deg, enc_el_deg')
     parser.add_argument(
         '--terms',
-        help=f'terms to fit, separated by commas; default: what the stars can tell. Known: {", ".join(NAMES)}',
+        help=f'terms to fit, separated by commas; default: those that the stars determine. Known: {", ".join(NAMES)}',
     )
     add_json_option(parser)
 
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def document(fit: PointingFit) -> dict[str, Any]:
-    """The fit as the JSON document of the command; angles in microradians, null where nothing can be said."""
+    """The fit as the JSON document of the command; angles in microradians, null where unknown."""
     urad = fit.model.to_dict()
     return {
         'terms': {name: {'value_urad': urad[name], 'sigma_urad': sigma * 1e6} for name, sigma in fit.sigma_rad.items()},

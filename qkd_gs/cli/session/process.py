@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Process, or return what was stored."""
+    """Process the session, or print the stored result."""
     manifest = load_manifest(args.session)
     keys = find_key_folder(args.keys, simulated=manifest.simulated)
     watcher = ConsoleWatcher()

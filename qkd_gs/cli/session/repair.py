@@ -1,4 +1,4 @@
-"""`qkd-gs repair BAG`: make a bag whole whose recorder was killed."""
+"""`qkd-gs repair BAG`: repair a bag whose recorder was killed."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ def run(args: argparse.Namespace) -> int:
     bag = open_bag(args.bag)
     done = repair(bag.folder)
     rewritten = ', '.join(path.name for path in done.rewritten) or 'nothing'
-    print(f'{bag.folder}: {done.messages} messages; written anew: {rewritten}')
+    print(f'{bag.folder}: {done.messages} messages; rewritten: {rewritten}')
     return 0

@@ -18,14 +18,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--wait-for',
         metavar='TOPICS',
         default='',
-        help='begin once somebody listens to each of these topics, commas between; that listener misses nothing',
+        help='begin once each of these topics (separated by commas) has a subscriber, which then misses nothing',
     )
     add_json_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Play; 0 if the figures are those of the live pass."""
-    bag = open_bag(args.bag)  # before ROS is started: what is refused is refused at once
+    """Play; 0 if the recomputed figures equal those of the live pass."""
+    bag = open_bag(args.bag)  # before ROS is started, so that a bad bag is refused at once
     if bag.warning:
         print(bag.warning, file=sys.stderr)
     from qkd_gs.nodes.replay_node import replay
