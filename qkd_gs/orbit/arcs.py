@@ -79,7 +79,7 @@ def find_arcs(view: View, window_s: tuple[float, float], span_s: tuple[float, fl
         rise_s, set_s = span_s[0] if no_rise else up_s, span_s[1] if no_set else down_s
         remarks = ('already up where the search begins',) * no_rise + ('still up where the search ends',) * no_set
         first, last = np.searchsorted(t_s, [rise_s, set_s], side='left')
-        if last <= first:
+        if last < first:
             continue
         top_s = float(t_s[first + np.argmax(sine[first : last + 1])])
         if span_s[0] <= top_s < span_s[1] or remarks:

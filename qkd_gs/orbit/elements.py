@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from qkd_gs.errors import StationError
-from qkd_gs.orbit import cpf, oem, omm, tle
-from qkd_gs.orbit.propagate import Ephemeris, Orbit, source
+from qkd_gs.orbit.ephemeris import Ephemeris
+from qkd_gs.orbit.files.loading import read_orbits
+from qkd_gs.orbit.identity import group, matching
+from qkd_gs.orbit.propagate import Orbit
 
 log = logging.getLogger(__name__)
 
@@ -25,23 +28,37 @@ class Elements:
     path: Path
     orbits: tuple[Orbit, ...]
 
+    @cached_property
+    def by_satellite(self) -> list[list[Orbit]]:
+        """The sets of each satellite; two of one number are of two satellites if the names or designators differ."""
+        return group(self.orbits)
+
     def satellites(self) -> list[str]:
-        """Identifiers of the satellites, in the file's order."""
-        return list(dict.fromkeys(orbit.satellite_id for orbit in self.orbits))
+        """Identifiers of the satellites, in the file's order; with the name where two have the same."""
+        ids = [orbits[0].satellite_id for orbits in self.by_satellite]
+        count = Counter(ids)
+        return [
+            one if count[one] == 1 else f'{orbits[0].name} ({one})'
+            for one, orbits in zip(ids, self.by_satellite, strict=True)
+        ]
 
     def only(self, satellite: str) -> Elements:
-        """The sets of one satellite, by name (any case) or identifier.
+        """The sets of the satellites that a text names: by name, number or designator, else by a part of the name.
+
+        Upper and lower case are the same.  What was chosen is logged.
 
         Raises
         ------
         StationError
             No such satellite in the file.
         """
-        name = satellite.strip().upper()
-        ids = {o.satellite_id for o in self.orbits if name in (o.satellite_id.upper(), o.name.upper())}
-        if not ids:
-            raise StationError(f'no satellite {satellite!r}', where=self.path, hint=f'it has {self._names()}')
-        return Elements(self.path, tuple(o for o in self.orbits if o.satellite_id in ids))
+        chosen = matching(self.by_satellite, satellite)
+        if not chosen:
+            raise StationError(
+                f'no satellite {satellite!r}', where=self.path, hint=f'it has {_names(self.by_satellite)}'
+            )
+        log.info('%s: %r is %s', self.path, satellite, _names(chosen))
+        return Elements(self.path, tuple(orbit for orbits in chosen for orbit in orbits))
 
     def nearest(self, t_ns: int, force: bool = False) -> Orbit:
         """The set nearest in time to UTC `t_ns`; how old it is there is logged (a warning beyond 3 days).
@@ -52,19 +69,20 @@ class Elements:
             The file holds several satellites (choose with `only`); the nearest set is older than 60 days and
             not forced; an ephemeris does not cover the time.
         """
-        if len(self.satellites()) > 1:
+        if len(self.by_satellite) > 1:
             raise StationError(
-                f'{len(self.satellites())} satellites, one is required',
+                f'{len(self.by_satellite)} satellites, one is required',
                 where=self.path,
-                hint=f'choose: {self._names()}',
+                hint=f'choose: {_names(self.by_satellite)}',
             )
         orbit = min(self.orbits, key=lambda o: abs(o.age_days(t_ns)))
         check_age(orbit, [t_ns], force)
         return orbit
 
-    def _names(self) -> str:
-        names = dict.fromkeys(f'{orbit.name} ({orbit.satellite_id})' for orbit in self.orbits)
-        return ', '.join(list(names)[:10]) + (', …' if len(names) > 10 else '')
+
+def _names(groups: Sequence[Sequence[Orbit]]) -> str:
+    names = dict.fromkeys(f'{orbits[0].name} ({orbits[0].satellite_id})' for orbits in groups)
+    return ', '.join(list(names)[:10]) + (', …' if len(names) > 10 else '')
 
 
 def check_age(orbit: Orbit, times_ns: Iterable[int], force: bool = False) -> float:
@@ -97,10 +115,13 @@ def check_age(orbit: Orbit, times_ns: Iterable[int], force: bool = False) -> flo
 def load_elements(path: str | Path) -> Elements:
     """Read orbit data: OMM (JSON, XML, KVN, CSV), TLE, OEM (KVN, XML) or CPF; the content tells which.
 
+    An entry that cannot be used is left out with a warning, as long as one can.
+
     Raises
     ------
     StationError
-        File unreadable, empty, of no known format, or broken; ``str()`` names the file and mostly the line.
+        File unreadable, empty, of no known format, or without an entry that can be used; ``str()`` names the file and
+        mostly the line.
 
     Examples
     --------
@@ -110,38 +131,4 @@ def load_elements(path: str | Path) -> Elements:
     (['41731'], 4)
     """
     path = Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise StationError(f'cannot be read: {error.strerror}', where=path) from error
-    try:
-        text = data.decode('utf-8-sig')
-    except UnicodeDecodeError as error:
-        line = data.count(b'\n', 0, error.start) + 1
-        raise StationError(f'byte 0x{data[error.start]:02x} is not text', where=source(path, line)) from error
-    if not text.strip():
-        raise StationError('is empty', where=path, hint='it should hold OMM, TLE, OEM or CPF')
-    for pattern, read in _FORMATS:
-        if pattern.search(text):
-            orbits = read(path, text)
-            if not orbits:
-                raise StationError('holds no orbit', where=path)
-            return Elements(path, tuple(orbits))
-    raise StationError('not a known format of orbit data', where=source(path, 1), hint='OMM, TLE, OEM or CPF')
-
-
-def _read_xml(path: Path, text: str) -> Sequence[Orbit]:
-    root = omm.parse_xml(path, text)
-    ephemeris = root.tag.rpartition('}')[2] == 'oem' or root.find('{*}oem') is not None
-    return oem.read_oem_xml(path, root) if ephemeris else omm.read_xml(path, text, root)
-
-
-_FORMATS: tuple[tuple[re.Pattern[str], Callable[[Path, str], Sequence[Orbit]]], ...] = (
-    (re.compile(r'\A\s*[\[{]'), omm.read_json),
-    (re.compile(r'\A\s*<'), _read_xml),
-    (re.compile(r'\A\s*CCSDS_OEM_VERS'), oem.read_oem),
-    (re.compile(r'\A\s*CCSDS_OMM_VERS'), omm.read_kvn),
-    (re.compile(r'\A\s*H1\s+CPF', re.IGNORECASE), cpf.read_cpf),
-    (re.compile(r'\A(?=[^\n]*,)[^\n]*\b(NORAD_CAT_ID|EPOCH|MEAN_MOTION)\b'), omm.read_csv),
-    (re.compile(r'^[12] [ A-Z\d]', re.MULTILINE), tle.read_tle),
-)
+    return Elements(path, tuple(read_orbits(path)))

@@ -15,7 +15,9 @@ from qkd_gs.arrays import FloatArray
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.arcs import Arc, View, find_arcs, lengths
 from qkd_gs.orbit.elements import Elements, check_age
-from qkd_gs.orbit.propagate import Orbit, turn_z
+from qkd_gs.orbit.ephemeris import Ephemeris
+from qkd_gs.orbit.propagate import Orbit
+from qkd_gs.orbit.rotation import turn_z
 from qkd_gs.orbit.sky import sun_azel, sunlit
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.orbit.vectors import azel_from_enu, enu_from_azel
@@ -114,12 +116,21 @@ def find_passes(
         raise StationError(f'the search ends at {format_utc(end_ns)}, not after its start {format_utc(start_ns)}')
     if not -90 <= min_elevation_deg < 90:
         raise StationError(f'a minimum elevation of {min_elevation_deg:g} deg is not from -90 to 90')
-    orbits = source.orbits if isinstance(source, Elements) else (source,)
+    satellites = source.by_satellite if isinstance(source, Elements) else [[source]]
     found: list[Pass] = []
-    for orbit, first_ns, last_ns in _shares(orbits, start_ns, end_ns):
-        within = [max(first_ns, min(last_ns, edge)) for edge in orbit.reach_ns]
-        check_age(orbit, within, force)
-        found += _passes_of(orbit, site, first_ns, last_ns, min_elevation_deg, limits or Limits())
+    refused: list[StationError] = []
+    for orbits in satellites:
+        try:
+            for orbit, first_ns, last_ns in _shares(orbits, start_ns, end_ns):
+                reach = _reach(orbit, first_ns, last_ns)
+                check_age(orbit, reach, force)
+                found += _passes_of(orbit, site, *reach, min_elevation_deg, limits or Limits())
+        except StationError as error:
+            refused.append(error)
+    if len(refused) == len(satellites):
+        raise refused[0]
+    for left_out in refused:
+        log.warning('%s; the satellite is left out', left_out)
     return sorted(found, key=lambda one: one.culmination_ns)
 
 
@@ -133,7 +144,7 @@ def pass_nearest(elements: Elements, site: Site, t_ns: int, limits: Limits | Non
     """
     limits = limits or Limits()
     orbit = elements.nearest(t_ns, force)
-    passes = _passes_of(orbit, site, t_ns - _NEAREST_NS, t_ns + _NEAREST_NS, 0.0, limits)
+    passes = _passes_of(orbit, site, *_reach(orbit, t_ns - _NEAREST_NS, t_ns + _NEAREST_NS), 0.0, limits)
     passes.sort(key=lambda one: abs(one.culmination_ns - t_ns))
     if not passes:
         raise StationError(
@@ -158,26 +169,53 @@ def pass_nearest(elements: Elements, site: Site, t_ns: int, limits: Limits | Non
 
 
 def _shares(orbits: Sequence[Orbit], start_ns: int, end_ns: int) -> Iterator[tuple[Orbit, int, int]]:
-    """Cut the span among the orbits of each satellite: every time goes to the orbit nearest to it."""
-    for satellite in dict.fromkeys(orbit.satellite_id for orbit in orbits):
-        own = sorted((o for o in orbits if o.satellite_id == satellite), key=lambda o: o.span_ns)
-        borders = [(one.span_ns[1] + two.span_ns[0]) // 2 for one, two in pairwise(own)]
-        edges = [start_ns, *(min(max(border, start_ns), end_ns) for border in borders), end_ns]
-        for orbit, (first_ns, last_ns) in zip(own, pairwise(edges), strict=True):
-            if last_ns > first_ns:
-                yield orbit, first_ns, last_ns
+    """Cut the span among the orbits of one satellite: every time goes to the orbit nearest to it.
+
+    Of several ephemerides those that cover nothing of the span are left out, as long as one does.
+    """
+    own = sorted(orbits, key=lambda o: o.span_ns)
+    borders = [(one.span_ns[1] + two.span_ns[0]) // 2 for one, two in pairwise(own)]
+    edges = [start_ns, *(min(max(border, start_ns), end_ns) for border in borders), end_ns]
+    shares = [(o, first, last) for o, (first, last) in zip(own, pairwise(edges), strict=True) if last > first]
+    covering = [
+        (orbit, first_ns, last_ns)
+        for orbit, first_ns, last_ns in shares
+        if not isinstance(orbit, Ephemeris) or _ascending(orbit.reach_ns(first_ns, last_ns))
+    ]
+    yield from covering or shares
+
+
+def _ascending(span_ns: tuple[int, int]) -> bool:
+    return span_ns[0] < span_ns[1]
+
+
+def _reach(orbit: Orbit, first_ns: int, last_ns: int) -> tuple[int, int]:
+    """The part of a span that an orbit reaches, with a warning if it is not all of it.
+
+    Raises
+    ------
+    StationError
+        It reaches nothing of it.
+    """
+    reach = orbit.reach_ns(first_ns, last_ns)
+    if not _ascending(reach):
+        orbit.itrs_m(np.array([first_ns, last_ns], dtype=np.int64))  # says why
+        raise StationError(f'{orbit.describe()} does not reach the requested time', where=orbit.where)
+    if reach != (first_ns, last_ns):
+        log.warning(
+            '%s: only this part of the requested time is searched: %s to %s',
+            orbit.describe(),
+            *(format_utc(edge, 0) for edge in reach),
+        )
+    return reach
 
 
 def _passes_of(
     orbit: Orbit, site: Site, start_ns: int, end_ns: int, min_elevation_deg: float, limits: Limits
 ) -> list[Pass]:
-    """Passes by one orbit, of the part of the span that it reaches."""
-    reach = orbit.reach_ns
-    if start_ns < reach[0] or end_ns > reach[1]:
-        log.warning('%s: only this part of the requested time is searched', orbit.describe())
-    start_ns, end_ns = max(start_ns, reach[0]), min(end_ns, reach[1])
+    """Passes by one orbit, within a span that it reaches."""
     view = View(orbit, site, start_ns)
-    window_ns = (max(start_ns - _EXTRA_NS, reach[0]), min(end_ns + _EXTRA_NS, reach[1]))
+    window_ns = orbit.reach_ns(start_ns - _EXTRA_NS, end_ns + _EXTRA_NS)
     window_s = ((window_ns[0] - start_ns) * 1e-9, (window_ns[1] - start_ns) * 1e-9)
     arcs = find_arcs(view, window_s, (0.0, (end_ns - start_ns) * 1e-9), sin(radians(min_elevation_deg)))
     return _passes_from(view, site, arcs, limits) if arcs else []
@@ -223,10 +261,11 @@ def _nearest_m(view: View, times_s: FloatArray) -> FloatArray:
     """
     rise_s, top_s, set_s = times_s.T
     steps = np.array([-_RANGE_STEP_S, 0.0, _RANGE_STEP_S])
-    before, here, after = (lengths(view.vectors_m(top_s[:, None] + steps)) ** 2).T
+    middle_s = np.clip(top_s, rise_s + _RANGE_STEP_S, set_s - _RANGE_STEP_S)
+    before, here, after = (lengths(view.vectors_m(middle_s[:, None] + steps)) ** 2).T
     bend = before - 2 * here + after
     shift_s = np.where(bend > 0, _RANGE_STEP_S * (before - after) / (2 * np.where(bend > 0, bend, 1.0)), 0.0)
-    vertex_s = np.clip(top_s + shift_s, rise_s, set_s)
+    vertex_s = np.clip(middle_s + shift_s, rise_s, set_s)
     nearest: FloatArray = lengths(view.vectors_m(np.column_stack((times_s, vertex_s)))).min(axis=1)
     return nearest
 

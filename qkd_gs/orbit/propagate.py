@@ -1,35 +1,26 @@
-"""Position of a satellite in the Earth-fixed frame: from mean elements (SGP4) or a tabulated ephemeris."""
+"""Position of a satellite in the Earth-fixed frame, and the mean elements that SGP4 propagates."""
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from scipy.interpolate import BSpline, make_interp_spline
 from sgp4.api import SGP4_ERRORS, Satrec
 from skyfield.sgp4lib import theta_GMST1982
-from skyfield.timelib import Time
 
 from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.errors import StationError
-from qkd_gs.orbit.timescale import (
-    DAY_NS,
-    format_utc,
-    seconds_between,
-    tai_minus_utc_ns,
-    to_time,
-    utc_julian_date,
-)
+from qkd_gs.orbit.rotation import polar_motion, turn_z
+from qkd_gs.orbit.timescale import DAY_NS, format_utc, to_time, utc_julian_date
 
-log = logging.getLogger(__name__)
-
-_UNLIMITED_NS = 2**62
-_COARSE_M = 1.0
-_EARTH_RADIUS_M = 6.35e6
-_GM_M3_S2 = 3.986004418e14
+_CHECK_NS = DAY_NS // 4
+_MOST_CHECKS = 400
+_BISECTIONS = 12
+_LOWEST_PERIGEE_KM = 80.0  # mean, above the equator's radius: no satellite makes another revolution from there
+_LARGEST_GROWTH = 1.1  # of the mean semi-major axis: air drag only lowers it
 
 
 class Orbit(Protocol):
@@ -37,11 +28,15 @@ class Orbit(Protocol):
 
     @property
     def name(self) -> str:
-        """Name from the file."""
+        """Name from the file; the identifier if there is none."""
 
     @property
     def satellite_id(self) -> str:
-        """Identifier of the satellite: the catalogue number, or the international designator."""
+        """Identifier of the satellite: catalogue number, else the international designator, else the name."""
+
+    @property
+    def designator(self) -> str:
+        """International designator from the file; may be empty."""
 
     @property
     def where(self) -> str:
@@ -51,9 +46,8 @@ class Orbit(Protocol):
     def span_ns(self) -> tuple[int, int]:
         """UTC, ns, first and last time of the data: for elements both are the epoch."""
 
-    @property
-    def reach_ns(self) -> tuple[int, int]:
-        """UTC, ns, first and last valid time of `itrs_m`."""
+    def reach_ns(self, start_ns: int, end_ns: int) -> tuple[int, int]:
+        """The part of a span, UTC ns, in which `itrs_m` is valid; not ascending if there is none."""
 
     def age_days(self, t_ns: int) -> float:
         """Days between `t_ns` and the data: the elements' epoch (negative: before it), or the ephemeris' span."""
@@ -77,16 +71,24 @@ class MeanElements:
     epoch_ns: int
     satrec: Satrec
     where: str
+    designator: str = ''
 
     @property
     def span_ns(self) -> tuple[int, int]:
         """The epoch, twice."""
         return self.epoch_ns, self.epoch_ns
 
-    @property
-    def reach_ns(self) -> tuple[int, int]:
-        """All times: the user decides how old elements may be."""
-        return -_UNLIMITED_NS, _UNLIMITED_NS
+    def reach_ns(self, start_ns: int, end_ns: int) -> tuple[int, int]:
+        """The part of a span in which SGP4 gives an orbit: it ends where the satellite re-enters.
+
+        The age of the elements does not matter here: the user decides how old they may be.
+        """
+        first_ns, last_ns = start_ns, end_ns
+        if start_ns < self.epoch_ns:
+            first_ns = max(start_ns, self._believed(start_ns)[0])
+        if end_ns > self.epoch_ns:
+            last_ns = min(end_ns, self._believed(end_ns)[0])
+        return first_ns, last_ns
 
     def age_days(self, t_ns: int) -> float:
         """Days from the epoch to `t_ns`."""
@@ -102,131 +104,65 @@ class MeanElements:
 
     def itrs_m(self, t_ns: IntArray) -> FloatArray:
         """Earth-fixed position: TEME turned by GMST 1982 (AIAA 2006-6753, appendix C), then polar motion."""
+        for edge_ns in (int(t_ns.min()), int(t_ns.max())):
+            self.require_belief(edge_ns)
         errors, teme_km, _ = self.satrec.sgp4_array(*utc_julian_date(t_ns))
         if errors.any():
             first = int(np.flatnonzero(errors)[0])
-            raise StationError(
-                f'elements cannot be propagated to {format_utc(int(t_ns[first]))}: {SGP4_ERRORS[int(errors[first])]}',
-                where=self.where,
-                hint='get elements of a closer date',
-            )
+            raise self._refusal(int(t_ns[first]), SGP4_ERRORS[int(errors[first])])
         time = to_time(t_ns)
         theta, _ = theta_GMST1982(time.whole, time.ut1_fraction)
         return polar_motion(turn_z(teme_km * 1e3, -theta), time)
 
+    def require_belief(self, t_ns: int) -> None:
+        """Raise StationError if SGP4 has no orbit at `t_ns`, or lost it on the way there from the epoch."""
+        reached_ns, why = self._believed(t_ns)
+        if why:
+            raise self._refusal(t_ns, why if reached_ns == self.epoch_ns else f'{why} at {format_utc(reached_ns, 0)}')
 
-class Ephemeris:
-    """Tabulated Earth-fixed positions, interpolated by a spline of degree 9.
-
-    For a satellite 500 km up the error is 0.01 mm between rows 120 s apart and 5 mm at 300 s; in the first and last
-    interval 1 mm and 5 m.  A warning is logged for rows too coarse for a metre.
-
-    Parameters
-    ----------
-    t_ns : (n,) int64 array
-        UTC, ascending; at least `MIN_POINTS`.
-    itrs_m : (n, 3) array
-        Positions.
-    usable_ns : (int, int), optional
-        Narrower span of use, given by the producer of the ephemeris.
-
-    Raises
-    ------
-    StationError
-        Too few points, times that do not ascend, or a position within the Earth.
-    """
-
-    MIN_POINTS = 10
-
-    def __init__(
-        self,
-        name: str,
-        satellite_id: str,
-        where: str,
-        t_ns: IntArray,
-        itrs_m: FloatArray,
-        usable_ns: tuple[int, int] | None = None,
-    ):
-        if len(t_ns) < self.MIN_POINTS:
-            raise StationError(f'{len(t_ns)} positions are too few to interpolate', where=where,
-                               hint=f'at least {self.MIN_POINTS}')  # fmt: skip
-        if (np.diff(t_ns) <= 0).any():
-            at = int(np.flatnonzero(np.diff(t_ns) <= 0)[0]) + 1
-            raise StationError(f'position {at + 1} is not later than the one before it', where=where)
-        radius_m = np.linalg.norm(itrs_m, axis=1)
-        if radius_m.min() < _EARTH_RADIUS_M:
-            raise StationError(f'position {int(radius_m.argmin()) + 1} lies within the Earth', where=where,
-                               hint='is its unit right?')  # fmt: skip
-        self.name = name
-        self.satellite_id = satellite_id
-        self.where = where
-        first_ns, last_ns = int(t_ns[0]), int(t_ns[-1])
-        self.first_ns, self.last_ns = usable_ns or (first_ns, last_ns)
-        self._origin_ns = first_ns
-        self._spline: BSpline = make_interp_spline(self._seconds(t_ns), itrs_m, k=9)
-        self._radius_m = float(radius_m.mean())
-        self._warn_if_coarse(t_ns, itrs_m)
-
-    @property
-    def span_ns(self) -> tuple[int, int]:
-        """First and last usable time."""
-        return self.first_ns, self.last_ns
-
-    @property
-    def reach_ns(self) -> tuple[int, int]:
-        """The same: nothing is extrapolated."""
-        return self.span_ns
-
-    def age_days(self, t_ns: int) -> float:
-        """Zero inside the span, else days from it."""
-        return (t_ns - min(max(t_ns, self.first_ns), self.last_ns)) / DAY_NS
-
-    def describe(self) -> str:
-        """Name, number and span."""
-        return (
-            f'{self.name} ({self.satellite_id}), ephemeris {format_utc(self.first_ns, 0)}'
-            f' to {format_utc(self.last_ns, 0)}'
+    def _refusal(self, t_ns: int, why: str) -> StationError:
+        return StationError(
+            f'{self.describe()} cannot be propagated to {format_utc(t_ns, 0)}: {why}',
+            where=self.where,
+            hint='get elements of a closer date',
         )
 
-    def period_s(self) -> float:
-        """Kepler's third law with the mean distance."""
-        return float(2 * np.pi * np.sqrt(self._radius_m**3 / _GM_M3_S2))
+    def _believed(self, t_ns: int) -> tuple[int, str]:
+        """Last believed time on the way from the epoch to `t_ns`, and why not farther; empty: it is `t_ns`.
 
-    def itrs_m(self, t_ns: IntArray) -> FloatArray:
-        """Earth-fixed position from the spline."""
-        if t_ns.min() < self.first_ns or t_ns.max() > self.last_ns:
-            raise StationError(
-                f'ephemeris of {self.name} covers {format_utc(self.first_ns)} to {format_utc(self.last_ns)},'
-                f' not {format_utc(int(t_ns.min()))} to {format_utc(int(t_ns.max()))}',
-                where=self.where,
-            )
-        position: FloatArray = self._spline(self._seconds(t_ns))
-        return position
+        The terms for air drag are a power series of time: beyond re-entry, or far before the epoch, it gives any
+        number, also one that looks like an orbit.  So the whole way is checked.
+        """
+        count = min(max(ceil(abs(t_ns - self.epoch_ns) / _CHECK_NS), 1), _MOST_CHECKS)
+        good_ns = self.epoch_ns
+        for k in range(count + 1):
+            at_ns = self.epoch_ns + (t_ns - self.epoch_ns) * k // count
+            why = self._doubt(at_ns)
+            if not why:
+                good_ns = at_ns
+                continue
+            for _ in range(_BISECTIONS if k else 0):
+                middle_ns = (good_ns + at_ns) // 2
+                doubt = self._doubt(middle_ns)
+                if doubt:
+                    at_ns, why = middle_ns, doubt
+                else:
+                    good_ns = middle_ns
+            return good_ns, why
+        return t_ns, ''
 
-    def _warn_if_coarse(self, t_ns: IntArray, itrs_m: FloatArray) -> None:
-        """Compare with a spline of lower degree between the rows: it errs more than the one in use."""
-        seconds = self._seconds(t_ns)
-        middle = (seconds[:-1] + seconds[1:]) / 2
-        apart_m = np.linalg.norm(self._spline(middle) - make_interp_spline(seconds, itrs_m, k=7)(middle), axis=1)
-        typical_m = float(np.median(apart_m))
-        if typical_m > _COARSE_M:
-            log.warning('%s: the rows are too far apart, interpolation errs by about %.0f m', self.where, typical_m)
-
-    def _seconds(self, t_ns: IntArray) -> FloatArray:
-        """Seconds of TAI since the first position, so that a leap second does not kink the curve."""
-        return seconds_between(self._origin_ns, t_ns + tai_minus_utc_ns(t_ns) - tai_minus_utc_ns(self._origin_ns))
-
-
-def turn_z(vectors: FloatArray, angle_rad: FloatArray) -> FloatArray:
-    """Turn vectors (n, 3) about the z axis by angles (n,), counter-clockwise seen from +z."""
-    c, s = np.cos(angle_rad), np.sin(angle_rad)
-    x, y, z = vectors.T
-    return np.column_stack((c * x - s * y, s * x + c * y, z))
-
-
-def polar_motion(tirs: FloatArray, time: Time) -> FloatArray:
-    """From the frame of the rotation pole (TIRS) to the crust-fixed one (ITRS), vectors (n, 3) at n times."""
-    return np.asarray(np.einsum('ijn,nj->ni', time.polar_motion_matrix(), tirs))
+    def _doubt(self, t_ns: int) -> str:
+        """Why the mean orbit at a time cannot be believed; empty if it can."""
+        error, _, _ = self.satrec.sgp4_tsince((t_ns - self.epoch_ns) / (DAY_NS / 1440))
+        semi_major = self.satrec.am  # Earth radii
+        perigee_km = (semi_major * (1 - self.satrec.em) - 1) * self.satrec.radiusearthkm
+        if not perigee_km >= _LOWEST_PERIGEE_KM:
+            return f'it has re-entered by then, its mean perigee is {_LOWEST_PERIGEE_KM:.0f} km or lower'
+        if error:
+            return str(SGP4_ERRORS[error])
+        if not semi_major < _LARGEST_GROWTH * self.satrec.a:
+            return f'its mean orbit has grown by {100 * (_LARGEST_GROWTH - 1):.0f} % or more'
+        return ''
 
 
 def source(path: str | Path, line: int) -> str:

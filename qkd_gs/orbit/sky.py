@@ -16,9 +16,12 @@ from skyfield.timelib import Time
 from skyfield.units import Distance
 
 from qkd_gs.arrays import BoolArray, FloatArray, IntArray
+from qkd_gs.errors import StationError
 from qkd_gs.orbit.refraction import site_refraction
-from qkd_gs.orbit.timescale import to_time
+from qkd_gs.orbit.timescale import format_utc, parse_utc, to_time
 from qkd_gs.settings.site import Site
+
+_FIRST_NS, _LAST_NS = parse_utc('1900-01-01'), parse_utc('2053-10-01')  # of DE421
 
 
 @cache
@@ -56,6 +59,12 @@ def _azel(body: str, site: Site, t_ns: IntArray, refracted: bool) -> tuple[Float
 
 def _time(t_ns: IntArray) -> Time:
     """Time with the short nutation series (IAU 2000B, good to 1 mas), at a tenth of the cost."""
+    if np.min(t_ns) < _FIRST_NS or np.max(t_ns) > _LAST_NS:
+        outside = np.min(t_ns) if np.min(t_ns) < _FIRST_NS else np.max(t_ns)
+        raise StationError(
+            f'the places of Sun and Moon at {format_utc(int(outside), 0)} are not known',
+            hint=f'{format_utc(_FIRST_NS, 0)} to {format_utc(_LAST_NS, 0)}',
+        )
     time = to_time(t_ns)
     time._nutation_angles_radians = iau2000b_radians(time)  # as Skyfield's page on efficiency has it
     return time

@@ -18,8 +18,11 @@ DAY_NS = 86_400_000_000_000
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNIX_EPOCH_JD = 2440587.5
 _TT_MINUS_TAI_NS = 32_184_000_000
+_YEARS = range(1900, 2200)  # what integer nanoseconds and the libraries can hold, with room
+_LARGEST_ZONE_S = 14 * 3600
 _ISO = re.compile(
-    r'(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,12}))?)?\s*(Z|[+-]\d{2}:?[0-5]\d)?)?',
+    r'(\d{4})-(?:(\d{2})-(\d{2})|(\d{3}))'  # month and day, or the day of the year, as CCSDS allows
+    r'(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,18}))?)?\s*(Z|[+-]\d{2}:?[0-5]\d)?)?',
     re.ASCII,
 )
 
@@ -94,28 +97,51 @@ def utc_julian_date(t_ns: int | IntArray) -> tuple[FloatArray, FloatArray]:
 def parse_utc(text: str, where: str | None = None) -> int:
     """Nanoseconds since the Unix epoch (UTC) of an ISO 8601 time such as ``2018-10-03T15:56:42.5Z``.
 
-    A time without a zone is UTC; ``+08:00`` and the like are converted; a date alone is its first moment.
-    Digits beyond the nanosecond are cut.
+    A time without a zone is UTC; ``+08:00`` and the like are converted; a date alone is its first moment; ``2018-276``
+    is the 276th day of 2018.  Digits beyond the nanosecond are cut.  Unix time has no number for a moment within an
+    inserted second: it becomes the same moment of the next one.
 
     Raises
     ------
     StationError
-        Not such a time, or no such date; `where` names the option or the file and line.
+        Not such a time, no such date, or a year not from 1900 to 2199; `where` names the option or the file and line.
     """
+    t_ns, in_leap_second = _parse(text, where)
+    return t_ns + 1_000_000_000 * in_leap_second
+
+
+def parse_utc_as_tai(text: str, where: str | None = None) -> int:
+    """TAI, ns since 1970-01-01 00:00:00 TAI, of an ISO 8601 time in UTC; exact within an inserted second, too.
+
+    Errors are those of `parse_utc`.
+    """
+    t_ns, in_leap_second = _parse(text, where)
+    return t_ns + int(tai_minus_utc_ns(t_ns)) + 1_000_000_000 * in_leap_second
+
+
+def _parse(text: str, where: str | None) -> tuple[int, bool]:
+    """Unix time, ns, and whether the text has second 60: then the time is that of second 59."""
     match = _ISO.fullmatch(text.strip())
     hint = 'write it like 2018-10-03T15:56:42Z'
     if match is None:
-        raise StationError(f'{text!r} is not an ISO 8601 time', where=where, hint=hint)
-    year, month, day, hour, minute, second = (int(group or 0) for group in match.groups()[:6])
-    fraction_ns = int((match[7] or '').ljust(9, '0')[:9])
-    leap_second = second == 60  # Unix time has no number for it: it becomes the second after
+        raise StationError(f'{text[:40]!r} is not an ISO 8601 time', where=where, hint=hint)
+    year, month, day, day_of_year, hour, minute, second = (int(group or 0) for group in match.groups()[:7])
+    fraction_ns = int((match[8] or '').ljust(9, '0')[:9])
+    if year not in _YEARS:
+        raise StationError(f'the year {year} is not from {_YEARS[0]} to {_YEARS[-1]}', where=where)
+    in_leap_second = second == 60
     try:
-        moment = datetime(year, month, day, hour, minute, 59 if leap_second else second, tzinfo=UTC)
+        first = datetime(year, month or 1, day or 1, hour, minute, 59 if in_leap_second else second, tzinfo=UTC)
     except ValueError as error:
-        raise StationError(f'{text!r} is not a time: {error}', where=where, hint=hint) from error
+        raise StationError(f'{text[:40]!r} is not a time: {error}', where=where, hint=hint) from error
+    moment = first + timedelta(days=max(day_of_year - 1, 0))
+    if match[4] and (moment.year != year or not day_of_year):
+        raise StationError(f'{text[:40]!r} is not a time: the year has no day {day_of_year}', where=where, hint=hint)
+    zone_s = _zone_seconds(match[9])
+    if abs(zone_s) > _LARGEST_ZONE_S:
+        raise StationError(f'{text[:40]!r} has a zone of more than 14 hours', where=where, hint=hint)
     since = moment - _UNIX_EPOCH
-    seconds = since.days * 86400 + since.seconds + leap_second
-    return (seconds - _zone_seconds(match[8])) * 1_000_000_000 + fraction_ns
+    return (since.days * 86400 + since.seconds - zone_s) * 1_000_000_000 + fraction_ns, in_leap_second
 
 
 def _zone_seconds(zone: str | None) -> int:

@@ -11,8 +11,9 @@ from scipy.interpolate import make_interp_spline
 from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.orbit import kernel
-from qkd_gs.orbit.propagate import Orbit, turn_z
+from qkd_gs.orbit.propagate import Orbit
 from qkd_gs.orbit.refraction import site_refraction
+from qkd_gs.orbit.rotation import turn_z
 from qkd_gs.orbit.target import TargetState
 from qkd_gs.orbit.timescale import format_utc, seconds_between, to_time
 from qkd_gs.orbit.vectors import enu_rotation, site_itrs_m, sky_offset

@@ -7,7 +7,10 @@ import json
 from sgp4.exporter import export_omm
 from skyfield.api import EarthSatellite
 
-from qkd_gs.orbit.timescale import DAY_NS, format_utc, timescale, to_time, utc_julian_date
+from qkd_gs.errors import StationError
+from qkd_gs.orbit.ephemeris import join
+from qkd_gs.orbit.segments import Segment
+from qkd_gs.orbit.timescale import DAY_NS, format_utc, tai_minus_utc_ns, timescale, to_time, utc_julian_date
 
 SECOND_NS = 1_000_000_000
 ONE = '1 41731U 16051A   18258.22623758  .00000492  00000-0  22724-4 0  9994'
@@ -31,6 +34,26 @@ NORAD_CAT_ID = 41731
 BSTAR = 0.000022724
 MEAN_MOTION_DOT = 0.00000492
 """
+
+
+def ephemeris_of(name, satellite_id, where, t_ns, itrs_m, **more):
+    """An ephemeris of positions at UTC times."""
+    (one,) = join([Segment(name, satellite_id, where, t_ns + tai_minus_utc_ns(t_ns), itrs_m, **more)])
+    if isinstance(one, StationError):
+        raise one
+    return one
+
+
+def with_checksum(line):
+    """A line of a set with the checksum of its first 68 columns."""
+    total = sum(int(c) if c.isdigit() else c == '-' for c in line[:68]) % 10
+    return f'{line[:68]}{total}'
+
+
+def tle_with(name, number='41731', designator='16051A'):
+    """The three lines of Micius's set with another name, number and designator."""
+    one = with_checksum(f'1 {number}U {designator:8}{ONE[17:]}')
+    return f'{name}\n{one}\n{with_checksum(f"2 {number}{TWO[7:]}")}\n'
 
 
 def write(tmp_path, text, name='elements.txt'):
