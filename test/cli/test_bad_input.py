@@ -23,6 +23,7 @@ def changed(tmp_path, name, text, old, new):
 def broken(tmp_path):
     """Files with one mistake each."""
     tle = Path(ELEMENTS).read_text()
+    one = ''.join(tle.splitlines(keepends=True)[:3])
     station = share_path('config', 'station.yaml').read_text()
     (tmp_path / 'full').mkdir()
     (tmp_path / 'full' / 'precious').write_text('x')
@@ -30,8 +31,8 @@ def broken(tmp_path):
     (tmp_path / 'open' / 'x').write_text('x')
     os.chmod(tmp_path / 'open', 0o755)
     return {
-        'checksum': changed(tmp_path, 'a.tle', tle, '9994\n', '9995\n'),
-        'cut': changed(tmp_path, 'b.tle', tle, '15.24673830115845', '15.2467'),
+        'checksum': changed(tmp_path, 'a.tle', one, '9994\n', '9995\n'),
+        'cut': changed(tmp_path, 'b.tle', one, '15.24673830115845', '15.2467'),
         'empty': changed(tmp_path, 'c.tle', tle, tle, ' \n'),
         'alien': changed(tmp_path, 'd.tle', tle, tle, 'GIF89a nothing of the kind\n'),
         'old': changed(tmp_path, 'e.tle', tle, tle, '\n'.join(tle.splitlines()[-3:]) + '\n'),
