@@ -25,10 +25,12 @@ from qkd_gs.orbit.propagate import MeanElements
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.share import share_path
 
-HUGE = ('9' * 20, '-1', '0', '1e999', 'nan', 'inf', '-0.0', '1e-320', '0x10', '1_000', '٣', '2147483648', '99999999999.9')
-WORDS = ('META_START', 'META_STOP', 'COVARIANCE_START', 'EPOCH', 'H1 CPF', '99', 'null', 'true', '[', ']', '{', '}', '<', '>',
-         '&amp;', '=', ',', '"', '1 ', '2 ', '\t', '\n', '\r', '\x00', '\x1a', '\ufeff', 'é', 'TEME', 'TDB', 'TAI', 'ITRF',
-         '2016-12-31T23:59:60', '0001-01-01', '9999-12-31', '2018-366', 'LAGRANGE', 'HERMITE', '25', 'COMMENT')  # fmt: skip
+HUGE = tuple(f'{"9" * 20} -1 0 1e999 nan inf -0.0 1e-320 0x10 1_000 ٣ 2147483648 99999999999.9'.split())
+WORDS = (
+    *'META_START META_STOP COVARIANCE_START EPOCH 99 null true [ ] { } < > &amp; = , " TEME TDB TAI ITRF 25'.split(),
+    *'2016-12-31T23:59:60 0001-01-01 9999-12-31 2018-366 LAGRANGE HERMITE COMMENT é'.split(),
+    *('H1 CPF', '1 ', '2 ', '\t', '\n', '\r', '\x00', '\x1a', '\ufeff'),
+)
 
 
 def seeds():
@@ -221,9 +223,10 @@ def main():
         except Exception:
             kept = Path(tempfile.gettempdir()) / f'damaged-{args.seed}.txt'
             kept.write_bytes((Path(folder) / 'damaged.txt').read_bytes())
-            print(f'failed on the file kept as {kept}', file=sys.stderr)
+            sys.stderr.write(f'failed on the file kept as {kept}\n')
             raise
-    print(json.dumps({' '.join(key): count for key, count in sorted(counts.items())} | {'files': sum(counts.values())}))
+    document = {' '.join(key): count for key, count in sorted(counts.items())} | {'files': sum(counts.values())}
+    sys.stdout.write(json.dumps(document) + '\n')
 
 
 if __name__ == '__main__':
