@@ -27,8 +27,31 @@ from qkd_gs.share import share_path
 
 HUGE = tuple(f'{"9" * 20} -1 0 1e999 nan inf -0.0 1e-320 0x10 1_000 ٣ 2147483648 99999999999.9'.split())
 WORDS = (
-    *'META_START META_STOP COVARIANCE_START EPOCH 99 null true [ ] { } < > &amp; = , " TEME TDB TAI ITRF 25'.split(),
-    *'2016-12-31T23:59:60 0001-01-01 9999-12-31 2018-366 LAGRANGE HERMITE COMMENT é'.split(),
+    *[
+        'META_START',
+        'META_STOP',
+        'COVARIANCE_START',
+        'EPOCH',
+        '99',
+        'null',
+        'true',
+        '[',
+        ']',
+        '{',
+        '}',
+        '<',
+        '>',
+        '&amp;',
+        '=',
+        ',',
+        '"',
+        'TEME',
+        'TDB',
+        'TAI',
+        'ITRF',
+        '25',
+    ],
+    *['2016-12-31T23:59:60', '0001-01-01', '9999-12-31', '2018-366', 'LAGRANGE', 'HERMITE', 'COMMENT', 'é'],
     *('H1 CPF', '1 ', '2 ', '\t', '\n', '\r', '\x00', '\x1a', '\ufeff'),
 )
 
