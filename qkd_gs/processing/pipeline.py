@@ -21,7 +21,7 @@ from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.keys.preshared import SimulatedPreSharedKey
 from qkd_gs.keys.store import KeyStore
 from qkd_gs.processing.anomalies import afterpulse_share, bunching_of, find_anomalies
-from qkd_gs.processing.tag_runs import RunReports, scan_session
+from qkd_gs.processing.tag_runs import RunReports, ScannedRun, scan_session
 from qkd_gs.processing.timing_metrics import sync_series, timing_figures
 from qkd_gs.processing.timing_stage import Timed, number_clicks
 from qkd_gs.qkd.link.authenticated_channel import PreShared
@@ -30,6 +30,7 @@ from qkd_gs.qkd.link.spool import Spool
 from qkd_gs.qkd.protocol.confirmation import confirm_again
 from qkd_gs.qkd.protocol.ground_side import GroundSession
 from qkd_gs.qkd.protocol.result import KeyResult
+from qkd_gs.qkd.sifting.random_bits import RandomBits, keyed_bits, seeded_bits
 from qkd_gs.qkd.sifting.terms import Terms
 from qkd_gs.session.manifest import FILE_NAME, Manifest, load_manifest, update_manifest
 from qkd_gs.session.telemetry import FILE_NAME as TELEMETRY
@@ -99,7 +100,7 @@ def process_session(
             session.open()
             log = session.request_beacon_log(*scanned.log_span_ns, manifest.station.source.beacon_rate_hz)
             timed = number_clicks(
-                manifest, scanned, log, _tie_breaker(manifest), spool, lambda step: progress(step, 0.0)
+                manifest, scanned, log, tie_breaker_of(manifest), spool, lambda step: progress(step, 0.0)
             )
             del log
             for report in scanned.reports.runs:
@@ -217,9 +218,15 @@ def _random_bytes(manifest: Manifest) -> Callable[[int], bytes]:
     return np.random.default_rng([_seed(manifest), 1]).bytes
 
 
-def _tie_breaker(manifest: Manifest) -> np.random.Generator:
-    """Random generator that assigns bits and bases to multiple clicks."""
-    return np.random.default_rng([_seed(manifest), 2] if manifest.simulated else secrets.randbits(128))
+def tie_breaker_of(manifest: Manifest) -> Callable[[ScannedRun], RandomBits]:
+    """Source of the bits and bases of pulses with several clicks.
+
+    The bits of a real run derive from the secret key of its tag file, so a repeated run announces the same.
+    """
+    if manifest.simulated:
+        bits = seeded_bits(np.random.default_rng([_seed(manifest), 2]))
+        return lambda run: bits
+    return lambda run: keyed_bits(run.sealed.derived_key(b'tie breaker'))
 
 
 def _seed(manifest: Manifest) -> int:

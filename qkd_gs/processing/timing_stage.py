@@ -13,6 +13,7 @@ from qkd_gs.processing.light_path import LightPath
 from qkd_gs.processing.tag_runs import Scanned, ScannedRun, predicted
 from qkd_gs.qkd.link.spool import Spool
 from qkd_gs.qkd.protocol.detection_log import DetectionLog
+from qkd_gs.qkd.sifting.random_bits import RandomBits
 from qkd_gs.qkd.sifting.squashing import squash
 from qkd_gs.qkd.sifting.states import BeaconLog
 from qkd_gs.session.manifest import Manifest
@@ -96,11 +97,16 @@ def number_clicks(
     manifest: Manifest,
     scanned: Scanned,
     log: BeaconLog,
-    tie_breaker: np.random.Generator,
+    tie_breaker: Callable[[ScannedRun], RandomBits],
     spool: Spool,
     progress: Callable[[str], None],
 ) -> Timed:
     """Recover the satellite's clock from its log, find the gate, and number the clicks, run by run.
+
+    Parameters
+    ----------
+    tie_breaker : callable
+        Source of the bits for pulses with several clicks, of each run.
 
     Raises
     ------
@@ -171,7 +177,7 @@ class _Taken:
     double_clicks: int = 0
     cross_clicks: int = 0
 
-    def take(self, events: GatedEvents, tie_breaker: np.random.Generator) -> None:
+    def take(self, events: GatedEvents, tie_breaker: RandomBits) -> None:
         squashed = squash(events.pulse, events.channel, tie_breaker)
         self.detections.add(squashed.detections)
         self.double_clicks += squashed.double_clicks
@@ -180,7 +186,11 @@ class _Taken:
 
 
 def _taken(
-    station: StationSettings, scanned: Scanned, runs: list[NumberedRun], tie_breaker: np.random.Generator, spool: Spool
+    station: StationSettings,
+    scanned: Scanned,
+    runs: list[NumberedRun],
+    tie_breaker: Callable[[ScannedRun], RandomBits],
+    spool: Spool,
 ) -> list[_Taken]:
     """Go through the tags of the runs; one that turns out to be damaged is left out."""
     hold, dead = _hold_off_slots(station, runs[0].slots.period_ps)
@@ -190,8 +200,9 @@ def _taken(
         clicks = ClickFilter(first, last, round(station.source.pulse_rate_hz), dead, hold)  # new: the gap was not seen
         part = _Taken(run, clicks, DetectionLog(run.pulse_spans, spool))
         with scanned.reports.confine_faults(run.scanned.report):
+            random_bits = tie_breaker(run.scanned)
             for events in gate_events(run.scanned.blocks(), run.slots, run.gate, clicks):
-                part.take(events, tie_breaker)
+                part.take(events, random_bits)
             taken.append(part)
     scanned.reports.require(len(taken), scanned.folder)
     return taken

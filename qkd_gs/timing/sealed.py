@@ -168,6 +168,18 @@ class SealedFile:
         self._opened(header)
         return int(_HEADER.unpack(header)[3])
 
+    def derived_key(self, purpose: bytes) -> bytes:
+        """A secret of 32 bytes that belongs to this file and purpose, always the same; gone with the private key.
+
+        Raises
+        ------
+        StationError
+            As `blocks`.
+        """
+        with _readable(self.path) as file:
+            header = file.read(_HEADER.size)
+        return self._opened(header).derived_key(purpose)
+
     def blocks(self, require_end: bool = True) -> Iterator[TagBlock]:
         """Tags chunk by chunk, in the order they were written.
 
@@ -272,6 +284,10 @@ class _Ratchet:
     def __init__(self, secret: bytes, header: bytes) -> None:
         self._header = header
         self._key = HKDF(hashes.SHA256(), 32, salt=None, info=b'qkd_gs tags' + header).derive(secret)
+
+    def derived_key(self, purpose: bytes) -> bytes:
+        """Secret for another purpose; only of the key that opens the first chunk."""
+        return HKDF(hashes.SHA256(), 32, salt=None, info=b'qkd_gs ' + purpose).derive(self._key)
 
     def seal(self, number: int, last: bool, plain: bytes) -> bytes:
         return self._next().encrypt(bytes(12), plain, self._context(number, last))

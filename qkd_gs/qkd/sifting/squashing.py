@@ -8,6 +8,7 @@ import numpy as np
 
 from qkd_gs.arrays import ByteArray, IntArray
 from qkd_gs.qkd.sifting.detections import Detections
+from qkd_gs.qkd.sifting.random_bits import RandomBits
 from qkd_gs.qkd.sifting.states import Basis
 from qkd_gs.timing.tags import Channel
 
@@ -28,7 +29,7 @@ class Squashed:
     cross_clicks: int  # pulses with clicks in both bases
 
 
-def squash(pulse: IntArray, channel: ByteArray, rng: np.random.Generator) -> Squashed:
+def squash(pulse: IntArray, channel: ByteArray, random_bits: RandomBits) -> Squashed:
     """Map the clicks of each pulse to one detection (squashing model).
 
     The security proof assumes single photons at the receiver; it holds for threshold detectors if multiple clicks
@@ -46,8 +47,8 @@ def squash(pulse: IntArray, channel: ByteArray, rng: np.random.Generator) -> Squ
         Pulse number of each click within the gate, in any order.
     channel : (n,) uint8
         `Channel` H, V, D or A of each click.
-    rng : Generator
-        Source of the random bits and bases; for real sessions it must be seeded from the system's entropy.
+    random_bits : callable
+        Source of the random bits and bases; those of real sessions must be secret.
     """
     if len(channel) and not Channel.H <= channel.min() <= channel.max() <= Channel.A:
         raise ValueError('a click is in none of the channels H, V, D, A')
@@ -60,7 +61,7 @@ def squash(pulse: IntArray, channel: ByteArray, rng: np.random.Generator) -> Squ
     clicked = np.bitwise_or.reduceat(np.left_shift(1, channel - np.uint8(Channel.H), dtype=np.uint8), starts)
     basis, bit = _BASIS_OF[clicked], _BIT_OF[clicked]
     cross = np.flatnonzero(basis == _UNDECIDED)
-    basis[cross] = rng.integers(0, 2, len(cross), np.uint8)
+    basis[cross] = random_bits(len(cross))
     undecided = np.flatnonzero(bit == _UNDECIDED)
-    bit[undecided] = rng.integers(0, 2, len(undecided), np.uint8)
+    bit[undecided] = random_bits(len(undecided))
     return Squashed(Detections(pulse[starts], basis, bit), len(undecided) - len(cross), len(cross))

@@ -14,6 +14,7 @@ from qkd_gs.qkd.reconciliation.key_blocks import key_blocks
 from qkd_gs.qkd.sifting.detections import Detections
 from qkd_gs.qkd.sifting.error_rate import expected_qber
 from qkd_gs.qkd.sifting.key_counts import key_counts, sifted_table
+from qkd_gs.qkd.sifting.random_bits import keyed_bits, seeded_bits
 from qkd_gs.qkd.sifting.squashing import squash
 from qkd_gs.qkd.sifting.states import Basis, Intensity
 from qkd_gs.timing.spans import ascending, pulses_in, within
@@ -27,7 +28,7 @@ def clicks(*pairs):
 
 
 def test_single_clicks_are_taken_as_they_are():
-    squashed = squash(*clicks((9, A), (1, H), (4, V), (6, D)), np.random.default_rng(1))
+    squashed = squash(*clicks((9, A), (1, H), (4, V), (6, D)), seeded_bits(np.random.default_rng(1)))
     np.testing.assert_array_equal(squashed.detections.pulse, [1, 4, 6, 9])
     np.testing.assert_array_equal(squashed.detections.basis, [Basis.HV, Basis.HV, Basis.DA, Basis.DA])
     np.testing.assert_array_equal(squashed.detections.bit, [0, 1, 0, 1])
@@ -36,7 +37,7 @@ def test_single_clicks_are_taken_as_they_are():
 
 def many(*channels, n=20_000):
     pulse = np.repeat(np.arange(n), len(channels))
-    return squash(pulse, np.tile(np.array(channels, np.uint8), n), np.random.default_rng(2)), n
+    return squash(pulse, np.tile(np.array(channels, np.uint8), n), seeded_bits(np.random.default_rng(2))), n
 
 
 def test_two_clicks_in_a_basis_become_a_random_bit_of_it():
@@ -56,14 +57,14 @@ def test_clicks_in_both_bases_become_a_random_bit_of_a_random_basis(channels):
 
 
 def test_two_clicks_of_one_detector_are_one():
-    squashed = squash(*clicks((3, V), (3, V)), np.random.default_rng(1))
+    squashed = squash(*clicks((3, V), (3, V)), seeded_bits(np.random.default_rng(1)))
     assert squashed.double_clicks == 0
     np.testing.assert_array_equal(squashed.detections.bit, [1])
 
 
 def test_a_click_of_the_beacon_is_no_detection():
     with pytest.raises(ValueError, match='none of the channels'):
-        squash(*clicks((3, Channel.BEACON)), np.random.default_rng(1))
+        squash(*clicks((3, Channel.BEACON)), seeded_bits(np.random.default_rng(1)))
 
 
 def test_detections_must_ascend_and_show_nothing():
@@ -129,3 +130,11 @@ def test_more_sifted_than_sent_is_refused():
         key_counts(TERMS, 10, table, np.zeros((2, 3), np.int64))
     with pytest.raises(StationError, match='errors are more'):
         key_counts(TERMS, 10_000, table, table + 1)
+
+
+def test_keyed_bits_are_those_of_their_key_and_look_random():
+    first, again, other = keyed_bits(b'1' * 32), keyed_bits(b'1' * 32), keyed_bits(b'2' * 32)
+    drawn = np.concatenate([first(n) for n in (16, 8, 0, 80_000)])
+    np.testing.assert_array_equal(drawn, again(80_024))
+    assert (drawn != other(80_024)).mean() == pytest.approx(0.5, abs=0.01)
+    assert drawn.mean() == pytest.approx(0.5, abs=0.01)
