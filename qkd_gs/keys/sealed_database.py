@@ -32,6 +32,7 @@ CREATE TABLE keys (
     sent_bits INTEGER NOT NULL DEFAULT 0, received_bits INTEGER NOT NULL DEFAULT 0,
     wrapped BLOB, sealed BLOB
 );
+CREATE TABLE refills (key_id TEXT PRIMARY KEY, wrapped BLOB, sealed BLOB);
 CREATE TABLE attempts (session_id TEXT PRIMARY KEY, disclosed_bits INTEGER NOT NULL);
 CREATE TABLE announcements (session_id TEXT PRIMARY KEY, digest TEXT NOT NULL);
 CREATE TABLE bookings (
@@ -116,17 +117,22 @@ class SealedDatabase:
         )
         self.seal(row, packed)
 
+    def add_refill(self, key_id: str, packed: bytes) -> None:
+        """Add the pre-shared bits that come with a key, within `change`."""
+        self.sql.execute('INSERT INTO refills (key_id) VALUES (?)', (key_id,))
+        self._seal('refills', key_id, packed, _refill_head(key_id))
+
     def seal(self, row: KeyRow, packed: bytes) -> None:
         """Store the bits of a key under a fresh row key, within `change`; the old ones cannot be read again."""
-        key = secrets.token_bytes(_KEY_BYTES)
-        sealed = _encrypt(self._kek, key, b'row key'), _encrypt(key, packed, self._head(row))
-        self.sql.execute('UPDATE keys SET wrapped = ?, sealed = ? WHERE key_id = ?', (*sealed, row.key_id))
+        self._seal('keys', row.key_id, packed, self._head(row))
 
     def unseal(self, row: KeyRow) -> bytes:
         """Bits of a key, within `change`."""
-        statement = 'SELECT wrapped, sealed FROM keys WHERE key_id = ?'
-        wrapped, sealed = self.sql.execute(statement, (row.key_id,)).fetchone()
-        return self._decrypt(self._decrypt(self._kek, wrapped, b'row key'), sealed, self._head(row))
+        return self._unseal('keys', row.key_id, self._head(row))
+
+    def unseal_refill(self, key_id: str) -> bytes:
+        """Pre-shared bits that came with a key, within `change`."""
+        return self._unseal('refills', key_id, _refill_head(key_id))
 
     def destroy(self, row: KeyRow) -> None:
         """Delete the bits of a key, within `change`."""
@@ -140,6 +146,16 @@ class SealedDatabase:
     def close(self) -> None:
         """Close the database; any number of times."""
         self.sql.close()
+
+    def _seal(self, table: str, key_id: str, packed: bytes, head: bytes) -> None:
+        key = secrets.token_bytes(_KEY_BYTES)
+        sealed = _encrypt(self._kek, key, b'row key'), _encrypt(key, packed, head)
+        self.sql.execute(f'UPDATE {table} SET wrapped = ?, sealed = ? WHERE key_id = ?', (*sealed, key_id))
+
+    def _unseal(self, table: str, key_id: str, head: bytes) -> bytes:
+        statement = f'SELECT wrapped, sealed FROM {table} WHERE key_id = ?'
+        wrapped, sealed = self.sql.execute(statement, (key_id,)).fetchone()
+        return self._decrypt(self._decrypt(self._kek, wrapped, b'row key'), sealed, head)
 
     def _open(self) -> None:
         with self._root.locked():
@@ -213,9 +229,11 @@ class SealedDatabase:
 
     def _wrap_again(self, root: bytes, count: int) -> None:
         fresh = self._wrapping_key(root)
-        for row, wrapped in self.sql.execute('SELECT rowid, wrapped FROM keys WHERE wrapped IS NOT NULL').fetchall():
-            again = _encrypt(fresh, self._decrypt(self._kek, wrapped, b'row key'), b'row key')
-            self.sql.execute('UPDATE keys SET wrapped = ? WHERE rowid = ?', (again, row))
+        for table in ('keys', 'refills'):
+            statement = f'SELECT rowid, wrapped FROM {table} WHERE wrapped IS NOT NULL'
+            for row, wrapped in self.sql.execute(statement).fetchall():
+                again = _encrypt(fresh, self._decrypt(self._kek, wrapped, b'row key'), b'row key')
+                self.sql.execute(f'UPDATE {table} SET wrapped = ? WHERE rowid = ?', (again, row))
         self.sql.execute('UPDATE store SET count = ?, probe = ?', (count, _encrypt(fresh, b'', b'probe')))
         self._kek = fresh
 
@@ -244,6 +262,10 @@ class SealedDatabase:
             self.sql.execute('ROLLBACK')
             raise
         self.sql.execute('COMMIT')
+
+
+def _refill_head(key_id: str) -> bytes:
+    return f'refill {key_id}'.encode()
 
 
 def _encrypt(key: bytes, plain: bytes, head: bytes) -> bytes:

@@ -6,7 +6,7 @@ It is also the side's durable record of announced pulses and disclosed bits (`qk
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,15 @@ class KeyStore:
         root_file = RootFile(root or path.with_name(f'{path.name}.root'))
         self._database = SealedDatabase(path, root_file, master_key, simulated, side)
 
-    def put(self, session_id: str, key_id: str, bits: PackedBits, epsilon: float, result: dict[str, Any]) -> KeyEntry:
+    def put(
+        self,
+        session_id: str,
+        key_id: str,
+        bits: PackedBits,
+        epsilon: float,
+        result: dict[str, Any],
+        refill: PackedBits | None = None,
+    ) -> KeyEntry:
         """Store the key of a session as pending, once: a second call returns what the first one stored.
 
         On the satellite's side a key that is still pending is replaced: the ground has made another one, and does not
@@ -87,16 +95,22 @@ class KeyStore:
             Failure probability of the key.
         result : dict
             Figures of the session, nothing secret; returned by `entry` from then on.
+        refill : PackedBits, optional
+            Pre-shared bits for a later run, made with the key; usable once that is confirmed.
         """
         with self._database.change():
             stored = self.entry(session_id)
             if stored is not None and not self._replaceable(stored):
                 return stored
-            self._database.sql.execute('DELETE FROM keys WHERE session_id = ?', (session_id,))
+            if stored is not None:
+                self._database.sql.execute('DELETE FROM keys WHERE key_id = ?', (stored.key_id,))
+                self._database.sql.execute('DELETE FROM refills WHERE key_id = ?', (stored.key_id,))
             created = self._now().isoformat(timespec='seconds')
             state = KeyStateName.PENDING
             row = KeyRow(key_id, session_id, created, len(bits), epsilon, json.dumps(result), state, 0, 0)
             self._database.add(row, bits.tobytes())
+            if refill:
+                self._database.add_refill(key_id, refill.tobytes())
             return self._entry(row)
 
     def confirm(self, session_id: str, key_id: str) -> None:
@@ -197,6 +211,33 @@ class KeyStore:
             if row.state != KeyStateName.GIVEN:
                 self._database.destroy(row)
                 self._set_state(row, KeyStateName.ERASED)
+
+    def refills(self) -> list[str]:
+        """Keys that brought pre-shared bits which are not used yet and which both sides hold; oldest first."""
+        statement = (
+            'SELECT refills.key_id FROM refills JOIN keys ON keys.key_id = refills.key_id'
+            f" WHERE keys.state <> '{KeyStateName.PENDING}' ORDER BY keys.created_utc, keys.rowid"
+        )
+        return [str(key_id) for (key_id,) in self._database.sql.execute(statement)]
+
+    def refill(self, key_id: str) -> Secret:
+        """Pre-shared bits that came with a key.
+
+        Raises
+        ------
+        StationError
+            None are left of this key.
+        """
+        with self._database.change():
+            if key_id not in self.refills():
+                raise StationError(f'key {key_id} has no pre-shared bits left', where=self._path)
+            return Secret(self._database.unseal_refill(key_id))
+
+    def drop_refills(self, key_ids: Sequence[str]) -> None:
+        """Destroy the pre-shared bits that came with these keys, on the disk before it returns."""
+        with self._database.change():
+            rows = [(key_id,) for key_id in key_ids]
+            self._database.sql.executemany('DELETE FROM refills WHERE key_id = ?', rows)
 
     def is_finished(self, session_id: str) -> bool:
         """True if the session's key is made; no more of it will be disclosed.

@@ -19,12 +19,12 @@ from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.keys.entries import KeyEntry, KeyStateName
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.keys.preshared import SimulatedPreSharedKey
+from qkd_gs.keys.refilled import RefilledKey
 from qkd_gs.keys.store import KeyStore
 from qkd_gs.processing.anomalies import afterpulse_share, bunching_of, find_anomalies
 from qkd_gs.processing.tag_runs import RunReports, ScannedRun, scan_session
 from qkd_gs.processing.timing_metrics import sync_series, timing_figures
 from qkd_gs.processing.timing_stage import Timed, number_clicks
-from qkd_gs.qkd.link.authenticated_channel import PreShared
 from qkd_gs.qkd.link.channel import Channel
 from qkd_gs.qkd.link.spool import Spool
 from qkd_gs.qkd.protocol.confirmation import confirm_again
@@ -40,6 +40,7 @@ _log = logging.getLogger(__name__)
 
 Link = Callable[[], AbstractContextManager[Channel]]
 Progress = Callable[[str, float], None]
+_FEW_RUNS = 10
 DEFAULT_WINDOW_S = 78.0  # efficient time of the Shanghai pass of 2018-10-03 in Table 1 of the paper
 
 
@@ -81,6 +82,7 @@ def process_session(
                 _confirm_again(store, stored, manifest, keys, link)
             return _finished(folder, dict(stored.result))
         private_key = keys.sealing_private_key()
+        pre_shared = _pre_shared(keys, manifest, store)
         # what is said in public waits in a file without a name, beside the tags: a temporary folder may be in memory
         with tempfile.TemporaryFile(dir=folder) as file, link() as channel:  # the other side gets ready meanwhile
             spool = Spool(file)
@@ -90,7 +92,7 @@ def process_session(
                 channel,
                 agreed_terms(manifest),
                 manifest.session_id,
-                _pre_shared(keys, manifest),
+                pre_shared,
                 store,
                 source=_source(manifest),
                 random_bytes=_random_bytes(manifest),
@@ -110,8 +112,9 @@ def process_session(
             watched = click_figures(manifest, timed)
             made = session.make_key(timed.detections, timed.pulse_spans, [_window(manifest, timed, window_s)])
             result = _figures(manifest, timed, scanned.reports, made, watched, window_s)
-            store.put(manifest.session_id, made.key_id, made.key, made.epsilon, result)
+            store.put(manifest.session_id, made.key_id, made.key, made.epsilon, result, made.refill)
             made.key.wipe()
+            made.refill.wipe()
             with _confirming(manifest):
                 session.confirm()
                 store.confirm(manifest.session_id, made.key_id)
@@ -122,7 +125,7 @@ def process_session(
 def _confirm_again(store: KeyStore, stored: KeyEntry, manifest: Manifest, keys: KeyFolder, link: Link) -> None:
     """Confirm a key whose confirmation was lost when it was made."""
     with _confirming(manifest), link() as channel:
-        pre_shared = _pre_shared(keys, manifest)
+        pre_shared = _pre_shared(keys, manifest, store)
         confirm_again(channel, agreed_terms(manifest), stored.session_id, stored.key_id, pre_shared)
         store.confirm(stored.session_id, stored.key_id)
 
@@ -205,10 +208,18 @@ def efficiency_mismatch(clicks: IntArray) -> float:
     return float(np.max(np.abs(counts[:, 0] - counts[:, 1]) / np.maximum(counts.sum(axis=1), 1)))
 
 
-def _pre_shared(keys: KeyFolder, manifest: Manifest) -> PreShared:
+def _pre_shared(keys: KeyFolder, manifest: Manifest, store: KeyStore) -> RefilledKey:
+    """Pre-shared bits of the ground; warns when there are few left."""
     if manifest.simulated:
-        return SimulatedPreSharedKey(_seed(manifest), manifest.session_id)
-    return keys.pre_shared_key()
+        return RefilledKey(SimulatedPreSharedKey(_seed(manifest), manifest.session_id), store)
+    pre_shared = RefilledKey(keys.pre_shared_key(), store)
+    if pre_shared.runs_left < _FEW_RUNS:
+        _log.warning(
+            'the pre-shared key is enough for %d more runs; a pass that makes a key gives back what it used, one'
+            ' without a key does not: bring a new one to both sides',
+            pre_shared.runs_left,
+        )
+    return pre_shared
 
 
 def _random_bytes(manifest: Manifest) -> Callable[[int], bytes]:

@@ -94,19 +94,20 @@ def main(arguments: list[str]) -> int:
 def _answer(channel: Channel, folder: Path, keys: KeyFolder) -> None:
     from qkd_gs.keys.entries import Side
     from qkd_gs.keys.preshared import SimulatedPreSharedKey
+    from qkd_gs.keys.refilled import RefilledKey
     from qkd_gs.qkd.protocol.satellite_side import serve
     from qkd_gs.qkd.sifting.terms import Terms
     from qkd_gs.session.manifest import load_manifest
     from qkd_gs.sim.photons.satellite_record import load_record
 
     manifest, record = load_manifest(folder), load_record(folder)
-    pre_shared = SimulatedPreSharedKey(record.seed, manifest.session_id)
+    simulated = SimulatedPreSharedKey(record.seed, manifest.session_id)
     with keys.store(simulated=True, side=Side.SATELLITE) as store:
         serve(
             channel,
             record.transmitter(),
             Terms.of_station(manifest.station),
-            pre_shared,
+            RefilledKey(simulated, store),
             store,
             lambda: present_ns(manifest),
             source=manifest.session_id,

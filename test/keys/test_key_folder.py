@@ -13,7 +13,7 @@ from qkd_gs.keys.secret import Secret
 
 @pytest.fixture
 def folder(tmp_path):
-    return KeyFolder.create(tmp_path / 'keys', pre_shared=bytes(range(256)))
+    return KeyFolder.create(tmp_path / 'keys', pre_shared=bytes(range(256)) * 9)
 
 
 def test_a_new_folder_is_for_its_owner_alone(folder):
@@ -36,7 +36,7 @@ def test_a_folder_open_to_others_is_refused(folder, mode):
 def test_a_secret_file_open_to_others_is_refused(folder):
     (folder.path / 'pre-shared.key').chmod(0o640)
     with pytest.raises(StationError, match='chmod 0600'):
-        folder.pre_shared_key().take(128)
+        folder.pre_shared_key().take('0')
 
 
 def test_a_missing_part_is_named(folder):

@@ -5,17 +5,33 @@ from __future__ import annotations
 import struct
 from math import ceil
 
-from qkd_gs.qkd.link.authenticated_channel import AuthenticatedChannel
+from qkd_gs.qkd.amplification.amplify import compress
+from qkd_gs.qkd.link.authenticated_channel import SECRET_BITS, AuthenticatedChannel
 from qkd_gs.qkd.link.channel import MAX_PAYLOAD, Kind
 from qkd_gs.qkd.link.faults import ProtocolError
+from qkd_gs.qkd.sifting.packed_bits import PackedBits
 
 _HEAD = struct.Struct('>QQ')  # secret bits, disclosed bits
 _PART = MAX_PAYLOAD - _HEAD.size  # bytes of a matrix in one message
 
 
-def matrix_bytes(key_bits: int, secret_bits: int) -> int:
+def amplified_bits(secret_bits: int) -> int:
+    """Bits that privacy amplification makes: the key, and as many pre-shared bits as the tags of the run used."""
+    return secret_bits + SECRET_BITS if secret_bits else 0
+
+
+def compressed(bits: PackedBits, secret_bits: int, matrix: bytes) -> tuple[PackedBits, PackedBits]:
+    """Key and pre-shared bits of a corrected key."""
+    whole = compress(bits, amplified_bits(secret_bits), matrix)
+    with whole.plain(slice(0, secret_bits)) as key, whole.plain(slice(secret_bits, None)) as refill:
+        parts = PackedBits.of(key), PackedBits.of(refill)
+    whole.wipe()
+    return parts
+
+
+def matrix_bytes(key_bits: int, output_bits: int) -> int:
     """Size of the seed of a Toeplitz matrix."""
-    return ceil((key_bits + secret_bits - 1) / 8) if secret_bits else 0
+    return ceil((key_bits + output_bits - 1) / 8) if output_bits else 0
 
 
 def request_key(link: AuthenticatedChannel, secret_bits: int, disclosed_bits: int, matrix: bytes) -> None:
@@ -37,9 +53,9 @@ def requested_key(link: AuthenticatedChannel, key_bits: int) -> tuple[int, int, 
     if len(payload) < _HEAD.size:
         raise ProtocolError('malformed', 'the request to amplify is too short')
     secret_bits, disclosed_bits = _HEAD.unpack(payload[: _HEAD.size])
-    if secret_bits > key_bits:
+    if amplified_bits(secret_bits) > key_bits:
         raise ProtocolError('malformed', f'{secret_bits} secret bits are requested of {key_bits}')
-    size, parts = matrix_bytes(key_bits, secret_bits), [payload[_HEAD.size :]]
+    size, parts = matrix_bytes(key_bits, amplified_bits(secret_bits)), [payload[_HEAD.size :]]
     for start in range(0, size, _PART):
         if start:
             parts.append(link.receive(Kind.MATRIX).payload)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
@@ -20,7 +20,9 @@ SECRET_BITS = 8 * secret_bytes(TAGS)
 MAX_JSON = 1 << 20
 _SATELLITE, _STATION = 0, 1
 _LONGEST_TRANSCRIPT = 1 << 32  # bytes; a long pass has 2^24
-EPSILON = TAGS * forgery_probability(_LONGEST_TRANSCRIPT)  # that any tag of a pass is forged
+FIRST_TAGS = 16  # wrong first tags that a slot of pre-shared bits may be tried with
+# that any tag of a pass is forged
+EPSILON = (TAGS - 1 + FIRST_TAGS) * forgery_probability(_LONGEST_TRANSCRIPT)
 
 S = TypeVar('S', bound=Section)
 
@@ -36,14 +38,22 @@ class ReservedBits(Protocol):
 
 
 class PreShared(Protocol):
-    """The key shared beforehand (`qkd_gs.keys.preshared`)."""
+    """The key shared beforehand, in slots of `SECRET_BITS` (`qkd_gs.keys.preshared`)."""
 
-    @property
-    def used_bits(self) -> int:
-        """Bits used so far."""
+    def offers(self) -> list[str]:
+        """Names of unused slots, on the side that greets."""
 
-    def take(self, bits: int, first: int | None = None) -> ReservedBits:
-        """Reserve bits from the first unused one, or from a later one that both sides agreed on; never twice."""
+    def choose(self, offered: Sequence[str]) -> str:
+        """One of the offered slots that is unused here, on the side that is greeted."""
+
+    def take(self, slot: str) -> ReservedBits:
+        """Use up a slot, to send the first tag with; never twice."""
+
+    def attempt(self, slot: str) -> ReservedBits:
+        """Bits of a slot, to verify the first tag with; a wrong tag does not use it up."""
+
+    def accept(self, slot: str, offered: Sequence[str] = ()) -> None:
+        """The other side's first tag was right: use up the slot, and give up what its greeting skipped."""
 
 
 class AuthenticatedChannel:
@@ -98,9 +108,8 @@ class AuthenticatedChannel:
         """Receive a small message with named fields."""
         return read_section(self.receive(kind), model)
 
-    def authenticate(self, pre_shared: PreShared, first: int) -> None:
-        """Reserve the pre-shared bits that the tags of this channel consume."""
-        secret = pre_shared.take(SECRET_BITS, first)
+    def authenticate(self, secret: ReservedBits) -> None:
+        """Use these pre-shared bits for the tags of this channel, and overwrite them."""
         self._authenticator = Authenticator(secret.reveal())
         secret.wipe()
         self._transcript = self._authenticator.transcript()

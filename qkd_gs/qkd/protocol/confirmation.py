@@ -10,10 +10,18 @@ from qkd_gs.qkd.sifting.terms import Terms
 
 
 def greet(link: AuthenticatedChannel, hello: messages.Hello, pre_shared: PreShared) -> messages.Welcome:
-    """Ground: send the first message, and use the pre-shared bits that the answer names."""
+    """Ground: send the first message, and use the pre-shared slot that the answer names.
+
+    Raises
+    ------
+    ProtocolError
+        The answer names a slot that was not offered.
+    """
     link.send(Kind.HELLO, hello)
     welcome = link.receive_section(Kind.WELCOME, messages.Welcome)
-    link.authenticate(pre_shared, welcome.pre_shared_first)
+    if welcome.pre_shared_slot not in hello.pre_shared_slots:
+        raise ProtocolError('disagreement', 'the satellite wants pre-shared bits that were not offered')
+    link.authenticate(pre_shared.take(welcome.pre_shared_slot))
     return welcome
 
 
@@ -46,10 +54,11 @@ def confirm_again(channel: Channel, terms: Terms, session_id: str, key_id: str, 
         hello = messages.Hello(
             session_id=session_id,
             terms=terms,
-            pre_shared_first=pre_shared.used_bits,
+            pre_shared_slots=pre_shared.offers(),
             disclosed_before=0,
             stored_key=key_id,
         )
-        greet(link, hello, pre_shared)
+        slot = greet(link, hello, pre_shared).pre_shared_slot
         exchange_confirmation(link, key_id)
+        pre_shared.accept(slot)
     link.close()

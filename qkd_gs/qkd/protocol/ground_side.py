@@ -10,8 +10,7 @@ import numpy as np
 
 from qkd_gs.arrays import ByteArray
 from qkd_gs.qkd.amplification import verify
-from qkd_gs.qkd.amplification.amplify import compress
-from qkd_gs.qkd.amplification.key_request import matrix_bytes, request_key
+from qkd_gs.qkd.amplification.key_request import amplified_bits, compressed, matrix_bytes, request_key
 from qkd_gs.qkd.finite_key.key_length import KeyLength
 from qkd_gs.qkd.link.authenticated_channel import AuthenticatedChannel, PreShared
 from qkd_gs.qkd.link.channel import Channel, Kind
@@ -128,10 +127,11 @@ class GroundSession:
         hello = messages.Hello(
             session_id=self._session_id,
             terms=self._terms,
-            pre_shared_first=self._pre_shared.used_bits,
+            pre_shared_slots=self._pre_shared.offers(),
             disclosed_before=self._leakage.own_earlier_bits,
         )
-        self._leakage.other_earlier_bits = greet(self._link, hello, self._pre_shared).disclosed_before
+        welcome = greet(self._link, hello, self._pre_shared)
+        self._slot, self._leakage.other_earlier_bits = welcome.pre_shared_slot, welcome.disclosed_before
         self._progress('open', 1.0)
 
     def request_beacon_log(self, first_utc_ns: int, last_utc_ns: int, beacon_rate_hz: float = 1e4) -> BeaconLog:
@@ -152,6 +152,7 @@ class GroundSession:
         head = self._link.receive_section(Kind.LOG_HEAD, messages.LogHead)
         log = messages.read_log(head, self._log_blocks(head), 1e12 / beacon_rate_hz, self._spool)
         self._link.verify_tag()
+        self._pre_shared.accept(self._slot)
         self._epoch_utc_ns = log.epoch_utc_ns
         return log
 
@@ -282,17 +283,17 @@ class GroundSession:
         blocks, agreed = corrected.blocks, corrected.agreed
         length = certified_length(self._terms, sifted.counts, block_sizes(blocks), self._total_leakage(corrected))
         kept = verified_bits(corrected.bits, blocks, agreed)
-        matrix = self._random_bytes(matrix_bytes(len(kept), length.secret_bits))
+        matrix = self._random_bytes(matrix_bytes(len(kept), amplified_bits(length.secret_bits)))
         self._link.send(Kind.VERIFY_OUTCOME, pack_bits(agreed))
         request_key(self._link, length.secret_bits, corrected.disclosed_bits, matrix)
         self._key_id = self._link.public_digest()
         self._link.send_tag()
-        key = compress(kept, length.secret_bits, matrix)
+        key, refill = compressed(kept, length.secret_bits, matrix)
         theirs = self._link.receive_section(Kind.AMPLIFIED, messages.KeyId).key_id
         self._link.verify_tag()
         if theirs != self._key_id:
             raise ProtocolError('disagreement', 'both sides give the key different names')
-        result = self._result(sifted, corrected, length, key)
+        result = self._result(sifted, corrected, length, key, refill)
         for held in (kept, corrected.bits, sifted.measured):
             held.wipe()
         self._progress('amplification', 1.0)
@@ -310,9 +311,11 @@ class GroundSession:
         length = certified_length(self._terms, sifted.counts, [], self._leakage.earlier_bits)
         given_up = {'given_up': -float(length.secret_bits), 'secret_bits': 0.0} if length.secret_bits else {}
         length = replace(length, secret_bits=0, reason=reason, cost=length.cost | given_up)
-        return self._result(sifted, nothing, length, PackedBits.zeros(0))
+        return self._result(sifted, nothing, length, PackedBits.zeros(0), PackedBits.zeros(0))
 
-    def _result(self, sifted: SiftedKey, corrected: _Corrected, length: KeyLength, key: PackedBits) -> KeyResult:
+    def _result(
+        self, sifted: SiftedKey, corrected: _Corrected, length: KeyLength, key: PackedBits, refill: PackedBits
+    ) -> KeyResult:
         good = [block for block, agreed in zip(corrected.blocks, corrected.agreed, strict=True) if agreed]
         found = found_errors(sifted, corrected.bits, good, self._pulses_a_bin)
         # The key length is certified without the signal errors, which the satellite does not know. They only split a
@@ -323,6 +326,7 @@ class GroundSession:
             session_id=self._session_id,
             key_id=self._key_id,
             key=key,
+            refill=refill,
             counts=found.counts,
             qber=found.qber,
             f_ec=corrected.disclosed_bits / found.limit_bits if found.limit_bits else float('nan'),

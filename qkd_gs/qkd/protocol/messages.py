@@ -36,15 +36,16 @@ MAX_DETECTIONS = 1 << 30
 _SIZES = struct.Struct('>IIII')
 _DETECTIONS = struct.Struct('>QII')  # first pulse, number of detections, bytes of their coded gaps
 _LARGEST = 2**63 - 1
+_Slot = Annotated[str, Field(pattern='^[0-9a-z-]{1,80}$')]
 _Count = Annotated[int, Field(ge=0, le=MAX_DETECTIONS)]
 
 
 class Hello(Section):
-    """Ground to satellite: session, terms, first unused pre-shared bit, and bits that the ground disclosed earlier."""
+    """Ground to satellite: session, terms, unused pre-shared slots, and bits that the ground disclosed earlier."""
 
     session_id: str = Field(pattern='^[0-9a-f]{32}$')
     terms: Terms
-    pre_shared_first: int = Field(ge=0, le=_LARGEST)
+    pre_shared_slots: list[_Slot] = Field(min_length=1, max_length=16)
     disclosed_before: int = Field(ge=0, le=_LARGEST)
     stored_key: str = Field(
         default='',
@@ -54,9 +55,9 @@ class Hello(Section):
 
 
 class Welcome(Section):
-    """Satellite to ground: terms accepted; first pre-shared bit to use, and bits that this side disclosed earlier."""
+    """Satellite to ground: terms accepted; pre-shared slot to use, and bits that this side disclosed earlier."""
 
-    pre_shared_first: int = Field(ge=0, le=_LARGEST)
+    pre_shared_slot: _Slot
     disclosed_before: int = Field(ge=0, le=_LARGEST)
 
 

@@ -21,6 +21,8 @@ class KeyResult:
         The secret key, for the key store only; not shown by `repr`.
     key_id : str
         Name of the key, the same on both sides; derived from the public messages.
+    refill : PackedBits
+        Pre-shared bits for a later run, as many as this one used; for the key store only.  Empty without a key.
     counts : KeyCounts
         By basis and intensity; signal errors are those found by reconciliation.
     sifted_bits : int
@@ -44,6 +46,7 @@ class KeyResult:
     session_id: str
     key_id: str
     key: PackedBits = field(repr=False)
+    refill: PackedBits = field(repr=False)
     counts: KeyCounts
     qber: float
     f_ec: float
@@ -76,7 +79,7 @@ class KeyResult:
 
     def figures(self) -> dict[str, Any]:
         """All fields except the key, for JSON; NaN becomes None."""
-        plain = {name: value for name, value in self.__dict__.items() if name not in ('key', 'counts')}
+        plain = {name: value for name, value in self.__dict__.items() if name not in ('key', 'refill', 'counts')}
         plain['f_ec'] = None if np.isnan(self.f_ec) else self.f_ec
         sums = {'sifted_bits': self.sifted_bits, 'secret_bits': self.secret_bits}
         return sums | plain | {'counts': self.counts.model_dump()}

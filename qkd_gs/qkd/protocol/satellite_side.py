@@ -10,8 +10,7 @@ import numpy as np
 from qkd_gs.arrays import IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.qkd.amplification import verify
-from qkd_gs.qkd.amplification.amplify import compress
-from qkd_gs.qkd.amplification.key_request import requested_key
+from qkd_gs.qkd.amplification.key_request import compressed, requested_key
 from qkd_gs.qkd.finite_key.counts import KeyCounts
 from qkd_gs.qkd.link.authenticated_channel import AuthenticatedChannel, PreShared, read_section
 from qkd_gs.qkd.link.channel import Channel, Kind, Message
@@ -167,13 +166,20 @@ class _Run:
         if hello.terms != self._terms:
             differing = [name for name, value in self._terms if getattr(hello.terms, name) != value]
             raise StationError(f'the ground has different terms: {", ".join(differing)}', where='terms')
-        first = max(hello.pre_shared_first, self._pre_shared.used_bits)
-        self._link.send(Kind.WELCOME, messages.Welcome(pre_shared_first=first, disclosed_before=disclosed_before))
-        self._link.authenticate(self._pre_shared, first)
+        slot = self._pre_shared.choose(hello.pre_shared_slots)
+        self._link.send(Kind.WELCOME, messages.Welcome(pre_shared_slot=slot, disclosed_before=disclosed_before))
+        self._link.authenticate(self._pre_shared.attempt(slot))
+        self._greeting = [(slot, hello.pre_shared_slots)]
+
+    def _verify_tag(self) -> None:
+        """Verify the ground's tag; the first right one uses up the slot of pre-shared bits that it is made with."""
+        self._link.verify_tag()
+        while self._greeting:
+            self._pre_shared.accept(*self._greeting.pop())
 
     def _send_log(self) -> _Window:
         request = self._link.receive_section(Kind.LOG_REQUEST, messages.LogRequest)
-        self._link.verify_tag()
+        self._verify_tag()
         if not 0 <= request.last_utc_ns - request.first_utc_ns <= messages.MAX_LOG_NS:
             raise ProtocolError('malformed', 'the requested beacon log is longer than any pass')
         log = self._transmitter.beacon_log(request.first_utc_ns, request.last_utc_ns)
@@ -202,7 +208,7 @@ class _Run:
             answers.append(messages.pack_sift(match.astype(np.uint8), states.intensity, states.bit))
             table += sifted_table(basis[match], states.intensity[match])
             key.append(PackedBits.of(states.bit[match & (states.intensity == Intensity.SIGNAL)]))
-        self._link.verify_tag()
+        self._verify_tag()
         self._record.book_pulses(
             Booking.of(self._session_id, self._source, head.locked, window.epoch_utc_ns, window.period_ps, said.hex())
         )
@@ -243,7 +249,7 @@ class _Run:
         dropped = dropped_bits(blocks, agreed)
         secret_bits, theirs, matrix = requested_key(self._link, len(sifted.bits) - dropped)
         key_id = self._link.public_digest()
-        self._link.verify_tag()
+        self._verify_tag()
         if theirs != disclosed:
             raise ProtocolError('disagreement', f'{disclosed} bits were disclosed, the ground counts {theirs}')
         leaked = disclosed + dropped + self._leakage.earlier_bits  # of both sides
@@ -253,10 +259,10 @@ class _Run:
                 'disagreement', f'the ground requests {secret_bits} bits, the data allow {certified.secret_bits}'
             )
         kept = verified_bits(sifted.bits, blocks, agreed)
-        key = compress(kept, secret_bits, matrix)
+        key, refill = compressed(kept, secret_bits, matrix)
         kept.wipe()
         sifted.bits.wipe()
-        self._record.put(self._session_id, key_id, key, certified.epsilon, {'disclosed_bits': disclosed})
+        self._record.put(self._session_id, key_id, key, certified.epsilon, {'disclosed_bits': disclosed}, refill)
         self._link.send(Kind.AMPLIFIED, messages.KeyId(key_id=key_id))
         self._link.send_tag()
         made = SatelliteResult(
@@ -285,7 +291,7 @@ class _Run:
         """
         try:
             stored = self._link.receive_section(Kind.STORED, messages.KeyId)
-            self._link.verify_tag()
+            self._verify_tag()
         except ProtocolError:
             return made
         if stored.key_id != made.key_id:

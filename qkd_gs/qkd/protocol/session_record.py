@@ -88,8 +88,16 @@ class SessionRecord(Protocol):
             The session announced something else before, or another session has used some of these pulses.
         """
 
-    def put(self, session_id: str, key_id: str, bits: PackedBits, epsilon: float, result: dict[str, Any]) -> object:
-        """Store the key of a session as pending: the other side may not have it."""
+    def put(
+        self,
+        session_id: str,
+        key_id: str,
+        bits: PackedBits,
+        epsilon: float,
+        result: dict[str, Any],
+        refill: PackedBits | None = None,
+    ) -> object:
+        """Store the key of a session, and pre-shared bits made with it, as pending: the other side may not have it."""
 
     def confirm(self, session_id: str, key_id: str) -> None:
         """Mark the key of a session as held by both sides; repeated calls change nothing.
@@ -137,7 +145,15 @@ class RecordInMemory:
         check_booking(booking, first.digest if first else None, used_by(booking, others))
         self._bookings[booking.session_id] = booking
 
-    def put(self, session_id: str, key_id: str, bits: PackedBits, epsilon: float, result: dict[str, Any]) -> None:
+    def put(
+        self,
+        session_id: str,
+        key_id: str,
+        bits: PackedBits,
+        epsilon: float,
+        result: dict[str, Any],
+        refill: PackedBits | None = None,
+    ) -> None:
         """Keep the key as pending."""
         self.pending[session_id] = (key_id, bits)
 

@@ -1,5 +1,7 @@
 """Attacks on the light and on the messages, each with what must come of it: no key, or a shorter one."""
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,17 +9,22 @@ from hypothesis import strategies as st
 from protocol_twin import NOW_NS, SESSION, TERMS, KeyedTransmitter, Run, receive, splitting_gain
 
 from qkd_gs.errors import StationError
-from qkd_gs.keys.preshared import SimulatedPreSharedKey
+from qkd_gs.keys.preshared import MAX_ATTEMPTS, SLOT_BYTES, PreSharedKey, SimulatedPreSharedKey
 from qkd_gs.qkd.link.channel import Kind, Message
 from qkd_gs.qkd.link.codes import pack_train, unpack_train
 from qkd_gs.qkd.link.faults import ProtocolError
-from qkd_gs.qkd.protocol.messages import Hello
+from qkd_gs.qkd.protocol.messages import Hello, LogRequest, Welcome
 from qkd_gs.qkd.protocol.satellite_side import serve
 from qkd_gs.qkd.protocol.session_record import RecordInMemory
 from qkd_gs.qkd.sifting.detections import Detections
 from qkd_gs.qkd.sifting.states import BeaconLog
 from qkd_gs.timing.pulse_times import PulseTimes
 
+GREETED = [
+    Message(Kind.LOG_REQUEST, LogRequest(first_utc_ns=0, last_utc_ns=10**9).model_dump_json().encode()),
+    Message(Kind.TAG, bytes(16)),
+]
+MATERIAL = os.urandom(240 * SLOT_BYTES)
 EASY = TERMS.model_copy(update={'epsilon_total': 9e-4})  # so that a little light makes a key
 
 
@@ -236,16 +243,53 @@ def test_nonsense_ends_the_run_with_a_clear_error(said, json):
             serve(Script(messages), KeyedTransmitter(), TERMS, SimulatedPreSharedKey(1, SESSION), None, lambda: NOW_NS)
 
 
-@pytest.mark.parametrize('first', [3, 1 << 40, -8])
-def test_a_greeting_cannot_burn_or_blow_up_the_pre_shared_key(first):
-    key = SimulatedPreSharedKey(1, SESSION)
-    greeting = Hello.model_construct(session_id=SESSION, terms=TERMS, pre_shared_first=first, disclosed_before=0)
+@pytest.mark.parametrize('slots', [['7'], ['-8'], ['9' * 70], ['12', '3'], ['key-0'], ['0', 'x; y'], []])
+def test_a_greeting_that_nobody_tagged_uses_up_no_pre_shared_bits(tmp_path, slots):
+    PreSharedKey.create(tmp_path / 'pre-shared.key', os.urandom(20 * SLOT_BYTES))
+    key = PreSharedKey(tmp_path / 'pre-shared.key')
+    greeting = Hello.model_construct(session_id=SESSION, terms=TERMS, pre_shared_slots=slots, disclosed_before=0)
     with pytest.raises((ProtocolError, StationError)):
         serve(
-            Script([Message(Kind.HELLO, greeting.model_dump_json().encode())]),
+            Script([Message(Kind.HELLO, greeting.model_dump_json().encode()), *GREETED]),
             KeyedTransmitter(), TERMS, key, RecordInMemory(), lambda: NOW_NS,
         )  # fmt: skip
-    assert key.used_bits == 0
+    assert key.runs_left == 20
+
+
+def test_runs_without_a_right_tag_are_limited_and_a_right_one_ends_the_count(little, tmp_path):
+    """The satellite's key is enough for 20 runs, and nobody can use it up without a tag."""
+    for name in ('ground', 'satellite'):
+        PreSharedKey.create(tmp_path / f'{name}.key', MATERIAL)
+
+    def forge(times):
+        greeting = Hello(session_id=SESSION, terms=EASY, pre_shared_slots=['0'], disclosed_before=0)
+        for _ in range(times):
+            yield Script([Message(Kind.HELLO, greeting.model_dump_json().encode()), *GREETED])
+
+    satellite = PreSharedKey(tmp_path / 'satellite.key')
+    for script in forge(MAX_ATTEMPTS - 1):
+        with pytest.raises(ProtocolError, match='authentication'):
+            serve(script, KeyedTransmitter(), EASY, satellite, RecordInMemory(), lambda: NOW_NS)
+    run = Run(*little, terms=EASY, ground_key=PreSharedKey(tmp_path / 'ground.key'), satellite_key=satellite)
+    assert run.satellite.confirmed
+    assert satellite.runs_left == PreSharedKey(tmp_path / 'ground.key').runs_left == 239
+    greeting = Hello(session_id=SESSION, terms=EASY, pre_shared_slots=['1'], disclosed_before=0)
+    for attempt in range(MAX_ATTEMPTS + 2):
+        script = Script([Message(Kind.HELLO, greeting.model_dump_json().encode()), *GREETED])
+        with pytest.raises((ProtocolError, StationError)) as fault:
+            serve(script, KeyedTransmitter(), EASY, satellite, RecordInMemory(), lambda: NOW_NS)
+        assert ('runs in a row' in str(fault.value)) is (attempt >= MAX_ATTEMPTS)
+    assert satellite.runs_left == 239
+
+
+def test_an_answer_that_nobody_tagged_uses_up_one_slot_and_skips_none(little, tmp_path):
+    ground = PreSharedKey.create(tmp_path / 'ground.key', os.urandom(20 * SLOT_BYTES))
+
+    def last_slot(message):
+        return [Message(message.kind, Welcome(pre_shared_slot='15', disclosed_before=0).model_dump_json().encode())]
+
+    meddled(little, Kind.WELCOME, last_slot, ground_key=ground)
+    assert ground.runs_left == 19
 
 
 def test_locked_time_beyond_all_numbers_is_refused(little):
