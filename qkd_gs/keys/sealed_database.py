@@ -32,7 +32,6 @@ CREATE TABLE keys (
     sent_bits INTEGER NOT NULL DEFAULT 0, received_bits INTEGER NOT NULL DEFAULT 0,
     wrapped BLOB, sealed BLOB
 );
-CREATE TABLE refills (key_id TEXT PRIMARY KEY, wrapped BLOB, sealed BLOB);
 CREATE TABLE attempts (session_id TEXT PRIMARY KEY, disclosed_bits INTEGER NOT NULL);
 CREATE TABLE announcements (session_id TEXT PRIMARY KEY, digest TEXT NOT NULL);
 CREATE TABLE bookings (
@@ -40,6 +39,7 @@ CREATE TABLE bookings (
 );
 CREATE INDEX bookings_by_time ON bookings (source, start_ns);
 """
+_REFILLS = 'CREATE TABLE IF NOT EXISTS refills (key_id TEXT PRIMARY KEY, wrapped BLOB, sealed BLOB)'
 _NONCE_BYTES, _KEY_BYTES = 12, 32
 _BUSY_S = 30.0
 
@@ -174,6 +174,7 @@ class SealedDatabase:
                     )
                 self._check_simulated(bool(simulated))
                 self._check_side()
+                self.sql.execute(_REFILLS)
                 (probe,) = self.sql.execute('SELECT probe FROM store').fetchone()
                 self._decrypt(self._wrapping_key(self._known_root(self._root.read(), self._count())), probe, b'probe')
             self._forget_other_roots()
