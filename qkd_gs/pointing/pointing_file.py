@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from pydantic import Field
 
 from qkd_gs.errors import StationError
 from qkd_gs.pointing.mount_model import MountModel
+from qkd_gs.session.atomic_file import replace_file
 from qkd_gs.settings.loader import Section, load_yaml
 from qkd_gs.settings.station import StationSettings
 
@@ -52,14 +52,18 @@ class StoredPointing(Section):
         return station.model_copy(update={'guiding_camera': camera})
 
     def save(self, folder: Path) -> None:
-        """Write into a folder atomically."""
-        folder.mkdir(parents=True, exist_ok=True)
-        draft = folder / f'.{FILE_NAME}.new'
-        with open(draft, 'w', encoding='utf-8') as file:
-            file.write(self.model_dump_json(indent=2) + '\n')
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(folder / FILE_NAME)
+        """Write into a folder atomically.
+
+        Raises
+        ------
+        StationError
+            It cannot be written.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StationError(f'cannot be created: {error.strerror}', where=folder) from error
+        replace_file(folder / FILE_NAME, self.model_dump_json(indent=2) + '\n')
 
 
 def load_pointing(folder: Path) -> StoredPointing:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,6 +12,8 @@ import yaml
 from rosbags.interfaces import Qos
 from rosbags.rosbag2.errors import ReaderError
 from rosbags.rosbag2.metadata import dump_qos_v9, parse_qos
+
+from qkd_gs.session.atomic_file import replace_file
 
 METADATA = 'metadata.yaml'
 QOS_KEY, HASH_KEY = 'offered_qos_profiles', 'topic_type_hash'  # rosbag2's names in a channel's metadata
@@ -117,12 +118,7 @@ def bag_information(files: Iterable[FileSummary], custom_data: Mapping[str, str]
 def write_metadata(folder: Path, files: Iterable[FileSummary], custom_data: Mapping[str, str]) -> None:
     """Write metadata.yaml atomically."""
     document = {'rosbag2_bagfile_information': bag_information(files, custom_data)}
-    target, draft = folder / METADATA, folder / f'.{METADATA}.new'
-    with open(draft, 'w', encoding='utf-8') as file:
-        file.write(yaml_text(document))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, target)
+    replace_file(folder / METADATA, yaml_text(document))
 
 
 def listed_files(folder: Path) -> list[str] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from base64 import b64encode
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -31,6 +30,7 @@ from qkd_gs.report.text import MINUS
 from qkd_gs.report.tracking_figures import spot_offset, spot_scatter, tracking_error
 from qkd_gs.report.view import Maker, Plot, SessionView, number
 from qkd_gs.session import telemetry as telemetry_file
+from qkd_gs.session.atomic_file import replace_file
 from qkd_gs.session.manifest import load_manifest
 from qkd_gs.session.telemetry import Telemetry, load_telemetry
 
@@ -111,7 +111,7 @@ def write_report(session_dir: Path) -> Path:
             lstrip_blocks=True,
         )
         target = session_dir / REPORT_NAME
-        _write(target, templates.get_template(_TEMPLATE).render(page=page).encode())
+        replace_file(target, templates.get_template(_TEMPLATE).render(page=page).encode())
     except OSError as error:
         raise StationError(f'the report cannot be written: {error}', where=session_dir) from error
     return target
@@ -148,7 +148,7 @@ def _sections(view: SessionView, folder: Path) -> list[Section]:
 
 def _picture(plot: Plot, folder: Path) -> Picture:
     svg = svg_of(plot.figure)
-    _write(folder / f'{plot.name}.svg', svg)
+    replace_file(folder / f'{plot.name}.svg', svg)
     width, height = (round(96 * inches) for inches in plot.figure.get_size_inches())
     return Picture(plot.title, plot.caption, plot.alt, plot.square, b64encode(svg).decode(), width, height)
 
@@ -230,10 +230,3 @@ def _page(view: SessionView, sections: list[Section], recorded: bool) -> Page:
 
 def _utc(t_ns: int) -> str:
     return datetime.fromtimestamp(t_ns / 1e9, UTC).strftime('%Y-%m-%d %H:%M:%S')
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Atomically: a reader sees the old file or the new one."""
-    draft = path.with_name(f'.{path.name}.new')
-    draft.write_bytes(data)
-    os.replace(draft, path)

@@ -9,7 +9,6 @@ Several processes change the manifest of a session: the tracker, the post-proces
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +16,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from qkd_gs.errors import StationError
+from qkd_gs.session.atomic_file import replace_file
 from qkd_gs.session.writers import changing
 from qkd_gs.settings.loader import Section, reason
 from qkd_gs.settings.site import Site
@@ -139,7 +139,7 @@ def create_manifest(folder: Path, manifest: Manifest) -> None:
     with changing(folder):
         if (folder / FILE_NAME).exists():
             raise StationError('is a session already', where=folder, hint='choose a new folder')
-        _write(folder, manifest)
+        replace_file(folder / FILE_NAME, manifest.model_dump_json(indent=2) + '\n')
 
 
 def update_manifest(folder: Path, change: Callable[[Manifest], Mapping[str, Any]]) -> Manifest:
@@ -164,7 +164,7 @@ def update_manifest(folder: Path, change: Callable[[Manifest], Mapping[str, Any]
     with changing(folder):
         manifest = load_manifest(folder)
         manifest = Manifest.model_validate(manifest.model_dump() | dict(change(manifest)))
-        _write(folder, manifest)
+        replace_file(folder / FILE_NAME, manifest.model_dump_json(indent=2) + '\n')
     return manifest
 
 
@@ -182,17 +182,3 @@ def update_run_metrics(folder: Path, **metrics: Any) -> Manifest:
         return {'run': run, 'result': (manifest.result or {}) | {'run': run}}
 
     return update_manifest(folder, change)
-
-
-def _write(folder: Path, manifest: Manifest) -> None:
-    """Replace the file: a crash or a full disk leaves the old manifest or the new one, never a part of it."""
-    target, draft = folder / FILE_NAME, folder / f'.{FILE_NAME}.new'
-    try:
-        with open(draft, 'w', encoding='utf-8') as file:
-            file.write(manifest.model_dump_json(indent=2) + '\n')
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, target)
-    except OSError as error:
-        draft.unlink(missing_ok=True)  # a full disk gets its space back
-        raise StationError(f'cannot be written: {error.strerror}', where=target) from error

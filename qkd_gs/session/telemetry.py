@@ -5,7 +5,7 @@ Detector counts come in bins of at least one second: a lone count in a short bin
 
 from __future__ import annotations
 
-import os
+import io
 import zipfile
 import zlib
 from dataclasses import dataclass, field, fields
@@ -15,6 +15,7 @@ import numpy as np
 
 from qkd_gs.arrays import ByteArray, FloatArray, IntArray
 from qkd_gs.errors import StationError
+from qkd_gs.session.atomic_file import replace_file
 
 FILE_NAME = 'telemetry.npz'
 SCHEMA_VERSION = 1
@@ -92,14 +93,11 @@ class Telemetry:
 
     def save(self, folder: Path) -> Path:
         """Write atomically into a session's folder; returns the file's path."""
-        target, draft = folder / FILE_NAME, folder / f'.{FILE_NAME}.new'
         arrays = {item.name: getattr(self, item.name) for item in fields(self)}
-        with open(draft, 'wb') as file:
-            np.savez_compressed(file, allow_pickle=False, schema_version=np.int64(SCHEMA_VERSION), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, target)
-        return target
+        packed = io.BytesIO()
+        np.savez_compressed(packed, allow_pickle=False, schema_version=np.int64(SCHEMA_VERSION), **arrays)
+        replace_file(folder / FILE_NAME, packed.getvalue())
+        return folder / FILE_NAME
 
 
 _TYPES: dict[str, type[np.generic]] = {

@@ -14,6 +14,7 @@ from qkd_gs.arrays import FloatArray
 from qkd_gs.devices.mount import MountCommand
 from qkd_gs.errors import DeviceFault
 from qkd_gs.pointing.mount_model import MountModel
+from qkd_gs.session.atomic_file import replace_file
 from qkd_gs.sim.metrics import polarization_part, tracking_part
 from qkd_gs.sim.pass_log import PassLog, StationStatus
 from qkd_gs.sim.photons.receiver import receiver_rows
@@ -133,6 +134,4 @@ def _save_truth(
         'polarization': finite(polarization_part(log, setup.window.predicted, model, setup.truth, setup.station)),
     }
     log.telemetry().save(folder)
-    draft = folder / f'.{TRUTH_FILE}.new'
-    draft.write_text(json.dumps(figures, indent=2) + '\n', encoding='utf-8')
-    draft.replace(folder / TRUTH_FILE)
+    replace_file(folder / TRUTH_FILE, json.dumps(figures, indent=2) + '\n')

@@ -1,0 +1,35 @@
+"""Replace a file as a whole: whatever happens, the old one or the new one is there, never a part of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from qkd_gs.errors import StationError
+
+
+def replace_file(path: Path, data: str | bytes) -> None:
+    """Write a file in place of the one that is there.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder exists.
+    data : str or bytes
+        Text is written as UTF-8.
+
+    Raises
+    ------
+    StationError
+        It cannot be written; the old file is as it was, and the draft takes no space.
+    """
+    draft = path.with_name(f'.{path.name}.new')
+    try:
+        with open(draft, 'wb') as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise StationError(f'cannot be written: {error.strerror}', where=path) from error
