@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
 from math import degrees, isfinite
 
@@ -11,6 +11,9 @@ from qkd_gs.monitoring.health import NodeHealth
 from qkd_gs.tracking.types import Phase
 
 OPTIONAL = ('recorder', 'scene')  # a pass can be tracked without them
+
+
+_SILENT_S = 1.0  # the tracker tells its state every 50 ms
 
 
 class Level(IntEnum):
@@ -66,6 +69,12 @@ class Facts:
         Of our beacon.
     making_key : str
         Step of the post-processing under way; empty: none.
+    tags : str
+        What is wrong with the recording of tags; empty: nothing.
+    tracker_silent_s : float
+        Time since the tracker has last told its state.
+    lasting_s : mapping
+        How long the trouble of a node has lasted.
     """
 
     nodes: Sequence[NodeHealth]
@@ -77,25 +86,40 @@ class Facts:
     forbidden: tuple[str, ...] = ()
     interlock_open: bool = False
     making_key: str = ''
+    tags: str = ''
+    tracker_silent_s: float = 0.0
+    lasting_s: Mapping[str, float] = field(default_factory=dict)
 
 
 def readiness(now_ns: int, facts: Facts) -> Readiness:
     """Readiness at station time `now_ns` (UTC).
 
-    The first of these that applies: a node that does not work, motion forbidden during a pass, the phase of the pass,
-    a calibration in progress, pointing not calibrated, the next pass.  During a pass the phase comes first.
+    Everything that is wrong comes first, the worst before the rest: motion forbidden during a pass, tags that are not
+    recorded, nodes that do not work (a fault before silence, what has lasted longest before the rest).  Then the phase
+    of the pass; between passes a calibration in progress, pointing not calibrated, the next pass.
     """
-    needed = _troubles(facts, optional=False)
     in_pass = facts.phase is not Phase.IDLE
     doing = _in_pass(now_ns, facts) if in_pass else _between_passes(now_ns, facts)
-    if needed:
-        return Readiness(Level.ERROR, f'{doing.sentence}, but {needed}' if in_pass else f'not ready: {needed}')
-    if in_pass and facts.forbidden:
-        return Readiness(Level.ERROR, f'stopped for safety ({" ".join(facts.forbidden)}), {doing.sentence}')
-    extras = [_troubles(facts, optional=True), 'the interlock is open' if facts.interlock_open else '']
-    if any(extras):
-        return Readiness(max(doing.level, Level.WARN), '; '.join(filter(None, (doing.sentence, *extras))))
-    return doing
+    errors = (_pass_errors(facts) if in_pass else []) + _troubles(facts, optional=False)
+    warnings = _troubles(facts, optional=True) + (['the interlock is open'] if facts.interlock_open else [])
+    if errors and in_pass:
+        return Readiness(Level.ERROR, '; '.join([*errors, *_still(facts, doing), *warnings]))
+    if errors:
+        return Readiness(Level.ERROR, f'not ready: {"; ".join([*errors, *warnings])}')
+    level = max(doing.level, Level.WARN) if warnings else doing.level
+    return Readiness(level, '; '.join([doing.sentence, *warnings]))
+
+
+def _pass_errors(facts: Facts) -> list[str]:
+    stopped = f'stopped for safety ({" ".join(facts.forbidden)})' if facts.forbidden else ''
+    return [error for error in (stopped, facts.tags) if error]
+
+
+def _still(facts: Facts, doing: Readiness) -> list[str]:
+    """What the pass does; of a tracker that is silent only what it did last is known."""
+    if facts.tracker_silent_s > _SILENT_S:
+        return [f'the tracker was last heard {facts.tracker_silent_s:.0f} s ago: {doing.sentence}']
+    return [doing.sentence]
 
 
 def countdown(seconds: float) -> str:
@@ -109,13 +133,17 @@ def countdown(seconds: float) -> str:
     return f'{hours}:{minute:02d}:{second:02d}' if hours else f'{minute:02d}:{second:02d}'
 
 
-def _troubles(facts: Facts, optional: bool) -> str:
+def _troubles(facts: Facts, optional: bool) -> list[str]:
+    """Nodes that do not work; those with the same trouble in one phrase."""
     bad = [node for node in facts.nodes if node.trouble and (node.name in OPTIONAL) == optional]
-    if not bad:
-        return ''
-    worst = min(bad, key=lambda node: not node.fault)  # a fault explains more than a missing heartbeat
-    more = f' (and {len(bad) - 1} more)' if len(bad) > 1 else ''
-    return f'{worst.name} {worst.trouble}{more}'
+    bad.sort(key=lambda node: (not node.fault, -facts.lasting_s.get(node.name, 0.0)))  # a fault explains a silence
+    alike: dict[str, list[str]] = {}
+    for node in bad:
+        alike.setdefault(node.trouble, []).append(node.name)
+    return [
+        f'{names[0]} {trouble}' if len(names) == 1 else f'{", ".join(names)}: each {trouble}'
+        for trouble, names in alike.items()
+    ]
 
 
 def _in_pass(now_ns: int, facts: Facts) -> Readiness:

@@ -35,7 +35,8 @@ class BeaconNode(DeviceNode):
         super().__init__()
         self._station = station_of(self)
         parameters.offer(self, self._station.beacon, 'beacon', lambda: self.active)
-        self._commanded_ns = self._permitted_ns = 0
+        self._commanded_ns: int | None = None  # when the tracker has asked for light last; None: it wants none
+        self._permitted_ns: int | None = None
         self._beacon: Beacon | None = None
         self._timer = 0
         self._states = self.publisher(m.BeaconState, 'beacon/state')
@@ -53,7 +54,7 @@ class BeaconNode(DeviceNode):
 
     def stopped(self) -> None:
         """Switch the laser off."""
-        self._commanded_ns = 0
+        self._commanded_ns = None
         if self._beacon is not None:
             self._beacon.off(self.clock.now_ns())
 
@@ -65,18 +66,21 @@ class BeaconNode(DeviceNode):
             self._beacon = None
 
     def _command(self, message: Bool) -> None:
-        self._commanded_ns = self.clock.now_ns() if message.data else 0
+        self._commanded_ns = self.clock.steady_ns() if message.data else None
         if not message.data and self.active:
             require_open(self._beacon).off(self.clock.now_ns())
 
     def _take_safety(self, status: m.SafetyStatus) -> None:
-        self._permitted_ns = self.clock.now_ns() if status.light_permitted else 0
+        self._permitted_ns = self.clock.steady_ns() if status.light_permitted else None
         if not status.light_permitted and self.active:
             require_open(self._beacon).off(self.clock.now_ns())
 
+    def _fresh(self, arrived_ns: int | None) -> bool:
+        return arrived_ns is not None and self.clock.steady_ns() - arrived_ns < _SILENCE_NS
+
     def _step(self, now_ns: int) -> None:
-        commanded = self.active and now_ns - self._commanded_ns < _SILENCE_NS
-        if commanded and now_ns - self._permitted_ns < _SILENCE_NS:
+        commanded = self.active and self._fresh(self._commanded_ns)
+        if commanded and self._fresh(self._permitted_ns):
             try:
                 require_open(self._beacon).on(now_ns)
             except DeviceFault as fault:

@@ -94,7 +94,15 @@ class CalibratorNode(CoreNode):
             self._spots[CameraRole(message.camera)].append(messages.from_spot(message))
 
     def _start(self, goal: Any) -> None:
-        """Accept a goal of the action and start the calibration."""
+        """Take a goal of the action or end it with the reason; whatever goes wrong, its client is answered."""
+        try:
+            self._take_goal(goal)
+        except Exception as error:
+            if self._goal is not goal:
+                conclude(goal, _result(Result.FAILED, f'{type(error).__name__}: {error}'))
+            raise
+
+    def _take_goal(self, goal: Any) -> None:
         self.fetch()
         now_ns = self.clock.now_ns()
         if self._in_pass or self._calibrator is not None:
@@ -142,8 +150,20 @@ class CalibratorNode(CoreNode):
         calibrator, self._calibrator = self._calibrator, None
         assert calibrator is not None
         self.cease(self._timer)
+        self._requests.stop(now_ns)
+        self._busy.publish(Bool(data=False))
+        goal, self._goal = self._goal, None
+        try:
+            result = self._stored(now_ns, calibrator, goal.is_cancel_requested, message)
+        except StationError as error:
+            result = _result(Result.FAILED, str(error))
+        self.get_logger().info(f'calibration: {result.error_msg}' if result.error_code else result.summary)
+        conclude(goal, result)
+
+    def _stored(self, now_ns: int, calibrator: Calibrator, canceled: bool, message: str) -> Any:
+        """Result of a calibration; a good model is stored first."""
         report = calibrator.report()
-        good = calibrator.state is CalibrationState.DONE and report.guide_reference_px is not None
+        good = calibrator.state is CalibrationState.DONE
         if good and report.guide_reference_px is not None and report.fit is not None:
             StoredPointing.of(calibrator.model, report.guide_reference_px, report.summary, format_utc(now_ns)).save(
                 self.state_dir
@@ -151,13 +171,9 @@ class CalibratorNode(CoreNode):
             result = _result(Result.DONE, '')
             result.rms_rad, result.heldout_rms_rad = report.fit.rms_rad, report.fit.heldout_rms_rad or nan
         else:
-            result = _result(Result.ABORTED if self._goal.is_cancel_requested else Result.FAILED, message)
+            result = _result(Result.ABORTED if canceled else Result.FAILED, message)
         result.summary = report.summary
-        self._requests.stop(now_ns)
-        self._busy.publish(Bool(data=False))
-        self.get_logger().info(report.summary if good else f'calibration: {message}')
-        conclude(self._goal, result)
-        self._goal = None
+        return result
 
 
 def _result(code: int, why: str) -> Any:

@@ -5,11 +5,15 @@ A tag's detector is the raw key bit, so a tag leaves this process only into the 
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 import qkd_gs.msg as m
 from qkd_gs.devices.kinds import TDC
 from qkd_gs.devices.tdc import Tdc
+from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import find_key_folder
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime.base import IN_TIME
@@ -17,14 +21,19 @@ from qkd_gs.nodes.runtime.context import device_of, station_of
 from qkd_gs.nodes.runtime.device import DeviceNode, require_open
 from qkd_gs.nodes.runtime.gathered import NEWEST
 from qkd_gs.nodes.runtime.process import run
+from qkd_gs.session.durable_file import Reserve
 from qkd_gs.session.tag_files import next_tags_path
 from qkd_gs.session.writers import writing
+from qkd_gs.station.loop_timing import Due
 from qkd_gs.timing.recorder import TagRecorder
 from qkd_gs.timing.sealed import SealedWriter
-from qkd_gs.tracking.types import Phase
+from qkd_gs.tracking.types import RECORDED
+
+UNWRITTEN = 'detector.tags_unwritten'  # fault: tags wait in memory, since the disk does not take them
 
 _POLL_S = 0.1
-_RECORDING = (Phase.SLEW, Phase.WAIT, Phase.ACQUIRE, Phase.COARSE, Phase.FINE, Phase.LOST)
+_RETRY_S = 1.0
+_ATTEMPT_NS = 500_000_000
 
 
 class DetectorNode(DeviceNode):
@@ -37,8 +46,10 @@ class DetectorNode(DeviceNode):
         super().__init__()
         self._station = station_of(self)
         self._tdc: Tdc | None = None
-        self._recorder: TagRecorder | None = None
-        self._writing: IO[bytes] | None = None
+        self._run: _Run | None = None
+        self._ended: list[_Run] = []  # whose last tags are not on the disk yet
+        self._retry = 0
+        self._attempt_due = Due(_ATTEMPT_NS)
         self._folder = ''
         self._counts = self.publisher(m.Counts, 'detector/counts')
         self.gather(m.SessionState, 'session/state', self._session, NEWEST)
@@ -64,41 +75,122 @@ class DetectorNode(DeviceNode):
             self._tdc = None
 
     def _session(self, state: m.SessionState) -> None:
-        folder = state.folder if state.phase in _RECORDING else ''
+        folder = state.folder if state.phase in RECORDED else ''
         if not self.active or folder == self._folder:
             return
         self._end()
-        if folder:
-            self._begin(folder, bytes.fromhex(state.session_id))
+        if folder and self._attempt_due.now(self.clock.now_ns()):
+            try:
+                self._begin(folder, bytes.fromhex(state.session_id))
+            except StationError as error:  # of the disk: it is tried again, the TDC has done nothing wrong
+                self.degraded(UNWRITTEN, str(error))
 
     def _begin(self, name: str, session_id: bytes) -> None:
+        """Start a run; if that fails nothing has begun, and the next state of the session tries again."""
         folder, now_ns = self.sessions_dir / name, self.clock.now_ns()
-        self._writing = writing(folder)
+        with ExitStack() as undo:
+            held = writing(folder)
+            undo.callback(held.close)
+            reserve = self._reserved(folder)
+            undo.callback(reserve.release if reserve is not None else lambda: None)
+            require_open(self._tdc).start(now_ns)
+            undo.callback(self._stop_tdc)
+            writer = SealedWriter(
+                next_tags_path(folder), session_id, self._sealing_key, now_ns, reserve=reserve, waits=True
+            )
+            recorder = TagRecorder(writer, self._station.source)
+            undo.pop_all()
+        self._run, self._folder = _Run(name, recorder, held, reserve), name
+        self.get_logger().info(f'TDC run started for {name}')
         record = getattr(self._tdc, 'record', None)
         if record is not None:  # the simulated satellite's transmission record
             record.save(folder)
-        require_open(self._tdc).start(now_ns)
-        writer = SealedWriter(next_tags_path(folder), session_id, self._sealing_key, now_ns)
-        self._recorder, self._folder = TagRecorder(writer, self._station.source), name
-        self.get_logger().info(f'TDC run started for {name}')
+
+    def _reserved(self, folder: Path) -> Reserve | None:
+        """Space for the tags; a run that is begun on a full disk goes without."""
+        try:
+            return Reserve(folder, round(self._station.storage.tags_reserve_mb * 1e6))
+        except StationError as error:
+            self.get_logger().warning(str(error))
+            return None
 
     def _end(self) -> None:
-        recorder, self._recorder, self._folder = self._recorder, None, ''
-        held, self._writing = self._writing, None
+        ended, self._run, self._folder = self._run, None, ''
+        if ended is None:
+            return
+        self._ended.append(ended)  # from here on `_finish_runs` keeps it, whatever the TDC does
         try:
-            if recorder is not None:
-                require_open(self._tdc).stop(self.clock.now_ns())
-                recorder.close()
-        finally:  # who waits for the session's files does not wait for a device
-            if held is not None:
-                held.close()
+            self._stop_tdc()
+        finally:
+            self._finish_runs(self.clock.now_ns())
+
+    def _stop_tdc(self) -> None:
+        require_open(self._tdc).stop(self.clock.now_ns())
+
+    def _finish_runs(self, now_ns: int) -> None:
+        """Close the files of ended runs; one that the disk does not take yet is tried again every second."""
+        for ended in list(self._ended):
+            try:
+                ended.close()
+            except StationError as error:
+                self.degraded(UNWRITTEN, str(error))
+            else:
+                self._ended.remove(ended)
+        if self._ended and not self._retry:
+            self._retry = self.every(_RETRY_S, self._finish_runs)
+        if not self._ended:
+            if self._retry:
+                self.cease(self._retry)
+                self._retry = 0
+            self.recovered(UNWRITTEN)
 
     def _step(self, now_ns: int) -> None:
-        if self._recorder is None:
+        if self._run is None:
             return
-        full = self._recorder.step(now_ns, require_open(self._tdc).poll(now_ns))
+        recorder = self._run.recorder
+        full = recorder.step(now_ns, require_open(self._tdc).poll(now_ns))
         if full is not None:
             self._counts.publish(messages.counts(full))
+        if recorder.trouble is not None:
+            self.degraded(UNWRITTEN, str(recorder.trouble))
+        elif not self._ended:
+            self.recovered(UNWRITTEN)
+
+    def finish(self) -> None:
+        """Stop and close; tags that the disk still does not take are lost with this process."""
+        super().finish()
+        if self.winding_down:
+            for ended in self._ended:
+                self.get_logger().error(
+                    f'{ended.name}: {ended.abandon() / 8:.0f} tags are lost: the disk did not take them'
+                )
+            self._ended.clear()
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run of the TDC that is recorded."""
+
+    name: str  # of the session's folder
+    recorder: TagRecorder
+    held: IO[bytes]  # a place among the session's writers
+    reserve: Reserve | None
+
+    def close(self) -> None:
+        """Close the files; until that succeeds, who waits for the session's files goes on waiting."""
+        self.recorder.close()
+        self._release()
+
+    def abandon(self) -> int:
+        """Give up what the disk does not take; its number of bytes."""
+        lost = self.recorder.abandon()
+        self._release()
+        return lost
+
+    def _release(self) -> None:
+        if self.reserve is not None:
+            self.reserve.release()
+        self.held.close()
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -71,7 +71,7 @@ class HwpNode(DeviceNode):
         follow = self.active and angle is not None and angle.follow
         if follow and angle is not None:
             stamp_ns = messages.stamp_of(angle)
-            follow = now_ns - stamp_ns < _SILENCE_NS
+            follow = abs(now_ns - stamp_ns) < _SILENCE_NS
         if follow and angle is not None:
             since_s = (now_ns - stamp_ns) * 1e-9  # the angle holds for its stamp: extrapolate it to now
             angle_rad = angle.polarization_angle_rad + angle.polarization_rate_rad_s * since_s

@@ -15,6 +15,7 @@ from qkd_gs.devices.beacon import BeaconReading
 from qkd_gs.devices.mount import MountReading
 from qkd_gs.monitoring.health import NodeHealth, health_of
 from qkd_gs.monitoring.readiness import ComingPass, Facts, readiness
+from qkd_gs.monitoring.tag_watch import TagWatch, size_of_tags
 from qkd_gs.nodes.conversions import messages, monitoring
 from qkd_gs.nodes.runtime.base import IN_THE_LOOP, TRANSIENT_LOCAL, CoreNode
 from qkd_gs.nodes.runtime.context import site_of, station_of
@@ -24,6 +25,7 @@ from qkd_gs.orbit.sky import sun_at
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.pointing_file import FILE_NAME, load_pointing
 from qkd_gs.safety.supervisor import SafetyStatus, Supervisor, SupervisorInputs
+from qkd_gs.station.clock_discipline import ClockDiscipline, StoredMapping, read_clocks
 from qkd_gs.station.graph import nodes_of
 from qkd_gs.station.instance_lock import acquire_instance_lock
 from qkd_gs.station.lifecycle_manager import LifecycleManager
@@ -33,6 +35,8 @@ from qkd_gs.tracking.types import Phase
 _SAFETY_S = 0.05
 _LIFECYCLE_S = 0.25  # of real time
 _READINESS_S = 1.0
+_TAGS_S = 0.25
+_CLOCK_S = 0.5
 _COARSE_RAD = radians(0.5)
 
 
@@ -58,18 +62,24 @@ class MonitorNode(CoreNode):
         self._calibrated = False
         self._mount: MountReading | None = None
         self._beacon: BeaconReading | None = None
-        self._control_ns: int | None = None
+        self._control_ns: int | None = None  # when a command has come last
         self._safety: SafetyStatus | None = None
         self._phase, self._el_rad = Phase.IDLE, nan
+        self._session_folder, self._session_s = '', time.monotonic()
+        self._tag_watch, self._tags = TagWatch(), ''
+        self._troubled_s: dict[str, float] = {}  # since when a node does not work
         self._coming: ComingPass | None = None
         self._calibrating = False
         self._making_key = ''
         self._safety_statuses = self.publisher(m.SafetyStatus, 'safety/status')
         self._ready = self.publisher(DiagnosticStatus, 'readiness', TRANSIENT_LOCAL)
         self._listen()
+        if not self.simulated:
+            self._keep_clock()
         self.every(_SAFETY_S, self._supervise, LoopWatch(_SAFETY_S))
         self.create_timer(_LIFECYCLE_S, self.guarded(self._manage_lifecycles), clock=self._steady)
         self.create_timer(_READINESS_S, self.guarded(self._publish_readiness), clock=self._steady)
+        self.create_timer(_TAGS_S, self.guarded(self._watch_tags), clock=self._steady)
 
     def _listen(self) -> None:
         self.listen(DiagnosticArray, '/diagnostics', self._take_heartbeats)
@@ -77,6 +87,7 @@ class MonitorNode(CoreNode):
         self.gather(m.BeaconState, 'beacon/state', self._take_beacon, NEWEST)
         self.gather(m.MountCommand, 'mount/command', self._take_command, NEWEST)
         self.gather(m.SessionState, 'session/state', self._take_session, NEWEST)
+        self.gather(m.Counts, 'detector/counts', self._take_counts)
         self.listen(m.NextPass, 'next_pass', self._take_next, TRANSIENT_LOCAL)
         self.listen(m.KeyState, 'key/state', self._take_key, TRANSIENT_LOCAL)
         self.listen(Bool, 'calibrator/busy', self._take_calibrating, TRANSIENT_LOCAL)
@@ -85,6 +96,35 @@ class MonitorNode(CoreNode):
     def may_end(self) -> bool:
         """Whether no pass needs the safety status any more."""
         return self._phase is Phase.IDLE
+
+    # --- station time with real devices ---
+
+    def _keep_clock(self) -> None:
+        self._stored_mapping = StoredMapping(self.state_dir)
+        self._discipline = ClockDiscipline(self._stored_mapping.load())
+        self._clocks = self.publisher(m.StationClock, 'station_clock', TRANSIENT_LOCAL)
+        self._publish_clock()
+        self.create_timer(_CLOCK_S, self.guarded(self._discipline_clock), clock=self._steady)
+
+    def _publish_clock(self) -> None:
+        message = messages.station_clock(self._discipline.mapping, 0)
+        self._set_clock(message)  # a process may not receive its own message
+        self._clocks.publish(message)
+        self.guarded(self._stored_mapping.save)(self._discipline.mapping)
+
+    def _discipline_clock(self) -> None:
+        before, idle = self._discipline.mapping, self._phase is Phase.IDLE and not self._calibrating
+        news = self._discipline.step(*read_clocks(), may_jump=idle)
+        if news:
+            self.get_logger().warning(news)
+        if self._discipline.held_ns:
+            off_s = self._discipline.held_ns * 1e-9
+            words = f'the clock of this machine was set by {off_s:+.3f} s, station time goes on as before'
+            self.degraded('monitor.clock_set', words)
+        else:
+            self.recovered('monitor.clock_set')
+        if self._discipline.mapping is not before:
+            self._publish_clock()
 
     # --- subscriptions ---
 
@@ -105,10 +145,15 @@ class MonitorNode(CoreNode):
         self._beacon = messages.from_beacon_state(message)
 
     def _take_command(self, message: m.MountCommand) -> None:
-        self._control_ns = self.clock.now_ns()
+        self._control_ns = self.clock.steady_ns()
 
     def _take_session(self, message: m.SessionState) -> None:
-        self._phase = Phase(message.phase)
+        self._phase, self._session_folder = Phase(message.phase), message.folder
+        self._session_s = time.monotonic()
+        self._tag_watch.session(self.clock.now_ns(), self._phase, message.folder)
+
+    def _take_counts(self, message: m.Counts) -> None:
+        self._tag_watch.counted(messages.from_counts(message))
 
     def _take_next(self, message: m.NextPass) -> None:
         self._coming = messages.from_next_pass(message)
@@ -128,7 +173,8 @@ class MonitorNode(CoreNode):
         )
 
     def _supervise(self, now_ns: int) -> None:
-        self._safety = self._supervisor.step(now_ns, SupervisorInputs(self._mount, self._beacon, self._control_ns))
+        age_ns = None if self._control_ns is None else self.clock.steady_ns() - self._control_ns
+        self._safety = self._supervisor.step(now_ns, SupervisorInputs(self._mount, self._beacon, age_ns))
         self._safety_statuses.publish(messages.safety_status(now_ns, self._safety))
         if self._mount is not None:
             self._el_rad = self._model.apparent(self._mount.az_rad, self._mount.el_rad)[1]
@@ -152,12 +198,25 @@ class MonitorNode(CoreNode):
             request = ChangeState.Request(transition=Transition(id=int(order)))
             self._changers[name].call_async(request)  # its heartbeat tells that it was taken, and whether it worked
 
+    def _watch_tags(self) -> None:
+        """What is wrong with the tags is told at once."""
+        if not self.clock.is_set:
+            return
+        size = size_of_tags(self.sessions_dir / self._session_folder) if self._session_folder else None
+        tags = self._tag_watch.trouble(self.clock.now_ns(), size)
+        news, self._tags = bool(tags) != bool(self._tags), tags
+        if news:
+            self._publish_readiness()
+
     def _publish_readiness(self) -> None:
         self._update_pointing()
         if not self.clock.is_set:
             return
         now_s = time.monotonic()
         nodes = [self._health(name, now_s) for name in self._expected]
+        if self.fault:
+            nodes.append(NodeHealth(self.name, 0.0, 'active', self.fault, self.message))
+        self._troubled_s = {node.name: self._troubled_s.get(node.name, now_s) for node in nodes if node.trouble}
         forbidden = () if self._safety is None or self._safety.motion_permitted else self._safety.reasons
         facts = Facts(
             nodes=nodes,
@@ -169,6 +228,9 @@ class MonitorNode(CoreNode):
             forbidden=forbidden,
             interlock_open=self._beacon is not None and not self._beacon.interlock_closed,
             making_key=self._making_key,
+            tags=self._tags,
+            tracker_silent_s=now_s - self._session_s,
+            lasting_s={name: now_s - since_s for name, since_s in self._troubled_s.items()},
         )
         message = monitoring.readiness(readiness(self.clock.now_ns(), facts))
         message.values = [KeyValue(key=node.name, value=node.trouble or 'ok') for node in nodes]

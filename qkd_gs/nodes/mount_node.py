@@ -36,7 +36,8 @@ class MountNode(DeviceNode):
         super().__init__()
         self._station = station_of(self)
         parameters.offer(self, self._station.mount, 'mount', lambda: self.active)
-        self._permitted_ns = self._commanded_ns = 0
+        self._permitted_ns: int | None = None  # when motion was permitted last; None: it is forbidden
+        self._commanded_ns = 0
         self._stopped = True
         self._states = self.publisher(m.MountState, 'mount/state')
         self._joints = self.publisher(JointState, 'joint_states')
@@ -58,8 +59,8 @@ class MountNode(DeviceNode):
     def started(self) -> None:
         """Release the brakes."""
         self._watch.clear()  # periods missed while all processes of the station start are not of interest
-        self._powered_ns = self.clock.now_ns()
-        require_open(self._mount).enable(self._powered_ns)
+        self._powered_ns = self.clock.steady_ns()
+        require_open(self._mount).enable(self.clock.now_ns())
 
     def stopped(self) -> None:
         """Brake to a stop and hold."""
@@ -79,24 +80,25 @@ class MountNode(DeviceNode):
         return self._stopped
 
     def _take_safety(self, status: m.SafetyStatus) -> None:
-        now_ns = self.clock.now_ns()
         if status.motion_permitted:
-            self._permitted_ns = now_ns
+            self._permitted_ns = self.clock.steady_ns()
         else:
-            self._permitted_ns = 0
-            self._stop(now_ns, f'stopped by the supervisor: {status.reasons}')
+            self._permitted_ns = None
+            self._stop(self.clock.now_ns(), f'stopped by the supervisor: {status.reasons}')
 
     def _command(self, message: m.MountCommand) -> None:
-        now_ns = self.clock.now_ns()
-        if not self.active or now_ns - self._permitted_ns > _STATUS_NS:
+        if not self.active or not self._permitted():
             return
         try:
-            require_open(self._mount).command(now_ns, messages.from_mount_command(message))
+            require_open(self._mount).command(self.clock.now_ns(), messages.from_mount_command(message))
         except DeviceFault as fault:
             if fault.code != 'mount.off':  # after a fault of the drives: see _publish_state
                 raise
             return
-        self._commanded_ns, self._stopped = now_ns, False
+        self._commanded_ns, self._stopped = self.clock.steady_ns(), False
+
+    def _permitted(self) -> bool:
+        return self._permitted_ns is not None and self.clock.steady_ns() - self._permitted_ns <= _STATUS_NS
 
     def _publish_state(self, now_ns: int) -> None:
         reading = require_open(self._mount).read(now_ns)
@@ -105,15 +107,16 @@ class MountNode(DeviceNode):
             self._joints.publish(messages.joint_state(reading))
         if not self.active:
             return
-        if not self._stopped and now_ns - self._commanded_ns > self._watchdog_ns:
+        steady_ns = self.clock.steady_ns()
+        if not self._stopped and steady_ns - self._commanded_ns > self._watchdog_ns:
             self._stop(now_ns, 'stopped: no set-point')
-        elif not self._stopped and now_ns - self._permitted_ns > _STATUS_NS:
+        elif not self._stopped and not self._permitted():
             self._stop(now_ns, 'stopped: the supervisor is silent')
         elif not self._stopped and self.level == WARN:
             self.all_well()
         if reading.mode is not MountMode.OFF or isnan(reading.az_rad):  # on, or not heard yet: no word of their power
-            self._powered_ns = now_ns
-        elif now_ns - self._powered_ns > _OFF_NS:
+            self._powered_ns = steady_ns
+        elif steady_ns - self._powered_ns > _OFF_NS:
             raise DeviceFault('mount.off', 'the drives have no power')
         if reading.mode is MountMode.FAULT:
             raise DeviceFault(reading.fault or 'mount.fault', 'the drives report a fault')

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import time
 from operator import itemgetter
 from typing import Any
 
@@ -16,16 +15,19 @@ from qkd_gs.errors import StationError
 from qkd_gs.nodes.conversions import qos
 from qkd_gs.nodes.runtime import parameters
 from qkd_gs.nodes.runtime.base import CoreNode
-from qkd_gs.nodes.runtime.context import site_of
+from qkd_gs.nodes.runtime.context import site_of, station_of
 from qkd_gs.nodes.runtime.gathered import Gathered
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.recording import Topic
 from qkd_gs.recording.pass_recorder import PassRecorder, is_public, rate_of
+from qkd_gs.session.disk_space import free_mb
+from qkd_gs.station.clock_discipline import NOISE_NS, read_clocks
 from qkd_gs.tracking.record.topics import STATE
 
 _DISCOVER_S = 0.2  # of real time
 _TAKE_S = 0.1
 _FLUSH_S = 0.5  # so much is lost when the process is killed
+_NOT_RECORDED = 'recorder.not_recorded'  # fault
 _RATES_HZ = {'guiding_camera': 0.2, 'tracking_camera': 1.0}
 
 
@@ -38,9 +40,11 @@ class RecorderNode(CoreNode):
         super().__init__()
         self._namespace = self.get_namespace().rstrip('/') + '/'
         self._rates_hz = {camera: self._declare_rate(camera, rate_hz) for camera, rate_hz in _RATES_HZ.items()}
-        self._recorder = PassRecorder(self.sessions_dir, site_of(self).name, self._namespace)
+        self._recorder = PassRecorder(self.sessions_dir, site_of(self).name, self._namespace, station_of(self).storage)
         self._seen: set[str] = set()
         self._arrived: list[tuple[int, str, bytes]] = []
+        monotonic_ns, utc_ns = read_clocks()
+        self._offset_ns = utc_ns - monotonic_ns
         self.create_timer(_DISCOVER_S, self.guarded(self._look), clock=self._steady)
         self.create_timer(_FLUSH_S, self.guarded(self._flush), clock=self._steady)
         self.create_timer(_TAKE_S, self.guarded(self._take_all), clock=self._steady)
@@ -90,11 +94,14 @@ class RecorderNode(CoreNode):
         """Record the messages of all topics since the last call, in the order of their arrival."""
         self._arrived.clear()
         self.fetch()
-        utc_ns, now_ns, speed = time.time_ns(), self.clock.now_ns(), self.clock.speed
+        (monotonic_ns, utc_ns), now_ns, speed = read_clocks(), self.clock.now_ns(), self.clock.speed
+        # the time of arrival is the machine's UTC: nothing is known of what came before somebody set that clock
+        was_set, self._offset_ns = abs(utc_ns - monotonic_ns - self._offset_ns) > NOISE_NS, utc_ns - monotonic_ns
         for at_ns, name, data in sorted(self._arrived, key=itemgetter(0)):
             take = self._take_state if name == self._namespace + STATE else self._recorder.take
             # no bag is open before the clock is set; transient-local messages are kept for it
-            self.guarded(take)(name, now_ns - round(speed * (utc_ns - at_ns)), data)
+            age_ns = 0 if was_set else max(utc_ns - at_ns, 0)
+            self.guarded(take)(name, now_ns - round(speed * age_ns), data)
 
     def _take_state(self, name: str, now_ns: int, data: bytes) -> None:
         if not self.clock.is_set:
@@ -116,7 +123,16 @@ class RecorderNode(CoreNode):
             self.all_well('' if bag is None else what)
 
     def _flush(self) -> None:
-        self._recorder.flush()
+        try:
+            self._recorder.flush()
+            missing = self._recorder.space(self.clock.now_ns(), free_mb(self.sessions_dir)) if self.clock.is_set else ''
+        except StationError as error:
+            self.degraded(_NOT_RECORDED, str(error))
+        else:
+            if missing:
+                self.degraded(_NOT_RECORDED, missing)
+            else:
+                self.recovered(_NOT_RECORDED)
         bag = self._recorder.bag
         self.metrics = {} if bag is None else {'bag': str(bag.path), 'messages': str(bag.messages)}
 

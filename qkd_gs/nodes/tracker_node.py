@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from math import nan
-from pathlib import Path
 from typing import Any
 
 from rclpy.action.server import ActionServer, CancelResponse, GoalResponse
@@ -28,7 +26,9 @@ from qkd_gs.nodes.runtime.gathered import NEWEST
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.orbit.timescale import format_utc, parse_utc
 from qkd_gs.pointing.pointing_file import load_pointing
+from qkd_gs.session.disk_space import require_space
 from qkd_gs.station.loop_timing import Due, LoopWatch
+from qkd_gs.tracking.record.current_pass import CurrentPass
 from qkd_gs.tracking.record.pass_run import Knowledge, PassRun
 from qkd_gs.tracking.types import (
     CameraRole,
@@ -38,8 +38,6 @@ from qkd_gs.tracking.types import (
     TrackerOutputs,
 )
 
-_AGAIN_S = 10.0  # of real time, between two messages about a manifest that cannot be written
-_CURRENT = 'current_pass.json'
 _STATE_NS = 50_000_000
 _BEACON_NS = 50_000_000
 _ANGLE_NS = 20_000_000
@@ -49,6 +47,7 @@ _IDLE_S = 0.5
 # A pass is not accepted on an older reading of the mount: the last one stays here when the mount's process has died.
 # This is a watchdog on the age of a measurement; how long anybody has waited does not matter.
 _READING_NS = 500_000_000
+_SESSION = 'tracker.session'  # fault: the session's manifest is not kept
 Result, Feedback = TrackPass.Result, TrackPass.Feedback
 
 
@@ -69,6 +68,7 @@ class TrackerNode(CoreNode):
         self._mount: MountReading | None = None
         self._beacon: BeaconReading | None = None
         self._calibrating = False
+        self._current = CurrentPass(self.state_dir)
         self._spots: deque[SpotMeasurement] = deque(maxlen=64)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix='manifest')
         self._kept: Future[None] | None = None  # the last update of the manifest
@@ -122,7 +122,16 @@ class TrackerNode(CoreNode):
     # --- beginning and end ---
 
     def _accept(self, goal: Any) -> None:
-        """Start a goal of the action; returns at once, since rclpy polls a waiting coroutine in a busy loop."""
+        """Take a goal of the action or end it with the reason; whatever goes wrong, its client is answered."""
+        try:
+            self._take_goal(goal)
+        except Exception as error:
+            if self._goal is not goal:
+                conclude(goal, _result(Result.DEVICE_FAULT, f'{type(error).__name__}: {error}'))
+            raise
+
+    def _take_goal(self, goal: Any) -> None:
+        """Returns at once, since rclpy polls a waiting coroutine in a busy loop."""
         self.fetch()
         request, now_ns = goal.request, self.clock.now_ns()
         if self._run is not None or self._calibrating:
@@ -141,7 +150,10 @@ class TrackerNode(CoreNode):
         try:
             if '/' in name or name.startswith('.'):
                 raise StationError(f'{name!r} is not the name of a folder', where='session')
+            require_space(self.sessions_dir, self._station.storage.needed_mb)
+            self._current.prepare(name, self.clock.identity)
             started = PassRun.begin(self.sessions_dir / name, at_ns, now_ns, knowledge, self.simulated, run)
+            self._current.keep()
         except StationError as error:
             return conclude(goal, _result(Result.REFUSED, str(error)))
         self._goal = goal
@@ -163,14 +175,31 @@ class TrackerNode(CoreNode):
         self._start_ns, self._started_ns = self.clock.now_ns(), time.monotonic_ns()
         self._spots.clear()
         self._watch.clear()
-        _store(self.state_dir / _CURRENT, {'folder': run.writer.folder.name, 'clock': self.clock.identity})
         self._timer = self.every(1 / self._station.tracking.control_rate_hz, self._step, self._watch)
         self.get_logger().info(f'{run.writer.manifest.satellite}: tracking the pass, session {run.writer.folder.name}')
 
     def _end(self, now_ns: int, code: int, why: str) -> None:
+        """End the pass: first what moves and shines, then the goal's client, whatever goes wrong in between."""
         run, self._run = self._run, None
         assert run is not None
         self.cease(self._timer)
+        self._stop_devices(now_ns)
+        try:
+            self._save(run, now_ns)
+            self._current.forget()
+        except StationError as error:
+            code, why = Result.DEVICE_FAULT, str(error)
+            self.get_logger().error(why)
+        finally:
+            self.recovered(_SESSION)
+            self._publish_idle(now_ns)
+            self.get_logger().info(f'{run.writer.folder.name}: {why or "the pass is over, the mount is parked"}')
+            goal, self._goal = self._goal, None
+            if goal is not None:
+                locked_s = sum(span.end_ns - span.start_ns for span in run.locked) * 1e-9
+                conclude(goal, _result(code, why, run.writer.folder.name, locked_s))
+
+    def _save(self, run: PassRun, now_ns: int) -> None:
         self._writer.submit(lambda: None).result()  # no older manifest is written after the final one
         loop = self._watch.figures()
         figures = {
@@ -182,19 +211,7 @@ class TrackerNode(CoreNode):
             'busy_ms': list(loop.busy_ms),
             'speed': round((now_ns - self._start_ns) / (time.monotonic_ns() - self._started_ns), 3),
         }
-        try:
-            run.close(run={'loop': figures, 'pass_s': self._pass_s(run, now_ns)})
-        except StationError as error:
-            code, why = Result.DEVICE_FAULT, str(error)
-            self.get_logger().error(why)
-        (self.state_dir / _CURRENT).unlink(missing_ok=True)
-        self._publish_idle(now_ns)
-        self._stop_devices(now_ns)
-        self.get_logger().info(f'{run.writer.folder.name}: {why or "the pass is over, the mount is parked"}')
-        if self._goal is not None:
-            locked_s = sum(span.end_ns - span.start_ns for span in run.locked) * 1e-9
-            conclude(self._goal, _result(code, why, run.writer.folder.name, locked_s))
-            self._goal = None
+        run.close(run={'loop': figures, 'pass_s': self._pass_s(run, now_ns)})
 
     def _pass_s(self, run: PassRun, now_ns: int) -> float:
         return (now_ns - parse_utc(run.writer.manifest.created_utc, 'created_utc')) * 1e-9
@@ -220,20 +237,20 @@ class TrackerNode(CoreNode):
         if self._tried_to_resume or not self.clock.is_set:
             return
         self._tried_to_resume = True
-        path = self.state_dir / _CURRENT
-        if not path.exists():
+        folder = self._current.folder(self.clock.identity)
+        if not folder:
             return
-        current = json.loads(path.read_text(encoding='utf-8'))
-        now_ns = self.clock.now_ns()
-        if current.get('clock') != self.clock.identity:
-            path.unlink()
+        try:
+            run = PassRun.resume(self.sessions_dir / folder, self._knowledge())
+        except StationError as error:
+            self.get_logger().error(f'{folder}: not resumed: {error}')
+            self._current.forget()
             return
-        run = PassRun.resume(self.sessions_dir / current['folder'], self._knowledge())
-        if now_ns < run.end_ns:
-            self.get_logger().warning(f'{current["folder"]}: resumed after a crash')
+        if self.clock.now_ns() < run.end_ns:
+            self.get_logger().warning(f'{folder}: resumed after a crash')
             self._start(run)
         else:
-            path.unlink()
+            self._current.forget()
 
     # --- the loop ---
 
@@ -251,23 +268,25 @@ class TrackerNode(CoreNode):
             if fresh:
                 self._watch.latency((self.clock.now_ns() - fresh[-1]) * 1e-9)
         self._publish(now_ns, run, outputs)
-        if self._keep_due.now(now_ns):
-            self._keep(run)
         if run.done:
             locked = bool(run.locked)
             code = Result.ABORTED if self._aborting else Result.DONE if locked else Result.NO_LOCK
             why = self._aborting or ('' if locked else 'the satellite was never locked')
             self._end(now_ns, code, why)
+        elif self._keep_due.now(now_ns):
+            self._keep(run)
 
     def _keep(self, run: PassRun) -> None:
         """Update the manifest in the background; a disk that is still busy with the last update is given time."""
         if self._kept is not None:
             if not self._kept.done():
                 return
+            kept, self._kept = self._kept, None
             try:
-                self._kept.result()
+                kept.result()
+                self.recovered(_SESSION)
             except StationError as error:  # tracking goes on without it
-                self.get_logger().error(str(error), throttle_duration_sec=_AGAIN_S)
+                self.degraded(_SESSION, str(error))
         self._kept = self._writer.submit(run.keep)
 
     def _publish(self, now_ns: int, run: PassRun, outputs: TrackerOutputs) -> None:
@@ -317,7 +336,7 @@ class TrackerNode(CoreNode):
     def wind_down(self) -> None:
         """Switch the beacon off and move towards the park position."""
         self._abort('the station was stopped')
-        (self.state_dir / _CURRENT).unlink(missing_ok=True)
+        self.guarded(self._current.forget)()
 
     @property
     def may_end(self) -> bool:
@@ -336,13 +355,6 @@ def _result(code: int, why: str, folder: str = '', locked_s: float = 0.0) -> Any
 
 def _session_name(at_ns: int, site: str) -> str:
     return f'{format_utc(at_ns, 0).replace(":", "").replace("-", "")}-{site.lower().replace(",", "_")}'
-
-
-def _store(path: Path, current: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix('.new')
-    draft.write_text(json.dumps(current) + '\n', encoding='utf-8')
-    draft.replace(path)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -149,7 +149,8 @@ class WorldNode(CoreNode):
             folder, held, self._writing = self.sessions_dir / self._folder, self._writing, None
             write = self._world.take_truth(load_pointing(folder).model)
             # the world does not stand still meanwhile
-            threading.Thread(target=_write_truth, args=(write, folder, held), name='truth').start()
+            work = self.guarded(lambda: _write_truth(write, folder, held))
+            threading.Thread(target=work, name='truth').start()
         if state.folder and state.folder != self._folder:
             folder = self.sessions_dir / state.folder
             self._writing = writing(folder) if folder.is_dir() else None

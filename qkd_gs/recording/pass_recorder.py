@@ -18,6 +18,7 @@ from qkd_gs.recording.summary import Topic
 from qkd_gs.recording.writer import BagWriter, definition_of
 from qkd_gs.session.manifest import FILE_NAME as MANIFEST
 from qkd_gs.session.writers import writing
+from qkd_gs.settings.station import StorageSettings
 from qkd_gs.tracking.types import Phase
 
 BAG = 'bag'  # folder in a session's folder
@@ -68,10 +69,15 @@ class PassRecorder:
         Name of the site.
     namespace : str
         Namespace of the station's topics, ``'/'`` or ``'/NAME/'``.
+    storage : StorageSettings, optional
+        Free space that the bag and its images leave to the tags.
     """
 
-    def __init__(self, sessions_dir: Path, site: str, namespace: str) -> None:
+    def __init__(self, sessions_dir: Path, site: str, namespace: str, storage: StorageSettings | None = None) -> None:
         self._sessions_dir, self._site, self._namespace = sessions_dir, site, namespace
+        self._storage = storage or StorageSettings()
+        self._about: About | None = None  # of the pass under way
+        self._images = True
         self._topics: dict[str, Topic] = {}
         self._thinners: dict[str, Thinner] = {}
         self._last: dict[str, bytes] = {}  # of transient-local topics
@@ -108,7 +114,7 @@ class PassRecorder:
         Raises
         ------
         StationError
-            The bag cannot be created; there is no further attempt for this pass.
+            The bag cannot be created; `space` tries again.
         """
         folder = state.folder if state.phase != Phase.IDLE else ''
         if folder == self._folder:
@@ -122,12 +128,13 @@ class PassRecorder:
         self._checked_last = True
         if '/' in folder or folder.startswith('.'):
             raise StationError(f'{folder!r} is not the name of a session')
-        about = About(state.session_id, state.satellite, self._site, state.simulated, self._namespace)
-        bag = BagWriter(self._sessions_dir / folder / BAG, about)
-        self._writing = writing(self._sessions_dir / folder)
-        self._begin(now_ns, bag)
+        self._about = About(state.session_id, state.satellite, self._site, state.simulated, self._namespace)
+        self._begin(now_ns, self._about)
 
-    def _begin(self, now_ns: int, bag: BagWriter) -> None:
+    def _begin(self, now_ns: int, about: About) -> None:
+        bag = BagWriter(self._sessions_dir / self._folder / BAG, about)
+        if self._writing is None:
+            self._writing = writing(self._sessions_dir / self._folder)
         for topic in self._topics.values():
             bag.add_topic(topic)
         for name, data in self._last.items():
@@ -141,17 +148,42 @@ class PassRecorder:
         Raises
         ------
         StationError
-            It cannot be written (disk full); the rest of this pass is not recorded.
+            It cannot be written (disk full); `space` begins a further file.
         """
         if name in self._last:
             self._last[name] = data
-        if self._bag is None or (name in self._thinners and not self._thinners[name].passes(data)):
+        thinner = self._thinners.get(name)
+        if self._bag is None or (thinner is not None and not (self._images and thinner.passes(data))):
             return
         try:
             self._bag.write(name, now_ns, data)
         except StationError:
             self._bag = None
             raise
+
+    def space(self, now_ns: int, free_mb: float) -> str:
+        """Follow the free space of the disk: images go without it first, then the whole bag; the tags never.
+
+        Returns
+        -------
+        str
+            What is not recorded, and why; empty: everything is.
+
+        Raises
+        ------
+        StationError
+            The bag cannot be ended, or a further file not be begun.
+        """
+        if self._about is None:
+            return ''
+        self._images = free_mb >= self._storage.images_above_mb
+        if self._bag is not None and free_mb < self._storage.bag_above_mb:
+            bag, self._bag = self._bag, None
+            bag.close()
+        elif self._bag is None and self._images:
+            self._begin(now_ns, self._about)
+        missing = 'the bag' if self._bag is None else '' if self._images else 'images'
+        return f'{missing} not recorded: {free_mb:.0f} MB are free on the disk' if missing else ''
 
     def flush(self) -> None:
         """Write everything so far to the disk; to be called twice per second.
@@ -171,7 +203,7 @@ class PassRecorder:
 
     def close(self) -> None:
         """Finish the bag at the end of the pass or of the recorder."""
-        bag, self._bag, self._folder = self._bag, None, ''
+        bag, self._bag, self._folder, self._about = self._bag, None, '', None
         try:
             if bag is not None:
                 bag.close()

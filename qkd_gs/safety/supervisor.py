@@ -25,11 +25,11 @@ ENCODER_SLACK_RAD = 1e-3
 
 @dataclass(frozen=True)
 class SupervisorInputs:
-    """Readings of the devices, and the time of the last command of the control process."""
+    """Readings of the devices, and how long ago the control process has sent its last command."""
 
     mount: MountReading | None  # None: no reading
     beacon: BeaconReading | None
-    last_command_ns: int | None  # of the control process; None: none yet
+    command_age_ns: int | None  # by a clock that nobody can set; None: none yet
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Supervisor:
             motion += self._travel_faults(reading)
             margin_s = self._sun.margin_s(now_ns, *self._direction(reading, 0.0))
             motion += self._sun_faults(now_ns, reading)
-        control = self._control_faults(now_ns, inputs.last_command_ns)
+        control = self._control_faults(inputs.command_age_ns)
         light = self._light_faults(now_ns, inputs.beacon, reading if not broken else None)
         at_rest = not broken and reading is not None and _at_rest(reading)
         self._stopped = bool(motion) or (self._stopped and not at_rest)
@@ -161,8 +161,8 @@ class Supervisor:
 
     # --- control process and light ---
 
-    def _control_faults(self, now_ns: int, command_ns: int | None) -> list[str]:
-        if command_ns is None or not abs(now_ns - command_ns) <= self._watchdog_ns:
+    def _control_faults(self, command_age_ns: int | None) -> list[str]:
+        if command_age_ns is None or not 0 <= command_age_ns <= self._watchdog_ns:
             return ['control.silent']
         return []
 

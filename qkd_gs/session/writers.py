@@ -20,16 +20,21 @@ def writing(folder: Path) -> IO[bytes]:
     Parameters
     ----------
     folder : Path
-        Of the session; it exists.
+        Of the session.
+
+    Raises
+    ------
+    StationError
+        No such folder, or one that this user must not write into.
     """
-    file = open(folder / _FILE, 'ab')  # noqa: SIM115  open as long as the session is written
+    file = _opened(folder, _FILE)
     fcntl.flock(file, fcntl.LOCK_SH)
     return file
 
 
 def wait_until_written(folder: Path) -> None:
     """Wait until nobody writes into a session any more: each has closed its files, or has died."""
-    with open(folder / _FILE, 'ab') as file:
+    with _opened(folder, _FILE) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
 
 
@@ -42,12 +47,15 @@ def changing(folder: Path) -> Iterator[None]:
     StationError
         No such folder, or one that this user must not write into.
     """
+    with _opened(folder, _MANIFEST) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _opened(folder: Path, name: str) -> IO[bytes]:
     try:
-        file = open(folder / _MANIFEST, 'ab')  # noqa: SIM115  closed below; the try is for the opening alone
+        return open(folder / name, 'ab')
     except FileNotFoundError as error:
         raise StationError('no such folder', where=folder) from error
     except OSError as error:
         raise StationError(f'cannot be written into: {error.strerror}', where=folder) from error
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

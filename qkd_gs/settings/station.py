@@ -192,6 +192,19 @@ class KeySettings(Section):
     )
 
 
+class StorageSettings(Section):
+    """Disk space of a session.  What matters most is written longest: tags, then the bag, then its images."""
+
+    tags_reserve_mb: float = Field(default=200, gt=0, le=1e6, description='held on the disk for the tags of a pass')
+    bag_above_mb: float = Field(default=300, ge=0, le=1e6, description='free space below which no bag is written')
+    images_above_mb: float = Field(default=600, ge=0, le=1e6, description='free space below which it gets no images')
+
+    @property
+    def needed_mb(self) -> float:
+        """Free space without which no pass is begun."""
+        return self.tags_reserve_mb + self.bag_above_mb
+
+
 class StationSettings(Section):
     """All of config/station.yaml."""
 
@@ -205,6 +218,7 @@ class StationSettings(Section):
     detectors: DetectorSettings
     source: SourceSettings
     key: KeySettings
+    storage: StorageSettings = Field(default_factory=StorageSettings)
 
     @model_validator(mode='after')
     def _parts_agree(self) -> Self:

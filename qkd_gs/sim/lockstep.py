@@ -124,7 +124,7 @@ class Lockstep:
     def _supervise(self, now_ns: int) -> None:
         """Update the safety status; stop the mount if motion is forbidden."""
         world = self._twin.world
-        inputs = SupervisorInputs(world.mount.read(now_ns), world.beacon.read(now_ns), last_command_ns=now_ns)
+        inputs = SupervisorInputs(world.mount.read(now_ns), world.beacon.read(now_ns), command_age_ns=0)
         self._safety = self._supervisor.step(now_ns, inputs)
         if not self._safety.motion_permitted:
             self.stops.update(self._safety.reasons)

@@ -12,6 +12,7 @@ from qkd_gs.pointing.pointing_file import load_pointing
 from qkd_gs.processing.pipeline import Progress
 from qkd_gs.recording import Bag, metrics_of_bag, open_bag, telemetry_of_bag
 from qkd_gs.report import write_report
+from qkd_gs.session.durable_file import release_left_behind
 from qkd_gs.session.manifest import load_manifest, update_manifest
 from qkd_gs.session.telemetry import FILE_NAME as TELEMETRY
 from qkd_gs.session.writers import wait_until_written
@@ -35,6 +36,7 @@ def after_pass(folder: Path, keys: KeyFolder, own: dict[str, Any] | None, progre
         The session allows no key; with the reason.
     """
     wait_until_written(folder)
+    release_left_behind(folder)
     bag = open_bag(folder / 'bag') if (folder / 'bag').is_dir() else None
     keep_telemetry(folder, bag)
     keep_figures(folder, own if own is not None else own_figures(folder, bag))

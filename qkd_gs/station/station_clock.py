@@ -22,18 +22,18 @@ class ClockMapping:
 class StationClock:
     """Clock of a process.
 
-    Real: the machine's own UTC (kept by NTP or PTP), `speed` 1.  Simulated or replayed: the mapping set last, so
-    that all processes of the machine agree to the nanosecond; `is_set` is False until then.  A mapping that begins in
-    the future takes effect when it begins, in all processes at once.
+    The mapping set last, so that all processes of the machine agree to the nanosecond: of a simulated or replayed
+    world, or of the machine's UTC without its steps (`qkd_gs.station.clock_discipline`).  A mapping that begins in the
+    future takes effect when it begins, in all processes at once.
 
     Parameters
     ----------
-    simulated : bool
-        The clock has to be set before it can be read.
+    must_be_set : bool
+        False: until it is set, it is the machine's own UTC.
     """
 
-    def __init__(self, simulated: bool) -> None:
-        self._simulated = simulated
+    def __init__(self, must_be_set: bool) -> None:
+        self._must_be_set = must_be_set
         self._mapping: ClockMapping | None = None
         self._next: ClockMapping | None = None
         self._began_ns = 0
@@ -50,7 +50,7 @@ class StationClock:
     @property
     def is_set(self) -> bool:
         """Whether the clock can be read."""
-        return self._mapping is not None or not self._simulated
+        return self._mapping is not None or not self._must_be_set
 
     @property
     def speed(self) -> float:
@@ -66,7 +66,7 @@ class StationClock:
     @property
     def identity(self) -> str:
         """Identifier of the simulated world; the same for all real time."""
-        return str(self._began_ns) if self._mapping is not None else 'utc'
+        return str(self._began_ns) if self.began_ns else 'utc'
 
     def now_ns(self) -> int:
         """UTC since the Unix epoch, ns."""
@@ -76,6 +76,13 @@ class StationClock:
         if self._next is not None and monotonic_ns >= self._next.monotonic_ns:
             self._mapping, self._next = self._next, None
         return self._mapping.at(monotonic_ns)
+
+    def steady_ns(self) -> int:
+        """Time for ages and time limits within this process, ns from an arbitrary start: nobody can set it.
+
+        Station time in a simulated or replayed world, whose speed it follows; else CLOCK_MONOTONIC.
+        """
+        return self.now_ns() if self.began_ns else time.monotonic_ns()
 
     def bent(self, speed: float, in_ns: int) -> ClockMapping:
         """Mapping that continues at another speed, starting `in_ns` of real time from now."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from qkd_gs.errors import StationError
 from qkd_gs.settings.station import SourceSettings
 from qkd_gs.timing.live import CountBin, live_figures
 from qkd_gs.timing.sealed import SealedWriter
@@ -53,6 +54,21 @@ class TagRecorder:
         self._bin.clear()
         return full
 
+    @property
+    def trouble(self) -> StationError | None:
+        """Why tags are not in the file yet; None: all of them are."""
+        return self._writer.trouble
+
     def close(self) -> None:
-        """Close the sealed file; what is left of the last bin is shorter than a second and stays untold."""
+        """Close the sealed file; what is left of the last bin is shorter than a second and stays untold.
+
+        Raises
+        ------
+        StationError
+            As `SealedWriter.close`; to be called again.
+        """
         self._writer.close()
+
+    def abandon(self) -> int:
+        """Close the file as it is; returns the number of bytes that could not be written."""
+        return self._writer.abandon()

@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from qkd_gs.errors import StationError
 from qkd_gs.jit import njit
+from qkd_gs.session.durable_file import DurableFile, Reserve
 from qkd_gs.timing.tags import TagBlock
 
 MAGIC = b'QKDGSTAG'
@@ -41,6 +42,7 @@ _HEADER = struct.Struct('<8sH16sq32s8s')
 _CHUNK = struct.Struct('<IB')
 _LEAST_CHUNK, _MAX_CHUNK = 16, 1 << 28
 _MAX_TIME_PS = 1 << 60
+_MOST_WAITING = 1 << 28  # bytes of chunks that wait for the disk: twenty minutes of a pass
 _CHANNEL_BITS = 3
 
 
@@ -53,6 +55,9 @@ def fingerprint(public_key: bytes) -> bytes:
 
 class SealedWriter:
     """Append tags; nothing that is written can be read back with what this object knows.
+
+    A chunk that cannot be written (disk full) is kept, sealed, and written before the next one as soon as that is
+    possible: neither tags nor the file are lost.
 
     Parameters
     ----------
@@ -68,6 +73,24 @@ class SealedWriter:
         A chunk is written when this much station time has passed since the last one; a crash loses no more.
     flush_tags : int
         Or when so many tags wait.
+    reserve : Reserve, optional
+        Space that is released when the disk is full.
+    waits : bool
+        `append` goes on while the disk does not take a chunk, and `trouble` tells of it; False: it raises.
+
+    Attributes
+    ----------
+    chunks, tags : int
+        Sealed so far.
+    discarded : int
+        Tags that were discarded since more waited for the disk than this process keeps.
+    trouble : StationError or None
+        Why what was appended is not in the file; None: all of it is.
+
+    Raises
+    ------
+    StationError
+        The file cannot be created.
     """
 
     def __init__(
@@ -78,22 +101,29 @@ class SealedWriter:
         start_ns: int,
         flush_ns: int = 400_000_000,
         flush_tags: int = 1 << 22,
+        reserve: Reserve | None = None,
+        waits: bool = False,
     ) -> None:
         ephemeral = X25519PrivateKey.generate()
-        self._header = _HEADER.pack(
+        header = _HEADER.pack(
             MAGIC, VERSION, session_id, start_ns, ephemeral.public_key().public_bytes_raw(), fingerprint(recipient)
         )
         secret = ephemeral.exchange(X25519PublicKey.from_public_bytes(recipient))
-        self._ratchet = _Ratchet(secret, self._header)
+        self._ratchet = _Ratchet(secret, header)
         self._flush_ns, self._flush_tags = flush_ns, flush_tags
+        self._waits = waits
         self._pending: list[TagBlock] = []
         self._waiting = 0
         self._flushed_ns: int | None = None
-        self.chunks = 0
-        self.tags = 0
-        self._file: BinaryIO | None = open(path, 'xb')  # noqa: SIM115 - lives as long as the run
-        self._file.write(self._header)
-        self._file.flush()
+        self._ended = False
+        self.chunks = self.tags = self.discarded = 0
+        self.trouble: StationError | None = None
+        self._file = DurableFile(path, reserve)
+        try:
+            self._file.append(header)
+        except StationError:
+            self._file.discard()  # an empty file would be one more run
+            raise
 
     def append(self, now_ns: int, block: TagBlock) -> None:
         """Take tags; write a chunk if it is time to.
@@ -102,7 +132,11 @@ class SealedWriter:
         ------
         ValueError
             A time that does not fit into the file; nothing of the block is taken.
+        StationError
+            A chunk cannot be written now; nothing is lost yet.
         """
+        if self._ended:
+            raise ValueError('the sealed file is closed')
         _check_times(block)
         if len(block):
             self._pending.append(block)
@@ -111,19 +145,45 @@ class SealedWriter:
             self._flushed_ns = now_ns
         due = now_ns - self._flushed_ns >= self._flush_ns or self._waiting >= self._flush_tags
         if due and self._pending:
-            self._write(last=False)
             self._flushed_ns = now_ns
+            self._take(self._sealed(last=False))
+            if self.trouble is not None and not self._waits:
+                raise self.trouble
 
     def close(self) -> None:
-        """Write what is left and the mark of the last chunk; any number of times."""
-        if self._file is not None:
-            self._write(last=True)
-            self._file.close()
-            self._file = None
+        """Write what is left and the mark of the last chunk; any number of times, until it succeeds.
 
-    def _write(self, last: bool) -> None:
-        if self._file is None:
-            raise ValueError('the sealed file is closed')
+        Raises
+        ------
+        StationError
+            It cannot be written; the next call tries again.
+        """
+        if not self._ended:
+            self._ended = True
+            self._take(self._sealed(last=True))
+        else:
+            self._take(b'')
+        if self._file.waiting and self.trouble is not None:
+            raise self.trouble
+        self._file.close()
+
+    def abandon(self) -> int:
+        """Close the file as it is; returns the number of bytes that could not be written."""
+        self._file.close()
+        return self._file.waiting
+
+    def _take(self, chunk: bytes) -> None:
+        try:
+            self._file.append(chunk)
+            self._file.require_in_place()
+            self.trouble = None
+        except StationError as error:
+            self.trouble = error
+
+    def _sealed(self, last: bool) -> bytes:
+        if self._file.waiting > _MOST_WAITING:
+            self.discarded += sum(len(block) for block in self._pending)
+            self._pending.clear()
         words = np.concatenate([_packed(block) for block in self._pending]) if self._pending else np.empty(0, '<u8')
         self._pending.clear()
         self._waiting = 0
@@ -131,11 +191,9 @@ class SealedWriter:
         sealed = self._ratchet.seal(self.chunks, last, bytes(plain))
         words[:] = 0
         plain[:] = bytes(len(plain))
-        self._file.write(_CHUNK.pack(len(sealed), last) + sealed)
-        self._file.flush()
-        os.fdatasync(self._file.fileno())
         self.chunks += 1
         self.tags += len(words)
+        return _CHUNK.pack(len(sealed), last) + sealed
 
 
 @dataclass(frozen=True)

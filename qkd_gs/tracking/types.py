@@ -31,6 +31,9 @@ class Phase(IntEnum):
     PARK = 8
 
 
+RECORDED = (Phase.SLEW, Phase.WAIT, Phase.ACQUIRE, Phase.COARSE, Phase.FINE, Phase.LOST)  # with tags of the TDC
+
+
 @dataclass(frozen=True)
 class SpotMeasurement:
     """Result of one image of a camera."""

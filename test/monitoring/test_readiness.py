@@ -64,7 +64,7 @@ def without(name, **changes):
         (
             {'nodes': without('mount', heartbeat_age_s=9.0), 'phase': Phase.FINE, 'el_rad': radians(43.1)},
             Level.ERROR,
-            'tracking, locked, 43.1 deg, but mount has sent no heartbeat for 9 s',
+            'mount has sent no heartbeat for 9 s; tracking, locked, 43.1 deg',
         ),
         (
             {'nodes': without('scene', heartbeat_age_s=None)},
@@ -75,7 +75,7 @@ def without(name, **changes):
         (
             {'phase': Phase.FINE, 'forbidden': ('sun.exclusion', 'azimuth.limit')},
             Level.ERROR,
-            'stopped for safety (sun.exclusion azimuth.limit), tracking, locked',
+            'stopped for safety (sun.exclusion azimuth.limit); tracking, locked',
         ),
         ({'forbidden': ('control.silent',)}, Level.OK, 'ready, MICIUS in 03:12'),  # nobody commands between passes
     ],
@@ -90,7 +90,36 @@ def test_a_fault_is_named_before_a_silence():
         replace(GOOD[1], fault='camera.lost', message='camera.lost: unplugged'),
         *GOOD[2:],
     )
-    assert said(nodes=nodes)[1] == 'not ready: guiding_camera reports camera.lost: unplugged (and 1 more)'
+    assert (
+        said(nodes=nodes)[1] == 'not ready: guiding_camera reports camera.lost: unplugged; mount has sent no heartbeat'
+    )
+
+
+def test_of_several_faults_each_is_told_and_the_oldest_first():
+    nodes = (
+        replace(GOOD[0], fault='mount.stall', message='mount.stall: azimuth'),
+        replace(GOOD[1], fault='camera.lost', message='camera.lost: unplugged'),
+        replace(GOOD[2], fault='recorder.not_recorded', message='images not recorded'),
+        GOOD[3],
+    )
+    lasting_s = {'mount': 2.0, 'guiding_camera': 60.0, 'recorder': 500.0}
+    assert said(nodes=nodes, lasting_s=lasting_s, phase=Phase.FINE, tags='no photons are counted') == (
+        Level.ERROR,
+        'no photons are counted; guiding_camera reports camera.lost: unplugged; mount reports mount.stall: azimuth; '
+        'tracking, locked; recorder reports images not recorded',
+    )
+
+
+def test_nodes_with_the_same_trouble_are_told_together():
+    nodes = tuple(replace(node, heartbeat_age_s=None) for node in GOOD[:2])
+    assert said(nodes=nodes)[1] == 'not ready: mount, guiding_camera: each has sent no heartbeat'
+
+
+def test_what_a_silent_tracker_did_last_is_not_told_as_what_it_does():
+    assert said(phase=Phase.FINE, forbidden=('control.silent',), tracker_silent_s=4.0) == (
+        Level.ERROR,
+        'stopped for safety (control.silent); the tracker was last heard 4 s ago: tracking, locked',
+    )
 
 
 @given(st.sampled_from(Phase), st.booleans(), st.booleans(), st.sampled_from([None, COMING]), st.floats())

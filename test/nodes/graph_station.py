@@ -113,7 +113,7 @@ class GraphStation:
         self.supervised = True
         self.heard: dict[str, list[Any]] = {}
         self.beats: dict[str, tuple[float, dict[str, str]]] = {}
-        self.clock = StationClock(simulated=True)
+        self.clock = StationClock(must_be_set=True)
         self._context = Context()
         rclpy.init(args=[], context=self._context, signal_handler_options=SignalHandlerOptions.NO)
         self.node = Node('test', context=self._context, start_parameter_services=False, enable_rosout=False)

@@ -4,19 +4,18 @@ import signal
 import time
 from math import pi
 
+import foreign_drivers
 import pytest
 import qkd_gs.msg as m
-import yaml
-from one_graph import node_process
+from one_graph import node_process, real_time
 from qkd_gs.action import TrackPass
 from rclpy.action import ActionClient
 from sgp4.api import WGS72, Satrec
 from sgp4.exporter import export_tle
 
-from qkd_gs.devices.devices_file import load_devices
-from qkd_gs.devices.kinds import KINDS
 from qkd_gs.devices.mount import MountMode, MountReading
 from qkd_gs.nodes.conversions import messages
+from qkd_gs.nodes.runtime.base import TRANSIENT_LOCAL
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.pass_window import next_pass_window
@@ -47,18 +46,7 @@ def midnight_orbit(path):
 
 @pytest.fixture
 def drivers(tmp_path, monkeypatch):
-    """A devices file whose drivers are an installed package's."""
-    package = tmp_path / 'packages' / 'acme-1.dist-info'
-    package.mkdir(parents=True)
-    (package / 'METADATA').write_text('Metadata-Version: 2.1\nName: acme\nVersion: 1\n')
-    points = ''.join(f'{kind}.acme = acme:{kind}\n' for kind in KINDS)
-    (package / 'entry_points.txt').write_text(f'[qkd_gs.drivers]\n{points}')
-    monkeypatch.setenv('PYTHONPATH', str(package.parent))
-    monkeypatch.syspath_prepend(package.parent)
-    path = tmp_path / 'acme.yaml'
-    path.write_text(yaml.safe_dump({kind: {'driver': 'acme'} for kind in KINDS}))
-    assert not load_devices(str(path)).simulated
-    return path
+    return foreign_drivers.install(tmp_path, monkeypatch)
 
 
 def test_a_pass_goes_on_after_its_tracker_was_killed(station, tmp_path, drivers):
@@ -77,6 +65,8 @@ def test_a_pass_goes_on_after_its_tracker_was_killed(station, tmp_path, drivers)
     }
     station.hear(m.SessionState, 'session/state')
     states = station.heard['session/state']
+
+    station.say('station_clock', real_time(), TRANSIENT_LOCAL)
 
     def tell():
         station.say(

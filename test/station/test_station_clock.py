@@ -12,7 +12,7 @@ EPOCH_NS = 1_538_581_002_000_000_123
 
 
 def test_real_time_is_the_machines_own():
-    clock = StationClock(simulated=False)
+    clock = StationClock(must_be_set=False)
     assert clock.is_set
     assert clock.speed == 1.0
     assert clock.identity == 'utc'
@@ -22,7 +22,7 @@ def test_real_time_is_the_machines_own():
 
 
 def test_simulated_time_waits_until_it_is_set():
-    clock = StationClock(simulated=True)
+    clock = StationClock(must_be_set=True)
     assert not clock.is_set
     clock.set(ClockMapping(EPOCH_NS, time.monotonic_ns(), 3.0))
     assert clock.is_set

@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from faults.disk import Disk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -168,3 +169,43 @@ def test_counts_come_in_bins_of_a_second_and_no_shorter(tmp_path):
     assert [full.end_ns - full.start_ns for full in bins] == [SECOND] * 4
     assert sum(full.counts[Channel.D - 1] for full in bins) == 41
     assert sum(sum(full.counts) for full in bins) == 41
+
+
+def test_a_disk_that_is_full_for_a_while_costs_no_tag(tmp_path, blocks):
+    writer = SealedWriter(tmp_path / 'tags', bytes(16), PRIVATE.public_key().public_bytes_raw(), STARTED_NS, waits=True)
+    with Disk(tmp_path / 'tags', capacity=20_000) as disk:
+        for k, tags in enumerate(blocks):
+            writer.append(k * SECOND // 10, tags)
+            assert writer.trouble is None or k > 4
+        assert 'No space left on device' in str(writer.trouble)
+        before, _ = read(tmp_path / 'tags', require_end=False)  # what is on the disk is whole
+        assert 0 < len(before) < sum(map(len, blocks))
+        with pytest.raises(StationError, match='No space left on device'):
+            writer.close()
+        disk.capacity = 1 << 30
+        writer.close()
+    time_ps, channel = read(tmp_path / 'tags')
+    np.testing.assert_array_equal(time_ps, np.concatenate([b.time_ps for b in blocks]))
+    np.testing.assert_array_equal(channel, np.concatenate([b.channel for b in blocks]))
+
+
+def test_a_file_that_was_taken_away_is_told(tmp_path, blocks):
+    writer = write(tmp_path / 'tags', blocks[:10], close=False)
+    assert writer.trouble is None
+    (tmp_path / 'tags').rename(tmp_path / 'elsewhere')
+    with pytest.raises(StationError, match='moved or deleted'):
+        writer.append(2 * SECOND, blocks[10])
+    writer.close()
+    assert len(read(tmp_path / 'elsewhere')[0]) == sum(map(len, blocks[:11]))
+
+
+def test_what_no_memory_can_keep_is_counted(tmp_path, blocks, monkeypatch):
+    monkeypatch.setattr('qkd_gs.timing.sealed._MOST_WAITING', 10_000)
+    writer = SealedWriter(tmp_path / 'tags', bytes(16), PRIVATE.public_key().public_bytes_raw(), STARTED_NS, waits=True)
+    with Disk(tmp_path / 'tags', capacity=0) as disk:
+        for k, tags in enumerate(blocks):
+            writer.append(k * SECOND // 10, tags)
+        disk.capacity = 1 << 30
+        writer.close()
+    assert writer.discarded > 0
+    assert len(read(tmp_path / 'tags')[0]) == writer.tags == sum(map(len, blocks)) - writer.discarded

@@ -42,7 +42,7 @@ class StationListener:
         self._namespace = namespace
         self._planned = False  # the planner has said which pass comes next, or that none does
         self._board = StatusCollector()
-        self._clock = StationClock(simulated=False)  # the machine's own time, until a station publishes its clock
+        self._clock = StationClock(must_be_set=False)  # the machine's own time, until a station publishes its clock
         self._context = Context()
         rclpy.init(args=[], context=self._context, signal_handler_options=SignalHandlerOptions.NO)
         self._node = Node(

@@ -46,6 +46,7 @@ ABORT_PASS = 'abort_pass'  # service of the tracker
 _HEARTBEAT_S = 1.0
 _FIRST_S = 0.1  # the first heartbeats come early, since the monitor waits for a new process
 _FIRST_BEATS = 5
+_SLEW = 2e-3  # a speed that differs by less is the same for timers: UTC is slewed by less
 _REPEAT_S = 5.0  # a repeated fault is logged once in this time
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -78,7 +79,7 @@ class StationMixin:
             if one.name not in OF_THE_GRAPH
         }
         self.simulated = self._has_simulated_devices()
-        self.clock = StationClock(self.simulated)
+        self.clock = StationClock(must_be_set=True)
         self._clock_message: m.StationClock | None = None
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timers_made: dict[int, tuple[float, Callable[[int], None], LoopWatch | None, Any]] = {}
@@ -89,8 +90,7 @@ class StationMixin:
         self.level, self.message, self.fault = OK, '', ''
         self.metrics: dict[str, str] = {}
         self._diagnostics = node.create_publisher(DiagnosticArray, '/diagnostics', RELIABLE)
-        if self.simulated:
-            self.listen(m.StationClock, 'station_clock', self._set_clock, TRANSIENT_LOCAL)
+        self.listen(m.StationClock, 'station_clock', self._set_clock, TRANSIENT_LOCAL)
         node.create_timer(_HEARTBEAT_S, self.guarded(self.heartbeat), clock=self._steady)
         self._first_beats = 0
         self._first_timer = node.create_timer(_FIRST_S, self.guarded(self._first_heartbeat), clock=self._steady)
@@ -203,12 +203,15 @@ class StationMixin:
         if message == self._clock_message:
             return
         self._clock_message = message
+        was_set, speed = self.clock.is_set, self.clock.speed
         self.clock.set(ClockMapping(message.epoch_ns, message.monotonic_ns, message.speed), message.began_ns)
+        same_speed = was_set and abs(self.clock.speed - speed) < _SLEW * speed
         for number in list(self._timers_made):
             watch = self._timers_made[number][2]
             if watch is not None:
                 watch.pause()
-            self._make_timer(number)
+            if not same_speed:
+                self._make_timer(number)
         self.on_clock_set()
 
     def on_clock_set(self) -> None:
@@ -217,17 +220,27 @@ class StationMixin:
     # --- faults ---
 
     def guarded(self, work: F) -> F:
-        """Wrap `work`: its exceptions are logged and reported in the heartbeat."""
+        """Wrap `work`: its exceptions are logged and reported in the heartbeat, until it succeeds again."""
+        failed = ''
 
         def call(*arguments: Any) -> Any:
+            nonlocal failed
             try:
-                return work(*arguments)
+                result = work(*arguments)
             except DeviceFault as fault:
-                self.complain(fault.code, str(fault))
+                failed = fault.code
+                self.complain(failed, str(fault))
             except StationError as error:
-                self.complain('node.refused', str(error))
+                failed = 'node.refused'
+                self.complain(failed, str(error))
             except Exception as error:  # noqa: BLE001  no exception may leave a callback
-                self.complain('node.error', f'{type(error).__name__}: {error}', traceback.format_exc())
+                failed = 'node.error'
+                self.complain(failed, f'{type(error).__name__}: {error}', traceback.format_exc())
+            else:
+                if failed:
+                    self.recovered(failed)
+                    failed = ''
+                return result
             return None
 
         return call  # type: ignore[return-value]
@@ -242,6 +255,18 @@ class StationMixin:
         reported = self.fault == code
         self.fault, self.level, self.message = code, ERROR, message
         if not reported:
+            self.heartbeat()
+
+    def degraded(self, code: str, message: str) -> None:
+        """Report a fault that the node itself works on, and goes on with; `recovered` ends it."""
+        StationMixin.complain(self, code, message)
+
+    def recovered(self, code: str) -> None:
+        """A fault that `degraded` has reported is over."""
+        if self.fault == code:
+            node: Any = self
+            node.get_logger().info(f'over: {self.message}')
+            self.all_well()
             self.heartbeat()
 
     def all_well(self, message: str = '') -> None:

@@ -82,10 +82,10 @@ class CameraNode(DeviceNode):
             self._camera = None
 
     def _take_request(self, message: m.CameraRequest) -> None:
-        self._request, self._request_ns = messages.from_camera_request(message), self.clock.now_ns()
+        self._request, self._request_ns = messages.from_camera_request(message), self.clock.steady_ns()
 
     def _step(self, now_ns: int) -> None:
-        fresh = now_ns - self._request_ns < _SILENCE_NS
+        fresh = self.clock.steady_ns() - self._request_ns < _SILENCE_NS
         assert self._loop is not None  # active
         for measurement in self._loop.step(now_ns, self._request if fresh else None):
             self._spots.publish(messages.spot(measurement))
@@ -95,7 +95,7 @@ class CameraNode(DeviceNode):
         rate_hz = self.get_parameter('image_rate_hz').value
         spacing_ns = 1e9 / rate_hz if rate_hz else inf
         # half a period of tolerance: of 50 images a second every tenth is published at 5 Hz, not every eleventh
-        if frame.stamp_ns - self._shown_ns < spacing_ns - 5_000_000:
+        if 0 <= frame.stamp_ns - self._shown_ns < spacing_ns - 5_000_000:
             return
         self._shown_ns = frame.stamp_ns
         self._images.publish(messages.image(frame, self.role))

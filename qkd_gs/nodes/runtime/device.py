@@ -82,6 +82,11 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
             self.trigger_deactivate()
             self._failing = False
 
+    def recovered(self, code: str) -> None:
+        """A fault is over; one that has closed the device, once it is open again."""
+        if self.active:
+            super().recovered(code)
+
     def _LifecycleNodeMixin__change_state(self, transition_id: int) -> TransitionCallbackReturn:
         """Refuse a transition that the state does not allow; rclpy would not answer the request."""
         self._orders_taken += 1

@@ -60,6 +60,11 @@ class ManifestWriter:
             File of the orbit; copied into the session.
         run : mapping
             Further facts to keep, e.g. the seed of a simulation.
+
+        Raises
+        ------
+        StationError
+            The folder cannot be written into.
         """
         manifest = Manifest(
             session_id=uuid.uuid4().hex,  # of this run; the seed is what makes two simulated runs alike
@@ -80,7 +85,10 @@ class ManifestWriter:
             seed=run.get('seed'),
             run=dict(run),
         )
-        shutil.copyfile(elements, manifest.orbit_path(folder))
+        try:
+            shutil.copyfile(elements, manifest.orbit_path(folder))
+        except OSError as error:
+            raise StationError(f'cannot be copied into the session: {error.strerror}', where=elements) from error
         create_manifest(folder, manifest)
         return cls(folder, manifest)
 

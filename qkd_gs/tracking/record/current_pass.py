@@ -1,0 +1,95 @@
+"""The note of which pass is under way, from which a tracker that was killed goes on with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from qkd_gs.errors import StationError
+
+_FILE = 'current_pass.json'
+
+
+class CurrentPass:
+    """The note, in the station's state folder.
+
+    Writing is done in two steps, so that a state folder that cannot be written refuses a pass before it has begun.
+
+    Parameters
+    ----------
+    state_dir : Path
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        self._path = state_dir / _FILE
+        self._draft = self._path.with_suffix('.new')
+
+    def prepare(self, folder: str, clock: str) -> None:
+        """Write the note for a pass that is about to begin.
+
+        Parameters
+        ----------
+        folder : str
+            Name of the session's folder.
+        clock : str
+            Identity of the station clock: in another simulated world the pass does not go on.
+
+        Raises
+        ------
+        StationError
+            It cannot be written.
+        """
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._draft.write_text(json.dumps({'folder': folder, 'clock': clock}) + '\n', encoding='utf-8')
+        except OSError as error:
+            raise StationError(f'cannot be written: {error.strerror}', where=self._path) from error
+
+    def keep(self) -> None:
+        """The pass has begun: let the note count.
+
+        Raises
+        ------
+        StationError
+            It cannot be put in place.
+        """
+        try:
+            self._draft.replace(self._path)
+        except OSError as error:
+            raise StationError(f'cannot be written: {error.strerror}', where=self._path) from error
+
+    def folder(self, clock: str) -> str:
+        """Name of the session's folder to go on with; empty: no pass was under way.
+
+        Raises
+        ------
+        StationError
+            The note cannot be read.
+        """
+        try:
+            noted = json.loads(self._path.read_text(encoding='utf-8'))
+            folder, noted_clock = str(noted['folder']), str(noted['clock'])
+        except FileNotFoundError:
+            return ''
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StationError(
+                f'cannot be read: {error}', where=self._path, hint='delete it: the pass under way then does not go on'
+            ) from error
+        if noted_clock != clock:
+            self.forget()
+            return ''
+        return folder
+
+    def forget(self) -> None:
+        """The pass is over.
+
+        Raises
+        ------
+        StationError
+            The note cannot be deleted.
+        """
+        try:
+            self._draft.unlink(missing_ok=True)
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StationError(f'cannot be deleted: {error.strerror}', where=self._path) from error
