@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from short_sessions import stretch
+from short_sessions import short_session
 
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.processing.pipeline import tie_breaker_of
@@ -16,7 +16,7 @@ from qkd_gs.sim.photons.satellite_record import load_record
 def taken(tmp_path_factory):
     folder = tmp_path_factory.mktemp('taken')
     keys = KeyFolder.create(folder / 'keys')
-    manifest = stretch(seconds=8.0, before_s=4.0, gain=8.0).write(folder / 'session', keys.sealing_public_key())
+    manifest = short_session(seconds=8.0, before_s=4.0, gain=8.0).write(folder / 'session', keys.sealing_public_key())
     return folder / 'session', keys, manifest
 
 
