@@ -6,6 +6,7 @@ import argparse
 import importlib
 import keyword
 import logging
+import re
 import sys
 from collections.abc import Sequence
 
@@ -45,6 +46,8 @@ _PACKAGES = {
         'bench': 'measure a part of the station',
     },
 }
+_NEGATIVE = re.compile(r'-[\d.]+.*,')
+
 COMMANDS = {name: (package, line) for package, commands in _PACKAGES.items() for name, line in commands.items()}
 
 
@@ -61,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0 done, 2 the user's input was refused (one sentence on standard error), 1 anything else.
     """
-    argv = list(sys.argv[1:] if argv is None else argv)
+    argv = _with_negative_values(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(prog='qkd-gs', description='Ground station for satellite quantum key distribution')
     parser.add_argument('--version', action='version', version=f'qkd-gs {__version__}')
     parser.add_argument('-v', '--verbose', action='store_true', help='log what the program does, to standard error')
@@ -92,3 +95,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except BrokenPipeError:  # the reader of our output has gone, e.g. `| head`
         return 1
+
+
+def _with_negative_values(words: Sequence[str]) -> list[str]:
+    """Words with a negative value, such as -33.8688,151.2093,58, tied to the option before it.
+
+    argparse takes a word for an option if it begins with a minus and is not a plain number.
+    """
+    joined: list[str] = []
+    for word in words:
+        if joined and _NEGATIVE.match(word) and joined[-1].startswith('--') and '=' not in joined[-1]:
+            joined[-1] = f'{joined[-1]}={word}'
+        else:
+            joined.append(word)
+    return joined

@@ -12,7 +12,7 @@ from scipy.interpolate import CubicSpline
 
 from qkd_gs.arrays import FloatArray
 from qkd_gs.orbit.refractivity import refractivity, vapour_pressure_pa
-from qkd_gs.settings.site import Site
+from qkd_gs.settings.site import Site, standard_pressure_pa
 
 BEACON_NM = 532.0
 QUANTUM_NM = 850.0
@@ -103,11 +103,6 @@ def dispersion_rad(el_rad: ArrayLike, site: Site, range_m: ArrayLike = np.inf) -
     el = site_refraction(site, BEACON_NM).unrefract(el_rad, range_m)
     lower = site_refraction(site, QUANTUM_NM).apparent(el, range_m)
     return np.asarray(np.asarray(el_rad, dtype=np.float64) - lower)
-
-
-def standard_pressure_pa(altitude_m: float) -> float:
-    """Pressure of the ICAO standard atmosphere below 11 km."""
-    return float(101325 * (1 - 2.25577e-5 * altitude_m) ** 5.25588)
 
 
 @lru_cache(maxsize=16)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails
 
 from qkd_gs.errors import StationError
 
@@ -46,11 +49,26 @@ def _holds_truth(value: Any) -> bool:
 
 def reason(error: ValidationError) -> str:
     """What the first error says, with the key in front; without pydantic's own words."""
-    first = error.errors()[0]
+    first = _first(error)
     key = '.'.join(str(part) for part in first['loc'])
     said = first['msg'].removeprefix('Value error, ')
+    if first['type'] == _UNKNOWN_KEY:
+        missing = [str(one['loc'][-1]) for one in error.errors() if one['type'] == 'missing']
+        near = get_close_matches(str(first['loc'][-1]), missing, n=1)
+        said = f'is not known, {near[0]} is missing' if near else 'is not known'
+        return f'{key} {said}'
     return f'{key}: {said}' if key else said
 
+
+def _first(error: ValidationError) -> ErrorDetails:
+    """The first error; a key that is not known before all others, as it explains one that is missing."""
+    errors = error.errors()
+    return next((one for one in errors if one['type'] == _UNKNOWN_KEY), errors[0])
+
+
+_UNKNOWN_KEY = 'extra_forbidden'
+_NUMBER_TAGS = ('tag:yaml.org,2002:int', 'tag:yaml.org,2002:float')
+_DISGUISED = re.compile(r'[-+]?(0[0-7_]+|.*:.*)')  # base 8, base 60
 
 S = TypeVar('S', bound=BaseModel)
 
@@ -79,8 +97,7 @@ def load_yaml(path: str | Path, model: type[S], overlay: str | Path | None = Non
     try:
         return model.model_validate({} if data is None else data)
     except ValidationError as error:
-        first = error.errors()[0]
-        location = first['loc']
+        location = _first(error)['loc']
         file, node = max(files, key=lambda one: _depth(one[1], location))
         line = _line_of(node, location)
         raise StationError(reason(error), where=f'{file}:{line}' if location else file) from error
@@ -94,6 +111,7 @@ def _read(path: Path) -> tuple[yaml.Node | None, Any]:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         _refuse_repeated_keys(path, node)
+        _refuse_disguised_numbers(path, node)
         return node, yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
@@ -133,6 +151,23 @@ def _refuse_repeated_keys(path: Path, node: yaml.Node | None) -> None:
     elif isinstance(node, yaml.SequenceNode):
         for value in node.value:
             _refuse_repeated_keys(path, value)
+
+
+def _refuse_disguised_numbers(path: Path, node: yaml.Node | None, key: str = '') -> None:
+    """Refuse numbers that YAML 1.1 reads as another than a reader does: 1:17 as 77, 010 as 8."""
+    if isinstance(node, yaml.MappingNode):
+        for name, value in node.value:
+            _refuse_disguised_numbers(path, value, str(name.value))
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _refuse_disguised_numbers(path, value, key)
+    elif isinstance(node, yaml.ScalarNode) and node.tag in _NUMBER_TAGS and _DISGUISED.fullmatch(node.value):
+        said = yaml.safe_load(node.value)
+        raise StationError(
+            f'{key}: YAML reads {node.value} as the number {said}',
+            where=f'{path}:{node.start_mark.line + 1}',
+            hint='write a decimal number, or put quotes around degrees, minutes and seconds',
+        )
 
 
 def _line_of(node: Any, location: tuple[int | str, ...]) -> int:

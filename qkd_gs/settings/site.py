@@ -1,12 +1,19 @@
-"""Site of a station: config/sites/NAME.yaml, or LAT_DEG,LON_DEG,ALT_M on the command line."""
+"""Site of a station: a name in config/sites, a file of one's own, or coordinates on the command line."""
 
 from __future__ import annotations
 
-from pydantic import Field, ValidationError
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from qkd_gs.errors import StationError
+from qkd_gs.settings.coordinates import parse_angle, parse_place
 from qkd_gs.settings.loader import Section, load_yaml, reason
 from qkd_gs.share import share_path
+
+_WEATHER = 0.2  # largest part by which the air pressure differs from the standard atmosphere's
+_OTHER_UNITS = {'inches of mercury': 33.8639, 'mm of mercury': 1.33322, 'kPa': 10.0, 'Pa': 0.01, 'atmospheres': 1013.25}
 
 
 class Site(Section):
@@ -28,6 +35,34 @@ class Site(Section):
     )
     humidity: float = Field(default=0.5, ge=0, le=1, description='relative humidity')
 
+    @field_validator('latitude_deg', 'longitude_deg', mode='before')
+    @classmethod
+    def _angle(cls, value: Any, info: ValidationInfo) -> Any:
+        """Degrees, minutes and seconds, or letters, as text in quotes."""
+        return parse_angle(value, str(info.field_name).removesuffix('_deg')) if isinstance(value, str) else value
+
+    @field_validator('pressure_mbar')
+    @classmethod
+    def _plausible_pressure(cls, value: float | None, info: ValidationInfo) -> float | None:
+        altitude_m = info.data.get('altitude_m')
+        if value is None or altitude_m is None:
+            return value
+        standard_mbar = standard_pressure_pa(altitude_m) / 100
+        if abs(value / standard_mbar - 1) <= _WEATHER:
+            return value
+        meant = [unit for unit, mbar in _OTHER_UNITS.items() if abs(value * mbar / standard_mbar - 1) <= _WEATHER]
+        if not meant and abs(value * 100 / standard_pressure_pa(0) - 1) <= _WEATHER:
+            meant = ['reduced to sea level']
+        raise ValueError(
+            f'{value:g} mbar is no air pressure at {altitude_m:g} m, where it is about {standard_mbar:.0f}'
+            + (f'; is it {meant[0]}?' if meant else '')
+        )
+
+
+def standard_pressure_pa(altitude_m: float) -> float:
+    """Pressure of the ICAO standard atmosphere below 11 km."""
+    return float(101325 * (1 - 2.25577e-5 * altitude_m) ** 5.25588)
+
 
 def site_names() -> list[str]:
     """Names of the sites that come with the package."""
@@ -35,12 +70,15 @@ def site_names() -> list[str]:
 
 
 def load_site(text: str) -> Site:
-    """Site from a name (any case) or from ``LAT_DEG,LON_DEG,ALT_M``.
+    """Site from a name (any case), a YAML file, or ``LAT_DEG,LON_DEG,ALT_M``.
+
+    A text that ends in ``.yaml`` or ``.yml`` is a file, in the form of those in ``config/sites``.  Coordinates may be
+    decimal, or degrees, minutes and seconds, with a sign or one of the letters N, S, E and W.
 
     Raises
     ------
     StationError
-        Unknown name, or numbers out of range.
+        Unknown name, a file that cannot be used, or numbers out of range.
 
     Examples
     --------
@@ -49,23 +87,28 @@ def load_site(text: str) -> Site:
     25.0
     >>> qkd_gs.load_site('31.2,121.5,10').latitude_deg
     31.2
+    >>> round(qkd_gs.load_site('33 52 07.7 S, 151 12 33.5 E, 58 m').latitude_deg, 4)
+    -33.8688
     """
+    if Path(text).suffix.lower() in ('.yaml', '.yml'):
+        return load_yaml(text, Site)
     if ',' in text:
         return _from_coordinates(text)
     known = site_names()
     if text.lower() not in known:
         raise StationError(
-            f'unknown site {text!r}', where='--site', hint=f'one of {", ".join(known)}, or LAT_DEG,LON_DEG,ALT_M'
+            f'unknown site {text!r}',
+            where='--site',
+            hint=f'one of {", ".join(known)}, a .yaml file, or LAT_DEG,LON_DEG,ALT_M',
         )
     return load_yaml(share_path('config', 'sites', f'{text.lower()}.yaml'), Site)
 
 
 def _from_coordinates(text: str) -> Site:
-    parts = text.split(',')
     try:
-        latitude_deg, longitude_deg, altitude_m = (float(part) for part in parts)
+        latitude_deg, longitude_deg, altitude_m = parse_place(text)
         return Site(name=text, latitude_deg=latitude_deg, longitude_deg=longitude_deg, altitude_m=altitude_m)
     except ValidationError as error:
         raise StationError(reason(error), where='--site') from error
     except ValueError as error:
-        raise StationError(f'{text!r} is not LAT_DEG,LON_DEG,ALT_M', where='--site') from error
+        raise StationError(str(error), where='--site', hint='LAT_DEG,LON_DEG,ALT_M') from error

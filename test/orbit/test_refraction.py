@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 from skyfield.earthlib import refraction as bennett_deg
 
-from qkd_gs.orbit.refraction import QUANTUM_NM, _Air, dispersion_rad, site_refraction, standard_pressure_pa
+from qkd_gs.orbit.refraction import QUANTUM_NM, _Air, dispersion_rad, site_refraction
 from qkd_gs.orbit.refractivity import refractivity
-from qkd_gs.settings.site import Site, load_site
+from qkd_gs.settings.site import Site, load_site, standard_pressure_pa
 
 SITE = Site(name='test', latitude_deg=31, longitude_deg=121, altitude_m=25, pressure_mbar=1010, temperature_c=10)
 
