@@ -12,6 +12,7 @@ from scipy.optimize import least_squares
 from qkd_gs.arrays import BoolArray, FloatArray
 from qkd_gs.calibration import fit_kernels
 from qkd_gs.calibration.observations import Observations
+from qkd_gs.calibration.sense import require_sense
 from qkd_gs.errors import StationError
 from qkd_gs.pointing import mount_kernels
 from qkd_gs.pointing.mount_model import NAMES, MountModel
@@ -96,7 +97,7 @@ def fit_mount(
     Raises
     ------
     StationError
-        No stars, unknown terms, or requested terms that these stars cannot separate.
+        No stars, unknown terms, requested terms that these stars cannot separate, or an encoder that counts backwards.
 
     Notes
     -----
@@ -107,6 +108,7 @@ def fit_mount(
     """
     if len(seen) == 0:
         raise StationError('no star has been measured', hint='a fit needs one star, a useful one ten')
+    require_sense(seen)
     start = _start(seen, base or MountModel())
     if terms is None:
         names, left_out = _ladder(seen, start)

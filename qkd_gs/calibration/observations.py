@@ -52,6 +52,8 @@ class Observations:
 def load_observations(path: str | Path) -> Observations:
     """Read a CSV file with the columns az_deg, el_deg, enc_az_deg, enc_el_deg; others are ignored, `name` labels a row.
 
+    Columns are separated by commas, or by semicolons or tabs: then numbers may have decimal commas.
+
     Raises
     ------
     StationError
@@ -65,7 +67,8 @@ def load_observations(path: str | Path) -> Observations:
     lines = [(i, line) for i, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith('#')]
     if not lines:
         raise StationError('has no header line', where=path, hint=f'columns: {", ".join(COLUMNS)}')
-    header = [name.strip() for name in next(csv.reader([lines[0][1]]))]
+    separator = next((mark for mark in ';\t' if mark in lines[0][1]), ',')
+    header = [name.strip() for name in next(csv.reader([lines[0][1]], delimiter=separator))]
     missing = [name for name in COLUMNS if name not in header]
     if missing:
         raise StationError(
@@ -73,10 +76,12 @@ def load_observations(path: str | Path) -> Observations:
         )
     rows, labels = [], []
     for number, line in lines[1:]:
-        cells = next(csv.reader([line]))
+        cells = next(csv.reader([line], delimiter=separator))
         if len(cells) != len(header):
             raise StationError(f'{len(cells)} values where the header has {len(header)}', where=f'{path}:{number}')
         row = dict(zip(header, cells, strict=True))
+        if separator != ',':
+            row |= {name: row[name].replace(',', '.') for name in COLUMNS}
         where = f'{path}:{number}'
         degrees = (read_number(name, row[name], where, limits, ' deg') for name, limits in COLUMNS.items())
         az, el, enc_az, enc_el = (radians(value) for value in degrees)
