@@ -29,6 +29,7 @@ _BUILT_IN = {f'{kind}.{SIMULATED}': f'qkd_gs.sim.remote.drivers:{kind}' for kind
     'beacon.cobolt': 'qkd_gs.drivers.cobolt.beacon:cobolt',
     'gps.gpsd': 'qkd_gs.drivers.gnss.gpsd_receiver:gpsd',
     'gps.ublox': 'qkd_gs.drivers.gnss.ublox_receiver:ublox',
+    'tdc.tag_stream': 'qkd_gs.drivers.tag_stream.receiver:tag_stream',
     'hwp.elliptec': 'qkd_gs.drivers.elliptec.rotator:elliptec',
 }
 

@@ -146,6 +146,8 @@ class DetectorNode(DeviceNode):
 
     def _step(self, now_ns: int) -> None:
         if self._run is None:
+            if not self.simulated:
+                require_open(self._tdc).poll(now_ns)  # a TDC that is lost between two passes is reported at once
             return
         recorder = self._run.recorder
         full = recorder.step(now_ns, require_open(self._tdc).poll(now_ns))
