@@ -273,6 +273,14 @@ def test_closing_while_moving_brakes_before_the_brake_engages(drives):
     assert [drive.status for drive in drives.twin.drives] == [0x40, 0x40]
 
 
+def test_station_time_that_goes_back_stops_the_axes_and_is_told(drives):
+    device = enabled(drives)
+    follow(drives, device, 1.0)
+    assert fault_of(lambda: device.read(drives.rig.now_ns - 10**9)) == 'mount.clock'
+    drives.rig.advance(0.01)
+    assert [drive.status for drive in drives.twin.drives] == [0x07, 0x07]
+
+
 def with_azimuth(**changes):
     return OPTIONS.model_copy(update={'azimuth': OPTIONS.azimuth.model_copy(update=changes)})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -333,6 +334,13 @@ def process():
     process.kill()
     process.wait()
     process.stdout.close()
+
+
+def test_a_process_that_hangs_is_told(process):
+    device = Rig(tag_stream, OPTIONS.model_copy(update={'port': process.port})).open()
+    process.send_signal(signal.SIGSTOP)
+    assert soon(lambda: fault_of(lambda: device.poll(time.time_ns())) == 'tdc.silent')
+    device.close()
 
 
 def test_a_process_that_is_killed_is_told(process):

@@ -23,6 +23,7 @@ from qkd_gs.drivers.cia402.objects import (
 )
 from qkd_gs.drivers.cia402.options import Cia402Options
 from qkd_gs.drivers.extras import need
+from qkd_gs.drivers.steady import Forward
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.station import AxisSettings, MountSettings
 
@@ -55,6 +56,7 @@ class Cia402Mount:
         self._set_point: MountCommand | None = None
         self._commanded_ns = self._cycle_ns = self._sync_ns = 0
         self._opened_ns: int | None = None
+        self._time = Forward('mount')
 
     # --- Protocol ---
 
@@ -245,6 +247,7 @@ class Cia402Mount:
         self._bus.send(SYNC, b'')
 
     def _take(self, now_ns: int) -> None:
+        self._time.check(now_ns)
         if self._opened_ns is None:
             self._opened_ns = now_ns
         for identifier, data in self._bus.frames():

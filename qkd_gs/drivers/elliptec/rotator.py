@@ -24,6 +24,7 @@ from qkd_gs.drivers.elliptec.protocol import (
     request,
 )
 from qkd_gs.drivers.serial_line import SerialLine
+from qkd_gs.drivers.steady import Forward
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.loader import Section
 
@@ -71,6 +72,7 @@ class ElliptecRotator:
         self._goal_rad: float | None = None
         self._asked, self._asked_ns = '', 0  # command that waits for its answer
         self._round_trip_s = nan
+        self._time = Forward('hwp')
 
     # --- Protocol ---
 
@@ -221,6 +223,7 @@ class ElliptecRotator:
     def _work(self, now_ns: int, ask_position: bool) -> None:
         """Take the answers that have arrived, then send the next request if none is under way."""
         try:
+            self._time.check(now_ns)
             for line in self._line.lines():
                 answer = parse(line)
                 if answer is not None and answer.address == self._options.address:

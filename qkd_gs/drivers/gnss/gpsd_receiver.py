@@ -15,6 +15,7 @@ from qkd_gs.devices.gps import Gps, GpsReading
 from qkd_gs.devices.open_state import OpenState
 from qkd_gs.drivers.gnss.fix import Fix, FixChecks, GnssLimits, reading_of
 from qkd_gs.drivers.gnss.gpsd_protocol import PORT, WATCH, fix_of, number, parse, satellites_used
+from qkd_gs.drivers.steady import Forward
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.site import Site
 
@@ -55,6 +56,7 @@ class GpsdReceiver:
         self._newest: GpsReading | None = None
         self._heard_ns: int | None = None
         self._known: dict[str, str] = {}
+        self._time = Forward('gps')
 
     def open(self) -> None:
         """Connect and subscribe; raises ``gps.silent`` if gpsd is not there."""
@@ -84,6 +86,7 @@ class GpsdReceiver:
         if self._lost is not None:
             raise self._lost
         try:
+            self._time.check(now_ns)
             self._take_all(now_ns)
         except DeviceFault as fault:
             self._lost = fault

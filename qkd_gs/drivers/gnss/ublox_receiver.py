@@ -14,6 +14,7 @@ from qkd_gs.devices.open_state import OpenState
 from qkd_gs.drivers.gnss import ubx
 from qkd_gs.drivers.gnss.fix import Fix, FixChecks, GnssLimits, reading_of
 from qkd_gs.drivers.serial_line import SerialPort
+from qkd_gs.drivers.steady import Forward
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.site import Site
 
@@ -52,6 +53,7 @@ class UbloxReceiver:
         self._newest: GpsReading | None = None
         self._heard_ns: int | None = None
         self._known: dict[str, str] = {}
+        self._time = Forward('gps')
 
     def open(self) -> None:
         """Open the port, identify the receiver and switch its messages on.
@@ -88,6 +90,7 @@ class UbloxReceiver:
         if self._lost is not None:
             raise self._lost
         try:
+            self._time.check(now_ns)
             self._take_all(now_ns)
         except DeviceFault as fault:
             self._lost = fault

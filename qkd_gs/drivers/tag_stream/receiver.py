@@ -14,6 +14,7 @@ from qkd_gs.arrays import ByteArray, IntArray
 from qkd_gs.devices.driver import DriverContext, driver
 from qkd_gs.devices.open_state import OpenState
 from qkd_gs.devices.tdc import Tdc
+from qkd_gs.drivers.steady import Forward
 from qkd_gs.drivers.tag_stream.frames import BrokenStream, Flag, Frame, FrameReader, Kind, encode, unpack_tags
 from qkd_gs.drivers.tag_stream.options import Hello, TagStreamOptions
 from qkd_gs.errors import DeviceFault
@@ -48,6 +49,7 @@ class TagStreamTdc:
         self._lost: DeviceFault | None = None
         self._heard_ns: int | None = None
         self._unmapped = 0
+        self._time = Forward('tdc')
         self._end_run()
 
     def _end_run(self) -> None:
@@ -108,6 +110,7 @@ class TagStreamTdc:
         try:
             if self._next is not None:
                 raise self._next
+            self._time.check(now_ns)
             heard = self._take_all()
             self._heard_ns = now_ns if heard else self._heard_ns
             self._check_silence(now_ns)

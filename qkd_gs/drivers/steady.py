@@ -1,0 +1,35 @@
+"""Time-outs in station time, which only goes forward while a device is open."""
+
+from __future__ import annotations
+
+from qkd_gs.errors import DeviceFault
+
+
+class Forward:
+    """Checks that the times of a driver's calls never go back.
+
+    A step forward makes time-outs end early: the device is reported as silent, which is safe.  A step back would
+    prolong them.
+
+    Parameters
+    ----------
+    code : str
+        Kind of device, the first part of its fault codes.
+    """
+
+    def __init__(self, code: str) -> None:
+        self._code = code
+        self._newest_ns = 0
+
+    def check(self, now_ns: int) -> None:
+        """Check the time of a call.
+
+        Raises
+        ------
+        DeviceFault
+            ``KIND.clock``: earlier than the call before.
+        """
+        if now_ns < self._newest_ns:
+            back_s = (self._newest_ns - now_ns) * 1e-9
+            raise DeviceFault(f'{self._code}.clock', f'station time went back by {back_s:.3f} s')
+        self._newest_ns = now_ns
