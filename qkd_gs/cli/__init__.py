@@ -18,6 +18,7 @@ from qkd_gs.errors import DeviceFault, StationError
 _PACKAGES = {
     'planning': {
         'passes': 'list the passes of a satellite over a site',
+        'elements': 'fetch orbit elements, or write the trajectory file of a pass',
         'fit-pointing': 'fit the pointing model to observed stars',
     },
     'session': {

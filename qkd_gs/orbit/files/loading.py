@@ -9,14 +9,14 @@ from pathlib import Path
 
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.ephemeris import Ephemeris, join
-from qkd_gs.orbit.files import cpf, messages, oem, tle
+from qkd_gs.orbit.files import cpf, messages, oem, tle, trajectory
 from qkd_gs.orbit.propagate import MeanElements, Orbit, source
 
 log = logging.getLogger(__name__)
 
 _MOST_WARNINGS = 5
 _LARGEST_BYTES = 1 << 30
-_KNOWN = 'OMM, TLE, OEM or CPF'
+_KNOWN = 'OMM, TLE, OEM, CPF or a trajectory file'
 _BYTE_ORDER_MARKS = {b'\xff\xfe': 'utf-16', b'\xfe\xff': 'utf-16', b'\xef\xbb\xbf': 'utf-8-sig'}
 _CONTROL = re.compile(r'[\x00-\x08\x0e-\x19\x1b-\x1f\x7f-\x9f]')  # not tab, line ends, form feed, the end mark of DOS
 
@@ -104,12 +104,17 @@ def _read_oem(path: Path, text: str) -> _Entries:
     return join(oem.read_oem(path, text))
 
 
+def _read_trajectory(path: Path, text: str) -> _Entries:
+    return join(trajectory.read_trajectory(path, text))
+
+
 def _read_cpf(path: Path, text: str) -> _Entries:
     return join(cpf.read_cpf(path, text))
 
 
 _Reader = Callable[[Path, str], _Entries]
 _FORMATS: tuple[tuple[re.Pattern[str], _Reader], ...] = (
+    (re.compile(rf'\A{trajectory.MAGIC}\b'), _read_trajectory),
     (re.compile(r'\A\s*[\[{]'), messages.read_json),
     (re.compile(r'\A\s*(<!--.*?-->\s*)*<(!doctype\s+html|html)', re.IGNORECASE | re.DOTALL), _refuse_web_page),
     (re.compile(r'\A\s*<'), _read_xml),
