@@ -24,6 +24,7 @@ _PACKAGES = {
     'session': {
         'simulate': 'take a pass in the twin, in lockstep, and make a key',
         'import': 'make a session of a file of time tags, or look into one',
+        'session': 'check a session, or print the schema of session.json',
         'process': 'make the key of a session',
         'report': 'write report.html and its figures into a session',
         'replay': 'play a recorded pass on its own clock, and recompute its tracking figures',
@@ -39,6 +40,10 @@ _PACKAGES = {
         'track': 'ask a running station to take a pass',
         'calibrate': 'ask a running station to calibrate its pointing',
         'watch': 'show a running station in the terminal',
+    },
+    'link': {
+        'satellite': "the satellite's end of the link, from the log of a transmitter",
+        'keys': 'make a key folder, pair it with the other side, hand out keys',
     },
     'key': {
         'key-length': 'decoy-state finite key from observed counts',

@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.x509.oid import NameOID
 
+from qkd_gs.errors import StationError
+
 _VALID = timedelta(days=3650)  # pinned by hand on both sides, so replaced by hand too
 
 
@@ -47,3 +49,18 @@ def new_certificate(name: str, now: datetime | None = None) -> tuple[bytes, byte
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     return private_pem, certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def certificate_fingerprint(certificate_pem: bytes) -> str:
+    """SHA-256 of a certificate, in pairs of digits for people to compare.
+
+    Raises
+    ------
+    StationError
+        Not a certificate in PEM.
+    """
+    try:
+        certificate = x509.load_pem_x509_certificate(certificate_pem)
+    except ValueError as error:
+        raise StationError('is not a certificate in PEM', where='certificate') from error
+    return certificate.fingerprint(hashes.SHA256()).hex(':').upper()

@@ -8,11 +8,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from qkd_gs.errors import StationError
-from qkd_gs.keys.credentials import new_certificate, new_sealing_key
+from qkd_gs.keys.credentials import certificate_fingerprint, new_certificate, new_sealing_key
 from qkd_gs.keys.entries import Side
 from qkd_gs.keys.files import check_private, read_secret, write_secret
 from qkd_gs.keys.preshared import PreSharedKey
@@ -104,7 +103,7 @@ class KeyFolder:
             raise StationError(
                 'there is no key shared with the satellite',
                 where=self.path / _PRE_SHARED,
-                hint='bring it here with KeyFolder.import_pre_shared',
+                hint='bring it here: qkd-gs keys import-preshared',
             )
         return PreSharedKey(self.path / _PRE_SHARED)
 
@@ -134,19 +133,51 @@ class KeyFolder:
         peer = _SIMULATED_SATELLITE if simulated else _SATELLITE
         path = self.path / f'{peer}.tls.crt'
         if not path.exists():
-            raise StationError('the certificate of the satellite side is not pinned', where=path)
+            raise StationError(
+                'the certificate of the other side is not pinned', where=path, hint='pin it: qkd-gs keys pin'
+            )
         return self._identity(_GROUND, path)
+
+    def tls_own(self) -> TlsIdentity:
+        """Identity of this folder's side, and the pinned certificate of the other one; at both ends of a real link."""
+        return self.tls_ground(simulated=False)
 
     def tls_simulated_satellite(self) -> TlsIdentity:
         """Identity of the twin's satellite."""
         return self._identity(_SIMULATED_SATELLITE, self.path / f'{_GROUND}.tls.crt')
 
+    def own_certificate(self) -> bytes:
+        """Certificate of this side (PEM), public; the other side pins it."""
+        return (self.path / f'{_GROUND}.tls.crt').read_bytes()
+
+    def pinned_certificate(self) -> bytes | None:
+        """Certificate of the other side (PEM) that is trusted here; None if there is none yet."""
+        path = self.path / f'{_SATELLITE}.tls.crt'
+        return path.read_bytes() if path.exists() else None
+
+    def has_pre_shared_key(self) -> bool:
+        """True if a pre-shared key was brought here."""
+        return (self.path / _PRE_SHARED).exists()
+
+    def sides(self, simulated: bool) -> list[Side]:
+        """Sides of the link whose key store there is."""
+        names = {Side.GROUND: _STORE, Side.SATELLITE: _SATELLITE_STORE}
+        ending = '-simulated.db' if simulated else '.db'
+        return [side for side, name in names.items() if (self.path / f'{name}{ending}').exists()]
+
     def pin_satellite(self, certificate_pem: bytes) -> None:
-        """Trust this certificate, and no other, as the satellite's."""
-        try:
-            x509.load_pem_x509_certificate(certificate_pem)
-        except ValueError as error:
-            raise StationError('is not a certificate in PEM', where='satellite certificate') from error
+        """Trust this certificate, and no other, as the other side's.
+
+        Raises
+        ------
+        StationError
+            Not a certificate, this folder's own, or another one is pinned already.
+        """
+        fingerprint = certificate_fingerprint(certificate_pem)
+        if fingerprint == certificate_fingerprint(self.own_certificate()):
+            raise StationError(
+                "is this folder's own certificate", where='certificate', hint='bring the one of the other side'
+            )
         write_secret(self.path / f'{_SATELLITE}.tls.crt', certificate_pem)
 
     def __repr__(self) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from qkd_gs.errors import StationError
 from qkd_gs.session.atomic_file import replace_file
@@ -78,6 +78,18 @@ class Manifest(Section):
             raise ValueError('a locked interval ends before its start')
         return self
 
+    @field_validator('result')
+    @classmethod
+    def _parts_of_the_result(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        parts = {} if value is None else {name: value[name] for name in ('timing', 'key', 'run') if name in value}
+        wrong = [name for name, part in parts.items() if not isinstance(part, dict)]
+        if wrong:
+            raise ValueError(f'{wrong[0]} is no table')
+        runs = parts.get('timing', {}).get('runs', [])
+        if not isinstance(runs, list) or not all(isinstance(run, dict) for run in runs):
+            raise ValueError('timing.runs is no list of tables')
+        return value
+
     def orbit_path(self, folder: Path) -> Path:
         """File of the orbit in the session's folder.
 
@@ -94,6 +106,17 @@ class Manifest(Section):
     def place(self) -> str:
         """Where it was recorded, for people."""
         return self.site.name if self.site is not None else 'a bench link'
+
+
+def manifest_schema() -> dict[str, Any]:
+    """JSON Schema of session.json, generated from the model; its ``$id`` carries the version."""
+    schema = Manifest.model_json_schema()
+    head = {
+        '$schema': 'https://json-schema.org/draft/2020-12/schema',
+        '$id': f'urn:qkd_gs:session:{SCHEMA_VERSION}',
+        'title': f'session.json of qkd_gs, schema version {SCHEMA_VERSION}',
+    }
+    return head | {key: value for key, value in schema.items() if key not in head}
 
 
 def load_manifest(folder: Path) -> Manifest:

@@ -1,27 +1,82 @@
-"""Link to the satellite of a session: only a simulated one so far."""
+"""Link to the satellite of a session: to its server, or to the twin's satellite."""
 
 from __future__ import annotations
 
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import KeyFolder
+from qkd_gs.orbit.elements import load_elements
 from qkd_gs.processing.pipeline import DEFAULT_WINDOW_S, Progress, process_session
-from qkd_gs.session.manifest import load_manifest
-from qkd_gs.sim.satellite import simulated_satellite
+from qkd_gs.qkd.link.channel import Channel
+from qkd_gs.qkd.link.faults import ProtocolError
+from qkd_gs.qkd.link.tls import connect
+from qkd_gs.session.manifest import Manifest, load_manifest
+from qkd_gs.settings.satellite import BENCH, PeerSettings, load_peer, parse_address
+
+_log = logging.getLogger(__name__)
 
 
-def make_key(folder: Path, keys: KeyFolder, progress: Progress, window_s: float = DEFAULT_WINDOW_S) -> dict[str, Any]:
+def make_key(
+    folder: Path,
+    keys: KeyFolder,
+    progress: Progress,
+    window_s: float = DEFAULT_WINDOW_S,
+    peer: PeerSettings | None = None,
+) -> dict[str, Any]:
     """Process a session with the satellite that belongs to it.
+
+    Parameters
+    ----------
+    peer : PeerSettings, optional
+        Server of the satellite; if not given, the one of config/satellite.yaml.  A simulated session brings its own.
 
     Raises
     ------
     StationError
-        A real session: there is no link to a satellite here.
+        A real session, and no server of its satellite is configured or its certificate is not pinned.
     """
-    if not load_manifest(folder).simulated:
-        raise StationError(
-            'is a real pass, and no link to its satellite is configured', where=folder, hint='nothing was disclosed'
-        )
-    return process_session(folder, keys, lambda: simulated_satellite(folder, keys), progress, window_s)
+    manifest = load_manifest(folder)
+    if manifest.simulated:
+        from qkd_gs.sim.satellite import simulated_satellite  # a real session needs nothing of the twin
+
+        return process_session(folder, keys, lambda: simulated_satellite(folder, keys), progress, window_s)
+    found = peer or load_peer(_catalogue_number(folder, manifest))
+    return process_session(folder, keys, lambda: satellite_server(found, keys), progress, window_s)
+
+
+@contextmanager
+def satellite_server(peer: PeerSettings, keys: KeyFolder) -> Iterator[Channel]:
+    """Connection to the server of a satellite, which must hold the pinned certificate.
+
+    Raises
+    ------
+    StationError
+        The certificate is not pinned.
+    ProtocolError
+        Nobody answers, in any of the tries, or with another certificate.
+    """
+    identity = keys.tls_own()
+    host, port = parse_address(peer.address)
+    for left in reversed(range(peer.tries)):
+        try:
+            channel = connect(identity, port, host)
+            break
+        except ProtocolError as fault:
+            if not left or fault.code != 'link.silent':
+                raise
+            _log.warning('%s does not answer; tried again in %g s', peer.address, peer.retry_s)
+            time.sleep(peer.retry_s)
+    with closing(channel):
+        yield channel
+
+
+def _catalogue_number(folder: Path, manifest: Manifest) -> str:
+    if manifest.delay_s is not None:
+        return BENCH
+    elements = load_elements(manifest.orbit_path(folder)).only(manifest.satellite)
+    return elements.satellites()[0]

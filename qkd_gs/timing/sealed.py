@@ -281,24 +281,48 @@ class SealedFile:
             raise StationError('has something behind its last chunk', where=self.path)
 
     def _opened(self, header: bytes) -> _Ratchet:
-        if len(header) < _HEADER.size or not header.startswith(MAGIC):
-            raise StationError('is not a sealed tag file', where=self.path)
-        _, version, session_id, _, ephemeral, recipient = _HEADER.unpack(header)
-        if version != VERSION:
-            raise StationError(
-                f'version {version} is not {VERSION}', where=self.path, hint='process it with the software that took it'
-            )
+        _check_version(header, self.path)
+        _, _, session_id, _, ephemeral, recipient = _HEADER.unpack(header)
         if recipient != fingerprint(self.private_key.public_key().public_bytes_raw()):
             raise StationError(
                 'is sealed for another key', where=self.path, hint='give the keys folder of the station that took it'
             )
         if self.session_id not in (None, session_id):
-            raise StationError('belongs to another session', where=self.path, hint='take it out of this folder')
+            raise _of_another_session(self.path)
         try:
             secret = self.private_key.exchange(X25519PublicKey.from_public_bytes(ephemeral))
         except ValueError as error:  # a public key of low order: only a forged header has one
             raise StationError('has a forged header', where=self.path) from error
         return _Ratchet(secret, header)
+
+
+def check_header(path: Path, session_id: bytes) -> None:
+    """Look at the header of a sealed file; needs no key, so what is behind it is not vouched for.
+
+    Raises
+    ------
+    StationError
+        Not a sealed file, of another version, or of another session.
+    """
+    with _readable(path) as file:
+        header = file.read(_HEADER.size)
+    _check_version(header, path)
+    if _HEADER.unpack(header)[2] != session_id:
+        raise _of_another_session(path)
+
+
+def _check_version(header: bytes, path: Path) -> None:
+    if len(header) < _HEADER.size or not header.startswith(MAGIC):
+        raise StationError('is not a sealed tag file', where=path)
+    version = _HEADER.unpack(header)[1]
+    if version != VERSION:
+        raise StationError(
+            f'version {version} is not {VERSION}', where=path, hint='process it with the software that took it'
+        )
+
+
+def _of_another_session(path: Path) -> StationError:
+    return StationError('belongs to another session', where=path, hint='take it out of this folder')
 
 
 def has_end(path: Path) -> bool:

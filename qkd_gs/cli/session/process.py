@@ -5,12 +5,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from qkd_gs.cli.console.output import add_json_option, print_json
 from qkd_gs.cli.console.progress import ConsoleWatcher
 from qkd_gs.cli.console.summary import print_key
+from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import find_key_folder
 from qkd_gs.processing.pipeline import DEFAULT_WINDOW_S
 from qkd_gs.session.manifest import load_manifest
+from qkd_gs.settings.loader import reason
+from qkd_gs.settings.satellite import PeerSettings
 from qkd_gs.station.satellite_link import make_key
 
 
@@ -36,17 +41,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument('session', type=Path, help='folder of the session')
     parser.add_argument('--keys', type=Path, metavar='DIR', help='key folder (default: $QKD_GS_KEYS)')
+    parser.add_argument(
+        '--satellite',
+        metavar='HOST:PORT',
+        help="where the satellite's side answers (default: config/satellite.yaml)",
+    )
     add_window_option(parser)
     add_json_option(parser)
+
+
+def _peer(address: str) -> PeerSettings:
+    try:
+        return PeerSettings(address=address)
+    except ValidationError as error:
+        raise StationError(reason(error).removeprefix('address: '), where='--satellite') from error
 
 
 def run(args: argparse.Namespace) -> int:
     """Process the session, or print the stored result."""
     manifest = load_manifest(args.session)
     keys = find_key_folder(args.keys, simulated=manifest.simulated)
+    peer = None if args.satellite is None else _peer(args.satellite)
+    if peer is not None and manifest.simulated:
+        raise StationError('a simulated session brings its own satellite', where='--satellite')
     watcher = ConsoleWatcher()
     try:
-        result = make_key(args.session, keys, watcher.making_key, args.window)
+        result = make_key(args.session, keys, watcher.making_key, args.window, peer)
     finally:
         watcher.done()
     if args.json:

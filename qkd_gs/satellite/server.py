@@ -1,0 +1,89 @@
+"""The satellite's side as a server: one run of the protocol after another, on one transmitter log."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from qkd_gs.errors import DeviceFault, StationError
+from qkd_gs.keys.entries import Side
+from qkd_gs.keys.folder import KeyFolder
+from qkd_gs.qkd.link.channel import Channel
+from qkd_gs.qkd.link.faults import ProtocolError
+from qkd_gs.qkd.link.tls import Listener
+from qkd_gs.qkd.protocol.result import SatelliteResult
+from qkd_gs.qkd.protocol.satellite_side import SETTLED_NS, serve
+from qkd_gs.qkd.sifting.terms import Terms
+from qkd_gs.satellite.log_transmitter import LogTransmitter
+
+_log = logging.getLogger(__name__)
+_WAIT_S = 30.0  # for a connection and its handshake; then the wait begins again
+
+Progress = Callable[[str, float], None]
+
+
+def serve_log(
+    transmitter: LogTransmitter, keys: KeyFolder, terms: Terms, listener: Listener, once: bool, progress: Progress
+) -> SatelliteResult | None:
+    """Answer the ground until interrupted, or once.
+
+    Every pulse of a log lies in the past: a log is made when all of it was sent.  The key folder keeps what was
+    disclosed and which pulses were announced, over any number of runs.
+
+    Parameters
+    ----------
+    once : bool
+        Return after the first run, and raise its fault.
+
+    Returns
+    -------
+    SatelliteResult
+        Of the last run; its key is in the key store.
+
+    Raises
+    ------
+    StationError
+        No pre-shared key, or (once) the run cannot be served.
+    DeviceFault
+        (once) The run failed.
+    """
+    keys.pre_shared_key()  # missing: said now, and not to the first client
+    while True:
+        try:
+            result = _one_run(transmitter, keys, terms, listener, progress)
+        except (StationError, DeviceFault) as fault:
+            if once:
+                raise
+            _log.warning('a run ended: %s', fault)
+            continue
+        if once:
+            return result
+
+
+def _client(listener: Listener) -> Channel:
+    """Channel to the next client that holds the pinned certificate; another one is told of and sent away."""
+    while True:
+        try:
+            return listener.accept(_WAIT_S)
+        except ProtocolError as fault:
+            if fault.code != 'link.silent':
+                _log.warning('a client was refused: %s', fault)
+
+
+def _one_run(
+    transmitter: LogTransmitter, keys: KeyFolder, terms: Terms, listener: Listener, progress: Progress
+) -> SatelliteResult:
+    channel = _client(listener)
+    with keys.store(simulated=False, side=Side.SATELLITE) as store:
+        result = serve(
+            channel,
+            transmitter,
+            terms,
+            keys.pre_shared_key(),
+            store,
+            lambda: max(time.time_ns(), transmitter.end_utc_ns + SETTLED_NS),
+            progress=progress,
+        )
+    _log.info('session %s: %d bits, %s', result.session_id, len(result.key), 'stored' if result.confirmed else 'open')
+    return result
