@@ -9,6 +9,7 @@ from collections.abc import Callable
 from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.keys.entries import Side
 from qkd_gs.keys.folder import KeyFolder
+from qkd_gs.keys.refilled import RefilledKey
 from qkd_gs.qkd.link.channel import Channel
 from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.qkd.link.tls import Listener
@@ -80,7 +81,7 @@ def _one_run(
             channel,
             transmitter,
             terms,
-            keys.pre_shared_key(),
+            RefilledKey(keys.pre_shared_key(), store),
             store,
             lambda: max(time.time_ns(), transmitter.end_utc_ns + SETTLED_NS),
             progress=progress,

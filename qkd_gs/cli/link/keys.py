@@ -117,7 +117,7 @@ def _status(folder: KeyFolder, args: argparse.Namespace) -> int:
         'pinned': None if pinned is None else certificate_fingerprint(pinned),
         'pre_shared': None
         if pre_shared is None
-        else {'left_bits': pre_shared.left_bits, 'used_bits': pre_shared.used_bits},
+        else {'left_bits': pre_shared.left_bits, 'runs_left': pre_shared.runs_left},
         'keys': {str(state): sum(entry.state is state for _, entry in entries) for state in KeyStateName},
         'left_bits': {str(purpose): sum(entry.partition(purpose).left_bits for entry in usable) for purpose in Purpose},
     }
@@ -126,7 +126,11 @@ def _status(folder: KeyFolder, args: argparse.Namespace) -> int:
         return 0
     print(f'certificate   {status["certificate"]}')
     print(f'pinned        {status["pinned"] or "none: qkd-gs keys pin"}')
-    left = 'none: qkd-gs keys import-preshared' if pre_shared is None else f'{pre_shared.left_bits:,} bits left'
+    left = (
+        'none: qkd-gs keys import-preshared'
+        if pre_shared is None
+        else f'{pre_shared.left_bits:,} bits left, {pre_shared.runs_left} runs'
+    )
     print(f'pre-shared    {left}')
     print('keys          ' + ', '.join(f'{number} {state}' for state, number in status['keys'].items()))
     print('left          ' + ', '.join(f'{bits:,} bits to {way}' for way, bits in status['left_bits'].items()))
