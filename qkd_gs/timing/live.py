@@ -12,7 +12,7 @@ from math import nan, pi, sqrt
 
 import numpy as np
 
-from qkd_gs.arrays import IntArray
+from qkd_gs.arrays import AnyFloatArray, IntArray
 from qkd_gs.timing.tags import QUANTUM, Channel, TagBlock
 
 _LEAST_BEACONS = 200
@@ -69,12 +69,12 @@ class CountBin:
         return sum(self.counts[:4]) / self.seconds * self.live.signal_share / 2
 
 
-def live_figures(tags: TagBlock, beacon_ps: int, pulse_ps: int) -> Live:
+def live_figures(tags: TagBlock, beacon_ps: float, pulse_ps: float) -> Live:
     """Figures of the tags of a second.
 
     Parameters
     ----------
-    beacon_ps, pulse_ps : int
+    beacon_ps, pulse_ps : float
         Periods of beacon and source in the satellite's clock.
     """
     beacons = tags.of(Channel.BEACON)
@@ -88,7 +88,7 @@ def live_figures(tags: TagBlock, beacon_ps: int, pulse_ps: int) -> Live:
     return Live(residual_ns, sqrt(min(max(coherent, 0.0), 1.0)))
 
 
-def _received(beacons_ps: IntArray, period_ps: int) -> tuple[float, float]:
+def _received(beacons_ps: IntArray, period_ps: float) -> tuple[float, float]:
     """Received over sent period (0 if it is not clear), and scatter of the pulses about it, ns."""
     if len(beacons_ps) < _LEAST_BEACONS:
         return 0.0, nan
@@ -105,6 +105,7 @@ def _received(beacons_ps: IntArray, period_ps: int) -> tuple[float, float]:
     return period_ratio, float(np.median(np.abs(off))) * 1.4826e-3 / sqrt(2)
 
 
-def _off_grid(gap_ps: IntArray, period_ps: int) -> IntArray:
+def _off_grid(gap_ps: IntArray, period_ps: float) -> AnyFloatArray:
     """Distance of gaps from the nearest whole number of periods."""
-    return gap_ps - (gap_ps + period_ps // 2) // period_ps * period_ps
+    away_ps: AnyFloatArray = gap_ps - np.rint(gap_ps / period_ps) * period_ps
+    return away_ps

@@ -32,8 +32,8 @@ class TagRecorder:
         self._writer = writer
         self._bin_ns = bin_ns
         self._start_ns: int | None = None
-        self._beacon_ps = round(1e12 / source.beacon_rate_hz)
-        self._pulse_ps = round(1e12 / source.pulse_rate_hz)
+        self._beacon_ps = 1e12 / source.beacon_rate_hz
+        self._pulse_ps = 1e12 / source.pulse_rate_hz
         self._bin: list[TagBlock] = []
 
     def step(self, now_ns: int, block: TagBlock) -> CountBin | None:

@@ -33,6 +33,7 @@ from qkd_gs.qkd.sifting.packed_bits import PackedBits
 from qkd_gs.qkd.sifting.sifted import SiftedKey, Sifter, found_errors
 from qkd_gs.qkd.sifting.states import BeaconLog
 from qkd_gs.qkd.sifting.terms import Terms
+from qkd_gs.timing.pulse_period import PulsePeriod
 from qkd_gs.timing.spans import PulseSpan, ascending, pulses_in
 
 RandomBytes = Callable[[int], bytes]
@@ -235,7 +236,7 @@ class GroundSession:
         digest = AnnouncementDigest(head.model_dump_json().encode())
         for announcement in detections.announcements():
             digest.add(announcement)
-        period_ps = round(1e12 / self._terms.pulse_rate_hz)
+        period_ps = PulsePeriod(self._terms.pulse_rate_hz).exact_ps
         booking = Booking.of(self._session_id, self._source, head.locked, self._epoch_utc_ns, period_ps, digest.hex())
         self._record.book_pulses(booking)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from qkd_gs.qkd.sifting.key_counts import key_counts, sifted_table
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
 from qkd_gs.qkd.sifting.states import Intensity, Transmitter
 from qkd_gs.qkd.sifting.terms import Terms
+from qkd_gs.timing.pulse_period import PulsePeriod
 from qkd_gs.timing.spans import PulseSpan, ascending, pulses_in, within
 
 SETTLED_NS = 10 * 10**9  # longer than light to any Earth orbit and the errors of both clocks
@@ -46,7 +48,7 @@ class _Window:
     """Interval of the beacon log, which the ground requested under a tag."""
 
     utc_ns: tuple[int, int]
-    period_ps: int
+    period_ps: Fraction
     epoch_utc_ns: int
 
     def sent_ns(self, pulse: int) -> int:
@@ -190,7 +192,9 @@ class _Run:
             self._progress('beacon log', min(1.0, (done + 1) * messages.LOG_BLOCK / head.pulses))
         self._link.send_tag()
         return _Window(
-            (request.first_utc_ns, request.last_utc_ns), round(1e12 / self._terms.pulse_rate_hz), log.epoch_utc_ns
+            (request.first_utc_ns, request.last_utc_ns),
+            PulsePeriod(self._terms.pulse_rate_hz).exact_ps,
+            log.epoch_utc_ns,
         )
 
     def _sift(self, window: _Window) -> _Sifted:

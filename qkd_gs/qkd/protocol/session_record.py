@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from hashlib import sha256
 from typing import Any, Protocol
 
@@ -34,7 +35,13 @@ class Booking:
 
     @classmethod
     def of(
-        cls, session_id: str, source: str, spans: Sequence[PulseSpan], epoch_utc_ns: int, period_ps: int, digest: str
+        cls,
+        session_id: str,
+        source: str,
+        spans: Sequence[PulseSpan],
+        epoch_utc_ns: int,
+        period_ps: Fraction,
+        digest: str,
     ) -> Booking:
         """Booking of pulse spans; pulse n leaves `n * period_ps` after the epoch of the transmitter's clock."""
         spans_ns = (

@@ -16,6 +16,7 @@ from qkd_gs.sim.photons.clocks import DriftingClock
 from qkd_gs.sim.photons.detectors import BB84Module
 from qkd_gs.sim.photons.link_budget import air_mass, noise_rate, transmission
 from qkd_gs.sim.photons.transmitter import SimTransmitter
+from qkd_gs.timing.pulse_period import PulsePeriod
 from qkd_gs.timing.spline import TimeMap
 from qkd_gs.timing.tags import Channel
 
@@ -88,11 +89,11 @@ class PhotonSource:
         eta *= self._module.max_efficiency
         rng, mu = self._rng, self._transmitter.mu
         most = -np.expm1(-mu.max() * eta.max())
-        first, end = self._pulses_between(start_ps, end_ps, self._transmitter.pulse_ps)
+        first, end = self._pulses_between(start_ps, end_ps, self._transmitter.period)
         count = rng.binomial(end - first, most) if most > 0 else 0
         pulse = np.unique(rng.integers(first, end, count))
         states = self._transmitter.states(pulse)
-        arrival_ps = self._arrival(pulse * self._transmitter.pulse_ps)
+        arrival_ps = self._arrival(self._transmitter.period.time_ps(pulse))
         mean = mu[states.intensity] * np.interp(arrival_ps, at_ps, eta)
         taken = rng.random(len(pulse)) * most < -np.expm1(-mean)
         second = taken & (rng.random(len(pulse)) < mean / 2)  # another photon of the same pulse
@@ -112,7 +113,7 @@ class PhotonSource:
 
     def _beacon(self, start_ps: int, end_ps: int, at_ps: IntArray, state: ReceiverState, place: Place) -> Clicks:
         sync, rng = self._settings.sync_detector, self._rng
-        first, end = self._pulses_between(start_ps - _EDGE_PS, end_ps + _EDGE_PS, self._transmitter.beacon_ps)
+        first, end = self._pulses_between(start_ps - _EDGE_PS, end_ps + _EDGE_PS, self._transmitter.beacon_period)
         arrival_ps = self._arrival(self._transmitter.beacon_emission_ps(np.arange(first, end)))
         arrival_ps = arrival_ps[(arrival_ps >= start_ps) & (arrival_ps < end_ps)]
         air = 10 ** (-self._settings.link.zenith_loss_db * air_mass(place.el_rad) / 10)
@@ -131,9 +132,9 @@ class PhotonSource:
         jitter_ps = self._rng.standard_normal(len(edges)) * self._settings.gps.pps_jitter_ns * 1e3
         return edges + np.rint(jitter_ps).astype(np.int64), np.full(len(edges), Channel.PPS, np.uint8)
 
-    def _pulses_between(self, start_ps: int, end_ps: int, period_ps: int) -> tuple[int, int]:
+    def _pulses_between(self, start_ps: int, end_ps: int, period: PulsePeriod) -> tuple[int, int]:
         """Pulses [first, end) of a regular train that arrive in [start_ps, end_ps)."""
-        first, end = -(-self._emission(np.array([start_ps, end_ps], np.int64)) // period_ps)
+        first, end = period.before(self._emission(np.array([start_ps, end_ps], np.int64)) - 1) + 1
         return int(first), int(end)
 
 

@@ -14,6 +14,7 @@ from qkd_gs.qkd.sifting.states import BeaconLog, Intensity, PulseStates
 from qkd_gs.settings.station import SourceSettings
 from qkd_gs.settings.twin_photonics import BeaconSourceSettings
 from qkd_gs.sim.photons.clocks import DriftingClock
+from qkd_gs.timing.pulse_period import PulsePeriod
 from qkd_gs.timing.pulse_times import PulseTimes
 
 _JITTER_BLOCK = 4096
@@ -45,8 +46,8 @@ class SimTransmitter:
         self._beacon = beacon
         self.clock = clock
         self.epoch_utc_ns = epoch_utc_ns
-        self.pulse_ps = round(1e12 / source.pulse_rate_hz)
-        self.beacon_ps = round(1e12 / source.beacon_rate_hz)
+        self.period = PulsePeriod(source.pulse_rate_hz)
+        self.beacon_period = PulsePeriod(source.beacon_rate_hz)
         self.mu = np.array([source.mu_signal, source.mu_decoy, source.mu_vacuum])
         self._threshold = round(256 * source.p_signal), round(256 * (source.p_signal + source.p_decoy))
 
@@ -65,13 +66,13 @@ class SimTransmitter:
 
     def beacon_emission_ps(self, index: IntArray) -> IntArray:
         """Satellite-clock times at which beacon pulses really leave, ps; `index` is a run of consecutive numbers."""
-        return index * self.beacon_ps + np.rint(self._noise(index, 0) * (self._beacon.trigger_jitter_ns * 1e3)).astype(
-            np.int64
-        )
+        jitter_ps = self._noise(index, 0) * (self._beacon.trigger_jitter_ns * 1e3)
+        return self.beacon_period.time_ps(index) + np.rint(jitter_ps).astype(np.int64)
 
     def beacon_log(self, first_utc_ns: int, last_utc_ns: int) -> BeaconLog:
         """Log of the beacon pulses that left between two UTC times, as tagged by the satellite's own TDC."""
-        first, last = ((t - self.epoch_utc_ns) * 1000 // self.beacon_ps for t in (first_utc_ns, last_utc_ns))
+        bounds_ps = np.array([first_utc_ns - self.epoch_utc_ns, last_utc_ns - self.epoch_utc_ns]) * 1000
+        first, last = self.beacon_period.before(bounds_ps).tolist()
         pulses = max(0, last + 1 - first)
 
         def logged(number: int) -> IntArray:
