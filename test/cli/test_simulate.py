@@ -146,7 +146,7 @@ def copy(taken, tmp_path):
     folder, keys = tmp_path / 'session', tmp_path / 'keys'
     shutil.copytree(taken.folder, folder)
     shutil.copytree(taken.keys, keys)
-    for path in keys.glob('keys-simulated.db*'):
+    for path in (*keys.glob('keys-simulated.db*'), *keys.glob('satellite-keys-simulated.db*')):
         path.unlink()
     update_manifest(folder, lambda _: {'result': None})
     return folder, keys

@@ -77,24 +77,32 @@ def _many(mean):
 
 
 def receive(
-    transmitter, rng, seconds=10.0, transmission=2.5e-3, error=0.012, noise_hz=150.0, gain=honest_gain, intercepted=0.0
+    transmitter,
+    rng,
+    seconds=10.0,
+    transmission=2.5e-3,
+    error=0.012,
+    noise_hz=150.0,
+    gain=honest_gain,
+    intercepted=0.0,
+    first=0,
 ):
-    """Detections of pulses 0 ... seconds * 1e8 - 1, the time being short and the link good."""
+    """Detections of pulses from `first` on, the time being short and the link good."""
     pulses = int(seconds * 1e8)
     gains = np.array([gain(mean, transmission) for mean in MEANS])
-    candidates = np.unique(rng.integers(0, pulses, rng.poisson(pulses * gains.max())))
+    candidates = np.unique(first + rng.integers(0, pulses, rng.poisson(pulses * gains.max())))
     intensity = transmitter.states(candidates).intensity
     photons = candidates[rng.random(len(candidates)) * gains.max() < gains[intensity]]
-    noise = rng.integers(0, pulses, rng.poisson(noise_hz * seconds * 0.2))  # 2 ns of 10
-    pulse, first = np.unique(np.concatenate([photons, noise]), return_index=True)
+    noise = first + rng.integers(0, pulses, rng.poisson(noise_hz * seconds * 0.2))  # 2 ns of 10
+    pulse, index = np.unique(np.concatenate([photons, noise]), return_index=True)
     states = transmitter.states(pulse)
     basis = rng.integers(0, 2, len(pulse)).astype(np.uint8)
     bit = states.bit ^ (rng.random(len(pulse)) < error)
-    random = (first >= len(photons)) | (basis != states.basis)
+    random = (index >= len(photons)) | (basis != states.basis)
     # intercept and resend: half of the time in the wrong basis, and then the bit is random
     random |= (rng.random(len(pulse)) < intercepted) & (rng.random(len(pulse)) < 0.5)
     bit = np.where(random, rng.integers(0, 2, len(pulse)), bit).astype(np.uint8)
-    return Detections(pulse, basis, bit), [(0, pulses - 1)]
+    return Detections(pulse, basis, bit), [(first, first + pulses - 1)]
 
 
 def opened(record):
