@@ -126,7 +126,8 @@ def test_a_region_is_shown_as_it_was_asked_for(station):
 
 
 def stays(station, name, state):
-    station.beats_more(name, 4)
+    """The monitor orders when it hears a heartbeat; the next but one would tell that it has."""
+    station.beats_more(name, 2)
     assert station.state_of(name) == state
 
 
