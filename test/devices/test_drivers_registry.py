@@ -168,8 +168,8 @@ def test_options_are_read_into_the_drivers_own_class(acme, tmp_path):
         ({'driver': 'acme'}, 'mount.options: '),
         ({'driver': 'acme', 'options': {'baud': 9600}}, 'mount.options.port: '),
         ({'driver': 'acme', 'options': {'port': 'usb', 'baud': 'fast'}}, 'mount.options.baud: '),
-        ({'driver': 'acme', 'options': {'port': 'usb', 'prot': 1}}, 'mount.options.prot: '),
-        ({'driver': 'sim', 'options': {'port': 'usb'}}, 'mount.options.port: '),
+        ({'driver': 'acme', 'options': {'port': 'usb', 'prot': 1}}, 'mount.options.prot is not known'),
+        ({'driver': 'sim', 'options': {'port': 'usb'}}, 'mount.options.port is not known'),
     ],
 )
 def test_an_option_that_does_not_fit_is_refused_by_file_and_key(acme, tmp_path, mount, told):
