@@ -15,6 +15,7 @@ _MIN_CONTRAST = 5.0
 _SEARCH = 50  # pulses either way: 5 ms of error in UTC or light-time
 _NEIGHBOURS = 2  # that a pulse is looked for between
 _SAMPLES = 20
+_PREDICTED = 0.25  # of the beacon's period: how good the prediction must be without jitter
 _SAMPLE_TAGS = 400
 
 
@@ -41,6 +42,9 @@ def residuals_ns(expected_ps: IntArray, log: PulseTimes, shift: int) -> FloatArr
 def find_shift(expected_ps: IntArray, log: PulseTimes) -> int:
     """Offset of the prediction in pulses.
 
+    A beacon without jitter of its own looks the same at every offset.  It is numbered by the prediction, which must be
+    good to a quarter of its period; a number that is wrong by one would show as errors of the decoy states.
+
     Raises
     ------
     StationError
@@ -55,6 +59,8 @@ def find_shift(expected_ps: IntArray, log: PulseTimes) -> int:
     )
     order = np.argsort(scatter_ns)
     best, next_best = scatter_ns[order[0]], scatter_ns[order[1]]
+    if scatter_ns.max() < _MAX_SCATTER_NS and next_best < _MIN_CONTRAST * best:
+        return _by_prediction(samples)
     if not best < _MAX_SCATTER_NS or next_best < _MIN_CONTRAST * best:
         raise StationError(
             f'the beacon tags fit no numbering of the satellite log (scatter {best:.1f} ns, next {next_best:.1f} ns)',
@@ -62,6 +68,20 @@ def find_shift(expected_ps: IntArray, log: PulseTimes) -> int:
             hint='is it the log of this pass, and are the elements and the PPS pulses right?',
         )
     return int(shifts[order[0]])
+
+
+def _by_prediction(samples: list[tuple[IntArray, IntArray]]) -> int:
+    """Offset 0, if the prediction is good enough."""
+    period_ps = float(np.median([np.median(np.diff(log_ps)) for _, log_ps in samples]))
+    away_ps = float(np.median([np.median(log_ps[nearest(run, log_ps, 0)] - run) for run, log_ps in samples]))
+    if abs(away_ps) > _PREDICTED * period_ps:
+        raise StationError(
+            f'the beacon is regular, and its pulses are {away_ps * 1e-6:+.1f} us from where they are predicted:'
+            ' which is which?',
+            where='beacon log',
+            hint='the delay (or the orbit), the PPS or the epoch of the log is wrong; or give the beacon a jitter',
+        )
+    return 0
 
 
 def _samples(expected_ps: IntArray) -> list[IntArray]:
