@@ -59,7 +59,7 @@ def track_a_few_seconds(folder: Path, keys: KeyFolder) -> None:
     model = MountModel(IA=enc_az - az, IE=enc_el - el)
     tracker = Tracker(station, predicted, model, plan_pass(predicted, start_ns, end_ns, model, station.mount))
     supervisor = Supervisor(station, model, lambda t_ns: sun_at(site, t_ns))
-    writer = SealedWriter(folder / 'tags', bytes(16), keys.sealing_public_key(), begin_ns)
+    writer = SealedWriter(folder / 'tags', bytes(16), keys.sealing_public_key(), begin_ns, bytes(32))
     lockstep = Lockstep(twin, station, tracker, supervisor, TagRecorder(writer, station.source))
     lockstep.run(begin_ns, begin_ns + 15 * SECOND_NS, lambda progress: None)
 

@@ -18,8 +18,10 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from qkd_gs.tag_formats.ptu_reader import PtuFile
 from qkd_gs.tag_formats.ptu_writer import write_ptu
 from qkd_gs.timing.clicks import ClickFilter
-from qkd_gs.timing.gate import Gate, Slots, find_gate, gate_events
+from qkd_gs.timing.gate import Gate, find_gate, gate_events
+from qkd_gs.timing.profile import fold_clicks
 from qkd_gs.timing.sealed import SealedFile, SealedWriter
+from qkd_gs.timing.slots import Slots
 from qkd_gs.timing.spline import TimeMap
 from qkd_gs.timing.tags import Channel, TagBlock
 
@@ -42,11 +44,11 @@ def run(tags: int = TAGS) -> dict[str, Any]:
         sealed = SealedFile(Path(folder) / 'tags.sealed', key)
         seconds = {'sealed_write': _seconds(lambda: _seal(sealed.path, key, blocks), 1)}
         seconds['sealed_read'] = _seconds(lambda: _drain(sealed.blocks()))
-        gate = find_gate(blocks, slots, 2000, 2000)
-        seconds['fold'] = _seconds(lambda: find_gate(blocks, slots, 2000, 2000))
+        gate = find_gate(fold_clicks(blocks, slots, 2000), 2000, 2000)
+        seconds['fold'] = _seconds(lambda: fold_clicks(blocks, slots, 2000))
         seconds['gate'] = _seconds(lambda: _gate(blocks, slots, gate))
         seconds['file_to_gated_events'] = _seconds(lambda: _gate(sealed.blocks(), slots, gate))
-        seconds['file_to_fold'] = _seconds(lambda: find_gate(sealed.blocks(), slots, 2000, 2000))
+        seconds['file_to_fold'] = _seconds(lambda: fold_clicks(sealed.blocks(), slots, 2000))
         kept = _gate(blocks, slots, gate)
         ptu = Path(folder) / 'tags.ptu'
         seconds['ptu_write'] = _seconds(lambda: write_ptu(ptu, blocks, _STARTED_NS), 1)
@@ -91,7 +93,7 @@ def _blocks(tags: int, slots: Slots) -> list[TagBlock]:
 
 
 def _seal(path: Path, key: X25519PrivateKey, blocks: Iterable[TagBlock]) -> None:
-    writer = SealedWriter(path, bytes(16), key.public_key().public_bytes_raw(), _STARTED_NS)
+    writer = SealedWriter(path, bytes(16), key.public_key().public_bytes_raw(), _STARTED_NS, bytes(32))
     for block in blocks:
         writer.append(int(block.time_ps[-1]) // 1000, block)
     writer.close()

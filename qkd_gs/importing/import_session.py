@@ -99,7 +99,16 @@ def import_session(
     session_id = _session_id(digest, tag_map, station, link)
     draft = _draft_beside(folder)
     try:
-        sealing, counts = _seal(tags, tag_map, draft, session_id, keys.sealing_public_key(), progress)
+        writer = SealedWriter(
+            next_tags_path(draft),
+            bytes.fromhex(session_id),
+            keys.sealing_public_key(),
+            tag_map.start_ns,
+            station.frozen_digest,
+            _CHUNK_NS,
+            _CHUNK_TAGS,
+        )
+        sealing, counts = _seal(tags, tag_map, writer, progress)
         scale = _timescale(sealing, station, tag_map, tags)
         first_ns, last_ns = _utc_of(scale, sealing)
         about = link.describe(first_ns, last_ns, draft)
@@ -130,17 +139,13 @@ def import_session(
     return {'session': str(folder), 'session_id': session_id, **_figures(sealing, counts, scale)}
 
 
-def _seal(
-    tags: Path, tag_map: TagMap, draft: Path, session_id: str, recipient: bytes, progress: Progress
-) -> tuple[_Sealing, RecordCounts]:
+def _seal(tags: Path, tag_map: TagMap, writer: SealedWriter, progress: Progress) -> tuple[_Sealing, RecordCounts]:
     """Seal all tags that the map names."""
     file, table, sealing = open_tags(tags, tag_map.resolution_ps), tag_map.table(), _Sealing()
-    start_ns = tag_map.start_ns
-    writer = SealedWriter(next_tags_path(draft), bytes.fromhex(session_id), recipient, start_ns, _CHUNK_NS, _CHUNK_TAGS)
     read = 0
     for raw in in_order(file, tags):
         block = _mapped(raw, table, sealing, tags)
-        writer.append(start_ns + int(raw.time_ps[-1]) // 1000, block)
+        writer.append(tag_map.start_ns + int(raw.time_ps[-1]) // 1000, block)
         read += len(raw.time_ps)
         progress(f'{read / 1e6:.0f} million tags', 0.0)
     writer.close()
@@ -216,10 +221,12 @@ def _figures(sealing: _Sealing, counts: RecordCounts, scale: PpsTimescale) -> di
 
 def _with_map(station: StationSettings, tag_map: TagMap) -> StationSettings:
     """The station with the delays and the edge of the map."""
-    delay_ns = {channel.name: 0.0 for channel in Channel} | {str(k): v for k, v in tag_map.delays_ns.items()}
-    if not tag_map.delays_ns:
-        delay_ns = station.detectors.delay_ns
-    detectors = station.detectors.model_copy(update={'delay_ns': delay_ns, 'pps_edge': tag_map.edge})
+    change: dict[str, Any] = {'pps_edge': tag_map.edge}
+    if tag_map.delays_ns:
+        known_ns = {str(name): delay_ns for name, delay_ns in tag_map.delays_ns.items()}
+        change['delay_ns'] = {channel.name: 0.0 for channel in Channel} | known_ns
+        change['delay_uncertainty_ns'] = tag_map.delay_uncertainty_ns
+    detectors = station.detectors.model_copy(update=change)
     return station.model_copy(update={'detectors': detectors})
 
 

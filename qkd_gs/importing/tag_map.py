@@ -38,6 +38,12 @@ class TagMap(Section):
     delays_ns: dict[Literal['H', 'V', 'D', 'A', 'BEACON', 'PPS'], float] = Field(
         default_factory=dict, description='cable and detector delay of each channel; not given: 0'
     )
+    delay_uncertainty_ns: float = Field(
+        default=0.3,
+        gt=0,
+        le=0.3,
+        description='largest error of the delays of H, V, D, A relative to each other, calibrated beforehand',
+    )
 
     @field_validator('start', mode='before')
     @classmethod

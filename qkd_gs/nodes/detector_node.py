@@ -95,8 +95,9 @@ class DetectorNode(DeviceNode):
             undo.callback(reserve.release if reserve is not None else lambda: None)
             require_open(self._tdc).start(now_ns)
             undo.callback(self._stop_tdc)
+            frozen = self._station.frozen_digest
             writer = SealedWriter(
-                next_tags_path(folder), session_id, self._sealing_key, now_ns, reserve=reserve, waits=True
+                next_tags_path(folder), session_id, self._sealing_key, now_ns, frozen, reserve=reserve, waits=True
             )
             recorder = TagRecorder(writer, self._station.source)
             undo.pop_all()

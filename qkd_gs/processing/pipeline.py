@@ -21,7 +21,8 @@ from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.keys.preshared import SimulatedPreSharedKey
 from qkd_gs.keys.refilled import RefilledKey
 from qkd_gs.keys.store import KeyStore
-from qkd_gs.processing.anomalies import afterpulse_share, bunching_of, find_anomalies
+from qkd_gs.processing.anomalies import Anomaly, afterpulse_share, bunching_of, find_anomalies
+from qkd_gs.processing.profile_anomalies import find_profile_anomalies
 from qkd_gs.processing.tag_runs import RunReports, ScannedRun, scan_session
 from qkd_gs.processing.timing_metrics import sync_series, timing_figures
 from qkd_gs.processing.timing_stage import Timed, number_clicks
@@ -35,6 +36,7 @@ from qkd_gs.qkd.sifting.terms import Terms
 from qkd_gs.session.manifest import FILE_NAME, Manifest, load_manifest, update_manifest
 from qkd_gs.session.telemetry import FILE_NAME as TELEMETRY
 from qkd_gs.session.telemetry import Telemetry, load_telemetry
+from qkd_gs.settings.station import StationSettings
 
 _log = logging.getLogger(__name__)
 
@@ -183,11 +185,12 @@ def click_figures(manifest: Manifest, timed: Timed) -> dict[str, Any]:
     bunching = bunching_of(
         (source.mu_signal, source.mu_decoy, source.mu_vacuum), (source.p_signal, source.p_decoy, source.p_vacuum)
     )
-    anomalies = find_anomalies(timed.clicks, round(source.pulse_rate_hz), bunching, limit)
+    anomalies = _timing_anomalies(timed, station)
+    anomalies += find_anomalies(timed.clicks, round(source.pulse_rate_hz), bunching, limit)
     fatal = [anomaly for anomaly in anomalies if anomaly.fatal]
     if fatal:
         raise StationError(
-            f'{fatal[0].kind}: {fatal[0].detail}: no key is made',
+            f'{"; ".join(f"{anomaly.kind}: {anomaly.detail}" for anomaly in fatal)}: no key is made',
             where=where,
             hint='the security proof does not cover such clicks; look at the detectors, and at what shone into them',
         )
@@ -200,6 +203,16 @@ def click_figures(manifest: Manifest, timed: Timed) -> dict[str, Any]:
         'cross_clicks': timed.cross_clicks,
         'afterpulse_share': afterpulse_share(timed.clicks),
     }
+
+
+def _timing_anomalies(timed: Timed, station: StationSettings) -> list[Anomaly]:
+    """Anomalies of where in the slot the clicks lie, of all runs."""
+    uncertainty_ps = station.detectors.delay_uncertainty_ns * 1e3
+    return [
+        anomaly
+        for run in timed.runs
+        for anomaly in find_profile_anomalies(run.profile, run.gate, uncertainty_ps, station.key.max_light_outside)
+    ]
 
 
 def efficiency_mismatch(clicks: IntArray) -> float:

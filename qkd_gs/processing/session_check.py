@@ -40,7 +40,7 @@ def _check_tags(folder: Path, manifest: Manifest) -> list[str]:
     if not paths:
         raise StationError('has no tag files', where=folder, hint='the TDC never ran')
     for path in paths:
-        check_header(path, bytes.fromhex(manifest.session_id))
+        check_header(path, bytes.fromhex(manifest.session_id), manifest.station.frozen_digest)
     if manifest.closed and not has_end(paths[-1]):
         raise StationError('is cut short, and the session says it is whole', where=paths[-1])
     if not manifest.locked:

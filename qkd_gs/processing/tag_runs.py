@@ -176,7 +176,7 @@ def scan_session(folder: Path, manifest: Manifest, private_key: X25519PrivateKey
         report = RunReport(path.name)
         reports.runs.append(report)
         with reports.confine_faults(report):
-            sealed = SealedFile(path, private_key, bytes.fromhex(manifest.session_id))
+            sealed = SealedFile(path, private_key, bytes.fromhex(manifest.session_id), manifest.station.frozen_digest)
             # a writer that was followed by another one has died; that of a whole session has not
             report.cut_short = not (has_end(path) or (manifest.closed and path == paths[-1]))
             runs.append(_scan(folder, manifest, sealed, report, delay_ps))

@@ -20,8 +20,10 @@ from qkd_gs.session.manifest import Manifest
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.timing.clicks import ClickFilter, ClickStatistics
 from qkd_gs.timing.clock import ClockFit, recover_clock
-from qkd_gs.timing.gate import Gate, GatedEvents, Slots, find_gate, gate_events
+from qkd_gs.timing.gate import Gate, GatedEvents, find_gate, gate_events
 from qkd_gs.timing.pps import PpsTimescale
+from qkd_gs.timing.profile import SlotProfile, fold_clicks
+from qkd_gs.timing.slots import Slots
 from qkd_gs.timing.spans import intersect, spans
 from qkd_gs.timing.tags import QUANTUM
 
@@ -39,6 +41,8 @@ class NumberedRun:
     ----------
     slots : Slots
         Its clock and the spans in which clicks count.
+    profile : SlotProfile
+        Where in the slot its clicks lie.
     pulse_spans : tuple of (first, last)
         Pulses of the satellite that could have been counted in it.
     """
@@ -46,6 +50,7 @@ class NumberedRun:
     scanned: ScannedRun
     clock: ClockFit
     slots: Slots
+    profile: SlotProfile
     gate: Gate
     pulse_spans: PulseSpans
 
@@ -162,8 +167,10 @@ def _numbered(
         raise StationError('the satellite was never locked while its clock was known', where=run.sealed.path)
     slots = Slots(clock.to_satellite, scanned.delay_ps, used_ps, period_ps)
     tolerance_ps = round(station.detectors.delay_tolerance_ns * 1e3)
-    gate = find_gate(run.blocks(), slots, tolerance_ps, round(station.key.gate_ns * 1e3))
-    return NumberedRun(run, clock, slots, gate, pulse_spans)
+    width_ps = round(station.key.gate_ns * 1e3)
+    profile = fold_clicks(run.blocks(), slots, width_ps)
+    gate = find_gate(profile, tolerance_ps, width_ps)
+    return NumberedRun(run, clock, slots, profile, gate, pulse_spans)
 
 
 @dataclass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -131,8 +133,16 @@ class DetectorSettings(Section):
     pps_edge: Literal['rising', 'falling'] = Field(
         default='rising', description='edge of the PPS pulses that marks the second, where both are tagged'
     )
+    delay_uncertainty_ns: float = Field(
+        default=0.3,
+        gt=0,
+        le=0.3,
+        description='largest error of the delays of H, V, D, A relative to each other, calibrated with trusted light',
+    )
     delay_tolerance_ns: float = Field(
-        gt=0, le=1000, description='how well the delays are known; below half a pulse period'
+        gt=0,
+        le=1000,
+        description='largest common offset of the four from the delay of the beacon; below half a pulse period',
     )
     dead_time_ns: float = Field(ge=0, le=10_000)
 
@@ -178,6 +188,12 @@ class KeySettings(Section):
     """Post-processing."""
 
     gate_ns: float = Field(ge=0.01, le=100, description='width of the gate, fixed before the pass')
+    max_light_outside: float = Field(
+        default=0.005,
+        gt=0,
+        le=0.05,
+        description="largest part of the satellite's light outside the gate; more, and no key is made",
+    )
     hold_off_ns: float = Field(
         ge=0,
         le=100_000,
@@ -243,3 +259,12 @@ class StationSettings(Section):
                 f'tracking.data_el_deg {self.tracking.data_el_deg:g} is outside the travel of mount.elevation'
             )
         return self
+
+    @property
+    def frozen_digest(self) -> bytes:
+        """SHA-256 of what must not change once a pass has begun: the sections `detectors`, `source` and `key`.
+
+        It is in the header of each sealed tag file, which the tags authenticate.
+        """
+        frozen = self.model_dump(mode='json', include={'detectors', 'source', 'key'}, exclude_defaults=True)
+        return sha256(json.dumps(frozen, sort_keys=True).encode()).digest()

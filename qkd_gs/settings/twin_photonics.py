@@ -61,7 +61,9 @@ class SpadSettings(Section):
     afterpulse_probability: float = Field(ge=0, le=0.2)
     afterpulse_ns: float = Field(gt=0, le=10_000, description='decay time of afterpulses after the dead time')
     signal_pulse_ns: float = Field(ge=0, le=5, description='RMS width of the 850 nm pulse')
-    delay_error_ns: float = Field(ge=0, le=4, description='largest error of the known delays, either sign')
+    delay_error_ns: float = Field(
+        ge=0, le=4, description='largest change of a delay since it was calibrated, either sign'
+    )
 
     @field_validator('relative_efficiency')
     @classmethod
@@ -78,6 +80,7 @@ class SyncDetectorSettings(Section):
     jitter_ns: float = Field(ge=0, le=5, description='RMS')
     noise_cps: float = Field(ge=0)
     dead_time_ns: float = Field(ge=0, le=100_000)
+    delay_error_ns: float = Field(ge=0, le=4, description='largest error of its known delay, either sign')
 
 
 class TdcSettings(Section):

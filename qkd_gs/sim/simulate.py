@@ -106,7 +106,7 @@ def run_simulation(simulation: Simulation, folder: Path, sealing_key: bytes, wat
     twin = Twin(simulation.twin, simulation.station, truth, site, begin_ns, seed, (stars,))
     run = {'seed': seed, 'calibration': calibrated.report.summary, 'scenario': simulation.scenario}
     writer = ManifestWriter.begin(folder, window.found, site, station, simulation.elements.path, begin_ns, True, run)
-    sealed = SealedWriter(next_tags_path(folder), writer.session_id, sealing_key, begin_ns)
+    sealed = SealedWriter(next_tags_path(folder), writer.session_id, sealing_key, begin_ns, station.frozen_digest)
     tracker = Tracker(station, window.predicted, calibrated.model, plan)
     supervisor = Supervisor(station, calibrated.model, lambda t_ns: sun_at(site, t_ns))
     lockstep = Lockstep(twin, station, tracker, supervisor, TagRecorder(sealed, station.source))

@@ -72,6 +72,10 @@ class SyntheticSession:
     outages : tuple of (from, to)
         Intervals in seconds from the start, in whole tenths, in which the detector process is dead: its tag file is
         truncated, and a new run starts after it with another phase of the TDC clock.
+    station : StationSettings, optional
+        ``config/station.yaml`` if not given.
+    delay_error_ns : float, optional
+        Largest true error of the detectors' delays, if not as the twin's settings have it.
     """
 
     seconds: float
@@ -81,6 +85,8 @@ class SyntheticSession:
     source: SourceMaker = PhotonSource
     change: Change = lambda block: block
     outages: tuple[tuple[float, float], ...] = ()
+    station: StationSettings | None = None
+    delay_error_ns: float | None = None
 
     def write(self, folder: Path, sealing_key: bytes) -> Manifest:
         """Generate the photons and write the session.
@@ -92,7 +98,8 @@ class SyntheticSession:
         sealing_key : bytes
             Public key of the post-processor.
         """
-        station, light = load_yaml(share_path('config', 'station.yaml'), StationSettings), light_of(self.gain)
+        station = self.station or load_yaml(share_path('config', 'station.yaml'), StationSettings)
+        light = self._photonics()
         site, elements = load_site('shanghai'), share_path('config', 'elements', _ELEMENTS)
         orbit = load_elements(elements).nearest(CULMINATION_NS)
         start_ns = CULMINATION_NS - round(self.before_s * 1e9)
@@ -141,13 +148,20 @@ class SyntheticSession:
         ).save(folder)
         session_id = bytes.fromhex(manifest.session_id)
         for number, (from_ns, to_ns, dies) in enumerate(self._runs(start_ns, end_ns)):
-            writer = SealedWriter(next_tags_path(folder), session_id, sealing_key, from_ns)
+            writer = SealedWriter(next_tags_path(folder), session_id, sealing_key, from_ns, station.frozen_digest)
             tdc = SimTdc(light, station.detectors, source, truth.epoch_ns, self.seed + number)
             self._record(tdc, writer, from_ns, to_ns)
             if not dies:
                 writer.close()
         create_manifest(folder, manifest)
         return manifest
+
+    def _photonics(self) -> PhotonicsSettings:
+        light = light_of(self.gain)
+        if self.delay_error_ns is None:
+            return light
+        spads = light.spads.model_copy(update={'delay_error_ns': self.delay_error_ns})
+        return light.model_copy(update={'spads': spads})
 
     def _runs(self, start_ns: int, end_ns: int) -> list[tuple[int, int, bool]]:
         """Start and end of each run of the TDC, and whether its process dies there."""

@@ -1,43 +1,51 @@
-"""From tags to numbered pulses: find each detector's photons in the 10 ns slot, and keep the clicks in the gate."""
+"""From tags to numbered pulses: one gate for all four detectors, and the clicks inside it.
+
+A gate that each detector chose by itself would be chosen by whoever delays the light: an eavesdropper who delays each
+pulse by one of two amounts would have the detectors of a basis accept different ones, and know the bit from the delay
+(Qi, Fung, Lo, Ma, Quantum Inf. Comput. 7, 73 (2007)).  So the relative delays come from a calibration before the pass,
+and the light of the pass gives one offset that all share.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from qkd_gs.arrays import AnyFloatArray, ByteArray, IntArray
+from qkd_gs.arrays import AnyFloatArray, BoolArray, ByteArray, IntArray
 from qkd_gs.errors import StationError
-from qkd_gs.jit import njit
 from qkd_gs.timing.clicks import ClickFilter
-from qkd_gs.timing.numbering import FIRST, LAST, PULSE_SHIFT, number
-from qkd_gs.timing.spline import TimeMap, target_time
+from qkd_gs.timing.numbering import PULSE_SHIFT, number
+from qkd_gs.timing.profile import SlotProfile
+from qkd_gs.timing.slots import Slots
 from qkd_gs.timing.tags import QUANTUM, Channel, TagBlock
 
-_BINS_PER_SLOT = 200
 _MIN_PEAK_COUNTS = 50
 _MIN_PEAK_SIGMA = 6.0
 
 
 @dataclass(frozen=True)
 class Gate:
-    """Gate: the interval of the slot in which clicks count.
+    """Gate: the interval of the slot in which clicks count, alike for all four detectors.
 
     Attributes
     ----------
-    offset_ps : (7,) int64
-        Middle of each channel's photons after the known delays are taken off; indexed by `Channel`.
+    offset_ps : int
+        Middle of the photons of all detectors, after the calibrated delays are taken off.
     width_ps : int
         Full width, fixed before the pass.
     noise_fraction : float
-        Expected fraction of noise in the gated events, from the clicks outside the peak.
+        Expected fraction of noise in the gated events, from the clicks far from the gate.
     """
 
-    offset_ps: IntArray
+    offset_ps: int
     width_ps: int
     noise_fraction: float
+
+    def inside(self, profile: SlotProfile) -> BoolArray:
+        """Mask of the profile's bins that lie in the gate, (b,)."""
+        return profile.within(self.offset_ps, self.width_ps / 2)
 
 
 @dataclass(frozen=True)
@@ -60,63 +68,42 @@ class GatedEvents:
         return f'<GatedEvents: {len(self)}>'
 
 
-@dataclass(frozen=True)
-class Slots:
-    """Mapping of tags to slots: known delays, clock, spans in which tags are used, and length of a slot.
-
-    Attributes
-    ----------
-    to_satellite : TimeMap
-    delay_ps : (7,) int64
-        Known delay by channel.
-    spans_ps : (m, 2) int64
-        Spans of TDC time, ascending and disjoint, in which tags are used.
-    period_ps : int
-        10,000 at 100 MHz.
-    """
-
-    to_satellite: TimeMap
-    delay_ps: IntArray
-    spans_ps: IntArray
-    period_ps: int
-
-    @property
-    def arguments(self) -> tuple[Any, ...]:
-        """Arguments of the compiled loops: delays, edges of the spans, period, and the clock's grid."""
-        clock = self.to_satellite
-        edges = self.spans_ps.ravel()
-        return self.delay_ps, edges, self.period_ps, clock.start_ps, clock.step_ps, clock.base_ps, clock.cubic
-
-
-def find_gate(blocks: Iterable[TagBlock], slots: Slots, tolerance_ps: int, width_ps: int) -> Gate:
-    """Find each detector's offset: the peak of its histogram of positions in the slot.
+def find_gate(profile: SlotProfile, tolerance_ps: int, width_ps: int) -> Gate:
+    """Find the offset that the four detectors share: the peak of the sum of their profiles.
 
     Parameters
     ----------
     tolerance_ps : int
-        Tolerance of the known delays; the peak is searched within it, so the pulse number is unambiguous.
+        Largest offset.
     width_ps : int
         Width of the gate, fixed before the pass.
 
     Raises
     ------
     StationError
-        The histogram of a detector has no peak.
+        No peak, a peak beyond the tolerance, or a detector without photons in the peak of the others.
     """
-    histogram = np.zeros((len(Channel) + 1, _BINS_PER_SLOT), np.int64)
-    for block in blocks:
-        _fold(block.time_ps, block.channel, *slots.arguments, histogram)
-    bin_ps = slots.period_ps / _BINS_PER_SLOT
-    centre_ps = (np.arange(_BINS_PER_SLOT) + 0.5) * bin_ps - slots.period_ps / 2
-    offset = np.zeros(len(Channel) + 1, np.int64)
-    background = 0.0
-    for channel in QUANTUM:
-        offset[channel], level = _find_peak(histogram[channel], centre_ps, tolerance_ps, width_ps, channel)
-        background += level * width_ps / bin_ps
-    inside = sum(
-        int(histogram[channel][np.abs(centre_ps - offset[channel]) <= width_ps / 2].sum()) for channel in QUANTUM
-    )
-    return Gate(offset, width_ps, min(background / max(inside, 1), 1.0))
+    counts = profile.by_detector
+    offset_ps = _find_peak(profile, counts.sum(axis=0), width_ps)
+    if abs(offset_ps) > tolerance_ps:
+        raise StationError(
+            f'the photons come {offset_ps * 1e-3:.2f} ns from where the beacon says,'
+            f' {tolerance_ps * 1e-3:g} ns are allowed',
+            where='detectors.delay_tolerance_ns',
+            hint='calibrate the delays of detectors and beacon; light that somebody delays looks so, too',
+        )
+    gate = Gate(offset_ps, width_ps, 0.0)
+    inside = gate.inside(profile)
+    seen = counts[:, inside].sum(axis=1)
+    noise = profile.noise_level(counts, offset_ps, width_ps) * np.count_nonzero(inside)
+    for channel, clicks, background in zip(QUANTUM, seen.tolist(), noise.tolist(), strict=True):
+        if not _has_photons(clicks, background):
+            raise StationError(
+                f'{channel.name}: no photons of the satellite at the calibrated delay',
+                where='detectors',
+                hint='check the delays in config/station.yaml and that the detector sees light',
+            )
+    return Gate(offset_ps, width_ps, min(float(noise.sum() / seen.sum()), 1.0))
 
 
 def gate_events(blocks: Iterable[TagBlock], slots: Slots, gate: Gate, clicks: ClickFilter) -> Iterator[GatedEvents]:
@@ -134,13 +121,15 @@ def gate_events(blocks: Iterable[TagBlock], slots: Slots, gate: Gate, clicks: Cl
     StationError
         Tags far out of order.
     """
-    delays_ps = (slots.delay_ps + gate.offset_ps)[list(QUANTUM)]
-    disorder = 2 + int(np.ptp(delays_ps)) // slots.period_ps  # slots by which a detector's clicks may be late
+    offset_ps = np.full(len(Channel) + 1, gate.offset_ps, np.int64)
+    disorder = (
+        2 + int(np.ptp(slots.delay_ps[list(QUANTUM)])) // slots.period_ps
+    )  # slots by which a detector's clicks may be late
     words, left, reached = np.empty(0, np.int64), 0, np.zeros(2, np.int64)
     for block in blocks:
         if len(words) < left + len(block):  # one buffer for all blocks: fresh memory costs more than the work in it
             words = np.concatenate([words[:left], np.empty(2 * len(block), np.int64)])
-        n = number(block.time_ps, block.channel, *slots.arguments, gate.offset_ps, gate.width_ps, reached, words, left)
+        n = number(block.time_ps, block.channel, *slots.arguments, offset_ps, gate.width_ps, reached, words, left)
         if n < 0:
             raise StationError('are not in the order of time', where='tags', hint='check the TDC')
         # whole pulses, and none that a late detector may still click in
@@ -152,39 +141,27 @@ def gate_events(blocks: Iterable[TagBlock], slots: Slots, gate: Gate, clicks: Cl
     yield GatedEvents(*clicks.admit(words[:left]))
 
 
-def _find_peak(
-    counts: IntArray, centre_ps: AnyFloatArray, tolerance_ps: int, width_ps: int, channel: Channel
-) -> tuple[int, float]:
-    """Centre of the histogram peak (ps) and the noise per bin below it."""
-    half = round(width_ps / 2 / (centre_ps[1] - centre_ps[0]))
+def _find_peak(profile: SlotProfile, counts: IntArray, width_ps: int) -> int:
+    """Centre of the histogram peak, ps."""
+    half = round(width_ps / 2 / profile.bin_ps)
     wrapped = np.concatenate([counts[-half:], counts, counts[:half]])
     total = np.convolve(wrapped, np.ones(2 * half + 1), mode='valid')
-    k = int(np.argmax(np.where(np.abs(centre_ps) <= tolerance_ps, total, -1)))
-    near = np.abs(centre_ps - centre_ps[k]) <= width_ps / 2
-    far = np.abs(centre_ps - centre_ps[k]) > width_ps
-    level = float(counts[far].mean())
-    excess = counts[near] - level
-    if counts[near].sum() < _MIN_PEAK_COUNTS or excess.sum() < _MIN_PEAK_SIGMA * np.sqrt(counts[near].sum()):
-        raise StationError(
-            f'{channel.name}: no photons of the satellite within {tolerance_ps} ps of the known delay',
-            where='detectors',
-            hint='check the delays in config/station.yaml and that the detector sees light',
-        )
-    return round(float(np.average(centre_ps[near], weights=np.maximum(excess, 0.0)))), level
+    place_ps = float(profile.position_ps[int(np.argmax(total))])
+    distance_ps = profile.distance_ps(place_ps)
+    near = profile.within(place_ps, width_ps / 2)
+    level = float(profile.noise_level(counts, place_ps, width_ps))
+    if not _has_photons(int(counts[near].sum()), level * np.count_nonzero(near)):
+        raise StationError('no photons of the satellite', where='detectors', hint='check that they see light')
+    return round(place_ps + centre_of_light(distance_ps[near], counts[near], level)[0])
 
 
-@njit(cache=True)
-def _fold(time_ps, channel, delay_ps, edges_ps, period_ps, start_ps, step_ps, base_ps, cubic, histogram):  # type: ignore[no-untyped-def]
-    """Histogram of the position in the slot, by channel, of the quantum tags inside the spans."""
-    bins, edge = histogram.shape[1], 0
-    per_ps, a_bin = 1.0 / period_ps, histogram.shape[1] / period_ps  # products: divisions of integers cost most
-    for k in range(len(time_ps)):
-        if channel[k] < FIRST or channel[k] > LAST:
-            continue
-        while edge < len(edges_ps) and edges_ps[edge] <= time_ps[k]:
-            edge += 1
-        if edge % 2 == 1:
-            satellite_ps = target_time(time_ps[k] - delay_ps[channel[k]], start_ps, step_ps, base_ps, cubic)
-            shifted_ps = satellite_ps + period_ps // 2
-            into_ps = shifted_ps - np.int64(np.floor(shifted_ps * per_ps)) * period_ps
-            histogram[channel[k], min(max(np.int64(into_ps * a_bin), 0), bins - 1)] += 1
+def centre_of_light(distance_ps: AnyFloatArray, counts: IntArray, level: float) -> tuple[float, float]:
+    """Mean position of the light in some bins with `level` counts of noise in each, and its standard error, ps."""
+    light = max(float(counts.sum()) - level * len(counts), 1.0)
+    centre_ps = float(np.sum(distance_ps * (counts - level))) / light
+    return centre_ps, float(np.sqrt(np.sum(counts * (distance_ps - centre_ps) ** 2))) / light
+
+
+def _has_photons(seen: int, noise: float) -> bool:
+    """True if there are clearly more clicks than noise."""
+    return seen >= _MIN_PEAK_COUNTS and seen - noise >= _MIN_PEAK_SIGMA * np.sqrt(seen)

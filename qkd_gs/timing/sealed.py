@@ -3,14 +3,15 @@
 Layout (little-endian)::
 
     header   8s magic 'QKDGSTAG' | u16 version | 16s session id | i64 UTC of the run's start, ns
-             | 32s ephemeral X25519 public key | 8s recipient
+             | 32s ephemeral X25519 public key | 8s recipient | 32s digest of the frozen settings
     chunk    u32 length | u8 last | ciphertext with its 16-byte tag      ... repeated, about two a second
 
 A file holds one run of the TDC: its tags count from a start of their own.  A fresh key pair is made for each
 file; the shared secret with the recipient's public key gives the first chunk
 key (HKDF-SHA256), and each chunk's key is hashed into the next and forgotten, so that even the memory of the
 writing process opens nothing that is already on disk.  A chunk is AES-256-GCM; its number, the header and the
-mark of the last chunk are authenticated with it.  Inside is one unsigned 64-bit word a tag:
+mark of the last chunk are authenticated with it, so calibration, gate and source cannot be changed behind the tags
+(`StationSettings.frozen_digest`).  Inside is one unsigned 64-bit word a tag:
 ``time_ps << 3 | channel``.
 """
 
@@ -37,8 +38,8 @@ from qkd_gs.session.durable_file import DurableFile, Reserve
 from qkd_gs.timing.tags import TagBlock
 
 MAGIC = b'QKDGSTAG'
-VERSION = 2
-_HEADER = struct.Struct('<8sH16sq32s8s')
+VERSION = 3
+_HEADER = struct.Struct('<8sH16sq32s8s32s')
 _CHUNK = struct.Struct('<IB')
 _LEAST_CHUNK, _MAX_CHUNK = 16, 1 << 28
 _MAX_TIME_PS = 1 << 60
@@ -69,6 +70,8 @@ class SealedWriter:
         X25519 public key (raw, 32 bytes) of the post-processor.
     start_ns : int
         UTC at which the TDC's clock read 0, good to 0.1 s.
+    frozen : bytes
+        Digest of the settings that are frozen for the session, 32 bytes.
     flush_ns : int
         A chunk is written when this much station time has passed since the last one; a crash loses no more.
     flush_tags : int
@@ -99,6 +102,7 @@ class SealedWriter:
         session_id: bytes,
         recipient: bytes,
         start_ns: int,
+        frozen: bytes,
         flush_ns: int = 400_000_000,
         flush_tags: int = 1 << 22,
         reserve: Reserve | None = None,
@@ -106,7 +110,13 @@ class SealedWriter:
     ) -> None:
         ephemeral = X25519PrivateKey.generate()
         header = _HEADER.pack(
-            MAGIC, VERSION, session_id, start_ns, ephemeral.public_key().public_bytes_raw(), fingerprint(recipient)
+            MAGIC,
+            VERSION,
+            session_id,
+            start_ns,
+            ephemeral.public_key().public_bytes_raw(),
+            fingerprint(recipient),
+            frozen,
         )
         secret = ephemeral.exchange(X25519PublicKey.from_public_bytes(recipient))
         self._ratchet = _Ratchet(secret, header)
@@ -207,11 +217,14 @@ class SealedFile:
         Of the post-processor.
     session_id : bytes, optional
         16 bytes; a file of another session is refused.
+    frozen : bytes, optional
+        Digest of the frozen settings; a file that was recorded with other ones is refused.
     """
 
     path: Path
     private_key: X25519PrivateKey
     session_id: bytes | None = None
+    frozen: bytes | None = None
 
     def start_ns(self) -> int:
         """UTC at which the run began, ns.  It is vouched for once `blocks` has given its first block.
@@ -282,13 +295,15 @@ class SealedFile:
 
     def _opened(self, header: bytes) -> _Ratchet:
         _check_version(header, self.path)
-        _, _, session_id, _, ephemeral, recipient = _HEADER.unpack(header)
+        _, _, session_id, _, ephemeral, recipient, frozen = _HEADER.unpack(header)
         if recipient != fingerprint(self.private_key.public_key().public_bytes_raw()):
             raise StationError(
                 'is sealed for another key', where=self.path, hint='give the keys folder of the station that took it'
             )
         if self.session_id not in (None, session_id):
             raise _of_another_session(self.path)
+        if self.frozen not in (None, frozen):
+            raise _of_other_settings(self.path)
         try:
             secret = self.private_key.exchange(X25519PublicKey.from_public_bytes(ephemeral))
         except ValueError as error:  # a public key of low order: only a forged header has one
@@ -296,19 +311,22 @@ class SealedFile:
         return _Ratchet(secret, header)
 
 
-def check_header(path: Path, session_id: bytes) -> None:
+def check_header(path: Path, session_id: bytes, frozen: bytes) -> None:
     """Look at the header of a sealed file; needs no key, so what is behind it is not vouched for.
 
     Raises
     ------
     StationError
-        Not a sealed file, of another version, or of another session.
+        Not a sealed file, of another version, of another session, or recorded with other frozen settings.
     """
     with _readable(path) as file:
         header = file.read(_HEADER.size)
     _check_version(header, path)
-    if _HEADER.unpack(header)[2] != session_id:
+    _, _, found_id, _, _, _, found_frozen = _HEADER.unpack(header)
+    if found_id != session_id:
         raise _of_another_session(path)
+    if found_frozen != frozen:
+        raise _of_other_settings(path)
 
 
 def _check_version(header: bytes, path: Path) -> None:
@@ -323,6 +341,14 @@ def _check_version(header: bytes, path: Path) -> None:
 
 def _of_another_session(path: Path) -> StationError:
     return StationError('belongs to another session', where=path, hint='take it out of this folder')
+
+
+def _of_other_settings(path: Path) -> StationError:
+    return StationError(
+        'was recorded with other settings of detectors, source or key than session.json has',
+        where=path,
+        hint='delays, gate and source are frozen before the pass; put the session.json of the recording back',
+    )
 
 
 def has_end(path: Path) -> bool:

@@ -15,6 +15,9 @@ from qkd_gs.qkd.protocol.satellite_side import serve
 from qkd_gs.qkd.protocol.session_record import RecordInMemory
 from qkd_gs.qkd.sifting.terms import Terms
 from qkd_gs.session.manifest import load_manifest
+from qkd_gs.settings.loader import load_yaml
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.share import share_path
 from qkd_gs.sim.photons.satellite_record import load_record
 from qkd_gs.sim.satellite import present_ns
 from qkd_gs.sim.synthetic_session import SyntheticSession
@@ -31,6 +34,12 @@ class Processed:
     @property
     def key(self) -> dict[str, Any]:
         return self.figures['key']
+
+
+def station_with(section: str, **changes: Any) -> StationSettings:
+    """The station's settings with some of a section changed."""
+    station = load_yaml(share_path('config', 'station.yaml'), StationSettings)
+    return station.model_copy(update={section: getattr(station, section).model_copy(update=changes)})
 
 
 def short_session(**changes: Any) -> SyntheticSession:

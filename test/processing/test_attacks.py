@@ -7,11 +7,17 @@ import pytest
 from short_sessions import make
 
 from qkd_gs.errors import StationError
+from qkd_gs.processing.tag_runs import delays_of
 from qkd_gs.qkd.sifting.states import PulseStates
+from qkd_gs.settings.loader import load_yaml
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.share import share_path
 from qkd_gs.sim.photons.arrivals import PhotonSource
 from qkd_gs.sim.photons.detectors import BB84Module
 from qkd_gs.timing.pulse_times import PulseTimes
 from qkd_gs.timing.tags import Channel, TagBlock
+
+DELAY_PS = delays_of(load_yaml(share_path('config', 'station.yaml'), StationSettings).detectors)
 
 
 @pytest.fixture(scope='module')
@@ -153,10 +159,9 @@ def test_bright_pulses_that_reach_several_diodes_are_flagged(honest, tmp_path):
 
     def bright(_, block):
         hit = (block.channel <= Channel.A) & (rng.random(len(block)) < 0.02)
-        other = (block.channel[hit] + rng.integers(0, 3, hit.sum())) % 4 + 1
-        return TagBlock(
-            np.concatenate([block.time_ps, block.time_ps[hit]]), np.concatenate([block.channel, other.astype(np.uint8)])
-        )
+        other = ((block.channel[hit] + rng.integers(0, 3, hit.sum())) % 4 + 1).astype(np.uint8)
+        also_ps = block.time_ps[hit] - DELAY_PS[block.channel[hit]] + DELAY_PS[other]
+        return TagBlock(np.concatenate([block.time_ps, also_ps]), np.concatenate([block.channel, other]))
 
     attacked = make(tmp_path, change=each_block(bright))
     assert kinds(attacked) == {'coincidences'}
@@ -216,7 +221,7 @@ def test_a_made_up_log_is_refused(tmp_path):
 
 
 def test_a_log_that_is_half_a_slot_off_is_refused(tmp_path):
-    with pytest.raises(StationError, match='no photons of the satellite'):
+    with pytest.raises(StationError, match=r'4.* ns from where the beacon says, 2 ns are allowed'):
         make(tmp_path, lie=lambda transmitter: LyingLog(transmitter, lambda time_ps: time_ps + 5_000))
 
 

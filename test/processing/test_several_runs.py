@@ -83,7 +83,7 @@ def test_a_damaged_run_costs_that_run_alone(copy, both):
 
 
 @pytest.mark.parametrize(
-    ('size', 'complaint'), [(0, 'not a sealed tag file'), (74, 'no beacon tags'), (0.2, 'PPS pulses')]
+    ('size', 'complaint'), [(0, 'not a sealed tag file'), (106, 'no beacon tags'), (0.2, 'PPS pulses')]
 )
 def test_an_empty_or_too_short_run_costs_itself_alone(copy, both, size, complaint):
     path = copy / 'session' / 'tags.sealed'
@@ -120,7 +120,7 @@ def test_a_run_of_another_session_is_left_out(copy, both, tmp_path):
 
 def test_without_a_usable_run_nothing_is_asked_and_the_reason_is_given(copy):
     for path in (copy / 'session').glob('tags*.sealed'):
-        os.truncate(path, 74)
+        os.truncate(path, 106)
     with pytest.raises(StationError, match=r'none of the 2 runs of the TDC can be used; .*no beacon tags'):
         run(copy)
     for path in (copy / 'session').glob('tags*.sealed'):

@@ -40,7 +40,9 @@ def taken(folder, seed, seconds=25):
     streams = np.random.SeedSequence(seed).spawn(12)
     model = TruePointing(settings.plant.pointing, np.random.default_rng(streams[0])).model
     tracker = Tracker(STATION, predicted, model, plan_pass(predicted, start_ns, end_ns, model, STATION.mount))
-    writer = SealedWriter(folder / f'tags{seed}', bytes(16), PRIVATE.public_key().public_bytes_raw(), begin_ns)
+    writer = SealedWriter(
+        folder / f'tags{seed}', bytes(16), PRIVATE.public_key().public_bytes_raw(), begin_ns, bytes(32)
+    )
     supervisor = Supervisor(STATION, model, lambda t_ns: sun_at(SITE, t_ns))
     lockstep = Lockstep(twin, STATION, tracker, supervisor, TagRecorder(writer, STATION.source))
     lockstep.run(begin_ns, begin_ns + seconds * SECOND, lambda progress: None)

@@ -10,7 +10,9 @@ from qkd_gs.errors import StationError
 from qkd_gs.qkd.sifting.states import Intensity
 from qkd_gs.timing.clicks import ClickFilter
 from qkd_gs.timing.clock import recover_clock
-from qkd_gs.timing.gate import Slots, find_gate, gate_events
+from qkd_gs.timing.gate import find_gate, gate_events
+from qkd_gs.timing.profile import fold_clicks
+from qkd_gs.timing.slots import Slots
 from qkd_gs.timing.tags import Channel, TagBlock
 
 
@@ -28,7 +30,7 @@ def everything():
 
 
 def test_gated_photons_carry_the_satellites_bits(faded, slots):
-    gate = find_gate(faded.blocks, slots, tolerance_ps=2000, width_ps=2000)
+    gate = find_gate(fold_clicks(faded.blocks, slots, 2000), tolerance_ps=2000, width_ps=2000)
     events = joined(gate_events(faded.blocks, slots, gate, everything()))
     sent = faded.transmitter.states(events.pulse)
     basis, bit = (events.channel - Channel.H) // 2, (events.channel - Channel.H) % 2
@@ -41,7 +43,7 @@ def test_gated_photons_carry_the_satellites_bits(faded, slots):
 
 
 def test_intensities_click_as_often_as_they_should(faded, slots):
-    gate = find_gate(faded.blocks, slots, 2000, 2000)
+    gate = find_gate(fold_clicks(faded.blocks, slots, 2000), 2000, 2000)
     events = joined(gate_events(faded.blocks, slots, gate, everything()))
     clicks = np.bincount(faded.transmitter.states(events.pulse).intensity, minlength=3)
     noise = clicks[Intensity.VACUUM]  # a quarter of the pulses, as are the decoys; half are signals
@@ -53,11 +55,11 @@ def test_intensities_click_as_often_as_they_should(faded, slots):
 def test_a_dark_detector_is_named(faded, slots):
     blind = [TagBlock(b.time_ps[b.channel != Channel.D], b.channel[b.channel != Channel.D]) for b in faded.blocks]
     with pytest.raises(StationError, match='D: no photons'):
-        find_gate(blind, slots, 2000, 2000)
+        find_gate(fold_clicks(blind, slots, 2000), 2000, 2000)
 
 
 def test_only_the_spans_count(faded, slots):
-    gate = find_gate(faded.blocks, slots, 2000, 2000)
+    gate = find_gate(fold_clicks(faded.blocks, slots, 2000), 2000, 2000)
     whole = joined(gate_events(faded.blocks, slots, gate, everything()))
     start, end = (int(t) for t in slots.spans_ps[0])
     middle = (start + end) // 2

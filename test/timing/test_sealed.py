@@ -20,8 +20,10 @@ from qkd_gs.timing.tags import Channel, TagBlock
 PRIVATE = X25519PrivateKey.from_private_bytes(bytes(range(32)))
 SECOND = 10**9
 STARTED_NS = 1_538_582_000 * SECOND + 123
-HEADER = 74
-SOURCE = load_yaml(share_path('config', 'station.yaml'), StationSettings).source
+HEADER = 106
+FROZEN = bytes(range(32, 64))
+STATION = load_yaml(share_path('config', 'station.yaml'), StationSettings)
+SOURCE = STATION.source
 
 
 def block(rng: np.random.Generator, start_ps: int, n: int) -> TagBlock:
@@ -29,7 +31,7 @@ def block(rng: np.random.Generator, start_ps: int, n: int) -> TagBlock:
 
 
 def write(path, blocks, close=True):
-    writer = SealedWriter(path, bytes(16), PRIVATE.public_key().public_bytes_raw(), STARTED_NS)
+    writer = SealedWriter(path, bytes(16), PRIVATE.public_key().public_bytes_raw(), STARTED_NS, FROZEN)
     for k, tags in enumerate(blocks):
         writer.append(k * SECOND // 10, tags)
     if close:
@@ -159,7 +161,7 @@ def test_chunks_cannot_change_places(tmp_path, blocks):
 
 
 def test_counts_come_in_bins_of_a_second_and_no_shorter(tmp_path):
-    writer = SealedWriter(tmp_path / 'tags', bytes(16), PRIVATE.public_key().public_bytes_raw(), STARTED_NS)
+    writer = SealedWriter(tmp_path / 'tags', bytes(16), PRIVATE.public_key().public_bytes_raw(), STARTED_NS, FROZEN)
     with pytest.raises(ValueError, match='key bit'):
         TagRecorder(writer, SOURCE, bin_ns=SECOND // 2)
     recorder = TagRecorder(writer, SOURCE)
@@ -172,7 +174,9 @@ def test_counts_come_in_bins_of_a_second_and_no_shorter(tmp_path):
 
 
 def test_a_disk_that_is_full_for_a_while_costs_no_tag(tmp_path, blocks):
-    writer = SealedWriter(tmp_path / 'tags', bytes(16), PRIVATE.public_key().public_bytes_raw(), STARTED_NS, waits=True)
+    writer = SealedWriter(
+        tmp_path / 'tags', bytes(16), PRIVATE.public_key().public_bytes_raw(), STARTED_NS, FROZEN, waits=True
+    )
     with Disk(tmp_path / 'tags', capacity=20_000) as disk:
         for k, tags in enumerate(blocks):
             writer.append(k * SECOND // 10, tags)
@@ -201,7 +205,9 @@ def test_a_file_that_was_taken_away_is_told(tmp_path, blocks):
 
 def test_what_no_memory_can_keep_is_counted(tmp_path, blocks, monkeypatch):
     monkeypatch.setattr('qkd_gs.timing.sealed._MOST_WAITING', 10_000)
-    writer = SealedWriter(tmp_path / 'tags', bytes(16), PRIVATE.public_key().public_bytes_raw(), STARTED_NS, waits=True)
+    writer = SealedWriter(
+        tmp_path / 'tags', bytes(16), PRIVATE.public_key().public_bytes_raw(), STARTED_NS, FROZEN, waits=True
+    )
     with Disk(tmp_path / 'tags', capacity=0) as disk:
         for k, tags in enumerate(blocks):
             writer.append(k * SECOND // 10, tags)
@@ -209,3 +215,37 @@ def test_what_no_memory_can_keep_is_counted(tmp_path, blocks, monkeypatch):
         writer.close()
     assert writer.discarded > 0
     assert len(read(tmp_path / 'tags')[0]) == writer.tags == sum(map(len, blocks)) - writer.discarded
+
+
+def test_a_file_recorded_with_other_frozen_settings_is_refused(tmp_path, blocks):
+    write(tmp_path / 'tags', blocks)
+    assert len(list(SealedFile(tmp_path / 'tags', PRIVATE, frozen=FROZEN).blocks())) > 1
+    with pytest.raises(StationError, match=r'other settings of detectors, source or key than session\.json'):
+        next(SealedFile(tmp_path / 'tags', PRIVATE, frozen=bytes(32)).blocks())
+
+
+def test_the_frozen_digest_cannot_be_changed_behind_the_tags(tmp_path, blocks):
+    path = tmp_path / 'tags'
+    write(path, blocks)
+    raw = bytearray(path.read_bytes())
+    raw[74:106] = bytes(32)
+    path.write_bytes(raw)
+    with pytest.raises(StationError, match='has been changed'):
+        next(SealedFile(path, PRIVATE, frozen=bytes(32)).blocks())
+
+
+@pytest.mark.parametrize(
+    ('section', 'change'),
+    [
+        ('detectors', {'delay_ns': {'H': 31.3, 'V': 30.4, 'D': 32.1, 'A': 31.7, 'BEACON': 45.0, 'PPS': 20.0}}),
+        ('detectors', {'delay_uncertainty_ns': 0.11}),
+        ('key', {'gate_ns': 2.1}),
+        ('key', {'max_light_outside': 0.004}),
+        ('source', {'mu_signal': 0.81}),
+    ],
+)
+def test_delays_gate_and_source_are_frozen_and_the_mount_is_not(section, change):
+    changed = STATION.model_copy(update={section: getattr(STATION, section).model_copy(update=change)})
+    assert changed.frozen_digest != STATION.frozen_digest
+    slower = STATION.model_copy(update={'mount': STATION.mount.model_copy(update={'watchdog_s': 0.2})})
+    assert slower.frozen_digest == STATION.frozen_digest

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from qkd_gs.errors import StationError
 from qkd_gs.timing import numbering
 from qkd_gs.timing.clicks import ClickFilter
-from qkd_gs.timing.gate import Gate, Slots, gate_events
+from qkd_gs.timing.gate import Gate, gate_events
 from qkd_gs.timing.numbering import BEFORE, BEHIND, GATE_SHIFT, INSIDE, PULSE_SHIFT
+from qkd_gs.timing.slots import Slots
 from qkd_gs.timing.spline import TimeMap
 from qkd_gs.timing.tags import Channel, TagBlock
 from qkd_gs.timing.thinned import Thinned
@@ -26,7 +27,7 @@ def straight_slots(delay_ps=(0, 0, 0, 0, 0, 0, 0), spans=((0, END_PS),)):
     return Slots(clock, np.array(delay_ps, np.int64), np.array(spans, np.int64), PERIOD_PS)
 
 
-GATE = Gate(np.zeros(7, np.int64), 2000, 0.0)
+GATE = Gate(0, 2000, 0.0)
 
 
 def holding(slots):

@@ -18,7 +18,7 @@ from qkd_gs.sim.photons.link_budget import air_mass, noise_rate, transmission
 from qkd_gs.sim.photons.transmitter import SimTransmitter
 from qkd_gs.timing.pulse_period import PulsePeriod
 from qkd_gs.timing.spline import TimeMap
-from qkd_gs.timing.tags import Channel
+from qkd_gs.timing.tags import QUANTUM, Channel
 
 Place = TargetState[FloatArray]
 Clicks = tuple[IntArray, ByteArray]
@@ -64,11 +64,7 @@ class PhotonSource:
         self._rng = rng
         self._arrival, self._emission = _maps(path, transmitter.clock)
         self._module = BB84Module(settings.spads, settings.polarization)
-        limit_ns = settings.spads.delay_error_ns
-        self._delay_ps = np.zeros(len(Channel) + 1, np.int64)
-        for channel in Channel:
-            error_ns = rng.uniform(-limit_ns, limit_ns) if channel != Channel.PPS else 0.0
-            self._delay_ps[channel] = round((detectors.delay_ns[channel.name] + error_ns) * 1e3)
+        self._delay_ps = drawn_delays_ps(settings, detectors, rng)
 
     def clicks(self, start_ps: int, end_ps: int, state: ReceiverState) -> Clicks:
         """All clicks of [start_ps, end_ps), with cable delays, before dead time; not in order."""
@@ -136,6 +132,17 @@ class PhotonSource:
         """Pulses [first, end) of a regular train that arrive in [start_ps, end_ps)."""
         first, end = period.before(self._emission(np.array([start_ps, end_ps], np.int64)) - 1) + 1
         return int(first), int(end)
+
+
+def drawn_delays_ps(settings: PhotonicsSettings, detectors: DetectorSettings, rng: np.random.Generator) -> IntArray:
+    """True delays by channel, ps (7,): as the station knows them, plus the errors that the twin draws."""
+    limit_ns = dict.fromkeys(QUANTUM, settings.spads.delay_error_ns)
+    limit_ns[Channel.BEACON] = settings.sync_detector.delay_error_ns
+    delay_ps = np.zeros(len(Channel) + 1, np.int64)
+    for channel in Channel:
+        error_ns = rng.uniform(-1, 1) * limit_ns[channel] if channel in limit_ns else 0.0  # PPS has its own jitter
+        delay_ps[channel] = round((detectors.delay_ns[channel.name] + error_ns) * 1e3)
+    return delay_ps
 
 
 def _maps(path: Trajectory, clock: DriftingClock) -> tuple[TimeMap, TimeMap]:
