@@ -18,6 +18,7 @@ from qkd_gs.timing.sealed import SealedFile, SealedWriter, has_end
 from qkd_gs.timing.tags import Channel, TagBlock
 
 PRIVATE = X25519PrivateKey.from_private_bytes(bytes(range(32)))
+RECIPIENT = PRIVATE.public_key().public_bytes_raw()
 SECOND = 10**9
 STARTED_NS = 1_538_582_000 * SECOND + 123
 HEADER = 106
