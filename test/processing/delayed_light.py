@@ -21,7 +21,7 @@ def delayed(delay_ps):
 
             def late(emitted_ps):
                 arrival_ps = plain(emitted_ps)
-                pulse = emitted_ps // self._transmitter.pulse_ps
+                pulse = self._transmitter.period.before(emitted_ps)
                 return arrival_ps + np.asarray(delay_ps(pulse, arrival_ps * 1e-12)).astype(np.int64)
 
             self._arrival = late
