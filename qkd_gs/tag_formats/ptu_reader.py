@@ -16,6 +16,7 @@ from qkd_gs.tag_formats.scale import to_ps
 
 _CHUNK = 1 << 20  # records
 _RECORD_BYTES = 4
+_MAX_COUNTS = 1 << 62  # of 64 bits
 
 
 class PtuFile:
@@ -47,7 +48,7 @@ class PtuFile:
         """All tags; see `TagFile.blocks`."""
         header, counts = self._header, RecordCounts()
         self.counts = counts
-        most = int(MAX_TIME_PS / self.resolution_ps)
+        most = min(int(MAX_TIME_PS / self.resolution_ps), _MAX_COUNTS)
         turned = 0
         with open(self._path, 'rb') as file:
             left = self._records_there(os.fstat(file.fileno()).st_size)

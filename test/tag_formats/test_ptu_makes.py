@@ -103,6 +103,11 @@ def test_overflows_without_end_are_refused(tmp_path):
         look(write(tmp_path / 'x.ptu', GENERIC, [OVERFLOW | 0x1FFFFFF] * 2000))
 
 
+def test_counts_of_a_femtosecond_do_not_overflow(tmp_path):
+    path = write(tmp_path / 'x.ptu', GENERIC, [photon(1, 30_000_000)], resolution_s=1e-15)
+    assert tags(path) == [(30_000, 2)]
+
+
 def test_a_large_preview_is_no_damage(tmp_path):
     preview = entry('Preview', BLOB, data=bytes(20 << 20))
     path = write(tmp_path / 'x.ptu', GENERIC, [photon(1, 100)], extra=preview)
