@@ -20,6 +20,7 @@ from qkd_gs.tag_formats.ptu_writer import write_ptu
 from qkd_gs.timing.clicks import ClickFilter
 from qkd_gs.timing.gate import Gate, find_gate, gate_events
 from qkd_gs.timing.profile import fold_clicks
+from qkd_gs.timing.pulse_period import PulsePeriod
 from qkd_gs.timing.sealed import SealedFile, SealedWriter
 from qkd_gs.timing.slots import Slots
 from qkd_gs.timing.spline import TimeMap
@@ -29,7 +30,7 @@ TAGS = 20_000_000
 REPEATS = 3
 _PASS_PS = 400 * 10**12
 _BLOCK = 25_000  # a chunk of the sealed file: half a second at 50,000 tags a second
-_PERIOD_PS, _GRID_PS = 10_000, 50 * 10**9
+_PERIOD, _PERIOD_PS, _GRID_PS = PulsePeriod(1e8), 10_000, 50 * 10**9
 _BEACON_SHARE = 0.3
 _NOISE_SHARE = 0.05
 _STARTED_NS = 1_538_582_000 * 10**9
@@ -74,7 +75,7 @@ def _slots() -> Slots:
     away_s = (grid - _PASS_PS // 2) * 1e-12
     difference = -np.rint(1e12 * 25e-6 * (np.hypot(away_s, 60.0) - 60.0)).astype(np.int64)
     clock = TimeMap.through(0, _GRID_PS, difference, np.zeros(len(grid)))
-    return Slots(clock, np.zeros(len(Channel) + 1, np.int64), np.array([[0, _PASS_PS]], np.int64), _PERIOD_PS)
+    return Slots(clock, np.zeros(len(Channel) + 1, np.int64), np.array([[0, _PASS_PS]], np.int64), _PERIOD)
 
 
 def _blocks(tags: int, slots: Slots) -> list[TagBlock]:

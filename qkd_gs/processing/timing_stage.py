@@ -23,12 +23,12 @@ from qkd_gs.timing.clock import ClockFit, recover_clock
 from qkd_gs.timing.gate import Gate, GatedEvents, find_gate, gate_events
 from qkd_gs.timing.pps import PpsTimescale
 from qkd_gs.timing.profile import SlotProfile, fold_clicks
+from qkd_gs.timing.pulse_period import PulsePeriod
 from qkd_gs.timing.slots import Slots
 from qkd_gs.timing.spans import intersect, spans
 from qkd_gs.timing.tags import QUANTUM
 
 _EPOCHS_NS = 86_400 * 10**9
-_PULSES_PS = 1e12
 
 PulseSpans = tuple[tuple[int, int], ...]
 
@@ -133,7 +133,7 @@ def number_clicks(
     taken = _taken(manifest.station, scanned, runs, tie_breaker, spool)
     kept = [part.run for part in taken]
     path = predicted(scanned.folder, manifest, kept[0].scanned.seen_ns[0], kept[-1].scanned.seen_ns[1])
-    utc_ns, pulse_at_utc = _naming(path, log, kept[0].slots.period_ps)
+    utc_ns, pulse_at_utc = _naming(path, log, kept[0].slots.period)
     return Timed(
         detections=DetectionLog.joined([part.detections for part in taken]),
         admitted=np.sum([part.admitted for part in taken], axis=0),
@@ -160,12 +160,12 @@ def _numbered(
     )
     progress('finding the gate')
     used_ps = intersect(run.usable_ps, spans(clock.spans_ps))
-    period_ps = round(_PULSES_PS / station.source.pulse_rate_hz)
-    edges = clock.to_satellite(used_ps.ravel()).reshape(-1, 2)
-    pulse_spans = tuple((int(a) // period_ps + 1, int(b) // period_ps - 1) for a, b in edges)
+    period = PulsePeriod(station.source.pulse_rate_hz)
+    edges = period.before(clock.to_satellite(used_ps.ravel())).reshape(-1, 2).tolist()
+    pulse_spans = tuple((first + 1, last - 1) for first, last in edges)
     if not pulse_spans:
         raise StationError('the satellite was never locked while its clock was known', where=run.sealed.path)
-    slots = Slots(clock.to_satellite, scanned.delay_ps, used_ps, period_ps)
+    slots = Slots(clock.to_satellite, scanned.delay_ps, used_ps, period)
     tolerance_ps = round(station.detectors.delay_tolerance_ns * 1e3)
     width_ps = round(station.key.gate_ns * 1e3)
     profile = fold_clicks(run.blocks(), slots, width_ps)
@@ -200,7 +200,7 @@ def _taken(
     spool: Spool,
 ) -> list[_Taken]:
     """Go through the tags of the runs; one that turns out to be damaged is left out."""
-    hold, dead = _hold_off_slots(station, runs[0].slots.period_ps)
+    hold, dead = _hold_off_slots(station, runs[0].slots.period)
     first, last = runs[0].pulse_spans[0][0], runs[-1].pulse_spans[-1][1]
     taken = []
     for run in runs:
@@ -223,25 +223,25 @@ def _to_log_ps(path: LightPath, log: BeaconLog) -> int:
 
 
 def _naming(
-    path: LightPath, log: BeaconLog, period_ps: int
+    path: LightPath, log: BeaconLog, period: PulsePeriod
 ) -> tuple[Callable[[IntArray], IntArray], Callable[[IntArray], IntArray]]:
     """`Timed.utc_ns` and `Timed.pulse_at_utc`."""
     to_log_ps = _to_log_ps(path, log)
 
     def utc_ns(pulse: IntArray) -> IntArray:
-        arrival_ps = path.arrival_ps(pulse * period_ps - to_log_ps)
+        arrival_ps = path.arrival_ps(period.time_ps(pulse) - to_log_ps)
         return path.epoch_ns + arrival_ps // 1000
 
     def pulse_at_utc(t_ns: IntArray) -> IntArray:
         within_ns = np.clip(t_ns, path.start_ns, path.end_ns)  # there are no tags outside
-        return (path.emission_ps((within_ns - path.epoch_ns) * 1000) + to_log_ps) // period_ps
+        return period.before(path.emission_ps((within_ns - path.epoch_ns) * 1000) + to_log_ps)
 
     return utc_ns, pulse_at_utc
 
 
-def _hold_off_slots(station: StationSettings, period_ps: int) -> tuple[int, int]:
+def _hold_off_slots(station: StationSettings, period: PulsePeriod) -> tuple[int, int]:
     """Hold-off by the rule of the station, and dead time, in slots."""
     hold_off, dead = (
-        -(-round(time_ns * 1e3) // period_ps) for time_ns in (station.key.hold_off_ns, station.detectors.dead_time_ns)
+        period.pulses_in(round(time_ns * 1e3)) for time_ns in (station.key.hold_off_ns, station.detectors.dead_time_ns)
     )
     return hold_off, dead

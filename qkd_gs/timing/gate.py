@@ -122,8 +122,8 @@ def gate_events(blocks: Iterable[TagBlock], slots: Slots, gate: Gate, clicks: Cl
         Tags far out of order.
     """
     offset_ps = np.full(len(Channel) + 1, gate.offset_ps, np.int64)
-    disorder = (
-        2 + int(np.ptp(slots.delay_ps[list(QUANTUM)])) // slots.period_ps
+    disorder = 2 + int(
+        np.ptp(slots.delay_ps[list(QUANTUM)]) / slots.period.ps
     )  # slots by which a detector's clicks may be late
     words, left, reached = np.empty(0, np.int64), 0, np.zeros(2, np.int64)
     for block in blocks:

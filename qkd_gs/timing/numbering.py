@@ -26,7 +26,8 @@ def number(  # type: ignore[no-untyped-def]
     channel,
     delay_ps,
     edges_ps,
-    period_ps,
+    whole_ps,
+    rest_ps,
     start_ps,
     step_ps,
     base_ps,
@@ -60,8 +61,8 @@ def number(  # type: ignore[no-untyped-def]
         origin_ps = start_ps + cell * step_ps
         part = placed[k:end]
         _number_all(
-            time_ps[k:end], channel[k:end], shift_ps, origin_ps, step_ps, base_ps[cell], cubic[cell], period_ps,
-            width_ps, part,
+            time_ps[k:end], channel[k:end], shift_ps, origin_ps, step_ps, base_ps[cell], cubic[cell], whole_ps,
+            rest_ps, width_ps, part,
         )  # fmt: skip
         if entered:
             entered = _shut_out_first(part)
@@ -87,14 +88,19 @@ def _first_from(time_ps, after, until_ps):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _number_all(time_ps, channel, shift_ps, origin_ps, step_ps, base_ps, cubic, period_ps, width_ps, placed):  # type: ignore[no-untyped-def]
+def _number_all(  # type: ignore[no-untyped-def]
+    time_ps, channel, shift_ps, origin_ps, step_ps, base_ps, cubic, whole_ps, rest_ps, width_ps, placed
+):
     """Words of tags in one cell of the clock; those of no click mean nothing."""
     # a table of shifts would keep the compiler from doing several tags at once
     h_ps, v_ps, d_ps, a_ps = shift_ps[1], shift_ps[2], shift_ps[3], shift_ps[4]
     c0, c1, c2, c3 = cubic[0], cubic[1], cubic[2], cubic[3]
-    began_ps = origin_ps + base_ps + period_ps // 2
-    first = began_ps // period_ps
-    left_ps, half_ps, per_ps = float64(began_ps - first * period_ps), 0.5 * period_ps, 1.0 / period_ps
+    period_ps = whole_ps + rest_ps
+    half_ps, per_ps = floor(0.5 * period_ps), 1.0 / period_ps
+    began_ps = origin_ps + base_ps + int64(half_ps)
+    first = int64(began_ps * per_ps)  # off by a few: times have more digits than a float
+    first += int64(floor((float64(began_ps - first * whole_ps) - first * rest_ps) * per_ps))
+    left_ps = float64(began_ps - first * whole_ps) - first * rest_ps
     per_step, gate_ps = 1.0 / step_ps, 0.5 * width_ps
     for k in range(len(placed)):
         of = int64(channel[k]) & CHANNEL_MASK

@@ -28,12 +28,12 @@ class SlotProfile:
     ----------
     counts : (n, 4, b) int64
         By interval of 10 s (longer if there are very many bins), detector H, V, D, A, and position.
-    period_ps : int
+    period_ps : float
         Length of the slot.
     """
 
     counts: IntArray
-    period_ps: int
+    period_ps: float
 
     @property
     def bin_ps(self) -> float:
@@ -73,7 +73,7 @@ class SlotProfile:
 def fold_clicks(blocks: Iterable[TagBlock], slots: Slots, width_ps: int) -> SlotProfile:
     """Profile of the quantum tags inside the spans, with 40 bins in a gate of `width_ps`."""
     first_ps, last_ps = int(slots.spans_ps[0, 0]), int(slots.spans_ps[-1, 1])
-    bins = min(_BINS_PER_GATE * slots.period_ps // width_ps, _MAX_BINS)
+    bins = min(int(_BINS_PER_GATE * slots.period.ps / width_ps), _MAX_BINS)
     intervals = min(1 + (last_ps - first_ps) // _INTERVAL_PS, max(_MAX_CELLS // (bins * len(QUANTUM)), 1))
     interval_ps = (last_ps - first_ps) // intervals + 1
     counts = np.zeros((intervals, len(QUANTUM), bins), np.int64)
@@ -81,14 +81,16 @@ def fold_clicks(blocks: Iterable[TagBlock], slots: Slots, width_ps: int) -> Slot
         if len(block):
             interval = (int(block.time_ps[0]) - first_ps) // interval_ps
             _fold(block.time_ps, block.channel, *slots.arguments, counts[min(max(interval, 0), intervals - 1)])
-    return SlotProfile(counts, slots.period_ps)
+    return SlotProfile(counts, slots.period.ps)
 
 
 @njit(cache=True)
-def _fold(time_ps, channel, delay_ps, edges_ps, period_ps, start_ps, step_ps, base_ps, cubic, histogram):  # type: ignore[no-untyped-def]
+def _fold(time_ps, channel, delay_ps, edges_ps, whole_ps, rest_ps, start_ps, step_ps, base_ps, cubic, histogram):  # type: ignore[no-untyped-def]
     """Add the positions in the slot, by detector, of the quantum tags inside the spans."""
     bins, edge = histogram.shape[1], 0
+    period_ps = whole_ps + rest_ps
     per_ps, a_bin = 1.0 / period_ps, histogram.shape[1] / period_ps  # products: divisions of integers cost most
+    half_ps = np.int64(0.5 * period_ps)
     for k in range(len(time_ps)):
         if channel[k] < FIRST or channel[k] > LAST:
             continue
@@ -96,6 +98,7 @@ def _fold(time_ps, channel, delay_ps, edges_ps, period_ps, start_ps, step_ps, ba
             edge += 1
         if edge % 2 == 1:
             satellite_ps = target_time(time_ps[k] - delay_ps[channel[k]], start_ps, step_ps, base_ps, cubic)
-            shifted_ps = satellite_ps + period_ps // 2
-            into_ps = shifted_ps - np.int64(np.floor(shifted_ps * per_ps)) * period_ps
+            shifted_ps = satellite_ps + half_ps
+            slot = np.int64(np.floor(shifted_ps * per_ps))
+            into_ps = (shifted_ps - slot * whole_ps) - slot * rest_ps  # the large part in integers
             histogram[channel[k] - FIRST, min(max(np.int64(into_ps * a_bin), 0), bins - 1)] += 1

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qkd_gs.arrays import IntArray
+from qkd_gs.timing.pulse_period import PulsePeriod
 from qkd_gs.timing.spline import TimeMap
 
 
@@ -20,18 +21,18 @@ class Slots:
         Known delay by channel; those of the four detectors are calibrated relative to each other before the pass.
     spans_ps : (m, 2) int64
         Spans of TDC time, ascending and disjoint, in which tags are used.
-    period_ps : int
-        10,000 at 100 MHz.
+    period : PulsePeriod
+        Length of a slot.
     """
 
     to_satellite: TimeMap
     delay_ps: IntArray
     spans_ps: IntArray
-    period_ps: int
+    period: PulsePeriod
 
     @property
     def arguments(self) -> tuple[Any, ...]:
         """Arguments of the compiled loops: delays, edges of the spans, period, and the clock's grid."""
         clock = self.to_satellite
-        edges = self.spans_ps.ravel()
-        return self.delay_ps, edges, self.period_ps, clock.start_ps, clock.step_ps, clock.base_ps, clock.cubic
+        edges, period = self.spans_ps.ravel(), (self.period.whole_ps, self.period.rest_ps)
+        return self.delay_ps, edges, *period, clock.start_ps, clock.step_ps, clock.base_ps, clock.cubic

@@ -12,6 +12,7 @@ from qkd_gs.timing.clicks import ClickFilter
 from qkd_gs.timing.clock import recover_clock
 from qkd_gs.timing.gate import find_gate, gate_events
 from qkd_gs.timing.profile import fold_clicks
+from qkd_gs.timing.pulse_period import PulsePeriod
 from qkd_gs.timing.slots import Slots
 from qkd_gs.timing.tags import Channel, TagBlock
 
@@ -22,7 +23,7 @@ def slots(faded):
     log = faded.transmitter.beacon_log(faded.start_ns - 10**9, faded.start_ns + 41 * 10**9)
     beacon_ps = faded.tags.of(Channel.BEACON) - faded.delay_ps[Channel.BEACON]
     fit = recover_clock(beacon_ps, scale, faded.emission_ps(scale), log.time_ps)
-    return Slots(fit.to_satellite, faded.delay_ps, fit.spans_ps, 10_000)
+    return Slots(fit.to_satellite, faded.delay_ps, fit.spans_ps, PulsePeriod(1e8))
 
 
 def everything():

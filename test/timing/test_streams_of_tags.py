@@ -13,6 +13,7 @@ from qkd_gs.timing import numbering
 from qkd_gs.timing.clicks import ClickFilter
 from qkd_gs.timing.gate import Gate, gate_events
 from qkd_gs.timing.numbering import BEFORE, BEHIND, GATE_SHIFT, INSIDE, PULSE_SHIFT
+from qkd_gs.timing.pulse_period import PulsePeriod
 from qkd_gs.timing.slots import Slots
 from qkd_gs.timing.spline import TimeMap
 from qkd_gs.timing.tags import Channel, TagBlock
@@ -24,7 +25,7 @@ END_PS = 10**13
 
 def straight_slots(delay_ps=(0, 0, 0, 0, 0, 0, 0), spans=((0, END_PS),)):
     clock = TimeMap.through(0, END_PS, np.zeros(3, np.int64), np.zeros(3))
-    return Slots(clock, np.array(delay_ps, np.int64), np.array(spans, np.int64), PERIOD_PS)
+    return Slots(clock, np.array(delay_ps, np.int64), np.array(spans, np.int64), PulsePeriod(1e12 / PERIOD_PS))
 
 
 GATE = Gate(0, 2000, 0.0)
@@ -107,7 +108,12 @@ def curved_slots(delay_ps):
     """A clock of ten cells that bends in each."""
     grid = np.arange(12, dtype=np.int64)
     clock = TimeMap.through(10**9, 10**9, 10**17 + 2000 * grid**2, 0.25 * grid)
-    return Slots(clock, delay_ps, np.array([[2 * 10**9, 4 * 10**9], [5 * 10**9, 10**10]], np.int64), PERIOD_PS)
+    return Slots(
+        clock,
+        delay_ps,
+        np.array([[2 * 10**9, 4 * 10**9], [5 * 10**9, 10**10]], np.int64),
+        PulsePeriod(1e12 / PERIOD_PS),
+    )
 
 
 @settings(max_examples=40)
