@@ -44,6 +44,17 @@ class DriverContext(Generic[O]):
 
 
 @dataclass(frozen=True)
+class Probed:
+    """A device that has answered a driver's probe: options that lead to it, and what it told about itself."""
+
+    options: dict[str, Any]
+    said: str
+
+
+Probe = Callable[[str], Probed | None]
+
+
+@dataclass(frozen=True)
 class Driver(Generic[O, D]):
     """A driver as its package registers it.
 
@@ -53,14 +64,18 @@ class Driver(Generic[O, D]):
         Class of the options, a `Section`; unknown and ill-typed options are refused by it.
     make : callable
         Factory: takes a `DriverContext`, returns a device that is not open yet.
+    probe : callable, optional
+        Asks an address (see `qkd_gs.devices.discovery`) whether a device of this driver is there, without moving it or
+        emitting light; None if not, or if it is an address of another kind.
     """
 
     options: type[O]
     make: Callable[[DriverContext[O]], D]
+    probe: Probe | None = None
 
 
-def driver(options: type[O]) -> Callable[[Callable[[DriverContext[O]], D]], Driver[O, D]]:
-    """Decorator that makes a `Driver` of a factory and the class of its options.
+def driver(options: type[O], probe: Probe | None = None) -> Callable[[Callable[[DriverContext[O]], D]], Driver[O, D]]:
+    """Decorator that makes a `Driver` of a factory, the class of its options, and its probe if it has one.
 
     Examples
     --------
@@ -75,6 +90,6 @@ def driver(options: type[O]) -> Callable[[Callable[[DriverContext[O]], D]], Driv
     """
 
     def register(make: Callable[[DriverContext[O]], D]) -> Driver[O, D]:
-        return Driver(options, make)
+        return Driver(options, make, probe)
 
     return register

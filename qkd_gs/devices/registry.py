@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.metadata import entry_points
+from inspect import signature
 from typing import Any, TypeVar, cast
 
 from qkd_gs.devices.driver import Driver, DriverContext
@@ -102,12 +103,12 @@ def make_device(
 
 
 def self_test(
-    kind: DeviceKind[Any], name: str, station: StationSettings, site: Site, options: Section
+    kind: DeviceKind[Any], name: str, station: StationSettings, site: Site, options: Section, move: bool = False
 ) -> dict[str, Any]:
     """Open a real device and close it again.
 
-    A driver may have a method ``self_test() -> str``; without one, the result of a device that could be opened is
-    ``'opened'``.
+    A device may have a method ``self_test(move: bool = False) -> str``; without one, the result of a device that could
+    be opened is ``'opened'``.  Only with `move` it may move or emit light.
 
     Returns
     -------
@@ -117,9 +118,14 @@ def self_test(
     device = make_device(kind, name, station, site, options)
     try:
         device.open()
-        result = device.self_test() if hasattr(device, 'self_test') else 'opened'
+        result = _tested(device, move) if hasattr(device, 'self_test') else 'opened'
     except DeviceFault as fault:
         return {'found': False, 'self_test': str(fault)}
     finally:
         device.close()
     return {'found': True, 'self_test': result}
+
+
+def _tested(device: Any, move: bool) -> str:
+    takes_move = 'move' in signature(device.self_test).parameters
+    return str(device.self_test(move=move) if takes_move else device.self_test())

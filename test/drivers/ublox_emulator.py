@@ -20,6 +20,8 @@ class Ublox(SerialDevice):
         self._sent_ns = None
 
     def receive(self, data):
+        if not data.startswith(b'\xb5\x62'):
+            return  # the question of another driver
         message = UBXReader.parse(data, msgmode=SET if data[2] == 6 else 2)
         if message.identity == 'MON-VER':
             self._send(self._version())

@@ -22,6 +22,7 @@ from qkd_gs.drivers.cia402.objects import (
     State,
 )
 from qkd_gs.drivers.cia402.options import Cia402Options
+from qkd_gs.drivers.cia402.probe import probe
 from qkd_gs.drivers.extras import need
 from qkd_gs.drivers.steady import Forward
 from qkd_gs.errors import DeviceFault
@@ -300,7 +301,7 @@ def _extrapolated(set_point: tuple[float, float, float], t_s: float, axis: AxisS
     return inside_rad, rate_rad_s + acc_rad_s2 * t_s if inside_rad == there_rad else 0.0
 
 
-@driver(Cia402Options)
+@driver(Cia402Options, probe)
 def cia402(context: DriverContext[Cia402Options]) -> Mount:
     """Driver ``mount.cia402``."""
     options = context.options

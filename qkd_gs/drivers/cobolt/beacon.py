@@ -8,13 +8,17 @@ from math import nan
 from typing import Protocol
 
 from qkd_gs.devices.beacon import Beacon, BeaconReading
-from qkd_gs.devices.driver import DriverContext, driver
+from qkd_gs.devices.driver import DriverContext, Probed, driver
 from qkd_gs.devices.open_state import OpenState
+from qkd_gs.drivers.addresses import is_serial
 from qkd_gs.drivers.cobolt.control import LaserState
 from qkd_gs.drivers.cobolt.guard import GuardProcess
 from qkd_gs.drivers.cobolt.options import CoboltOptions
+from qkd_gs.drivers.serial_line import SerialLine
 from qkd_gs.errors import DeviceFault, StationError
 
+_BAUD = 115200
+_PROBE_S = 0.3
 _TEST_S = 5.0
 _FIRST_NS = 2_000_000_000  # until the laser has answered all questions once
 _STALE_NS = 1_000_000_000  # the guard itself notices a silent laser much earlier
@@ -173,7 +177,32 @@ class CoboltBeacon:
                 self._guard.replace()
 
 
-@driver(CoboltOptions)
+def probe(address: str) -> Probed | None:
+    """Look for a laser at a serial port, by questions alone."""
+    if not is_serial(address):
+        return None
+    line = SerialLine('beacon', address, _BAUD)
+    try:
+        line.open()
+        answers = [_answer(line, question) for question in ('ilk?', 'l?', 'sn?')]
+    except DeviceFault:
+        return None
+    finally:
+        line.close()
+    if answers[0] not in ('0', '1') or answers[1] not in ('0', '1') or not answers[2]:
+        return None
+    interlock = 'closed' if answers[0] == '0' else 'open'
+    said = f'laser with serial number {answers[2]}, interlock {interlock}; rated_power_w is to be added'
+    return Probed({'port': address, 'serial_number': answers[2]}, said)
+
+
+def _answer(line: SerialLine, question: str) -> str:
+    line.send(question.encode('ascii') + b'\r')
+    lines = line.lines(_PROBE_S)
+    return lines[0].strip() if lines else ''
+
+
+@driver(CoboltOptions, probe)
 def cobolt(context: DriverContext[CoboltOptions]) -> Beacon:
     """Driver ``beacon.cobolt``.
 

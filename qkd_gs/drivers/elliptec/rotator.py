@@ -8,9 +8,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from qkd_gs.devices.driver import DriverContext, driver
+from qkd_gs.devices.driver import DriverContext, Probed, driver
 from qkd_gs.devices.hwp import HwpReading, HwpRotator
 from qkd_gs.devices.open_state import OpenState
+from qkd_gs.drivers.addresses import is_serial
 from qkd_gs.drivers.elliptec.protocol import (
     BAUD,
     Answer,
@@ -151,7 +152,7 @@ class ElliptecRotator:
         self._check()
         began_s = time.monotonic()
         status = parse_status(self._ask('gs', self._options.timeout_s))
-        said = f'{self._name()}, status {_words(status)}, round trip {(time.monotonic() - began_s) * 1e3:.0f} ms'
+        said = f'{self.name}, status {_words(status)}, round trip {(time.monotonic() - began_s) * 1e3:.0f} ms'
         if status is not Status.OK:
             raise DeviceFault('hwp.status', said)
         if move:
@@ -176,7 +177,9 @@ class ElliptecRotator:
     def _rad_per_count(self) -> float:
         return tau / self._counts_per_turn
 
-    def _name(self) -> str:
+    @property
+    def name(self) -> str:
+        """Model, serial number and firmware."""
         info = self.info
         if info is None:
             return 'unidentified module'
@@ -248,7 +251,7 @@ class ElliptecRotator:
         elif status is not None:
             if status is not Status.OK and not (status is Status.BUSY and self._asked == 'gp'):
                 self._goal_rad = None
-                self._fault = DeviceFault(f'hwp.{status.name.lower()}', f'{self._name()}: {_words(status)}')
+                self._fault = DeviceFault(f'hwp.{status.name.lower()}', f'{self.name}: {_words(status)}')
             self._asked = ''
 
     def _check_time(self, now_ns: int) -> None:
@@ -286,7 +289,21 @@ def _words(status: Status | None) -> str:
     return status.name.lower().replace('_', ' ') if status is not None else 'unknown'
 
 
-@driver(ElliptecOptions)
+def probe(address: str) -> Probed | None:
+    """Look for a rotation stage with bus address 0 at a serial port."""
+    if not is_serial(address):
+        return None
+    rotator = ElliptecRotator(ElliptecOptions(port=address))
+    try:
+        rotator.open()
+    except DeviceFault:
+        return None
+    rotator.close()
+    info = rotator.info
+    return Probed({'port': address, 'serial_number': info.serial_number}, rotator.name) if info else None
+
+
+@driver(ElliptecOptions, probe)
 def elliptec(context: DriverContext[ElliptecOptions]) -> HwpRotator:
     """Driver ``hwp.elliptec``."""
     return ElliptecRotator(context.options)

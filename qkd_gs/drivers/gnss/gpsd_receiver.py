@@ -10,9 +10,10 @@ from typing import Any
 
 from pydantic import Field
 
-from qkd_gs.devices.driver import DriverContext, driver
+from qkd_gs.devices.driver import DriverContext, Probed, driver
 from qkd_gs.devices.gps import Gps, GpsReading
 from qkd_gs.devices.open_state import OpenState
+from qkd_gs.drivers.addresses import host_and_port
 from qkd_gs.drivers.gnss.fix import Fix, FixChecks, GnssLimits, reading_of
 from qkd_gs.drivers.gnss.gpsd_protocol import PORT, WATCH, fix_of, number, parse, satellites_used
 from qkd_gs.drivers.steady import Forward
@@ -184,7 +185,23 @@ class GpsdReceiver:
             self._known['receiver'] = ' '.join(str(message[key]) for key in ('driver', 'subtype') if message.get(key))
 
 
-@driver(GpsdOptions)
+def probe(address: str) -> Probed | None:
+    """Look for gpsd at ``HOST:PORT``."""
+    where = host_and_port(address)
+    if where is None:
+        return None
+    try:
+        with socket.create_connection(where, _CONNECT_S) as connection:
+            connection.settimeout(_CONNECT_S)
+            message = parse(connection.recv(4096).split(b'\n')[0])  # a greeting; another server may never end a line
+    except OSError:
+        return None
+    if message is None or message['class'] != 'VERSION':
+        return None
+    return Probed({'host': where[0], 'port': where[1]}, f'gpsd {message.get("release", "")}')
+
+
+@driver(GpsdOptions, probe)
 def gpsd(context: DriverContext[GpsdOptions]) -> Gps:
     """Driver ``gps.gpsd``."""
     return GpsdReceiver(context.options, context.site)

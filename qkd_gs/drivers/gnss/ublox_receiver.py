@@ -8,9 +8,10 @@ from math import inf, nan
 
 from pydantic import Field
 
-from qkd_gs.devices.driver import DriverContext, driver
+from qkd_gs.devices.driver import DriverContext, Probed, driver
 from qkd_gs.devices.gps import Gps, GpsReading
 from qkd_gs.devices.open_state import OpenState
+from qkd_gs.drivers.addresses import is_serial
 from qkd_gs.drivers.gnss import ubx
 from qkd_gs.drivers.gnss.fix import Fix, FixChecks, GnssLimits, reading_of
 from qkd_gs.drivers.serial_line import SerialPort
@@ -19,6 +20,7 @@ from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.site import Site
 
 _ANSWER_S = 1.0
+_BAUDS = (9600, 38400, 115200)
 _TEST_S = 10.0
 _MESSAGES = {ubx.NAV_PVT: 1, ubx.NAV_TIMELS: 5, ubx.TIM_TP: 1, ubx.NAV_SVIN: 1, ubx.TIM_SVIN: 1}  # navigation cycles
 
@@ -120,35 +122,24 @@ class UbloxReceiver:
         raise DeviceFault('gps.no_fix', f'the receiver answers, but has no fix within {_TEST_S:g} s')
 
     def _identify(self) -> None:
-        version = ubx.parse_version(self._ask(ubx.MON_VER))
-        if version is None:
+        identity = identify(self._port, self._stream)
+        if identity is None:
             raise DeviceFault('gps.silent', f'{self._options.port}: no u-blox receiver answers')
-        self._known['firmware'], self._known['model'] = version
-        unique = self._ask(ubx.SEC_UNIQID)[4:].hex()
-        self._known['serial_number'] = unique
+        firmware, model, unique = identity
+        self._known |= {'firmware': firmware, 'model': model, 'serial_number': unique}
         if self._options.serial_number not in (None, unique):
             raise DeviceFault('gps.other', f'receiver {unique} instead of {self._options.serial_number}')
 
     def _configure(self) -> None:
         for kind, cycles in _MESSAGES.items():
             self._port.send(ubx.frame(ubx.CFG_MSG, bytes((*kind, cycles))))
-            answer = self._wait(lambda message: message[0] in (ubx.ACK, ubx.NAK) and message[1] == bytes(ubx.CFG_MSG))
+            answer = _wait(
+                self._port,
+                self._stream,
+                lambda message: message[0] in (ubx.ACK, ubx.NAK) and message[1] == bytes(ubx.CFG_MSG),
+            )
             if kind == ubx.NAV_PVT and (answer is None or answer[0] == ubx.NAK):
                 raise DeviceFault('gps.refused', 'the receiver does not switch NAV-PVT on')
-
-    def _ask(self, kind: tuple[int, int]) -> bytes:
-        """Payload of the answer to a poll; empty without one."""
-        self._port.send(ubx.frame(kind))
-        answer = self._wait(lambda message: message[0] == kind or message == (ubx.NAK, bytes(kind)))
-        return answer[1] if answer is not None and answer[0] == kind else b''
-
-    def _wait(self, wanted: Callable[[ubx.Message], bool]) -> ubx.Message | None:
-        end_s = time.monotonic() + _ANSWER_S
-        while (left_s := end_s - time.monotonic()) > 0:
-            for message in self._stream.feed(self._port.receive(left_s)):
-                if wanted(message):
-                    return message
-        return None
 
     def _take_all(self, now_ns: int) -> None:
         self._heard_ns = now_ns if self._heard_ns is None else self._heard_ns
@@ -193,7 +184,49 @@ class UbloxReceiver:
             self._known['survey_in'] = f'{state}, {survey.seconds} s, {survey.accuracy_m:.2f} m'
 
 
-@driver(UbloxOptions)
+def identify(port: SerialPort, stream: ubx.UbxStream) -> tuple[str, str, str] | None:
+    """Firmware, model and unique id of a receiver ('' where it does not tell); None if none answers."""
+    version = ubx.parse_version(_poll(port, stream, ubx.MON_VER))
+    return (*version, _poll(port, stream, ubx.SEC_UNIQID)[4:].hex()) if version else None
+
+
+def _poll(port: SerialPort, stream: ubx.UbxStream, kind: tuple[int, int]) -> bytes:
+    """Payload of the answer to a poll; empty without one."""
+    port.send(ubx.frame(kind))
+    answer = _wait(port, stream, lambda message: message[0] == kind or message == (ubx.NAK, bytes(kind)))
+    return answer[1] if answer is not None and answer[0] == kind else b''
+
+
+def _wait(port: SerialPort, stream: ubx.UbxStream, wanted: Callable[[ubx.Message], bool]) -> ubx.Message | None:
+    end_s = time.monotonic() + _ANSWER_S
+    while (left_s := end_s - time.monotonic()) > 0:
+        for message in stream.feed(port.receive(left_s)):
+            if wanted(message):
+                return message
+    return None
+
+
+def probe(address: str) -> Probed | None:
+    """Look for a receiver at a serial port."""
+    if not is_serial(address):
+        return None
+    for baud in _BAUDS:
+        port = SerialPort('gps', address, baud)
+        try:
+            port.open()
+            identity = identify(port, ubx.UbxStream())
+        except DeviceFault:
+            return None
+        finally:
+            port.close()
+        if identity is not None:
+            firmware, model, unique = identity
+            options = {'port': address, 'baud': baud} | ({'serial_number': unique} if unique else {})
+            return Probed(options, f'u-blox {model or "receiver"}, firmware {firmware}')
+    return None
+
+
+@driver(UbloxOptions, probe)
 def ublox(context: DriverContext[UbloxOptions]) -> Gps:
     """Driver ``gps.ublox``."""
     return UbloxReceiver(context.options, context.site)

@@ -11,9 +11,10 @@ import numpy as np
 from pydantic import ValidationError
 
 from qkd_gs.arrays import ByteArray, IntArray
-from qkd_gs.devices.driver import DriverContext, driver
+from qkd_gs.devices.driver import DriverContext, Probed, driver
 from qkd_gs.devices.open_state import OpenState
 from qkd_gs.devices.tdc import Tdc
+from qkd_gs.drivers.addresses import host_and_port
 from qkd_gs.drivers.steady import Forward
 from qkd_gs.drivers.tag_stream.frames import BrokenStream, Flag, Frame, FrameReader, Kind, encode, unpack_tags
 from qkd_gs.drivers.tag_stream.options import Hello, TagStreamOptions
@@ -301,7 +302,28 @@ class TagStreamTdc:
         return TagBlock(np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts]))
 
 
-@driver(TagStreamOptions)
+def probe(address: str) -> Probed | None:
+    """Look for a TDC at ``HOST:PORT``."""
+    where = host_and_port(address)
+    if where is None:
+        return None
+    try:
+        with socket.create_connection(where, _CONNECT_S) as connection:
+            connection.settimeout(_CONNECT_S)
+            greeting = next(iter(FrameReader().feed(connection.recv(4096))), None)
+    except (OSError, BrokenStream):
+        return None
+    if greeting is None or greeting.kind is not Kind.HELLO:
+        return None
+    try:
+        hello = Hello.model_validate(json.loads(greeting.payload))
+    except ValueError:
+        return None
+    options = {'host': where[0], 'port': where[1], 'serial_number': hello.serial_number}
+    return Probed(options, f'TDC {hello.model}, serial number {hello.serial_number}; channels is to be added')
+
+
+@driver(TagStreamOptions, probe)
 def tag_stream(context: DriverContext[TagStreamOptions]) -> Tdc:
     """Driver ``tdc.tag_stream``."""
     return TagStreamTdc(context.options)

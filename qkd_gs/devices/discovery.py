@@ -1,0 +1,104 @@
+"""Find devices at given addresses, and write a devices file that names their drivers.
+
+An address is a serial port (``/dev/ttyUSB0``, or ``socket://HOST:PORT`` of a serial device server), ``HOST:PORT`` of a
+server, or ``can:INTERFACE:CHANNEL`` of a CAN bus.  Only drivers with a probe are asked; a probe moves nothing and emits
+no light.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from qkd_gs.devices.driver import Probed
+from qkd_gs.devices.kinds import KINDS
+from qkd_gs.devices.registry import installed, load_driver
+from qkd_gs.errors import StationError
+
+_HEAD = """\
+# Written by `qkd-gs devices --discover`. Check every line: which axis or laser it is cannot be found out by asking.
+# An option that is missing is named when the file is loaded. Options: `qkd-gs devices`, and the pages of the drivers.
+"""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A device that has answered.
+
+    Attributes
+    ----------
+    kind, driver : str
+        Kind of device, and the driver that it answered to.
+    options : dict
+        Of that driver, as far as they could be found.
+    said : str
+        What the device told about itself.
+    """
+
+    kind: str
+    driver: str
+    address: str
+    options: dict[str, Any]
+    said: str
+
+
+def discover(addresses: Iterable[str]) -> list[Found]:
+    """Ask every address until a driver recognizes what answers.
+
+    Raises
+    ------
+    StationError
+        A library that a driver needs is not installed.
+    """
+    return [found for address in addresses if (found := _ask(address)) is not None]
+
+
+def _ask(address: str) -> Found | None:
+    for kind in KINDS:
+        for name in sorted(installed(kind)):
+            probe = load_driver(kind, name).probe
+            probed: Probed | None = probe(address) if probe is not None else None
+            if probed is not None:
+                return Found(kind, name, address, probed.options, probed.said)
+    return None
+
+
+def devices_text(found: Iterable[Found]) -> str:
+    """Devices file with what was found; kinds without a device have the driver ``none``."""
+    chosen: dict[str, Found] = {}
+    lines = [_HEAD]
+    for one in found:
+        if one.kind in chosen:
+            lines.append(f'# another {one.kind} at {one.address}: {one.driver}, {one.said}\n')
+        else:
+            chosen[one.kind] = one
+    for kind in KINDS:
+        if kind in chosen:
+            one = chosen[kind]
+            lines.append(f'# {one.address}: {one.said}\n')
+            entry: dict[str, Any] = {kind: {'driver': one.driver, 'options': one.options}}
+        else:
+            entry = {kind: {'driver': 'none'}}
+        lines.append(yaml.safe_dump(entry, sort_keys=False))
+    return ''.join(lines)
+
+
+def write_devices(path: Path, found: Iterable[Found]) -> None:
+    """Write a new devices file.
+
+    Raises
+    ------
+    StationError
+        The file exists, or cannot be written.
+    """
+    try:
+        with path.open('x', encoding='utf-8') as file:
+            file.write(devices_text(found))
+    except FileExistsError as error:
+        raise StationError('the file exists already', where=path, hint='name a new one') from error
+    except OSError as error:
+        raise StationError(f'cannot be written: {error}', where=path) from error
