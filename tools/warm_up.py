@@ -59,7 +59,8 @@ def track_a_few_seconds(folder: Path, keys: KeyFolder) -> None:
     model = MountModel(IA=enc_az - az, IE=enc_el - el)
     tracker = Tracker(station, predicted, model, plan_pass(predicted, start_ns, end_ns, model, station.mount))
     supervisor = Supervisor(station, model, lambda t_ns: sun_at(site, t_ns))
-    writer = SealedWriter(folder / 'tags', bytes(16), keys.sealing_public_key(), begin_ns, bytes(32))
+    recipient = keys.session_public_key('0' * 32)
+    writer = SealedWriter(folder / 'tags', bytes(16), recipient, begin_ns, bytes(32))
     lockstep = Lockstep(twin, station, tracker, supervisor, TagRecorder(writer, station.source))
     lockstep.run(begin_ns, begin_ns + 15 * SECOND_NS, lambda progress: None)
 
@@ -67,7 +68,7 @@ def track_a_few_seconds(folder: Path, keys: KeyFolder) -> None:
 def make_a_key(folder: Path, keys: KeyFolder) -> None:
     """Timing, reconciliation, amplification; the satellite's side in its own process."""
     session = folder / 'session'
-    SyntheticSession(seconds=8.0, before_s=4.0, gain=8.0).write(session, keys.sealing_public_key())
+    SyntheticSession(seconds=8.0, before_s=4.0, gain=8.0).write(session, keys.session_public_key)
     process_session(session, keys, lambda: simulated_satellite(session, keys), lambda step, share: None)
 
 

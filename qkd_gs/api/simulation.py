@@ -99,7 +99,7 @@ def simulate_pass(
     )
     key_folder = find_key_folder(Path(keys) if keys is not None else None, simulated=True)
     folder, watcher = Path(session), watcher or Watcher()
-    taken = run_simulation(simulation, folder, key_folder.sealing_public_key(), watcher)
+    taken = run_simulation(simulation, folder, key_folder.session_public_key, watcher)
     watcher.step('making the key')
     make_key(folder, key_folder, watcher.making_key, window_s)
     _store_speed(folder, float(taken.run['pass_s']) / (time.perf_counter() - started_s))

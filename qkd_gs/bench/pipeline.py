@@ -89,7 +89,7 @@ def _growth(small: dict[str, Any], large: dict[str, Any]) -> dict[str, float]:
 
 def _measure(folder: Path, keys: KeyFolder, session: SyntheticSession, slowly: bool = False) -> dict[str, Any]:
     begin = perf_counter()
-    session.write(folder, keys.sealing_public_key())
+    session.write(folder, keys.session_public_key)
     drawn_s = perf_counter() - begin
     fresh = multiprocessing.get_context('spawn')  # so that the memory is that of processing alone
     with ProcessPoolExecutor(1, mp_context=fresh) as pool:

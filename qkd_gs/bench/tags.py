@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import ptufile
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from qkd_gs.tag_formats.ptu_reader import PtuFile
 from qkd_gs.tag_formats.ptu_writer import write_ptu
 from qkd_gs.timing.clicks import ClickFilter
 from qkd_gs.timing.gate import Gate, find_gate, gate_events
+from qkd_gs.timing.hybrid import SealingKey
 from qkd_gs.timing.profile import fold_clicks
 from qkd_gs.timing.pulse_period import PulsePeriod
 from qkd_gs.timing.sealed import SealedFile, SealedWriter
@@ -40,7 +40,7 @@ def run(tags: int = TAGS) -> dict[str, Any]:
     """Write and read `tags` tags of a pass of 400 s: photons on a drifting clock, 5 % noise, 30 % beacon."""
     slots = _slots()
     blocks = _blocks(tags, slots)
-    key = X25519PrivateKey.generate()
+    key = SealingKey.generate()
     with tempfile.TemporaryDirectory() as folder:
         sealed = SealedFile(Path(folder) / 'tags.sealed', key)
         seconds = {'sealed_write': _seconds(lambda: _seal(sealed.path, key, blocks), 1)}
@@ -93,8 +93,8 @@ def _blocks(tags: int, slots: Slots) -> list[TagBlock]:
     return [TagBlock(time_ps[k : k + _BLOCK], channel[k : k + _BLOCK]) for k in range(0, tags, _BLOCK)]
 
 
-def _seal(path: Path, key: X25519PrivateKey, blocks: Iterable[TagBlock]) -> None:
-    writer = SealedWriter(path, bytes(16), key.public_key().public_bytes_raw(), _STARTED_NS, bytes(32))
+def _seal(path: Path, key: SealingKey, blocks: Iterable[TagBlock]) -> None:
+    writer = SealedWriter(path, bytes(16), key.public_bytes(), _STARTED_NS, bytes(32))
     for block in blocks:
         writer.append(int(block.time_ps[-1]) // 1000, block)
     writer.close()

@@ -5,7 +5,6 @@ No key is made.  The tracking metrics are defined as in the result of `qkd-gs si
 
 from __future__ import annotations
 
-import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,7 +15,6 @@ from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.timescale import parse_utc
@@ -28,6 +26,7 @@ from qkd_gs.share import share_path
 from qkd_gs.sim.photons.tdc_gps import SimTdc
 from qkd_gs.sim.simulate import Simulation, Watcher, run_simulation
 from qkd_gs.sim.twin import Twin
+from qkd_gs.timing.hybrid import SealingKey
 from qkd_gs.timing.recorder import TagRecorder
 from qkd_gs.tracking.camera.camera_loop import CameraLoop
 from qkd_gs.tracking.control.tracker import Tracker
@@ -47,12 +46,12 @@ _TIMED = (
 def run() -> dict[str, Any]:
     """Calibrate and track the pass with seed 1; CPU times of this process, step times in wall time."""
     stopwatch = Stopwatch()
-    sealing = X25519PrivateKey.from_private_bytes(secrets.token_bytes(32)).public_key().public_bytes_raw()
+    sealing = SealingKey.generate().public_bytes()
     with TemporaryDirectory() as folder, ExitStack() as stack:
         for name, owner, method in _TIMED:
             stack.enter_context(stopwatch.on(name, owner, method))
         begin = perf_counter()
-        manifest = run_simulation(_simulation(), Path(folder) / 'session', sealing, stopwatch)
+        manifest = run_simulation(_simulation(), Path(folder) / 'session', lambda session_id: sealing, stopwatch)
         elapsed_s = perf_counter() - begin
     stopwatch.step('')
     steps_us = np.array(stopwatch.wall_s['tracker']) * 1e6

@@ -102,7 +102,7 @@ def import_session(
         writer = SealedWriter(
             next_tags_path(draft),
             bytes.fromhex(session_id),
-            keys.sealing_public_key(),
+            keys.session_public_key(session_id),
             tag_map.start_ns,
             station.frozen_digest,
             _CHUNK_NS,

@@ -1,4 +1,4 @@
-"""Key pairs: X25519 for sealing tags, and self-signed certificates for the link."""
+"""Self-signed certificates for the link."""
 
 from __future__ import annotations
 
@@ -7,18 +7,11 @@ from datetime import UTC, datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.x509.oid import NameOID
 
 from qkd_gs.errors import StationError
 
 _VALID = timedelta(days=3650)  # pinned by hand on both sides, so replaced by hand too
-
-
-def new_sealing_key() -> tuple[bytes, bytes]:
-    """Private and public key of a new X25519 pair, 32 raw bytes each."""
-    private = X25519PrivateKey.generate()
-    return private.private_bytes_raw(), private.public_key().public_bytes_raw()
 
 
 def new_certificate(name: str, now: datetime | None = None) -> tuple[bytes, bytes]:

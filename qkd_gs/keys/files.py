@@ -82,6 +82,22 @@ def check_private(path: Path) -> None:
         )
 
 
+def erase_secret(path: Path) -> None:
+    """Delete a file of secrets, if it is there, and overwrite where it lay.
+
+    Raises
+    ------
+    StationError
+        It cannot be deleted.
+    """
+    try:
+        with _overwritten_afterwards(path):
+            path.unlink(missing_ok=True)
+            sync_folder(path.parent)
+    except OSError as error:
+        raise StationError(f'cannot be deleted: {error.strerror}', where=path) from error
+
+
 @contextmanager
 def _overwritten_afterwards(path: Path) -> Iterator[None]:
     """Overwrite the present content of a file, if there is any, after it was replaced or deleted in this context."""

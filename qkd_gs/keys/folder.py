@@ -8,19 +8,20 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-
 from qkd_gs.errors import StationError
-from qkd_gs.keys.credentials import certificate_fingerprint, new_certificate, new_sealing_key
+from qkd_gs.keys.credentials import certificate_fingerprint, new_certificate
 from qkd_gs.keys.entries import Side
 from qkd_gs.keys.files import check_private, read_secret, write_secret
 from qkd_gs.keys.preshared import PreSharedKey
+from qkd_gs.keys.sealing import SealingKeys
 from qkd_gs.keys.store import KeyStore
 from qkd_gs.qkd.link.tls import TlsIdentity
+from qkd_gs.timing.hybrid import SealingKey
 
 VARIABLE = 'QKD_GS_KEYS'
 COUNTERS_VARIABLE = 'QKD_GS_COUNTERS'  # folder on another disk that is not part of the backup of the keys
-_SEALING_KEY, _SEALING_PUBLIC = 'sealing.key', 'sealing.pub'
+_SEALING, _VERSION = 'sealing', 'version'
+VERSION = 2  # version 1 had one sealing key for all sessions, and no file of this name
 _MASTER_KEY, _PRE_SHARED = 'store-master.key', 'pre-shared.key'
 _STORE, _SATELLITE_STORE = 'keys', 'satellite-keys'
 _GROUND, _SATELLITE, _SIMULATED_SATELLITE = 'ground', 'satellite', 'simulated-satellite'
@@ -45,8 +46,10 @@ class KeyFolder:
         if not self.path.is_dir():
             raise StationError('is not a key folder', where=self.path, hint=f'give --keys DIR or set ${VARIABLE}')
         check_private(self.path)
-        for name in (_SEALING_KEY, _MASTER_KEY, f'{_GROUND}.tls.key'):
+        for name in (_MASTER_KEY, f'{_GROUND}.tls.key'):
             check_private(self.path / name)
+        self._sealing = SealingKeys(self.path / _SEALING)
+        self._check_version()
 
     @classmethod
     def create(cls, path: Path, pre_shared: bytes | None = None) -> KeyFolder:
@@ -83,13 +86,23 @@ class KeyFolder:
             shutil.rmtree(draft, ignore_errors=True)
         return cls(path)
 
-    def sealing_public_key(self) -> bytes:
-        """Public key that the detector process seals its data keys to, 32 raw bytes."""
-        return (self.path / _SEALING_PUBLIC).read_bytes()
+    def session_public_key(self, session_id: str) -> bytes:
+        """Public key that the tags of a session are sealed to."""
+        return self._sealing.public_key(session_id)
 
-    def sealing_private_key(self) -> X25519PrivateKey:
-        """Private key that opens sealed tags."""
-        return X25519PrivateKey.from_private_bytes(read_secret(self.path / _SEALING_KEY))
+    def session_private_key(self, session_id: str) -> SealingKey:
+        """Private key that opens the tags of a session.
+
+        Raises
+        ------
+        StationError
+            The session was not taken with this folder, or its key was destroyed.
+        """
+        return self._sealing.private_key(session_id)
+
+    def destroy_session_key(self, session_id: str) -> None:
+        """Destroy the private key of a session: its tags cannot be opened any more."""
+        self._sealing.destroy(session_id)
 
     def pre_shared_key(self) -> PreSharedKey:
         """Key shared with the real satellite; a simulated pass does not use it.
@@ -183,6 +196,16 @@ class KeyFolder:
     def __repr__(self) -> str:
         return f'<KeyFolder {self.path}>'
 
+    def _check_version(self) -> None:
+        """Bring a folder of version 1 to this one: it gets keys of sessions, and keeps what it has."""
+        path = self.path / _VERSION
+        if not path.exists():
+            self._sealing.fill()
+            write_secret(path, f'{VERSION}\n'.encode(), replace=True)
+        found = read_secret(path).decode('ascii', 'replace').strip()
+        if found != str(VERSION):
+            raise StationError(f'has version {found[:20]}, not {VERSION}', where=self.path, hint='use its software')
+
     def _identity(self, name: str, peer: Path) -> TlsIdentity:
         key = self.path / f'{name}.tls.key'
         check_private(key)
@@ -223,9 +246,8 @@ def default_path() -> Path:
 
 
 def _fill(folder: Path) -> None:
-    private, public = new_sealing_key()
-    write_secret(folder / _SEALING_KEY, private)
-    write_secret(folder / _SEALING_PUBLIC, public)
+    SealingKeys(folder / _SEALING).fill()
+    write_secret(folder / _VERSION, f'{VERSION}\n'.encode())
     write_secret(folder / _MASTER_KEY, secrets.token_bytes(32))
     for name in (_GROUND, _SIMULATED_SATELLITE):
         key_pem, certificate_pem = new_certificate(f'qkd_gs {name}')

@@ -55,8 +55,8 @@ class DetectorNode(DeviceNode):
         self.gather(m.SessionState, 'session/state', self._session, NEWEST)
 
     def opened(self) -> None:
-        """Connect to the TDC; the public key that seals the tags must exist."""
-        self._sealing_key = find_key_folder(None, simulated=self.simulated).sealing_public_key()
+        """Connect to the TDC; the key folder, whose public keys seal the tags, must exist."""
+        self._keys = find_key_folder(None, simulated=self.simulated)
         self._tdc = device_of(self, TDC, self._station)
         self._tdc.open()
 
@@ -97,7 +97,13 @@ class DetectorNode(DeviceNode):
             undo.callback(self._stop_tdc)
             frozen = self._station.frozen_digest
             writer = SealedWriter(
-                next_tags_path(folder), session_id, self._sealing_key, now_ns, frozen, reserve=reserve, waits=True
+                next_tags_path(folder),
+                session_id,
+                self._keys.session_public_key(session_id.hex()),
+                now_ns,
+                frozen,
+                reserve=reserve,
+                waits=True,
             )
             recorder = TagRecorder(writer, self._station.source)
             undo.pop_all()

@@ -80,10 +80,11 @@ def process_session(
     with keys.store(manifest.simulated) as store:
         stored = store.entry(manifest.session_id)
         if stored is not None:
+            _destroy_session_key(keys, manifest, stored.length_bits)
             if stored.state is KeyStateName.PENDING:
                 _confirm_again(store, stored, manifest, keys, link)
             return _finished(folder, dict(stored.result))
-        private_key = keys.sealing_private_key()
+        private_key = keys.session_private_key(manifest.session_id)
         pre_shared = _pre_shared(keys, manifest, store)
         # what is said in public waits in a file without a name, beside the tags: a temporary folder may be in memory
         with tempfile.TemporaryFile(dir=folder) as file, link() as channel:  # the other side gets ready meanwhile
@@ -115,6 +116,7 @@ def process_session(
             made = session.make_key(timed.detections, timed.pulse_spans, [_window(manifest, timed, window_s)])
             result = _figures(manifest, timed, scanned.reports, made, watched, window_s)
             store.put(manifest.session_id, made.key_id, made.key, made.epsilon, result, made.refill)
+            _destroy_session_key(keys, manifest, made.secret_bits)
             made.key.wipe()
             made.refill.wipe()
             with _confirming(manifest):
@@ -130,6 +132,15 @@ def _confirm_again(store: KeyStore, stored: KeyEntry, manifest: Manifest, keys: 
         pre_shared = _pre_shared(keys, manifest, store)
         confirm_again(channel, agreed_terms(manifest), stored.session_id, stored.key_id, pre_shared)
         store.confirm(stored.session_id, stored.key_id)
+
+
+def _destroy_session_key(keys: KeyFolder, manifest: Manifest, secret_bits: int) -> None:
+    """Destroy the key to the tags of a real session once they are made into a key.
+
+    The tags of a simulated session are no secret, and those without a key may be joined with another pass.
+    """
+    if secret_bits and not manifest.simulated:
+        keys.destroy_session_key(manifest.session_id)
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from qkd_gs.arrays import IntArray
 from qkd_gs.errors import StationError
@@ -24,6 +23,7 @@ from qkd_gs.processing.light_path import FixedDelay, LightPath
 from qkd_gs.session.manifest import Manifest
 from qkd_gs.session.tag_files import tags_paths
 from qkd_gs.settings.station import DetectorSettings
+from qkd_gs.timing.hybrid import SealingKey
 from qkd_gs.timing.pps import PpsTimescale, fit_pps
 from qkd_gs.timing.sealed import SealedFile, has_end
 from qkd_gs.timing.spans import Spans, intersect, spans, where_true
@@ -162,7 +162,7 @@ class Scanned:
         return min(first for first, _ in seen) - MARGIN_NS, max(last for _, last in seen) + MARGIN_NS
 
 
-def scan_session(folder: Path, manifest: Manifest, private_key: X25519PrivateKey) -> Scanned:
+def scan_session(folder: Path, manifest: Manifest, private_key: SealingKey) -> Scanned:
     """Read the tags through once.
 
     Raises

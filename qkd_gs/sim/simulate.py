@@ -74,15 +74,17 @@ class Watcher:
         """Progress of a step of the post-processing; `fraction` of it is done."""
 
 
-def run_simulation(simulation: Simulation, folder: Path, sealing_key: bytes, watcher: Watcher) -> Manifest:
+def run_simulation(
+    simulation: Simulation, folder: Path, sealing_key: Callable[[str], bytes], watcher: Watcher
+) -> Manifest:
     """Calibrate, track the pass, and write the session.
 
     Parameters
     ----------
     folder : Path
         Must not exist, or be empty.
-    sealing_key : bytes
-        Public key of the post-processor.
+    sealing_key : callable
+        Id of the session to the public key that its tags are sealed to.
 
     Raises
     ------
@@ -106,7 +108,8 @@ def run_simulation(simulation: Simulation, folder: Path, sealing_key: bytes, wat
     twin = Twin(simulation.twin, simulation.station, truth, site, begin_ns, seed, (stars,))
     run = {'seed': seed, 'calibration': calibrated.report.summary, 'scenario': simulation.scenario}
     writer = ManifestWriter.begin(folder, window.found, site, station, simulation.elements.path, begin_ns, True, run)
-    sealed = SealedWriter(next_tags_path(folder), writer.session_id, sealing_key, begin_ns, station.frozen_digest)
+    recipient = sealing_key(writer.session_id.hex())
+    sealed = SealedWriter(next_tags_path(folder), writer.session_id, recipient, begin_ns, station.frozen_digest)
     tracker = Tracker(station, window.predicted, calibrated.model, plan)
     supervisor = Supervisor(station, calibrated.model, lambda t_ns: sun_at(site, t_ns))
     lockstep = Lockstep(twin, station, tracker, supervisor, TagRecorder(sealed, station.source))

@@ -88,15 +88,15 @@ class SyntheticSession:
     station: StationSettings | None = None
     delay_error_ns: float | None = None
 
-    def write(self, folder: Path, sealing_key: bytes) -> Manifest:
+    def write(self, folder: Path, sealing_key: Callable[[str], bytes]) -> Manifest:
         """Generate the photons and write the session.
 
         Parameters
         ----------
         folder : Path
             Must not exist.
-        sealing_key : bytes
-            Public key of the post-processor.
+        sealing_key : callable
+            Id of the session to the public key that its tags are sealed to.
         """
         station = self.station or load_yaml(share_path('config', 'station.yaml'), StationSettings)
         light = self._photonics()
@@ -146,9 +146,9 @@ class SyntheticSession:
             clock_rate=clock.rate,
             clock_drift_per_s=clock.drift_per_s,
         ).save(folder)
-        session_id = bytes.fromhex(manifest.session_id)
+        session_id, recipient = bytes.fromhex(manifest.session_id), sealing_key(manifest.session_id)
         for number, (from_ns, to_ns, dies) in enumerate(self._runs(start_ns, end_ns)):
-            writer = SealedWriter(next_tags_path(folder), session_id, sealing_key, from_ns, station.frozen_digest)
+            writer = SealedWriter(next_tags_path(folder), session_id, recipient, from_ns, station.frozen_digest)
             tdc = SimTdc(light, station.detectors, source, truth.epoch_ns, self.seed + number)
             self._record(tdc, writer, from_ns, to_ns)
             if not dies:

@@ -3,11 +3,12 @@
 Layout (little-endian)::
 
     header   8s magic 'QKDGSTAG' | u16 version | 16s session id | i64 UTC of the run's start, ns
-             | 32s ephemeral X25519 public key | 8s recipient | 32s digest of the frozen settings
+             | 32s ephemeral X25519 public key | 1088s ciphertext of ML-KEM-768 | 8s recipient
+             | 32s digest of the frozen settings
     chunk    u32 length | u8 last | ciphertext with its 16-byte tag      ... repeated, about two a second
 
-A file holds one run of the TDC: its tags count from a start of their own.  A fresh key pair is made for each
-file; the shared secret with the recipient's public key gives the first chunk
+A file holds one run of the TDC: its tags count from a start of their own.  A fresh secret is shared
+with the session's public key for each file (`qkd_gs.timing.hybrid`); it gives the first chunk
 key (HKDF-SHA256), and each chunk's key is hashed into the next and forgotten, so that even the memory of the
 writing process opens nothing that is already on disk.  A chunk is AES-256-GCM; its number, the header and the
 mark of the last chunk are authenticated with it, so calibration, gate and source cannot be changed behind the tags
@@ -28,18 +29,19 @@ from typing import BinaryIO
 import numpy as np
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from qkd_gs.errors import StationError
 from qkd_gs.jit import njit
 from qkd_gs.session.durable_file import DurableFile, Reserve
+from qkd_gs.timing.hybrid import ENCAPSULATED_BYTES, SealingKey, encapsulate
 from qkd_gs.timing.tags import TagBlock
 
 MAGIC = b'QKDGSTAG'
 VERSION = 3
-_HEADER = struct.Struct('<8sH16sq32s8s32s')
+_HEADER = struct.Struct(f'<8sH16sq{ENCAPSULATED_BYTES}s8s32s')
+_VERSION = struct.Struct('<8sH')
 _CHUNK = struct.Struct('<IB')
 _LEAST_CHUNK, _MAX_CHUNK = 16, 1 << 28
 _MAX_TIME_PS = 1 << 60
@@ -67,7 +69,7 @@ class SealedWriter:
     session_id : bytes
         16 bytes, bound to every chunk.
     recipient : bytes
-        X25519 public key (raw, 32 bytes) of the post-processor.
+        Public key of the session (`qkd_gs.timing.hybrid`).
     start_ns : int
         UTC at which the TDC's clock read 0, good to 0.1 s.
     frozen : bytes
@@ -108,17 +110,8 @@ class SealedWriter:
         reserve: Reserve | None = None,
         waits: bool = False,
     ) -> None:
-        ephemeral = X25519PrivateKey.generate()
-        header = _HEADER.pack(
-            MAGIC,
-            VERSION,
-            session_id,
-            start_ns,
-            ephemeral.public_key().public_bytes_raw(),
-            fingerprint(recipient),
-            frozen,
-        )
-        secret = ephemeral.exchange(X25519PublicKey.from_public_bytes(recipient))
+        secret, encapsulated = encapsulate(recipient)
+        header = _HEADER.pack(MAGIC, VERSION, session_id, start_ns, encapsulated, fingerprint(recipient), frozen)
         self._ratchet = _Ratchet(secret, header)
         self._flush_ns, self._flush_tags = flush_ns, flush_tags
         self._waits = waits
@@ -213,8 +206,8 @@ class SealedFile:
     Attributes
     ----------
     path : Path
-    private_key : X25519PrivateKey
-        Of the post-processor.
+    private_key : SealingKey
+        Of the session.
     session_id : bytes, optional
         16 bytes; a file of another session is refused.
     frozen : bytes, optional
@@ -222,7 +215,7 @@ class SealedFile:
     """
 
     path: Path
-    private_key: X25519PrivateKey
+    private_key: SealingKey
     session_id: bytes | None = None
     frozen: bytes | None = None
 
@@ -295,8 +288,8 @@ class SealedFile:
 
     def _opened(self, header: bytes) -> _Ratchet:
         _check_version(header, self.path)
-        _, _, session_id, _, ephemeral, recipient, frozen = _HEADER.unpack(header)
-        if recipient != fingerprint(self.private_key.public_key().public_bytes_raw()):
+        _, _, session_id, _, encapsulated, recipient, frozen = _HEADER.unpack(header)
+        if recipient != fingerprint(self.private_key.public_bytes()):
             raise StationError(
                 'is sealed for another key', where=self.path, hint='give the keys folder of the station that took it'
             )
@@ -305,7 +298,7 @@ class SealedFile:
         if self.frozen not in (None, frozen):
             raise _of_other_settings(self.path)
         try:
-            secret = self.private_key.exchange(X25519PublicKey.from_public_bytes(ephemeral))
+            secret = self.private_key.decapsulate(encapsulated)
         except ValueError as error:  # a public key of low order: only a forged header has one
             raise StationError('has a forged header', where=self.path) from error
         return _Ratchet(secret, header)
@@ -330,13 +323,15 @@ def check_header(path: Path, session_id: bytes, frozen: bytes) -> None:
 
 
 def _check_version(header: bytes, path: Path) -> None:
-    if len(header) < _HEADER.size or not header.startswith(MAGIC):
+    if len(header) < _VERSION.size or not header.startswith(MAGIC):
         raise StationError('is not a sealed tag file', where=path)
-    version = _HEADER.unpack(header)[1]
+    version = _VERSION.unpack(header[: _VERSION.size])[1]
     if version != VERSION:
         raise StationError(
             f'version {version} is not {VERSION}', where=path, hint='process it with the software that took it'
         )
+    if len(header) < _HEADER.size:
+        raise StationError('is cut short in its header', where=path)
 
 
 def _of_another_session(path: Path) -> StationError:

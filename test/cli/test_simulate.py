@@ -99,7 +99,7 @@ def test_neither_channels_nor_key_stand_in_the_clear(taken, tmp_path):
     """Nowhere in session, report, log or key folder: as bytes, as packed bits, as text of digits or hex."""
     manifest, keys = load_manifest(taken.folder), KeyFolder(taken.keys)
     (tags,) = tags_paths(taken.folder)
-    sealed = SealedFile(tags, keys.sealing_private_key(), bytes.fromhex(manifest.session_id))
+    sealed = SealedFile(tags, keys.session_private_key(manifest.session_id), bytes.fromhex(manifest.session_id))
     channel = np.concatenate([block.channel for block in sealed.blocks()])
     quantum = channel[channel <= 4]
     shutil.copytree(taken.keys, tmp_path / 'keys')  # a bit that is handed out is gone

@@ -66,7 +66,9 @@ def test_every_tag_comes_back_from_the_sealed_file(tmp_path, keys):
     manifest = load_manifest(folder)
     assert made['channels'] == {'H': 8, 'V': 8, 'D': 8, 'A': 8, 'BEACON': 8, 'PPS': 8}
     assert (made['tags'], made['unused'], made['pps']['used']) == (48, {'input 6': 8}, 8)
-    sealed = SealedFile(tags_paths(folder)[0], keys.sealing_private_key(), bytes.fromhex(manifest.session_id))
+    sealed = SealedFile(
+        tags_paths(folder)[0], keys.session_private_key(manifest.session_id), bytes.fromhex(manifest.session_id)
+    )
     blocks = list(sealed.blocks())
     time_ps = np.concatenate([block.time_ps for block in blocks])
     channel = np.concatenate([block.channel for block in blocks])

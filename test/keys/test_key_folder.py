@@ -2,13 +2,22 @@
 
 import os
 import pickle
+import shutil
 import stat
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
 from qkd_gs.errors import StationError
+from qkd_gs.keys.files import erase_secret, write_secret
 from qkd_gs.keys.folder import KeyFolder, find_key_folder
 from qkd_gs.keys.secret import Secret
+from qkd_gs.timing.hybrid import PRIVATE_BYTES, SealingKey
+from qkd_gs.timing.sealed import SealedFile, SealedWriter
+from qkd_gs.timing.tags import TagBlock
+
+SESSIONS = [f'{number:032x}' for number in range(7)]
 
 
 @pytest.fixture
@@ -18,12 +27,80 @@ def folder(tmp_path):
 
 def test_a_new_folder_is_for_its_owner_alone(folder):
     assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
-    for path in folder.path.iterdir():
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path.name
+    for path in folder.path.rglob('*'):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path.name
 
 
-def test_the_sealing_pair_belongs_together(folder):
-    assert folder.sealing_private_key().public_key().public_bytes_raw() == folder.sealing_public_key()
+def test_each_session_has_a_sealing_pair_of_its_own(folder):
+    pairs = {session: folder.session_public_key(session) for session in SESSIONS}  # more than wait ready
+    assert len(set(pairs.values())) == len(SESSIONS)
+    again = KeyFolder(folder.path)  # a detector process that starts again, and the post-processor
+    for session, public in pairs.items():
+        assert again.session_public_key(session) == public
+        assert again.session_private_key(session).public_bytes() == public
+    with pytest.raises(StationError, match='no key to the tags of session'):
+        folder.session_private_key('f' * 32)
+
+
+def test_sessions_that_begin_at_once_take_different_pairs(folder):
+    def take(session):
+        return KeyFolder(folder.path).session_public_key(session)
+
+    with ThreadPoolExecutor(4) as pool:
+        taken = list(pool.map(take, SESSIONS))
+    assert len(set(taken)) == len(SESSIONS)
+
+
+def test_tags_of_a_session_cannot_be_opened_once_its_key_is_destroyed(folder, tmp_path):
+    """Whoever copies the sealed file now, and seizes the key folder afterwards, reads nothing."""
+    session = SESSIONS[0]
+    writer = SealedWriter(tmp_path / 'tags', bytes.fromhex(session), folder.session_public_key(session), 0, bytes(32))
+    writer.append(0, TagBlock(np.array([5]), np.array([1], np.uint8)))
+    writer.close()
+    private = folder.session_private_key(session)
+    assert len(list(SealedFile(tmp_path / 'tags', private).blocks())) == 1
+    other = folder.session_public_key(SESSIONS[1])
+    for _ in range(2):
+        folder.destroy_session_key(session)
+    with pytest.raises(StationError, match='no key to the tags'):
+        folder.session_private_key(session)
+    left = [path.read_bytes() for path in folder.path.rglob('*') if path.is_file()]
+    for secret in (private.private_bytes(), private.private_bytes()[:32], private.private_bytes()[32:]):
+        assert not any(secret in content for content in left)
+    for content in left:
+        if len(content) == PRIVATE_BYTES:
+            with pytest.raises(StationError, match='sealed for another key'):
+                list(SealedFile(tmp_path / 'tags', SealingKey(content)).blocks())
+    assert folder.session_private_key(SESSIONS[1]).public_bytes() == other
+
+
+def test_a_secret_that_is_replaced_or_deleted_is_overwritten_where_it_lay(tmp_path):
+    write_secret(tmp_path / 'secret', b'first secret')
+    os.link(tmp_path / 'secret', tmp_path / 'blocks')  # the same place on the disk
+    write_secret(tmp_path / 'secret', b'second', replace=True)
+    assert (tmp_path / 'blocks').read_bytes() == bytes(12)
+    os.link(tmp_path / 'secret', tmp_path / 'more blocks')
+    erase_secret(tmp_path / 'secret')
+    erase_secret(tmp_path / 'secret')
+    assert (tmp_path / 'more blocks').read_bytes() == bytes(6)
+
+
+def test_a_folder_of_the_first_version_gets_what_it_lacks_and_keeps_what_it_has(folder):
+    shutil.rmtree(folder.path / 'sealing')
+    (folder.path / 'version').unlink()
+    for name in ('sealing.key', 'sealing.pub'):
+        write_secret(folder.path / name, bytes(32))
+    again = KeyFolder(folder.path)
+    public = again.session_public_key(SESSIONS[0])
+    assert again.session_private_key(SESSIONS[0]).public_bytes() == public
+    assert (folder.path / 'sealing.key').exists()
+    assert (folder.path / 'version').read_text() == '2\n'
+
+
+def test_a_folder_of_a_later_version_is_refused_by_its_number(folder):
+    (folder.path / 'version').write_text('3\n')
+    with pytest.raises(StationError, match='has version 3, not 2'):
+        KeyFolder(folder.path)
 
 
 @pytest.mark.parametrize('mode', [0o750, 0o705, 0o777])
@@ -46,10 +123,12 @@ def test_a_missing_part_is_named(folder):
 
 
 def test_a_link_in_place_of_a_key_is_refused(folder, tmp_path):
-    (folder.path / 'sealing.key').rename(tmp_path / 'elsewhere')
-    (folder.path / 'sealing.key').symlink_to(tmp_path / 'elsewhere')
+    folder.session_public_key(SESSIONS[0])
+    for path in list((folder.path / 'sealing').glob('*.key')):
+        path.rename(tmp_path / path.name)
+        path.symlink_to(tmp_path / path.name)
     with pytest.raises(StationError, match='symbolic link'):
-        folder.sealing_private_key()
+        folder.session_private_key(SESSIONS[0])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason='only root can give a file away')

@@ -87,8 +87,9 @@ def test_a_full_disk_in_mid_pass_is_told_and_costs_no_tag(taking):
     assert taking.abort(handle).error_code == TrackPass.Result.ABORTED
     station.until(lambda: has_end(path), 'the run has ended')
     assert tags_paths(folder) == [path]
-    private = KeyFolder(station.keys).sealing_private_key()
-    blocks = list(SealedFile(path, private, bytes.fromhex(load_manifest(folder).session_id)).blocks())
+    session_id = load_manifest(folder).session_id
+    private = KeyFolder(station.keys).session_private_key(session_id)
+    blocks = list(SealedFile(path, private, bytes.fromhex(session_id)).blocks())
     pps_s = np.concatenate([block.time_ps[block.channel == 6] for block in blocks]) * 1e-12
     np.testing.assert_allclose(np.diff(pps_s), 1.0, atol=1e-3)  # not one second is missing
     assert not [path for path in folder.iterdir() if path.name.startswith('.reserved')]

@@ -98,8 +98,7 @@ def written(secret):
 def secrets_of(keys):
     """Everything in a key folder that nobody else may know."""
     folder = KeyFolder(keys)
-    yield folder.sealing_private_key().private_bytes_raw()
-    for path in keys.glob('*.key'):
+    for path in keys.rglob('*.key'):
         yield path.read_bytes()
     with folder.store(simulated=True) as store:
         for entry in store.entries():

@@ -51,7 +51,7 @@ def make(folder: Path, **changes: Any) -> Processed:
     """Generate a short session and process it."""
     lie = changes.pop('lie', lambda transmitter: transmitter)
     keys = KeyFolder.create(folder / 'keys')
-    short_session(**changes).write(folder / 'session', keys.sealing_public_key())
+    short_session(**changes).write(folder / 'session', keys.session_public_key)
     return process(folder / 'session', keys, lie)
 
 

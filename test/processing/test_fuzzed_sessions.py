@@ -27,7 +27,7 @@ def session(tmp_path_factory):
     """A short session that makes a key, and one with telemetry."""
     folder = tmp_path_factory.mktemp('fuzzed')
     keys = KeyFolder.create(folder / 'keys')
-    short_session(seconds=7.0, before_s=3.5, gain=4.0).write(folder / 'session', keys.sealing_public_key())
+    short_session(seconds=7.0, before_s=3.5, gain=4.0).write(folder / 'session', keys.session_public_key)
     Telemetry().save(folder / 'session')
     return folder
 

@@ -18,7 +18,7 @@ from qkd_gs.sim.synthetic_session import SyntheticSession
 def whole(tmp_path_factory):
     base = tmp_path_factory.mktemp('session')
     keys = KeyFolder.create(base / 'keys')
-    SyntheticSession(seconds=1.0, before_s=0.5).write(base / 'session', keys.sealing_public_key())
+    SyntheticSession(seconds=1.0, before_s=0.5).write(base / 'session', keys.session_public_key)
     return base / 'session'
 
 

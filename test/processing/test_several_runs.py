@@ -21,7 +21,7 @@ def interrupted(tmp_path_factory):
     folder = tmp_path_factory.mktemp('interrupted')
     keys = KeyFolder.create(folder / 'keys')
     short_session(seconds=END_S, before_s=9.5, gain=6.0, outages=((FROM_S, TO_S),)).write(
-        folder / 'session', keys.sealing_public_key()
+        folder / 'session', keys.session_public_key
     )
     return folder
 
@@ -111,7 +111,7 @@ def test_a_run_that_is_there_twice_counts_once(copy, both):
 
 def test_a_run_of_another_session_is_left_out(copy, both, tmp_path):
     keys = KeyFolder(copy / 'keys')
-    short_session(seconds=8.0, before_s=4.0, seed=2).write(tmp_path / 'other', keys.sealing_public_key())
+    short_session(seconds=8.0, before_s=4.0, seed=2).write(tmp_path / 'other', keys.session_public_key)
     shutil.copy(tmp_path / 'other' / 'tags.sealed', next_tags_path(copy / 'session'))
     done = run(copy)
     assert 'another session' in runs(done)[2]['unused']

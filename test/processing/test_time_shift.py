@@ -85,7 +85,7 @@ def test_delays_changed_after_the_pass_are_refused(tmp_path):
     """Who may write into the session must not be able to choose the gate once the tags are known."""
     keys = KeyFolder.create(tmp_path / 'keys')
     folder = tmp_path / 'session'
-    short_session().write(folder, keys.sealing_public_key())
+    short_session().write(folder, keys.session_public_key)
 
     def other_delays(manifest):
         delay_ns = manifest.station.detectors.delay_ns | {'H': 32.2}

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.sky import sun_at
@@ -18,13 +17,14 @@ from qkd_gs.share import share_path
 from qkd_gs.sim.lockstep import Lockstep
 from qkd_gs.sim.physics.true_errors import TruePointing
 from qkd_gs.sim.twin import Twin, true_trajectory
+from qkd_gs.timing.hybrid import PRIVATE_BYTES, SealingKey
 from qkd_gs.timing.recorder import TagRecorder
 from qkd_gs.timing.sealed import SealedFile, SealedWriter
 from qkd_gs.tracking.control.tracker import Tracker
 from qkd_gs.tracking.types import Phase
 
 SECOND = 10**9
-PRIVATE = X25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
+PRIVATE = SealingKey(bytes(range(PRIVATE_BYTES)))
 STATION = load_yaml(share_path('config', 'station.yaml'), StationSettings)
 SITE = load_site('shanghai')
 
@@ -40,9 +40,7 @@ def taken(folder, seed, seconds=25):
     streams = np.random.SeedSequence(seed).spawn(12)
     model = TruePointing(settings.plant.pointing, np.random.default_rng(streams[0])).model
     tracker = Tracker(STATION, predicted, model, plan_pass(predicted, start_ns, end_ns, model, STATION.mount))
-    writer = SealedWriter(
-        folder / f'tags{seed}', bytes(16), PRIVATE.public_key().public_bytes_raw(), begin_ns, bytes(32)
-    )
+    writer = SealedWriter(folder / f'tags{seed}', bytes(16), PRIVATE.public_bytes(), begin_ns, bytes(32))
     supervisor = Supervisor(STATION, model, lambda t_ns: sun_at(SITE, t_ns))
     lockstep = Lockstep(twin, STATION, tracker, supervisor, TagRecorder(writer, STATION.source))
     lockstep.run(begin_ns, begin_ns + seconds * SECOND, lambda progress: None)

@@ -4,7 +4,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from faults.disk import Disk
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,15 +12,16 @@ from qkd_gs.errors import StationError
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.share import share_path
+from qkd_gs.timing.hybrid import ENCAPSULATED_BYTES, PRIVATE_BYTES, SealingKey, encapsulate
 from qkd_gs.timing.recorder import TagRecorder
 from qkd_gs.timing.sealed import SealedFile, SealedWriter, has_end
 from qkd_gs.timing.tags import Channel, TagBlock
 
-PRIVATE = X25519PrivateKey.from_private_bytes(bytes(range(32)))
-RECIPIENT = PRIVATE.public_key().public_bytes_raw()
+PRIVATE = SealingKey(bytes(range(PRIVATE_BYTES)))
+RECIPIENT = PRIVATE.public_bytes()
 SECOND = 10**9
 STARTED_NS = 1_538_582_000 * SECOND + 123
-HEADER = 106
+HEADER = 42 + ENCAPSULATED_BYTES + 32
 FROZEN = bytes(range(32, 64))
 STATION = load_yaml(share_path('config', 'station.yaml'), StationSettings)
 SOURCE = STATION.source
@@ -32,7 +32,7 @@ def block(rng: np.random.Generator, start_ps: int, n: int) -> TagBlock:
 
 
 def write(path, blocks, close=True):
-    writer = SealedWriter(path, bytes(16), PRIVATE.public_key().public_bytes_raw(), STARTED_NS, FROZEN)
+    writer = SealedWriter(path, bytes(16), PRIVATE.public_bytes(), STARTED_NS, FROZEN)
     for k, tags in enumerate(blocks):
         writer.append(k * SECOND // 10, tags)
     if close:
@@ -128,7 +128,7 @@ def test_neither_tags_nor_channels_stand_in_the_clear(tmp_path, blocks):
 def test_another_key_does_not_open_it(tmp_path, blocks):
     write(tmp_path / 'tags', blocks)
     with pytest.raises(StationError, match='sealed for another key'):
-        list(SealedFile(tmp_path / 'tags', X25519PrivateKey.generate()).blocks())
+        list(SealedFile(tmp_path / 'tags', SealingKey.generate()).blocks())
 
 
 @settings(max_examples=60, deadline=None)
@@ -162,7 +162,7 @@ def test_chunks_cannot_change_places(tmp_path, blocks):
 
 
 def test_counts_come_in_bins_of_a_second_and_no_shorter(tmp_path):
-    writer = SealedWriter(tmp_path / 'tags', bytes(16), PRIVATE.public_key().public_bytes_raw(), STARTED_NS, FROZEN)
+    writer = SealedWriter(tmp_path / 'tags', bytes(16), PRIVATE.public_bytes(), STARTED_NS, FROZEN)
     with pytest.raises(ValueError, match='key bit'):
         TagRecorder(writer, SOURCE, bin_ns=SECOND // 2)
     recorder = TagRecorder(writer, SOURCE)
@@ -175,9 +175,7 @@ def test_counts_come_in_bins_of_a_second_and_no_shorter(tmp_path):
 
 
 def test_a_disk_that_is_full_for_a_while_costs_no_tag(tmp_path, blocks):
-    writer = SealedWriter(
-        tmp_path / 'tags', bytes(16), PRIVATE.public_key().public_bytes_raw(), STARTED_NS, FROZEN, waits=True
-    )
+    writer = SealedWriter(tmp_path / 'tags', bytes(16), PRIVATE.public_bytes(), STARTED_NS, FROZEN, waits=True)
     with Disk(tmp_path / 'tags', capacity=20_000) as disk:
         for k, tags in enumerate(blocks):
             writer.append(k * SECOND // 10, tags)
@@ -206,9 +204,7 @@ def test_a_file_that_was_taken_away_is_told(tmp_path, blocks):
 
 def test_what_no_memory_can_keep_is_counted(tmp_path, blocks, monkeypatch):
     monkeypatch.setattr('qkd_gs.timing.sealed._MOST_WAITING', 10_000)
-    writer = SealedWriter(
-        tmp_path / 'tags', bytes(16), PRIVATE.public_key().public_bytes_raw(), STARTED_NS, FROZEN, waits=True
-    )
+    writer = SealedWriter(tmp_path / 'tags', bytes(16), PRIVATE.public_bytes(), STARTED_NS, FROZEN, waits=True)
     with Disk(tmp_path / 'tags', capacity=0) as disk:
         for k, tags in enumerate(blocks):
             writer.append(k * SECOND // 10, tags)
@@ -229,7 +225,7 @@ def test_the_frozen_digest_cannot_be_changed_behind_the_tags(tmp_path, blocks):
     path = tmp_path / 'tags'
     write(path, blocks)
     raw = bytearray(path.read_bytes())
-    raw[74:106] = bytes(32)
+    raw[HEADER - 32 : HEADER] = bytes(32)
     path.write_bytes(raw)
     with pytest.raises(StationError, match='has been changed'):
         next(SealedFile(path, PRIVATE, frozen=bytes(32)).blocks())
@@ -250,3 +246,33 @@ def test_delays_gate_and_source_are_frozen_and_the_mount_is_not(section, change)
     assert changed.frozen_digest != STATION.frozen_digest
     slower = STATION.model_copy(update={'mount': STATION.mount.model_copy(update={'watchdog_s': 0.2})})
     assert slower.frozen_digest == STATION.frozen_digest
+
+
+def test_both_parts_of_the_encapsulation_are_needed():
+    secret, encapsulated = encapsulate(PRIVATE.public_bytes())
+    assert PRIVATE.decapsulate(encapsulated) == secret
+    other = SealingKey.generate()
+    mixed = (
+        SealingKey(PRIVATE.private_bytes()[:32] + other.private_bytes()[32:]),
+        SealingKey(other.private_bytes()[:32] + PRIVATE.private_bytes()[32:]),
+    )
+    for key in mixed:
+        assert key.decapsulate(encapsulated) != secret
+    for at in (0, 31, 32, ENCAPSULATED_BYTES - 1):
+        changed = bytearray(encapsulated)
+        changed[at] ^= 1
+        assert PRIVATE.decapsulate(bytes(changed)) != secret
+
+
+def test_what_is_no_key_is_refused():
+    with pytest.raises(ValueError, match='not a sealing key'):
+        SealingKey(bytes(32))
+    with pytest.raises(ValueError, match='not a public sealing key'):
+        encapsulate(bytes(32))
+    assert '0' * 8 not in repr(SealingKey(bytes(PRIVATE_BYTES)))
+
+
+def test_a_file_of_the_version_before_is_refused_by_its_number(tmp_path):
+    (tmp_path / 'tags').write_bytes(b'QKDGSTAG' + bytes([2, 0]) + bytes(64))
+    with pytest.raises(StationError, match='version 2 is not 3'):
+        read(tmp_path / 'tags')

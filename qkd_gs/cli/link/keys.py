@@ -211,6 +211,7 @@ def _erase(folder: KeyFolder, args: argparse.Namespace) -> int:
                     erased = True
     if not erased:
         raise StationError(f'holds no key of session {session}', where=folder.path)
+    folder.destroy_session_key(session)
     print(f'session {session}: erased')
     return 0
 
