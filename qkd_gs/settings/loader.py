@@ -9,7 +9,6 @@ from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
-from pydantic_core import ErrorDetails
 
 from qkd_gs.errors import StationError
 
@@ -60,7 +59,7 @@ def reason(error: ValidationError) -> str:
     return f'{key}: {said}' if key else said
 
 
-def _first(error: ValidationError) -> ErrorDetails:
+def _first(error: ValidationError) -> Any:
     """The first error; a key that is not known before all others, as it explains one that is missing."""
     errors = error.errors()
     return next((one for one in errors if one['type'] == _UNKNOWN_KEY), errors[0])

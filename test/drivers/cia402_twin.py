@@ -74,6 +74,7 @@ class Drive:
         self._guarded_ns = None
         self.quick_stops = []
         self.node.nmt.state = 'PRE-OPERATIONAL'
+        self.node.add_write_callback(self.written)
         self._publish()
 
     # --- objects ---
@@ -104,12 +105,14 @@ class Drive:
     def _sync(self):
         if not self._running:
             return
+        self._syncing = True
         for one in self.node.rpdo.values():
             data = self._staged.pop(one.cob_id, None)
             if one.enabled and data is not None:
                 one.data = bytearray(data)
                 for variable in one:
                     self.node.sdo[variable.index].raw = variable.raw
+        self._syncing = False
         self._control(self.read(0x6040))
         self._send(lambda one: one.trans_type == 1)
 
@@ -122,6 +125,12 @@ class Drive:
                 one.transmit()
 
     # --- states ---
+
+    def written(self, index, subindex, od, data):
+        """A controlword that came by SDO counts at once."""
+        if index == 0x6040 and not self._syncing:
+            self._control(int.from_bytes(data, 'little'))
+            self._publish()
 
     def _control(self, word):
         enabled, stopping = self.status == 0x27, self.status == 0x07
@@ -143,7 +152,7 @@ class Drive:
             self.status = 0x27
         self._word = word
 
-    _word = 0
+    _word, _syncing = 0, False
 
     def _off(self):
         self.status, self.velocity = 0x40, 0.0  # the brake
@@ -233,7 +242,11 @@ class Twin:
             if drive.id not in self.silent:
                 drive.frame(message.arbitration_id, data, self._now_ns or 0)
 
+    def pass_time(self, seconds):
+        self.advance((self._now_ns or 1) + round(seconds * 1e9))
+
     def advance(self, now_ns):
+        now_ns = max(now_ns, self._now_ns or 0)
         since_s = (now_ns - self._now_ns) * 1e-9 if self._now_ns else 0.0
         self._now_ns = now_ns
         for drive in self.drives:
@@ -259,6 +272,8 @@ class TwinBus:
         self._check()
         if not self._to_driver and timeout:
             self._deliver()
+            if not self._to_driver:  # the driver lets time pass
+                self.twin.pass_time(timeout)
         return self._to_driver.popleft() if self._to_driver else None
 
     def send(self, message):

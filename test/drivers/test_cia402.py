@@ -207,6 +207,29 @@ def test_a_fault_of_one_drive_stops_the_other(drives):
     assert drives.rig.now_ns - begin_ns <= 0.3e9
 
 
+def test_a_fault_is_reset_by_enable_alone(drives):
+    device = enabled(drives)
+    drives.twin.drives[0].fail(0x7305)
+    drives.rig.run(2.0, device.read)
+    assert drives.twin.drives[0].status == 0x08
+    assert device.read(drives.rig.now_ns).fault == 'mount.encoder'
+    device.enable(drives.rig.now_ns)
+    assert drives.rig.until(lambda: device.read(drives.rig.now_ns).mode is MountMode.HOLD, 0.5)
+
+
+def test_an_axis_that_still_moves_is_stopped_before_it_loses_its_torque(drives):
+    """As after a driver that was killed and is started again at once."""
+    device = enabled(drives)
+    follow(drives, device, 3.0, rate_deg_s=25.0)
+    azimuth = drives.twin.drives[0]
+    azimuth._off = lambda: setattr(azimuth, 'coasting', azimuth.velocity)
+    azimuth.coasting = 0.0
+    drives.rig.open()
+    assert azimuth.coasting == 0.0
+    assert azimuth.quick_stops == ['commanded']
+    assert not azimuth.velocity
+
+
 def test_an_axis_that_does_not_turn_is_a_following_error(drives):
     device = enabled(drives)
     drives.twin.drives[0].blocked = True

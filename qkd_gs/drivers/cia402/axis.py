@@ -37,6 +37,7 @@ _OFF_BUS = 1 << 31  # of an identifier: the PDO does not exist
 _ON_SYNC, _BY_TIMER = 1, 255  # transmission types
 _TIMER_MS = 50
 _CONFIGURE_S = 0.5  # for one object
+_BRAKING_LOOKS, _BRAKING_LOOK_S = 100, 0.05
 
 
 class Axis:
@@ -87,6 +88,7 @@ class Axis:
             ``mount.position``: it stands outside the travel.
         """
         self._identify(bus)
+        self._bring_to_rest(bus)
         self._write(bus, Index.CONTROLWORD, 0, Control.DISABLE_VOLTAGE, 2)
         self._map_pdos(bus)
         self._write_limits(bus)
@@ -124,6 +126,25 @@ class Axis:
             raise DeviceFault(
                 'mount.other', f'{self.name}: {counts} counts per turn instead of {self._drive.counts_per_turn}'
             )
+
+    def _bring_to_rest(self, bus: CanBus) -> None:
+        """Stop an axis that a driver before has left moving; without torque it would coast.
+
+        Raises
+        ------
+        DeviceFault
+            ``mount.moving``: it does not stop.
+        """
+        if state_of(self._read(bus, Index.STATUSWORD)) not in (State.ENABLED, State.QUICK_STOP_ACTIVE):
+            return
+        self._write(bus, Index.QUICK_STOP_OPTION, 0, QUICK_STOP_AND_STAY, 2)
+        self._write(bus, Index.CONTROLWORD, 0, Control.QUICK_STOP, 2)
+        for _ in range(_BRAKING_LOOKS):
+            rate_rad_s = self._read(bus, Index.VELOCITY, signed=True) * self._rad_per_count
+            if abs(rate_rad_s) < _AT_REST_RAD_S:
+                return
+            bus.wait(_BRAKING_LOOK_S)
+        raise DeviceFault('mount.moving', f'{self.name} moves at {degrees(rate_rad_s):.2f} deg/s after a quick stop')
 
     def _map_pdos(self, bus: CanBus) -> None:
         reference = (Index.TARGET_POSITION, Index.VELOCITY_OFFSET)

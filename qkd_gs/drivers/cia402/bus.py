@@ -91,6 +91,14 @@ class CanBus:
             return None
         return message.arbitration_id, bytes(message.data)
 
+    def wait(self, seconds: float) -> None:
+        """Let time pass; frames that arrive are kept."""
+        end_s = time.monotonic() + seconds
+        while (left_s := end_s - time.monotonic()) > 0:
+            frame = self._receive(left_s)
+            if frame is not None:
+                self._waiting.append(frame)
+
     # --- SDO; waits, so only while the device is opened ---
 
     def upload(self, node: int, index: int, subindex: int, timeout_s: float, signed: bool = False) -> int:

@@ -53,7 +53,7 @@ class Cia402Mount:
             Axis('elevation', options, options.elevation, settings.elevation),
         )
         self._lost: DeviceFault | None = None
-        self._enabling = self._tracking = self._stopping = False
+        self._enabling = self._tracking = self._stopping = self._resetting = False
         self._set_point: MountCommand | None = None
         self._commanded_ns = self._cycle_ns = self._sync_ns = 0
         self._opened_ns: int | None = None
@@ -86,7 +86,8 @@ class Cia402Mount:
     def enable(self, now_ns: int) -> None:
         """Reset faults, release the brakes and hold where the axes are; takes some cycles."""
         self._check()
-        self._set_point, self._tracking, self._stopping, self._enabling = None, False, False, True
+        self._set_point, self._tracking, self._stopping = None, False, False
+        self._enabling = self._resetting = True
         self._work(now_ns)
 
     def command(self, now_ns: int, command: MountCommand) -> None:
@@ -136,7 +137,8 @@ class Cia402Mount:
         self._tracking, self._set_point = False, None
         if not self._state.is_open or self._lost is not None:
             return
-        self._enabling, self._stopping = False, True
+        self._enabling = self._resetting = False
+        self._stopping = True
         try:
             self._send_stop()
         except DeviceFault as fault:
@@ -231,7 +233,8 @@ class Cia402Mount:
 
     def _lose(self, fault: DeviceFault) -> None:
         """A drive or the bus is lost: stop what is left, and send no heartbeat from now on."""
-        self._lost, self._tracking, self._set_point, self._enabling = fault, False, None, False
+        self._lost, self._tracking, self._set_point = fault, False, None
+        self._enabling = self._resetting = False
         try:
             self._send_stop()
         except DeviceFault:
@@ -258,8 +261,9 @@ class Cia402Mount:
             silent_s = (now_ns - max(axis.heard_ns, self._opened_ns)) * 1e-9
             if silent_s > self._options.timeout_s:
                 raise DeviceFault('mount.silent', f'the drive of the {axis.name} is not heard for {silent_s:.2f} s')
-        if any(axis.faulty for axis in self._axes) and self._tracking:
-            self._stop_axes()  # the other axis
+        self._resetting &= not all(axis.state is State.ENABLED for axis in self._axes)
+        if any(axis.faulty for axis in self._axes) and self._enabling and not self._resetting:
+            self._stop_axes()  # the other axis; only enable() resets the fault
 
     def _send_cycle(self, now_ns: int) -> None:
         dt_s = min((now_ns - self._cycle_ns) * 1e-9, 2 * self._options.cycle_s) if self._cycle_ns else 0.0

@@ -161,12 +161,16 @@ class LaserControl:
     def _lose(self, error: Exception, now_ns: int) -> None:
         """The conversation is broken: switch off without waiting for an answer, and begin it again."""
         self._fail(error if isinstance(error, DeviceFault) else DeviceFault('beacon.garbled', str(error)))
+        self.send_off()
+        self.close()
+        self._tried_ns = now_ns
+
+    def send_off(self) -> None:
+        """Send ``l0`` without waiting for its answer, which `step` will not understand."""
         try:
             self._line.send(b'l0\r')
         except DeviceFault:
-            pass  # it is reported already
-        self.close()
-        self._tried_ns = now_ns
+            pass  # there is no port; `step` opens it again
 
     def _fail(self, fault: DeviceFault) -> None:
         self._fault = self._fault or fault

@@ -176,17 +176,23 @@ class Guard:
         os.set_blocking(told, False)
 
     def run(self) -> int:
-        """Run until the orders end and the laser is off."""
-        while not self.ending:
-            select.select([self._orders], [], [], _STEP_S)
-            self.step(time.monotonic_ns())
+        """Run until the orders end and the laser is off; an error of this program switches it off, too."""
+        try:
+            while not self.ending:
+                select.select([self._orders], [], [], _STEP_S)
+                self.step(time.monotonic_ns())
+        finally:
+            self._switch_off()
+        self._control.close()
+        return 0 if self._control.state.off_confirmed else 1
+
+    def _switch_off(self) -> None:
+        self._control.send_off()  # at once, and whatever state an error has left
         end_ns = time.monotonic_ns() + _LAST_NS
         while not self._control.state.off_confirmed and time.monotonic_ns() < end_ns:
             self._control.order(False, time.monotonic_ns())
             self._control.step(time.monotonic_ns())
             time.sleep(_STEP_S)
-        self._control.close()
-        return 0 if self._control.state.off_confirmed else 1
 
     def step(self, now_ns: int) -> None:
         """Take the orders, drive the laser, tell its state."""
