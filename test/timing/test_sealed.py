@@ -276,3 +276,22 @@ def test_a_file_of_the_version_before_is_refused_by_its_number(tmp_path):
     (tmp_path / 'tags').write_bytes(b'QKDGSTAG' + bytes([2, 0]) + bytes(64))
     with pytest.raises(StationError, match='version 2 is not 3'):
         read(tmp_path / 'tags')
+
+
+@pytest.mark.parametrize('channel', [0, 7, 9, 60, 255])
+def test_a_channel_that_is_none_is_refused_before_it_is_packed(tmp_path, channel):
+    """Three bits are kept of a channel: 9 would come back as H, and 60 as A with another time."""
+    writer = SealedWriter(tmp_path / 'x', bytes(16), PRIVATE.public_bytes(), STARTED_NS, FROZEN)
+    with pytest.raises(ValueError, match=f'{channel} is no channel'):
+        writer.append(0, TagBlock(np.array([1000, 2000]), np.array([1, channel], np.uint8)))
+    writer.close()
+    assert writer.tags == 0
+
+
+def test_a_time_that_does_not_fit_is_refused_wherever_it_stands(tmp_path):
+    writer = SealedWriter(tmp_path / 'x', bytes(16), PRIVATE.public_bytes(), STARTED_NS, FROZEN)
+    for times in ([5, 1 << 60, 7], [5, -1, 7]):
+        with pytest.raises(ValueError, match='out of range'):
+            writer.append(0, TagBlock(np.array(times), np.ones(3, np.uint8)))
+    writer.close()
+    assert writer.tags == 0
