@@ -30,7 +30,8 @@ def run() -> dict[str, Any]:
         ``period_ms`` (50, 95 and 99 %, of station time) and ``missed_share``, from the start of the node (mount) or
         of the pass (tracker) to the end of the window; ``window_s``, of real time.
     """
-    with demo_processes(_FROM_EL_DEG) as station:
+    with demo_processes(_FROM_EL_DEG) as place:
+        station = place.processes
         operator: Operator | None = None
         try:
             station.start()

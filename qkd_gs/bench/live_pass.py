@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,14 +31,29 @@ class Observer(Protocol):
         """Look at the station at a moment of a steady clock."""
 
 
+@dataclass(frozen=True)
+class Place:
+    """A prepared station, with its folders of sessions and keys."""
+
+    processes: StationProcesses
+    sessions: Path
+    keys: Path
+
+
 @contextmanager
-def demo_processes(from_el_deg: float) -> Iterator[StationProcesses]:
-    """Prepare a station for the demo's pass above an elevation, at real time, in a folder that goes away."""
+def demo_processes(from_el_deg: float, say: Callable[[str, str], None] = lambda *_: None) -> Iterator[Place]:
+    """Prepare a station for the demo's pass above an elevation, at real time, in a folder that goes away.
+
+    Parameters
+    ----------
+    say : callable
+        Told each line of output of a node, and what is said about it.
+    """
     with tempfile.TemporaryDirectory(prefix='qkd_gs-bench-') as folder:
         place = Path(folder)
         os.environ['QKD_GS_KEYS'] = str(KeyFolder.create(place / 'keys').path)
         graph = DemoStation(from_el_deg, speed=1.0).prepare(place, place / 'sessions')
-        yield StationProcesses(graph, place / 'logs', lambda *_: None)
+        yield Place(StationProcesses(graph, place / 'logs', say), place / 'sessions', place / 'keys')
 
 
 @dataclass(frozen=True)

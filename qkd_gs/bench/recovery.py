@@ -33,7 +33,8 @@ def run() -> dict[str, Any]:
         until another process is active under its name; ``held_again_s`` by node, from its death until the satellite
         is held and the node is back; ``stop_s`` from Ctrl-C in mid-pass until no process is left.
     """
-    with demo_processes(_FROM_EL_DEG) as station:
+    with demo_processes(_FROM_EL_DEG) as place:
+        station = place.processes
         begin_s = monotonic()
         operator: Operator | None = None
         try:

@@ -10,6 +10,8 @@ from typing import Protocol, runtime_checkable
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.station import MountSettings
 
+_ABSURD = 10.0  # times the limit of an axis
+
 
 class MountMode(IntEnum):
     """State of the drives."""
@@ -79,19 +81,24 @@ class Mount(Protocol):
 def check_set_point(settings: MountSettings, command: MountCommand) -> None:
     """Refuse a set-point that no driver may pass on to its drives.
 
+    A rate and an acceleration may exceed the axis' limits, by which the driver shapes the motion, but not by orders of
+    magnitude.
+
     Raises
     ------
     DeviceFault
-        ``mount.command`` not a number, ``mount.limit`` beyond the end of travel.
+        ``mount.command`` not a number or absurdly fast, ``mount.limit`` beyond the end of travel.
     """
     azimuth = command.az_rad, command.az_rate_rad_s, command.az_acc_rad_s2
     elevation = command.el_rad, command.el_rate_rad_s, command.el_acc_rad_s2
     if not all(map(isfinite, azimuth + elevation)):
         raise DeviceFault('mount.command', f'set-point is not a number: {command}')
-    for name, axis, angle_rad in (
-        ('azimuth', settings.azimuth, command.az_rad),
-        ('elevation', settings.elevation, command.el_rad),
+    for name, axis, (angle_rad, rate, acc) in (
+        ('azimuth', settings.azimuth, azimuth),
+        ('elevation', settings.elevation, elevation),
     ):
+        if max(abs(rate) / radians(axis.max_rate_deg_s), abs(acc) / radians(axis.max_acc_deg_s2)) > _ABSURD:
+            raise DeviceFault('mount.command', f'{name} with {degrees(rate):.3g} deg/s and {degrees(acc):.3g} deg/s^2')
         if not radians(axis.min_deg) <= angle_rad <= radians(axis.max_deg):
             raise DeviceFault(
                 'mount.limit',

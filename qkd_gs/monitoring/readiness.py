@@ -71,6 +71,8 @@ class Facts:
         Step of the post-processing under way; empty: none.
     tags : str
         What is wrong with the recording of tags; empty: nothing.
+    strangers : str
+        Nodes that publish commands and are not of the station; empty: none.
     tracker_silent_s : float
         Time since the tracker has last told its state.
     lasting_s : mapping
@@ -87,6 +89,7 @@ class Facts:
     interlock_open: bool = False
     making_key: str = ''
     tags: str = ''
+    strangers: str = ''
     tracker_silent_s: float = 0.0
     lasting_s: Mapping[str, float] = field(default_factory=dict)
 
@@ -101,6 +104,7 @@ def readiness(now_ns: int, facts: Facts) -> Readiness:
     in_pass = facts.phase is not Phase.IDLE
     doing = _in_pass(now_ns, facts) if in_pass else _between_passes(now_ns, facts)
     errors = (_pass_errors(facts) if in_pass else []) + _troubles(facts, optional=False)
+    errors += [facts.strangers] if facts.strangers else []
     warnings = _troubles(facts, optional=True) + (['the interlock is open'] if facts.interlock_open else [])
     if errors and in_pass:
         return Readiness(Level.ERROR, '; '.join([*errors, *_still(facts, doing), *warnings]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from std_msgs.msg import Bool
 
 import qkd_gs.msg as m
 from qkd_gs.devices.beacon import Beacon
@@ -40,7 +39,7 @@ class BeaconNode(DeviceNode):
         self._beacon: Beacon | None = None
         self._timer = 0
         self._states = self.publisher(m.BeaconState, 'beacon/state')
-        self.listen(Bool, 'beacon/command', self._command, _NEWEST)
+        self.listen(m.BeaconCommand, 'beacon/command', self._command, _NEWEST)
         self.listen(m.SafetyStatus, 'safety/status', self._take_safety, _NEWEST)
 
     def opened(self) -> None:
@@ -65,9 +64,9 @@ class BeaconNode(DeviceNode):
             self._beacon.close()
             self._beacon = None
 
-    def _command(self, message: Bool) -> None:
-        self._commanded_ns = self.clock.steady_ns() if message.data else None
-        if not message.data and self.active:
+    def _command(self, message: m.BeaconCommand) -> None:
+        self._commanded_ns = self.clock.steady_ns() if message.emit else None
+        if not message.emit and self.active:
             require_open(self._beacon).off(self.clock.now_ns())
 
     def _take_safety(self, status: m.SafetyStatus) -> None:

@@ -137,7 +137,8 @@ class CalibratorNode(CoreNode):
             spots.clear()
         outputs = calibrator.step(now_ns, CalibrationInputs(self._mount, guiding, tracking))
         if outputs.axes is not None:
-            self._commands.publish(messages.mount_command(MountCommand(**vars(outputs.axes))))
+            command = MountCommand(**vars(outputs.axes))
+            self._commands.publish(messages.mount_command(command, m.MountCommand.CALIBRATOR))
         self._requests.ask(now_ns, CameraRole.GUIDING, GUIDING_STARS)
         self._requests.ask(now_ns, CameraRole.TRACKING, TRACKING_STARS)
         if self._feedback_due.now(now_ns):

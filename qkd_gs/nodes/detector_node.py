@@ -22,6 +22,7 @@ from qkd_gs.nodes.runtime.device import DeviceNode, require_open
 from qkd_gs.nodes.runtime.gathered import NEWEST
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.session.durable_file import Reserve
+from qkd_gs.session.manifest import session_path
 from qkd_gs.session.tag_files import next_tags_path
 from qkd_gs.session.writers import writing
 from qkd_gs.station.loop_timing import Due
@@ -87,7 +88,7 @@ class DetectorNode(DeviceNode):
 
     def _begin(self, name: str, session_id: bytes) -> None:
         """Start a run; if that fails nothing has begun, and the next state of the session tries again."""
-        folder, now_ns = self.sessions_dir / name, self.clock.now_ns()
+        folder, now_ns = session_path(self.sessions_dir, name), self.clock.now_ns()
         with ExitStack() as undo:
             held = writing(folder)
             undo.callback(held.close)

@@ -25,8 +25,9 @@ from qkd_gs.orbit.sky import sun_at
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.pointing_file import FILE_NAME, load_pointing
 from qkd_gs.safety.supervisor import SafetyStatus, Supervisor, SupervisorInputs
+from qkd_gs.session.manifest import session_path
 from qkd_gs.station.clock_discipline import ClockDiscipline, StoredMapping, read_clocks
-from qkd_gs.station.graph import nodes_of
+from qkd_gs.station.graph import COMMANDERS, nodes_of, strangers
 from qkd_gs.station.instance_lock import acquire_instance_lock
 from qkd_gs.station.lifecycle_manager import LifecycleManager
 from qkd_gs.station.loop_timing import LoopWatch
@@ -36,6 +37,7 @@ _SAFETY_S = 0.05
 _LIFECYCLE_S = 0.25  # of real time
 _READINESS_S = 1.0
 _TAGS_S = 0.25
+_STRANGERS_S = 2.0
 _CLOCK_S = 0.5
 _COARSE_RAD = radians(0.5)
 
@@ -67,6 +69,7 @@ class MonitorNode(CoreNode):
         self._phase, self._el_rad = Phase.IDLE, nan
         self._session_folder, self._session_s = '', time.monotonic()
         self._tag_watch, self._tags = TagWatch(), ''
+        self._strangers = ''
         self._troubled_s: dict[str, float] = {}  # since when a node does not work
         self._coming: ComingPass | None = None
         self._calibrating = False
@@ -79,6 +82,7 @@ class MonitorNode(CoreNode):
         self.every(_SAFETY_S, self._supervise, LoopWatch(_SAFETY_S))
         self.create_timer(_LIFECYCLE_S, self.guarded(self._manage_lifecycles), clock=self._steady)
         self.create_timer(_READINESS_S, self.guarded(self._publish_readiness), clock=self._steady)
+        self.create_timer(_STRANGERS_S, self.guarded(self._look_for_strangers), clock=self._steady)
         self.create_timer(_TAGS_S, self.guarded(self._watch_tags), clock=self._steady)
 
     def _listen(self) -> None:
@@ -198,11 +202,22 @@ class MonitorNode(CoreNode):
             request = ChangeState.Request(transition=Transition(id=int(order)))
             self._changers[name].call_async(request)  # its heartbeat tells that it was taken, and whether it worked
 
+    def _look_for_strangers(self) -> None:
+        """Who publishes on the topics that command or permit."""
+        self._strangers = strangers(
+            self.get_namespace(),
+            {
+                topic: [(found.node_namespace, found.node_name) for found in self.get_publishers_info_by_topic(topic)]
+                for topic in COMMANDERS
+            },
+        )
+
     def _watch_tags(self) -> None:
         """What is wrong with the tags is told at once."""
         if not self.clock.is_set:
             return
-        size = size_of_tags(self.sessions_dir / self._session_folder) if self._session_folder else None
+        folder = self._session_folder
+        size = size_of_tags(session_path(self.sessions_dir, folder)) if folder else None
         tags = self._tag_watch.trouble(self.clock.now_ns(), size)
         news, self._tags = bool(tags) != bool(self._tags), tags
         if news:
@@ -229,6 +244,7 @@ class MonitorNode(CoreNode):
             interlock_open=self._beacon is not None and not self._beacon.interlock_closed,
             making_key=self._making_key,
             tags=self._tags,
+            strangers=self._strangers,
             tracker_silent_s=now_s - self._session_s,
             lasting_s={name: now_s - since_s for name, since_s in self._troubled_s.items()},
         )

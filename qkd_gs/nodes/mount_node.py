@@ -23,6 +23,7 @@ from qkd_gs.station.loop_timing import Due, LoopWatch
 _STATE_S = 0.01
 _JOINTS_NS = 50_000_000
 _OFF_NS = 3_000_000_000  # drives that were enabled must hold by then
+_FURTHEST_NS = 1_000_000_000  # between the time of a set-point and its arrival
 _STATUS_NS = 300_000_000  # the safety status comes every 50 ms
 
 
@@ -37,7 +38,7 @@ class MountNode(DeviceNode):
         self._station = station_of(self)
         parameters.offer(self, self._station.mount, 'mount', lambda: self.active)
         self._permitted_ns: int | None = None  # when motion was permitted last; None: it is forbidden
-        self._commanded_ns = 0
+        self._commanded_ns = self._commander = 0
         self._stopped = True
         self._states = self.publisher(m.MountState, 'mount/state')
         self._joints = self.publisher(JointState, 'joint_states')
@@ -89,8 +90,15 @@ class MountNode(DeviceNode):
     def _command(self, message: m.MountCommand) -> None:
         if not self.active or not self._permitted():
             return
+        if message.commander != self._commander and not self._stopped:
+            self._refusals.add('mount/command', 'came from another commander than the one who moves the mount')
+            return
+        now_ns, command = self.clock.now_ns(), messages.from_mount_command(message)
+        if abs(command.at_ns - now_ns) > _FURTHEST_NS:
+            raise DeviceFault('mount.command', f'a set-point for {(command.at_ns - now_ns) * 1e-9:+.3f} s from now')
+        self._commander = message.commander
         try:
-            require_open(self._mount).command(self.clock.now_ns(), messages.from_mount_command(message))
+            require_open(self._mount).command(now_ns, command)
         except DeviceFault as fault:
             if fault.code != 'mount.off':  # after a fault of the drives: see _publish_state
                 raise

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import traceback
+from contextlib import suppress
 from dataclasses import asdict
 from math import isfinite, nan
+from pathlib import Path
 from queue import Queue
 from typing import Any
 
@@ -17,7 +19,14 @@ from qkd_gs.nodes.runtime.base import TRANSIENT_LOCAL, CoreNode
 from qkd_gs.nodes.runtime.context import station_of
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.nodes.runtime.station_metrics import StationMetrics
-from qkd_gs.session.manifest import load_manifest
+from qkd_gs.session.manifest import (
+    FINISHED,
+    KEY,
+    load_manifest,
+    session_path,
+    sessions_without_key,
+    update_manifest,
+)
 from qkd_gs.tracking.record.manifest_writer import RESUMED, finite
 from qkd_gs.tracking.types import Phase
 
@@ -46,7 +55,7 @@ class PostProcessorNode(CoreNode):
         self._state = m.KeyState(simulated=self.simulated, **_UNKNOWN)
         self._folder = ''
         self._metrics = StationMetrics(self.gather, station_of(self).tracking)
-        self._heard_from_start = False
+        self._heard_from_start = self._taken_up = False
         self._sessions: Queue[tuple[str, dict[str, Any] | None]] = Queue()
         self._updates: Queue[dict[str, Any]] = Queue()
         self.gather(m.SessionState, 'session/state', self._session)
@@ -55,6 +64,8 @@ class PostProcessorNode(CoreNode):
         threading.Thread(target=self._work, name='post-processing', daemon=True).start()
 
     def _session(self, state: m.SessionState) -> None:
+        if not self._taken_up:
+            self._take_up(state.folder)
         if self._folder and state.folder != self._folder:
             own = finite(asdict(self._metrics.metrics())) if self._heard_from_start else None
             self._sessions.put((self._folder, own))
@@ -63,10 +74,18 @@ class PostProcessorNode(CoreNode):
             self._heard_from_start = state.phase in _BEFORE and not self._resumed(state.folder)
         self._folder = state.folder
 
+    def _take_up(self, under_way: str) -> None:
+        """Continue with the sessions of a process that was killed; of a pass under way its end is told."""
+        self._taken_up = True
+        for folder in sessions_without_key(self.sessions_dir):
+            if folder.name != under_way:
+                self.get_logger().warning(f'{folder.name}: its key was not finished, it is made now')
+                self._sessions.put((folder.name, None))
+
     def _resumed(self, folder: str) -> bool:
         """Whether the tracker was restarted in this pass: then it slews again, but part of the pass is over."""
         try:
-            return RESUMED in load_manifest(self.sessions_dir / folder).run
+            return RESUMED in load_manifest(session_path(self.sessions_dir, folder)).run
         except StationError as error:
             self.get_logger().warning(str(error))
             return True  # nothing is known of it; the bag has the figures
@@ -79,8 +98,13 @@ class PostProcessorNode(CoreNode):
             name, own = self._sessions.get()
             self._updates.put({'folder': name, 'state': m.KeyState.WORKING, 'step': 'waiting for the last files'})
             try:
-                self._updates.put(_key_state(after_pass(self.sessions_dir / name, self._keys, own, self._progress)))
-            except (StationError, DeviceFault) as error:
+                folder = session_path(self.sessions_dir, name)
+                self._updates.put(_key_state(after_pass(folder, self._keys, own, self._progress)))
+                _finish(folder)
+            except StationError as error:
+                self._updates.put({'state': m.KeyState.FAILED, 'message': str(error)})
+                _finish(folder)  # it allows no key, and would not at the next start
+            except DeviceFault as error:
                 self._updates.put({'state': m.KeyState.FAILED, 'message': str(error)})
             except Exception as error:  # noqa: BLE001  the thread must live on for the next session
                 message = f'{type(error).__name__}: {error}'
@@ -110,6 +134,12 @@ class PostProcessorNode(CoreNode):
             self.get_logger().info(f'{self._state.folder}: {self._state.secret_bits} secret bits {self._state.message}')
         self._state.header = messages.header(self.clock.now_ns() if self.clock.is_set else 0)
         self._states.publish(self._state)
+
+
+def _finish(folder: Path) -> None:
+    """Note in a session that its post-processing is over; without the note the next process tries again."""
+    with suppress(StationError):
+        update_manifest(folder, lambda now: {'run': now.run | {KEY: FINISHED}})
 
 
 def _key_state(result: dict[str, Any]) -> dict[str, Any]:

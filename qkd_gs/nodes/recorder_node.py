@@ -21,6 +21,7 @@ from qkd_gs.nodes.runtime.process import run
 from qkd_gs.recording import Topic
 from qkd_gs.recording.pass_recorder import PassRecorder, is_public, rate_of
 from qkd_gs.session.disk_space import free_mb
+from qkd_gs.station.authenticity import Verifier
 from qkd_gs.station.clock_discipline import NOISE_NS, read_clocks
 from qkd_gs.tracking.record.topics import STATE
 
@@ -42,6 +43,7 @@ class RecorderNode(CoreNode):
         self._rates_hz = {camera: self._declare_rate(camera, rate_hz) for camera, rate_hz in _RATES_HZ.items()}
         self._recorder = PassRecorder(self.sessions_dir, site_of(self).name, self._namespace, station_of(self).storage)
         self._seen: set[str] = set()
+        self._states = Verifier(self._key, self._namespace + STATE)
         self._arrived: list[tuple[int, str, bytes]] = []
         monotonic_ns, utc_ns = read_clocks()
         self._offset_ns = utc_ns - monotonic_ns
@@ -104,7 +106,10 @@ class RecorderNode(CoreNode):
             self.guarded(take)(name, now_ns - round(speed * age_ns), data)
 
     def _take_state(self, name: str, now_ns: int, data: bytes) -> None:
-        if not self.clock.is_set:
+        objection = self._states.objection(data)
+        if objection:
+            self._refusals.add(name, objection)
+        if objection or not self.clock.is_set:
             return
         state = deserialize_message(data, m.SessionState)
         if not state.folder:  # the end of the pass belongs into its bag

@@ -27,6 +27,7 @@ from qkd_gs.nodes.runtime.process import run
 from qkd_gs.orbit.timescale import format_utc, parse_utc
 from qkd_gs.pointing.pointing_file import load_pointing
 from qkd_gs.session.disk_space import require_space
+from qkd_gs.session.manifest import KEY, PENDING, session_path
 from qkd_gs.station.loop_timing import Due, LoopWatch
 from qkd_gs.tracking.record.current_pass import CurrentPass
 from qkd_gs.tracking.record.pass_run import Knowledge, PassRun
@@ -91,7 +92,7 @@ class TrackerNode(CoreNode):
 
     def _publish_and_listen(self) -> None:
         self._commands = self.publisher(m.MountCommand, 'mount/command')
-        self._light = self.publisher(Bool, 'beacon/command')
+        self._light = self.publisher(m.BeaconCommand, 'beacon/command')
         self._angles = self.publisher(m.PolarizationAngle, 'hwp/polarization_angle')
         self._states = self.publisher(m.SessionState, 'session/state')
         self._requests = CameraRequests(self)
@@ -146,13 +147,12 @@ class TrackerNode(CoreNode):
         at_ns = messages.from_time(request.at)
         name = request.session or _session_name(at_ns, self._site.name)
         options = {'seed': int(self.options['seed']), 'scenario': self.text('scenario') or None}
-        run = (options if self.simulated else {}) | {'calibration': knowledge.pointing.summary}
+        run = (options if self.simulated else {}) | {'calibration': knowledge.pointing.summary, KEY: PENDING}
         try:
-            if '/' in name or name.startswith('.'):
-                raise StationError(f'{name!r} is not the name of a folder', where='session')
+            folder = session_path(self.sessions_dir, name)
             require_space(self.sessions_dir, self._station.storage.needed_mb)
             self._current.prepare(name, self.clock.identity)
-            started = PassRun.begin(self.sessions_dir / name, at_ns, now_ns, knowledge, self.simulated, run)
+            started = PassRun.begin(folder, at_ns, now_ns, knowledge, self.simulated, run)
             self._current.keep()
         except StationError as error:
             return conclude(goal, _result(Result.REFUSED, str(error)))
@@ -263,7 +263,7 @@ class TrackerNode(CoreNode):
         beacon = self._beacon or BeaconReading(now_ns, False, nan, False)
         outputs = run.step(now_ns, TrackerInputs(self._mount, beacon, spots))
         if outputs.mount is not None:
-            self._commands.publish(messages.mount_command(outputs.mount))
+            self._commands.publish(messages.mount_command(outputs.mount, m.MountCommand.TRACKER))
             fresh = [spot.stamp_ns for spot in spots if spot.camera is CameraRole.TRACKING]
             if fresh:
                 self._watch.latency((self.clock.now_ns() - fresh[-1]) * 1e-9)
@@ -291,7 +291,7 @@ class TrackerNode(CoreNode):
 
     def _publish(self, now_ns: int, run: PassRun, outputs: TrackerOutputs) -> None:
         if self._beacon_due.now(now_ns):
-            self._light.publish(Bool(data=outputs.beacon_on))
+            self._light.publish(messages.beacon_command(now_ns, outputs.beacon_on))
         if self._angle_due.now(now_ns):
             follow = outputs.phase not in (Phase.IDLE, Phase.END, Phase.PARK)
             stamp_ns = self._mount.stamp_ns if self._mount is not None else now_ns
@@ -330,7 +330,7 @@ class TrackerNode(CoreNode):
 
     def _stop_devices(self, now_ns: int) -> None:
         """Switch the beacon off and stop both cameras."""
-        self._light.publish(Bool(data=False))
+        self._light.publish(messages.beacon_command(now_ns, False))
         self._requests.stop(now_ns)
 
     def wind_down(self) -> None:

@@ -21,6 +21,7 @@ from qkd_gs.nodes.runtime.process import run
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.pointing.pointing_file import FILE_NAME as POINTING
 from qkd_gs.pointing.pointing_file import StoredPointing, load_pointing
+from qkd_gs.session.manifest import session_path
 from qkd_gs.session.writers import writing
 from qkd_gs.sim.calibration import manual_alignment
 from qkd_gs.sim.pass_log import StationStatus
@@ -146,13 +147,13 @@ class WorldNode(CoreNode):
     def _session(self, state: m.SessionState) -> None:
         """Follow the station's sessions; when one is over, write what only the truth can tell."""
         if self._folder and state.folder != self._folder and self._writing is not None:
-            folder, held, self._writing = self.sessions_dir / self._folder, self._writing, None
+            folder, held, self._writing = session_path(self.sessions_dir, self._folder), self._writing, None
             write = self._world.take_truth(load_pointing(folder).model)
             # the world does not stand still meanwhile
             work = self.guarded(lambda: _write_truth(write, folder, held))
             threading.Thread(target=work, name='truth').start()
         if state.folder and state.folder != self._folder:
-            folder = self.sessions_dir / state.folder
+            folder = session_path(self.sessions_dir, state.folder)
             self._writing = writing(folder) if folder.is_dir() else None
             self._world.begin_session()
         self._folder = state.folder

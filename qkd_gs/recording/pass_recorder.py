@@ -17,6 +17,7 @@ from qkd_gs.recording.repair import needs_repair, repair
 from qkd_gs.recording.summary import Topic
 from qkd_gs.recording.writer import BagWriter, definition_of
 from qkd_gs.session.manifest import FILE_NAME as MANIFEST
+from qkd_gs.session.manifest import session_path
 from qkd_gs.session.writers import writing
 from qkd_gs.settings.station import StorageSettings
 from qkd_gs.tracking.types import Phase
@@ -126,8 +127,7 @@ class PassRecorder:
         if not folder:
             return
         self._checked_last = True
-        if '/' in folder or folder.startswith('.'):
-            raise StationError(f'{folder!r} is not the name of a session')
+        session_path(self._sessions_dir, folder)
         self._about = About(state.session_id, state.satellite, self._site, state.simulated, self._namespace)
         self._begin(now_ns, self._about)
 

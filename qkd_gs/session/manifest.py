@@ -28,6 +28,23 @@ FILE_NAME = 'session.json'
 _HINT = 'process the session with the software that took it'
 
 
+def session_path(sessions_dir: Path, name: str) -> Path:
+    """Folder of a session by its name.
+
+    Raises
+    ------
+    StationError
+        It is not a name of one folder, as which it would lead outside.
+    """
+    if not name or '/' in name or '\0' in name or name.startswith('.'):
+        raise StationError(f'{name!r} is not the name of a folder', where='session')
+    return sessions_dir / name
+
+
+KEY = 'key'  # in the manifest's `run`, of a session that a station has recorded
+PENDING, FINISHED = 'pending', 'finished'
+
+
 class LockedSpan(Section):
     """An interval of UTC in which the tracking camera held the satellite."""
 
@@ -189,6 +206,19 @@ def update_manifest(folder: Path, change: Callable[[Manifest], Mapping[str, Any]
         manifest = Manifest.model_validate(manifest.model_dump() | dict(change(manifest)))
         replace_file(folder / FILE_NAME, manifest.model_dump_json(indent=2) + '\n')
     return manifest
+
+
+def sessions_without_key(sessions_dir: Path) -> list[Path]:
+    """Sessions whose pass a station has recorded and whose post-processing was not finished, oldest first."""
+    found = []
+    for path in sorted(sessions_dir.glob(f'*/{FILE_NAME}')):
+        try:
+            manifest = load_manifest(path.parent)
+        except StationError:
+            continue  # not of this software, or damaged: whoever processes it is told
+        if manifest.run.get(KEY) == PENDING:
+            found.append((manifest.created_utc, path.parent))
+    return [folder for _, folder in sorted(found)]
 
 
 def update_run_metrics(folder: Path, **metrics: Any) -> Manifest:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from qkd_gs.devices.devices_file import load_devices, load_options
@@ -57,6 +57,40 @@ NODES = (
     NodeSpec('monitor', 'supervises the station: lifecycles, readiness, safety'),
     NodeSpec('scene', 'publishes station and sky for rviz'),
 )
+
+
+# Topics that command or permit, and the nodes that publish them.
+COMMANDERS = {
+    'station_clock': ('world', 'monitor'),
+    'session/state': ('tracker',),
+    'safety/status': ('monitor',),
+    'mount/command': ('tracker', 'calibrator'),
+    'beacon/command': ('tracker',),
+    'hwp/polarization_angle': ('tracker',),
+    'guiding_camera/request': ('tracker', 'calibrator'),
+    'tracking_camera/request': ('tracker', 'calibrator'),
+}
+
+
+_UNKNOWN = '_NODE_NAME_UNKNOWN_'  # of a publisher that was discovered before its node, or after that has died
+
+
+def strangers(namespace: str, publishers: Mapping[str, Iterable[tuple[str, str]]]) -> str:
+    """Nodes that publish on topics of `COMMANDERS` without being declared for it, in words; empty: none.
+
+    Parameters
+    ----------
+    namespace : str
+        Of the station, ``'/'`` or ``'/NAME'``.
+    publishers : mapping
+        Namespace and name of each publisher of a topic, as discovered.
+    """
+    return '; '.join(
+        f'{place.rstrip("/")}/{name} publishes {topic} and is no node of this station'
+        for topic, found in publishers.items()
+        for place, name in sorted(set(found))
+        if name != _UNKNOWN and (place != namespace or name not in COMMANDERS[topic])
+    )
 
 
 @dataclass(frozen=True)

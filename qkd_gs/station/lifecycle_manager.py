@@ -1,7 +1,9 @@
 """Lifecycle manager of the nodes that own hardware: activates them, also after a crash or a fault; free of ROS.
 
 A node that an operator has deactivated or cleaned up reports so in its heartbeat (`deactivated_by_operator`), and is
-left alone until the operator activates it or it crashes; a restarted monitor learns it from the heartbeat.
+left alone until the operator activates it or it crashes; a restarted monitor learns it from the heartbeat.  If he then
+shuts it down, the process that is started in its place is left alone, too; a node that was shut down while it worked is
+activated again.
 
 A node counts the orders that it has taken, obeyed or refused, and its heartbeat tells the number.  A node that has not
 taken its order yet gets no other one, however slow it is.  An order that failed is given again after a pause, one that
@@ -36,6 +38,7 @@ class _Known:
     pid: int = 0
     state: str = ''
     deactivated_by_operator: bool = False  # the manager leaves it alone
+    left_alone: bool = False  # it was shut down in that state, and this is another process
     active_s: float | None = None  # since when it is active
     faults: int = 0
     wait_until_s: float = 0.0
@@ -80,7 +83,11 @@ class LifecycleManager:
         if known is None:
             return
         if pid != known.pid:  # restarted
-            self._known[name] = known = _Known(pid, faults=0 if known.active_s is None else known.faults)
+            left_alone = known.left_alone or (known.state == 'finalized' and known.deactivated_by_operator)
+            faults = 0 if known.active_s is None else known.faults
+            self._known[name] = known = _Known(pid, faults=faults, left_alone=left_alone)
+        if state not in ('unconfigured', 'finalized'):
+            known.left_alone = False  # the operator has configured it
         if fault and state == 'unconfigured' and known.state != 'unconfigured':
             known.faults += 1
             known.wait_until_s = now_s + min(_FIRST_WAIT_S * 2 ** (known.faults - 1), _LONGEST_WAIT_S)
@@ -120,7 +127,7 @@ class LifecycleManager:
 
     @staticmethod
     def _wanted(now_s: float, known: _Known) -> Order | None:
-        if known.deactivated_by_operator:
+        if known.deactivated_by_operator or known.left_alone:
             return None
         if known.state == 'unconfigured' and now_s >= known.wait_until_s:
             return Order.CONFIGURE

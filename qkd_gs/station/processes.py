@@ -151,17 +151,39 @@ class StationProcesses:
 
     def _read(self, name: str, reading: int) -> None:
         """Copy the output of a process into its log and to the callback, until it ends."""
-        with (
-            open(reading, encoding='utf-8', errors='replace') as output,
-            open(self._log_dir / f'{name}.log', 'a', encoding='utf-8') as log,
-        ):
+        log = Log(self._log_dir / f'{name}.log')
+        with open(reading, encoding='utf-8', errors='replace') as output:
             for line in output:
-                log.write(line)
-                log.flush()
+                if not log.write(line):
+                    self._say(name, f'not in its log: {log.trouble}')
                 running = self._running.get(name)
                 if running is not None:
                     running.lines = [*running.lines[1 - _KEPT_LINES :], line.rstrip()]
                 self._say(name, line.rstrip())
+
+
+class Log:
+    """Log file of a node; a disk that does not take it must not hold up the node, which would wait for its output.
+
+    Attributes
+    ----------
+    trouble : str
+        Why the last line is not in it; empty: it is.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self.trouble = path, ''
+
+    def write(self, line: str) -> bool:
+        """Append a line; False for the first one of those that cannot be written."""
+        before = self.trouble
+        try:
+            with open(self._path, 'a', encoding='utf-8') as file:
+                file.write(line)
+            self.trouble = ''
+        except OSError as error:
+            self.trouble = f'{self._path}: {error.strerror}'
+        return not self.trouble or bool(before)
 
 
 class _Output:

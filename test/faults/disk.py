@@ -1,9 +1,7 @@
-"""Disks that are full: a model for one file of this process, and a limit of the kernel's for another process."""
+"""A disk that is full, for one file of this process."""
 
 import errno
 import os
-import resource
-from contextlib import contextmanager
 from unittest import mock
 
 
@@ -63,14 +61,3 @@ class Disk:
             raise OSError(self.number, os.strerror(self.number))
         self._reserved = size
         self._real[2](number, offset, size)
-
-
-@contextmanager
-def full_disk(pid, size):
-    """No file of a process can grow beyond `size` bytes (EFBIG, as a full disk's ENOSPC in all that matters)."""
-    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)

@@ -167,3 +167,9 @@ def test_loops_are_counted_between_two_moments():
         'tracker': {'steps': 99, 'missed_share': 0.01},  # restarted
         'hwp': {'steps': 10, 'missed_share': 0.0},
     }
+
+
+def test_a_stranger_in_the_graph_is_told():
+    sentence = '/other publishes mount/command and is no node of this station'
+    assert said(strangers=sentence) == (Level.ERROR, f'not ready: {sentence}')
+    assert said(strangers=sentence, phase=Phase.FINE) == (Level.ERROR, f'{sentence}; tracking, locked')

@@ -26,9 +26,11 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 from ros_domain import own_domain, whole_machine
 
+from qkd_gs.nodes.runtime.authentic import SigningPublisher, is_signed
 from qkd_gs.nodes.runtime.base import RELIABLE, TRANSIENT_LOCAL
 from qkd_gs.pointing.pointing_file import FILE_NAME, load_pointing
 from qkd_gs.sim.remote.bus import Bus, bus_path
+from qkd_gs.station.authenticity import station_key
 from qkd_gs.station.demo_station import AT, calibrated, write_settings
 from qkd_gs.station.graph import NODES, station_graph
 from qkd_gs.station.processes import StationProcesses
@@ -121,7 +123,7 @@ class GraphStation:
         self._executor.add_node(self.node)
         self.node.create_subscription(DiagnosticArray, '/diagnostics', self._beat, RELIABLE)
         self.node.create_subscription(m.StationClock, 'station_clock', self._set_clock, TRANSIENT_LOCAL)
-        self._publishers: dict[str, Any] = {}
+        self._publishers: dict[tuple[str, bool], Any] = {}
         self.bus = Bus(bus_path('', environment['ROS_DOMAIN_ID']), lambda: self.clock.began_ns)
 
     def _beat(self, message: DiagnosticArray) -> None:
@@ -193,11 +195,15 @@ class GraphStation:
             self.bus.listen(channel, object, self.heard[name].append)
         return self.heard[name]
 
-    def say(self, topic: str, message: Any, qos: Any = RELIABLE) -> None:
-        """Publish."""
-        if topic not in self._publishers:
-            self._publishers[topic] = self.node.create_publisher(type(message), topic, qos)
-        self._publishers[topic].publish(message)
+    def say(self, topic: str, message: Any, qos: Any = RELIABLE, stranger: bool = False) -> None:
+        """Publish as a process of the station, or as a stranger."""
+        if (topic, stranger) not in self._publishers:
+            publisher = self.node.create_publisher(type(message), topic, qos)
+            signs = is_signed(type(message)) and not stranger
+            self._publishers[topic, stranger] = (
+                SigningPublisher(publisher, station_key(self.state)) if signs else publisher
+            )
+        self._publishers[topic, stranger].publish(message)
 
     def call(self, kind: type, name: str, request: Any) -> Any:
         """Call a service."""

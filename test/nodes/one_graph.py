@@ -13,6 +13,9 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
+from qkd_gs.nodes.runtime.authentic import SigningPublisher, is_signed
+from qkd_gs.station.authenticity import station_key
+
 WAIT_S = 300.0  # ends a test that fails; nothing is concluded from it
 DEEP = QoSProfile(depth=5000, reliability=ReliabilityPolicy.RELIABLE)  # who is not served for seconds loses nothing
 
@@ -27,6 +30,7 @@ class Station:
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
         self.heard = {}
+        self.state_dir = None
         self._publishers = {}
 
     def hear(self, kind, topic, qos=DEEP):
@@ -34,8 +38,11 @@ class Station:
         self.node.create_subscription(kind, topic, self.heard[topic].append, qos)
 
     def say(self, topic, message, qos=DEEP):
+        """Publish; in a station whose state folder is known as one of its processes."""
         if topic not in self._publishers:
-            self._publishers[topic] = self.node.create_publisher(type(message), topic, qos)
+            publisher = self.node.create_publisher(type(message), topic, qos)
+            mine = self.state_dir is not None and is_signed(type(message))
+            self._publishers[topic] = SigningPublisher(publisher, station_key(self.state_dir)) if mine else publisher
         self._publishers[topic].publish(message)
 
     def until(self, done, meanwhile=lambda: None):

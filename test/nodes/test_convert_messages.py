@@ -55,7 +55,7 @@ def test_times_are_exact_to_the_nanosecond(t_ns):
 @given(STAMPS, st.lists(NUMBERS, min_size=6, max_size=6))
 def test_mount_command(t_ns, numbers):
     command = MountCommand(t_ns, *numbers)
-    same(messages.from_mount_command(wired(messages.mount_command(command))), command)
+    same(messages.from_mount_command(wired(messages.mount_command(command, commander=1))), command)
 
 
 @given(

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import qkd_gs.msg as m
 from diagnostic_msgs.msg import DiagnosticStatus
-from faults.disk import full_disk
 from graph_station import AT, running_station
 from qkd_gs.action import TrackPass
 from rclpy.action import ActionClient
 from std_srvs.srv import Trigger
 
+from qkd_gs.bench.faults.injector import full_disk
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime.base import TRANSIENT_LOCAL

@@ -66,6 +66,7 @@ def test_a_pass_goes_on_after_its_tracker_was_killed(station, tmp_path, drivers)
     station.hear(m.SessionState, 'session/state')
     states = station.heard['session/state']
 
+    station.state_dir = tmp_path / 'state'
     station.say('station_clock', real_time(), TRANSIENT_LOCAL)
 
     def tell():

@@ -72,8 +72,9 @@ class Pass(Station):
 
 
 @pytest.fixture
-def station(domain):
+def station(domain, tmp_path):
     made = Pass()
+    made.state_dir = tmp_path / 'state'
     yield made
     made.close()
 
@@ -81,6 +82,11 @@ def station(domain):
 @pytest.fixture
 def bag(tmp_path):
     return tmp_path / FOLDER / 'bag'
+
+
+def folders(tmp_path):
+    """Options of a recorder of the same station."""
+    return {'sessions_dir': f"'{tmp_path}'", 'state_dir': f"'{tmp_path / 'state'}'"}
 
 
 def recorded(bag, name):
@@ -101,7 +107,7 @@ def end_pass(station, bag):
 
 
 def test_a_pass_becomes_a_bag(station, tmp_path, bag):
-    options = {'sessions_dir': f"'{tmp_path}'", 'guiding_camera.image_rate_hz': 1.0}
+    options = folders(tmp_path) | {'guiding_camera.image_rate_hz': 1.0}
     with node_process('recorder', **options):
         station.publish_transient_local()
         run_simulation(station, bag)
@@ -137,7 +143,7 @@ def test_a_pass_becomes_a_bag(station, tmp_path, bag):
 
 
 def test_types_and_profiles_are_what_the_publishers_say(station, tmp_path, bag):
-    with node_process('recorder', sessions_dir=f"'{tmp_path}'"):
+    with node_process('recorder', **folders(tmp_path)):
         station.publish_transient_local()
         run_simulation(station, bag, 3)
         end_pass(station, bag)
@@ -153,7 +159,7 @@ def test_types_and_profiles_are_what_the_publishers_say(station, tmp_path, bag):
 
 
 def test_a_killed_recorder_goes_on_and_the_bag_is_whole(station, tmp_path, bag):
-    options = {'sessions_dir': f"'{tmp_path}'"}
+    options = folders(tmp_path)
     with node_process('recorder', **options) as process:
         station.publish_transient_local()
         run_simulation(station, bag)
@@ -178,19 +184,19 @@ def test_a_killed_recorder_goes_on_and_the_bag_is_whole(station, tmp_path, bag):
 
 
 def test_a_recorder_that_is_told_to_end_leaves_a_whole_bag(station, tmp_path, bag):
-    with node_process('recorder', sessions_dir=f"'{tmp_path}'"):
+    with node_process('recorder', **folders(tmp_path)):
         station.publish_transient_local()
         run_simulation(station, bag)
     assert open_bag(bag).warning == ''
 
 
 def test_what_was_left_behind_is_made_whole_after_the_pass(station, tmp_path, bag):
-    with node_process('recorder', sessions_dir=f"'{tmp_path}'") as process:
+    with node_process('recorder', **folders(tmp_path)) as process:
         station.publish_transient_local()
         run_simulation(station, bag)
         process.send_signal(signal.SIGKILL)
         process.wait()
     (tmp_path / FOLDER / 'session.json').write_text('{}')
-    with node_process('recorder', sessions_dir=f"'{tmp_path}'"):
+    with node_process('recorder', **folders(tmp_path)):
         end_pass(station, bag)
     assert open_bag(bag).warning == ''

@@ -10,7 +10,6 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from one_graph import node_process, real_time
-from std_msgs.msg import Bool
 
 from qkd_gs.devices.mount import MountCommand, MountMode
 from qkd_gs.nodes.conversions import messages
@@ -41,7 +40,8 @@ def wall_clock(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def options(tmp_path, monkeypatch):
+def options(tmp_path, monkeypatch, station):
+    station.state_dir = tmp_path / 'state'
     return {
         'devices': foreign_drivers.install(tmp_path, monkeypatch),
         'sessions_dir': tmp_path / 'sessions',
@@ -69,7 +69,7 @@ def test_a_mount_without_set_points_stops(station, options, wall_clock, by_ns):
     def lead():
         permit()
         now_ns = real_time().epoch_ns
-        station.say('mount/command', messages.mount_command(MountCommand(now_ns, 0.6, 0.6)))
+        station.say('mount/command', messages.mount_command(MountCommand(now_ns, 0.6, 0.6), 1))
 
     with node_process('mount', **options):
         station.say('station_clock', real_time(), TRANSIENT_LOCAL)
@@ -88,7 +88,7 @@ def test_a_beacon_without_commands_goes_dark(station, options, wall_clock):
 
     def ask():
         permit()
-        station.say('beacon/command', Bool(data=True))
+        station.say('beacon/command', messages.beacon_command(real_time().epoch_ns, True))
 
     with node_process('beacon', **options):
         station.say('station_clock', real_time(), TRANSIENT_LOCAL)

@@ -67,7 +67,7 @@ def test_a_tracker_that_forgets_its_pass_for_a_moment_makes_a_further_file(recor
 
 def test_a_folder_outside_is_refused_once(recorder, tmp_path):
     told = state(1, Phase.FINE, folder='../outside')
-    with pytest.raises(StationError, match='is not the name of a session'):
+    with pytest.raises(StationError, match='is not the name of a folder'):
         recorder.state(1, told)
     recorder.state(2, told)
     recorder.take('/target', 2, b'')

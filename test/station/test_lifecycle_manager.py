@@ -234,3 +234,24 @@ class Life(RuleBasedStateMachine):
 
 TestLife = Life.TestCase
 TestLife.settings = settings(max_examples=100, stateful_step_count=25)
+
+
+def test_a_node_that_was_shut_down_is_activated_in_its_new_process():
+    manager = LifecycleManager(['mount'])
+    manager.heard(0.0, 'mount', 1, 'active', '')
+    manager.heard(1.0, 'mount', 1, 'finalized', '')
+    assert manager.orders(1.0) == []
+    manager.heard(2.0, 'mount', 2, 'unconfigured', '')
+    assert manager.orders(2.0) == [('mount', Order.CONFIGURE)]
+
+
+def test_one_that_an_operator_had_taken_down_before_is_left_alone_until_he_takes_it_up():
+    manager = LifecycleManager(['mount'])
+    manager.heard(0.0, 'mount', 1, 'active', '')
+    manager.heard(1.0, 'mount', 1, 'inactive', '', deactivated_by_operator=True)
+    manager.heard(2.0, 'mount', 1, 'finalized', '', deactivated_by_operator=True)
+    for t_s, pid in ((3.0, 2), (4.0, 2), (5.0, 3)):  # it may even crash
+        manager.heard(t_s, 'mount', pid, 'unconfigured', '')
+        assert manager.orders(t_s) == []
+    manager.heard(6.0, 'mount', 3, 'inactive', '')
+    assert manager.orders(6.0) == [('mount', Order.ACTIVATE)]

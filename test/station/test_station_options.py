@@ -13,7 +13,7 @@ from rclpy.parameter import Parameter
 
 from qkd_gs.errors import StationError
 from qkd_gs.share import share_path
-from qkd_gs.station.graph import NODES, nodes_of, station_graph, yaml_scalar
+from qkd_gs.station.graph import COMMANDERS, NODES, nodes_of, station_graph, strangers, yaml_scalar
 from qkd_gs.station.options import OF_THE_GRAPH, OPTIONS, Option, chosen, defaults, option, state_folder
 from qkd_gs.station.processes import REFUSED
 
@@ -155,3 +155,21 @@ def test_ros_itself_reads_the_values_back():
 def test_the_status_of_a_refusal_is_the_command_lines_own():
     assert REFUSED == 2
     assert share_path('config', 'devices', 'sim.yaml').exists()
+
+
+def test_publishers_of_commands_that_are_not_declared_are_named():
+    found = {
+        'mount/command': [('/', 'tracker'), ('/', 'calibrator'), ('/', '_NODE_NAME_UNKNOWN_')],
+        'safety/status': [('/', 'monitor')],
+    }
+    assert strangers('/', found) == ''
+    found['safety/status'] += [('/', 'tracker'), ('/a', 'monitor'), ('/a', 'monitor')]
+    assert strangers('/', found) == (
+        '/tracker publishes safety/status and is no node of this station; '
+        '/a/monitor publishes safety/status and is no node of this station'
+    )
+    assert strangers('/a', {'safety/status': [('/a', 'monitor')]}) == ''
+
+
+def test_commanders_are_nodes_of_the_station():
+    assert {name for names in COMMANDERS.values() for name in names} <= {spec.name for spec in NODES}

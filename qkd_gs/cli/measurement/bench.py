@@ -10,6 +10,7 @@ from qkd_gs.cli.console.output import add_json_option, print_json
 
 NAMES = (
     'spot', 'passes', 'tracking', 'tags', 'reconcile', 'amplify', 'table1', 'pipeline', 'recovery', 'graph', 'machine',
+    'faults',
 )  # fmt: skip
 
 

@@ -135,6 +135,14 @@ class MountConformance(DeviceConformance):
         here = MountCommand(rig.now_ns, start.az_rad, start.el_rad)
         self._refused(rig, device, replace(here, **change), 'mount.command')
 
+    @pytest.mark.parametrize('name', ['az_rate_rad_s', 'el_rate_rad_s', 'az_acc_rad_s2', 'el_acc_rad_s2'])
+    def test_absurd_rates_are_refused(self, rig: Rig[Mount], device: Mount, name: str) -> None:
+        start = self.enabled(rig, device)
+        for value in (1e30, -1e4):
+            change: dict[str, Any] = {name: value}
+            here = MountCommand(rig.now_ns, start.az_rad, start.el_rad)
+            self._refused(rig, device, replace(here, **change), 'mount.command')
+
     def _refused(self, rig: Rig[Mount], device: Mount, command: MountCommand, code: str) -> None:
         assert fault_of(lambda: device.command(rig.now_ns, command)) == code
         assert device.read(rig.advance(0.05)).mode is MountMode.HOLD

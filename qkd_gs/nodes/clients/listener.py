@@ -25,6 +25,7 @@ from qkd_gs.station.instance_lock import station_runs
 from qkd_gs.station.signals import signals_afterwards
 from qkd_gs.station.station_clock import ClockMapping, StationClock
 
+_AGAIN_S = 10.0  # between two warnings about a topic
 _LONGEST_S = 0.1  # after at most this time a signal is noticed
 
 
@@ -113,7 +114,13 @@ class StationListener:
         self._context.try_shutdown()
 
     def _listen(self, kind: type, topic: str, take: Callable[[Any], None], qos: QoSProfile = RELIABLE) -> None:
-        self._node.create_subscription(kind, topic, take, qos)
+        def receive(message: Any) -> None:
+            try:
+                take(message)
+            except (ValueError, ArithmeticError) as error:  # whoever sent it is not a node of a station
+                self._node.get_logger().warning(f'nonsense on {topic}: {error}', throttle_duration_sec=_AGAIN_S)
+
+        self._node.create_subscription(kind, topic, receive, qos)
 
     def _set_clock(self, message: m.StationClock) -> None:
         self._clock.set(ClockMapping(message.epoch_ns, message.monotonic_ns, message.speed), message.began_ns)

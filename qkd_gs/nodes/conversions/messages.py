@@ -52,9 +52,10 @@ def stamp_of(message: object) -> int:
 # --- mount ---
 
 
-def mount_command(command: MountCommand) -> m.MountCommand:
-    """MountCommand."""
+def mount_command(command: MountCommand, commander: int) -> m.MountCommand:
+    """MountCommand; `commander` is one of its constants."""
     return m.MountCommand(
+        commander=commander,
         header=header(command.at_ns, 'mount_base'),
         az_rad=command.az_rad,
         el_rad=command.el_rad,
@@ -105,6 +106,11 @@ def from_mount_state(message: m.MountState) -> MountReading:
 
 
 # --- beacon, half-wave plate, GPS ---
+
+
+def beacon_command(now_ns: int, emit: bool) -> m.BeaconCommand:
+    """BeaconCommand."""
+    return m.BeaconCommand(header=header(now_ns, 'beacon'), emit=emit)
 
 
 def beacon_state(reading: BeaconReading, commanded: bool, fault: str = '') -> m.BeaconState:

@@ -25,8 +25,10 @@ import qkd_gs.msg as m
 from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime import parameters
-from qkd_gs.nodes.runtime.gathered import Gathered
+from qkd_gs.nodes.runtime.authentic import Authentic, Refusals, SigningPublisher, is_signed
+from qkd_gs.nodes.runtime.gathered import NEWEST, Gathered
 from qkd_gs.share import share_path
+from qkd_gs.station.authenticity import station_key
 from qkd_gs.station.instance_lock import take_part
 from qkd_gs.station.loop_timing import LoopWatch
 from qkd_gs.station.options import OF_THE_GRAPH, OPTIONS, Value, state_folder
@@ -37,9 +39,14 @@ TRANSIENT_LOCAL = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
 IMAGES = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+_AMONG_OTHERS = QoSProfile(depth=32, reliability=ReliabilityPolicy.BEST_EFFORT)
 SENSOR = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 IN_THE_LOOP, IN_TIME = 20, 10  # real-time priorities: of the 100 Hz loop; of other hardware
+
+STRANGER = 'node.stranger'  # fault: somebody who is not of this station publishes on its topics
+_COMMANDS = (m.MountCommand, m.BeaconCommand, m.SafetyStatus)  # an old one must not count, however it was delayed
+_FRESH_NS = 500_000_000
 
 ABORT_PASS = 'abort_pass'  # service of the tracker
 
@@ -58,6 +65,7 @@ class StationMixin:
 
     name: ClassVar[str]
     winding_down = False
+    finalized = False  # shut down by a lifecycle transition: the process ends, and is started again
     of_a_station: ClassVar[bool] = True  # False: it may run beside a pass that is played
     priority: ClassVar[int] = 0  # real-time, where the rights allow it: of those, the higher one goes first
 
@@ -79,6 +87,8 @@ class StationMixin:
             if one.name not in OF_THE_GRAPH
         }
         self.simulated = self._has_simulated_devices()
+        self._key = station_key(self.state_dir) if self.of_a_station else b''
+        self._refusals = Refusals()
         self.clock = StationClock(must_be_set=True)
         self._clock_message: m.StationClock | None = None
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -91,7 +101,7 @@ class StationMixin:
         self.metrics: dict[str, str] = {}
         self._diagnostics = node.create_publisher(DiagnosticArray, '/diagnostics', RELIABLE)
         self.listen(m.StationClock, 'station_clock', self._set_clock, TRANSIENT_LOCAL)
-        node.create_timer(_HEARTBEAT_S, self.guarded(self.heartbeat), clock=self._steady)
+        node.create_timer(_HEARTBEAT_S, self.guarded(self._beat), clock=self._steady)
         self._first_beats = 0
         self._first_timer = node.create_timer(_FIRST_S, self.guarded(self._first_heartbeat), clock=self._steady)
 
@@ -130,16 +140,35 @@ class StationMixin:
     def listen(
         self, kind: type, topic: str, take: Callable[[Any], None], qos: QoSProfile = RELIABLE, **more: Any
     ) -> Any:
-        """Subscribe; what goes wrong in `take` is told, not swallowed.  `more` is for rclpy."""
+        """Subscribe; what goes wrong in `take` is told, not swallowed.  `more` is for rclpy.
+
+        Of a type that carries a proof of its origin only authentic messages are taken.
+        """
         node: Any = self
+        if self._verifies(kind):
+            check = self._authentic(take, kind, topic).take
+            return node.create_subscription(kind, topic, check, qos, raw=True, **more)
         return node.create_subscription(kind, topic, self.guarded(take), qos, **more)
 
     def gather(
         self, kind: type, topic: str, take: Callable[[Any], None], qos: QoSProfile = RELIABLE, **more: Any
     ) -> Any:
-        """Subscribe without being woken: messages are taken before the work of the node's next timer."""
+        """Subscribe without being woken: messages are taken before the work of the node's next timer.
+
+        Of a type that carries a proof of its origin only authentic messages are taken.
+        """
         node: Any = self
-        self._gathered.append(Gathered(node, kind, topic, self.guarded(take), qos, **more))
+        if self._verifies(kind):
+            found = self._authentic(take, kind, topic)
+            if (
+                qos is NEWEST
+            ):  # found among what strangers may send meanwhile, which would drive it out of a queue of one
+                more['taken'], qos = found.take_newest, _AMONG_OTHERS
+            check = found.keep if qos is _AMONG_OTHERS else found.take
+            gathered = Gathered(node, kind, topic, lambda data, _: check(data), qos, raw=True, **more)
+        else:
+            gathered = Gathered(node, kind, topic, self.guarded(take), qos, **more)
+        self._gathered.append(gathered)
         return self._gathered[-1].subscription
 
     def fetch(self) -> None:
@@ -154,9 +183,19 @@ class StationMixin:
         super().destroy_node()  # type: ignore[misc]
 
     def publisher(self, kind: type, topic: str, qos: QoSProfile = RELIABLE) -> Any:
-        """Publisher of a topic."""
+        """Publisher of a topic; it signs messages of a type that carries a proof of its origin."""
         node: Any = self
-        return node.create_publisher(kind, topic, qos)
+        publisher = node.create_publisher(kind, topic, qos)
+        return SigningPublisher(publisher, self._key) if self._verifies(kind) else publisher
+
+    def _verifies(self, kind: type) -> bool:
+        return self.of_a_station and is_signed(kind)
+
+    def _authentic(self, take: Callable[[Any], None], kind: type, topic: str) -> Authentic:
+        node: Any = self
+        fresh_ns = _FRESH_NS if kind in _COMMANDS else None
+        name = node.resolve_topic_name(topic)
+        return Authentic(self.guarded(take), kind, name, self._key, fresh_ns, self._refusals)
 
     # --- time ---
 
@@ -283,6 +322,14 @@ class StationMixin:
     def own_values(self) -> dict[str, str]:
         """Values that a kind of node adds to its heartbeat."""
         return {}
+
+    def _beat(self) -> None:
+        refused = self._refusals.report()
+        if refused and self.fault in ('', STRANGER):
+            self.degraded(STRANGER, refused)
+        elif not refused and self.fault == STRANGER:
+            self.all_well()
+        self.heartbeat()
 
     def heartbeat(self) -> None:
         """Tell how the node does."""

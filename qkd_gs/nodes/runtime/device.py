@@ -139,8 +139,10 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
         return self._transition(self.closed, 'unconfigured', deactivated_by_operator=True)
 
     def on_shutdown(self, state: object) -> TransitionCallbackReturn:
-        """Stop and close."""
+        """Stop and close; the process ends, and the one that is started in its place begins unconfigured."""
         self.finish()
+        self._state, self.finalized = 'finalized', True
+        self.heartbeat()
         return TransitionCallbackReturn.SUCCESS
 
     def on_error(self, state: object) -> TransitionCallbackReturn:

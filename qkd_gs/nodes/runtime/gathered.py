@@ -22,6 +22,8 @@ class Gathered:
     ----------
     take : callable
         Told each message, oldest first; with `raw` its serialized form and when it came (system clock, ns).
+    taken : callable
+        Called after all of them.
     """
 
     def __init__(
@@ -32,9 +34,10 @@ class Gathered:
         take: Callable[..., Any],
         qos: QoSProfile,
         raw: bool = False,
+        taken: Callable[[], Any] = lambda: None,
         **more: Any,
     ) -> None:
-        self._kind, self._take, self._raw = kind, take, raw
+        self._kind, self._take, self._raw, self._taken = kind, take, raw, taken
         self.subscription: Any = node.create_subscription(kind, topic, lambda message: None, qos, raw=raw, **more)
         node._subscriptions.remove(self.subscription)  # the executor looks at them only when it is back
 
@@ -47,6 +50,7 @@ class Gathered:
                     self._take(got[0], got[1]['received_timestamp'])
                 else:
                     self._take(got[0])
+        self._taken()
 
     def destroy(self) -> None:
         """Give it back."""

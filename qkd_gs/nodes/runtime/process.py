@@ -54,7 +54,7 @@ def run(make: Callable[[], Any], arguments: list[str] | None = None) -> int:
     gc.collect()
     gc.freeze()  # these objects live as long as the process; collecting them again would cost milliseconds in the loop
     try:
-        while not ending.over(time.monotonic(), node):
+        while not ending.over(time.monotonic(), node) and not node.finalized:
             try:
                 executor.spin_once(timeout_sec=_SPIN_S)
             except Exception as error:  # noqa: BLE001  our callbacks are guarded; this is rclpy's own, e.g. an impossible transition

@@ -1,0 +1,96 @@
+"""Publishers that sign and subscriptions that verify; see `qkd_gs.station.authenticity`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.serialization import deserialize_message, serialize_message
+
+from qkd_gs.station.authenticity import Signer, Verifier
+
+_PROOF = ['counter', 'tag']  # the last fields of a message that carries one
+
+
+def is_signed(kind: type) -> bool:
+    """Whether messages of a type carry a proof of their origin."""
+    fields: dict[str, str] = getattr(kind, 'get_fields_and_field_types', dict)()
+    return list(fields)[-2:] == _PROOF
+
+
+class SigningPublisher:
+    """Publisher of a signed topic."""
+
+    def __init__(self, publisher: Any, key: bytes) -> None:
+        self._publisher, self._signer = publisher, Signer(key, publisher.topic_name)
+
+    def publish(self, message: Any) -> None:
+        """Sign and publish."""
+        self._publisher.publish(self._signer.sign(serialize_message(message)))
+
+
+class Refusals:
+    """Messages that were refused, by topic and reason, since the last `report`."""
+
+    def __init__(self) -> None:
+        self._counted: Counter[tuple[str, str]] = Counter()
+
+    def add(self, topic: str, reason: str) -> None:
+        """Count one."""
+        self._counted[topic, reason] += 1
+
+    def report(self) -> str:
+        """Of which topics how many were refused, in words; empty: none."""
+        counted, self._counted = self._counted, Counter()
+        return '; '.join(
+            f'{count} message{"s" if count > 1 else ""} on {topic} refused: it {reason}'
+            for (topic, reason), count in counted.most_common()
+        )
+
+
+class Authentic:
+    """Hands over the messages of a topic that are authentic.
+
+    Parameters
+    ----------
+    take : callable
+        Told each of them, or the newest alone.
+    fresh_ns : int or None
+        As `Verifier` takes it.
+    """
+
+    def __init__(
+        self,
+        take: Callable[[Any], Any],
+        kind: type,
+        topic: str,
+        key: bytes,
+        fresh_ns: int | None,
+        refusals: Refusals,
+    ) -> None:
+        self._deliver, self._kind, self._topic, self._refusals = take, kind, topic, refusals
+        self._verifier = Verifier(key, topic, fresh_ns)
+        self._newest: bytes | None = None
+
+    def take(self, data: bytes) -> None:
+        """Verify a serialized message and hand it over."""
+        if self._accepts(data):
+            self._deliver(deserialize_message(data, self._kind))
+
+    def keep(self, data: bytes) -> None:
+        """Verify a serialized message, which `take_newest` hands over if no other comes before."""
+        if self._accepts(data):
+            self._newest = data
+
+    def take_newest(self) -> None:
+        """Hand over the newest message kept, if there is one."""
+        newest, self._newest = self._newest, None
+        if newest is not None:
+            self._deliver(deserialize_message(newest, self._kind))
+
+    def _accepts(self, data: bytes) -> bool:
+        objection = self._verifier.objection(data)
+        if objection:
+            self._refusals.add(self._topic, objection)
+        return not objection
