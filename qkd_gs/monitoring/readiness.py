@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from math import degrees, isfinite
 
@@ -106,12 +106,22 @@ def readiness(now_ns: int, facts: Facts) -> Readiness:
     errors = (_pass_errors(facts) if in_pass else []) + _troubles(facts, optional=False)
     errors += [facts.strangers] if facts.strangers else []
     warnings = _troubles(facts, optional=True) + (['the interlock is open'] if facts.interlock_open else [])
+    missing = [node.name for node in facts.nodes if node.heartbeat_age_s is None]
+    if not in_pass and set(missing) - set(OPTIONAL):
+        return _starting(facts, missing)
     if errors and in_pass:
         return Readiness(Level.ERROR, '; '.join([*errors, *_still(facts, doing), *warnings]))
     if errors:
         return Readiness(Level.ERROR, f'not ready: {"; ".join([*errors, *warnings])}')
     level = max(doing.level, Level.WARN) if warnings else doing.level
     return Readiness(level, '; '.join([doing.sentence, *warnings]))
+
+
+def _starting(facts: Facts, missing: Sequence[str]) -> Readiness:
+    heard = replace(facts, nodes=[node for node in facts.nodes if node.name not in missing])
+    errors = _troubles(heard, optional=False)
+    starting = f'starting: {len(heard.nodes)} of {len(facts.nodes)} nodes are there, waiting for {", ".join(missing)}'
+    return Readiness(Level.ERROR if errors else Level.WARN, '; '.join([*errors, starting]))
 
 
 def _pass_errors(facts: Facts) -> list[str]:

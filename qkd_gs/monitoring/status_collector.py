@@ -115,11 +115,18 @@ class StatusCollector:
 
     def _readiness_at(self, wall_s: float) -> Readiness:
         if self._readiness is None:
-            return NO_STATION
+            return _starting(len(self._nodes))
         readiness, at_s = self._readiness
         if wall_s - at_s > SILENT_S:
             return Readiness(Level.ERROR, f'monitor has sent nothing for {wall_s - at_s:.0f} s')
         return readiness
+
+
+def _starting(heard: int) -> Readiness:
+    """Before the monitor has spoken."""
+    if not heard:
+        return NO_STATION
+    return Readiness(Level.WARN, f'starting: {heard} node{"s are" if heard > 1 else " is"} heard, the monitor is not')
 
 
 def _fresh(now_ns: int, stamp_ns: int) -> bool:

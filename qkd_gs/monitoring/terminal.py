@@ -12,8 +12,9 @@ from rich.text import Text
 
 from qkd_gs.monitoring.bars import bar, ceiling_of, sparkline
 from qkd_gs.monitoring.health import NodeHealth
+from qkd_gs.monitoring.plain import WORDS, plain_status
 from qkd_gs.monitoring.readiness import Level, countdown
-from qkd_gs.monitoring.snapshot import KeyProgress, KeyStep, Snapshot
+from qkd_gs.monitoring.snapshot import KeyProgress, KeyStep, SessionStatus, Snapshot
 from qkd_gs.monitoring.status_collector import SPOT_S
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.tracking.types import Phase
@@ -33,10 +34,16 @@ def view(now: Snapshot) -> RenderableType:
         _rule('light'),
         _light_line(now),
         _rule('key'),
-        _key_line(now.key),
+        _key_line(now.key, now.session),
         _rule('nodes'),
         _node_table(now.nodes),
     )
+
+
+def plain_view(now: Snapshot) -> RenderableType:
+    """The snapshot in everyday words."""
+    text = Text('\n'.join(plain_status(now)), _LEVEL_STYLE[now.readiness.level] if now.readiness.level else '')
+    return Group(text, Text(), Text(WORDS, 'dim'))
 
 
 def _clock(now: Snapshot) -> str:
@@ -107,7 +114,14 @@ def _light_line(now: Snapshot) -> Table:
     return table
 
 
-def _key_line(key: KeyProgress | None) -> Text:
+def _key_line(key: KeyProgress | None, session: SessionStatus | None) -> Text:
+    """Progress of the key; that of another pass than the one under way says so."""
+    line = _progress_line(key)
+    other = key is not None and key.folder and session is not None and session.folder not in ('', key.folder)
+    return Text.assemble(f'of {key.folder}: ', line) if other and key is not None else line
+
+
+def _progress_line(key: KeyProgress | None) -> Text:
     if key is None or key.state is KeyStep.IDLE:
         return Text('no session in progress')
     if key.state is KeyStep.FAILED:

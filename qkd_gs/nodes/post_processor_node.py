@@ -43,6 +43,9 @@ _UNKNOWN: dict[str, Any] = {
 }
 
 
+_BITS = ('sifted_bits', 'secret_bits')
+
+
 class PostProcessorNode(CoreNode):
     """Processes sessions in a thread of its own, so that the heartbeat continues."""
 
@@ -142,8 +145,10 @@ def _finish(folder: Path) -> None:
         update_manifest(folder, lambda now: {'run': now.run | {KEY: FINISHED}})
 
 
-def _key_state(result: dict[str, Any]) -> dict[str, Any]:
+def _key_state(result: dict[str, Any] | None) -> dict[str, Any]:
     """Part of a result that is published: lengths and rates."""
+    if result is None:
+        return {'state': m.KeyState.DONE, 'message': 'the satellite was never locked'} | dict.fromkeys(_BITS, 0)
     timing, key = result['timing'], result['key']
     return {
         'state': m.KeyState.DONE,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import count
 from math import nan
+from pathlib import Path
 from typing import Any
 
 from rclpy.action.server import ActionServer, CancelResponse, GoalResponse
@@ -145,7 +147,7 @@ class TrackerNode(CoreNode):
         except StationError as error:
             return conclude(goal, _result(Result.NOT_READY, str(error)))
         at_ns = messages.from_time(request.at)
-        name = request.session or _session_name(at_ns, self._site.name)
+        name = request.session or _unused(self.sessions_dir, _session_name(at_ns, self._site.name))
         options = {'seed': int(self.options['seed']), 'scenario': self.text('scenario') or None}
         run = (options if self.simulated else {}) | {'calibration': knowledge.pointing.summary, KEY: PENDING}
         try:
@@ -217,6 +219,9 @@ class TrackerNode(CoreNode):
         return (now_ns - parse_utc(run.writer.manifest.created_utc, 'created_utc')) * 1e-9
 
     def _cancel(self, goal: Any) -> CancelResponse:
+        """Abort the pass of this goal; one that is over, or whose tracker has died, is not that of the present pass."""
+        if self._goal is None or goal.goal_id != self._goal.goal_id:
+            return CancelResponse.REJECT
         self._abort('aborted by the operator')
         return CancelResponse.ACCEPT
 
@@ -351,6 +356,12 @@ class TrackerNode(CoreNode):
 
 def _result(code: int, why: str, folder: str = '', locked_s: float = 0.0) -> Any:
     return Result(error_code=code, error_msg=why, folder=folder, locked_s=locked_s)
+
+
+def _unused(sessions_dir: Path, name: str) -> str:
+    """A name like this that no session has: a pass that was aborted may be taken again."""
+    names = (name if number == 1 else f'{name}-{number}' for number in count(1))
+    return next(one for one in names if not (sessions_dir / one).exists())
 
 
 def _session_name(at_ns: int, site: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from qkd_gs.errors import StationError
+from qkd_gs.monitoring.plain import plain_result
 from qkd_gs.report.count_figures import clock_residual, count_rates, error_rate
 from qkd_gs.report.key_figures import waterfall
 from qkd_gs.report.paper import CITATION
@@ -78,6 +79,7 @@ class Page:
     subtitle: str
     simulated: bool
     notes: list[str]
+    plain: str  # the pass in everyday words
     tiles: list[Tile]
     sections: list[Section]
     foot: str
@@ -221,6 +223,7 @@ def _page(view: SessionView, sections: list[Section], recorded: bool) -> Page:
         subtitle=f'Culmination {_utc(m.culmination_ns)} UTC{height}',
         simulated=m.simulated,
         notes=notes,
+        plain=' '.join(plain_result(m.model_dump())) if view.processed else '',
         tiles=[tile for tile in tiles(view) if any(c.isdigit() for c in tile.value)],
         sections=sections,
         foot=f'{m.software} · session {m.session_id} · all times UTC · this page needs no other file'

@@ -22,8 +22,10 @@ from qkd_gs.tracking.record.manifest_writer import finite
 from qkd_gs.tracking.record.topics import STATION_METRICS
 
 
-def after_pass(folder: Path, keys: KeyFolder, own: dict[str, Any] | None, progress: Progress) -> dict[str, Any]:
+def after_pass(folder: Path, keys: KeyFolder, own: dict[str, Any] | None, progress: Progress) -> dict[str, Any] | None:
     """Finish a session once nobody writes into it any more; the result as `process_session` gives it.
+
+    None for a pass in which the satellite was never locked: there is nothing to make a key of.
 
     Parameters
     ----------
@@ -40,7 +42,7 @@ def after_pass(folder: Path, keys: KeyFolder, own: dict[str, Any] | None, progre
     bag = open_bag(folder / 'bag') if (folder / 'bag').is_dir() else None
     keep_telemetry(folder, bag)
     keep_figures(folder, own if own is not None else own_figures(folder, bag))
-    result = make_key(folder, keys, progress)
+    result = make_key(folder, keys, progress) if load_manifest(folder).locked else None
     progress('writing the report', 0.0)
     write_report(folder)
     return result

@@ -54,7 +54,16 @@ def without(name, **changes):
             Level.ERROR,
             'not ready: guiding_camera has sent no heartbeat for 4 s',
         ),
-        ({'nodes': without('mount', heartbeat_age_s=None)}, Level.ERROR, 'not ready: mount has sent no heartbeat'),
+        (
+            {'nodes': without('mount', heartbeat_age_s=None)},
+            Level.WARN,
+            'starting: 3 of 4 nodes are there, waiting for mount',
+        ),
+        (
+            {'nodes': without('mount', heartbeat_age_s=None), 'phase': Phase.FINE},
+            Level.ERROR,
+            'mount has sent no heartbeat; tracking, locked',
+        ),
         ({'nodes': without('mount', state='inactive')}, Level.ERROR, 'not ready: mount is inactive'),
         (
             {'nodes': without('mount', fault='mount.following_error', message='mount.following_error: 7 mrad')},
@@ -86,12 +95,13 @@ def test_the_sentence(changes, level, sentence):
 
 def test_a_fault_is_named_before_a_silence():
     nodes = (
-        replace(GOOD[0], heartbeat_age_s=None),
+        replace(GOOD[0], heartbeat_age_s=8.0),
         replace(GOOD[1], fault='camera.lost', message='camera.lost: unplugged'),
         *GOOD[2:],
     )
     assert (
-        said(nodes=nodes)[1] == 'not ready: guiding_camera reports camera.lost: unplugged; mount has sent no heartbeat'
+        said(nodes=nodes)[1]
+        == 'not ready: guiding_camera reports camera.lost: unplugged; mount has sent no heartbeat for 8 s'
     )
 
 
@@ -111,8 +121,16 @@ def test_of_several_faults_each_is_told_and_the_oldest_first():
 
 
 def test_nodes_with_the_same_trouble_are_told_together():
-    nodes = tuple(replace(node, heartbeat_age_s=None) for node in GOOD[:2])
-    assert said(nodes=nodes)[1] == 'not ready: mount, guiding_camera: each has sent no heartbeat'
+    nodes = tuple(replace(node, heartbeat_age_s=9.0) for node in GOOD[:2])
+    assert said(nodes=nodes)[1] == 'not ready: mount, guiding_camera: each has sent no heartbeat for 9 s'
+
+
+def test_a_fault_of_a_station_that_starts_is_told_first():
+    nodes = (replace(GOOD[0], heartbeat_age_s=None), replace(GOOD[1], fault='camera.lost', message='unplugged'))
+    assert said(nodes=nodes) == (
+        Level.ERROR,
+        'guiding_camera reports unplugged; starting: 1 of 2 nodes are there, waiting for mount',
+    )
 
 
 def test_what_a_silent_tracker_did_last_is_not_told_as_what_it_does():
