@@ -3,6 +3,8 @@
 Nodes, names and parameters come from the declaration that `qkd-gs up` also reads (qkd_gs/station/graph.py).
 """
 
+import os
+
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
@@ -15,8 +17,10 @@ from qkd_gs.station.dds_profile import loopback_environment
 from qkd_gs.station.graph import station_graph
 from qkd_gs.station.instance_lock import started
 from qkd_gs.station.options import OPTIONS
+from qkd_gs.station.policies import enclave_of
 
 RESPAWN_S = 0.5
+SECURITY = {'ROS_SECURITY_ENABLE': 'true', 'ROS_SECURITY_STRATEGY': 'Enforce'}
 _held = []
 
 
@@ -34,7 +38,13 @@ def arguments():
     gui = DeclareLaunchArgument(
         'gui', default_value='false', description='open rviz2 and rqt (of a full ROS), too', choices=('true', 'false')
     )
-    return [*declared, gui]
+    secure = DeclareLaunchArgument(
+        'secure',
+        default_value='false',
+        description='DDS Security with the keystore in $ROS_SECURITY_KEYSTORE, see `qkd-gs policies`',
+        choices=('true', 'false'),
+    )
+    return [*declared, gui, secure]
 
 
 def nodes(context):
@@ -42,6 +52,9 @@ def nodes(context):
     try:
         given = {option.name: option.parse(LaunchConfiguration(option.name).perform(context)) for option in OPTIONS}
         graph = station_graph(given)
+        secure = LaunchConfiguration('secure').perform(context) == 'true'
+        if secure and not os.environ.get('ROS_SECURITY_KEYSTORE'):
+            raise StationError('secure:=true, but $ROS_SECURITY_KEYSTORE names no keystore')
         _held.append(started(given['namespace']))  # before a second station starts anything; until this process ends
     except StationError as error:
         raise RuntimeError(str(error)) from None
@@ -52,7 +65,8 @@ def nodes(context):
             name=process.spec.name,
             namespace=process.namespace,
             parameters=[dict(process.parameters)],
-            ros_arguments=['--log-level', process.log_level],
+            ros_arguments=['--log-level', process.log_level, *enclave(process, secure)],
+            additional_env=SECURITY if secure else {},
             output='screen',
             emulate_tty=True,
             respawn=True,  # the monitor configures and activates a respawned node
@@ -60,6 +74,11 @@ def nodes(context):
         )
         for process in graph
     ]
+
+
+def enclave(process, secure):
+    """Arguments that choose a node's enclave in the keystore."""
+    return ['--enclave', enclave_of(process.namespace, process.spec.name)] if secure else []
 
 
 def windows():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from math import nan, radians, sin
 
 import numpy as np
@@ -64,7 +65,11 @@ def header(t_ns, frame_id=''):
 
 
 def message(kind, t_ns, **values):
-    return typestore().types[kind](header=header(t_ns), **values)
+    made = typestore().types[kind]
+    if 'tag' in made.__dataclass_fields__:
+        tag = int.from_bytes(blake2b(f'{kind} {t_ns}'.encode(), digest_size=8).digest(), 'little')
+        values |= {'counter': t_ns % 2**63, 'tag': tag}
+    return made(header=header(t_ns), **values)
 
 
 def serialized(sent):

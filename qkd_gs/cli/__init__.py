@@ -34,6 +34,7 @@ _PACKAGES = {
         'demo': 'take the Shanghai pass of 2018-10-03 with the ROS graph and simulated devices',
         'up': 'start the nodes of the station, until Ctrl-C',
         'node': 'start one node of the station by itself, until Ctrl-C',
+        'policies': 'write the policies of SROS2 for every node of the station',
         'devices': 'list the drivers of every device, and test those that are chosen',
     },
     'operation': {

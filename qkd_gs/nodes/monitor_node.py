@@ -27,10 +27,11 @@ from qkd_gs.pointing.pointing_file import FILE_NAME, load_pointing
 from qkd_gs.safety.supervisor import SafetyStatus, Supervisor, SupervisorInputs
 from qkd_gs.session.manifest import session_path
 from qkd_gs.station.clock_discipline import ClockDiscipline, StoredMapping, read_clocks
-from qkd_gs.station.graph import COMMANDERS, nodes_of, strangers
+from qkd_gs.station.graph import nodes_of, strangers
 from qkd_gs.station.instance_lock import acquire_instance_lock
 from qkd_gs.station.lifecycle_manager import LifecycleManager
 from qkd_gs.station.loop_timing import LoopWatch
+from qkd_gs.station.topics import COMMANDS
 from qkd_gs.tracking.types import Phase
 
 _SAFETY_S = 0.05
@@ -208,7 +209,7 @@ class MonitorNode(CoreNode):
             self.get_namespace(),
             {
                 topic: [(found.node_namespace, found.node_name) for found in self.get_publishers_info_by_topic(topic)]
-                for topic in COMMANDERS
+                for topic in COMMANDS
             },
         )
 

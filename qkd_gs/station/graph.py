@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from qkd_gs.devices.devices_file import load_devices, load_options
 from qkd_gs.errors import StationError
 from qkd_gs.station.options import OF_THE_GRAPH, OPTIONS, Value, chosen
+from qkd_gs.station.topics import publishers_of
 
 
 @dataclass(frozen=True)
@@ -59,24 +60,11 @@ NODES = (
 )
 
 
-# Topics that command or permit, and the nodes that publish them.
-COMMANDERS = {
-    'station_clock': ('world', 'monitor'),
-    'session/state': ('tracker',),
-    'safety/status': ('monitor',),
-    'mount/command': ('tracker', 'calibrator'),
-    'beacon/command': ('tracker',),
-    'hwp/polarization_angle': ('tracker',),
-    'guiding_camera/request': ('tracker', 'calibrator'),
-    'tracking_camera/request': ('tracker', 'calibrator'),
-}
-
-
 _UNKNOWN = '_NODE_NAME_UNKNOWN_'  # of a publisher that was discovered before its node, or after that has died
 
 
 def strangers(namespace: str, publishers: Mapping[str, Iterable[tuple[str, str]]]) -> str:
-    """Nodes that publish on topics of `COMMANDERS` without being declared for it, in words; empty: none.
+    """Nodes that publish on topics of commands without being declared for it, in words; empty: none.
 
     Parameters
     ----------
@@ -89,7 +77,7 @@ def strangers(namespace: str, publishers: Mapping[str, Iterable[tuple[str, str]]
         f'{place.rstrip("/")}/{name} publishes {topic} and is no node of this station'
         for topic, found in publishers.items()
         for place, name in sorted(set(found))
-        if name != _UNKNOWN and (place != namespace or name not in COMMANDERS[topic])
+        if name != _UNKNOWN and (place != namespace or name not in publishers_of(topic))
     )
 
 

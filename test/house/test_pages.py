@@ -11,8 +11,6 @@ PAGES = sorted([*ROOT.glob('*.md'), *ROOT.glob('doc/**/*.md'), *ROOT.glob('examp
 FOLDERS = 'qkd_gs|doc|config|launch|msg|action|test|tools|examples|requirements|interfaces'
 sys.path.insert(0, str(ROOT / 'tools'))
 
-import diagrams  # noqa: E402  (in tools/)
-
 
 def names(pages):
     return [str(page.relative_to(ROOT)) for page in pages]
@@ -54,14 +52,3 @@ def test_paths_exist(page):
         elif re.match(rf'({FOLDERS})/', path) and not written:
             lost += [path] * (not places[0].exists())
     assert not lost
-
-
-def test_the_table_of_topics_agrees_with_the_nodes():
-    """Every topic that a node publishes has its row in doc/interfaces.md, with that node as its source."""
-    page = (ROOT / 'doc' / 'interfaces.md').read_text(encoding='utf-8')
-    rows = re.findall(r'^\| (`[^|]+`) \| `[^|]+` \| ([^|]+) \|', page, re.M)
-    listed = {topic: source for topics, source in rows for topic in re.findall(r'`([^`]+)`', topics)}
-    for node, topics in diagrams.node_topics().items():
-        for topic in topics.published:
-            source = listed.get(topic, '')
-            assert node in source or (node in diagrams.CAMERAS and source == 'the camera'), (node, topic)

@@ -105,7 +105,7 @@ def domain(monkeypatch):
 @pytest.mark.usefixtures('launch_packages')
 def test_every_option_is_a_described_argument():
     arguments = arguments_of(load('station.launch.py').generate_launch_description())
-    assert set(arguments) == {option.name for option in OPTIONS} | {'gui'}
+    assert set(arguments) == {option.name for option in OPTIONS} | {'gui', 'secure'}
     assert all(len(named['description']) > 20 for named in arguments.values())
     for option in OPTIONS:  # what launch hands on is text
         assert option.parse(arguments[option.name]['default_value']) == option.default
@@ -126,11 +126,22 @@ def test_the_nodes_are_those_of_the_declaration():
 
 
 @pytest.mark.usefixtures('launch_packages')
+def test_a_secure_station_has_an_enclave_for_each_node(monkeypatch):
+    description = load('station.launch.py').generate_launch_description()
+    assert not any('--enclave' in node.named['ros_arguments'] for node in nodes_of(description, namespace='roof'))
+    monkeypatch.setenv('ROS_SECURITY_KEYSTORE', '/keystore')
+    for node in nodes_of(description, namespace='cellar', secure='true'):
+        assert node.named['ros_arguments'][-2:] == ['--enclave', f'/cellar/qkd_gs/{node.named["name"]}']
+        assert node.named['additional_env'] == {'ROS_SECURITY_ENABLE': 'true', 'ROS_SECURITY_STRATEGY': 'Enforce'}
+
+
+@pytest.mark.usefixtures('launch_packages')
 @pytest.mark.parametrize(
     ('given', 'said'),
     [
         ({'devices': 'hardware'}, 'mount: no driver has been chosen'),
         ({'speed': 'fast'}, "speed: 'fast' is not a float"),
+        ({'secure': 'true'}, r'\$ROS_SECURITY_KEYSTORE names no keystore'),
         ({'devices': '/nowhere.yaml'}, '/nowhere.yaml: cannot be read'),
     ],
 )

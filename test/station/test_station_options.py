@@ -13,9 +13,10 @@ from rclpy.parameter import Parameter
 
 from qkd_gs.errors import StationError
 from qkd_gs.share import share_path
-from qkd_gs.station.graph import COMMANDERS, NODES, nodes_of, station_graph, strangers, yaml_scalar
+from qkd_gs.station.graph import NODES, nodes_of, station_graph, strangers, yaml_scalar
 from qkd_gs.station.options import OF_THE_GRAPH, OPTIONS, Option, chosen, defaults, option, state_folder
 from qkd_gs.station.processes import REFUSED
+from qkd_gs.station.topics import COMMANDS, INTERFACES, publishers_of
 
 
 def test_text_becomes_the_type_of_the_default():
@@ -172,4 +173,5 @@ def test_publishers_of_commands_that_are_not_declared_are_named():
 
 
 def test_commanders_are_nodes_of_the_station():
-    assert {name for names in COMMANDERS.values() for name in names} <= {spec.name for spec in NODES}
+    assert all(publishers_of(topic) for topic in COMMANDS)
+    assert set(INTERFACES) == {spec.name for spec in NODES}
