@@ -22,7 +22,7 @@ from qkd_gs.calibration.calibrator import (
 from qkd_gs.devices.mount import MountCommand, MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.nodes.conversions import messages
-from qkd_gs.nodes.runtime.base import SENSOR, TRANSIENT_LOCAL, CoreNode, conclude
+from qkd_gs.nodes.runtime.base import SENSOR, TRANSIENT_LOCAL, CoreNode, conclude, take_or_answer
 from qkd_gs.nodes.runtime.camera_requests import CameraRequests
 from qkd_gs.nodes.runtime.context import site_of, station_of
 from qkd_gs.nodes.runtime.gathered import NEWEST
@@ -94,13 +94,8 @@ class CalibratorNode(CoreNode):
             self._spots[CameraRole(message.camera)].append(messages.from_spot(message))
 
     def _start(self, goal: Any) -> None:
-        """Take a goal of the action or end it with the reason; whatever goes wrong, its client is answered."""
-        try:
-            self._take_goal(goal)
-        except Exception as error:
-            if self._goal is not goal:
-                conclude(goal, _result(Result.FAILED, f'{type(error).__name__}: {error}'))
-            raise
+        """Take a goal of the action or end it with the reason."""
+        take_or_answer(goal, self._take_goal, lambda: self._goal is goal, lambda why: _result(Result.FAILED, why))
 
     def _take_goal(self, goal: Any) -> None:
         self.fetch()

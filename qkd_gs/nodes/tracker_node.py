@@ -21,7 +21,15 @@ from qkd_gs.devices.mount import MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime import parameters
-from qkd_gs.nodes.runtime.base import ABORT_PASS, IN_THE_LOOP, SENSOR, TRANSIENT_LOCAL, CoreNode, conclude
+from qkd_gs.nodes.runtime.base import (
+    ABORT_PASS,
+    IN_THE_LOOP,
+    SENSOR,
+    TRANSIENT_LOCAL,
+    CoreNode,
+    conclude,
+    take_or_answer,
+)
 from qkd_gs.nodes.runtime.camera_requests import CameraRequests
 from qkd_gs.nodes.runtime.context import site_of, station_of
 from qkd_gs.nodes.runtime.gathered import NEWEST
@@ -125,13 +133,8 @@ class TrackerNode(CoreNode):
     # --- beginning and end ---
 
     def _accept(self, goal: Any) -> None:
-        """Take a goal of the action or end it with the reason; whatever goes wrong, its client is answered."""
-        try:
-            self._take_goal(goal)
-        except Exception as error:
-            if self._goal is not goal:
-                conclude(goal, _result(Result.DEVICE_FAULT, f'{type(error).__name__}: {error}'))
-            raise
+        """Take a goal of the action or end it with the reason."""
+        take_or_answer(goal, self._take_goal, lambda: self._goal is goal, lambda why: _result(Result.DEVICE_FAULT, why))
 
     def _take_goal(self, goal: Any) -> None:
         """Returns at once, since rclpy polls a waiting coroutine in a busy loop."""
