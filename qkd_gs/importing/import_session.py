@@ -36,6 +36,7 @@ _CHUNK_NS = 10 * 10**9
 _CHUNK_TAGS = 1 << 20
 _MAX_PPS = 10_000_000  # tags
 _START_TOLERANCE_S = 0.4
+_TOLD_TAGS = 20_000_000  # between two lines of progress
 
 Progress = Callable[[str, float], None]
 
@@ -142,12 +143,14 @@ def import_session(
 def _seal(tags: Path, tag_map: TagMap, writer: SealedWriter, progress: Progress) -> tuple[_Sealing, RecordCounts]:
     """Seal all tags that the map names."""
     file, table, sealing = open_tags(tags, tag_map.resolution_ps), tag_map.table(), _Sealing()
-    read = 0
+    read = told = 0
     for raw in in_order(file, tags):
         block = _mapped(raw, table, sealing, tags)
         writer.append(tag_map.start_ns + int(raw.time_ps[-1]) // 1000, block)
         read += len(raw.time_ps)
-        progress(f'{read / 1e6:.0f} million tags', 0.0)
+        if read >= told + _TOLD_TAGS:
+            told = read
+            progress(f'{read / 1e6:.0f} million tags', 0.0)
     writer.close()
     for channel in Channel:
         if not sealing.counts[channel] and channel is not Channel.PPS:

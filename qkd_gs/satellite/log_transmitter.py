@@ -26,6 +26,7 @@ class LogTransmitter:
 
     Attributes
     ----------
+    path : Path
     head : LogHead
     end_utc_ns : int
         UTC after which nothing of the log was sent.
@@ -37,7 +38,7 @@ class LogTransmitter:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         with opened(path) as (file, head):
             self.head = head
             offset = file[STATES].id.get_offset()
@@ -58,11 +59,11 @@ class LogTransmitter:
         outside = (index < 0) | (index >= self.head.pulses)
         if outside.any():
             raise StationError(
-                f'pulse {pulse[int(np.argmax(outside))]} is not in the log of the transmitter', where=self._path.name
+                f'pulse {pulse[int(np.argmax(outside))]} is not in the log of the transmitter', where=self.path.name
             )
         state = self._states[index // PER_BYTE] >> (index % PER_BYTE * BITS).astype(np.uint8) & _STATE
         if first_impossible(state) >= 0:
-            raise StationError('holds a pulse without a state', where=self._path.name)
+            raise StationError('holds a pulse without a state', where=self.path.name)
         return PulseStates(state >> np.uint8(2), state & np.uint8(1), state >> np.uint8(1) & np.uint8(1))
 
     def counts(self) -> dict[str, int]:
@@ -80,7 +81,7 @@ class LogTransmitter:
             left -= len(both)
             if first_impossible(both) >= 0:
                 number = self.head.first_pulse + start * PER_BYTE + first_impossible(both)
-                raise StationError(f'pulse {number} has no state', where=self._path)
+                raise StationError(f'pulse {number} has no state', where=self.path)
             counts += np.bincount(both >> 2, minlength=len(Intensity))
         return {kind.name.lower(): int(counts[kind]) for kind in Intensity}
 

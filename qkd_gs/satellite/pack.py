@@ -48,7 +48,7 @@ def pack_log(
     epoch_utc_ns : int
         UTC at which the transmitter's clock reads 0.
     out : Path
-        Must not exist.
+        Must not exist; made with mode 0600, for it holds the raw key.
 
     Raises
     ------
@@ -67,6 +67,8 @@ def pack_log(
     if out.exists():
         raise StationError('exists already', where=out)
     try:
+        draft.unlink(missing_ok=True)  # left over from a crash
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # it holds the raw key
         with h5py.File(draft, 'w') as file:
             counts = _pack_states(states, file, head, progress)
             _check_shares(counts, source, states)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.keys.entries import Side
+from qkd_gs.keys.files import check_private
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.keys.refilled import RefilledKey
 from qkd_gs.qkd.link.channel import Channel
@@ -45,10 +46,11 @@ def serve_log(
     Raises
     ------
     StationError
-        No pre-shared key, or (once) the run cannot be served.
+        The log is open to others, there is no pre-shared key, or (once) the run cannot be served.
     DeviceFault
         (once) The run failed.
     """
+    check_private(transmitter.path)
     keys.pre_shared_key()  # missing: said now, and not to the first client
     while True:
         try:

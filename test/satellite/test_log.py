@@ -1,12 +1,16 @@
 """The transmitter log: what was packed comes back, pulse by pulse, and only pages that are asked for are read."""
 
+import os
+
 import h5py
 import numpy as np
 import pytest
 
 from qkd_gs.errors import StationError
+from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.satellite.log_transmitter import LogTransmitter
 from qkd_gs.satellite.pack import pack_log
+from qkd_gs.satellite.server import serve_log
 from qkd_gs.settings.source import load_source
 
 SOURCE = load_source('bench')
@@ -100,6 +104,14 @@ def test_what_cannot_be_packed_is_named_and_nothing_stays(tmp_path, change, why)
     with pytest.raises(StationError, match=why):
         pack(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ['b.csv', 's.u8']
+
+
+def test_the_log_is_for_its_owner_alone(made, tmp_path):
+    assert (tmp_path / 'log.h5').stat().st_mode & 0o777 == 0o600
+    os.chmod(tmp_path / 'log.h5', 0o640)
+    keys = KeyFolder.create(tmp_path / 'keys', bytes(range(256)) * 4)
+    with pytest.raises(StationError, match=r'log.h5: has mode 0640'):
+        serve_log(made[0], keys, None, None, True, lambda *_: None)
 
 
 def test_an_existing_log_is_not_written_over(made, tmp_path):

@@ -1,6 +1,8 @@
 """Tables of tags in every format: the same tags come out, to the picosecond, or one sentence says why not."""
 
 import struct
+import sys
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -149,6 +151,35 @@ def test_ttbin_needs_the_makers_library(tmp_path):
     (tmp_path / 'x.ttbin').write_bytes(b'SITT')
     with pytest.raises(StationError, match="maker's library"):
         read(tmp_path / 'x.ttbin')
+
+
+class MakersReader:
+    """Plays the maker's library: two blocks, with an overflow, missed tags and an error among them."""
+
+    def __init__(self, path):
+        self._blocks = [([5, 9], [1, -2], [0, 0], [0, 0]), ([11, 12, 13, 14], [1, 0, 3, 0], [0, 2, 4, 1], [0, 0, 7, 0])]
+
+    def hasData(self):
+        return bool(self._blocks)
+
+    def getData(self, _):
+        times, channels, kinds, missed = (np.array(part) for part in self._blocks.pop(0))
+        return SimpleNamespace(
+            getTimestamps=lambda: times,
+            getChannels=lambda: channels,
+            getEventTypes=lambda: kinds,
+            getMissedEvents=lambda: missed,
+        )
+
+
+def test_ttbin_by_the_makers_library(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'TimeTagger', SimpleNamespace(FileReader=MakersReader))
+    (tmp_path / 'x.ttbin').write_bytes(b'SITT')
+    times_ps, source = read(tmp_path / 'x.ttbin')
+    assert (times_ps.tolist(), source.tolist()) == ([5, 9, 11], [1, -2, 1])
+    seen = look(tmp_path / 'x.ttbin')
+    assert seen['lost'] == {'records': 7, 'overflows': 1}
+    assert seen['notes'] == ['the device reported 1 errors']
 
 
 @pytest.mark.parametrize(
