@@ -22,7 +22,8 @@ def gaps(folder: Path, keys: KeyFolder) -> list[tuple[int, int]]:
     StationError
         A file that cannot be opened.
     """
-    session_id, private = bytes.fromhex(load_manifest(folder).session_id), keys.sealing_private_key()
+    identity = load_manifest(folder).session_id
+    session_id, private = bytes.fromhex(identity), keys.session_private_key(identity)
     times = []
     for path in tags_paths(folder):
         file = SealedFile(path, private, session_id)
