@@ -19,7 +19,7 @@ def session(tmp_path, monkeypatch):
     keys = KeyFolder.create(tmp_path / 'keys')
     monkeypatch.setenv('QKD_GS_KEYS', str(keys.path))
     folder = tmp_path / 'sessions' / 'one'
-    SyntheticSession(seconds=8.0, before_s=4.0, gain=8.0).write(folder, keys.sealing_public_key())
+    SyntheticSession(seconds=8.0, before_s=4.0, gain=8.0).write(folder, keys.session_public_key)
     update_manifest(folder, lambda now: {'run': now.run | {KEY: PENDING}})
     return folder
 
