@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from qkd_gs.api.passes import find_passes, trajectory
     from qkd_gs.api.pointing import fit_pointing
     from qkd_gs.api.simulation import simulate_pass
+    from qkd_gs.api.tags import import_tags, look_at_tags
     from qkd_gs.calibration.fit import PointingFit
     from qkd_gs.calibration.observations import Observations
     from qkd_gs.errors import DeviceFault, StationError
@@ -64,9 +65,11 @@ _MODULE_OF = {
     'find_passes': 'api.passes',
     'fit_pointing': 'api.pointing',
     'format_utc': 'orbit.timescale',
+    'import_tags': 'api.tags',
     'key_length': 'api.key',
     'load_elements': 'orbit.elements',
     'load_site': 'settings.site',
+    'look_at_tags': 'api.tags',
     'open_bag': 'recording.reader',
     'open_session': 'session.session',
     'parse_utc': 'orbit.timescale',
@@ -100,9 +103,11 @@ __all__ = [
     'find_passes',
     'fit_pointing',
     'format_utc',
+    'import_tags',
     'key_length',
     'load_elements',
     'load_site',
+    'look_at_tags',
     'open_bag',
     'open_session',
     'parse_utc',

@@ -97,3 +97,24 @@ class OrbitLink:
             'pass_info': found.to_dict(),
             'culmination_ns': found.culmination_ns,
         }
+
+
+def chosen_link(
+    delay_s: float | None, site: Site | None, elements: Path | None, satellite: str | None = None, force: bool = False
+) -> Link:
+    """Link of a delay alone, or of a site and an orbit.
+
+    Raises
+    ------
+    StationError
+        Neither, or both.
+    """
+    orbit = site is not None or elements is not None
+    if delay_s is not None and not orbit:
+        return BenchLink(delay_s)
+    if delay_s is None and site is not None and elements is not None:
+        return OrbitLink(elements, site, satellite, force)
+    raise StationError(
+        'give --site and --elements (a satellite), or --delay-s (a bench or fibre link)',
+        where='--delay-s' if delay_s is not None else '--site',
+    )

@@ -8,7 +8,8 @@ from ptu_files import OVERFLOW, photon, special, write
 
 from qkd_gs.errors import StationError
 from qkd_gs.importing.import_session import import_session
-from qkd_gs.importing.link import BenchLink, OrbitLink
+from qkd_gs.importing.link import BenchLink, OrbitLink, chosen_link
+from qkd_gs.importing.receiver import receiving_station
 from qkd_gs.importing.tag_map import load_map
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
@@ -180,3 +181,19 @@ def test_a_pass_needs_its_satellite_to_be_up(tmp_path, keys):
     assert (folder / 'elements.tle').read_bytes() == elements.read_bytes()
     assert manifest.place == 'Shanghai'
     assert made['session_id'] == manifest.session_id
+
+
+def test_a_source_that_does_not_fit_the_station_is_told(tmp_path):
+    with pytest.raises(StationError, match=r'station.yaml: key.gate_ns 2 is longer than a pulse period .* --station'):
+        receiving_station(None, 'jinan1')
+    assert receiving_station(None, 'bench').detectors.delay_ns['H'] == 0
+    assert receiving_station(share_path('config', 'station.yaml')).detectors.delay_ns['H'] == 31.2
+
+
+def test_a_link_is_an_orbit_or_a_delay():
+    site, elements = load_site('shanghai'), share_path('config', 'elements', 'micius.tle')
+    assert chosen_link(0.5, None, None) == BenchLink(0.5)
+    assert chosen_link(None, site, elements) == OrbitLink(elements, site)
+    for given in ((None, None, None), (0.5, site, None), (None, site, None), (0.5, site, elements)):
+        with pytest.raises(StationError, match='give --site and --elements'):
+            chosen_link(*given)

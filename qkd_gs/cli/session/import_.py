@@ -12,16 +12,12 @@ from qkd_gs.cli.console.output import add_json_option, print_json
 from qkd_gs.cli.console.progress import ConsoleWatcher
 from qkd_gs.errors import StationError
 from qkd_gs.importing.import_session import import_session
-from qkd_gs.importing.link import BenchLink, Link, OrbitLink
+from qkd_gs.importing.link import chosen_link
+from qkd_gs.importing.receiver import receiving_station
 from qkd_gs.importing.tag_map import load_map
 from qkd_gs.keys.folder import find_key_folder
-from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
-from qkd_gs.settings.source import load_source
-from qkd_gs.settings.station import StationSettings
-from qkd_gs.share import share_path
 from qkd_gs.tag_formats.look import look
-from qkd_gs.timing.tags import Channel
 
 _MAX_DELAY_S = 10.0
 
@@ -61,7 +57,9 @@ def run(args: argparse.Namespace) -> int:
     missing = [name for name in ('map', 'session') if getattr(args, name) is None]
     if missing:
         raise StationError(f'--{missing[0]} is missing', hint='or --look, to see what the file holds')
-    link, station, tag_map = _link(args), _station(args), load_map(args.map)
+    site = None if args.site is None else load_site(args.site)
+    link = chosen_link(args.delay_s, site, args.elements, args.satellite, args.force)
+    station, tag_map = receiving_station(args.station, args.source), load_map(args.map)
     keys = find_key_folder(args.keys, simulated=False)
     watcher = ConsoleWatcher()
     try:
@@ -75,28 +73,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print_made(args.tags, made)
     return 0
-
-
-def _link(args: argparse.Namespace) -> Link:
-    orbit = args.site is not None or args.elements is not None
-    if args.delay_s is not None and not orbit:
-        return BenchLink(args.delay_s)
-    if args.delay_s is None and args.site is not None and args.elements is not None:
-        return OrbitLink(args.elements, load_site(args.site), args.satellite, args.force)
-    raise StationError(
-        'give --site and --elements (a satellite), or --delay-s (a bench or fibre link)',
-        where='--delay-s' if args.delay_s is not None else '--site',
-    )
-
-
-def _station(args: argparse.Namespace) -> StationSettings:
-    """The station's settings; delays of ours are none of a foreign set-up's."""
-    station = load_yaml(args.station or share_path('config', 'station.yaml'), StationSettings)
-    change: dict[str, Any] = {} if args.source is None else {'source': load_source(args.source)}
-    if args.station is None:
-        none = {channel.name: 0.0 for channel in Channel}
-        change['detectors'] = station.detectors.model_copy(update={'delay_ns': none})
-    return StationSettings.model_validate(station.model_copy(update=change).model_dump())
 
 
 def _print_made(tags: Path, made: dict[str, Any]) -> None:
