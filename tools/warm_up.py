@@ -78,7 +78,8 @@ def fit_a_pointing_model() -> None:
     az, el = rng.uniform(0.0, tau, 20), rng.uniform(0.4, 1.3, 20)
     enc_az, enc_el = MountModel(IA=0.2, IE=0.1, AN=5e-3, CA=5e-4).encoder(az, el)
     enc_el[3] += 0.01
-    fit_mount(Observations(az, el, enc_az, enc_el, tuple(map(str, range(len(az))))))
+    fit = fit_mount(Observations(az, el, enc_az, enc_el, tuple(map(str, range(len(az))))))
+    fit.model.line_of_sight(enc_az, enc_el)
 
 
 def reconcile_by_syndromes() -> None:
