@@ -44,7 +44,8 @@ def _repository_links(app, docname, source):
     """Files of the repository outside doc/ have no page: their links go to the text of the path."""
     import re
 
-    source[0] = re.sub(r'\[([^\]]+)\]\(\.\./([^)#]+)\)', r'\1', source[0])
+    out = r'\.\./' * (docname.count('/') + 1)
+    source[0] = re.sub(rf'\[([^\]]+)\]\({out}([^)#]+)\)', r'\1', source[0])
 
 
 def setup(app):
