@@ -2,120 +2,111 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from math import ceil
+from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize.elementwise import find_minimum, find_root
 
 from qkd_gs.arrays import FloatArray, IntArray
+from qkd_gs.orbit import search_kernels as kernels
 from qkd_gs.orbit.propagate import Orbit
+from qkd_gs.orbit.sky import sun_and_moon_itrs_m
 from qkd_gs.orbit.vectors import enu_rotation, site_itrs_m
 from qkd_gs.settings.site import Site
 
-_SAMPLES_A_REVOLUTION = 30  # elevation has one maximum a revolution, however short the pass
+_STEPS_A_REVOLUTION = 10  # of a low orbit: positions between the nodes err by less than 0.5 m
 _LONGEST_STEP_S = 600.0  # a high satellite's elevation follows the Earth's rotation
-_MISSED_SINE = 0.8  # largest difference between a sample and the maximum next to it (200 km up, half a step: 0.7)
-_TIME_TOLERANCE_S = 1e-5
+_STEP_GRID_S = 30.0  # satellites of similar periods share their times
+_FEWEST_STEPS = kernels.ROWS - 1
 
 
-@dataclass(frozen=True)
-class Arc:
-    """One interval above the elevation, in seconds of its `View`."""
+class Arcs(NamedTuple):
+    """Intervals above an elevation, in the order of time."""
 
-    rise_s: float
-    culmination_s: float
-    set_s: float
-    remarks: tuple[str, ...]  # whether it is cut by the limits of the search
+    times_s: FloatArray  # (n, 3) rise, culmination, set; s of the table
+    no_rise: IntArray  # (n,) whether the satellite is up where the search begins
+    no_set: IntArray  # (n,) and where it ends
+
+
+class PathTable:
+    """The path of a satellite over a window of time, tabulated once for all sites.
+
+    Attributes
+    ----------
+    first_ns : int
+        UTC of time 0 of everything in seconds.
+    last_s : float
+        End of the window.
+    """
+
+    def __init__(self, orbit: Orbit, first_ns: int, last_ns: int):
+        self.first_ns = first_ns
+        self.last_s = (last_ns - first_ns) * 1e-9
+        wanted_s = min(orbit.fastest_s() / _STEPS_A_REVOLUTION, _LONGEST_STEP_S)
+        if wanted_s > _STEP_GRID_S:
+            wanted_s -= wanted_s % _STEP_GRID_S
+        steps = max(ceil(self.last_s / wanted_s), _FEWEST_STEPS)
+        self.step_s = self.last_s / steps
+        self.position_m, self.velocity_m_s = orbit.path(first_ns, self.step_s, steps + 1)
+        self.radius_m = np.sqrt(np.einsum('ij,ij->j', self.position_m, self.position_m))
+
+    def seen_from(self, site: Site) -> View:
+        """The path as a site sees it."""
+        return View(self, site)
+
+    def t_ns(self, t_s: FloatArray) -> IntArray:
+        """UTC, ns, of s of the table; any shape."""
+        return self.first_ns + np.rint(t_s * 1e9).astype(np.int64)
 
 
 class View:
-    """An orbit seen from a site, with time as seconds since an origin."""
+    """A path seen from a site."""
 
-    def __init__(self, orbit: Orbit, site: Site, origin_ns: int):
-        self.orbit = orbit
-        self.origin_ns = origin_ns
+    def __init__(self, table: PathTable, site: Site):
+        self.table = table
         self._site_m = site_itrs_m(site)
-        self.enu = enu_rotation(site)
+        self._nodes = kernels.Nodes(
+            step=table.step_s,
+            r=table.position_m,
+            v=table.velocity_m_s,
+            radius=table.radius_m,
+            site=self._site_m,
+            enu=enu_rotation(site),
+        )
 
-    def t_ns(self, t_s: FloatArray) -> IntArray:
-        """UTC, ns, of seconds since the origin; any shape."""
-        return self.origin_ns + np.rint(t_s * 1e9).astype(np.int64)
+    def arcs(self, low: float, span_s: tuple[float, float], running: bool = False) -> Arcs:
+        """Intervals above the sine `low` of elevation that culminate in the span, with `running` or began before it.
 
-    def vectors_m(self, t_s: FloatArray) -> FloatArray:
-        """East-north-up vectors (..., 3) for times of any shape; geometric, of the instant."""
-        itrs_m = self.orbit.itrs_m(self.t_ns(t_s).ravel())
-        vectors: FloatArray = ((itrs_m - self._site_m) @ self.enu.T).reshape(*t_s.shape, 3)
+        The search covers the whole table; an interval that extends beyond it is cut to the span, and listed wherever it
+        culminates.
+        """
+        times, bits = kernels.find(self._nodes, low)
+        no_rise, no_set = (bits & kernels.NO_RISE) > 0, (bits & kernels.NO_SET) > 0
+        times[no_rise, 0], times[no_set, 2] = span_s
+        cut = no_rise | no_set
+        begun = (times[:, 2] > span_s[0]) if running else (times[:, 1] >= span_s[0])
+        keep = np.where(cut, times[:, 2] > times[:, 0], begun & (times[:, 1] < span_s[1]))
+        times, no_rise, no_set = times[keep], no_rise[keep], no_set[keep]
+        for k in np.flatnonzero(no_rise | no_set):
+            times[k, 1] = kernels.highest(times[k, 0], times[k, 2], self._nodes)
+        return Arcs(times, no_rise, no_set)
+
+    def details(self, times_s: FloatArray) -> FloatArray:
+        """Table (n, columns) of `search_kernels.details` for intervals (n, 3)."""
+        bodies = np.empty((len(times_s), 2, 3))
+        for k, itrs_m in enumerate(sun_and_moon_itrs_m(self.table.t_ns(times_s[:, 1]))):
+            towards = itrs_m - self._site_m
+            bodies[:, k] = towards / np.sqrt(np.einsum('ij,ij->i', towards, towards))[:, None]
+        table: FloatArray = kernels.details(times_s, bodies, self._nodes)
+        return table
+
+    def crossings(self, times_s: FloatArray, lows: FloatArray) -> FloatArray:
+        """Times (n, m, 2) at which intervals (n, 3) pass the sines `lows` (m,) of elevation upwards and downwards."""
+        times: FloatArray = kernels.crossings(times_s, lows, self._nodes)
+        return times
+
+    def enu_m(self, t_s: FloatArray) -> FloatArray:
+        """East-north-up vectors (n, 3), m, at s of the table (n,)."""
+        vectors = np.empty((len(t_s), 3))
+        kernels.sights(t_s, self._nodes, vectors)
         return vectors
-
-    def sine(self, t_s: FloatArray) -> FloatArray:
-        """Sine of the elevation: monotonic in the elevation, and smooth through the zenith."""
-        vectors = self.vectors_m(t_s)
-        return np.asarray(vectors[..., 2] / lengths(vectors))
-
-
-def find_arcs(view: View, window_s: tuple[float, float], span_s: tuple[float, float], low: float) -> list[Arc]:
-    """Intervals above the sine `low` of elevation that culminate in the span, in order.
-
-    The search covers the wider window; an interval that extends beyond the window is cut to the span, and listed
-    wherever it culminates.
-    """
-    step_s = min(view.orbit.period_s() / _SAMPLES_A_REVOLUTION, _LONGEST_STEP_S)
-    count = max(int((window_s[1] - window_s[0]) / step_s) + 2, 5)
-    t_s = np.unique(np.concatenate((np.linspace(*window_s, count), span_s)))
-    sine = view.sine(t_s)
-    tops = _maxima(view, t_s, sine, low)
-    t_s = np.concatenate((t_s, tops))
-    sine = np.concatenate((sine, view.sine(tops) if tops.size else tops))
-    order = np.argsort(t_s)
-    t_s, sine = t_s[order], sine[order]
-
-    up = sine > low
-    change = np.flatnonzero(up[1:] != up[:-1])
-    crossings = _crossings(view, t_s[change], t_s[change + 1], low)
-    edges = np.concatenate((t_s[:1][up[:1]], crossings, t_s[-1:][up[-1:]]))
-    found = []
-    for up_s, down_s in edges.reshape(-1, 2).tolist():
-        no_rise, no_set = up_s == window_s[0], down_s == window_s[1]
-        rise_s, set_s = span_s[0] if no_rise else up_s, span_s[1] if no_set else down_s
-        remarks = ('already up where the search begins',) * no_rise + ('still up where the search ends',) * no_set
-        first, last = np.searchsorted(t_s, [rise_s, set_s], side='left')
-        if last < first:
-            continue
-        top_s = float(t_s[first + np.argmax(sine[first : last + 1])])
-        if span_s[0] <= top_s < span_s[1] or remarks:
-            found.append(Arc(rise_s, top_s, set_s, remarks))
-    return found
-
-
-def lengths(vectors: FloatArray) -> FloatArray:
-    """Lengths of vectors (..., 3)."""
-    return np.asarray(np.sqrt(np.einsum('...i,...i->...', vectors, vectors)))
-
-
-def _maxima(view: View, t_s: FloatArray, sine: FloatArray, low: float) -> FloatArray:
-    """Times of the maxima that may be above `low`, each refined between its samples."""
-    middle = sine[1:-1]
-    is_top = (middle >= sine[:-2]) & (middle > sine[2:]) & (middle > low - _MISSED_SINE)
-    k = np.flatnonzero(is_top) + 1
-    if k.size == 0:
-        return np.empty(0)
-    result = find_minimum(
-        lambda t: -view.sine(t),
-        (t_s[k - 1], t_s[k], t_s[k + 1]),
-        tolerances={'xatol': _TIME_TOLERANCE_S, 'xrtol': 0},
-    )
-    times: FloatArray = result.x
-    return times
-
-
-def _crossings(view: View, before_s: FloatArray, after_s: FloatArray, low: float) -> FloatArray:
-    """Times at which the sine of the elevation passes `low`, each between its brackets."""
-    if before_s.size == 0:
-        return np.empty(0)
-    result = find_root(
-        lambda t: view.sine(t) - low,
-        (before_s, after_s),
-        tolerances={'xatol': _TIME_TOLERANCE_S, 'xrtol': 0, 'fatol': 0},
-    )
-    times: FloatArray = result.x
-    return times

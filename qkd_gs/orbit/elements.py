@@ -85,8 +85,8 @@ def _names(groups: Sequence[Sequence[Orbit]]) -> str:
     return ', '.join(list(names)[:10]) + (', …' if len(names) > 10 else '')
 
 
-def check_age(orbit: Orbit, times_ns: Iterable[int], force: bool = False) -> float:
-    """Log which set is used; returns its largest age at the times in days, negative before the epoch.
+def check_age(orbit: Orbit, times_ns: Iterable[int], force: bool = False, quiet: bool = False) -> float:
+    """Log which set is used, unless `quiet`; returns its largest age at the times in days, negative before the epoch.
 
     Raises
     ------
@@ -108,7 +108,8 @@ def check_age(orbit: Orbit, times_ns: Iterable[int], force: bool = False) -> flo
             where=orbit.where,
             hint='get newer elements, or --force',
         )
-    log.log(logging.WARNING if abs(age) > WARN_DAYS else logging.INFO, '%s', message)
+    if not quiet:
+        log.log(logging.WARNING if abs(age) > WARN_DAYS else logging.INFO, '%s', message)
     return age
 
 

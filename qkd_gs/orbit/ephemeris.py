@@ -44,7 +44,9 @@ class Ephemeris:
         self._pieces = tuple(pieces)
         self._switch_ns = np.array([piece.first_ns for piece in pieces[1:]], dtype=np.int64)
         rows_m = np.concatenate([piece.segment.position_m for piece in pieces])
-        self._radius_m = float(np.linalg.norm(rows_m, axis=1).mean())
+        radii_m = np.linalg.norm(rows_m, axis=1)
+        self._radius_m = float(radii_m.mean())
+        self._smallest_m, self._largest_m = float(radii_m.min()), float(radii_m.max())
 
     @property
     def span_ns(self) -> tuple[int, int]:
@@ -69,6 +71,17 @@ class Ephemeris:
     def period_s(self) -> float:
         """Kepler's third law with the mean distance."""
         return float(2 * np.pi * np.sqrt(self._radius_m**3 / _GM_M3_S2))
+
+    def fastest_s(self) -> float:
+        """From the smallest and the largest distance."""
+        eccentricity = (self._largest_m - self._smallest_m) / (self._largest_m + self._smallest_m)
+        return float(2 * np.pi * np.sqrt(self._smallest_m**3 / (_GM_M3_S2 * (1 + eccentricity))))
+
+    def path(self, first_ns: int, step_s: float, count: int) -> tuple[FloatArray, FloatArray]:
+        """Earth-fixed positions and velocities at evenly spaced times."""
+        t_ns = first_ns + np.rint(np.arange(count) * (step_s * 1e9)).astype(np.int64)
+        position, velocity = self.states(np.minimum(t_ns, self.last_ns))
+        return np.ascontiguousarray(position.T), np.ascontiguousarray(velocity.T)
 
     def itrs_m(self, t_ns: IntArray) -> FloatArray:
         """Earth-fixed positions (n, 3), m."""

@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
-from math import degrees, pi, radians, sin
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, repeat
+from math import degrees, radians, sin
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from qkd_gs.arrays import FloatArray
 from qkd_gs.errors import StationError
-from qkd_gs.orbit.arcs import Arc, View, find_arcs, lengths
-from qkd_gs.orbit.elements import Elements, check_age
+from qkd_gs.orbit.arcs import Arcs, PathTable, View
+from qkd_gs.orbit.elements import WARN_DAYS, Elements, check_age
 from qkd_gs.orbit.ephemeris import Ephemeris
+from qkd_gs.orbit.exact_arcs import ExactView, find_arcs
+from qkd_gs.orbit.horizon import behind_horizon
 from qkd_gs.orbit.propagate import Orbit
-from qkd_gs.orbit.rotation import turn_z
-from qkd_gs.orbit.sky import sun_azel, sunlit
-from qkd_gs.orbit.timescale import format_utc
-from qkd_gs.orbit.vectors import azel_from_enu, enu_from_azel
+from qkd_gs.orbit.timescale import DAY_NS, format_utc
+from qkd_gs.orbit.vectors import azel_from_enu
 from qkd_gs.settings.site import Site
 
 log = logging.getLogger(__name__)
 
 
 _EXTRA_NS = 1_800_000_000_000  # margin of the search, so that passes across start and end are complete
-_RANGE_STEP_S = 10.0
-_SUN_NEAR_DEG = -10.0  # at culmination: lower, and the Sun does not rise before the satellite has set
-_SUN_SAMPLES = 61
-_SUN_RATE_RAD_S = 2 * pi / 86400
-_SUNRISE_DEG = -0.83  # geometric, of the centre: refraction and half the disk
 _NEAREST_NS = 12 * 3_600_000_000_000
 _FAR_NS = 1_800_000_000_000
+_MANY = 5  # satellites: from here on old elements are counted, not named
+_CHUNK_NS = 32 * DAY_NS  # of one table: memory
+_CUT = {'begin': ('already up where the search begins', 'already up where the ephemeris begins'),
+        'end': ('still up where the search ends', 'still up where the ephemeris ends')}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,7 @@ class Limits:
     sun_separation_deg: float = 15.0  # of the line of sight from the Sun while it is up: stray light, and danger
 
 
-@dataclass(frozen=True)
-class Pass:
+class Pass(NamedTuple):
     """One pass; elevations are geometric (no refraction, no light-time), as catalogues of passes give them."""
 
     satellite: str
@@ -57,8 +55,30 @@ class Pass:
     min_range_km: float
     sun_elevation_deg: float  # geometric, at culmination
     satellite_sunlit: bool  # at culmination
-    reasons: tuple[str, ...]  # why it cannot be used; empty if it can
-    orbit: Orbit = field(repr=False, compare=False)
+    orbit: Orbit
+    rise_az_deg: float
+    culmination_az_deg: float
+    set_az_deg: float
+    sun_separation_deg: float  # smallest angle of the line of sight to the Sun while it is up; 180: it is not
+    moon_separation_deg: float  # the same to the Moon
+    moon_elevation_deg: float  # geometric, at culmination
+    limits: Limits
+    remarks: tuple[str, ...] = ()  # how the pass is cut, or hidden by the site's horizon
+    above: tuple[tuple[float, int, int], ...] = ()  # (elevation deg, UTC rise, UTC set) for further elevations
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it cannot be used; empty if it can."""
+        reasons = []
+        limits = self.limits
+        if self.sun_elevation_deg > limits.sun_elevation_deg:
+            reasons.append(f'Sun at {self.sun_elevation_deg:.1f} deg, above {limits.sun_elevation_deg:g}')
+        if self.max_elevation_deg < limits.culmination_deg:
+            reasons.append(f'culminates at {self.max_elevation_deg:.1f} deg, below {limits.culmination_deg:g}')
+        if self.sun_separation_deg < limits.sun_separation_deg:
+            off_deg = self.sun_separation_deg
+            reasons.append(f'passes {off_deg:.0f} deg from the Sun, within {limits.sun_separation_deg:g}')
+        return (*reasons, *self.remarks)
 
     @property
     def usable(self) -> bool:
@@ -78,6 +98,16 @@ class Pass:
             'satellite_sunlit': self.satellite_sunlit,
             'usable': self.usable,
             'reasons': list(self.reasons),
+            'rise_az_deg': round(self.rise_az_deg, 4),
+            'culmination_az_deg': round(self.culmination_az_deg, 4),
+            'set_az_deg': round(self.set_az_deg, 4),
+            'sun_separation_deg': round(self.sun_separation_deg, 3) if self.sun_separation_deg < 180 else None,
+            'moon_separation_deg': round(self.moon_separation_deg, 3) if self.moon_separation_deg < 180 else None,
+            'moon_elevation_deg': round(self.moon_elevation_deg, 3),
+            'above': [
+                {'elevation_deg': el, 'rise': format_utc(rise), 'set': format_utc(set_)}
+                for el, rise, set_ in self.above
+            ],
         }
 
 
@@ -86,9 +116,10 @@ def find_passes(
     site: Site,
     start_ns: int,
     end_ns: int,
-    min_elevation_deg: float = 5.0,
+    min_elevation_deg: float | Sequence[float] = 5.0,
     limits: Limits | None = None,
     force: bool = False,
+    in_progress: bool = False,
 ) -> list[Pass]:
     """Passes that culminate from `start_ns` to `end_ns` (UTC; the end excluded), in the order of culmination.
 
@@ -100,38 +131,77 @@ def find_passes(
     ----------
     source : Orbit or Elements
         One orbit, or a file's orbits (of several satellites too).
-    min_elevation_deg : float
-        Geometric elevation at rise and set; refraction lifts a satellite at 5 deg by 0.16 deg more.
+    min_elevation_deg : float or sequence of float
+        Geometric elevation at rise and set; refraction lifts a satellite at 5 deg by 0.16 deg more.  Of several the
+        lowest counts; when the satellite passes the others is in `Pass.above`.
     limits : Limits, optional
         Limits for a usable pass.
     force : bool
         Use elements older than 60 days.
+    in_progress : bool
+        List passes under way at the start that have culminated, too.
 
     Raises
     ------
     StationError
         End not after start, elements too old, or an ephemeris that covers nothing of the span.
     """
+    return find_passes_of_sites(source, [site], start_ns, end_ns, min_elevation_deg, limits, force, in_progress)[0]
+
+
+def find_passes_of_sites(
+    source: Orbit | Elements,
+    sites: Sequence[Site],
+    start_ns: int,
+    end_ns: int,
+    min_elevation_deg: float | Sequence[float] = 5.0,
+    limits: Limits | None = None,
+    force: bool = False,
+    in_progress: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[list[Pass]]:
+    """Passes over several sites, a list for each; the path of a satellite is computed once for all.
+
+    Parameters and errors are those of `find_passes`; `progress` is told how many satellites are done, and of how many.
+    """
+    levels = np.unique(np.asarray(min_elevation_deg, dtype=np.float64)).tolist()
     if end_ns <= start_ns:
         raise StationError(f'the search ends at {format_utc(end_ns)}, not after its start {format_utc(start_ns)}')
-    if not -90 <= min_elevation_deg < 90:
-        raise StationError(f'a minimum elevation of {min_elevation_deg:g} deg is not from -90 to 90')
+    if not levels or not (levels[0] >= -90 and levels[-1] < 90):
+        raise StationError(f'a minimum elevation of {min_elevation_deg} deg is not from -90 to 90')
     satellites = source.by_satellite if isinstance(source, Elements) else [[source]]
-    found: list[Pass] = []
+    query = _Query(tuple(levels), limits or Limits(), in_progress)
+    found: list[list[Pass]] = [[] for _ in sites]
     refused: list[StationError] = []
-    for orbits in satellites:
+    old = 0
+    for done, orbits in enumerate(satellites):
+        if progress is not None:
+            progress(done, len(satellites))
         try:
             for orbit, first_ns, last_ns in _shares(orbits, start_ns, end_ns):
+                if not isinstance(orbit, Ephemeris):
+                    quiet = len(satellites) > _MANY
+                    old += abs(check_age(orbit, (first_ns, last_ns), force, quiet)) > WARN_DAYS and quiet
                 reach = _reach(orbit, first_ns, last_ns)
-                check_age(orbit, reach, force)
-                found += _passes_of(orbit, site, *reach, min_elevation_deg, limits or Limits())
+                for k, own in enumerate(_passes_of(orbit, sites, *reach, query)):
+                    found[k] += own
         except StationError as error:
             refused.append(error)
     if len(refused) == len(satellites):
         raise refused[0]
+    if old:
+        log.warning('%d element sets are more than %.0f days away from the requested time', old, WARN_DAYS)
     for left_out in refused:
         log.warning('%s; the satellite is left out', left_out)
-    return sorted(found, key=lambda one: one.culmination_ns)
+    for passes in found:
+        passes.sort(key=attrgetter('culmination_ns'))
+    return found
+
+
+class _Query(NamedTuple):
+    levels_deg: tuple[float, ...]  # ascending; the first bounds the passes
+    limits: Limits
+    in_progress: bool
 
 
 def pass_nearest(elements: Elements, site: Site, t_ns: int, limits: Limits | None = None, force: bool = False) -> Pass:
@@ -144,7 +214,8 @@ def pass_nearest(elements: Elements, site: Site, t_ns: int, limits: Limits | Non
     """
     limits = limits or Limits()
     orbit = elements.nearest(t_ns, force)
-    passes = _passes_of(orbit, site, *_reach(orbit, t_ns - _NEAREST_NS, t_ns + _NEAREST_NS), 0.0, limits)
+    reach = _reach(orbit, t_ns - _NEAREST_NS, t_ns + _NEAREST_NS)
+    (passes,) = _passes_of(orbit, [site], *reach, _Query((0.0,), limits, in_progress=False))
     passes.sort(key=lambda one: abs(one.culmination_ns - t_ns))
     if not passes:
         raise StationError(
@@ -159,6 +230,7 @@ def pass_nearest(elements: Elements, site: Site, t_ns: int, limits: Limits | Non
             f' {first.max_elevation_deg:.1f} deg, below {limits.culmination_deg:g}',
             hint=f'the nearest higher one culminates at {format_utc(better.culmination_ns, 0)}' if better else None,
         )
+    first = _exactly(first, site, reach)
     log.log(
         logging.WARNING if abs(first.culmination_ns - t_ns) > _FAR_NS else logging.INFO,
         'the pass nearest to %s culminates at %s',
@@ -166,6 +238,22 @@ def pass_nearest(elements: Elements, site: Site, t_ns: int, limits: Limits | Non
         format_utc(first.culmination_ns, 0),
     )
     return first
+
+
+def _exactly(one: Pass, site: Site, reach_ns: tuple[int, int]) -> Pass:
+    """A listed pass with its times computed without interpolation."""
+    start_ns, end_ns = reach_ns
+    view = ExactView(one.orbit, site, start_ns)
+    window_ns = one.orbit.reach_ns(start_ns - _EXTRA_NS, end_ns + _EXTRA_NS)
+    window_s = ((window_ns[0] - start_ns) * 1e-9, (window_ns[1] - start_ns) * 1e-9)
+    arcs = find_arcs(view, window_s, (0.0, (end_ns - start_ns) * 1e-9), 0.0)
+    times_ns = view.t_ns(np.array([(arc.rise_s, arc.culmination_s, arc.set_s) for arc in arcs]))
+    nearest = int(np.abs(times_ns[:, 1] - one.culmination_ns).argmin())
+    rise_ns, culmination_ns, set_ns = times_ns[nearest].tolist()
+    top_rad = azel_from_enu(view.vectors_m(np.array([arcs[nearest].culmination_s])))[1]
+    return one._replace(
+        rise_ns=rise_ns, culmination_ns=culmination_ns, set_ns=set_ns, max_elevation_deg=degrees(top_rad[0])
+    )
 
 
 def _shares(orbits: Sequence[Orbit], start_ns: int, end_ns: int) -> Iterator[tuple[Orbit, int, int]]:
@@ -210,87 +298,65 @@ def _reach(orbit: Orbit, first_ns: int, last_ns: int) -> tuple[int, int]:
     return reach
 
 
-def _passes_of(
-    orbit: Orbit, site: Site, start_ns: int, end_ns: int, min_elevation_deg: float, limits: Limits
-) -> list[Pass]:
-    """Passes by one orbit, within a span that it reaches."""
-    view = View(orbit, site, start_ns)
-    window_ns = orbit.reach_ns(start_ns - _EXTRA_NS, end_ns + _EXTRA_NS)
-    window_s = ((window_ns[0] - start_ns) * 1e-9, (window_ns[1] - start_ns) * 1e-9)
-    arcs = find_arcs(view, window_s, (0.0, (end_ns - start_ns) * 1e-9), sin(radians(min_elevation_deg)))
-    return _passes_from(view, site, arcs, limits) if arcs else []
-
-
-def _passes_from(view: View, site: Site, arcs: list[Arc], limits: Limits) -> list[Pass]:
-    """Passes from the intervals: elevations, ranges, light, and reasons against using them."""
-    times_s = np.array([(arc.rise_s, arc.culmination_s, arc.set_s) for arc in arcs])
-    times_ns = view.t_ns(times_s)
-    top_rad = azel_from_enu(view.vectors_m(times_s[:, 1]))[1]
-    near_m = _nearest_m(view, times_s)
-    sun_az, sun_el = sun_azel(site, times_ns[:, 1])
-    sun_off_deg = np.full(len(arcs), 180.0)
-    day = np.degrees(sun_el) > _SUN_NEAR_DEG
-    if day.any():
-        sun_off_deg[day] = _sun_separation_deg(view, times_s[day], enu_from_azel(sun_az[day], sun_el[day]))
-    lit = sunlit(view.orbit.itrs_m(times_ns[:, 1]), times_ns[:, 1])
-    found = []
-    for k, arc in enumerate(arcs):
-        rise_ns, culmination_ns, set_ns = times_ns[k].tolist()
-        top_deg, sun_deg = degrees(top_rad[k]), degrees(sun_el[k])
-        found.append(
-            Pass(
-                satellite=view.orbit.name,
-                rise_ns=rise_ns,
-                culmination_ns=culmination_ns,
-                set_ns=set_ns,
-                max_elevation_deg=top_deg,
-                min_range_km=float(near_m[k]) / 1e3,
-                sun_elevation_deg=sun_deg,
-                satellite_sunlit=bool(lit[k]),
-                reasons=(*_reasons(limits, top_deg, sun_deg, float(sun_off_deg[k])), *arc.remarks),
-                orbit=view.orbit,
-            )
-        )
+def _passes_of(orbit: Orbit, sites: Sequence[Site], start_ns: int, end_ns: int, query: _Query) -> list[list[Pass]]:
+    """Passes by one orbit over each site, within a span that it reaches."""
+    found: list[list[Pass]] = [[] for _ in sites]
+    for first_ns in range(start_ns, end_ns, _CHUNK_NS):
+        last_ns = min(first_ns + _CHUNK_NS, end_ns)
+        window_ns = orbit.reach_ns(first_ns - _EXTRA_NS, last_ns + _EXTRA_NS)
+        table = PathTable(orbit, *window_ns)
+        # cut by the rows of an ephemeris, if the table ends before its margin
+        ends = (window_ns[0] > first_ns - _EXTRA_NS, window_ns[1] < last_ns + _EXTRA_NS)
+        span_s = ((first_ns - window_ns[0]) * 1e-9, (last_ns - window_ns[0]) * 1e-9)
+        running = query.in_progress and first_ns == start_ns
+        for k, site in enumerate(sites):
+            found[k] += _passes_over(orbit, table.seen_from(site), site, span_s, query, ends, running)
     return found
 
 
-def _nearest_m(view: View, times_s: FloatArray) -> FloatArray:
-    """Smallest range (n,) of intervals given by rise, culmination, set (n, 3).
+def _passes_over(
+    orbit: Orbit,
+    view: View,
+    site: Site,
+    span_s: tuple[float, float],
+    query: _Query,
+    ends: tuple[bool, bool],
+    running: bool,
+) -> list[Pass]:
+    """Passes over one site that culminate in a span of the table; `running`: those under way at its begin, too."""
+    arcs = view.arcs(sin(radians(query.levels_deg[0])), span_s, running)
+    if not len(arcs.times_s):
+        return []
+    details = view.details(arcs.times_s)
+    times_ns = view.table.t_ns(arcs.times_s).T.tolist()
+    az_deg = np.degrees(details[:, :3]).T.tolist()
+    top_deg, sun_deg, moon_deg = np.degrees(np.arcsin(np.clip(details[:, (3, 5, 6)], -1, 1))).T.tolist()
+    sun_off_deg, moon_off_deg = np.degrees(np.arccos(np.clip(details[:, 7:9], -1, 1))).T.tolist()
+    count = len(top_deg)
+    remarks = _remarks(arcs, ends) if arcs.no_rise.any() or arcs.no_set.any() else repeat((), count)
+    above = _above(view, arcs, query.levels_deg[1:]) if len(query.levels_deg) > 1 else repeat((), count)
+    columns = (
+        repeat(orbit.name, count), *times_ns, top_deg, (details[:, 4] / 1e3).tolist(), sun_deg,
+        (details[:, 9] > 0).tolist(), repeat(orbit, count), *az_deg, sun_off_deg, moon_off_deg, moon_deg,
+        repeat(query.limits, count), remarks, above,
+    )  # fmt: skip
+    passes: list[Pass] = list(map(tuple.__new__, repeat(Pass), zip(*columns, strict=True)))  # type: ignore[arg-type]
+    return [behind_horizon(one, view, site) for one in passes] if site.horizon else passes
 
-    Near culmination the square of the range is a parabola in time, within metres.
-    """
-    rise_s, top_s, set_s = times_s.T
-    steps = np.array([-_RANGE_STEP_S, 0.0, _RANGE_STEP_S])
-    middle_s = np.clip(top_s, rise_s + _RANGE_STEP_S, set_s - _RANGE_STEP_S)
-    before, here, after = (lengths(view.vectors_m(middle_s[:, None] + steps)) ** 2).T
-    bend = before - 2 * here + after
-    shift_s = np.where(bend > 0, _RANGE_STEP_S * (before - after) / (2 * np.where(bend > 0, bend, 1.0)), 0.0)
-    vertex_s = np.clip(middle_s + shift_s, rise_s, set_s)
-    nearest: FloatArray = lengths(view.vectors_m(np.column_stack((times_s, vertex_s)))).min(axis=1)
-    return nearest
+
+def _remarks(arcs: Arcs, ends: tuple[bool, bool]) -> list[tuple[str, ...]]:
+    begin, end = _CUT['begin'][ends[0]], _CUT['end'][ends[1]]
+    return [
+        (begin,) * bool(no_rise) + (end,) * bool(no_set)
+        for no_rise, no_set in zip(arcs.no_rise, arcs.no_set, strict=True)
+    ]
 
 
-def _sun_separation_deg(view: View, times_s: FloatArray, sun_enu: FloatArray) -> FloatArray:
-    """Smallest angle (n,) from the line of sight to the Sun while it is up; 180 where it is not.
-
-    The Sun's place is known for culmination, `sun_enu` (n, 3); it turns about the Earth's axis meanwhile.
-    """
-    t_s = np.linspace(times_s[:, 0], times_s[:, 2], _SUN_SAMPLES, axis=1)
-    turned_rad = _SUN_RATE_RAD_S * (t_s - times_s[:, 1:2])
-    sun_itrs = np.repeat(sun_enu @ view.enu, _SUN_SAMPLES, axis=0)
-    sun = turn_z(sun_itrs, -turned_rad.ravel()).reshape(*t_s.shape, 3) @ view.enu.T
-    sight = view.vectors_m(t_s)
-    cosine = np.einsum('...i,...i->...', sight, sun) / lengths(sight)
-    up = sun[..., 2] > sin(radians(_SUNRISE_DEG))
-    return np.asarray(np.degrees(np.arccos(np.where(up, np.clip(cosine, -1, 1), -1.0))).min(axis=1))
-
-
-def _reasons(limits: Limits, top_deg: float, sun_deg: float, sun_off_deg: float) -> list[str]:
-    reasons = []
-    if sun_deg > limits.sun_elevation_deg:
-        reasons.append(f'Sun at {sun_deg:.1f} deg, above {limits.sun_elevation_deg:g}')
-    if top_deg < limits.culmination_deg:
-        reasons.append(f'culminates at {top_deg:.1f} deg, below {limits.culmination_deg:g}')
-    if sun_off_deg < limits.sun_separation_deg:
-        reasons.append(f'passes {sun_off_deg:.0f} deg from the Sun, within {limits.sun_separation_deg:g}')
-    return reasons
+def _above(view: View, arcs: Arcs, levels_deg: Sequence[float]) -> list[tuple[tuple[float, int, int], ...]]:
+    """Rise and set of each interval at further elevations that it reaches."""
+    times_s = view.crossings(arcs.times_s, np.sin(np.radians(levels_deg)))
+    found = []
+    for own in times_s:
+        reached = [(level, view.table.t_ns(pair)) for level, pair in zip(levels_deg, own, strict=True) if pair[0] >= 0]
+        found.append(tuple((level, int(t_ns[0]), int(t_ns[1])) for level, t_ns in reached))
+    return found

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from sgp4.api import SGP4_ERRORS, Satrec
@@ -13,10 +14,11 @@ from skyfield.sgp4lib import theta_GMST1982
 
 from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.errors import StationError
+from qkd_gs.orbit.kernel import EARTH_RATE_RAD_S
 from qkd_gs.orbit.rotation import polar_motion, turn_z
 from qkd_gs.orbit.timescale import DAY_NS, format_utc, to_time, utc_julian_date
 
-_CHECK_NS = DAY_NS // 4
+_CHECK_NS = DAY_NS // 2
 _MOST_CHECKS = 400
 _BISECTIONS = 12
 _LOWEST_PERIGEE_KM = 80.0  # mean, above the equator's radius: no satellite makes another revolution from there
@@ -58,8 +60,17 @@ class Orbit(Protocol):
     def itrs_m(self, t_ns: IntArray) -> FloatArray:
         """Earth-fixed position (n, 3), m, at UTC `t_ns` (n,); StationError where there is none."""
 
+    def path(self, first_ns: int, step_s: float, count: int) -> tuple[FloatArray, FloatArray]:
+        """Earth-fixed positions (3, n), m, and velocities, m/s, at `count` times from UTC `first_ns` on.
+
+        StationError where there are none.
+        """
+
     def period_s(self) -> float:
         """Rough time of one revolution."""
+
+    def fastest_s(self) -> float:
+        """Time that a revolution would take at the angular speed of the perigee."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +112,29 @@ class MeanElements:
     def period_s(self) -> float:
         """From the mean motion (rad/min)."""
         return float(2 * np.pi / self.satrec.no_kozai * 60)
+
+    def fastest_s(self) -> float:
+        """From mean motion and eccentricity."""
+        eccentricity = float(self.satrec.ecco)
+        return self.period_s() * float(np.sqrt((1 - eccentricity) ** 3 / (1 + eccentricity)))
+
+    def path(self, first_ns: int, step_s: float, count: int) -> tuple[FloatArray, FloatArray]:
+        """Earth-fixed positions and velocities, as `itrs_m`."""
+        earth = _earth(first_ns, step_s, count)
+        for edge_ns in (int(earth.t_ns[0]), int(earth.t_ns[-1])):
+            self.require_belief(edge_ns)
+        errors, teme_km, teme_km_s = self.satrec.sgp4_array(*earth.julian_date)
+        if errors.any():
+            first = int(np.flatnonzero(errors)[0])
+            raise self._refusal(int(earth.t_ns[first]), SGP4_ERRORS[int(errors[first])])
+        x, y, z = teme_km.T * 1e3
+        vx, vy, vz = teme_km_s.T * 1e3
+        c, s, (xp, yp) = earth.cos_theta, earth.sin_theta, earth.pole
+        x, y = c * x + s * y, c * y - s * x
+        vx, vy = c * vx + s * vy + EARTH_RATE_RAD_S * y, c * vy - s * vx - EARTH_RATE_RAD_S * x
+        position = np.array((x + xp * z, y - yp * z, z - xp * x + yp * y))
+        velocity = np.array((vx + xp * vz, vy - yp * vz, vz - xp * vx + yp * vy))
+        return position, velocity
 
     def itrs_m(self, t_ns: IntArray) -> FloatArray:
         """Earth-fixed position: TEME turned by GMST 1982 (AIAA 2006-6753, appendix C), then polar motion."""
@@ -163,6 +197,26 @@ class MeanElements:
         if not semi_major < _LARGEST_GROWTH * self.satrec.a:
             return f'its mean orbit has grown by {100 * (_LARGEST_GROWTH - 1):.0f} % or more'
         return ''
+
+
+class _Earth(NamedTuple):
+    """The Earth at evenly spaced times."""
+
+    t_ns: IntArray  # (n,) UTC
+    julian_date: tuple[FloatArray, FloatArray]  # for SGP4
+    cos_theta: FloatArray  # (n,) of GMST 1982
+    sin_theta: FloatArray
+    pole: FloatArray  # (2, n) rad: polar motion x and y; its square (1e-12) is nothing
+
+
+@lru_cache(maxsize=8)
+def _earth(first_ns: int, step_s: float, count: int) -> _Earth:
+    """Cached, as the satellites of one search mostly share their times."""
+    t_ns = first_ns + np.rint(np.arange(count) * (step_s * 1e9)).astype(np.int64)
+    time = to_time(t_ns)
+    theta, _ = theta_GMST1982(time.whole, time.ut1_fraction)
+    matrix = time.polar_motion_matrix()
+    return _Earth(t_ns, utc_julian_date(t_ns), np.cos(theta), np.sin(theta), np.array([matrix[0, 2], -matrix[1, 2]]))
 
 
 def source(path: str | Path, line: int) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
 import skyfield_data
+from scipy.interpolate import CubicSpline
 from skyfield.api import load_file, wgs84
 from skyfield.framelib import itrs
 from skyfield.jpllib import SpiceKernel
@@ -17,8 +18,10 @@ from skyfield.units import Distance
 
 from qkd_gs.arrays import BoolArray, FloatArray, IntArray
 from qkd_gs.errors import StationError
+from qkd_gs.orbit.kernel import EARTH_RATE_RAD_S
 from qkd_gs.orbit.refraction import site_refraction
-from qkd_gs.orbit.timescale import format_utc, parse_utc, to_time
+from qkd_gs.orbit.rotation import turn_z
+from qkd_gs.orbit.timescale import DAY_NS, format_utc, parse_utc, seconds_between, to_time
 from qkd_gs.settings.site import Site
 
 _FIRST_NS, _LAST_NS = parse_utc('1900-01-01'), parse_utc('2053-10-01')  # of DE421
@@ -38,6 +41,32 @@ def sun_azel(site: Site, t_ns: IntArray, refracted: bool = False) -> tuple[Float
 def moon_azel(site: Site, t_ns: IntArray, refracted: bool = False) -> tuple[FloatArray, FloatArray]:
     """Azimuth and elevation of the Moon's centre, as `sun_azel`; parallax included."""
     return _azel('moon', site, t_ns, refracted)
+
+
+def sun_and_moon_itrs_m(t_ns: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Apparent places of Sun and Moon from the Earth's centre, Earth-fixed, m, shapes (n, 3), at UTC `t_ns` (n,).
+
+    Interpolated between whole hours: within 0.1" of `sun_azel`, at a thousandth of its cost.
+    """
+    first_day, last_day = int(t_ns.min()) // DAY_NS, int(t_ns.max()) // DAY_NS + 1
+    origin_ns, splines = _sun_and_moon(first_day, last_day)
+    t_s = seconds_between(origin_ns, t_ns)
+    sun, moon = (turn_z(spline(t_s), -EARTH_RATE_RAD_S * t_s) for spline in splines)
+    return sun, moon
+
+
+@lru_cache(maxsize=4)
+def _sun_and_moon(first_day: int, last_day: int) -> tuple[int, tuple[CubicSpline, CubicSpline]]:
+    """Splines through hourly places over days since the Unix epoch, in the frame of the first moment, and it."""
+    origin_ns = first_day * DAY_NS
+    t_ns = origin_ns + np.arange(-2, (last_day - first_day) * 24 + 3) * (DAY_NS // 24)
+    t_s = seconds_between(origin_ns, t_ns)
+    observed = planets()['earth'].at(_time(t_ns))
+    splines = []
+    for body in ('sun', 'moon'):
+        itrs_m = observed.observe(planets()[body]).apparent().frame_xyz(itrs).m.T
+        splines.append(CubicSpline(t_s, turn_z(itrs_m, EARTH_RATE_RAD_S * t_s)))
+    return origin_ns, (splines[0], splines[1])
 
 
 def sunlit(itrs_m: FloatArray, t_ns: IntArray) -> BoolArray:

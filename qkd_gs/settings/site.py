@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
@@ -34,6 +35,27 @@ class Site(Section):
         description='noise from city light at low elevation, four detectors together',
     )
     humidity: float = Field(default=0.5, ge=0, le=1, description='relative humidity')
+    horizon: tuple[tuple[float, float], ...] = Field(
+        default=(), description='azimuth and elevation (deg) of what hides the sky; straight between, all around'
+    )
+    time_zone: str = Field(default='UTC', description='of local times, e.g. Asia/Shanghai')
+
+    @field_validator('horizon')
+    @classmethod
+    def _possible_horizon(cls, value: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+        for az_deg, el_deg in value:
+            if not (0 <= az_deg <= 360 and -5 <= el_deg <= 90):
+                raise ValueError(f'azimuth {az_deg:g}, elevation {el_deg:g} is not from 0 to 360 and -5 to 90 deg')
+        return value
+
+    @field_validator('time_zone')
+    @classmethod
+    def _known_time_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f'{value!r} is not a time zone such as Asia/Shanghai') from error
+        return value
 
     @field_validator('latitude_deg', 'longitude_deg', mode='before')
     @classmethod

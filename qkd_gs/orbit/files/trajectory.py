@@ -29,7 +29,7 @@ _KEYS = ('satellite', 'number', 'designator', 'site', 'latitude_deg', 'longitude
 _CHECKSUM = re.compile(r'^# sha256: ([0-9a-f]{64})\n*\Z', re.MULTILINE)
 _FEWEST_ROWS = 10
 _SHORTEST_S = 60.0  # with less the range does not follow from the directions
-_MARGIN_S = 120.0
+_MARGIN_S = 240.0  # before and after the rows: what a prediction of the pass needs around it
 _STEP_S = 10.0
 _WRONG_RAD = 1e-3  # worst difference to the fitted orbit
 
@@ -73,7 +73,7 @@ def write_trajectory(
 
 
 def read_trajectory(path: Path, text: str) -> Iterator[Segment]:
-    """The orbit that shows at the file's directions: an ephemeris that reaches two minutes beyond its rows.
+    """The orbit that shows at the file's directions: an ephemeris that reaches four minutes beyond its rows.
 
     Raises
     ------
