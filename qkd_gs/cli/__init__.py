@@ -35,6 +35,7 @@ _PACKAGES = {
         'up': 'start the nodes of the station, until Ctrl-C',
         'node': 'start one node of the station by itself, until Ctrl-C',
         'policies': 'write the policies of SROS2 for every node of the station',
+        'calibrate-detectors': 'measure the relative delays and efficiencies of the detectors with trusted light',
         'devices': 'list the drivers of every device, and test those that are chosen',
     },
     'operation': {

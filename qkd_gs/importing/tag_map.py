@@ -75,7 +75,7 @@ class TagMap(Section):
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
             raise ValueError(f'channels: {twice} is named twice')
-        sources = [_source(key) for key in (*self.channels, self.pps)]
+        sources = [source_number(key) for key in (*self.channels, self.pps)]
         if len(set(sources)) < len(sources):
             raise ValueError('an input has two meanings')
         return self
@@ -89,8 +89,8 @@ class TagMap(Section):
         """Channel of each source, `UNUSED` for the others; indexed by source + `TABLE_OFFSET`."""
         table = np.full(SYNC + MARKERS + 1 + TABLE_OFFSET, UNUSED, np.uint8)
         for key, name in self.channels.items():
-            table[_source(key) + TABLE_OFFSET] = Channel[name]
-        table[_source(self.pps) + TABLE_OFFSET] = Channel.PPS
+            table[source_number(key) + TABLE_OFFSET] = Channel[name]
+        table[source_number(self.pps) + TABLE_OFFSET] = Channel.PPS
         return table
 
 
@@ -105,7 +105,14 @@ def load_map(path: Path) -> TagMap:
     return load_yaml(path, TagMap)
 
 
-def _source(key: int | str) -> int:
+def source_number(key: int | str) -> int:
+    """Number of a source, as `RawTags.source` has it, from its name.
+
+    Raises
+    ------
+    StationError
+        Neither an input, nor sync, nor a marker.
+    """
     text = str(key).strip().lower()
     if text == 'sync':
         return SYNC

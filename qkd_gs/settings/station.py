@@ -139,6 +139,13 @@ class DetectorSettings(Section):
         le=0.3,
         description='largest error of the delays of H, V, D, A relative to each other, calibrated with trusted light',
     )
+    relative_efficiency: dict[str, float] | None = Field(
+        default=None,
+        description='of H, V, D, A with their splitters, mean 1, measured before the pass; not given: not measured',
+    )
+    efficiency_uncertainty: float = Field(
+        default=0.02, gt=0, le=0.1, description='largest error of the relative efficiencies'
+    )
     delay_tolerance_ns: float = Field(
         gt=0,
         le=1000,
@@ -155,6 +162,13 @@ class DetectorSettings(Section):
         missing = [name for name in CHANNELS if name not in value]
         if missing:
             raise ValueError(f'{missing[0]} is missing')
+        return value
+
+    @field_validator('relative_efficiency')
+    @classmethod
+    def _of_every_detector(cls, value: dict[str, float] | None) -> dict[str, float] | None:
+        if value is not None and (set(value) != set(CHANNELS[:4]) or min(value.values()) <= 0):
+            raise ValueError(f'must be positive numbers for {", ".join(CHANNELS[:4])}')
         return value
 
 

@@ -99,7 +99,7 @@ class SyntheticSession:
             Id of the session to the public key that its tags are sealed to.
         """
         station = self.station or load_yaml(share_path('config', 'station.yaml'), StationSettings)
-        light = self._photonics()
+        light = self.photonics()
         site, elements = load_site('shanghai'), share_path('config', 'elements', _ELEMENTS)
         orbit = load_elements(elements).nearest(CULMINATION_NS)
         start_ns = CULMINATION_NS - round(self.before_s * 1e9)
@@ -156,7 +156,8 @@ class SyntheticSession:
         create_manifest(folder, manifest)
         return manifest
 
-    def _photonics(self) -> PhotonicsSettings:
+    def photonics(self) -> PhotonicsSettings:
+        """The twin's light as this session has it."""
         light = light_of(self.gain)
         if self.delay_error_ns is None:
             return light

@@ -5,12 +5,19 @@ import pytest
 from delayed_light import drifting, two_delays
 from short_sessions import make, process, short_session, station_with
 
+from qkd_gs.calibration.detector_delays import calibrate_delays
 from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.session.manifest import update_manifest
-from qkd_gs.sim.photons.arrivals import PhotonSource
-from qkd_gs.timing.tags import Channel
+from qkd_gs.settings.loader import load_yaml
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.share import share_path
+from qkd_gs.sim.photons.arrivals import PhotonSource, drawn_delays_ps
+from qkd_gs.sim.photons.clocks import DriftingClock
+from qkd_gs.sim.photons.trusted_light import pulsed_source
+from qkd_gs.timing.tags import QUANTUM, Channel
 
+STATION = load_yaml(share_path('config', 'station.yaml'), StationSettings)
 # the worst calibration that the settings admit
 KNOWN_TO = {'delay_error_ns': 0.3, 'station': station_with('detectors', delay_uncertainty_ns=0.3)}
 REFUSED = r'second_peak: .* of that inside|ns from where the beacon says, 2 ns are allowed'
@@ -95,3 +102,28 @@ def test_delays_changed_after_the_pass_are_refused(tmp_path):
     update_manifest(folder, other_delays)
     with pytest.raises(StationError, match=r'recorded with other settings of detectors, source or key'):
         process(folder, keys)
+
+
+def test_a_calibration_makes_a_receiver_of_unknown_delays_usable(tmp_path):
+    """Refused as it was built; measured with the pulsed source; then it makes a key."""
+    session = short_session(delay_error_ns=1.0)
+    light = session.photonics()
+    rng = np.random.default_rng(session.seed)
+    DriftingClock.drawn(0, light.satellite_clock, rng)
+    truth_ps = drawn_delays_ps(light, STATION.detectors, rng)
+    found = calibrate_delays(pulsed_source(light, truth_ps, 1, 5.0), tagger_ps=50.0)
+    delay_ns = STATION.detectors.delay_ns | {
+        channel.name: 31.35 + delay_ps * 1e-3 for channel, delay_ps in zip(QUANTUM, found.delay_ps, strict=True)
+    }
+    measured = station_with('detectors', delay_ns=delay_ns, delay_uncertainty_ns=found.uncertainty_ps * 1e-3)
+    away_ps = truth_ps - np.array([0, *(round(1e3 * delay_ns[channel.name]) for channel in Channel)])
+    assert np.ptp(away_ps[list(QUANTUM)]) < 2 * found.uncertainty_ps
+
+    class AsBuilt(PhotonSource):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            self._delay_ps = truth_ps
+
+    made = make(tmp_path, source=AsBuilt, station=measured)
+    assert made.key['secret_bits'] > 20_000
+    assert made.key['anomalies'] == []

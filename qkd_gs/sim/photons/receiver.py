@@ -11,7 +11,8 @@ from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import TwinSettings
-from qkd_gs.sim.photons.arrivals import PhotonSource, ReceiverState
+from qkd_gs.settings.twin_photonics import PhotonicsSettings
+from qkd_gs.sim.photons.arrivals import PhotonSource, ReceiverState, drawn_delays_ps
 from qkd_gs.sim.photons.clocks import DriftingClock
 from qkd_gs.sim.photons.satellite_record import SatelliteRecord
 from qkd_gs.sim.photons.tdc_gps import SimTdc
@@ -33,7 +34,7 @@ def simulated_receiver(
     settings: TwinSettings, station: StationSettings, truth: Trajectory, site: Site, seed: int
 ) -> tuple[SatelliteRecord, SimTdc]:
     """The satellite's record and the TDC, drawn from the seed: the same in every process."""
-    rng = np.random.default_rng(np.random.SeedSequence([seed, _STREAM]))
+    rng = _rng(seed)
     clock = DriftingClock.drawn(0, settings.photonics.satellite_clock, rng)
     record = SatelliteRecord(
         seed=seed,
@@ -46,6 +47,17 @@ def simulated_receiver(
     )
     source = PhotonSource(settings.photonics, station.detectors, record.transmitter(), truth, site.glow_cps, rng)
     return record, SimTdc(settings.photonics, station.detectors, source, truth.epoch_ns, int(rng.integers(1 << 62)))
+
+
+def true_delays_ps(settings: PhotonicsSettings, station: StationSettings, seed: int) -> IntArray:
+    """True delays of the receiver of a seed, by channel, ps (7,)."""
+    rng = _rng(seed)
+    DriftingClock.drawn(0, settings.satellite_clock, rng)  # is drawn first
+    return drawn_delays_ps(settings, station.detectors, rng)
+
+
+def _rng(seed: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence([seed, _STREAM]))
 
 
 def receiver_rows(interval: Interval, polarization_error_rad: FloatArray) -> FloatArray:
