@@ -21,7 +21,7 @@ _SIGMA = 6.0  # of chance: 1e-9 a look
 _MULTIPLE_FACTOR = 4.0  # turbulence gathers photons: the mean square of a scintillating signal is up to twice as large
 _JUMP_FACTOR = 5.0
 _JUMP_REACH = 10  # seconds either side that a second is compared with
-_STRETCH = 10  # seconds over which the balance of the detectors is judged
+_STRETCH = 10  # seconds without a dark count that say something
 _SILENT_MEAN = 40.0  # counts of the other three: chance alone leaves a detector out with e^-40
 _MAX_TOO_SOON = 1e-3  # of all clicks
 _MAX_TAIL = 1e-3  # afterpulses behind the hold-off, of all clicks
@@ -34,7 +34,7 @@ class Anomaly:
     Attributes
     ----------
     kind : str
-        ``coincidences``, ``rate_jump``, ``silent_detector``, ``no_noise``, ``unbalanced``, ``too_soon`` or
+        ``coincidences``, ``rate_jump``, ``silent_detector``, ``no_noise``, ``too_soon``, or
         ``afterpulse_tail``.
     detail : str
         One sentence with figures.
@@ -51,7 +51,7 @@ class Anomaly:
         return asdict(self)
 
 
-def find_anomalies(clicks: ClickStatistics, pulses_a_bin: int, bunching: float, max_mismatch: float) -> list[Anomaly]:
+def find_anomalies(clicks: ClickStatistics, pulses_a_bin: int, bunching: float) -> list[Anomaly]:
     """Find anomalies in the clicks of a pass.
 
     Parameters
@@ -62,15 +62,12 @@ def find_anomalies(clicks: ClickStatistics, pulses_a_bin: int, bunching: float, 
         Pulses of a second.
     bunching : float
         Mean square of the source's intensity over the square of its mean (see `bunching_of`).
-    max_mismatch : float
-        Largest imbalance of the two detectors of a basis, 0 to 1.
     """
     found = (
         _coincidences(clicks, pulses_a_bin, bunching),
         _rate_jump(clicks.counts),
         _silent(clicks.counts),
         _no_noise(clicks),
-        _unbalanced(clicks.counts, max_mismatch),
         _too_soon(clicks),
         _tail(clicks),
     )
@@ -139,23 +136,6 @@ def _no_noise(clicks: ClickStatistics) -> Anomaly | None:
         return None
     names = sorted({QUANTUM[d].name for d in detector})
     return Anomaly('no_noise', f'{", ".join(names)}: photons, but no dark count in {_STRETCH} s', True)
-
-
-def _unbalanced(counts: IntArray, limit: float) -> Anomaly | None:
-    """Ten seconds in which the detectors of a basis differ by more than the proof was told."""
-    starts = np.arange(0, len(counts), _STRETCH)
-    pairs = np.add.reduceat(counts, starts, axis=0).reshape(-1, 2, 2) if len(counts) else np.empty((0, 2, 2), np.int64)
-    both = np.maximum(pairs.sum(axis=2), 1)
-    mismatch = np.abs(pairs[:, :, 0] - pairs[:, :, 1]) / both
-    sure = mismatch - _SIGMA / np.sqrt(both) > limit
-    if not sure.any():
-        return None
-    stretch, basis = (int(index) for index in np.argwhere(sure)[0])
-    names = '/'.join(channel.name for channel in QUANTUM[2 * basis : 2 * basis + 2])
-    detail = (
-        f'{names}: differ by {mismatch[stretch, basis]:.0%} from second {stretch * _STRETCH}, {limit:.0%} is allowed'
-    )
-    return Anomaly('unbalanced', detail, True)
 
 
 def _too_soon(clicks: ClickStatistics) -> Anomaly | None:

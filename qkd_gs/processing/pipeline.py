@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from qkd_gs.arrays import IntArray
 from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.keys.entries import KeyEntry, KeyStateName
 from qkd_gs.keys.folder import KeyFolder
@@ -22,6 +21,7 @@ from qkd_gs.keys.preshared import SimulatedPreSharedKey
 from qkd_gs.keys.refilled import RefilledKey
 from qkd_gs.keys.store import KeyStore
 from qkd_gs.processing.anomalies import Anomaly, afterpulse_share, bunching_of, find_anomalies
+from qkd_gs.processing.balance import find_imbalances, imbalances
 from qkd_gs.processing.profile_anomalies import find_profile_anomalies
 from qkd_gs.processing.tag_runs import RunReports, ScannedRun, scan_session
 from qkd_gs.processing.timing_metrics import sync_series, timing_figures
@@ -185,19 +185,19 @@ def click_figures(manifest: Manifest, timed: Timed) -> dict[str, Any]:
         The detectors do not meet the assumptions of the security proof: no key is made.
     """
     station, where = manifest.station, f'session {manifest.session_id}'
-    mismatch, limit = efficiency_mismatch(timed.admitted), station.key.max_efficiency_mismatch
-    if mismatch > limit:
-        raise StationError(
-            f'the detectors differ by {mismatch:.0%}, more than the {limit:.0%} allowed: no key is made',
-            where=where,
-            hint='balance the detectors; an imbalance lets an eavesdropper steer which one clicks',
-        )
     source = station.source
     bunching = bunching_of(
         (source.mu_signal, source.mu_decoy, source.mu_vacuum), (source.p_signal, source.p_decoy, source.p_vacuum)
     )
     anomalies = _timing_anomalies(timed, station)
-    anomalies += find_anomalies(timed.clicks, round(source.pulse_rate_hz), bunching, limit)
+    anomalies += find_imbalances(
+        timed.clicks.counts - timed.clicks.outside,
+        station.key.max_efficiency_mismatch,
+        station.detectors.relative_efficiency,
+        station.detectors.efficiency_uncertainty,
+    )
+    anomalies += find_anomalies(timed.clicks, round(source.pulse_rate_hz), bunching)
+    balance = imbalances(timed.admitted)
     fatal = [anomaly for anomaly in anomalies if anomaly.fatal]
     if fatal:
         raise StationError(
@@ -206,7 +206,8 @@ def click_figures(manifest: Manifest, timed: Timed) -> dict[str, Any]:
             hint='the security proof does not cover such clicks; look at the detectors, and at what shone into them',
         )
     return {
-        'efficiency_mismatch': mismatch,
+        'efficiency_mismatch': float(np.max(np.abs(balance[:2]))),
+        'basis_imbalance': float(balance[2]),
         'anomalies': [anomaly.to_dict() for anomaly in anomalies],
         'detections': int(timed.admitted.sum()),
         'held_clicks': timed.held_clicks,
@@ -224,12 +225,6 @@ def _timing_anomalies(timed: Timed, station: StationSettings) -> list[Anomaly]:
         for run in timed.runs
         for anomaly in find_profile_anomalies(run.profile, run.gate, uncertainty_ps, station.key.max_light_outside)
     ]
-
-
-def efficiency_mismatch(clicks: IntArray) -> float:
-    """Largest imbalance of the two detectors of a basis: difference of their clicks (H, V, D, A) over the sum."""
-    counts = clicks.reshape(2, 2)
-    return float(np.max(np.abs(counts[:, 0] - counts[:, 1]) / np.maximum(counts.sum(axis=1), 1)))
 
 
 def _pre_shared(keys: KeyFolder, manifest: Manifest, store: KeyStore) -> RefilledKey:

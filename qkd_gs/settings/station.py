@@ -216,7 +216,9 @@ class KeySettings(Section):
     epsilon_total: float = Field(gt=0, lt=1e-3, description='failure probability of the whole key')
     verification_bits: int = Field(ge=32, le=256, description='length of the hash that compares the keys')
     max_qber: float = Field(gt=0, lt=0.5, description='the run is aborted above this error rate')
-    max_efficiency_mismatch: float = Field(gt=0, le=1, description='largest imbalance of the detectors')
+    max_efficiency_mismatch: float = Field(
+        gt=0, le=1, description='largest imbalance of the detectors of a basis, and of the bases: difference over sum'
+    )
     reconciliation: Literal['cascade', 'ldpc'] = Field(
         'cascade', description='interactive Cascade, or one-way LDPC for links with long round trips'
     )
