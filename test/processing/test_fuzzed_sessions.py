@@ -101,7 +101,7 @@ def test_any_byte_may_be_anything(session, tmp_path_factory, name, data):
 @pytest.mark.parametrize(
     ('name', 'at', 'value', 'complaint'),
     [
-        ('session.json', ('station', 'source', 'mu_decoy'), 1.0, 'decoy intensity 1.0 must be below'),
+        ('session.json', ('station', 'source', 'mu_decoy'), 1.0, 'mu_decoy 1 is not below mu_signal 0.8'),
         ('simulated_satellite.json', ('epoch_utc_ns',), 0, 'does not start in the day of the pass'),
     ],
 )  # found by the fuzzing above

@@ -11,6 +11,9 @@ from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.session.manifest import load_manifest, update_manifest
 from qkd_gs.session.tag_files import next_tags_path
+from qkd_gs.timing.hybrid import ENCAPSULATED_BYTES
+
+HEADER = 42 + ENCAPSULATED_BYTES + 32
 
 FROM_S, TO_S, END_S = 8.0, 11.0, 19.0
 
@@ -83,7 +86,7 @@ def test_a_damaged_run_costs_that_run_alone(copy, both):
 
 
 @pytest.mark.parametrize(
-    ('size', 'complaint'), [(0, 'not a sealed tag file'), (106, 'no beacon tags'), (0.2, 'PPS pulses')]
+    ('size', 'complaint'), [(0, 'not a sealed tag file'), (HEADER, 'no beacon tags'), (0.2, 'PPS pulses')]
 )
 def test_an_empty_or_too_short_run_costs_itself_alone(copy, both, size, complaint):
     path = copy / 'session' / 'tags.sealed'
@@ -114,13 +117,13 @@ def test_a_run_of_another_session_is_left_out(copy, both, tmp_path):
     short_session(seconds=8.0, before_s=4.0, seed=2).write(tmp_path / 'other', keys.session_public_key)
     shutil.copy(tmp_path / 'other' / 'tags.sealed', next_tags_path(copy / 'session'))
     done = run(copy)
-    assert 'another session' in runs(done)[2]['unused']
+    assert 'another key' in runs(done)[2]['unused']
     assert done.key['sifted_bits'] == both.key['sifted_bits']
 
 
 def test_without_a_usable_run_nothing_is_asked_and_the_reason_is_given(copy):
     for path in (copy / 'session').glob('tags*.sealed'):
-        os.truncate(path, 106)
+        os.truncate(path, HEADER)
     with pytest.raises(StationError, match=r'none of the 2 runs of the TDC can be used; .*no beacon tags'):
         run(copy)
     for path in (copy / 'session').glob('tags*.sealed'):
