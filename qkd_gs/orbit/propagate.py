@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil
+from math import ceil, isfinite
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -187,13 +187,15 @@ class MeanElements:
 
     def _doubt(self, t_ns: int) -> str:
         """Why the mean orbit at a time cannot be believed; empty if it can."""
-        error, _, _ = self.satrec.sgp4_tsince((t_ns - self.epoch_ns) / (DAY_NS / 1440))
+        error, (x, y, z), _ = self.satrec.sgp4_tsince((t_ns - self.epoch_ns) / (DAY_NS / 1440))
         semi_major = self.satrec.am  # Earth radii
         perigee_km = (semi_major * (1 - self.satrec.em) - 1) * self.satrec.radiusearthkm
         if not perigee_km >= _LOWEST_PERIGEE_KM:
             return f'it has re-entered by then, its mean perigee is {_LOWEST_PERIGEE_KM:.0f} km or lower'
         if error:
             return str(SGP4_ERRORS[error])
+        if not isfinite(x + y + z):  # of a high orbit with an inclination of nearly zero
+            return 'SGP4 gives no position'
         if not semi_major < _LARGEST_GROWTH * self.satrec.a:
             return f'its mean orbit has grown by {100 * (_LARGEST_GROWTH - 1):.0f} % or more'
         return ''

@@ -176,6 +176,14 @@ def test_passes_until_the_re_entry_are_listed(tmp_path, shanghai, caplog):
     assert 'only this part of the requested time is searched' in caplog.text
 
 
+def test_elements_without_a_position_are_refused(tmp_path):
+    """SGP4 divides by the sine of the inclination of a high orbit, and tells no error."""
+    text = KVN.replace('15.24673830', '5.24673830').replace('97.3609', '1e-320')
+    (orbit,) = load_elements(write(tmp_path, text)).orbits
+    with pytest.raises(StationError, match='SGP4 gives no position'):
+        orbit.itrs_m(np.array([orbit.epoch_ns]))
+
+
 def test_a_fallen_satellite_costs_itself(tmp_path, shanghai, caplog, micius):
     both = load_elements(write(tmp_path, json.dumps([reentering(), omm_fields(micius.orbits[0].satrec)])))
     start_ns = parse_utc('2018-10-03')
