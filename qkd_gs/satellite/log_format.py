@@ -84,7 +84,9 @@ def opened(path: Path) -> Iterator[tuple[Any, LogHead]]:
     try:
         with h5py.File(path, 'r') as file:
             yield file, _head(file, path)
-    except (OSError, KeyError, RuntimeError) as error:
+    except StationError:
+        raise
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise StationError(f'is not a sound transmitter log: {error}', where=path) from error
 
 

@@ -42,7 +42,7 @@ def pack_log(
     states : Path
         One byte a pulse: basis (0 HV, 1 DA) | bit << 1 | intensity << 2 (0 signal, 1 decoy, 2 vacuum).
     beacon : Path
-        CSV with the columns ``pulse`` (running number) and ``ps`` (time by the transmitter's clock).
+        CSV with the columns ``pulse`` (number, in even steps) and ``ps`` (time by the transmitter's clock).
     first_pulse : int
         Number of the first byte's pulse.
     epoch_utc_ns : int
@@ -143,7 +143,8 @@ def _read_beacon(path: Path, source: SourceSettings) -> tuple[int, IntArray]:
     index, time_ps = (table.column(name).to_numpy() for name in ('pulse', 'ps'))
     if not 2 <= len(index) <= _MAX_BEACON or table.column('ps').null_count or table.column('pulse').null_count:
         raise StationError(f'holds {len(index)} pulses; 2 to {_MAX_BEACON} are possible', where=path)
-    gap = np.flatnonzero(np.diff(index) != 1)
+    step = max(int(index[1] - index[0]), 1)  # some count the pulses of the source
+    gap = np.flatnonzero(np.diff(index) != step)
     if len(gap):
         line = int(gap[0]) + 3
         raise StationError(f'pulse {index[gap[0] + 1]} follows {index[gap[0]]}', where=f'{path}:{line}')
@@ -157,7 +158,7 @@ def _read_beacon(path: Path, source: SourceSettings) -> tuple[int, IntArray]:
         )
     if index[0] < 0:
         raise StationError(f'{index[0]} is no number of a pulse', where=f'{path}:2')
-    return int(index[0]), np.ascontiguousarray(time_ps, np.int64)
+    return int(index[0]) // step, np.ascontiguousarray(time_ps, np.int64)
 
 
 def _size(path: Path) -> int:

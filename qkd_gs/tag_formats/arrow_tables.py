@@ -142,5 +142,5 @@ def _unit_ps(kind: Any) -> float | None:
 def _told(path: Path) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeError) as error:
         raise StationError(f'cannot be read: {" ".join(str(error).split())[:200]}', where=path) from error

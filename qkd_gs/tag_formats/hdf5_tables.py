@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from qkd_gs.tag_formats.raw import RawTags, RecordCounts
 from qkd_gs.tag_formats.scale import check_resolution, to_ps
 
 _ROWS = 1 << 20
-_Read = Callable[[slice], Any]
 
 
 class Hdf5File:
@@ -40,35 +40,28 @@ class Hdf5File:
     def __init__(self, path: Path, resolution_ps: float | None = None) -> None:
         self._path = path
         self.counts = RecordCounts()
-        try:
-            with h5py.File(path, 'r') as file:
-                self.format, self._group, self._names, self.resolution_ps = self._layout(file, resolution_ps)
-        except (OSError, RuntimeError, KeyError) as error:
-            raise StationError(f'cannot be read as HDF5: {error}', where=path) from error
+        with _opened(path) as file:
+            self.format, self._group, self._names, self.resolution_ps = self._layout(file, resolution_ps)
 
     def blocks(self) -> Iterator[RawTags]:
         """All tags; see `TagFile.blocks`."""
         self.counts = RecordCounts()
-        try:
-            with h5py.File(self._path, 'r') as file:
-                part = file[self._group]
-                times, sources = (part[name] for name in self._names) if isinstance(part, h5py.Group) else (part, part)
-                if times.shape != sources.shape or times.ndim != 1:
-                    raise StationError(
-                        f'has {times.shape} times and {sources.shape} inputs: not one of each', where=self._path
-                    )
-                table = not isinstance(part, h5py.Group)
-                for start in range(0, len(times), _ROWS):
-                    rows = slice(start, start + _ROWS)
-                    block = times[rows]
-                    ticks, inputs = (block[name] for name in self._names) if table else (block, sources[rows])
-                    source = checked_inputs(np.asarray(inputs), start, self._path)
-                    self.counts.records += len(source)
-                    yield RawTags(
-                        to_ps(checked_times(np.asarray(ticks), self._path), self.resolution_ps, self._path), source
-                    )
-        except (OSError, RuntimeError, KeyError) as error:
-            raise StationError(f'cannot be read as HDF5: {error}', where=self._path) from error
+        with _opened(self._path) as file:
+            part = file[self._group]
+            table = not isinstance(part, h5py.Group)
+            times, sources = (part, part) if table else (_dataset(part, name, self._path) for name in self._names)
+            if times.shape != sources.shape or times.ndim != 1:
+                raise StationError(
+                    f'has {times.shape} times and {sources.shape} inputs: not one of each', where=self._path
+                )
+            for start in range(0, len(times), _ROWS):
+                rows = slice(start, start + _ROWS)
+                block = times[rows]
+                ticks, inputs = (block[name] for name in self._names) if table else (block, sources[rows])
+                source = checked_inputs(np.asarray(inputs), start, self._path)
+                self.counts.records += len(source)
+                ticks = checked_times(np.asarray(ticks), self._path)
+                yield RawTags(to_ps(ticks, self.resolution_ps, self._path), source)
 
     def _layout(self, file: Any, resolution_ps: float | None) -> tuple[str, str, tuple[str, str], float]:
         """Format, path of the group or table, names of times and inputs, and picoseconds of a count."""
@@ -94,5 +87,24 @@ class Hdf5File:
             raise StationError('holds nanotimes: its timestamps are not times of photons (T3)', where=self._path)
         if 'timestamps' not in data or 'detectors' not in data:
             raise StationError('lacks timestamps or detectors in /photon_data', where=self._path)
-        unit_s = float(data['timestamps_specs/timestamps_unit'][()])
+        unit_s = float(_dataset(data, 'timestamps_specs/timestamps_unit', self._path)[()])
         return 'Photon-HDF5', data.name, ('timestamps', 'detectors'), check_resolution(unit_s * 1e12, self._path)
+
+
+def _dataset(group: Any, name: str, path: Path) -> Any:
+    found = group[name]
+    if not isinstance(found, h5py.Dataset):
+        raise StationError(f'{name} is no dataset', where=path)
+    return found
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """An HDF5 file; what the library makes of a damaged one has many names."""
+    try:
+        with h5py.File(path, 'r') as file:
+            yield file
+    except StationError:
+        raise
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise StationError(f'cannot be read as HDF5: {" ".join(str(error).split())[:200]}', where=path) from error

@@ -106,6 +106,14 @@ def test_what_cannot_be_packed_is_named_and_nothing_stays(tmp_path, change, why)
     assert sorted(path.name for path in tmp_path.iterdir()) == ['b.csv', 's.u8']
 
 
+def test_the_beacon_may_be_counted_in_pulses_of_the_source(tmp_path):
+    states_file(tmp_path / 's.u8')
+    index = np.arange(20_000, 20_500)
+    beacon_file(tmp_path / 'b.csv', index * 10_000, index * 10**8)
+    pack(tmp_path)
+    assert LogTransmitter(tmp_path / 'log.h5').head.beacon_index == 20_000
+
+
 def test_the_log_is_for_its_owner_alone(made, tmp_path):
     assert (tmp_path / 'log.h5').stat().st_mode & 0o777 == 0o600
     os.chmod(tmp_path / 'log.h5', 0o640)
