@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
@@ -57,7 +58,7 @@ class CsvFile:
         self.counts = RecordCounts()
         columns = self._columns
         digits = _DECIMALS.get(columns.unit_ps)
-        types = {columns.time: pa.decimal128(_DIGITS, digits) if digits else pa.int64(), columns.source: pa.int16()}
+        types = {columns.time: pa.string() if digits else pa.int64(), columns.source: pa.int16()}
         with _told(self._path):
             reader = pyarrow.csv.open_csv(
                 self._path,
@@ -73,7 +74,10 @@ class CsvFile:
                 ),
             )
             for batch in reader:
-                values, unit_ps = _ticks(batch.column(0), columns.unit_ps, self._path)
+                times = batch.column(0)
+                if digits:
+                    times = _decimals(times, digits, self.counts.records, self._path)
+                values, unit_ps = _ticks(times, columns.unit_ps, self._path)
                 source = checked_inputs(_whole(batch.column(1), self._path), self.counts.records, self._path)
                 self.counts.records += len(source)
                 yield RawTags(to_ps(values, unit_ps, self._path), source)
@@ -106,6 +110,19 @@ class ParquetFile:
                 )
                 self.counts.records += len(source)
                 yield RawTags(to_ps(values, unit_ps, self._path), source)
+
+
+def _decimals(column: Any, digits: int, first_row: int, path: Path) -> Any:
+    """Decimal numbers of a column of text: digits and a point alone, for the library does not bear every exponent."""
+    plain = pc.match_substring_regex(column, f'^ *[0-9]{{1,20}}([.][0-9]{{0,{digits}}})? *$')
+    if not pc.all(plain, min_count=0).as_py():
+        row = pc.index(plain, value=False).as_py()
+        raise StationError(
+            f'row {first_row + row + 1}: {column[row].as_py()[:40]!r} is no time with at most {digits} digits behind'
+            ' the point',
+            where=path,
+        )
+    return pc.cast(pc.utf8_trim(column, ' '), pa.decimal128(_DIGITS, digits))
 
 
 def _ticks(column: Any, unit_ps: float, path: Path) -> tuple[IntArray, float]:

@@ -69,7 +69,11 @@ def test_counts_that_are_no_whole_number_of_picoseconds(tmp_path):
         ('time_ps,channel\n-5,1\n', 'below 0'),
         ('time_ps,channel\n100,5000\n', 'row 1 names input 5000'),
         ('time_ps,channel\n9000000000000000000,1\n', 'beyond 13 days'),
-        ('time_s,channel\n1e-13,1\n', 'cannot be read'),
+        ('time_s,channel\n0.5,1\n1e-13,1\n', "row 2: '1e-13' is no time"),
+        ('time_s,channel\n0.0000e-500012007,1\n', 'is no time with at most 12 digits'),
+        ('time_ns,channel\n0.0001,1\n', 'is no time with at most 3 digits'),
+        ('time_ns,channel\n-3,1\n', "'-3' is no time"),
+        ('time_s,channel\n,1\n', "'' is no time"),
     ],
 )
 def test_csv_that_cannot_be_meant(tmp_path, text, why):
