@@ -203,7 +203,7 @@ def test_a_file_that_was_taken_away_is_told(tmp_path, blocks):
 
 
 def test_what_no_memory_can_keep_is_counted(tmp_path, blocks, monkeypatch):
-    monkeypatch.setattr('qkd_gs.timing.sealed._MOST_WAITING', 10_000)
+    monkeypatch.setattr('qkd_gs.timing.sealed.writer._MOST_WAITING', 10_000)
     writer = SealedWriter(tmp_path / 'tags', bytes(16), PRIVATE.public_bytes(), STARTED_NS, FROZEN, waits=True)
     with Disk(tmp_path / 'tags', capacity=0) as disk:
         for k, tags in enumerate(blocks):
