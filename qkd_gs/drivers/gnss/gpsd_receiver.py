@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Callable
-from math import inf, nan
+from math import nan
 from typing import Any
 
 from pydantic import Field
 
 from qkd_gs.devices.driver import DriverContext, Probed, driver
-from qkd_gs.devices.gps import Gps, GpsReading
-from qkd_gs.devices.open_state import OpenState
+from qkd_gs.devices.gps import Gps
 from qkd_gs.drivers.addresses import host_and_port
-from qkd_gs.drivers.gnss.fix import Fix, FixChecks, GnssLimits, reading_of
+from qkd_gs.drivers.gnss.fix import Fix, GnssLimits
 from qkd_gs.drivers.gnss.gpsd_protocol import PORT, WATCH, fix_of, number, parse, satellites_used
-from qkd_gs.drivers.steady import Forward
+from qkd_gs.drivers.gnss.receiver import GnssReceiver
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.site import Site
 
 _LONGEST = 1 << 20  # bytes without an end of line
 _CONNECT_S = 1.0
-_TEST_S = 10.0
 
 
 class GpsdOptions(GnssLimits):
@@ -39,25 +36,19 @@ class GpsdOptions(GnssLimits):
 Connect = Callable[[tuple[str, int], float], socket.socket]
 
 
-class GpsdReceiver:
-    """Implements `Gps`.  Messages are taken when the node reads: their stamps are late by at most its period."""
+class GpsdReceiver(GnssReceiver):
+    """Implements `Gps`."""
 
     def __init__(self, options: GpsdOptions, site: Site, connect: Connect = socket.create_connection) -> None:
-        self._options, self._site, self._connect = options, site, connect
-        self._state = OpenState('gps')
+        self._options, self._connect = options, connect
         self._socket: socket.socket | None = None
-        self._begin()
+        super().__init__(options, site)
 
     def _begin(self) -> None:
+        super()._begin()
         self._rest = b''
-        self._lost: DeviceFault | None = None
-        self._checks = FixChecks(self._options, self._site)
         self._sky: dict[str, Any] | None = None
         self._device = self._options.device
-        self._newest: GpsReading | None = None
-        self._heard_ns: int | None = None
-        self._known: dict[str, str] = {}
-        self._time = Forward('gps')
 
     def open(self) -> None:
         """Connect and subscribe; raises ``gps.silent`` if gpsd is not there."""
@@ -73,27 +64,6 @@ class GpsdReceiver:
             raise DeviceFault('gps.silent', f'gpsd at {where[0]}:{where[1]}: {error}') from error
         self._state.is_open = True
 
-    def read(self, now_ns: int) -> GpsReading:
-        """Newest navigation message; without satellites and time before the first.
-
-        Raises
-        ------
-        DeviceFault
-            ``gps.silent``: gpsd or the receiver is gone, or there is no message; ``gps.time_jump``,
-            ``gps.time_offset``, ``gps.leap_seconds``, ``gps.position``: the receiver is not to be believed;
-            ``gps.ambiguous``: several receivers.  All of them last until the device is opened again.
-        """
-        self._state.require()
-        if self._lost is not None:
-            raise self._lost
-        try:
-            self._time.check(now_ns)
-            self._take_all(now_ns)
-        except DeviceFault as fault:
-            self._lost = fault
-            raise
-        return self._newest or GpsReading(now_ns, 0, nan, nan, nan, 0, inf)
-
     def close(self) -> None:
         """Disconnect."""
         self._state.is_open = False
@@ -101,38 +71,13 @@ class GpsdReceiver:
             self._socket.close()
             self._socket = None
 
-    def health(self) -> dict[str, str]:
-        """Values for the diagnostics."""
-        return self._known | {
-            'offset_s': f'{self._checks.offset_s:.3f}',
-            'distance_from_site_m': f'{self._checks.distance_m:.0f}',
-        }
-
-    def self_test(self, move: bool = False) -> str:
-        """Wait for a fix; what gpsd and its receiver tell."""
-        end_s = time.monotonic() + _TEST_S
-        while time.monotonic() < end_s:
-            reading = self.read(time.time_ns())
-            if reading.satellites:
-                return ', '.join(f'{name} {value}' for name, value in self.health().items())
-            time.sleep(0.1)
-        raise DeviceFault('gps.no_fix', f'gpsd answers, but there is no fix within {_TEST_S:g} s')
-
-    def _take_all(self, now_ns: int) -> None:
-        self._heard_ns = now_ns if self._heard_ns is None else self._heard_ns
+    def _newest_fix(self) -> Fix | None:
         newest: Fix | None = None
         for message in self._messages():
-            tpv = self._take(message)
+            tpv = self._take_message(message)
             if tpv is not None:
                 newest = fix_of(tpv, self._sky, self._options.pps_accuracy_ns * 1e-9)
-        if newest is not None:
-            self._heard_ns = now_ns
-            self._checks.check(now_ns, newest)
-            self._newest = reading_of(newest, now_ns)
-            self._known['satellites_used'] = str(newest.satellites)
-        elif now_ns - self._heard_ns > self._options.timeout_s * 1e9:
-            waited_s = (now_ns - self._heard_ns) * 1e-9
-            raise DeviceFault('gps.silent', f'gpsd is connected, but no navigation message for {waited_s:.1f} s')
+        return newest
 
     def _messages(self) -> list[dict[str, Any]]:
         """Messages that have arrived."""
@@ -151,7 +96,7 @@ class GpsdReceiver:
         self._rest = rest[-_LONGEST:]
         return [message for message in map(parse, lines) if message is not None]
 
-    def _take(self, message: dict[str, Any]) -> dict[str, Any] | None:
+    def _take_message(self, message: dict[str, Any]) -> dict[str, Any] | None:
         """Take a message; returns it if it is a TPV of our receiver."""
         kind, device = message['class'], message.get('device')
         if kind == 'VERSION':

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from math import inf, nan
+from math import inf
 
 from pydantic import Field
 
 from qkd_gs.devices.driver import DriverContext, Probed, driver
-from qkd_gs.devices.gps import Gps, GpsReading
-from qkd_gs.devices.open_state import OpenState
+from qkd_gs.devices.gps import Gps
 from qkd_gs.drivers.addresses import is_serial
 from qkd_gs.drivers.gnss import ubx
-from qkd_gs.drivers.gnss.fix import Fix, FixChecks, GnssLimits, reading_of
+from qkd_gs.drivers.gnss.fix import Fix, GnssLimits
+from qkd_gs.drivers.gnss.receiver import GnssReceiver
 from qkd_gs.drivers.serial_line import SerialPort
-from qkd_gs.drivers.steady import Forward
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.site import Site
 
 _ANSWER_S = 1.0
 _BAUDS = (9600, 38400, 115200)
-_TEST_S = 10.0
 _MESSAGES = {ubx.NAV_PVT: 1, ubx.NAV_TIMELS: 5, ubx.TIM_TP: 1, ubx.NAV_SVIN: 1, ubx.TIM_SVIN: 1}  # navigation cycles
 
 
@@ -38,24 +36,18 @@ class UbloxOptions(GnssLimits):
     )
 
 
-class UbloxReceiver:
-    """Implements `Gps`.  Messages are taken when the node reads: their stamps are late by at most its period."""
+class UbloxReceiver(GnssReceiver):
+    """Implements `Gps`."""
 
     def __init__(self, options: UbloxOptions, site: Site) -> None:
-        self._options, self._site = options, site
-        self._state = OpenState('gps')
+        self._options = options
         self._port = SerialPort('gps', options.port, options.baud)
-        self._begin()
+        super().__init__(options, site)
 
     def _begin(self) -> None:
+        super()._begin()
         self._stream = ubx.UbxStream()
-        self._lost: DeviceFault | None = None
-        self._checks = FixChecks(self._options, self._site)
         self._leap_seconds: int | None = None
-        self._newest: GpsReading | None = None
-        self._heard_ns: int | None = None
-        self._known: dict[str, str] = {}
-        self._time = Forward('gps')
 
     def open(self) -> None:
         """Open the port, identify the receiver and switch its messages on.
@@ -78,27 +70,6 @@ class UbloxReceiver:
             raise
         self._state.is_open = True
 
-    def read(self, now_ns: int) -> GpsReading:
-        """Newest navigation message; without satellites and time before the first.
-
-        Raises
-        ------
-        DeviceFault
-            ``gps.silent``: the port is gone, or there is no message; ``gps.time_jump``, ``gps.time_offset``,
-            ``gps.leap_seconds``, ``gps.position``: the receiver is not to be believed.  All of them last until the
-            device is opened again.
-        """
-        self._state.require()
-        if self._lost is not None:
-            raise self._lost
-        try:
-            self._time.check(now_ns)
-            self._take_all(now_ns)
-        except DeviceFault as fault:
-            self._lost = fault
-            raise
-        return self._newest or GpsReading(now_ns, 0, nan, nan, nan, 0, inf)
-
     def close(self) -> None:
         """Close the port."""
         self._state.is_open = False
@@ -106,20 +77,7 @@ class UbloxReceiver:
 
     def health(self) -> dict[str, str]:
         """Values for the diagnostics."""
-        return self._known | {
-            'offset_s': f'{self._checks.offset_s:.3f}',
-            'distance_from_site_m': f'{self._checks.distance_m:.0f}',
-            'broken_frames': str(self._stream.broken),
-        }
-
-    def self_test(self, move: bool = False) -> str:
-        """Wait for a fix; what the receiver tells."""
-        end_s = time.monotonic() + _TEST_S
-        while time.monotonic() < end_s:
-            if self.read(time.time_ns()).satellites:
-                return ', '.join(f'{name} {value}' for name, value in self.health().items())
-            time.sleep(0.1)
-        raise DeviceFault('gps.no_fix', f'the receiver answers, but has no fix within {_TEST_S:g} s')
+        return super().health() | {'broken_frames': str(self._stream.broken)}
 
     def _identify(self) -> None:
         identity = identify(self._port, self._stream)
@@ -141,22 +99,14 @@ class UbloxReceiver:
             if kind == ubx.NAV_PVT and (answer is None or answer[0] == ubx.NAK):
                 raise DeviceFault('gps.refused', 'the receiver does not switch NAV-PVT on')
 
-    def _take_all(self, now_ns: int) -> None:
-        self._heard_ns = now_ns if self._heard_ns is None else self._heard_ns
+    def _newest_fix(self) -> Fix | None:
         newest: ubx.NavPvt | None = None
         for kind, payload in self._stream.feed(self._port.receive()):
             if kind == ubx.NAV_PVT:
                 newest = ubx.parse_pvt(payload) or newest
             else:
-                self._take(kind, payload)
-        if newest is not None:
-            self._heard_ns = now_ns
-            fix = self._fix_of(newest)
-            self._checks.check(now_ns, fix)
-            self._newest = reading_of(fix, now_ns)
-        elif now_ns - self._heard_ns > self._options.timeout_s * 1e9:
-            waited_s = (now_ns - self._heard_ns) * 1e-9
-            raise DeviceFault('gps.silent', f'{self._options.port}: no navigation message for {waited_s:.1f} s')
+                self._take_message(kind, payload)
+        return self._fix_of(newest) if newest is not None else None
 
     def _fix_of(self, pvt: ubx.NavPvt) -> Fix:
         fixed = pvt.fixed and pvt.utc_ns > 0
@@ -171,7 +121,7 @@ class UbloxReceiver:
             leap_seconds=self._leap_seconds,
         )
 
-    def _take(self, kind: tuple[int, int], payload: bytes) -> None:
+    def _take_message(self, kind: tuple[int, int], payload: bytes) -> None:
         if kind == ubx.NAV_TIMELS and (leap := ubx.parse_leap_seconds(payload)):
             self._leap_seconds = leap.current
             self._known['leap_seconds'] = str(leap.current) if leap.current is not None else 'not received yet'
