@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from qkd_gs.api.arguments import UtcTime, site_of, utc_ns
 from qkd_gs.errors import StationError
 from qkd_gs.orbit import passes as orbit_passes
@@ -17,9 +19,10 @@ def find_passes(
     site: Site | str,
     start: UtcTime,
     end: UtcTime,
-    min_elevation_deg: float = 5.0,
+    min_elevation_deg: float | Sequence[float] = 5.0,
     limits: Limits | None = None,
     force: bool = False,
+    in_progress: bool = False,
 ) -> list[Pass]:
     """Passes that culminate from `start` to `end`, in the order of culmination.
 
@@ -31,12 +34,14 @@ def find_passes(
         A site, the name of one in ``config/sites``, or ``'LAT_DEG,LON_DEG,ALT_M'``.
     start, end : int, str or datetime
         UTC: ns since the Unix epoch, ISO 8601 text, or a `datetime` with a time zone; the end is excluded.
-    min_elevation_deg : float
-        Geometric elevation (without refraction) at rise and set.
+    min_elevation_deg : float or sequence of float
+        Geometric elevation (without refraction) at rise and set; of several the lowest, the others in `Pass.above`.
     limits : Limits, optional
         What makes a pass usable: elevation of the Sun, culmination, angle to the Sun.
     force : bool
         Use elements more than 60 days away.
+    in_progress : bool
+        List passes under way at the start that have culminated, too.
 
     Returns
     -------
@@ -59,9 +64,8 @@ def find_passes(
     2018-10-03T04:23:54Z 13.1 deg False
     2018-10-03T15:56:42Z 72.0 deg True
     """
-    return orbit_passes.find_passes(
-        elements, site_of(site), utc_ns(start, 'start'), utc_ns(end, 'end'), min_elevation_deg, limits, force
-    )
+    span = utc_ns(start, 'start'), utc_ns(end, 'end')
+    return orbit_passes.find_passes(elements, site_of(site), *span, min_elevation_deg, limits, force, in_progress)
 
 
 def trajectory(
