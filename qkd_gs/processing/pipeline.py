@@ -22,10 +22,12 @@ from qkd_gs.keys.refilled import RefilledKey
 from qkd_gs.keys.store import KeyStore
 from qkd_gs.processing.anomalies import Anomaly, afterpulse_share, bunching_of, find_anomalies
 from qkd_gs.processing.balance import find_imbalances, imbalances
+from qkd_gs.processing.hidden_light import hidden_light
 from qkd_gs.processing.profile_anomalies import find_profile_anomalies
 from qkd_gs.processing.tag_runs import RunReports, ScannedRun, scan_session
 from qkd_gs.processing.timing_metrics import sync_series, timing_figures
 from qkd_gs.processing.timing_stage import Timed, number_clicks
+from qkd_gs.qkd.finite_key.counts import KeyCounts
 from qkd_gs.qkd.link.channel import Channel
 from qkd_gs.qkd.link.spool import Spool
 from qkd_gs.qkd.protocol.confirmation import confirm_again
@@ -113,7 +115,8 @@ def process_session(
                     _log.warning('%s is not used: %s', report.file, report.unused)
             progress('looking for anomalies', 0.0)
             watched = click_figures(manifest, timed)
-            made = session.make_key(timed.detections, timed.pulse_spans, [_window(manifest, timed, window_s)])
+            windows = [_window(manifest, timed, window_s)]
+            made = session.make_key(timed.detections, timed.pulse_spans, windows, _examination(manifest, timed))
             result = _figures(manifest, timed, scanned.reports, made, watched, window_s)
             store.put(manifest.session_id, made.key_id, made.key, made.epsilon, result, made.refill)
             _destroy_session_key(keys, manifest, made.secret_bits)
@@ -215,6 +218,16 @@ def click_figures(manifest: Manifest, timed: Timed) -> dict[str, Any]:
         'cross_clicks': timed.cross_clicks,
         'afterpulse_share': afterpulse_share(timed.clicks),
     }
+
+
+def _examination(manifest: Manifest, timed: Timed) -> Callable[[KeyCounts], str]:
+    """Last look at the clicks, once it is known in which pulses nothing was sent."""
+    source, key = manifest.station.source, manifest.station.key
+    gate_share = key.gate_ns * 1e-9 * source.pulse_rate_hz
+    admitted = int(timed.admitted.sum())
+    return lambda counts: hidden_light(
+        counts, timed.clicks, admitted, gate_share, source.p_vacuum, key.max_light_outside
+    )
 
 
 def _timing_anomalies(timed: Timed, station: StationSettings) -> list[Anomaly]:

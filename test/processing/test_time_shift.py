@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from delayed_light import drifting, two_delays
+from delayed_light import coin, delayed, drifting, two_delays
 from short_sessions import make, process, short_session, station_with
 
 from qkd_gs.calibration.detector_delays import calibrate_delays
@@ -127,3 +127,17 @@ def test_a_calibration_makes_a_receiver_of_unknown_delays_usable(tmp_path):
     made = make(tmp_path, source=AsBuilt, station=measured)
     assert made.key['secret_bits'] > 20_000
     assert made.key['anomalies'] == []
+
+
+def test_light_that_is_spread_like_noise_ends_it(tmp_path):
+    """Half of the pulses anywhere in the slot: no second peak, but too little noise in the empty pulses."""
+
+    def anywhere(pulse, _):
+        spread = sum(coin(pulse, salt) << bit for bit, salt in enumerate(range(10, 22)))
+        return np.where(coin(pulse, 9) == 1, spread * 10_000 // 4096, 0)
+
+    made = make(tmp_path, source=delayed(anywhere))
+    assert made.key['secret_bits'] == 0
+    assert made.key['reasons'][0].startswith('hidden_light: ')
+    assert made.key['disclosed_bits'] == 0
+    assert not made.ground_key

@@ -11,6 +11,7 @@ import numpy as np
 from qkd_gs.arrays import ByteArray
 from qkd_gs.qkd.amplification import verify
 from qkd_gs.qkd.amplification.key_request import amplified_bits, compressed, matrix_bytes, request_key
+from qkd_gs.qkd.finite_key.counts import KeyCounts
 from qkd_gs.qkd.finite_key.key_length import KeyLength
 from qkd_gs.qkd.link.authenticated_channel import AuthenticatedChannel, PreShared
 from qkd_gs.qkd.link.channel import Channel, Kind
@@ -158,7 +159,11 @@ class GroundSession:
         return log
 
     def make_key(
-        self, detections: DetectionLog, locked: Sequence[PulseSpan], windows: Sequence[PulseSpan] = ()
+        self,
+        detections: DetectionLog,
+        locked: Sequence[PulseSpan],
+        windows: Sequence[PulseSpan] = (),
+        examine: Callable[[KeyCounts], str] = lambda _: '',
     ) -> KeyResult:
         """Make the key: sifting, reconciliation, verification, privacy amplification.
 
@@ -172,6 +177,8 @@ class GroundSession:
             Locked time, ascending and disjoint.
         windows : sequence of (first, last) pulse
             Intervals whose sifted bits are counted in `KeyResult.window_bits`.
+        examine : callable
+            Called with the counts after sifting; returns a reason to make no key, or nothing.
 
         Returns
         -------
@@ -186,7 +193,7 @@ class GroundSession:
         spans = _checked(locked)
         try:
             with self._link.ended_by_faults():
-                return self._make_key(detections, spans, windows)
+                return self._make_key(detections, spans, windows, examine)
         finally:
             self._leakage.settle()
 
@@ -202,10 +209,16 @@ class GroundSession:
             exchange_confirmation(self._link, self._key_id)
         self._link.close()
 
-    def _make_key(self, detections: DetectionLog, spans: list[PulseSpan], windows: Sequence[PulseSpan]) -> KeyResult:
+    def _make_key(
+        self,
+        detections: DetectionLog,
+        spans: list[PulseSpan],
+        windows: Sequence[PulseSpan],
+        examine: Callable[[KeyCounts], str],
+    ) -> KeyResult:
         sifted = self._sift(detections, spans, windows)
         blocks = key_blocks(len(sifted.bits))
-        reason = self._abort_reason(sifted, blocks)
+        reason = examine(sifted.counts) or self._abort_reason(sifted, blocks)
         seed = int.from_bytes(self._random_bytes(8), 'big') >> 1
         self._report_errors(sifted, reason, seed)
         if reason:
