@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise, repeat
 from math import degrees, radians, sin
@@ -174,19 +176,20 @@ def find_passes_of_sites(
     found: list[list[Pass]] = [[] for _ in sites]
     refused: list[StationError] = []
     old = 0
-    for done, orbits in enumerate(satellites):
-        if progress is not None:
-            progress(done, len(satellites))
-        try:
-            for orbit, first_ns, last_ns in _shares(orbits, start_ns, end_ns):
-                if not isinstance(orbit, Ephemeris):
-                    quiet = len(satellites) > _MANY
-                    old += abs(check_age(orbit, (first_ns, last_ns), force, quiet)) > WARN_DAYS and quiet
-                reach = _reach(orbit, first_ns, last_ns)
-                for k, own in enumerate(_passes_of(orbit, sites, *reach, query)):
-                    found[k] += own
-        except StationError as error:
-            refused.append(error)
+    with _collector_paused():
+        for done, orbits in enumerate(satellites):
+            if progress is not None:
+                progress(done, len(satellites))
+            try:
+                for orbit, first_ns, last_ns in _shares(orbits, start_ns, end_ns):
+                    if not isinstance(orbit, Ephemeris):
+                        quiet = len(satellites) > _MANY
+                        old += abs(check_age(orbit, (first_ns, last_ns), force, quiet)) > WARN_DAYS and quiet
+                    reach = _reach(orbit, first_ns, last_ns)
+                    for k, own in enumerate(_passes_of(orbit, sites, *reach, query)):
+                        found[k] += own
+            except StationError as error:
+                refused.append(error)
     if len(refused) == len(satellites):
         raise refused[0]
     if old:
@@ -196,6 +199,18 @@ def find_passes_of_sites(
     for passes in found:
         passes.sort(key=attrgetter('culmination_ns'))
     return found
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """No search for cyclic garbage meanwhile: it would look at every pass again and again; passes make no cycles."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 class _Query(NamedTuple):

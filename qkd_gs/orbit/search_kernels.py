@@ -32,8 +32,10 @@ DETAILS = 10  # columns of `details`
 _SLOPE_S = 0.05  # half the base of numerical derivatives
 _BEND_S = 1.0  # half the base of second derivatives
 _TOP_S = 1e-3
+_SHIFT_S = 0.02  # of the last of Newton's steps, whose error goes with its square
 _NEVER = 0.02  # of the cosine: room for the secant steps
 _EDGE_S = 1e-6
+_SINE = 1e-9  # some microseconds of a low satellite
 _SAMPLES = 8  # of the distance to Sun and Moon in a pass, before the smallest is refined
 _LONG_PASS_S = 1800.0
 _GOLDEN = 0.6180339887498949
@@ -177,7 +179,7 @@ def _top(t0: float, t1: float, widest: float, g0: float, sky: Nodes, out: FloatA
         t += shift
         if t < t0 or t > t1:
             break
-        if abs(shift) < _TOP_S:
+        if abs(shift) < _SHIFT_S:
             return float(t)
     return float(_level_slope(t0, t1, g0, sky, out))
 
@@ -423,7 +425,7 @@ def _crossing(ta: float, tb: float, ya: float, yb: float, low: float, sky: Nodes
         if tb - ta < _EDGE_S or t <= ta or t >= tb:
             break
         y = sine_at(t, sky, out) - low
-        if abs(y) < 1e-11:  # some microseconds
+        if abs(y) < _SINE:
             return t
         if (y > 0) == (ya > 0):
             ta, ya = t, y
