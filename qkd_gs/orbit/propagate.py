@@ -18,7 +18,7 @@ from qkd_gs.orbit.kernel import EARTH_RATE_RAD_S
 from qkd_gs.orbit.rotation import polar_motion, turn_z
 from qkd_gs.orbit.timescale import DAY_NS, format_utc, to_time, utc_julian_date
 
-_CHECK_NS = DAY_NS // 2
+_CHECK_NS = DAY_NS
 _MOST_CHECKS = 400
 _BISECTIONS = 12
 _LOWEST_PERIGEE_KM = 80.0  # mean, above the equator's radius: no satellite makes another revolution from there
