@@ -218,7 +218,7 @@ def test_another_stations_keys_do_not_open_it(copy, tmp_path):
     KeyFolder.create(tmp_path / 'other')
     done = qkd_gs('process', folder, '--keys', tmp_path / 'other')
     assert done.returncode == 2
-    assert 'sealed for another key' in done.stderr
+    assert 'there is no key to the tags of session' in done.stderr
 
 
 def test_the_satellites_record_is_enough_to_ask_it_again(taken):
