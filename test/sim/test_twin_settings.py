@@ -33,7 +33,7 @@ def test_an_unknown_scenario_is_refused_with_the_known_ones():
     ('text', 'complaint'),
     [
         ('plant:\n  atmosphere:\n    r0_m: -1\n', r'storm\.yaml:3: plant\.atmosphere\.r0_m: Input should be greater'),
-        ('plant:\n  atmosphere: {r0: 1}\n', r'storm\.yaml:2: plant\.atmosphere\.r0: Extra inputs'),
+        ('plant:\n  atmosphere: {r0: 1}\n', r'storm\.yaml:2: plant\.atmosphere\.r0 is not known'),
         (
             'plant:\n  atmosphere:\n    fades: [{start_s: 1}]\n',
             r'yaml:3: plant\.atmosphere\.fades\.0\.duration_s',

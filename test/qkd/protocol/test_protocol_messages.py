@@ -122,11 +122,12 @@ class Line:
         return message
 
 
-@given(key_bits=st.integers(0, 300), share=st.floats(0, 1), part=st.integers(1, 40))
+@given(key_bits=st.integers(0, 4000), share=st.floats(0, 1), part=st.integers(1, 40))
 @settings(max_examples=60, deadline=None)
 def test_a_matrix_comes_back_in_whatever_parts_it_goes(key_bits, share, part):
-    secret_bits, line = int(share * key_bits), Line()
-    matrix = RNG.bytes(key_request.matrix_bytes(key_bits, secret_bits))
+    refill = key_request.amplified_bits(1) - 1  # pre-shared bits that come with a key
+    secret_bits, line = max(int(share * key_bits) - refill, 0), Line()
+    matrix = RNG.bytes(key_request.matrix_bytes(key_bits, key_request.amplified_bits(secret_bits)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(key_request, '_PART', part)
         key_request.request_key(line, secret_bits, 17, matrix)
