@@ -108,7 +108,7 @@ class Verifier:
             return 'was sent before'
         age_ns = (time.monotonic_ns() if now_ns is None else now_ns) - counter
         if self._fresh_ns is not None and not -self._fresh_ns <= age_ns <= self._fresh_ns:
-            return f'is {age_ns * 1e-9:.1f} s old'
+            return f'was sent more than {self._fresh_ns * 1e-9:g} s ago' if age_ns > 0 else 'is of the future'
         self._last = counter
         return ''
 

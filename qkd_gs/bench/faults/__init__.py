@@ -6,6 +6,7 @@ and the station has nothing to complain of.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -78,7 +79,7 @@ def _campaign(faults: list[Any]) -> list[Outcome]:
     lines = Lines()
     with demo_processes(_FROM_EL_DEG, lines.say) as place:
         operator: Operator | None = None
-        campaign = Campaign(Station(place.processes, place.sessions), faults, lines.since)
+        campaign = Campaign(Station(place.processes, place.sessions), faults, lines.since, told=_tell)
         try:
             place.processes.start()
             operator = Operator()
@@ -93,6 +94,12 @@ def _campaign(faults: list[Any]) -> list[Outcome]:
                 operator.close()
         _count_lost_tags(place, campaign.outcomes)
         return campaign.outcomes
+
+
+def _tell(one: Outcome) -> None:
+    """Say how a fault has ended, as the campaign goes on."""
+    told = 'not told' if one.told_s is None else f'told after {one.told_s:.1f} s: {one.said}'
+    sys.stderr.write(f'{one.fault.name}: {"survived" if one.survived else "not survived"}, {told}\n')
 
 
 def _count_lost_tags(place: Place, outcomes: list[Outcome]) -> None:

@@ -51,6 +51,8 @@ class Campaign:
         In this order.
     lines : callable
         What the supervisor of the processes has said since the last call.
+    told : callable
+        Called with each outcome once it is known.
     """
 
     station: Target
@@ -58,6 +60,7 @@ class Campaign:
     lines: Callable[[], list[str]]
     outcomes: list[Outcome] = field(default_factory=list)
     session: str = ''
+    told: Callable[[Outcome], object] = lambda outcome: None
 
     def __post_init__(self) -> None:
         self._left = list(self.faults)
@@ -89,6 +92,7 @@ class Campaign:
         elif self._lifted and calm:
             present.survived, present.end_s, present.end_ns = True, now_s, snapshot.now_ns
             self._present = None
+            self.told(present)
 
     def pass_is_over(self) -> None:
         """The pass has ended; a fault that had only its last part does not count, and is left for another pass."""
@@ -97,6 +101,8 @@ class Campaign:
         if present is not None and len(self.outcomes) > 1:
             self.outcomes.remove(present)
             self._left.insert(0, present.fault)
+        elif present is not None:
+            self.told(present)
 
     def _inject(self, now_s: float, now_ns: int) -> None:
         fault = self._left.pop(0)

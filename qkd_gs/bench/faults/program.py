@@ -71,7 +71,7 @@ def _load(station: Target, session: str) -> AbstractContextManager[None]:
     return busy_processors(2 * (os.cpu_count() or 1))
 
 
-_SILENCE = ('has sent no heartbeat', 'was last heard', 'no tags', 'silent', 'stale')
+_SILENCE = ('has sent no heartbeat', 'has sent nothing', 'was last heard', 'no tags', 'silent', 'stale')
 _TAGS = ('no tags', 'cannot be written', 'moved or deleted')
 _REFUSED = ('refused', 'is no node of')
 
