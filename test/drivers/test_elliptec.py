@@ -222,7 +222,7 @@ def peer(tmp_path):
 
 
 def test_a_frozen_module_is_reported_and_never_moves_by_an_old_command(peer):
-    rig = Rig(elliptec, ElliptecOptions(port=peer.port))
+    rig = Rig(elliptec, ElliptecOptions(port=peer.port, timeout_s=1.5))
     device = rig.open()
     assert device.self_test().startswith('ELL14 serial 11400517 firmware 17, 143360 counts/turn, status ok')
     peer.freeze()
@@ -233,7 +233,7 @@ def test_a_frozen_module_is_reported_and_never_moves_by_an_old_command(peer):
 
 
 def test_a_pulled_cable_is_reported_and_the_driver_can_be_opened_again(peer):
-    rig = Rig(elliptec, ElliptecOptions(port=peer.port))
+    rig = Rig(elliptec, ElliptecOptions(port=peer.port, timeout_s=1.5))
     device = rig.open()
     peer.pull()
     assert soon(lambda: fault_of(lambda: device.read(rig.now_ns)) == 'hwp.silent')
