@@ -25,7 +25,7 @@ class World:
     def __init__(self, *told_by):
         self.log, self.lines, self.now_s = [], [], 0.0
         faults = [Fault(name, self.inject(name), words, 2.0) for name, words in told_by]
-        self.campaign = Campaign(None, faults, self.take_lines, session='one')
+        self.campaign = Campaign(None, faults, self.take_lines, session='one', calm_s=1.0)
 
     def inject(self, name):
         @contextmanager

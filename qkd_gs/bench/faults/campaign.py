@@ -11,7 +11,7 @@ from qkd_gs.monitoring.readiness import Level
 from qkd_gs.monitoring.snapshot import Snapshot
 from qkd_gs.tracking.types import Phase
 
-_CALM_S = 1.0  # all is well for so long
+_CALM_S = 4.0  # all is well for so long: the monitor notices within three seconds that a node is silent
 
 
 @dataclass
@@ -53,6 +53,8 @@ class Campaign:
         What the supervisor of the processes has said since the last call.
     told : callable
         Called with each outcome once it is known.
+    calm_s : float
+        All is to be well for so long.
     """
 
     station: Target
@@ -61,6 +63,7 @@ class Campaign:
     outcomes: list[Outcome] = field(default_factory=list)
     session: str = ''
     told: Callable[[Outcome], object] = lambda outcome: None
+    calm_s: float = _CALM_S
 
     def __post_init__(self) -> None:
         self._left = list(self.faults)
@@ -125,4 +128,4 @@ class Campaign:
             self._calm_since_s = None
         elif self._calm_since_s is None:
             self._calm_since_s = now_s
-        return self._calm_since_s is not None and now_s - self._calm_since_s >= _CALM_S
+        return self._calm_since_s is not None and now_s - self._calm_since_s >= self.calm_s
