@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from rclpy.node import Node
 
@@ -42,14 +42,14 @@ def _freeze(name: str) -> Inject:
     return lambda station, session: frozen(station.pids()[name])
 
 
-def _fill(*names: str) -> Inject:
+def _fill(name: str, grows: bool = True) -> Inject:
+    """Files of a node that grow stay as they are; one that replaces its file instead cannot write at all."""
+
     @contextmanager
     def inject(station: Target, session: str) -> Iterator[None]:
         folder = station.sessions / session
         sizes = [path.stat().st_size for path in (*tags_paths(folder)[-1:], *folder.glob('bag/*.mcap'))]
-        with ExitStack() as stack:
-            for name in names:  # what is there can be kept up, nothing can be added
-                stack.enter_context(full_disk(station.pids()[name], min(sizes, default=0)))
+        with full_disk(station.pids()[name], min(sizes, default=0) if grows else 0):
             yield
 
     return inject
@@ -81,7 +81,7 @@ FAULTS = (
     *(Fault(f'{name} frozen', _freeze(name), _SILENCE, _FROZEN_S) for name in _FROZEN),
     Fault('disk full for the detector', _fill('detector'), _TAGS, _FULL_S),
     Fault('disk full for the recorder', _fill('recorder'), ('recorder reports',), _FULL_S),
-    Fault('disk full for the tracker', _fill('tracker'), ('tracker reports',), _FULL_S),
+    Fault('disk full for the tracker', _fill('tracker', grows=False), ('tracker reports',), _FULL_S),
     Fault('session folder moved', _move, _TAGS, _FULL_S),
     Fault('foreign commands and permits', _foreign(foreign_commands), _REFUSED, _STRANGER_S),
     Fault('foreign session states', _foreign(foreign_states), _REFUSED, _STRANGER_S),
