@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable
 from pathlib import Path
 
 from qkd_gs.drivers.extras import need
 from qkd_gs.errors import StationError
 
+CONNECT_S = 1.0  # longest time until a server answers
+Connect = Callable[[tuple[str, int], float], socket.socket]  # as socket.create_connection
 _GPSD = '127.0.0.1:2947'
 _MAKERS = {0x1546: 'u-blox', 0x25DC: 'Cobolt'}  # of USB; other adapters, e.g. FTDI's, may belong to anything
 
@@ -38,6 +42,16 @@ def host_and_port(address: str) -> tuple[str, int] | None:
     if is_serial(address) or address.startswith('can:') or not host or not port.isdecimal():
         return None
     return host, int(port)
+
+
+def greeting_of(where: tuple[str, int]) -> bytes:
+    """First bytes that a server sends by itself; empty: none answers, or it sends nothing."""
+    try:
+        with socket.create_connection(where, CONNECT_S) as connection:
+            connection.settimeout(CONNECT_S)
+            return connection.recv(4096)
+    except OSError:
+        return b''
 
 
 def _is_can(path: Path) -> bool:

@@ -21,15 +21,8 @@ from qkd_gs.devices.mount import MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime import parameters
-from qkd_gs.nodes.runtime.base import (
-    ABORT_PASS,
-    IN_THE_LOOP,
-    SENSOR,
-    TRANSIENT_LOCAL,
-    CoreNode,
-    conclude,
-    take_or_answer,
-)
+from qkd_gs.nodes.runtime.actions import conclude, take_or_answer
+from qkd_gs.nodes.runtime.base import ABORT_PASS, IN_THE_LOOP, SENSOR, TRANSIENT_LOCAL, CoreNode
 from qkd_gs.nodes.runtime.camera_requests import CameraRequests
 from qkd_gs.nodes.runtime.context import site_of, station_of
 from qkd_gs.nodes.runtime.gathered import NEWEST

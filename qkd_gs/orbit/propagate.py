@@ -14,6 +14,7 @@ from skyfield.sgp4lib import theta_GMST1982
 
 from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.errors import StationError
+from qkd_gs.orbit.identity import Identified
 from qkd_gs.orbit.kernel import EARTH_RATE_RAD_S
 from qkd_gs.orbit.rotation import polar_motion, turn_z
 from qkd_gs.orbit.timescale import DAY_NS, format_utc, to_time, utc_julian_date
@@ -25,20 +26,8 @@ _LOWEST_PERIGEE_KM = 80.0  # mean, above the equator's radius: no satellite make
 _LARGEST_GROWTH = 1.1  # of the mean semi-major axis: air drag only lowers it
 
 
-class Orbit(Protocol):
+class Orbit(Identified, Protocol):
     """One set of elements, or one ephemeris, of one satellite."""
-
-    @property
-    def name(self) -> str:
-        """Name from the file; the identifier if there is none."""
-
-    @property
-    def satellite_id(self) -> str:
-        """Identifier of the satellite: catalogue number, else the international designator, else the name."""
-
-    @property
-    def designator(self) -> str:
-        """International designator from the file; may be empty."""
 
     @property
     def where(self) -> str:

@@ -59,11 +59,7 @@ class StoredPointing(Section):
         StationError
             It cannot be written.
         """
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StationError(f'cannot be created: {error.strerror}', where=folder) from error
-        replace_file(folder / FILE_NAME, self.model_dump_json(indent=2) + '\n')
+        replace_file(folder / FILE_NAME, self.model_dump_json(indent=2) + '\n', parents=True)
 
 
 def load_pointing(folder: Path) -> StoredPointing:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from qkd_gs.errors import StationError
 
 
-def replace_file(path: Path, data: str | bytes) -> None:
+def replace_file(path: Path, data: str | bytes, parents: bool = False) -> None:
     """Write a file in place of the one that is there.
 
     Parameters
     ----------
     path : Path
-        Its folder exists.
     data : str or bytes
         Text is written as UTF-8.
+    parents : bool
+        Create its folder if it is missing; False: that is refused.
 
     Raises
     ------
@@ -25,11 +27,14 @@ def replace_file(path: Path, data: str | bytes) -> None:
     """
     draft = path.with_name(f'.{path.name}.new')
     try:
+        if parents:
+            path.parent.mkdir(parents=True, exist_ok=True)
         with open(draft, 'wb') as file:
             file.write(data.encode() if isinstance(data, str) else data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
         raise StationError(f'cannot be written: {error.strerror}', where=path) from error

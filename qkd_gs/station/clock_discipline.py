@@ -131,8 +131,4 @@ class StoredMapping:
         StationError
             It cannot be written.
         """
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StationError(f'cannot be created: {error.strerror}', where=self._path.parent) from error
-        replace_file(self._path, json.dumps({'boot': self._boot, **asdict(mapping)}) + '\n')
+        replace_file(self._path, json.dumps({'boot': self._boot, **asdict(mapping)}) + '\n', parents=True)

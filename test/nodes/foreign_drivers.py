@@ -1,4 +1,4 @@
-"""Drivers of an installed package, as simple as can be: a mount and a laser that do what they are told for ever."""
+"""Drivers of an installed package, as simple as can be: a mount and a laser without a watchdog of their own."""
 
 import yaml
 

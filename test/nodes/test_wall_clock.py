@@ -58,16 +58,17 @@ def activate(station, name):
         assert done.result().success
 
 
+def permit(station):
+    station.say('safety/status', messages.safety_status(0, PERMITTED))
+
+
 @pytest.mark.parametrize('by_ns', [-HOUR_NS, HOUR_NS])
 def test_a_mount_without_set_points_stops(station, options, wall_clock, by_ns):
     station.hear(m.MountState, 'mount/state')
     states = station.heard['mount/state']
 
-    def permit():
-        station.say('safety/status', messages.safety_status(0, PERMITTED))
-
     def lead():
-        permit()
+        permit(station)
         now_ns = real_time().epoch_ns
         station.say('mount/command', messages.mount_command(MountCommand(now_ns, 0.6, 0.6), 1))
 
@@ -76,18 +77,17 @@ def test_a_mount_without_set_points_stops(station, options, wall_clock, by_ns):
         activate(station, 'mount')
         station.until(lambda: states and states[-1].mode == MountMode.TRACK, lead)
         wall_clock.set(by_ns)
-        station.until(lambda: states[-1].mode == MountMode.HOLD, permit)  # with the old clock: after an hour
+        station.until(
+            lambda: states[-1].mode == MountMode.HOLD, lambda: permit(station)
+        )  # with the old clock: after an hour
 
 
 def test_a_beacon_without_commands_goes_dark(station, options, wall_clock):
     station.hear(m.BeaconState, 'beacon/state')
     states = station.heard['beacon/state']
 
-    def permit():
-        station.say('safety/status', messages.safety_status(0, PERMITTED))
-
     def ask():
-        permit()
+        permit(station)
         station.say('beacon/command', messages.beacon_command(real_time().epoch_ns, True))
 
     with node_process('beacon', **options):
@@ -95,7 +95,7 @@ def test_a_beacon_without_commands_goes_dark(station, options, wall_clock):
         activate(station, 'beacon')
         station.until(lambda: states and states[-1].emitting, ask)
         wall_clock.set(-HOUR_NS)
-        station.until(lambda: not states[-1].emitting, permit)
+        station.until(lambda: not states[-1].emitting, lambda: permit(station))
 
 
 def test_in_a_pass_station_time_goes_on_and_the_monitor_says_so(station, options, wall_clock):

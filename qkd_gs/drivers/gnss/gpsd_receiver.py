@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 from math import nan
 from typing import Any
 
@@ -11,7 +10,7 @@ from pydantic import Field
 
 from qkd_gs.devices.driver import DriverContext, Probed, driver
 from qkd_gs.devices.gps import Gps
-from qkd_gs.drivers.addresses import host_and_port
+from qkd_gs.drivers.addresses import CONNECT_S, Connect, greeting_of, host_and_port
 from qkd_gs.drivers.gnss.fix import Fix, GnssLimits
 from qkd_gs.drivers.gnss.gpsd_protocol import PORT, WATCH, fix_of, number, parse, satellites_used
 from qkd_gs.drivers.gnss.receiver import GnssReceiver
@@ -19,7 +18,6 @@ from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.site import Site
 
 _LONGEST = 1 << 20  # bytes without an end of line
-_CONNECT_S = 1.0
 
 
 class GpsdOptions(GnssLimits):
@@ -31,9 +29,6 @@ class GpsdOptions(GnssLimits):
     pps_accuracy_ns: float = Field(
         100.0, gt=0, le=1e6, description="[ns] one-sigma error of the receiver's PPS edge, from its data sheet"
     )
-
-
-Connect = Callable[[tuple[str, int], float], socket.socket]
 
 
 class GpsdReceiver(GnssReceiver):
@@ -56,7 +51,7 @@ class GpsdReceiver(GnssReceiver):
         self._begin()
         where = (self._options.host, self._options.port)
         try:
-            self._socket = self._connect(where, _CONNECT_S)
+            self._socket = self._connect(where, CONNECT_S)
             self._socket.setblocking(False)
             self._socket.sendall(WATCH)
         except OSError as error:
@@ -135,12 +130,7 @@ def probe(address: str) -> Probed | None:
     where = host_and_port(address)
     if where is None:
         return None
-    try:
-        with socket.create_connection(where, _CONNECT_S) as connection:
-            connection.settimeout(_CONNECT_S)
-            message = parse(connection.recv(4096).split(b'\n')[0])  # a greeting; another server may never end a line
-    except OSError:
-        return None
+    message = parse(greeting_of(where).split(b'\n')[0])  # another server may never end a line
     if message is None or message['class'] != 'VERSION':
         return None
     return Probed({'host': where[0], 'port': where[1]}, f'gpsd {message.get("release", "")}')

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Callable
 
 import numpy as np
 from pydantic import ValidationError
@@ -14,17 +13,15 @@ from qkd_gs.arrays import ByteArray, IntArray
 from qkd_gs.devices.driver import DriverContext, Probed, driver
 from qkd_gs.devices.open_state import OpenState
 from qkd_gs.devices.tdc import Tdc
-from qkd_gs.drivers.addresses import host_and_port
+from qkd_gs.drivers.addresses import CONNECT_S, Connect, greeting_of, host_and_port
 from qkd_gs.drivers.steady import Forward
 from qkd_gs.drivers.tag_stream.frames import BrokenStream, Flag, Frame, FrameReader, Kind, encode, unpack_tags
 from qkd_gs.drivers.tag_stream.options import Hello, TagStreamOptions
 from qkd_gs.errors import DeviceFault
 from qkd_gs.timing.tags import Channel, TagBlock
 
-_CONNECT_S = 1.0
 _CHUNK = 1 << 20
 _MOST_BYTES = 1 << 23  # taken in one poll; the rest waits in the network, which slows the sender down
-Connect = Callable[[tuple[str, int], float], socket.socket]
 
 
 class TagStreamTdc:
@@ -76,7 +73,7 @@ class TagStreamTdc:
         self._begin()
         where = (self._options.host, self._options.port)
         try:
-            self._socket = self._connect(where, _CONNECT_S)
+            self._socket = self._connect(where, CONNECT_S)
             self._socket.setblocking(False)
             self._wait_for_hello()
         except OSError as error:
@@ -308,10 +305,8 @@ def probe(address: str) -> Probed | None:
     if where is None:
         return None
     try:
-        with socket.create_connection(where, _CONNECT_S) as connection:
-            connection.settimeout(_CONNECT_S)
-            greeting = next(iter(FrameReader().feed(connection.recv(4096))), None)
-    except (OSError, BrokenStream):
+        greeting = next(iter(FrameReader().feed(greeting_of(where))), None)
+    except BrokenStream:
         return None
     if greeting is None or greeting.kind is not Kind.HELLO:
         return None

@@ -7,7 +7,6 @@ are logged with their traceback and reported in the heartbeat, and a node that o
 from __future__ import annotations
 
 import os
-import resource
 import time
 import traceback
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime import parameters
 from qkd_gs.nodes.runtime.authentic import Authentic, Refusals, SigningPublisher, is_signed
 from qkd_gs.nodes.runtime.gathered import NEWEST, Gathered
+from qkd_gs.nodes.runtime.heartbeat_values import loop_values, resident_mb
 from qkd_gs.share import share_path
 from qkd_gs.station.authenticity import station_key
 from qkd_gs.station.instance_lock import take_part
@@ -158,18 +158,18 @@ class StationMixin:
         Of a type that carries a proof of its origin only authentic messages are taken.
         """
         node: Any = self
-        if self._verifies(kind):
-            found = self._authentic(take, kind, topic)
-            if (
-                qos is NEWEST
-            ):  # found among what strangers may send meanwhile, which would drive it out of a queue of one
-                more['taken'], qos = found.take_newest, _AMONG_OTHERS
-            check = found.keep if qos is _AMONG_OTHERS else found.take
-            gathered = Gathered(node, kind, topic, lambda data, _: check(data), qos, raw=True, **more)
-        else:
+        if not self._verifies(kind):
             gathered = Gathered(node, kind, topic, self.guarded(take), qos, **more)
+        elif qos is NEWEST:  # what strangers send meanwhile would drive it out of a queue of one
+            found = self._authentic(take, kind, topic)
+            gathered = Gathered(
+                node, kind, topic, lambda data, _: found.keep(data), _AMONG_OTHERS, True, found.take_newest, **more
+            )
+        else:
+            found = self._authentic(take, kind, topic)
+            gathered = Gathered(node, kind, topic, lambda data, _: found.take(data), qos, True, **more)
         self._gathered.append(gathered)
-        return self._gathered[-1].subscription
+        return gathered.subscription
 
     def fetch(self) -> None:
         """Take the messages of all subscriptions made by `gather`."""
@@ -344,12 +344,12 @@ class StationMixin:
             'pid': str(os.getpid()),
             'namespace': node.get_namespace(),
             'cpu_percent': f'{100 * share:.1f}',
-            'memory_mb': f'{_resident_mb():.0f}',
+            'memory_mb': f'{resident_mb():.0f}',
             'up_s': f'{now_s - self._started_s:.1f}',
         } | self.own_values()
         for number, (period_s, _, watch, _) in self._timers_made.items():
             if watch is not None:
-                values |= _loop_values(period_s, watch, '' if number == 1 else f'_{number}')
+                values |= loop_values(period_s, watch, '' if number == 1 else f'_{number}')
         status = DiagnosticStatus(
             level=self.level,
             name=f'{self.name}: {self.name.replace("_", " ")}',
@@ -384,56 +384,3 @@ class CoreNode(StationMixin, Node):  # type: ignore[misc]
     def __init__(self) -> None:
         Node.__init__(self, self.name)
         self.begin_station()
-
-
-def take_or_answer(
-    goal: Any, take: Callable[[Any], None], taken: Callable[[], bool], failure: Callable[[str], Any]
-) -> None:
-    """Take a goal of an action; if that fails unexpectedly, its client is answered nevertheless.
-
-    Parameters
-    ----------
-    taken : callable
-        Whether the node has taken it, and will end it.
-    failure : callable
-        Result with a reason.
-    """
-    try:
-        take(goal)
-    except Exception as error:
-        if not taken():
-            conclude(goal, failure(f'{type(error).__name__}: {error}'))
-        raise
-
-
-def conclude(goal: Any, result: Any) -> None:
-    """End an action's goal with a result that carries `error_code`."""
-
-    def end(goal: Any) -> Any:
-        if goal.is_cancel_requested:
-            goal.canceled()
-        elif result.error_code:
-            goal.abort()
-        else:
-            goal.succeed()
-        return result
-
-    goal.execute(end)
-
-
-def _loop_values(period_s: float, watch: LoopWatch, end: str) -> dict[str, str]:
-    loop = watch.figures()
-    values = {
-        f'loop{end}_hz': f'{1 / period_s:g}',
-        f'loop{end}_steps': str(loop.steps),
-        f'loop{end}_missed': str(loop.missed),
-    }
-    for what, triple in (('period', loop.period_ms), ('latency', loop.latency_ms), ('busy', loop.busy_ms)):
-        if triple[0] == triple[0]:
-            values[f'loop{end}_{what}_ms'] = ' '.join(f'{value:.2f}' for value in triple)
-    return values
-
-
-def _resident_mb() -> float:
-    with open('/proc/self/statm', encoding='ascii') as file:
-        return int(file.read().split()[1]) * resource.getpagesize() / 1e6
