@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from hashlib import blake2b
 from hmac import compare_digest
 from pathlib import Path
@@ -90,13 +91,21 @@ class Verifier:
         Full name.
     fresh_ns : int, optional
         An older message is refused; None: age does not matter.
+    age_ns : callable
+        Age of a reading of the monotonic clock, as `StationClock.age_ns` has it: simulated time may be slow.
     """
 
-    def __init__(self, key: bytes, topic: str, fresh_ns: int | None = None) -> None:
-        self._key, self._fresh_ns = _topic_key(key, topic), fresh_ns
+    def __init__(
+        self,
+        key: bytes,
+        topic: str,
+        fresh_ns: int | None = None,
+        age_ns: Callable[[int], int] = lambda monotonic_ns: time.monotonic_ns() - monotonic_ns,
+    ) -> None:
+        self._key, self._fresh_ns, self._age_ns = _topic_key(key, topic), fresh_ns, age_ns
         self._last = 0
 
-    def objection(self, data: bytes, now_ns: int | None = None) -> str:
+    def objection(self, data: bytes) -> str:
         """Why a serialized message is refused; empty: it is accepted, and not accepted again."""
         body, tag = data[:-_TAG_BYTES], data[-_TAG_BYTES:]
         if len(body) < 4 + _COUNTER.size or body[1] != _LITTLE_ENDIAN:
@@ -106,7 +115,7 @@ class Verifier:
         (counter,) = _COUNTER.unpack(body[-_COUNTER.size :])
         if counter <= self._last:
             return 'was sent before'
-        age_ns = (time.monotonic_ns() if now_ns is None else now_ns) - counter
+        age_ns = self._age_ns(counter) if self._fresh_ns is not None else 0
         if self._fresh_ns is not None and not -self._fresh_ns <= age_ns <= self._fresh_ns:
             return f'was sent more than {self._fresh_ns * 1e-9:g} s ago' if age_ns > 0 else 'is of the future'
         self._last = counter

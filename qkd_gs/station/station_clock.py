@@ -36,6 +36,7 @@ class StationClock:
         self._must_be_set = must_be_set
         self._mapping: ClockMapping | None = None
         self._next: ClockMapping | None = None
+        self._past: ClockMapping | None = None  # in force before the present one
         self._began_ns = 0
 
     def set(self, mapping: ClockMapping, began_ns: int = 0) -> None:
@@ -45,6 +46,7 @@ class StationClock:
         if same and mapping.monotonic_ns > time.monotonic_ns():
             self._next = mapping
         else:
+            self._past = self._mapping if same else None
             self._mapping, self._next = mapping, None
 
     @property
@@ -74,7 +76,7 @@ class StationClock:
             return time.time_ns()
         monotonic_ns = time.monotonic_ns()
         if self._next is not None and monotonic_ns >= self._next.monotonic_ns:
-            self._mapping, self._next = self._next, None
+            self._past, self._mapping, self._next = self._mapping, self._next, None
         return self._mapping.at(monotonic_ns)
 
     def steady_ns(self) -> int:
@@ -83,6 +85,15 @@ class StationClock:
         Station time in a simulated or replayed world, whose speed it follows; else CLOCK_MONOTONIC.
         """
         return self.now_ns() if self.began_ns else time.monotonic_ns()
+
+    def age_ns(self, monotonic_ns: int) -> int:
+        """Time of `steady_ns` since a recent reading of CLOCK_MONOTONIC, by any process of this machine, ns."""
+        if self._mapping is None or not self.began_ns:
+            return time.monotonic_ns() - monotonic_ns
+        now_ns = self.now_ns()
+        by_past = self._past is not None and monotonic_ns < self._mapping.monotonic_ns
+        mapping = self._past if by_past and self._past is not None else self._mapping
+        return now_ns - mapping.at(monotonic_ns)
 
     def bent(self, speed: float, in_ns: int) -> ClockMapping:
         """Mapping that continues at another speed, starting `in_ns` of real time from now."""

@@ -79,3 +79,20 @@ def test_time_goes_on_where_it_was_when_the_speed_changes(speed):
     new = ClockMapping(old.at(at_ns), at_ns, 2 * speed)
     assert new.at(at_ns) == old.at(at_ns)
     assert new.at(at_ns + 1_000_000) - new.at(at_ns) == 2_000_000 * speed
+
+
+def test_an_age_is_in_station_time_also_across_a_change_of_speed():
+    clock = StationClock(True)
+    now_ns = time.monotonic_ns()
+    clock.set(ClockMapping(EPOCH_NS, now_ns - 10**9, 0.01), began_ns=1)
+    sent_ns = now_ns - 10**9  # a second ago, when time was slow
+    assert 10_000_000 <= clock.age_ns(sent_ns) < 500_000_000
+    clock.set(ClockMapping(clock.now_ns(), time.monotonic_ns(), 1.0), began_ns=1)
+    assert 10_000_000 <= clock.age_ns(sent_ns) < 10**9
+
+
+def test_an_age_of_real_time_is_that_of_the_monotonic_clock():
+    clock = StationClock(True)
+    clock.set(ClockMapping(EPOCH_NS, time.monotonic_ns(), 1.0))
+    sent_ns = time.monotonic_ns() - 7 * 10**9
+    assert 7 * 10**9 <= clock.age_ns(sent_ns) < 600 * 10**9

@@ -56,8 +56,8 @@ class Authentic:
     ----------
     take : callable
         Told each of them, or the newest alone.
-    fresh_ns : int or None
-        As `Verifier` takes it.
+    fresh_ns, age_ns : int or None, callable
+        As `Verifier` takes them.
     """
 
     def __init__(
@@ -67,10 +67,11 @@ class Authentic:
         topic: str,
         key: bytes,
         fresh_ns: int | None,
+        age_ns: Callable[[int], int],
         refusals: Refusals,
     ) -> None:
         self._deliver, self._kind, self._topic, self._refusals = take, kind, topic, refusals
-        self._verifier = Verifier(key, topic, fresh_ns)
+        self._verifier = Verifier(key, topic, fresh_ns, age_ns)
         self._newest: bytes | None = None
 
     def take(self, data: bytes) -> None:

@@ -195,7 +195,7 @@ class StationMixin:
         node: Any = self
         fresh_ns = _FRESH_NS if kind in _COMMANDS else None
         name = node.resolve_topic_name(topic)
-        return Authentic(self.guarded(take), kind, name, self._key, fresh_ns, self._refusals)
+        return Authentic(self.guarded(take), kind, name, self._key, fresh_ns, self.clock.age_ns, self._refusals)
 
     # --- time ---
 

@@ -28,6 +28,7 @@ _UNHEARD_S = 2.5  # a node whose heartbeat is older is starved: much slower, at 
 _GONE_S = 30.0  # unheard for so long, however slow time was: it has ended
 _FULL, _ROOM = 0.85, 0.72  # busy share of all processors: slower, but not below real time; and faster only below
 _MUCH_SLOWER, _SLOWER, _FASTER, _RISE = 0.6, 0.9, 1.06, 1.25
+_RECOVER, _RESUMED = 1.6, 0.75  # after a starvation that is over: a rise each time, up to so much of the speed before it
 _CAREFUL = 0.96  # of a speed that was too fast: the most, for a while
 _LOOKS = 20  # of the processors, one a half second: the mean of ten seconds counts
 _DARING = 1.01  # the most grows again so much with every decision, since what was in the way may be over
@@ -92,6 +93,7 @@ class Pace:
         self._most = self._ceiling = most
         self.reason = ''
         self._rising = True
+        self._recovering_to = 0.0  # speed that time returns to after a starvation; 0: there was none
         self._calm = 0
         self._began_s: float | None = None
         self._decided_s = self._looked_s = 0.0
@@ -127,9 +129,10 @@ class Pace:
         if now_s < self._looked_s:  # the speed has just changed
             self._look_from(self._looked_s, loops)
         elif self._starved(now_s, loops, silence_s):
+            self._plan_recovery(silence_s)
             self._slow_down(_MUCH_SLOWER, _SLOWEST)
             self._look_from(now_s + _SETTLE_S, loops)
-        elif now_s - self._decided_s >= (_RISING_S if self._rising else _EVERY_S):
+        elif now_s - self._decided_s >= (_RISING_S if self._rising or self._recovering_to else _EVERY_S):
             self._decide(self._missed(self._before, loops), busy)
             # a change makes every loop miss a period or two, which must not cause the next change
             self._look_from(now_s + (_SETTLE_S if self.speed != before else 0.0), loops)
@@ -158,7 +161,10 @@ class Pace:
         if self._rising and missed >= _FEW:  # found; whether it is too much tells the longer look that follows
             self._rising = False
         elif missed > _TOO_MANY:
+            self._recovering_to = 0.0
             self._slow_down(_SLOWER, _SLOWEST)
+        elif self._recovering_to and missed < _FEW:
+            self._recover()
         elif busy > _FULL and self.speed > _REAL_TIME:  # other programs may keep the processors busy as they like
             self.reason = f'{busy:.0%} of the processors are busy'
             self._slow_down(_SLOWER, _REAL_TIME)
@@ -168,6 +174,21 @@ class Pace:
             most = self._ceiling if busy < _ROOM else min(self._ceiling, max(self.speed, _REAL_TIME))
             if missed < _FEW:
                 self.speed = max(self.speed, min((_RISE if self._rising else _FASTER) * self.speed, most))
+
+    def _plan_recovery(self, silence_s: float) -> None:
+        """Choose the speed to return to soon, when the starvation is over; none if this was too fast a return."""
+        if silence_s > _UNHEARD_S or not self._recovering_to:
+            self._recovering_to = max(self._recovering_to, _RESUMED * self.speed)
+        else:
+            self._recovering_to = 0.0
+
+    def _recover(self) -> None:
+        """Rise after a starvation: time that was slowed down many times in a row would take minutes to return."""
+        if _RECOVER * self.speed < self._recovering_to:
+            self.speed *= _RECOVER
+        else:
+            self.speed, self._recovering_to = max(self.speed, self._recovering_to), 0.0
+        self._ceiling = max(self._ceiling, self.speed)
 
     def _slow_down(self, factor: float, least: float) -> None:
         self._rising = False

@@ -123,6 +123,23 @@ def test_a_node_that_is_not_heard_slows_time_down_at_once(silence_s):
     assert pace.speed < 0.7 * before
 
 
+def test_a_starvation_that_is_over_costs_a_minute_not_ten():
+    pace, machine = begun(most=1.0), Machine(100)
+    machine.run(pace, 60)
+    starved = machine.run(pace, 12, silence_s=6.0)
+    assert starved[-1] < 0.1
+    assert machine.run(pace, 60)[-1] > 0.7
+
+
+@given(can=st.floats(0.2, 1.0))
+def test_time_does_not_return_to_a_speed_that_the_machine_no_longer_has(can):
+    pace, machine = begun(most=1.0), Machine(100)
+    machine.run(pace, 60)
+    machine.can = can
+    machine.run(pace, 12, silence_s=6.0)
+    assert max(machine.run(pace, 300)[120:]) < 1.3 * can
+
+
 def test_the_oldest_heartbeat_counts_but_not_that_of_a_node_that_has_ended():
     nodes = Heartbeats(['mount', 'recorder'])
     nodes.heard(0.0, 'recorder')
