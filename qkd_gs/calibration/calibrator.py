@@ -141,16 +141,20 @@ class Calibrator:
         self._reports: list[StarReport] = []
         self._fit: PointingFit | None = None
         self._message = ''
+        self._stepped_ns = 0
 
     def step(self, now_ns: int, inputs: CalibrationInputs) -> CalibrationOutputs:
-        """Process new inputs and command the mount; always ends in DONE or FAILED.
+        """Process new inputs and command the mount; ends in DONE or FAILED.
 
-        Each star has a time-out, so the calibration takes at most ``timeout_s`` times the number of stars.
+        Each star has a time-out, so the calibration takes at most ``timeout_s`` times the number of stars, and the time
+        in which it is held up: while the mount is silent or nobody calls this; then the visit is repeated.
         """
         axes = None
-        if self.state is CalibrationState.RUNNING and now_ns - inputs.mount.stamp_ns > _SILENT_S * 1e9:
-            self._close(f'the mount has been silent for {(now_ns - inputs.mount.stamp_ns) * 1e-9:.1f} s')
-        while self.state is CalibrationState.RUNNING and axes is None:
+        silent_s = (now_ns - inputs.mount.stamp_ns) * 1e-9
+        held_up, self._stepped_ns = now_ns - self._stepped_ns > _SILENT_S * 1e9, now_ns
+        if self.state is CalibrationState.RUNNING and (silent_s > _SILENT_S or held_up):
+            self._break_off(silent_s)
+        while self.state is CalibrationState.RUNNING and axes is None and silent_s <= _SILENT_S:
             if self._visit is None and not self._begin(now_ns):
                 break
             assert self._visit is not None
@@ -159,6 +163,14 @@ class Calibrator:
                 self._end_visit(self._visit)
         name = self._visit.track.star.name if self._visit else ''
         return CalibrationOutputs(self.state, axes, name, len(self._reports), self._total, self._message)
+
+    def _break_off(self, silent_s: float) -> None:
+        """Visit the present star once more: its time limits and images say nothing about the star."""
+        if self._visit is not None:
+            self._waiting.insert(0, self._visit.track.star)
+            self._visit = None
+        if silent_s > _SILENT_S:
+            self._message = f'waiting: the mount has been silent for {silent_s:.0f} s'
 
     def abort(self) -> None:
         """Abort; the stars measured so far count, the others are reported as not visited."""

@@ -73,6 +73,8 @@ class Facts:
         What is wrong with the recording of tags; empty: nothing.
     strangers : str
         Nodes that publish commands and are not of the station; empty: none.
+    too_busy : str
+        Why the machine is too busy and what is left out; empty: it is not.
     tracker_silent_s : float
         Time since the tracker has last told its state.
     lasting_s : mapping
@@ -90,6 +92,7 @@ class Facts:
     making_key: str = ''
     tags: str = ''
     strangers: str = ''
+    too_busy: str = ''
     tracker_silent_s: float = 0.0
     lasting_s: Mapping[str, float] = field(default_factory=dict)
 
@@ -105,7 +108,8 @@ def readiness(now_ns: int, facts: Facts) -> Readiness:
     doing = _in_pass(now_ns, facts) if in_pass else _between_passes(now_ns, facts)
     errors = (_pass_errors(facts) if in_pass else []) + _troubles(facts, optional=False)
     errors += [facts.strangers] if facts.strangers else []
-    warnings = _troubles(facts, optional=True) + (['the interlock is open'] if facts.interlock_open else [])
+    warnings = [facts.too_busy] if facts.too_busy else []
+    warnings += _troubles(facts, optional=True) + (['the interlock is open'] if facts.interlock_open else [])
     missing = [node.name for node in facts.nodes if node.heartbeat_age_s is None]
     if not in_pass and set(missing) - set(OPTIONAL):
         return _starting(facts, missing)

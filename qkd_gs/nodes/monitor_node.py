@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import time
-from math import nan, pi, radians
+from math import isfinite, nan, pi, radians
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from std_msgs.msg import Bool
+from std_msgs.msg import Bool, UInt8
 
 import qkd_gs.msg as m
 from qkd_gs.devices.beacon import BeaconReading
 from qkd_gs.devices.mount import MountReading
 from qkd_gs.monitoring.health import NodeHealth, health_of
+from qkd_gs.monitoring.load import Load
+from qkd_gs.monitoring.loops import Loop
 from qkd_gs.monitoring.readiness import ComingPass, Facts, readiness
 from qkd_gs.monitoring.tag_watch import TagWatch, size_of_tags
 from qkd_gs.nodes.conversions import messages, monitoring
+from qkd_gs.nodes.conversions.monitoring import LOAD
 from qkd_gs.nodes.runtime.base import IN_THE_LOOP, TRANSIENT_LOCAL, CoreNode
 from qkd_gs.nodes.runtime.context import site_of, station_of
 from qkd_gs.nodes.runtime.gathered import NEWEST
@@ -41,6 +45,7 @@ _TAGS_S = 0.25
 _STRANGERS_S = 2.0
 _CLOCK_S = 0.5
 _COARSE_RAD = radians(0.5)
+_PROCESSORS = len(os.sched_getaffinity(0))
 
 
 class MonitorNode(CoreNode):
@@ -77,6 +82,9 @@ class MonitorNode(CoreNode):
         self._making_key = ''
         self._safety_statuses = self.publisher(m.SafetyStatus, 'safety/status')
         self._ready = self.publisher(DiagnosticStatus, 'readiness', TRANSIENT_LOCAL)
+        self._load, self._loads = Load(), self.publisher(UInt8, LOAD, TRANSIENT_LOCAL)
+        self._loads.publish(UInt8(data=self._load.stage))
+        self._paced = self.simulated and float(self.options['speed']) == 0.0  # then time follows the machine
         self._listen()
         if not self.simulated:
             self._keep_clock()
@@ -194,6 +202,16 @@ class MonitorNode(CoreNode):
             self._calibrated = not stored.coarse
         self._pointing_mtime = written
 
+    # --- load ---
+
+    def _follow_load(self, nodes: list[NodeHealth]) -> None:
+        """Leave out what only viewers need while the machine is too busy."""
+        loops = {node.name: Loop(node.steps, node.missed) for node in nodes if node.steps and not node.silent}
+        percent = sum(node.cpu_percent for node in nodes if node.name in loops and isfinite(node.cpu_percent))
+        if not self._paced and self._load.step(time.monotonic(), loops, percent / 100 / _PROCESSORS):
+            self.get_logger().warning(self._load.sentence or 'nothing is left out any more')
+            self._loads.publish(UInt8(data=self._load.stage))
+
     # --- lifecycles and readiness ---
 
     def _manage_lifecycles(self) -> None:
@@ -233,6 +251,7 @@ class MonitorNode(CoreNode):
         if self.fault:
             nodes.append(NodeHealth(self.name, 0.0, 'active', self.fault, self.message))
         self._troubled_s = {node.name: self._troubled_s.get(node.name, now_s) for node in nodes if node.trouble}
+        self._follow_load(nodes)
         forbidden = () if self._safety is None or self._safety.motion_permitted else self._safety.reasons
         facts = Facts(
             nodes=nodes,
@@ -246,6 +265,7 @@ class MonitorNode(CoreNode):
             making_key=self._making_key,
             tags=self._tags,
             strangers=self._strangers,
+            too_busy=self._load.sentence,
             tracker_silent_s=now_s - self._session_s,
             lasting_s={name: now_s - since_s for name, since_s in self._troubled_s.items()},
         )

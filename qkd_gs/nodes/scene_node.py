@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Bool, String
+from std_msgs.msg import Bool, String, UInt8
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
@@ -11,8 +11,10 @@ import qkd_gs.msg as m
 from qkd_gs.errors import StationError
 from qkd_gs.monitoring.description import robot_description
 from qkd_gs.monitoring.kinematics import FrameTree
+from qkd_gs.monitoring.load import Stage
 from qkd_gs.monitoring.scene_builder import SceneBuilder
 from qkd_gs.nodes.conversions import messages, scene
+from qkd_gs.nodes.conversions.monitoring import LOAD, stage_of
 from qkd_gs.nodes.runtime.base import OK, SENSOR, TRANSIENT_LOCAL, WARN, CoreNode
 from qkd_gs.nodes.runtime.context import site_of, station_of
 from qkd_gs.nodes.runtime.gathered import NEWEST
@@ -45,6 +47,8 @@ class SceneNode(CoreNode):
         self.gather(m.SessionState, 'session/state', self._take_session, NEWEST)
         self.gather(m.BeaconState, 'beacon/state', self._take_beacon, NEWEST)
         self.listen(Bool, 'calibrator/busy', self._take_calibrator, TRANSIENT_LOCAL)
+        self._stage = Stage.NOTHING
+        self.listen(UInt8, LOAD, self._take_load, TRANSIENT_LOCAL)
         self.every(_DRAW_S, self._draw)
 
     def on_clock_set(self) -> None:
@@ -84,7 +88,12 @@ class SceneNode(CoreNode):
         if not busy.data:
             self._show_body()
 
+    def _take_load(self, message: UInt8) -> None:
+        self._stage = stage_of(message)
+
     def _draw(self, now_ns: int) -> None:
+        if self._stage >= Stage.NO_MARKERS:
+            return
         things, gone = self._board.step(now_ns)
         self._markers.publish(scene.markers(now_ns, things, gone))
 

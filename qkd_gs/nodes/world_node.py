@@ -14,6 +14,7 @@ from rosgraph_msgs.msg import Clock
 
 import qkd_gs.msg as m
 from qkd_gs.devices.mount import MountCommand
+from qkd_gs.monitoring.loops import Loop
 from qkd_gs.nodes.conversions import messages, monitoring
 from qkd_gs.nodes.runtime.base import IN_THE_LOOP, SENSOR, TRANSIENT_LOCAL, CoreNode
 from qkd_gs.nodes.runtime.context import simulation_setup, station_of
@@ -28,7 +29,7 @@ from qkd_gs.sim.pass_log import StationStatus
 from qkd_gs.sim.remote.actuators import Drive, TiltResidual
 from qkd_gs.sim.remote.bus import Bus, bus_path
 from qkd_gs.sim.remote.realtime_world import RealtimeWorld
-from qkd_gs.sim.remote.time_rate import Heartbeats, Loop, Pace, Processors
+from qkd_gs.sim.remote.time_rate import Heartbeats, Pace, Processors
 from qkd_gs.station.graph import nodes_of
 from qkd_gs.station.loop_timing import Due, LoopWatch
 from qkd_gs.station.station_clock import ClockMapping

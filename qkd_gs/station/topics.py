@@ -27,7 +27,7 @@ def _both(name: str) -> tuple[str, ...]:
 
 
 def _camera(name: str) -> Interfaces:
-    return Interfaces((f'{name}/spot', f'{name}/image', f'{name}/camera_info'), (f'{name}/request',))
+    return Interfaces((f'{name}/spot', f'{name}/image', f'{name}/camera_info'), (f'{name}/request', 'load'))
 
 
 INTERFACES = {
@@ -54,13 +54,13 @@ INTERFACES = {
     'post_processor': Interfaces(('key/state',), ('session/state', 'target', 'guiding_camera/spot')),
     'recorder': Interfaces(every_topic=True),
     'monitor': Interfaces(
-        ('station_clock', 'safety/status', 'readiness'),
+        ('station_clock', 'safety/status', 'readiness', 'load'),
         ('mount/state', 'mount/command', 'beacon/state', 'session/state', 'detector/counts', 'next_pass', 'key/state',
          'calibrator/busy', '/diagnostics'),
     ),
     'scene': Interfaces(
         ('/tf', '/tf_static', 'markers', 'robot_description'),
-        ('joint_states', 'target', 'session/state', 'beacon/state', 'calibrator/busy'),
+        ('joint_states', 'target', 'session/state', 'beacon/state', 'calibrator/busy', 'load'),
     ),
 }  # fmt: skip
 OF_EVERY_NODE = Interfaces(('/diagnostics', '/rosout', '/parameter_events'), ('station_clock',))

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from std_msgs.msg import UInt8
 
 import qkd_gs.msg as m
 from qkd_gs.monitoring.health import NodeHealth, health_of
+from qkd_gs.monitoring.load import Stage
 from qkd_gs.monitoring.readiness import Level, Readiness
 from qkd_gs.monitoring.snapshot import KeyProgress, KeyStep, SessionStatus
 from qkd_gs.nodes.conversions.messages import stamp_of
 from qkd_gs.tracking.types import Phase
+
+LOAD = 'load'  # topic: the stage of `qkd_gs.monitoring.load.Load`
+
+
+def stage_of(message: UInt8) -> Stage:
+    """Stage; a larger number is the last one."""
+    return Stage(min(message.data, max(Stage)))
 
 
 def readiness(judged: Readiness) -> DiagnosticStatus:

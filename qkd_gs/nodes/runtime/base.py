@@ -27,6 +27,7 @@ from qkd_gs.nodes.runtime import parameters
 from qkd_gs.nodes.runtime.authentic import Authentic, Refusals, SigningPublisher, is_signed
 from qkd_gs.nodes.runtime.gathered import NEWEST, Gathered
 from qkd_gs.nodes.runtime.heartbeat_values import loop_values, resident_mb
+from qkd_gs.nodes.runtime.real_time import CpuBudget
 from qkd_gs.share import share_path
 from qkd_gs.station.authenticity import station_key
 from qkd_gs.station.instance_lock import take_part
@@ -44,6 +45,7 @@ SENSOR = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 IN_THE_LOOP, IN_TIME = 20, 10  # real-time priorities: of the 100 Hz loop; of other hardware
 
+_OVER_BUDGET = 'node.over_budget'  # fault
 STRANGER = 'node.stranger'  # fault: somebody who is not of this station publishes on its topics
 _COMMANDS = (m.MountCommand, m.BeaconCommand, m.SafetyStatus)  # an old one must not count, however it was delayed
 _FRESH_NS = 500_000_000
@@ -299,6 +301,14 @@ class StationMixin:
     def degraded(self, code: str, message: str) -> None:
         """Report a fault that the node itself works on, and goes on with; `recovered` ends it."""
         StationMixin.complain(self, code, message)
+
+    def say_priority(self, budget: CpuBudget) -> None:
+        """The process has been without its real-time priority for some time, or has it again."""
+        if budget.over:
+            words = 'computes too much for a real-time process, goes on with normal priority'
+            self.degraded(_OVER_BUDGET, f'{words}: {budget.used:.0%} of a processor in the last second')
+        else:
+            self.recovered(_OVER_BUDGET)
 
     def recovered(self, code: str) -> None:
         """A fault that `degraded` has reported is over."""

@@ -7,13 +7,16 @@ from math import inf
 
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import UInt8
 
 import qkd_gs.msg as m
 from qkd_gs.devices.camera import Camera, Frame
 from qkd_gs.devices.kinds import GUIDING_CAMERA, TRACKING_CAMERA
+from qkd_gs.monitoring.load import Stage
 from qkd_gs.nodes.conversions import messages
+from qkd_gs.nodes.conversions.monitoring import LOAD, stage_of
 from qkd_gs.nodes.runtime import parameters
-from qkd_gs.nodes.runtime.base import IMAGES, IN_THE_LOOP
+from qkd_gs.nodes.runtime.base import IMAGES, IN_THE_LOOP, TRANSIENT_LOCAL
 from qkd_gs.nodes.runtime.context import device_of, station_of
 from qkd_gs.nodes.runtime.device import DeviceNode, require_open
 from qkd_gs.settings.station import CameraModel
@@ -24,6 +27,7 @@ from qkd_gs.tracking.types import CameraRequest, CameraRole
 _POLL_S = 0.01
 _SILENCE_NS = 3_000_000_000  # a request is repeated every second
 _MOST_HZ = 1000.0
+_FEW_HZ = 1.0  # of which the recorder takes what it records
 KIND_OF = {CameraRole.GUIDING: GUIDING_CAMERA, CameraRole.TRACKING: TRACKING_CAMERA}
 
 
@@ -54,6 +58,8 @@ class CameraNode(DeviceNode):
         self._images = self.publisher(Image, f'{kind}/image', IMAGES)
         self._infos = self.publisher(CameraInfo, f'{kind}/camera_info', IMAGES)
         self.listen(m.CameraRequest, f'{kind}/request', self._take_request)
+        self._stage = Stage.NOTHING
+        self.listen(UInt8, LOAD, self._take_load, TRANSIENT_LOCAL)
         self._camera: Camera | None = None
         self._loop: CameraLoop | None = None
 
@@ -84,6 +90,9 @@ class CameraNode(DeviceNode):
     def _take_request(self, message: m.CameraRequest) -> None:
         self._request, self._request_ns = messages.from_camera_request(message), self.clock.steady_ns()
 
+    def _take_load(self, message: UInt8) -> None:
+        self._stage = stage_of(message)
+
     def _step(self, now_ns: int) -> None:
         fresh = self.clock.steady_ns() - self._request_ns < _SILENCE_NS
         assert self._loop is not None  # active
@@ -93,6 +102,8 @@ class CameraNode(DeviceNode):
     def _show(self, frame: Frame) -> None:
         """Publish an image, if one is due."""
         rate_hz = self.get_parameter('image_rate_hz').value
+        if self._stage >= Stage.FEW_IMAGES:
+            rate_hz = 0.0 if self._stage >= Stage.NO_IMAGES else min(rate_hz, _FEW_HZ)
         spacing_ns = 1e9 / rate_hz if rate_hz else inf
         # half a period of tolerance: of 50 images a second every tenth is published at 5 Hz, not every eleventh
         if 0 <= frame.stamp_ns - self._shown_ns < spacing_ns - 5_000_000:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import signal
 import sys
 import time
@@ -17,6 +16,7 @@ from rclpy.experimental.events_executor import EventsExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from qkd_gs.errors import StationError
+from qkd_gs.nodes.runtime.real_time import RealTime
 from qkd_gs.station.dds_profile import use_loopback_profile
 
 _SPIN_S = 0.1  # a signal is noticed after so long
@@ -47,8 +47,7 @@ def run(make: Callable[[], Any], arguments: list[str] | None = None) -> int:
         print(f'{make.__name__}: {error}', file=sys.stderr)  # noqa: T201  the logger adds time and name to it
         rclpy.utilities.try_shutdown()
         return 2
-    if node.priority:
-        _set_priority(node.priority)
+    real_time = RealTime(node.priority)
     executor = EventsExecutor()
     executor.add_node(node)
     gc.collect()
@@ -59,6 +58,8 @@ def run(make: Callable[[], Any], arguments: list[str] | None = None) -> int:
                 executor.spin_once(timeout_sec=_SPIN_S)
             except Exception as error:  # noqa: BLE001  our callbacks are guarded; this is rclpy's own, e.g. an impossible transition
                 node.get_logger().warning(f'refused: {error}')
+            if real_time.step(time.monotonic(), time.process_time(), node.clock.speed):
+                node.say_priority(real_time.budget)
     finally:
         node.finish()
         executor.shutdown()
@@ -93,14 +94,3 @@ class Ending:
             node.winding_down = True
             node.wind_down()
         return bool(node.may_end) or now_s - self._first_s > _WIND_DOWN_S
-
-
-def _set_priority(priority: int) -> None:
-    """Use the real-time scheduler for all threads; without the right to it, keep the normal one."""
-    for thread in map(int, os.listdir('/proc/self/task')):  # the threads of DDS deliver the messages and exist already
-        try:
-            os.sched_setscheduler(thread, os.SCHED_RR, os.sched_param(priority))
-        except ProcessLookupError:  # it has just ended
-            continue
-        except PermissionError:
-            return

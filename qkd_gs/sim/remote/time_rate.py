@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from qkd_gs.monitoring.loops import Loop, worst_loop
 
 _START = 0.25  # until every node has been heard: starting fifteen processes takes the whole machine
 _SLOWEST = 0.02  # keeps timers finite; far below what any machine needs
@@ -20,7 +21,6 @@ _EVERY_S = 10.0  # of real time between two decisions: one hiccup of the machine
 _RISING_S = 4.0  # the same before the first trouble
 _AT_ONCE_S = 3.0  # window in which many missed periods slow time down at once; heartbeats come every second
 _SETTLE_S = 1.5  # heartbeats that still tell of the speed before
-_COUNTED = 5  # missed periods of a loop that say anything: every change of the speed costs one or two
 _FAR_TOO_MANY = 0.05  # share of missed periods: much slower, at once
 _TOO_MANY = 0.02  # slower
 _FEW = 0.012  # faster
@@ -28,19 +28,14 @@ _UNHEARD_S = 2.5  # a node whose heartbeat is older is starved: much slower, at 
 _GONE_S = 30.0  # unheard for so long, however slow time was: it has ended
 _FULL, _ROOM = 0.85, 0.72  # busy share of all processors: slower, but not below real time; and faster only below
 _MUCH_SLOWER, _SLOWER, _FASTER, _RISE = 0.6, 0.9, 1.06, 1.25
-_RECOVER, _RESUMED = 1.6, 0.75  # after a starvation that is over: a rise each time, up to so much of the speed before it
+_RECOVER, _RESUMED = (
+    1.6,
+    0.75,
+)  # after a starvation that is over: a rise each time, up to so much of the speed before it
 _CAREFUL = 0.96  # of a speed that was too fast: the most, for a while
 _LOOKS = 20  # of the processors, one a half second: the mean of ten seconds counts
 _DARING = 1.01  # the most grows again so much with every decision, since what was in the way may be over
 _CALM = 6  # decisions without trouble after which it surely is: the most grows as fast as the speed
-
-
-@dataclass(frozen=True)
-class Loop:
-    """Steps begun and periods missed of one loop since its node started."""
-
-    steps: int
-    missed: int
 
 
 class Heartbeats:
@@ -151,7 +146,7 @@ class Pace:
 
     def _missed(self, before: Mapping[str, Loop], loops: Mapping[str, Loop]) -> float:
         """Missed share of the worst loop since `before`, which is then the reason for what follows."""
-        name, share = _worst(before, loops)
+        name, share = worst_loop(before, loops)
         if share > 0:
             self.reason = f'{name} missed {share:.1%} of its periods'
         return share
@@ -200,19 +195,6 @@ class Pace:
         """Count missed periods from here."""
         self._decided_s = self._looked_s = time_s
         self._before = self._lately = dict(loops)
-
-
-def _worst(before: Mapping[str, Loop], loops: Mapping[str, Loop]) -> tuple[str, float]:
-    """Loop with the largest missed share since `before`, and the share; a node that has started since is left out."""
-    name, worst = '', 0.0
-    for candidate, loop in loops.items():
-        old = before.get(candidate)
-        if old is None or loop.steps < old.steps or loop.missed - old.missed < _COUNTED:
-            continue
-        steps, missed = loop.steps - old.steps, loop.missed - old.missed
-        if missed / (steps + missed) > worst:
-            name, worst = candidate, missed / (steps + missed)
-    return name, worst
 
 
 class Processors:

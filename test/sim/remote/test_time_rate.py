@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qkd_gs.sim.remote.time_rate import Heartbeats, Loop, Pace, Processors
+from qkd_gs.monitoring.loops import Loop
+from qkd_gs.sim.remote.time_rate import Heartbeats, Pace, Processors
 
 
 def begun(**options):
