@@ -40,3 +40,7 @@ class DeviceFault(RuntimeError):
     def __init__(self, code: str, message: str):
         super().__init__(f'{code}: {message}')
         self.code = code
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """As `pickle` needs it, which would pass the sentence alone: a fault may come from another process."""
+        return type(self).__new__, (type(self), *self.args), self.__dict__

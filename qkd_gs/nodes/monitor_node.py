@@ -20,7 +20,6 @@ from qkd_gs.monitoring.loops import Loop
 from qkd_gs.monitoring.readiness import ComingPass, Facts, readiness
 from qkd_gs.monitoring.tag_watch import TagWatch, size_of_tags
 from qkd_gs.nodes.conversions import messages, monitoring
-from qkd_gs.nodes.conversions.monitoring import LOAD
 from qkd_gs.nodes.runtime.base import IN_THE_LOOP, TRANSIENT_LOCAL, CoreNode
 from qkd_gs.nodes.runtime.context import site_of, station_of
 from qkd_gs.nodes.runtime.gathered import NEWEST
@@ -82,7 +81,7 @@ class MonitorNode(CoreNode):
         self._making_key = ''
         self._safety_statuses = self.publisher(m.SafetyStatus, 'safety/status')
         self._ready = self.publisher(DiagnosticStatus, 'readiness', TRANSIENT_LOCAL)
-        self._load, self._loads = Load(), self.publisher(UInt8, LOAD, TRANSIENT_LOCAL)
+        self._load, self._loads = Load(), self.publisher(UInt8, 'load', TRANSIENT_LOCAL)
         self._loads.publish(UInt8(data=self._load.stage))
         self._paced = self.simulated and float(self.options['speed']) == 0.0  # then time follows the machine
         self._listen()

@@ -14,7 +14,7 @@ from qkd_gs.monitoring.kinematics import FrameTree
 from qkd_gs.monitoring.load import Stage
 from qkd_gs.monitoring.scene_builder import SceneBuilder
 from qkd_gs.nodes.conversions import messages, scene
-from qkd_gs.nodes.conversions.monitoring import LOAD, stage_of
+from qkd_gs.nodes.conversions.monitoring import stage_of
 from qkd_gs.nodes.runtime.base import OK, SENSOR, TRANSIENT_LOCAL, WARN, CoreNode
 from qkd_gs.nodes.runtime.context import site_of, station_of
 from qkd_gs.nodes.runtime.gathered import NEWEST
@@ -48,7 +48,7 @@ class SceneNode(CoreNode):
         self.gather(m.BeaconState, 'beacon/state', self._take_beacon, NEWEST)
         self.listen(Bool, 'calibrator/busy', self._take_calibrator, TRANSIENT_LOCAL)
         self._stage = Stage.NOTHING
-        self.listen(UInt8, LOAD, self._take_load, TRANSIENT_LOCAL)
+        self.listen(UInt8, 'load', self._take_load, TRANSIENT_LOCAL)
         self.every(_DRAW_S, self._draw)
 
     def on_clock_set(self) -> None:

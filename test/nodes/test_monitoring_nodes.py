@@ -10,7 +10,7 @@ import pytest
 import qkd_gs.msg as m
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from one_graph import WAIT_S, node_process, real_time
-from std_msgs.msg import String
+from std_msgs.msg import String, UInt8
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -18,6 +18,7 @@ from qkd_gs.cli import main
 from qkd_gs.devices.mount import MountMode, MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.monitoring.kinematics import FrameTree
+from qkd_gs.monitoring.load import Stage
 from qkd_gs.monitoring.markers import Kind
 from qkd_gs.monitoring.readiness import Level, Readiness
 from qkd_gs.nodes.clients.listener import StationListener
@@ -92,6 +93,32 @@ def test_the_scene_is_published(station, scene):
         }
 
     station.until(lambda: gone() >= wanted - {'line_of_sight'}, lambda: None)
+
+
+def test_no_markers_are_drawn_while_the_machine_is_too_busy_and_frames_move_on(station, scene):
+    station.say('station_clock', real_time(), TRANSIENT_LOCAL)
+    station.hear(TFMessage, '/tf')
+    station.hear(MarkerArray, 'markers')
+    moved, drawn = station.heard['/tf'], station.heard['markers']
+    told_ns = [0]
+
+    def tell():
+        now_ns = time.time_ns()
+        station.say('joint_states', messages.joint_state(reading(now_ns)))
+        station.say('target', target(now_ns))
+        station.say('session/state', session(now_ns))
+        if drawn and drawn[-1].markers:
+            told_ns[0] = messages.stamp_of(drawn[-1].markers[0])
+
+    def last_ns():
+        return int(moved[-1].transforms[0].header.stamp.sec) * 10**9
+
+    station.until(lambda: drawn and moved, tell)
+    station.say('load', UInt8(data=Stage.NO_MARKERS), TRANSIENT_LOCAL)
+    station.until(lambda: last_ns() - told_ns[0] > 3 * 10**9, tell)
+    before = len(drawn)
+    station.say('load', UInt8(data=Stage.FEW_IMAGES), TRANSIENT_LOCAL)
+    station.until(lambda: len(drawn) > before, tell)
 
 
 def test_a_joint_that_is_not_measured_moves_no_frame(station, scene):

@@ -13,11 +13,9 @@ from qkd_gs.monitoring.snapshot import KeyProgress, KeyStep, SessionStatus
 from qkd_gs.nodes.conversions.messages import stamp_of
 from qkd_gs.tracking.types import Phase
 
-LOAD = 'load'  # topic: the stage of `qkd_gs.monitoring.load.Load`
-
 
 def stage_of(message: UInt8) -> Stage:
-    """Stage; a larger number is the last one."""
+    """Stage of the topic `load`; a larger number is the last one."""
     return Stage(min(message.data, max(Stage)))
 
 

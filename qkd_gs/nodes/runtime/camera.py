@@ -14,7 +14,7 @@ from qkd_gs.devices.camera import Camera, Frame
 from qkd_gs.devices.kinds import GUIDING_CAMERA, TRACKING_CAMERA
 from qkd_gs.monitoring.load import Stage
 from qkd_gs.nodes.conversions import messages
-from qkd_gs.nodes.conversions.monitoring import LOAD, stage_of
+from qkd_gs.nodes.conversions.monitoring import stage_of
 from qkd_gs.nodes.runtime import parameters
 from qkd_gs.nodes.runtime.base import IMAGES, IN_THE_LOOP, TRANSIENT_LOCAL
 from qkd_gs.nodes.runtime.context import device_of, station_of
@@ -59,7 +59,7 @@ class CameraNode(DeviceNode):
         self._infos = self.publisher(CameraInfo, f'{kind}/camera_info', IMAGES)
         self.listen(m.CameraRequest, f'{kind}/request', self._take_request)
         self._stage = Stage.NOTHING
-        self.listen(UInt8, LOAD, self._take_load, TRANSIENT_LOCAL)
+        self.listen(UInt8, 'load', self._take_load, TRANSIENT_LOCAL)
         self._camera: Camera | None = None
         self._loop: CameraLoop | None = None
 
