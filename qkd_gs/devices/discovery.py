@@ -1,8 +1,8 @@
 """Find devices at given addresses, and write a devices file that names their drivers.
 
 An address is a serial port (``/dev/ttyUSB0``, or ``socket://HOST:PORT`` of a serial device server), ``HOST:PORT`` of a
-server, or ``can:INTERFACE:CHANNEL`` of a CAN bus.  Only drivers with a probe are asked; a probe moves nothing and emits
-no light.
+server, ``can:INTERFACE:CHANNEL`` of a CAN bus, or ``gige:IPV4`` of a camera.  Only drivers with a probe are asked; a
+probe moves nothing and emits no light.
 """
 
 from __future__ import annotations
@@ -72,10 +72,11 @@ def devices_text(found: Iterable[Found]) -> str:
     chosen: dict[str, Found] = {}
     lines = [_HEAD]
     for one in found:
-        if one.kind in chosen:
+        kind = next((kind for kind in _alike(one) if kind not in chosen), None)
+        if kind is None:
             lines.append(f'# another {one.kind} at {one.address}: {one.driver}, {one.said}\n')
         else:
-            chosen[one.kind] = one
+            chosen[kind] = one
     for kind in KINDS:
         if kind in chosen:
             one = chosen[kind]
@@ -85,6 +86,12 @@ def devices_text(found: Iterable[Found]) -> str:
             entry = {kind: {'driver': 'none'}}
         lines.append(yaml.safe_dump(entry, sort_keys=False))
     return ''.join(lines)
+
+
+def _alike(found: Found) -> list[str]:
+    """Kinds that a device may be: a camera that is found may be either of two."""
+    same = [kind for kind in KINDS if KINDS[kind].protocol is KINDS[found.kind].protocol]
+    return [found.kind, *(kind for kind in same if kind != found.kind and found.driver in installed(kind))]
 
 
 def write_devices(path: Path, found: Iterable[Found]) -> None:

@@ -32,6 +32,8 @@ _BUILT_IN = {f'{kind}.{SIMULATED}': f'qkd_gs.sim.remote.drivers:{kind}' for kind
     'gps.ublox': 'qkd_gs.drivers.gnss.ublox_receiver:ublox',
     'tdc.tag_stream': 'qkd_gs.drivers.tag_stream.receiver:tag_stream',
     'hwp.elliptec': 'qkd_gs.drivers.elliptec.rotator:elliptec',
+    'guiding_camera.gige': 'qkd_gs.drivers.gige.camera:gige',
+    'tracking_camera.gige': 'qkd_gs.drivers.gige.camera:gige',
 }
 
 

@@ -39,7 +39,7 @@ def is_serial(address: str) -> bool:
 def host_and_port(address: str) -> tuple[str, int] | None:
     """Host and port of an address ``HOST:PORT``; None if it is another kind."""
     host, _, port = address.rpartition(':')
-    if is_serial(address) or address.startswith('can:') or not host or not port.isdecimal():
+    if is_serial(address) or address.startswith(('can:', 'gige:')) or not host or not port.isdecimal():
         return None
     return host, int(port)
 

@@ -19,6 +19,7 @@ from qkd_gs.devices.discovery import discover, write_devices
 from qkd_gs.devices.kinds import KINDS
 from qkd_gs.devices.registry import SIMULATED, installed, load_driver, self_test
 from qkd_gs.drivers.addresses import serial_ports, usual_addresses
+from qkd_gs.drivers.gige.camera import cameras_here
 from qkd_gs.errors import StationError
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
@@ -48,7 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='append',
         default=[],
         metavar='ADDRESS',
-        help='with --discover: ask there, too; a serial port, socket://HOST:PORT, HOST:PORT, can:INTERFACE:CHANNEL',
+        help='with --discover: ask there, too; a serial port, socket://HOST:PORT, HOST:PORT, can:INTERFACE:CHANNEL, '
+        'gige:IPV4',
     )
     parser.add_argument('--site', default='shanghai', help='site of the station (shanghai)')
     add_json_option(parser)
@@ -86,7 +88,7 @@ def _discover(args: argparse.Namespace) -> int:
     """Ask the usual addresses and those of `--at`, and write the file."""
     if args.discover.exists():
         raise StationError('the file exists already', where=args.discover, hint='name a new one')
-    addresses = list(dict.fromkeys((*args.at, *usual_addresses())))
+    addresses = list(dict.fromkeys((*args.at, *usual_addresses(), *cameras_here())))
     found = discover(addresses)
     write_devices(args.discover, found)
     left_out = sorted(set(serial_ports()) - set(addresses))

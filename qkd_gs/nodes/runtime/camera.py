@@ -25,6 +25,7 @@ from qkd_gs.tracking.camera.camera_loop import CameraLoop
 from qkd_gs.tracking.types import CameraRequest, CameraRole
 
 _POLL_S = 0.01
+IMAGES_LOST = 'camera.images'  # fault: many images are lost, damaged or late, though the camera works
 _SILENCE_NS = 3_000_000_000  # a request is repeated every second
 _MOST_HZ = 1000.0
 _FEW_HZ = 1.0  # of which the recorder takes what it records
@@ -98,6 +99,11 @@ class CameraNode(DeviceNode):
         assert self._loop is not None  # active
         for measurement in self._loop.step(now_ns, self._request if fresh else None):
             self._spots.publish(messages.spot(measurement))
+        trouble = getattr(self._camera, 'trouble', '')
+        if trouble:
+            self.degraded(IMAGES_LOST, trouble)
+        else:
+            self.recovered(IMAGES_LOST)
 
     def _show(self, frame: Frame) -> None:
         """Publish an image, if one is due."""
