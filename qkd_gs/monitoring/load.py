@@ -51,10 +51,15 @@ class Load:
 
     @property
     def sentence(self) -> str:
-        """For the operator; empty while nothing is left out."""
-        if not self.reason:
-            return f'{_LEFT_OUT[self.stage]} until the machine is less busy' if self.stage else ''
-        return f'this machine is too busy ({self.reason}): {_LEFT_OUT[self.stage]}'
+        """For the operator: the machine is too busy; empty: it is not."""
+        return f'this machine is too busy ({self.reason}): {_LEFT_OUT[self.stage]}' if self.reason else ''
+
+    @property
+    def left_out(self) -> str:
+        """What is still left out of a machine that is no longer too busy; empty: nothing."""
+        return (
+            f'{_LEFT_OUT[self.stage]} until it has not been busy for a while' if self.stage and not self.reason else ''
+        )
 
     def step(self, now_s: float, loops: Mapping[str, Loop], real_time_share: float = 0.0) -> bool:
         """Look at the loops; True if `stage` has changed.

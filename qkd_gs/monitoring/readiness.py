@@ -73,8 +73,8 @@ class Facts:
         What is wrong with the recording of tags; empty: nothing.
     strangers : str
         Nodes that publish commands and are not of the station; empty: none.
-    too_busy : str
-        Why the machine is too busy and what is left out; empty: it is not.
+    too_busy, left_out : str
+        Why the machine is too busy and what is left out; what is still left out after that; empty: it is not.
     tracker_silent_s : float
         Time since the tracker has last told its state.
     lasting_s : mapping
@@ -93,6 +93,7 @@ class Facts:
     tags: str = ''
     strangers: str = ''
     too_busy: str = ''
+    left_out: str = ''
     tracker_silent_s: float = 0.0
     lasting_s: Mapping[str, float] = field(default_factory=dict)
 
@@ -118,7 +119,7 @@ def readiness(now_ns: int, facts: Facts) -> Readiness:
     if errors:
         return Readiness(Level.ERROR, f'not ready: {"; ".join([*errors, *warnings])}')
     level = max(doing.level, Level.WARN) if warnings else doing.level
-    return Readiness(level, '; '.join([doing.sentence, *warnings]))
+    return Readiness(level, '; '.join([doing.sentence, *warnings, *([facts.left_out] if facts.left_out else [])]))
 
 
 def _starting(facts: Facts, missing: Sequence[str]) -> Readiness:

@@ -208,7 +208,7 @@ class MonitorNode(CoreNode):
         loops = {node.name: Loop(node.steps, node.missed) for node in nodes if node.steps and not node.silent}
         percent = sum(node.cpu_percent for node in nodes if node.name in loops and isfinite(node.cpu_percent))
         if not self._paced and self._load.step(time.monotonic(), loops, percent / 100 / _PROCESSORS):
-            self.get_logger().warning(self._load.sentence or 'nothing is left out any more')
+            self.get_logger().warning(self._load.sentence or self._load.left_out or 'nothing is left out any more')
             self._loads.publish(UInt8(data=self._load.stage))
 
     # --- lifecycles and readiness ---
@@ -265,6 +265,7 @@ class MonitorNode(CoreNode):
             tags=self._tags,
             strangers=self._strangers,
             too_busy=self._load.sentence,
+            left_out=self._load.left_out,
             tracker_silent_s=now_s - self._session_s,
             lasting_s={name: now_s - since_s for name, since_s in self._troubled_s.items()},
         )

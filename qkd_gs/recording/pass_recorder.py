@@ -14,6 +14,7 @@ from typing import IO, Any
 from qkd_gs.errors import StationError
 from qkd_gs.recording.about import About
 from qkd_gs.recording.repair import needs_repair, repair
+from qkd_gs.recording.retention import BAG, retire_bags
 from qkd_gs.recording.summary import Topic
 from qkd_gs.recording.writer import BagWriter, definition_of
 from qkd_gs.session.manifest import FILE_NAME as MANIFEST
@@ -22,7 +23,6 @@ from qkd_gs.session.writers import writing
 from qkd_gs.settings.station import StorageSettings
 from qkd_gs.tracking.types import Phase
 
-BAG = 'bag'  # folder in a session's folder
 _SHARED = ('/tf', '/tf_static', '/diagnostics', '/clock', '/rosout', '/parameter_events')
 
 
@@ -71,7 +71,12 @@ class PassRecorder:
     namespace : str
         Namespace of the station's topics, ``'/'`` or ``'/NAME/'``.
     storage : StorageSettings, optional
-        Free space that the bag and its images leave to the tags.
+        Free space that the bag and its images leave to the tags, and how many bags are kept.
+
+    Attributes
+    ----------
+    retired : list of Path
+        Bags of older passes that were deleted at the end of the last one.
     """
 
     def __init__(self, sessions_dir: Path, site: str, namespace: str, storage: StorageSettings | None = None) -> None:
@@ -86,6 +91,7 @@ class PassRecorder:
         self._bag: BagWriter | None = None
         self._writing: IO[bytes] | None = None
         self._checked_last = False
+        self.retired: list[Path] = []
 
     @property
     def bag(self) -> BagWriter | None:
@@ -125,6 +131,7 @@ class PassRecorder:
         self.close()
         self._folder = folder
         if not folder:
+            self.retired = retire_bags(self._sessions_dir, self._storage.keep_bags)
             return
         self._checked_last = True
         session_path(self._sessions_dir, folder)

@@ -38,6 +38,16 @@ def wait_until_written(folder: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
 
 
+def is_being_written(folder: Path) -> bool:
+    """Whether somebody writes into a session now."""
+    with _opened(folder, _FILE) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 @contextmanager
 def changing(folder: Path) -> Iterator[None]:
     """Be the only one, of all processes and threads, who changes the manifest of a session.

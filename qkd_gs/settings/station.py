@@ -230,6 +230,12 @@ class StorageSettings(Section):
     tags_reserve_mb: float = Field(default=200, gt=0, le=1e6, description='held on the disk for the tags of a pass')
     bag_above_mb: float = Field(default=300, ge=0, le=1e6, description='free space below which no bag is written')
     images_above_mb: float = Field(default=600, ge=0, le=1e6, description='free space below which it gets no images')
+    keep_bags: int = Field(
+        default=0,
+        ge=0,
+        le=1_000_000,
+        description='newest passes whose bags are kept, older ones are deleted; 0: all',
+    )
 
     @property
     def needed_mb(self) -> float:

@@ -49,7 +49,15 @@ def test_what_was_left_out_returns_one_by_one_when_the_machine_has_been_calm():
     assert stages[25] is Stage.NO_IMAGES  # not yet
     assert [stages.index(stage) for stage in reversed(Stage)] == sorted(stages.index(stage) for stage in Stage)
     assert stages[-1] is Stage.NOTHING
+    assert loops.load.sentence == loops.load.left_out == ''
+
+
+def test_what_is_left_out_is_told_after_the_trouble_too():
+    loops = Loops()
+    loops.run(4, 0.1)
+    loops.run(3, 0.0)
     assert loops.load.sentence == ''
+    assert loops.load.left_out == 'fewer images for viewers until it has not been busy for a while'
 
 
 def test_real_time_loops_that_leave_too_little_to_others_count_as_too_busy():

@@ -41,6 +41,16 @@ def without(name, **changes):
             Level.WARN,
             'tracking, beacon lost, following the prediction, 43.1 deg',
         ),
+        (
+            {'phase': Phase.FINE, 'too_busy': 'this machine is too busy (mount missed 8% of its periods): no images'},
+            Level.WARN,
+            'tracking, locked; this machine is too busy (mount missed 8% of its periods): no images',
+        ),
+        (
+            {'phase': Phase.FINE, 'left_out': 'no images until it has not been busy for a while'},
+            Level.OK,
+            'tracking, locked; no images until it has not been busy for a while',
+        ),
         ({'calibrated': False}, Level.WARN, 'not calibrated: run qkd-gs calibrate'),
         ({'calibrated': False, 'calibrating': True}, Level.OK, 'calibrating the pointing'),
         ({'making_key': 'reconciliation'}, Level.OK, 'ready, MICIUS in 03:12, making the key (reconciliation)'),

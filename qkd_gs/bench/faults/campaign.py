@@ -124,7 +124,8 @@ class Campaign:
     def _is_calm(self, now_s: float, snapshot: Snapshot) -> bool:
         session = snapshot.session
         held = session is not None and session.phase is Phase.FINE
-        if not held or snapshot.readiness.level is not Level.OK:
+        well = snapshot.readiness.level is not Level.ERROR and not any(node.trouble for node in snapshot.nodes)
+        if not held or not well:  # a machine that is too busy is a warning, and no reason to wait
             self._calm_since_s = None
         elif self._calm_since_s is None:
             self._calm_since_s = now_s

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import argparse
 import importlib
+from math import inf
 
 from qkd_gs.children import protected_children
 from qkd_gs.cli.console.output import add_json_option, print_json
+from qkd_gs.errors import StationError
 
 NAMES = (
     'spot', 'passes', 'tracking', 'tags', 'reconcile', 'amplify', 'table1', 'pipeline', 'recovery', 'graph', 'machine',
-    'faults',
+    'faults', 'endurance',
 )  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument('name', choices=NAMES, help='what to measure')
+    parser.add_argument('--hours', type=float, metavar='H', help='how long endurance runs (2)')
     add_json_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
+    if args.hours is not None and (args.name != 'endurance' or not 0 < args.hours < inf):
+        raise StationError('is for endurance, more than 0', where='--hours')
+    options = {} if args.hours is None else {'hours': args.hours}
     with protected_children():
-        figures = importlib.import_module(f'qkd_gs.bench.{args.name}').run()
+        figures = importlib.import_module(f'qkd_gs.bench.{args.name}').run(**options)
     if args.json:
         print_json(figures)
     else:
