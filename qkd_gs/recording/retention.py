@@ -16,8 +16,8 @@ _METADATA = 'metadata.yaml'
 def retire_bags(sessions_dir: Path, keep: int) -> list[Path]:
     """Delete the bags of all sessions but the newest ones.
 
-    A bag stays if its session is not of this software or damaged, is being recorded or not yet processed, or if the folder
-    of the bag holds anything else.
+    A bag stays if its session is not of this software or damaged, is being recorded or not yet processed, or if its
+    folder holds anything else.
 
     Parameters
     ----------
