@@ -13,6 +13,7 @@ from qkd_gs.keys.credentials import certificate_fingerprint, new_certificate
 from qkd_gs.keys.entries import Side
 from qkd_gs.keys.files import check_private, read_secret, write_secret
 from qkd_gs.keys.preshared import PreSharedKey
+from qkd_gs.keys.process_memory import protect_memory
 from qkd_gs.keys.sealing import SealingKeys
 from qkd_gs.keys.store import KeyStore
 from qkd_gs.qkd.link.tls import TlsIdentity
@@ -42,6 +43,7 @@ class KeyFolder:
     """
 
     def __init__(self, path: Path):
+        protect_memory()
         self.path = Path(path)
         if not self.path.is_dir():
             raise StationError('is not a key folder', where=self.path, hint=f'give --keys DIR or set ${VARIABLE}')
@@ -67,6 +69,7 @@ class KeyFolder:
         StationError
             The folder is not empty, or cannot be written.
         """
+        protect_memory()
         path = Path(path)
         if path.is_dir() and any(path.iterdir()):
             raise StationError('is not empty; a key folder needs a new or an empty folder', where=path)

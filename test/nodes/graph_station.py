@@ -272,9 +272,14 @@ def log_of(station: GraphStation, name: str) -> str:
 
 
 def sockets_of(pids: set[int]) -> list[str]:
-    """Local addresses (host, without port) of all IP sockets of these processes, as the kernel lists them."""
+    """Local addresses (host, without port) of all IP sockets of these processes, as the kernel lists them.
+
+    Only root sees those of a process that holds keys.
+    """
     inodes = set()
     for pid in pids:
+        if not os.access(f'/proc/{pid}/fd', os.R_OK):
+            continue
         for link in Path(f'/proc/{pid}/fd').iterdir():
             try:
                 target = os.readlink(link)
