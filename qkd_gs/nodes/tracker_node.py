@@ -175,6 +175,8 @@ class TrackerNode(CoreNode):
         self._watch.clear()
         self._timer = self.every(1 / self._station.tracking.control_rate_hz, self._step, self._watch)
         self.get_logger().info(f'{run.writer.manifest.satellite}: tracking the pass, session {run.writer.folder.name}')
+        for note in run.notes:
+            self.get_logger().warning(note)
 
     def _end(self, now_ns: int, code: int, why: str) -> None:
         """End the pass: first what moves and shines, then the goal's client, whatever goes wrong in between."""

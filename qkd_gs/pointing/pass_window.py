@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import radians
 from typing import NamedTuple
 
 import numpy as np
 
+from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.elements import Elements
+from qkd_gs.orbit.horizon import horizon_rad
 from qkd_gs.orbit.passes import Pass, find_passes, pass_nearest
 from qkd_gs.orbit.sky import sun_azel
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.plan import PassPlan, plan_pass
+from qkd_gs.pointing.slew import slew
+from qkd_gs.pointing.sun_path import nearest_sun_of_slew
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 
@@ -94,13 +99,56 @@ def above(predicted: Trajectory, found: Pass, el_rad: float) -> tuple[int, int]:
 def plan_against_sun(
     predicted: Trajectory, start_ns: int, end_ns: int, model: MountModel, station: StationSettings, site: Site
 ) -> PassPlan:
-    """Plan of a whole pass with the site's Sun: azimuth turn, limits, keyholes; see `plan_pass`."""
-    return plan_pass(
-        predicted,
-        start_ns,
-        end_ns,
-        model,
-        station.mount,
-        sun=lambda t_ns: sun_azel(site, t_ns, refracted=True),
-        sun_exclusion_rad=radians(station.sun.exclusion_deg),
+    """Plan of a whole pass over a site: see `plan_pass`; with the site's Sun, its horizon, and the slews.
+
+    Raises
+    ------
+    StationError
+        As `plan_pass`; or the pass stays behind the horizon, or a slew comes too close to the Sun.
+    """
+
+    def sun(t_ns: IntArray) -> tuple[FloatArray, FloatArray]:
+        return sun_azel(site, t_ns, refracted=True)
+
+    exclusion_rad = radians(station.sun.exclusion_deg)
+    start_ns, end_ns, notes = within_horizon(predicted, start_ns, end_ns, site)
+    plan = plan_pass(predicted, start_ns, end_ns, model, station.mount, sun=sun, sun_exclusion_rad=exclusion_rad)
+    parked = (radians(station.mount.park_az_deg), radians(station.mount.park_el_deg))
+    ends = predicted.table(np.array([plan.start_ns, plan.end_ns], dtype=np.int64))
+    el = model.encoder_command(ends).el_rad.tolist()
+    there = slew(parked, (float(plan.az_path[0]), el[0]), station.mount)
+    back = slew((float(plan.az_path[-1]), el[1]), parked, station.mount)
+    leaves_ns = plan.start_ns - _ARMED_NS - round(there.duration_s * 1e9)
+    nearest = (
+        plan.nearest_sun_rad,
+        nearest_sun_of_slew(there, leaves_ns, model, sun, exclusion_rad, 'the slew to the start of the pass'),
+        nearest_sun_of_slew(back, plan.end_ns, model, sun, exclusion_rad, 'the slew to the park position'),
     )
+    return replace(plan, nearest_sun_rad=min(nearest), slew_s=there.duration_s, notes=(*notes, *plan.notes))
+
+
+def within_horizon(predicted: Trajectory, start_ns: int, end_ns: int, site: Site) -> tuple[int, int, tuple[str, ...]]:
+    """First and last UTC (ns) of a span at which the satellite is above the site's horizon, and notes on what is not.
+
+    Raises
+    ------
+    StationError
+        It stays behind the horizon.
+    """
+    if not site.horizon:
+        return start_ns, end_ns, ()
+    t_ns = np.arange(start_ns, end_ns + 1, _STEP_NS, dtype=np.int64)
+    target = predicted.table(t_ns)
+    free = target.el_rad > horizon_rad(site, target.az_rad)
+    seen = np.flatnonzero(free)
+    if len(seen) < 2:
+        raise StationError(f'the pass stays behind the horizon of {site.name}', where='horizon')
+    first, last = int(seen[0]), int(seen[-1])
+    notes = []
+    if last + 1 - first < len(t_ns):
+        span = f'{format_utc(int(t_ns[first]), 0)} to {format_utc(int(t_ns[last]), 0)}'
+        notes.append(f'the horizon of {site.name} hides the ends of the pass: it is tracked from {span} only')
+    hidden_s = float(np.count_nonzero(~free[first:last])) * _STEP_NS * 1e-9
+    if hidden_s:
+        notes.append(f'the horizon of {site.name} hides the satellite for {hidden_s:.0f} s in between')
+    return int(t_ns[first]), int(t_ns[last]), tuple(notes)

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import degrees, pi, radians
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from qkd_gs.arrays import FloatArray, IntArray
+from qkd_gs.arrays import BoolArray, FloatArray, IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.target import TargetState
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.pointing.keyhole import KeyholePath, find_keyhole_paths
 from qkd_gs.pointing.mount_model import AxisMotion, MountModel
-from qkd_gs.pointing.sky_offsets import separation
+from qkd_gs.pointing.sun_path import SunPlace, nearest_sun_of_pass
 from qkd_gs.settings.station import AxisSettings, MountSettings
 
-SunPlace = Callable[[IntArray], tuple[FloatArray, FloatArray]]  # t_ns (n,) -> apparent azimuth and elevation, rad
-
-_STEP_NS = 20_000_000
-_SUN_STEP_NS = 10_000_000_000  # the Sun moves 0.04 deg meanwhile
+STEP_NS = 20_000_000
 _HEADROOM = 0.95  # share of the mount's rate and acceleration that a track may use; the rest is the controller's
-_TRAVEL_MARGIN_RAD = radians(1.0)  # kept free at the ends of travel
+TRAVEL_MARGIN_RAD = radians(1.0)  # kept free at the ends of travel
+EITHER_WAY_RAD = radians(89.0)  # above, the axis leaves the track anyway and may turn either way around the zenith
 _LONGEST_GAP_S = 30.0
 
 
@@ -47,7 +44,10 @@ class PassPlan:
     max_az_rate_rad_s: float  # of the track, gaps apart
     max_az_acc_rad_s2: float
     nearest_sun_rad: float  # pi if no Sun was given
-    _az_path: FloatArray  # encoder azimuth every _STEP_NS, turns included
+    az_path: FloatArray  # encoder azimuth every STEP_NS, turns included
+    highest_ns: int  # when the elevation axis is highest
+    highest_rad: float  # encoder elevation then
+    slew_s: float = 0.0  # from the park position to the start of the pass
     notes: tuple[str, ...] = ()  # for the operator
 
     @property
@@ -62,6 +62,20 @@ class PassPlan:
                 joined.append((start, end))
         return joined
 
+    def summary(self) -> dict[str, Any]:
+        """The plan for the manifest of a session."""
+        return {
+            'start': format_utc(self.start_ns),
+            'end': format_utc(self.end_ns),
+            'azimuth_turns': round(self.azimuth_turns_rad / (2 * pi)),
+            'max_azimuth_rate_deg_s': round(degrees(self.max_az_rate_rad_s), 3),
+            'max_azimuth_acceleration_deg_s2': round(degrees(self.max_az_acc_rad_s2), 3),
+            'gaps_s': [round((end - start) * 1e-9, 2) for start, end in self.gaps],
+            'slew_s': round(self.slew_s, 1),
+            'nearest_sun_deg': round(degrees(self.nearest_sun_rad), 1) if self.nearest_sun_rad < pi else None,
+            'notes': list(self.notes),
+        }
+
     def command(self, motion: AxisMotion[float], time_bias_s: float = 0.0) -> AxisMotion[float]:
         """The motion to command: on the planned turn of the azimuth axis, and on the keyhole path within a gap.
 
@@ -73,10 +87,10 @@ class PassPlan:
             How far the satellite is ahead of the elements used for the plan.
         """
         t_s = (motion.at_ns - self.start_ns) * 1e-9 + time_bias_s
-        last = len(self._az_path) - 1
-        places = min(max(t_s * 1e9 / _STEP_NS, 0.0), float(last))
+        last = len(self.az_path) - 1
+        places = min(max(t_s * 1e9 / STEP_NS, 0.0), float(last))
         low = int(places)
-        before, after = self._az_path.item(low), self._az_path.item(min(low + 1, last))
+        before, after = self.az_path.item(low), self.az_path.item(min(low + 1, last))
         planned = before + (places - low) * (after - before)
         az = motion.az_rad + 2 * pi * round((planned - motion.az_rad) / (2 * pi))
         motion = replace(motion, az_rad=az)
@@ -99,8 +113,6 @@ def plan_pass(
     mount: MountSettings,
     sun: SunPlace | None = None,
     sun_exclusion_rad: float = 0.0,
-    time_bias_s: float = 0.0,
-    cross_track_m: float = 0.0,
 ) -> PassPlan:
     """Plan a pass from `start_ns` to `end_ns`.
 
@@ -112,8 +124,6 @@ def plan_pass(
         Apparent place of the Sun; a Sun more than a degree below the horizon does not count.
     sun_exclusion_rad : float
         Smallest angle allowed between the line of sight and the Sun.
-    time_bias_s, cross_track_m : float
-        Where the satellite was found against its elements: plan again with them shortly before a gap.
 
     Raises
     ------
@@ -121,30 +131,26 @@ def plan_pass(
         The pass leaves the travel of an axis (beginning and end below the elevation axis' reach are cut off, with
         a note), comes too close to the Sun, or has a keyhole that no path avoids.
     """
-    t_ns = np.arange(start_ns, end_ns + 1, _STEP_NS, dtype=np.int64)
+    t_ns = np.arange(start_ns, end_ns + 1, STEP_NS, dtype=np.int64)
     if len(t_ns) < 2:
         raise StationError(f'the pass ends at {format_utc(end_ns)}, before its start')
-    target = track.table(t_ns, time_bias_s, cross_track_m)
-    nearest_sun = _check_sun(target, sun, sun_exclusion_rad)
+    target = track.table(t_ns)
+    nearest_sun = nearest_sun_of_pass(target, sun, sun_exclusion_rad) if sun is not None else pi
     motion = model.encoder_command(target)
     reach = _within_travel(motion, mount.elevation)
     if reach != (0, len(t_ns)):
         first, last = (int(t_ns[k]) for k in (reach[0], reach[1] - 1))
-        shortened = plan_pass(track, first, last, model, mount, sun, sun_exclusion_rad, time_bias_s, cross_track_m)
+        shortened = plan_pass(track, first, last, model, mount, sun, sun_exclusion_rad)
         return replace(shortened, notes=(_shortened(first, last, mount.elevation), *shortened.notes))
+    highest = int(np.argmax(motion.el_rad))
     az = np.unwrap(motion.az_rad)
+    if _turns(az, mount.azimuth) is None and motion.el_rad[highest] > EITHER_WAY_RAD:
+        az[highest + 1 :] -= np.copysign(2 * pi, az[-1] - az[0])
     turns = _choose_turns(az, mount.azimuth, t_ns)
     az = az + turns
     t_s: FloatArray = ((t_ns - start_ns) * 1e-9).astype(np.float64)
-    az_track = (t_s, az, motion.az_rate_rad_s, motion.az_acc_rad_s2)
-    el_track = (t_s, motion.el_rad, motion.el_rate_rad_s, motion.el_acc_rad_s2)
-    az_paths = _keyhole_paths('azimuth', *az_track, np.cos(target.el_rad), mount.azimuth, start_ns)
-    el_paths = _keyhole_paths('elevation', *el_track, np.ones(len(t_s)), mount.elevation, start_ns)
-    on_track = np.ones(len(t_s), dtype=bool)
-    for path in az_paths:
-        inside = (t_s >= path.start_s) & (t_s <= path.end_s)
-        az[inside] = [path.at(t)[0] for t in t_s[inside]]
-        on_track &= ~inside
+    az_paths, el_paths = keyhole_paths(start_ns, t_s, az, motion, np.cos(target.el_rad), mount)
+    on_track = take_paths(t_s, az, az_paths)
     return PassPlan(
         start_ns=start_ns,
         end_ns=end_ns,
@@ -154,25 +160,73 @@ def plan_pass(
         max_az_rate_rad_s=float(np.abs(motion.az_rate_rad_s[on_track]).max()),
         max_az_acc_rad_s2=float(np.abs(motion.az_acc_rad_s2[on_track]).max()),
         nearest_sun_rad=nearest_sun,
-        _az_path=az,
+        az_path=az,
+        highest_ns=int(t_ns[highest]),
+        highest_rad=float(motion.el_rad[highest]),
     )
 
 
+def keyhole_paths(
+    start_ns: int,
+    t_s: FloatArray,
+    az: FloatArray,
+    motion: AxisMotion[FloatArray],
+    cos_el: FloatArray,
+    mount: MountSettings,
+) -> tuple[list[KeyholePath], list[KeyholePath]]:
+    """Keyhole paths of the azimuth and of the elevation axis, in seconds since `start_ns`; arrays are (n,).
+
+    Raises
+    ------
+    StationError
+        An axis cannot return to the track, or not within 30 s.
+    """
+    az_track = (t_s, az, motion.az_rate_rad_s, motion.az_acc_rad_s2)
+    el_track = (t_s, motion.el_rad, motion.el_rate_rad_s, motion.el_acc_rad_s2)
+    return (
+        _keyhole_paths('azimuth', *az_track, cos_el, mount.azimuth, start_ns),
+        _keyhole_paths('elevation', *el_track, np.ones(len(t_s)), mount.elevation, start_ns),
+    )
+
+
+def take_paths(t_s: FloatArray, place: FloatArray, paths: list[KeyholePath]) -> BoolArray:
+    """Put keyhole paths into a sampled track, in place; returns which samples stay on the track."""
+    on_track = np.ones(len(t_s), dtype=bool)
+    for path in paths:
+        inside = (t_s >= path.start_s) & (t_s <= path.end_s)
+        place[inside] = [path.at(t)[0] for t in t_s[inside]]
+        on_track &= ~inside
+    return on_track
+
+
+def _turns(az: FloatArray, axis: AxisSettings) -> float | None:
+    """Whole turns that put the path inside the axis' travel, farthest from its ends; None if there are none."""
+    low, high = radians(axis.min_deg) + TRAVEL_MARGIN_RAD, radians(axis.max_deg) - TRAVEL_MARGIN_RAD
+    turns = _middle_turns(az, axis)
+    return turns if az.min() + turns >= low and az.max() + turns <= high else None
+
+
+def _middle_turns(az: FloatArray, axis: AxisSettings) -> float:
+    """Whole turns that put the middle of the path nearest to the middle of the travel."""
+    middle = radians(axis.min_deg + axis.max_deg) / 2
+    return 2 * pi * round(float(middle - (az.min() + az.max()) / 2) / (2 * pi))
+
+
 def _choose_turns(az: FloatArray, axis: AxisSettings, t_ns: IntArray) -> float:
-    """Whole turns that put the path inside the axis' travel, farthest from its ends."""
-    low, high = radians(axis.min_deg) + _TRAVEL_MARGIN_RAD, radians(axis.max_deg) - _TRAVEL_MARGIN_RAD
-    first, last = az.min(), az.max()
-    turns = 2 * pi * round(float((low + high) / 2 - (first + last) / 2) / (2 * pi))
-    if first + turns < low or last + turns > high:
-        beyond = int(np.argmax((az + turns < low) | (az + turns > high)))
-        raise StationError(
-            f'the azimuth axis turns through {degrees(last - first):.0f} deg and reaches'
-            f' {degrees(az[beyond] + turns):.1f} deg at {format_utc(int(t_ns[beyond]))}'
-            f', its travel is {axis.min_deg:g} to {axis.max_deg:g} deg',
-            where='mount.azimuth',
-            hint='track a part of the pass, or rotate the mount on its base',
-        )
-    return turns
+    """The same, or an error that says when the axis would leave its travel."""
+    turns = _turns(az, axis)
+    if turns is not None:
+        return turns
+    turns = _middle_turns(az, axis)
+    low, high = radians(axis.min_deg) + TRAVEL_MARGIN_RAD, radians(axis.max_deg) - TRAVEL_MARGIN_RAD
+    beyond = int(np.argmax((az + turns < low) | (az + turns > high)))
+    raise StationError(
+        f'the azimuth axis turns through {degrees(az.max() - az.min()):.0f} deg and reaches'
+        f' {degrees(az[beyond] + turns):.1f} deg at {format_utc(int(t_ns[beyond]))}'
+        f', its travel is {axis.min_deg:g} to {axis.max_deg:g} deg',
+        where='mount.azimuth',
+        hint='track a part of the pass, or rotate the mount on its base',
+    )
 
 
 def _within_travel(motion: AxisMotion[FloatArray], axis: AxisSettings) -> tuple[int, int]:
@@ -230,24 +284,3 @@ def _keyhole_paths(
                 hint='the mount is too slow for this pass: choose a pass that culminates lower',
             )
     return paths
-
-
-def _check_sun(target: TargetState[FloatArray], sun: SunPlace | None, exclusion_rad: float) -> float:
-    """Smallest angle to the Sun while it is above the horizon, radians; pi if it never is."""
-    if sun is None:
-        return pi
-    t_ns = np.asarray(target.t_ns, dtype=np.int64)
-    knots = np.linspace(0, len(t_ns) - 1, max(int((t_ns[-1] - t_ns[0]) // _SUN_STEP_NS), 1) + 1).astype(int)
-    knot_az, knot_el = sun(t_ns[knots])
-    sun_az = np.interp(np.arange(len(t_ns)), knots, np.unwrap(knot_az))
-    sun_el = np.interp(np.arange(len(t_ns)), knots, knot_el)
-    away = np.where(sun_el > radians(-1), separation(target.az_rad, target.el_rad, sun_az, sun_el), pi)
-    k = int(np.argmin(away))
-    if away[k] < exclusion_rad:
-        raise StationError(
-            f'the line of sight comes within {degrees(away[k]):.1f} deg of the Sun at'
-            f' {format_utc(int(np.asarray(target.t_ns)[k]))}',
-            where='sun.exclusion_deg',
-            hint=f'at least {degrees(exclusion_rad):g} deg must remain: end the pass earlier, or choose another',
-        )
-    return float(away[k])

@@ -102,11 +102,18 @@ def run_simulation(
     pointing = stored_pointing(calibrated)
     station = pointing.refine(station)
     plan = plan_against_sun(window.predicted, window.start_ns, window.end_ns, calibrated.model, station, site)
+    for note in plan.notes:
+        watcher.step(note)
 
     watcher.step('tracking the pass')
     stars = NamedStars(site, begin_ns, window.end_ns)
     twin = Twin(simulation.twin, simulation.station, truth, site, begin_ns, seed, (stars,))
-    run = {'seed': seed, 'calibration': calibrated.report.summary, 'scenario': simulation.scenario}
+    run = {
+        'seed': seed,
+        'calibration': calibrated.report.summary,
+        'scenario': simulation.scenario,
+        'plan': plan.summary(),
+    }
     writer = ManifestWriter.begin(folder, window.found, site, station, simulation.elements.path, begin_ns, True, run)
     recipient = sealing_key(writer.session_id.hex())
     sealed = SealedWriter(next_tags_path(folder), writer.session_id, recipient, begin_ns, station.frozen_digest)

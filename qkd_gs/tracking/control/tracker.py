@@ -19,6 +19,7 @@ from qkd_gs.settings.station import StationSettings
 from qkd_gs.tracking.control.acquisition import DirectionMeasurement, TrackFilter
 from qkd_gs.tracking.control.encoder_history import EncoderHistory
 from qkd_gs.tracking.control.estimator import Residual
+from qkd_gs.tracking.control.gap_planner import GapPlanner
 from qkd_gs.tracking.control.measured_polarization import measured_polarization_angle
 from qkd_gs.tracking.control.prediction import Prediction
 from qkd_gs.tracking.control.requests import field_around, requests
@@ -60,9 +61,9 @@ class Tracker:
         plan: PassPlan,
         tuning: Tuning | None = None,
     ):
-        self._station, self._model, self._plan = station, model, plan
+        self._station, self._model = station, model
+        self._gaps = GapPlanner(plan, trajectory, model, station.mount)
         self._tuning = tuning or Tuning()
-        self._gaps = plan.gaps
         self._prediction = Prediction(trajectory)
         self._controller = Controller(station.mount, self._tuning)
         fastest = max(station.mount.azimuth.max_acc_deg_s2, station.mount.elevation.max_acc_deg_s2)
@@ -157,6 +158,8 @@ class Tracker:
         for measurement in measurements:
             if self._track_filter.add(measurement) and measurement.camera is CameraRole.TRACKING:
                 error_x, error_y = measurement.error_x_rad, measurement.error_y_rad
+        if self._track_filter.settled:
+            self._gaps.update(now_ns, self._track_filter.error)
         return error_x, error_y
 
     # --- phases ---
@@ -165,21 +168,21 @@ class Tracker:
         if self.phase in LIT or self.phase is Phase.WAIT:
             end_el = radians(self._station.tracking.end_el_deg)
             down = state.el_rate_rad_s < 0 and state.el_rad < end_el
-            if down or now_ns > self._plan.end_ns + AFTER_END_NS:
+            if down or now_ns > self._gaps.plan.end_ns + AFTER_END_NS:
                 self.phase = Phase.END
                 return
         if self.phase in self._change:
             self.phase = self._change[self.phase](now_ns, reading)
 
     def _slewing(self, now_ns: int, reading: MountReading) -> Phase:
-        if now_ns > self._plan.end_ns:
+        if now_ns > self._gaps.plan.end_ns:
             return Phase.END
         if self._controller.distance_rad(reading) > ON_AIM_RAD:
             return Phase.SLEW
         return Phase.WAIT
 
     def _waiting(self, now_ns: int, reading: MountReading) -> Phase:
-        return Phase.ACQUIRE if now_ns >= self._plan.start_ns else Phase.WAIT
+        return Phase.ACQUIRE if now_ns >= self._gaps.plan.start_ns else Phase.WAIT
 
     def _acquiring(self, now_ns: int, reading: MountReading) -> Phase:
         return Phase.ACQUIRE if self._track_filter.source is None else Phase.COARSE
@@ -261,7 +264,7 @@ class Tracker:
 
     def _within_plan(self, t_ns: int) -> int:
         """Time of the position to aim at; before the satellite rises, that of its rise."""
-        return min(max(t_ns, self._plan.start_ns), self._plan.end_ns + AFTER_END_NS)
+        return min(max(t_ns, self._gaps.plan.start_ns), self._gaps.plan.end_ns + AFTER_END_NS)
 
     # --- commands ---
 
@@ -280,15 +283,14 @@ class Tracker:
             self._track_filter.estimator.residual(_axis_rate(reading)) if self._track_filter.known else Residual()
         )
         motion = self._model.encoder_command(self._prediction.aim(state, residual))
-        motion = self._plan.command(motion, self._track_filter.error[0])
-        if at_ns < self._plan.start_ns:  # the state is that of the start: hold there
+        motion = self._gaps.command(motion, self._track_filter.error[0])
+        if at_ns < self._gaps.plan.start_ns:  # the state is that of the start: hold there
             return AxisMotion(at_ns, motion.az_rad, motion.el_rad, 0.0, 0.0, 0.0, 0.0)
         return motion
 
     def _in_gap(self, t_ns: int, after_s: float = 0.0) -> bool:
         """Whether an axis is off the track at `t_ns`, or was no more than `after_s` before."""
-        planned_ns = t_ns + round(self._track_filter.error[0] * 1e9)
-        return any(start <= planned_ns <= end + after_s * 1e9 for start, end in self._gaps)
+        return self._gaps.in_gap(t_ns, self._track_filter.error[0], after_s)
 
     def _parked(self, at_ns: int) -> AxisMotion[float]:
         mount = self._station.mount

@@ -55,12 +55,15 @@ class PassRun:
     Attributes
     ----------
     tracker : Tracker
+    notes : tuple of str
+        How the plan was trimmed, for the operator.
     start_ns, end_ns : int
         Predicted UTC between which the satellite is above the start elevation.
     """
 
     def __init__(self, writer: ManifestWriter, knowledge: Knowledge, window: PassWindow, plan: PassPlan) -> None:
         self.start_ns, self.end_ns = window.start_ns, window.end_ns
+        self.notes = plan.notes
         self.writer = writer
         self.tracker = Tracker(knowledge.calibrated, window.predicted, knowledge.pointing.model, plan)
         self._locks = LockLog(tuple(writer.manifest.locked))
@@ -83,7 +86,9 @@ class PassRun:
             raise StationError('this pass is over', hint='`qkd-gs passes` lists the next ones')
         plan = knowledge.plan(window)
         new_folder(folder)
-        writer = ManifestWriter.begin(folder, window.found, site, station, knowledge.elements, now_ns, simulated, run)
+        writer = ManifestWriter.begin(
+            folder, window.found, site, station, knowledge.elements, now_ns, simulated, run | {'plan': plan.summary()}
+        )
         knowledge.pointing.save(folder)
         return cls(writer, knowledge, window, plan)
 

@@ -198,3 +198,20 @@ def test_the_pass_ends_and_the_mount_parks():
     assert plant.tracker.done
     assert plant.axes == pytest.approx(np.zeros(2), abs=radians(0.02))
     assert plant.step().mount is None
+
+
+@pytest.mark.parametrize(('bias_s', 'cross_m'), [(0.3, 1000.0), (-0.3, -1000.0)])
+def test_the_gap_is_planned_again_with_the_error_found(bias_s, cross_m):
+    """An orbit error of 1 km moves the azimuth near the zenith by tens of degrees; no second excursion follows."""
+    track = trajectory(89.9)
+    first_plan = plan_for(track, station().mount)
+    start_ns = first_plan.gaps[0][0]
+    plant = Plant(89.9, bias_s, cross_m, seed=1, start_ns=start_ns - 40 * 10**9)
+    plant.run_to(Phase.FINE, 30)
+    plant.run_to(Phase.LOST, 40)
+    assert plant.tracker._gaps.gaps != first_plan.gaps
+    end_ns = plant.tracker._gaps.gaps[0][1] - round(bias_s * 1e9)
+    plant.run((end_ns - plant.now_ns) * 1e-9 + 0.3)
+    assert plant.run_to(Phase.FINE, 3) < 2
+    record = plant.run(3)
+    assert max(np.hypot(record.x_urad[-300:], record.y_urad[-300:])) < 60
