@@ -10,12 +10,13 @@ from qkd_gs.errors import StationError
 from qkd_gs.qkd.finite_key import key_length as core
 from qkd_gs.qkd.finite_key.counts import KeyCounts
 from qkd_gs.qkd.finite_key.counts_file import checked_counts, load_counts
-from qkd_gs.qkd.finite_key.key_length import KeyLength, Overhead
+from qkd_gs.qkd.finite_key.key_length import Analysis, KeyLength, Overhead
 
 
 def key_length(
     counts: KeyCounts | Mapping[str, Any] | str | Path,
     *,
+    analysis: Analysis | None = None,
     pooled: bool = False,
     epsilon_per_bound: float | None = None,
     epsilon_total: float | None = None,
@@ -23,15 +24,18 @@ def key_length(
     disclosed_bits: int | None = None,
     overhead: Overhead | None = None,
 ) -> KeyLength:
-    """Length of the secret key of decoy-state BB84 with finite statistics (Zhang et al., PRA 95, 012333 (2017)).
+    """Length of the secret key of decoy-state BB84 with finite statistics.
 
     Parameters
     ----------
     counts : KeyCounts, mapping, str or Path
         Counts alone, with the settings as keywords; or a mapping or JSON file in the form of
         ``qkd-gs key-length COUNTS.json``, which holds counts and settings, and then no keyword is allowed.
+    analysis : str, optional
+        ``joint``, the default with `epsilon_total`; ``sampling``, ``rooted`` or ``additive`` for comparison. All but
+        the last are composable; their theorems stand in ``doc/security.md``.
     pooled : bool
-        Estimate both bases together (6 bounds), as published figures do; else each by itself (14 bounds).
+        Estimate both bases together (6 bounds), as published figures do (Zhang et al., PRA 95, 012333 (2017)).
     epsilon_per_bound, epsilon_total : float
         Failure probability of each bound, or of everything; exactly one of the two.
     f_ec, disclosed_bits : float, int
@@ -59,11 +63,12 @@ def key_length(
     ...             'bases': {'hv': basis, 'da': basis}, 'epsilon_total': 1e-10, 'f_ec': 1.16}
     >>> key = qkd_gs.key_length(document)
     >>> key.secret_bits
-    110257
+    136108
     >>> f'{key.epsilon:.1e}'
     '1.0e-10'
     """
     settings = {
+        'analysis': analysis,
         'epsilon_per_bound': epsilon_per_bound,
         'epsilon_total': epsilon_total,
         'f_ec': f_ec,

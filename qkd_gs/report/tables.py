@@ -55,7 +55,7 @@ def tiles(view: SessionView) -> list[Tile]:
     return [tile for tile in made if view.processed or tile.what not in _OF_THE_KEY]
 
 
-_GROUPS = {'hv': 'H/V', 'da': '±45°', 'pooled': 'both bases', '': 'whole key'}
+_GROUPS = {'hv': 'H/V', 'da': '±45°', 'pooled': 'both bases', 'both': 'both bases', '': 'whole key'}
 _OF_THE_KEY = ('Secret key', 'Sifted key', 'Error rate', 'Clock')
 
 
@@ -102,11 +102,20 @@ def comparison(view: SessionView) -> Table:
         ('Error rate', f'{shown(number(key, "qber"), 2, 100)} %', paper.qber),
         ('Secret bits', f'{shown(number(key, "secret_bits"), 1, 1e-3)} kbit', f'{paper.key} {paper.key_time}'),
         ('Efficiency of error correction, f', shown(number(key, 'f_ec'), 3), NONE),
-        ('Failure probability', scientific(number(key, 'epsilon')), f'{scientific(1e-5)} a bound'),
+        ('Failure probability, in all', scientific(number(key, 'epsilon')), f'{scientific(1e-5)} a bound'),
+        *_epsilon_parts(key),
     ]
     known = [row for row in rows if not row[1].startswith(NONE)]
     which = {'the same pass': 'Paper (the same pass)'}.get(paper.which, f'Paper ({paper.which})')
     return Table(('Figure', 'This pass', which), known, numbers=frozenset({1, 2}))
+
+
+def _epsilon_parts(key: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Parts of the failure probability: secrecy, correctness, authentication."""
+    split = key.get('epsilon_split')
+    if not isinstance(split, Mapping):
+        return []
+    return [(f'… of {name}', scientific(number(dict(split), name)), NONE) for name in split]
 
 
 def account_table(view: SessionView) -> Table | None:
@@ -185,7 +194,7 @@ def ledger_table(view: SessionView) -> Table | None:
     return Table(
         ('Bound, hash or tag', *(_GROUPS.get(group, group) for group in groups)),
         [*rows, ('all together', *[''] * (len(groups) - 1), scientific(total))],
-        title='Who took which share of the failure probability',
+        title='Epsilon budget: contributions to the failure probability',
         numbers=frozenset(range(1, len(groups) + 1)),
         totals=frozenset({len(rows)}),
     )

@@ -140,7 +140,7 @@ def test_an_account_that_does_not_add_up_is_not_drawn():
 
 def test_the_failure_probabilities_listed_sum_to_the_total():
     table = ledger_table(view())
-    assert table.head[1:] == ('H/V', '±45°', 'whole key')
+    assert table.head[1:] == ('whole key',)
     assert table.rows[-1][-1] == '10⁻¹⁰'
     raised = str.maketrans('⁻⁰¹²³⁴⁵⁶⁷⁸⁹', '-0123456789')
     cells = [cell.translate(raised).split('×') for row in table.rows[:-1] for cell in row[1:] if cell]

@@ -35,7 +35,9 @@ def print_key(result: dict[str, Any]) -> None:
     _line('with an error rate of', 100 * key['qber'], '%', 2)
     print('The key')
     _line('secret bits on both sides', key['secret_bits'], '', 0)
-    _line('chance that this is wrong', key['epsilon'], '', None)
+    _line('chance that this is wrong', key['epsilon'], '(composable)', None)
+    for name, value in key['epsilon_split'].items():
+        _line(f'  of {name}', value, '', None)
     for reason in key['reasons']:
         print(f'  no key: {reason}')
     if key['simulated']:

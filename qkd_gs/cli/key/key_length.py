@@ -26,6 +26,9 @@ def run(args: argparse.Namespace) -> int:
                 'bounds': result.bounds,
                 'epsilon_ledger': result.epsilon_ledger,
                 'epsilon': result.epsilon,
+                'epsilon_split': result.epsilon_split,
+                'analysis': result.analysis,
+                'composable': result.composable,
                 'cost': result.cost,
                 'reason': result.reason,
             }
@@ -38,6 +41,9 @@ def run(args: argparse.Namespace) -> int:
 def _print_plainly(result: KeyLength) -> None:
     for step, bits in result.cost.items():
         print(f'{step.replace("_", " "):40} {bits:14.1f}')
-    print(f'{"failure probability":40} {result.epsilon:14.2e}')
+    said = 'failure probability, composable' if result.composable else 'failure probability, not composable'
+    print(f'{said:40} {result.epsilon:14.2e}')
+    for name, value in result.epsilon_split.items():
+        print(f'    {name:36} {value:14.2e}')
     if result.reason:
         print(f'no key: {result.reason}')

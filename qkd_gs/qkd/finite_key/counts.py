@@ -59,10 +59,18 @@ class Intensities(Section):
         return self
 
 
+class SourceTolerance(Section):
+    """How far the true source may be from the declared one: relative deviations, 0 for an exact source."""
+
+    intensity: float = Field(default=0.0, ge=0, le=0.5, description='of the mean photon numbers of signal and decoy')
+    probability: float = Field(default=0.0, ge=0, le=0.5, description='of the probabilities of the intensities')
+
+
 class KeyCounts(Section):
     """Counts of a pass in both bases."""
 
     intensities: Intensities
+    tolerance: SourceTolerance = SourceTolerance()
     hv: BasisCounts
     da: BasisCounts
 

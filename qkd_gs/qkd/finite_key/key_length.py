@@ -1,7 +1,7 @@
 """Secret key length of a pass, the epsilon budget, and the cost of each step.
 
-The key length follows Zhang, Zhao, Razavi, Ma, Phys. Rev. A 95, 012333 (2017): single photons among the sifted bits
-times 1 - h(phase error), minus all disclosed bits.  Failure probabilities add up; the epsilon budget lists them.
+The key is as long as the entropy of the single photons among the sifted bits, minus all disclosed bits, minus the
+price of privacy amplification.  Theorems and proofs: ``doc/security.md``.
 """
 
 from __future__ import annotations
@@ -10,36 +10,17 @@ from dataclasses import dataclass, field
 from math import floor, log2
 
 from qkd_gs.errors import StationError
-from qkd_gs.qkd.finite_key.bounds import phase_error_bound
-from qkd_gs.qkd.finite_key.counts import BasisCounts, KeyCounts
-from qkd_gs.qkd.finite_key.decoy import BOUNDS, SinglePhotons, single_photons, single_photons_without_fluctuations
+from qkd_gs.qkd.finite_key.budget import Analysis, Overhead, Shares, shares_of_total, shares_per_bound
+from qkd_gs.qkd.finite_key.counts import BasisCounts, KeyCounts, SourceTolerance
+from qkd_gs.qkd.finite_key.decoy import single_photons_without_fluctuations
 from qkd_gs.qkd.finite_key.entropy import binary_entropy
+from qkd_gs.qkd.finite_key.joint_bound import JointBound, joint_bound
+from qkd_gs.qkd.finite_key.mismatch import EQUAL, DetectorMismatch
+from qkd_gs.qkd.finite_key.separate_bounds import Group, groups_per_basis, pooled_group
 
-PHASE_ERROR = 'phase_error_upper'
-BOUNDS_POOLED = len(BOUNDS)  # 6: the pooled bit error is used as the phase error, see `key_length`
-BOUNDS_PER_BASIS = 2 * (len(BOUNDS) + 1)  # 14
+__all__ = ['Analysis', 'KeyLength', 'Overhead', 'key_length']
 
-
-@dataclass(frozen=True)
-class Overhead:
-    """Bits and failure probability that verification hashes and authentication tags cost.
-
-    Attributes
-    ----------
-    verification_bits : int
-        Length of the disclosed hash that compares the corrected keys.
-    verification_epsilon : float
-        Probability that different keys have the same hash.
-    authentication_bits : int
-        Pre-shared key consumed by the tags, to be replaced from the new key.
-    authentication_epsilon : float
-        Probability that any tag of the pass is forged.
-    """
-
-    verification_bits: int = 0
-    verification_epsilon: float = 0.0
-    authentication_bits: int = 0
-    authentication_epsilon: float = 0.0
+NO_SINGLE_PHOTON = 'the counts do not prove a single photon among the sifted bits: too few, or too much noise'
 
 
 @dataclass(frozen=True)
@@ -52,10 +33,12 @@ class KeyLength:
         Length to which privacy amplification may compress, at least 0.
     reason : str
         Reason if there is no key; empty if there is one.
+    analysis : str
+        The analysis used; ``additive`` is not composable.
     bounds : dict
-        Per group of bits (``hv`` and ``da``, or ``pooled``): the bounds of `SinglePhotons`, and the phase error.
+        Per group of bits (``both``, or ``hv`` and ``da``, or ``pooled``): the bounds.
     epsilon_ledger : dict
-        Epsilon budget: failure probability of each bound, of privacy amplification, and of hashes and tags; their sum
+        Epsilon budget: contribution of each bound, of privacy amplification, and of hashes and tags; their sum
         is `epsilon`.
     cost : dict
         In order: the sifted bits, then the cost of each assumption and each step (negative), then the secret bits,
@@ -64,6 +47,7 @@ class KeyLength:
 
     secret_bits: int
     reason: str
+    analysis: Analysis
     bounds: dict[str, dict[str, float]]
     epsilon_ledger: dict[str, float]
     cost: dict[str, float] = field(default_factory=dict)
@@ -73,27 +57,33 @@ class KeyLength:
         """Total failure probability."""
         return sum(self.epsilon_ledger.values())
 
+    @property
+    def composable(self) -> bool:
+        """True if `epsilon` bounds the distance from an ideal key, so that it adds up over keys and their uses."""
+        return self.analysis != 'additive'
 
-@dataclass(frozen=True)
-class _Group:
-    """Bits whose single photons are estimated together."""
+    @property
+    def epsilon_split(self) -> dict[str, float]:
+        """`epsilon` by what fails: ``secrecy``, ``correctness`` or ``authentication``."""
+        correctness, authentication = (self.epsilon_ledger[name] for name in ('verification', 'authentication'))
+        secrecy = sum(value for name, value in self.epsilon_ledger.items() if name not in _NOT_SECRECY)
+        return {'secrecy': secrecy, 'correctness': correctness, 'authentication': authentication}
 
-    counts: BasisCounts
-    singles: SinglePhotons
-    ideal: SinglePhotons
-    phase_error: float
-    ideal_phase_error: float
+
+_NOT_SECRECY = ('verification', 'authentication')
 
 
 def key_length(
     counts: KeyCounts,
     *,
+    analysis: Analysis | None = None,
     pooled: bool = False,
     epsilon_per_bound: float | None = None,
     epsilon_total: float | None = None,
     disclosed_bits: int | None = None,
     f_ec: float | None = None,
     overhead: Overhead | None = None,
+    mismatch: DetectorMismatch = EQUAL,
 ) -> KeyLength:
     """Secret bits that the counts of a pass allow.
 
@@ -101,97 +91,155 @@ def key_length(
     ----------
     counts : KeyCounts
         Both bases; the key is made of the signal bits of both.
+    analysis : str, optional
+        ``joint``, the default with `epsilon_total`: one concentration bound for both bases.  For comparison, each with
+        bounds per count and basis: ``sampling`` (phase errors under the root), ``rooted`` (everything under the root),
+        ``additive`` (failure probabilities added; not composable, and the only one with `epsilon_per_bound` or
+        `pooled`).
     pooled : bool
         True: estimate both bases together (6 bounds).  This assumes that the phase error of single photons equals
-        their bit error over both bases, without a bound; for comparison with published figures.  False: estimate
-        each basis separately (14 bounds), the phase error of one from the bit error of the other.
+        their bit error over both bases, without a bound; for comparison with published figures.
     epsilon_per_bound : float, optional
         Failure probability of each bound, for comparison with publications that state only this number: privacy
         amplification costs nothing then, and the phase error is bounded as published (not `strict`).
     epsilon_total : float, optional
-        Total failure probability.  After subtraction of `overhead` it is divided equally between the bounds and
-        privacy amplification, which costs 2 log2(1 / (2 eps)) bits (leftover hash lemma).
+        Total failure probability, of which `overhead` takes its part.  Privacy amplification to a distance eps costs
+        2 log2(1 / (2 eps)) bits (leftover hash lemma).
     disclosed_bits : int, optional
         Bits of the key that error correction disclosed (leak_EC).
     f_ec : float, optional
         Alternative to `disclosed_bits`: efficiency, as a multiple of the Shannon limit of each group of bits.
     overhead : Overhead, optional
         Cost of verification and authentication; default none.
+    mismatch : DetectorMismatch
+        Largest inequality of the detectors; for the joint analysis.
 
     Raises
     ------
     StationError
-        Both or none of two alternatives are given, or a value is out of range.
+        Both or none of two alternatives are given, a value is out of range, or the analysis cannot take a tolerance.
     """
     overhead = overhead or Overhead()
-    number_of_bounds = BOUNDS_POOLED if pooled else BOUNDS_PER_BASIS
-    per_bound, amplification = _shares(epsilon_per_bound, epsilon_total, number_of_bounds, overhead)
-    strict = epsilon_total is not None
-    groups = _pooled_group(counts, per_bound) if pooled else _groups_per_basis(counts, per_bound, strict)
-    shannon = sum(_shannon_bits(group.counts) for group in groups.values())
+    if (epsilon_per_bound is None) == (epsilon_total is None):
+        raise StationError('exactly one of epsilon_per_bound and epsilon_total must be given')
+    comparison = pooled or epsilon_total is None
+    analysis = analysis or ('additive' if comparison else 'joint')
+    if comparison and analysis != 'additive':
+        raise StationError(f'{analysis} is neither pooled nor without a total', where='analysis')
+    if analysis != 'joint' and (counts.tolerance != SourceTolerance() or mismatch != EQUAL):
+        raise StationError(f'{analysis} takes no tolerance', where='analysis', hint='joint does')
+    if epsilon_per_bound is not None:
+        shares = shares_per_bound(epsilon_per_bound, pooled)
+    else:
+        assert epsilon_total is not None
+        shares = shares_of_total(epsilon_total, overhead, analysis, pooled)
+    if analysis == 'joint':
+        steps, bounds, shannon, reason = _joint(counts, shares, mismatch)
+    else:
+        if pooled:
+            groups = pooled_group(counts, shares.count)
+        else:
+            groups = groups_per_basis(counts, shares.count, shares.phase, strict=epsilon_total is not None)
+        steps, bounds, shannon, reason = _separate(counts, groups)
     disclosed = _disclosed(disclosed_bits, f_ec, shannon)
-    cost = _cost(counts.sifted_bits, list(groups.values()), shannon, disclosed, overhead, amplification)
+    cost = {'sifted_bits': float(counts.sifted_bits)} | steps
+    cost |= {
+        'error_correction_shannon_limit': -shannon,
+        'error_correction_above_limit': shannon - disclosed,
+        'verification': 0.0 - overhead.verification_bits,
+        'authentication': 0.0 - overhead.authentication_bits,
+        'privacy_amplification': _amplification(shares),
+    }
     left = sum(cost.values())
     secret_bits = max(0, floor(left))
     cost['rounding' if left >= 0 else 'missing_for_a_key'] = secret_bits - left
+    outweighed = f'disclosed bits and phase errors outweigh the single photons by {-left:.0f} bits'
     return KeyLength(
         secret_bits=secret_bits,
-        reason='' if secret_bits else _reason(counts, groups, left),
-        bounds={name: _listed(group) for name, group in groups.items()},
-        epsilon_ledger=_epsilon_budget(groups, per_bound, pooled, amplification, overhead),
+        reason='' if secret_bits else reason or outweighed,
+        analysis=analysis,
+        bounds=bounds,
+        epsilon_ledger=shares.secrecy
+        | {'verification': overhead.verification_epsilon, 'authentication': overhead.authentication_epsilon},
         cost=cost | {'secret_bits': float(secret_bits)},
     )
 
 
-def _shares(
-    per_bound: float | None, total: float | None, number_of_bounds: int, overhead: Overhead
-) -> tuple[float, float | None]:
-    """Failure probability of a bound, and of privacy amplification (None: not counted)."""
-    if (per_bound is None) == (total is None):
-        raise StationError('exactly one of epsilon_per_bound and epsilon_total must be given')
-    if per_bound is not None:
-        if not 0.0 < per_bound < 0.5:
-            raise StationError(f'{per_bound} is not a failure probability', where='epsilon_per_bound')
-        return per_bound, None
-    assert total is not None
-    if not 0.0 < total < 0.5:
-        raise StationError(f'{total} is not a failure probability', where='epsilon_total')
-    left = total - overhead.verification_epsilon - overhead.authentication_epsilon
-    if left <= 0.0:
-        raise StationError(
-            f'{total} is used up by verification ({overhead.verification_epsilon:.1e}) and authentication'
-            f' ({overhead.authentication_epsilon:.1e})',
-            where='epsilon_total',
-            hint='lengthen the hashes or allow more',
-        )
-    share = left / (number_of_bounds + 1)
-    return share, share
+_Part = tuple[dict[str, float], dict[str, dict[str, float]], float, str]  # steps of the cost, bounds, limit, reason
 
 
-def _pooled_group(counts: KeyCounts, epsilon: float) -> dict[str, _Group]:
+def _joint(counts: KeyCounts, shares: Shares, mismatch: DetectorMismatch) -> _Part:
+    """Both bases by one bound."""
     both = counts.pooled
-    singles = single_photons(both, counts.intensities, epsilon)
     ideal = single_photons_without_fluctuations(both, counts.intensities)
-    return {'pooled': _Group(both, singles, ideal, singles.error_upper, ideal.error_upper)}
+    ideal_entropy = ideal.sifted_lower * (1.0 - binary_entropy(ideal.error_upper))
+    # what the tolerances of the source and the inequality of the detectors cost is the difference that they make
+    cases = [
+        (counts.model_copy(update={'tolerance': SourceTolerance()}), EQUAL),
+        (counts, EQUAL),
+        (counts, mismatch),
+    ]
+    bounds = list[JointBound | None]()
+    for k, case in enumerate(cases):
+        same = k > 0 and case == cases[k - 1]
+        bounds.append(bounds[-1] if same else joint_bound(case[0], shares.phase, case[1]))
+    entropies = [bound.entropy if bound else 0.0 for bound in bounds]
+    steps = {
+        'multi_photon_and_vacuum': ideal.sifted_lower - both.signal.sifted,
+        'phase_error': ideal_entropy - ideal.sifted_lower,
+        'finite_statistics': entropies[0] - ideal_entropy,
+        'source_tolerance': entropies[1] - entropies[0],
+        'detector_mismatch': entropies[2] - entropies[1],
+    }
+    limits = sum(_shannon_bits(basis) for basis in (counts.hv, counts.da))
+    reason = _no_data(counts) or ('' if entropies[2] > 0 else NO_SINGLE_PHOTON)
+    return steps, {'both': _listed(bounds[2], entropies[2])}, limits, reason
 
 
-def _groups_per_basis(counts: KeyCounts, epsilon: float, strict: bool) -> dict[str, _Group]:
-    tallies = {'hv': counts.hv, 'da': counts.da}
-    singles = {name: single_photons(basis, counts.intensities, epsilon) for name, basis in tallies.items()}
-    ideal = {name: single_photons_without_fluctuations(basis, counts.intensities) for name, basis in tallies.items()}
-    groups = {}
-    for name, other in (('hv', 'da'), ('da', 'hv')):
-        phase_error = phase_error_bound(
-            singles[other].error_upper, singles[other].sifted_lower, singles[name].sifted_lower, epsilon, strict
-        )
-        groups[name] = _Group(tallies[name], singles[name], ideal[name], phase_error, ideal[other].error_upper)
-    return groups
+def _listed(bound: JointBound | None, entropy: float) -> dict[str, float]:
+    if bound is None:
+        return {'entropy_lower': entropy}
+    listed = {'entropy_lower': entropy, 'linearized_at': bound.phase_error, 'scale': bound.scale}
+    for name, value in vars(bound.weights).items():
+        pair = isinstance(value, tuple)
+        listed |= {f'{name}_{b}': v for b, v in zip(('hv', 'da'), value, strict=True)} if pair else {name: value}
+    return listed
+
+
+def _separate(counts: KeyCounts, groups: dict[str, Group]) -> _Part:
+    """Each group by its own bounds."""
+    all_groups = list(groups.values())
+    ideal_singles = sum(group.ideal.sifted_lower for group in all_groups)
+    singles = sum(group.singles.sifted_lower for group in all_groups)
+    ideal_phase = sum(group.singles.sifted_lower * binary_entropy(group.ideal_phase_error) for group in all_groups)
+    phase = sum(group.singles.sifted_lower * binary_entropy(group.phase_error) for group in all_groups)
+    steps = {
+        'multi_photon_and_vacuum': ideal_singles - counts.sifted_bits,
+        'finite_statistics_of_single_photons': singles - ideal_singles,
+        'phase_error': -ideal_phase,
+        'finite_statistics_of_phase_error': ideal_phase - phase,
+    }
+    reason = _no_data(counts)
+    if not reason and singles <= 0.0:
+        reason = NO_SINGLE_PHOTON
+    if not reason and all(group.phase_error >= 0.5 for group in all_groups):
+        reason = 'the errors of the decoy states leave the phase error unbounded'
+    shannon = sum(_shannon_bits(group.counts) for group in all_groups)
+    return steps, {name: group.listed() for name, group in groups.items()}, shannon, reason
+
+
+def _no_data(counts: KeyCounts) -> str:
+    return '' if counts.sifted_bits else 'no sifted bits'
 
 
 def _shannon_bits(counts: BasisCounts) -> float:
     """Minimum number of bits to disclose for correcting the signal bits (Slepian-Wolf limit)."""
     signal = counts.signal
     return signal.sifted * binary_entropy(signal.errors / signal.sifted) if signal.sifted else 0.0
+
+
+def _amplification(shares: Shares) -> float:
+    return 0.0 if shares.amplification is None else shares.parts * 2.0 * log2(2.0 * shares.amplification)
 
 
 def _disclosed(disclosed_bits: int | None, f_ec: float | None, shannon: float) -> float:
@@ -207,62 +255,3 @@ def _disclosed(disclosed_bits: int | None, f_ec: float | None, shannon: float) -
             f'{f_ec} is not an efficiency of error correction', where='f_ec', hint='at least 1, the Shannon limit'
         )
     return f_ec * shannon
-
-
-def _cost(
-    sifted_bits: int,
-    groups: list[_Group],
-    shannon: float,
-    disclosed: float,
-    overhead: Overhead,
-    amplification: float | None,
-) -> dict[str, float]:
-    ideal_singles = sum(group.ideal.sifted_lower for group in groups)
-    singles = sum(group.singles.sifted_lower for group in groups)
-    ideal_phase = sum(group.singles.sifted_lower * binary_entropy(group.ideal_phase_error) for group in groups)
-    phase = sum(group.singles.sifted_lower * binary_entropy(group.phase_error) for group in groups)
-    return {
-        'sifted_bits': float(sifted_bits),
-        'multi_photon_and_vacuum': ideal_singles - sifted_bits,
-        'finite_statistics_of_single_photons': singles - ideal_singles,
-        'phase_error': -ideal_phase,
-        'finite_statistics_of_phase_error': ideal_phase - phase,
-        'error_correction_shannon_limit': -shannon,
-        'error_correction_above_limit': shannon - disclosed,
-        'verification': 0.0 - overhead.verification_bits,
-        'authentication': 0.0 - overhead.authentication_bits,
-        'privacy_amplification': 0.0 if amplification is None else 2.0 * log2(2.0 * amplification),
-    }
-
-
-def _listed(group: _Group) -> dict[str, float]:
-    return {
-        'single_photon_yield_lower': group.singles.yield_lower,
-        'single_photon_sifted_lower': group.singles.sifted_lower,
-        'single_photon_error_upper': group.singles.error_upper,
-        PHASE_ERROR: group.phase_error,
-        **group.singles.inputs,
-    }
-
-
-def _epsilon_budget(
-    groups: dict[str, _Group], per_bound: float, pooled: bool, amplification: float | None, overhead: Overhead
-) -> dict[str, float]:
-    names = BOUNDS if pooled else (*BOUNDS, PHASE_ERROR)
-    budget = {f'{group}.{name}': per_bound for group in groups for name in names}
-    if amplification is not None:
-        budget['privacy_amplification'] = amplification
-    return budget | {
-        'verification': overhead.verification_epsilon,
-        'authentication': overhead.authentication_epsilon,
-    }
-
-
-def _reason(counts: KeyCounts, groups: dict[str, _Group], left: float) -> str:
-    if not counts.sifted_bits:
-        return 'no sifted bits'
-    if all(group.singles.sifted_lower <= 0.0 for group in groups.values()):
-        return 'the counts do not prove a single photon among the sifted bits: too few, or too much noise'
-    if all(group.phase_error >= 0.5 for group in groups.values()):
-        return 'the errors of the decoy states leave the phase error unbounded'
-    return f'disclosed bits and phase errors outweigh the single photons by {-left:.0f} bits'

@@ -347,6 +347,8 @@ class GroundSession:
             disclosed_bits=corrected.disclosed_bits,
             disclosed_before=self._leakage.earlier_bits,
             epsilon=length.epsilon,
+            epsilon_split=length.epsilon_split,
+            analysis=length.analysis,
             verified=bool(corrected.agreed.any()),
             blocks=len(corrected.blocks),
             failed_blocks=int((corrected.agreed == 0).sum()),

@@ -31,6 +31,10 @@ class KeyResult:
         Error rate of the signal bits in verified blocks; estimated from the decoys if there is no such block.
     f_ec : float
         Parities disclosed over the Slepian-Wolf limit of the blocks' actual error rates; NaN without blocks.
+    epsilon : float
+        Total composable failure probability.
+    epsilon_split : dict
+        Its parts: ``secrecy``, ``correctness``, ``authentication``.
     disclosed_bits : int
         Disclosed by reconciliation in this run.
     verified : bool
@@ -53,6 +57,8 @@ class KeyResult:
     disclosed_bits: int
     disclosed_before: int
     epsilon: float
+    epsilon_split: dict[str, float]
+    analysis: str
     verified: bool
     blocks: int
     failed_blocks: int
