@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -113,6 +114,26 @@ class KeyEntry:
     def partition(self, purpose: Purpose) -> Partition:
         """Partition of a direction."""
         return self.send if purpose is Purpose.SEND else self.receive
+
+
+def entry_of(row: KeyRow, side: Side, simulated: bool) -> KeyEntry:
+    """Public data of a key in the database of a side."""
+    middle, state = border(row.length_bits), KeyStateName(row.state)
+    ground, satellite = (0, middle), (middle, row.length_bits)
+    sending, receiving = (ground, satellite) if side is Side.GROUND else (satellite, ground)
+    gone = state in (KeyStateName.GIVEN, KeyStateName.ERASED)
+    return KeyEntry(
+        key_id=row.key_id,
+        session_id=row.session_id,
+        created_utc=row.created_utc,
+        length_bits=row.length_bits,
+        state=state,
+        send=Partition(*sending, sending[1] if gone else row.sent_bits),
+        receive=Partition(*receiving, receiving[1] if gone else row.received_bits),
+        epsilon=row.epsilon,
+        simulated=simulated,
+        result=json.loads(row.result),
+    )
 
 
 @dataclass(frozen=True)

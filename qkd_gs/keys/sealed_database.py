@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from qkd_gs.errors import StationError
-from qkd_gs.keys.entries import KeyRow, Side
+from qkd_gs.keys.entries import KeyRow, KeyStateName, Side
 from qkd_gs.keys.files import check_private, sync_folder
 from qkd_gs.keys.migration import keys_of_version_1
 from qkd_gs.keys.root_file import RootFile
@@ -39,7 +39,12 @@ CREATE TABLE bookings (
 );
 CREATE INDEX bookings_by_time ON bookings (source, start_ns);
 """
-_REFILLS = 'CREATE TABLE IF NOT EXISTS refills (key_id TEXT PRIMARY KEY, wrapped BLOB, sealed BLOB)'
+_SEALED_TABLES = ('keys', 'refills', 'held')
+_ADDED_TABLES = """
+CREATE TABLE IF NOT EXISTS refills (key_id TEXT PRIMARY KEY, wrapped BLOB, sealed BLOB);
+CREATE TABLE IF NOT EXISTS held (key_id TEXT PRIMARY KEY, source TEXT NOT NULL, wrapped BLOB, sealed BLOB);
+CREATE INDEX IF NOT EXISTS held_by_source ON held (source)
+"""
 _NONCE_BYTES, _KEY_BYTES = 12, 32
 _BUSY_S = 30.0
 
@@ -69,6 +74,7 @@ class SealedDatabase:
     def __init__(self, path: Path, root: RootFile, master_key: bytes, simulated: bool, side: Side) -> None:
         self.path, self._root, self._master_key = path, root, master_key
         self._simulated, self._side = simulated, side
+        self._changing = False
         if not path.exists():
             if root.exists() and max(root.read()) > 0:
                 raise StationError(
@@ -93,20 +99,42 @@ class SealedDatabase:
     def change(self) -> Iterator[None]:
         """Change it: all or nothing, alone among all processes, on the disk when it ends.
 
+        A change within a change belongs to the outer one.
+
         Raises
         ------
         StationError
-            It is an older copy.
+            It is an older copy, or cannot be written.
         """
-        with self._root.locked():
-            with self._transaction():
-                count, roots = self._count(), self._root.read()
-                self._kek = self._wrapping_key(self._known_root(roots, count))
-                yield
-                fresh = secrets.token_bytes(_KEY_BYTES)
-                self._root.write({count: roots[count], count + 1: fresh})
-                self._wrap_again(fresh, count + 1)
+        if self._changing:
+            yield
+            return
+        with self._root.locked(), self._reporting_errors():
+            self._changing = True
+            try:
+                with self._transaction():
+                    count, roots = self._count(), self._root.read()
+                    self._kek = self._wrapping_key(self._known_root(roots, count))
+                    yield
+                    fresh = secrets.token_bytes(_KEY_BYTES)
+                    self._root.write({count: roots[count], count + 1: fresh})
+                    self._wrap_again(fresh, count + 1)
+            finally:
+                self._changing = False
             self._forget_other_roots()
+
+    @contextmanager
+    def note(self) -> Iterator[None]:
+        """Change what is not key material, and leave the counter: all or nothing, on the disk when it ends.
+
+        Raises
+        ------
+        StationError
+            It is an older copy, or cannot be written.
+        """
+        with self._root.locked(), self._reporting_errors(), self._transaction():
+            self._known_root(self._root.read(), self._count())
+            yield
 
     def add(self, row: KeyRow, packed: bytes) -> None:
         """Add a key, within `change`."""
@@ -122,6 +150,36 @@ class SealedDatabase:
         self.sql.execute('INSERT INTO refills (key_id) VALUES (?)', (key_id,))
         self._seal('refills', key_id, packed, _refill_head(key_id))
 
+    def hold(self, key_id: str, source: str, material: bytes) -> None:
+        """Keep bits that left a key until they are handed out under a name of their own, within `change`.
+
+        Parameters
+        ----------
+        key_id : str
+            Name under which they wait.
+        source : str
+            Key that they were part of.
+        material : bytes
+        """
+        self.sql.execute('INSERT INTO held (key_id, source) VALUES (?, ?)', (key_id, source))
+        self._seal('held', key_id, material, _held_head(key_id))
+
+    def unseal_held(self, key_id: str) -> bytes:
+        """Bits that wait under a name, within `change`.
+
+        Raises
+        ------
+        StationError
+            There are none.
+        """
+        if not self.sql.execute('SELECT 1 FROM held WHERE key_id = ?', (key_id,)).fetchone():
+            raise StationError(f'holds no bits for {key_id}', where=self.path)
+        return self._unseal('held', key_id, _held_head(key_id))
+
+    def drop_held(self, key_id: str) -> None:
+        """Destroy the bits that wait under a name, within `change`."""
+        self.sql.execute('DELETE FROM held WHERE key_id = ?', (key_id,))
+
     def seal(self, row: KeyRow, packed: bytes) -> None:
         """Store the bits of a key under a fresh row key, within `change`; the old ones cannot be read again."""
         self._seal('keys', row.key_id, packed, self._head(row))
@@ -133,6 +191,10 @@ class SealedDatabase:
     def unseal_refill(self, key_id: str) -> bytes:
         """Pre-shared bits that came with a key, within `change`."""
         return self._unseal('refills', key_id, _refill_head(key_id))
+
+    def set_state(self, row: KeyRow, state: KeyStateName) -> None:
+        """Set the state of a key, within `change`."""
+        self.sql.execute('UPDATE keys SET state = ? WHERE key_id = ?', (state, row.key_id))
 
     def destroy(self, row: KeyRow) -> None:
         """Delete the bits of a key, within `change`."""
@@ -174,7 +236,8 @@ class SealedDatabase:
                     )
                 self._check_simulated(bool(simulated))
                 self._check_side()
-                self.sql.execute(_REFILLS)
+                for statement in _ADDED_TABLES.split(';'):
+                    self.sql.execute(statement)
                 (probe,) = self.sql.execute('SELECT probe FROM store').fetchone()
                 self._decrypt(self._wrapping_key(self._known_root(self._root.read(), self._count())), probe, b'probe')
             self._forget_other_roots()
@@ -230,7 +293,7 @@ class SealedDatabase:
 
     def _wrap_again(self, root: bytes, count: int) -> None:
         fresh = self._wrapping_key(root)
-        for table in ('keys', 'refills'):
+        for table in _SEALED_TABLES:
             statement = f'SELECT rowid, wrapped FROM {table} WHERE wrapped IS NOT NULL'
             for row, wrapped in self.sql.execute(statement).fetchall():
                 again = _encrypt(fresh, self._decrypt(self._kek, wrapped, b'row key'), b'row key')
@@ -259,10 +322,23 @@ class SealedDatabase:
         self.sql.execute('BEGIN IMMEDIATE')
         try:
             yield
+            self.sql.execute('COMMIT')
         except BaseException:
-            self.sql.execute('ROLLBACK')
+            if self.sql.in_transaction:  # on a full disk sqlite may have ended it
+                self.sql.execute('ROLLBACK')
             raise
-        self.sql.execute('COMMIT')
+
+    @contextmanager
+    def _reporting_errors(self) -> Iterator[None]:
+        """Context in which a full disk, or another error of the database, becomes a sentence."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise StationError(f'cannot be written: {error}', where=self.path, hint='is the disk full?') from error
+
+
+def _held_head(key_id: str) -> bytes:
+    return f'held {key_id}'.encode()
 
 
 def _refill_head(key_id: str) -> bytes:

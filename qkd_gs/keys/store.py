@@ -11,23 +11,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from qkd_gs.errors import StationError
 from qkd_gs.keys.entries import (
     KeyEntry,
     KeyPiece,
     KeyRow,
     KeyStateName,
-    Partition,
     Purpose,
     Side,
-    border,
-    parse_piece_name,
+    entry_of,
 )
 from qkd_gs.keys.root_file import RootFile
 from qkd_gs.keys.sealed_database import SealedDatabase
 from qkd_gs.keys.secret import Secret
+from qkd_gs.keys.withdrawals import Withdrawals
 from qkd_gs.qkd.protocol.session_record import Booking, check_booking, missing_key
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
 
@@ -68,6 +65,12 @@ class KeyStore:
         self._path, self._simulated, self._side, self._now = path, simulated, side, now
         root_file = RootFile(root or path.with_name(f'{path.name}.root'))
         self._database = SealedDatabase(path, root_file, master_key, simulated, side)
+        self.withdrawals = Withdrawals(self._database, simulated, side)
+
+    @property
+    def database(self) -> SealedDatabase:
+        """The database, for tables that must change together with the keys (`keys.delivery`, `keys.relay`)."""
+        return self._database
 
     def put(
         self,
@@ -126,7 +129,7 @@ class KeyStore:
             if row is None or row.key_id != key_id:
                 raise missing_key(session_id, key_id)
             if row.state == KeyStateName.PENDING:
-                self._set_state(row, KeyStateName.CONFIRMED)
+                self._database.set_state(row, KeyStateName.CONFIRMED)
 
     def entry(self, session_id: str) -> KeyEntry | None:
         """Entry of a session's key, or None."""
@@ -157,16 +160,14 @@ class KeyStore:
         StationError
             No confirmed key has so many bits left, or the store is simulated and that was not said.
         """
-        self._check_sort(simulated)
-        with self._database.change():
+        (pieces,) = self.withdrawals.take_groups([[bits]], purpose, simulated=simulated)
+        if pieces is None:
             usable = [entry for entry in self.entries() if entry.state is KeyStateName.CONFIRMED]
-            entry = next((one for one in usable if 0 < bits <= one.partition(purpose).left_bits), None)
-            if entry is None:
-                largest = max((one.partition(purpose).left_bits for one in usable), default=0)
-                raise StationError(
-                    f'no key has {bits} bits left to {purpose} with, the largest has {largest}', where=self._path
-                )
-            return self._give(entry, purpose, entry.partition(purpose).next_bit, bits)
+            largest = max((one.partition(purpose).left_bits for one in usable), default=0)
+            raise StationError(
+                f'no key has {bits} bits left to {purpose} with, the largest has {largest}', where=self._path
+            )
+        return pieces[0]
 
     def take_named(self, name: str, *, simulated: bool = False) -> KeyPiece:
         """Hand out the bits that the other side sends with, by the name that it was given for them.
@@ -178,23 +179,10 @@ class KeyStore:
         StationError
             No such key, not confirmed, bits of the other direction, or a bit of it was handed out before.
         """
-        self._check_sort(simulated)
-        key_id, first_bit, bits = parse_piece_name(name)
-        with self._database.change():
-            found = self._database.rows('WHERE key_id = ?', key_id)
-            if not found:
-                raise StationError(f'there is no key {key_id}', where=self._path)
-            entry = self._entry(found[0])
-            if entry.state is not KeyStateName.CONFIRMED:
-                raise StationError(f'key {key_id} is {entry.state}', where=self._path)
-            part = entry.receive
-            if not part.start <= first_bit < first_bit + bits <= part.end:
-                raise StationError(f'{name} is not for receiving on this side', where=self._path)
-            if first_bit < part.next_bit:
-                raise StationError(
-                    f'bits before bit {part.next_bit} of key {key_id} are given already', where=self._path
-                )
-            return self._give(entry, Purpose.RECEIVE, first_bit, bits)
+        (piece,) = self.withdrawals.take_named([name], simulated=simulated)
+        if isinstance(piece, StationError):
+            raise piece
+        return piece
 
     def erase(self, session_id: str) -> None:
         """Destroy what is left of a session's key; its entry stays.
@@ -210,7 +198,8 @@ class KeyStore:
                 raise StationError(f'there is no key of session {session_id}', where=self._path)
             if row.state != KeyStateName.GIVEN:
                 self._database.destroy(row)
-                self._set_state(row, KeyStateName.ERASED)
+                self._database.set_state(row, KeyStateName.ERASED)
+            self._database.sql.execute('DELETE FROM held WHERE source = ?', (row.key_id,))
 
     def refills(self) -> list[str]:
         """Keys that brought pre-shared bits which are not used yet and which both sides hold; oldest first."""
@@ -305,49 +294,5 @@ class KeyStore:
     def _replaceable(self, stored: KeyEntry) -> bool:
         return self._side is Side.SATELLITE and stored.state is KeyStateName.PENDING
 
-    def _give(self, entry: KeyEntry, purpose: Purpose, first_bit: int, bits: int) -> KeyPiece:
-        """Mark bits as given, and store the rest of the key again without them."""
-        (row,) = self._database.rows('WHERE key_id = ?', entry.key_id)
-        whole = np.unpackbits(np.frombuffer(self._database.unseal(row), np.uint8), count=entry.length_bits)
-        material = Secret(np.packbits(whole[first_bit : first_bit + bits]).tobytes())
-        used, part = first_bit + bits, entry.partition(purpose)
-        whole[part.start : used] = 0
-        column = 'sent_bits' if purpose is Purpose.SEND else 'received_bits'
-        self._database.sql.execute(f'UPDATE keys SET {column} = ? WHERE key_id = ?', (used, entry.key_id))
-        if entry.left_bits == used - part.next_bit:
-            self._database.destroy(row)
-            self._set_state(row, KeyStateName.GIVEN)
-        else:
-            self._database.seal(row, np.packbits(whole).tobytes())
-        whole[:] = 0
-        return KeyPiece(entry.key_id, first_bit, bits, self._simulated, material)
-
-    def _set_state(self, row: KeyRow, state: KeyStateName) -> None:
-        self._database.sql.execute('UPDATE keys SET state = ? WHERE key_id = ?', (state, row.key_id))
-
-    def _check_sort(self, simulated: bool) -> None:
-        if simulated != self._simulated:
-            raise StationError(
-                'keys of simulated sessions are not handed out as real ones'
-                if self._simulated
-                else 'keys of real sessions are not handed out as simulated ones',
-                where=self._path,
-            )
-
     def _entry(self, row: KeyRow) -> KeyEntry:
-        middle, state = border(row.length_bits), KeyStateName(row.state)
-        ground, satellite = (0, middle), (middle, row.length_bits)
-        sending, receiving = (ground, satellite) if self._side is Side.GROUND else (satellite, ground)
-        gone = state in (KeyStateName.GIVEN, KeyStateName.ERASED)
-        return KeyEntry(
-            key_id=row.key_id,
-            session_id=row.session_id,
-            created_utc=row.created_utc,
-            length_bits=row.length_bits,
-            state=state,
-            send=Partition(*sending, sending[1] if gone else row.sent_bits),
-            receive=Partition(*receiving, receiving[1] if gone else row.received_bits),
-            epsilon=row.epsilon,
-            simulated=self._simulated,
-            result=json.loads(row.result),
-        )
+        return entry_of(row, self._side, self._simulated)
