@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from qkd_gs.errors import StationError
@@ -14,6 +15,7 @@ from qkd_gs.keys.entries import Side
 from qkd_gs.keys.files import check_private, read_secret, write_secret
 from qkd_gs.keys.preshared import PreSharedKey
 from qkd_gs.keys.process_memory import protect_memory
+from qkd_gs.keys.sealed_database import stored_side
 from qkd_gs.keys.sealing import SealingKeys
 from qkd_gs.keys.store import KeyStore
 from qkd_gs.qkd.link.tls import TlsIdentity
@@ -24,7 +26,7 @@ COUNTERS_VARIABLE = 'QKD_GS_COUNTERS'  # folder on another disk that is not part
 _SEALING, _VERSION = 'sealing', 'version'
 VERSION = 2  # version 1 had one sealing key for all sessions, and no file of this name
 _MASTER_KEY, _PRE_SHARED = 'store-master.key', 'pre-shared.key'
-_STORE, _SATELLITE_STORE = 'keys', 'satellite-keys'
+_STORE, _SATELLITE_STORE, _RELAYED = 'keys', 'satellite-keys', 'relayed-'
 _GROUND, _SATELLITE, _SIMULATED_SATELLITE = 'ground', 'satellite', 'simulated-satellite'
 
 
@@ -133,6 +135,31 @@ class KeyFolder:
         The counter against restored copies (`RootFile`) lies in ``$QKD_GS_COUNTERS`` if that is set.
         """
         name = {Side.GROUND: _STORE, Side.SATELLITE: _SATELLITE_STORE}[side]
+        return self._store(name, simulated, side)
+
+    def relayed_store(self, station: str, peer: str, simulated: bool) -> KeyStore:
+        """Store of keys that the satellite relayed between this station and another one.
+
+        Parameters
+        ----------
+        station, peer : str
+            Names of both.  The first in the alphabet has the place of the ground in the partitions of a key.
+        simulated : bool
+        """
+        side = Side.GROUND if station < peer else Side.SATELLITE
+        return self._store(f'{_RELAYED}{peer}', simulated, side)
+
+    def all_stores(self, simulated: bool) -> Iterator[tuple[str, KeyStore]]:
+        """Stores that exist, by name, opened one after the other."""
+        for side in self.sides(simulated):
+            yield str(side), self.store(simulated, side)
+        ending = '-simulated.db' if simulated else '.db'
+        for path in sorted(self.path.glob(f'{_RELAYED}*{ending}')):
+            if simulated or not path.name.endswith('-simulated.db'):
+                name = path.name.removesuffix(ending)
+                yield name, self._store(name, simulated, stored_side(path))
+
+    def _store(self, name: str, simulated: bool, side: Side) -> KeyStore:
         path = self.path / (f'{name}-simulated.db' if simulated else f'{name}.db')
         counters = os.environ.get(COUNTERS_VARIABLE)
         root = Path(counters) / f'{path.name}.root' if counters and not simulated else None

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -335,6 +336,23 @@ class SealedDatabase:
             yield
         except sqlite3.OperationalError as error:
             raise StationError(f'cannot be written: {error}', where=self.path, hint='is the disk full?') from error
+
+
+def stored_side(path: Path) -> Side:
+    """End of the link that a key store belongs to.
+
+    Raises
+    ------
+    StationError
+        It is not a key store.
+    """
+    sql = sqlite3.connect(f'file:{quote(str(path))}?mode=ro', uri=True, timeout=_BUSY_S)
+    try:
+        return Side(sql.execute('SELECT side FROM store').fetchone()[0])
+    except (sqlite3.DatabaseError, TypeError, ValueError) as error:
+        raise StationError('is not a sound key store', where=path) from error
+    finally:
+        sql.close()
 
 
 def _held_head(key_id: str) -> bytes:

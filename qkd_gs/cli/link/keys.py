@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from qkd_gs.cli.console.output import add_json_option, print_json
+from qkd_gs.cli.link import delivery
 from qkd_gs.errors import StationError
 from qkd_gs.keys.credentials import certificate_fingerprint
 from qkd_gs.keys.entries import KeyEntry, KeyStateName, Purpose, Side, parse_piece_name
@@ -34,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     one.add_argument('file', type=Path)
     one = part('import-preshared', 'bring in the key shared with the other side; the same file at both')
     one.add_argument('file', type=Path)
-    add_json_option(part('status', 'show what a key folder holds'))
+    one = part('status', 'show what a key folder holds')
+    one.add_argument('--config', type=Path, metavar='FILE', help='delivery.yaml, for the limit of a low stock')
+    add_json_option(one)
     add_json_option(part('list', 'list the keys'))
     one = part('take', 'hand out bytes of a key, once; prints the ID that finds them at the other side')
     one.add_argument('bytes', type=int, metavar='BYTES')
@@ -44,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     one.add_argument('--simulated', action='store_true', help='of a simulated session; protects nothing')
     one = part('erase', "destroy what is left of a session's key")
     one.add_argument('session', metavar='SESSION', help='its folder or its ID')
+    delivery.add_parts(parts)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -51,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
     if args.part == 'init':
         return _init(args)
     folder = KeyFolder(args.keys)
+    if args.part in delivery.PARTS:
+        return delivery.run(folder, args)
     parts = {
         'export-public': _export_public,
         'pin': _pin,
@@ -121,6 +127,7 @@ def _status(folder: KeyFolder, args: argparse.Namespace) -> int:
         'keys': {str(state): sum(entry.state is state for _, entry in entries) for state in KeyStateName},
         'left_bits': {str(purpose): sum(entry.partition(purpose).left_bits for entry in usable) for purpose in Purpose},
     }
+    status['delivery'] = delivery.stock(folder, args.config)
     if args.json:
         print_json(status)
         return 0
@@ -134,6 +141,9 @@ def _status(folder: KeyFolder, args: argparse.Namespace) -> int:
     print(f'pre-shared    {left}')
     print('keys          ' + ', '.join(f'{number} {state}' for state, number in status['keys'].items()))
     print('left          ' + ', '.join(f'{bits:,} bits to {way}' for way, bits in status['left_bits'].items()))
+    for name, one in status['delivery'].items():
+        low = ', which is low' if one['low'] else ''
+        print(f'delivery      {name}: {one["left_bits"]:,} bits left to give{low}; {one["waiting_keys"]} keys wait')
     return 0
 
 

@@ -134,7 +134,7 @@ class ErrorMessage(_Format):
     details: list[JsonObject] | None = Field(default=None, description='names and values')
 
 
-F = TypeVar('F', bound=_Format)
+F = TypeVar('F', bound=BaseModel)
 
 
 def parse_key_id(text: str) -> str:

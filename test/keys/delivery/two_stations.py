@@ -23,7 +23,7 @@ NAMES = {'X': Side.GROUND, 'Y': Side.SATELLITE}
 
 
 def in_a_process(action, kill_at=None):
-    """Result of `action` in a child; None if it was killed at step `kill_at` (a statement, or an edge of a root write)."""
+    """Result of `action` in a child; None if it was killed at step `kill_at`: a statement, or a write of the root."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
