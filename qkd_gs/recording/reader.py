@@ -18,7 +18,7 @@ from qkd_gs.recording.contents import about_of, contents_of, topics_of
 from qkd_gs.recording.interfaces import OURS, deserialize, interface
 from qkd_gs.recording.repair import needs_repair
 from qkd_gs.recording.scan import Scan
-from qkd_gs.recording.summary import Topic
+from qkd_gs.recording.summary import Topic, copies_among, files_of, missing_files
 
 
 class Raw(NamedTuple):
@@ -127,7 +127,7 @@ def open_bag(folder: str | Path) -> Bag:
         counts,
         min(summary.start_ns for summary in filled),
         max(summary.end_ns for summary in filled),
-        _warning(folder, [f'{file.summary.path.name} {file.damage}' for file in files if file.damage]),
+        _warning(folder, [file.damage_in_words for file in files if file.damage]),
     )
 
 
@@ -150,7 +150,14 @@ def _is_known(topic: Topic) -> bool:
 
 
 def _warning(folder: Path, damages: list[str]) -> str:
-    if not damages and not needs_repair(folder):
-        return ''
-    what = f'incomplete: {"; ".join(damages)}' if damages else 'not finished by its recorder'
-    return f'{folder}: {what} (`qkd-gs repair` repairs it)'
+    missing = missing_files(folder)
+    if missing:
+        damages = [f'{", ".join(missing)} is missing', *damages]
+    copies = [path.name for path in copies_among(files_of(folder))]
+    left_out = f'; {", ".join(copies)} holds the same as another file and is left out' if copies else ''
+    if damages:
+        hint = '' if missing else ' (`qkd-gs repair` repairs it)'
+        return f'{folder}: incomplete: {"; ".join(damages)}{left_out}{hint}'
+    if needs_repair(folder):
+        return f'{folder}: not finished by its recorder{left_out} (`qkd-gs repair` repairs it)'
+    return f'{folder}{left_out.replace(";", ":", 1)}' if left_out else ''

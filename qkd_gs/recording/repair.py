@@ -1,7 +1,9 @@
 """Repair a bag whose recorder was killed: no metadata.yaml, no index, a truncated last chunk.
 
 A file without its end is rewritten from all complete messages in it and replaced atomically; then metadata.yaml is
-written for all files.  A second repair changes nothing.
+written for all files.  A file that is damaged elsewhere, or that another recorder has written, also stays as it was,
+under another name, since not all of it was understood.  One that is packed in a way that is not read here, and a bag of
+which a file is missing, are left alone.  A second repair changes nothing.
 """
 
 from __future__ import annotations
@@ -17,22 +19,50 @@ from qkd_gs.errors import StationError
 from qkd_gs.recording.about import About
 from qkd_gs.recording.contents import FileContents, about_of, contents_of, topics_of
 from qkd_gs.recording.file_writer import FileWriter
-from qkd_gs.recording.scan import MAGIC, Scan
-from qkd_gs.recording.summary import FileSummary, Topic, files_of, listed_files, write_metadata
+from qkd_gs.recording.scan import MAGIC, PACKED, Scan
+from qkd_gs.recording.summary import (
+    METADATA,
+    FileSummary,
+    Topic,
+    copies_among,
+    files_of,
+    listed_files,
+    missing_files,
+    write_metadata,
+)
 
 
 @dataclass(frozen=True)
 class Repaired:
-    """Result of `repair`: rewritten files, and the number of messages in the bag."""
+    """Result of `repair`.
+
+    Attributes
+    ----------
+    rewritten : tuple of Path
+        Files that were rewritten.
+    messages : int
+        In the bag now.
+    kept : tuple of Path
+        Damaged files as they were, by their new names.
+    lost : int
+        Messages that are known to be lost.
+    copies : tuple of Path
+        Files that hold the same as others, and are not part of the bag.
+    """
 
     rewritten: tuple[Path, ...]
     messages: int
+    kept: tuple[Path, ...] = ()
+    lost: int = 0
+    copies: tuple[Path, ...] = ()
 
 
 def needs_repair(folder: Path) -> bool:
     """Whether its recorder did not finish it; checks only the ends of the files."""
     files = files_of(folder)
-    return bool(files) and (listed_files(folder) != [path.name for path in files] or not all(map(_has_end, files)))
+    copies = copies_among(files)
+    names = [path.name for path in files if path not in copies]
+    return bool(files) and (listed_files(folder) != names or not all(_has_end(folder / name) for name in names))
 
 
 def repair(folder: Path) -> Repaired:
@@ -41,29 +71,68 @@ def repair(folder: Path) -> Repaired:
     Raises
     ------
     StationError
-        Not a bag of this software, being recorded now, files of different versions, or not writable.
+        Not a bag of this software, being recorded now, files of different versions, missing, or packed in a way that is
+        not read here; nothing has been changed then.  Or not writable.
     """
     files = contents_of(folder)
     about, topics = about_of(files), topics_of(files)
     _check_versions(folder, files, topics)
-    rewritten, summaries = [], []
+    _check_understood(folder, files)
+    if not needs_repair(folder) and not any(file.damage for file in files):
+        return Repaired((), sum(file.summary.messages for file in files), copies=tuple(copies_among(files_of(folder))))
+    rewritten, kept, summaries = [], [], []
     try:
         for file in files:
-            _check_idle(file.summary.path)
+            path = file.summary.path
+            _check_idle(path)
             # all files must offer a topic alike: readers match the channels of a file to metadata.yaml by it
             alike = all(topics[name] == topic for name, topic in file.summary.topics.items())
-            if file.damage or not alike or not _has_end(file.summary.path):
+            if file.damage or not alike or not _has_end(path):
+                if file.about is None or (file.damage and not file.only_cut):
+                    kept.append(_keep(path))
                 summaries.append(_rewrite(file, topics, about))
-                rewritten.append(file.summary.path)
+                rewritten.append(path)
             else:
                 summaries.append(file.summary)
         write_metadata(folder, summaries, about.to_strings())
     except OSError as error:
         raise StationError(f'cannot be repaired: {error.strerror}', where=folder) from error
-    return Repaired(tuple(rewritten), sum(summary.messages for summary in summaries))
+    return Repaired(
+        tuple(rewritten),
+        sum(summary.messages for summary in summaries),
+        tuple(kept),
+        sum(file.lost for file in files),
+        tuple(copies_among(files_of(folder))),
+    )
+
+
+def _check_understood(folder: Path, files: list[FileContents]) -> None:
+    """Refuse what a repair would make worse."""
+    missing = missing_files(folder)
+    if missing:
+        raise StationError(
+            f'{", ".join(missing)} of it, listed in {METADATA}, is missing', where=folder,
+            hint=f'bring it back; or move {METADATA} away, and what is left becomes a bag of its own',
+        )  # fmt: skip
+    for file in files:
+        path = file.summary.path
+        if file.not_read:
+            raise StationError(f'{file.damage}; it is left as it is', where=path)
+        if path.suffix == PACKED and (file.damage or needs_repair(folder)):
+            raise StationError('is packed as a whole and cannot be repaired so', where=path, hint='unpack it: zstd -d')
+
+
+def _keep(path: Path) -> Path:
+    """Give a file a second name, under which its bytes stay."""
+    numbers = ('', *(f'-{number}' for number in range(2, 1000)))
+    name = next(name for number in numbers if not (name := path.with_name(f'{path.name}.damaged{number}')).exists())
+    os.link(path, name)
+    return name
 
 
 def _has_end(path: Path) -> bool:
+    if path.suffix == PACKED:
+        return True  # rosbag2 packs a file once it is finished
     with open(path, 'rb') as file:
         if file.seek(0, os.SEEK_END) < len(MAGIC):
             return False

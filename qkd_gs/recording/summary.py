@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,6 +14,8 @@ from rosbags.interfaces import Qos
 from rosbags.rosbag2.errors import ReaderError
 from rosbags.rosbag2.metadata import dump_qos_v9, parse_qos
 
+from qkd_gs.errors import StationError
+from qkd_gs.recording.scan import PACKED
 from qkd_gs.session.atomic_file import replace_file
 
 METADATA = 'metadata.yaml'
@@ -123,21 +126,60 @@ def write_metadata(folder: Path, files: Iterable[FileSummary], custom_data: Mapp
 
 def listed_files(folder: Path) -> list[str] | None:
     """Files listed in metadata.yaml; None if it is missing or damaged."""
+    found = _information(folder).get('relative_file_paths')
+    return [Path(str(name)).name for name in found] if isinstance(found, list) else None
+
+
+def missing_files(folder: Path) -> list[str]:
+    """Files that metadata.yaml lists and that are not there."""
+    return [name for name in listed_files(folder) or [] if not (folder / name).exists()]
+
+
+def refuse_packed_messages(folder: Path) -> None:
+    """Refuse a bag whose messages rosbag2 has compressed one by one.
+
+    Raises
+    ------
+    StationError
+    """
+    if str(_information(folder).get('compression_mode', '')).lower() == 'message':
+        raise StationError(
+            'has compressed each message by itself, which is not read here', where=folder,
+            hint='`ros2 bag convert` writes one that is',
+        )  # fmt: skip
+
+
+def _information(folder: Path) -> dict[str, Any]:
+    """Content of metadata.yaml; empty if it is missing or damaged."""
     try:
         document = yaml.load((folder / METADATA).read_text(encoding='utf-8'), Loader=_LOADER)
-        return [str(name) for name in document['rosbag2_bagfile_information']['relative_file_paths']]
-    except (OSError, yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, RecursionError):
-        return None
+        found = document['rosbag2_bagfile_information']
+    except (OSError, yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, RecursionError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def files_of(folder: Path) -> list[Path]:
     """The files of a bag in the order in which they were recorded."""
-    return sorted(folder.glob('*.mcap'), key=lambda path: (number_of(path), path.name))
+    found = [path for pattern in ('*.mcap', f'*.mcap{PACKED}') for path in folder.glob(pattern)]
+    return sorted(found, key=lambda path: (number_of(path), path.name))
+
+
+def copies_among(files: Sequence[Path]) -> list[Path]:
+    """Files with the same content as one before them, and packed files beside the same unpacked one."""
+    copies = [path for path in files if path.suffix == PACKED and path.with_suffix('') in files]
+    sizes: dict[int, list[Path]] = {}
+    for path in files:
+        alike = sizes.setdefault(path.stat().st_size, [])
+        if any(filecmp.cmp(path, other, shallow=False) for other in alike):
+            copies.append(path)
+        alike.append(path)
+    return copies
 
 
 def number_of(path: Path) -> int:
     """NUMBER of bag_NUMBER.mcap, 0 for any other name."""
-    number = path.stem.rpartition('_')[2]
+    number = path.name.removesuffix(PACKED).removesuffix('.mcap').rpartition('_')[2]
     return int(number) if number.isascii() and number.isdigit() else 0
 
 
