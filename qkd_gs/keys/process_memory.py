@@ -8,6 +8,9 @@ import os
 import resource
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
 
@@ -17,22 +20,35 @@ _CAP_IPC_LOCK = 14
 
 
 @cache
-def protect_memory() -> None:
+def protect_memory() -> tuple[str, ...]:
     """Protect the memory of this process, once; a key folder does so when it is opened.
 
     No core dump is written (`RLIMIT_CORE`, inherited by child processes).  Other processes of the same user can neither
     attach a debugger nor read ``/proc/PID/mem`` (`PR_SET_DUMPABLE`).  Where the machine has swap, the memory is locked
-    if this user may do so, which a log line says if not.
+    if this user may do so.
+
+    Returns
+    -------
+    tuple of str
+        What does not protect it, which is logged, too; empty if all does.
     """
+    missing = []
     libc = ctypes.CDLL(None, use_errno=True)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0):
-        log.warning('other processes of this user may read the memory of this one: %s', _last_error())
-    if not has_swap():
-        return
-    locked = may_lock() and not libc.mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT)
-    if not locked:
-        log.warning('secrets may be swapped out: give this user `memlock unlimited`, encrypt the swap, or have none')
+        missing.append(f'other processes of this user may read the memory of this one: {_last_error()}')
+    if has_swap() and not (may_lock() and not libc.mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT)):
+        missing.append('secrets may be swapped out: give this user `memlock unlimited`, encrypt the swap, or have none')
+    for line in missing:
+        log.warning('%s', line)
+    return tuple(missing)
+
+
+def allow_swapping(mapped: NDArray[Any]) -> None:
+    """Take a mapped file, which is on the disk in any case, out of the locked memory."""
+    address, page = int(mapped.ctypes.data), resource.getpagesize()
+    start = address - address % page
+    ctypes.CDLL(None).munlock(ctypes.c_void_p(start), ctypes.c_size_t(address + mapped.nbytes - start))
 
 
 def has_swap(swaps: Path = Path('/proc/swaps')) -> bool:

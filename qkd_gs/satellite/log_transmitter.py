@@ -8,6 +8,7 @@ import numpy as np
 
 from qkd_gs.arrays import ByteArray, IntArray
 from qkd_gs.errors import StationError
+from qkd_gs.keys.process_memory import allow_swapping
 from qkd_gs.qkd.protocol.messages import LOG_BLOCK
 from qkd_gs.qkd.sifting.states import BeaconLog, Intensity, PulseStates
 from qkd_gs.satellite.log_format import BEACON, BITS, PER_BYTE, STATES, first_impossible, opened
@@ -44,6 +45,7 @@ class LogTransmitter:
             offset = file[STATES].id.get_offset()
             self._beacon_ps: IntArray = file[BEACON][:]  # a pass has 30 MB of them
         self._states: ByteArray = np.memmap(path, np.uint8, 'r', offset, (-(-head.pulses // PER_BYTE),))
+        allow_swapping(self._states)
         sent_s = (head.first_pulse + head.pulses) / head.source.pulse_rate_hz
         self.end_utc_ns = head.epoch_utc_ns + max(round(sent_s * 1e9), int(self._beacon_ps[-1]) // 1000)
 

@@ -55,23 +55,30 @@ def serve_log(
     while True:
         try:
             result = _one_run(transmitter, keys, terms, listener, progress)
-        except (StationError, DeviceFault) as fault:
+        except Exception as fault:  # noqa: BLE001  whoever calls must not end the server for the others
             if once:
                 raise
-            _log.warning('a run ended: %s', fault)
+            _log.warning('a run ended: %s', fault, exc_info=not isinstance(fault, (StationError, DeviceFault)))
             continue
         if once:
             return result
 
 
 def _client(listener: Listener) -> Channel:
-    """Channel to the next client that holds the pinned certificate; another one is told of and sent away."""
+    """Channel to the next client that holds the pinned certificate; others are told of and sent away.
+
+    The log tells the first, the second, the fourth and so on, so that no flood of callers fills it.
+    """
+    refused = 0
     while True:
         try:
             return listener.accept(_WAIT_S)
         except ProtocolError as fault:
-            if fault.code != 'link.silent':
-                _log.warning('a client was refused: %s', fault)
+            if fault.code == 'link.silent':
+                continue
+            refused += 1
+            if refused.bit_count() == 1:
+                _log.warning('a client was refused (number %d since the last run): %s', refused, fault)
 
 
 def _one_run(

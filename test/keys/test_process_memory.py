@@ -1,13 +1,17 @@
 """What the kernel says of a process after it has opened a key folder."""
 
+import json
 import os
 import resource
 import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from qkd_gs.cli import main
+from qkd_gs.cli.link import keys as keys_command
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.keys.process_memory import has_swap, may_lock
 
@@ -95,10 +99,36 @@ def test_a_process_that_may_not_lock_says_what_to_do():
 def test_where_memory_may_be_locked_it_is():
     code = (
         'from qkd_gs.keys import process_memory as m\n'
-        'm.has_swap = lambda: True; m.protect_memory()\n'
+        'm.has_swap = lambda: True; assert m.protect_memory() == ()\n'
         'print(next(line for line in open("/proc/self/status") if line.startswith("VmLck")).split()[1])'
     )
     if not may_lock():
         pytest.skip('this user may not lock memory')
     found = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
     assert int(found.stdout) > 1000  # kB
+
+
+def test_a_mapped_file_is_taken_out_of_the_locked_memory(tmp_path):
+    """The log of a satellite is larger than the memory."""
+    np.zeros(1 << 24, np.uint8).tofile(tmp_path / 'log')
+    code = (
+        'import sys, numpy as np\n'
+        'from qkd_gs.keys import process_memory as m\n'
+        'm.has_swap = lambda: True; m.protect_memory()\n'
+        'locked = lambda: int(next(l for l in open("/proc/self/status") if l.startswith("VmLck")).split()[1])\n'
+        'mapped = np.memmap(sys.argv[1], np.uint8, "r", 5, (16_000_000,))\n'
+        'before = locked(); m.allow_swapping(mapped); print(before - locked(), mapped.sum())'
+    )
+    if not may_lock():
+        pytest.skip('this user may not lock memory')
+    command = [sys.executable, '-c', code, str(tmp_path / 'log')]
+    freed_kb, total = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert int(freed_kb) > 15_000
+    assert total == '0'
+
+
+def test_the_status_of_a_key_folder_says_what_is_missing(tmp_path, capsys, monkeypatch):
+    KeyFolder.create(tmp_path / 'keys')
+    monkeypatch.setattr(keys_command, 'protect_memory', lambda: ('secrets may be swapped out',))
+    assert main(['keys', 'status', str(tmp_path / 'keys'), '--json']) == 0
+    assert json.loads(capsys.readouterr().out)['memory'] == {'unprotected': ['secrets may be swapped out']}

@@ -13,6 +13,7 @@ from qkd_gs.errors import StationError
 from qkd_gs.keys.credentials import certificate_fingerprint
 from qkd_gs.keys.entries import KeyEntry, KeyStateName, Purpose, Side, parse_piece_name
 from qkd_gs.keys.folder import KeyFolder
+from qkd_gs.keys.process_memory import protect_memory
 from qkd_gs.session.manifest import load_manifest
 
 _LEAST_PRE_SHARED, _MOST_PRE_SHARED = 256, 1 << 30  # bytes
@@ -126,6 +127,7 @@ def _status(folder: KeyFolder, args: argparse.Namespace) -> int:
         else {'left_bits': pre_shared.left_bits, 'runs_left': pre_shared.runs_left},
         'keys': {str(state): sum(entry.state is state for _, entry in entries) for state in KeyStateName},
         'left_bits': {str(purpose): sum(entry.partition(purpose).left_bits for entry in usable) for purpose in Purpose},
+        'memory': {'unprotected': list(protect_memory())},
     }
     status['delivery'] = delivery.stock(folder, args.config)
     if args.json:
@@ -144,6 +146,7 @@ def _status(folder: KeyFolder, args: argparse.Namespace) -> int:
     for name, one in status['delivery'].items():
         low = ', which is low' if one['low'] else ''
         print(f'delivery      {name}: {one["left_bits"]:,} bits left to give{low}; {one["waiting_keys"]} keys wait')
+    print('memory        ' + ('; '.join(protect_memory()) or 'protected from core dumps, other processes and the swap'))
     return 0
 
 

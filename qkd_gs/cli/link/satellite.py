@@ -87,8 +87,8 @@ def _serve(args: argparse.Namespace) -> int:
         host, port = parse_address(args.listen)
     except StationError as error:
         raise StationError(error.what, where='--listen') from error
+    keys = find_key_folder(args.keys, simulated=False)  # first: it protects the memory that the log comes into
     transmitter = LogTransmitter(args.log)
-    keys = find_key_folder(args.keys, simulated=False)
     station = _station(args.station).model_copy(update={'source': transmitter.head.source})
     terms = Terms.of_station(station)
     watcher = ConsoleWatcher()

@@ -10,11 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from qkd_gs.qkd.link.callers import Callers
 from qkd_gs.qkd.link.channel import PacketChannel
 from qkd_gs.qkd.link.faults import ProtocolError
 
 LOOPBACK = '127.0.0.1'
 SILENCE_S = 300.0  # between two messages the other side may process the tags of a whole pass
+HANDSHAKE_S = 30.0
 _SLOWEST_BIT_S = 100_000  # a slower peer counts as silent
 
 
@@ -102,7 +104,7 @@ class SocketStream:
 
 
 class Listener:
-    """A listening socket on loopback.
+    """A listening socket on loopback; nobody who calls it can keep another one waiting for long.
 
     Parameters
     ----------
@@ -114,34 +116,34 @@ class Listener:
 
     def __init__(self, identity: TlsIdentity, host: str = LOOPBACK, port: int = 0):
         self._identity = identity
-        self._context = identity.context(server=True)
         self._socket = socket.create_server((host, port))
+        self._callers = Callers(self._socket, identity.context(server=True), time.monotonic)
         self.host, self.port = self._socket.getsockname()[:2]
 
-    def accept(self, timeout_s: float = 30.0, silence_s: float = SILENCE_S) -> PacketChannel:
-        """Channel to the next client, which must present the pinned certificate.
+    def accept(
+        self, timeout_s: float = 30.0, silence_s: float = SILENCE_S, handshake_s: float = HANDSHAKE_S
+    ) -> PacketChannel:
+        """Channel to the next client that presents the pinned certificate.
 
         Parameters
         ----------
         timeout_s : float
-            Longest wait for a connection and its handshake.
+            Longest wait for one.
         silence_s : float
             Longest silence afterwards.
+        handshake_s : float
+            Longest duration of a handshake.
 
         Raises
         ------
         ProtocolError
-            No client connected, or one with another certificate.
+            No client connected, or one was sent away, e.g. with another certificate: call again for the others.
         """
-        self._socket.settimeout(timeout_s)
-        try:
-            raw, _ = self._socket.accept()
-        except TimeoutError as error:
-            raise ProtocolError('silent', f'no client connected within {timeout_s:g} s') from error
-        return _secured(raw, self._context, self._identity, timeout_s, silence_s, server=True)
+        return _pinned(self._callers.next(timeout_s, handshake_s), self._identity, silence_s)
 
     def close(self) -> None:
         """Stop listening; may be called repeatedly."""
+        self._callers.close()
         self._socket.close()
 
     def __enter__(self) -> Listener:
@@ -165,19 +167,18 @@ def connect(
         raw = socket.create_connection((host, port), timeout=timeout_s)
     except OSError as error:
         raise ProtocolError('silent', f'no connection to {host}:{port}') from error
-    return _secured(raw, identity.context(server=False), identity, timeout_s, silence_s, server=False)
-
-
-def _secured(
-    raw: socket.socket, context: ssl.SSLContext, identity: TlsIdentity, timeout_s: float, silence_s: float, server: bool
-) -> PacketChannel:
     raw.settimeout(timeout_s)
     try:
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # small parity messages wait for answers
-        connection = context.wrap_socket(raw, server_side=server)
+        connection = identity.context(server=False).wrap_socket(raw)
     except (OSError, ssl.SSLError) as error:
         raw.close()
         raise ProtocolError('identity', 'the handshake failed: not the pinned certificate, or not TLS 1.3') from error
+    return _pinned(connection, identity, silence_s)
+
+
+def _pinned(connection: ssl.SSLSocket, identity: TlsIdentity, silence_s: float) -> PacketChannel:
+    """Channel over a connection after its handshake."""
     shown = connection.getpeercert(binary_form=True) or b''
     if not hmac.compare_digest(shown, ssl.PEM_cert_to_DER_cert(identity.peer_certificate)):
         connection.close()

@@ -20,10 +20,16 @@ from qkd_gs.qkd.reconciliation.permutation import in_order, shuffle_key
 
 MAX_SUBSETS = 256
 MAX_SHUFFLES = 32
+MAX_TREES = MAX_SUBSETS + MAX_SHUFFLES  # that one key is made into; an honest Bob needs a tenth of them
+MAX_BATCHES = 1 << 12  # of queries about one key; an honest Bob sends some hundreds
+_FIRST_ROOTS = 32
 
 
 class ParityServer:
     """Computes parities of a key on request.
+
+    What the questions cost is bounded, whoever asks: a parity is looked up in a tree, and neither the trees that are
+    built nor the batches that are answered are more than `MAX_TREES` and `MAX_BATCHES`.
 
     Parameters
     ----------
@@ -45,6 +51,8 @@ class ParityServer:
         # tree 0 is that of the subset last queried, the others are those of the permutations
         self._trees = np.zeros((1, 2 * self._size), np.uint8)
         self._numbers = np.full(1, -1)
+        self._root_parities = np.empty(0, np.uint8)
+        self._built = self._batches = 0
         self.disclosed_bits = 0
 
     def __repr__(self) -> str:  # never the contents: a repr ends up in logs
@@ -56,8 +64,14 @@ class ParityServer:
         Raises
         ------
         StationError
-            A query names no block of this key.
+            A query names no block of this key; no query, or not in ascending order; or more work than an honest
+            Bob causes.
         """
+        if not len(batch) or (np.diff(batch) < 0).any():
+            raise StationError('the parity queries of a message are none, or not in ascending order')
+        self._batches += 1
+        if self._batches > MAX_BATCHES:
+            raise StationError(f'parities were requested in more than {MAX_BATCHES} messages')
         answers = np.empty(len(batch), np.uint8)
         end = len(batch)
         subsets = int(np.searchsorted(batch, SUBSETS << PASS_SHIFT))
@@ -75,18 +89,27 @@ class ParityServer:
     def wipe(self) -> None:
         """Overwrite the bits; the object cannot be used afterwards."""
         self._bits[:] = 0
+        for made in np.flatnonzero(self._numbers >= 0):
+            self._trees[made, self._size : self._size + len(self._bits)] = 0
 
     def _roots(self, subsets: ParityQueries) -> ByteArray:
         """Parities of whole subsets."""
-        if subsets.max() >= MAX_SUBSETS:
+        highest = int(subsets.max())
+        if highest >= MAX_SUBSETS:
             raise _no_such_block()
-        return np.asarray(subset_parities(self._bits, self._seed, int(subsets.max()) + 1)[subsets])
+        if highest >= len(self._root_parities):
+            number = max(_FIRST_ROOTS, 1 << highest.bit_length())
+            self._root_parities = subset_parities(self._bits, self._seed, number)
+        return np.asarray(self._root_parities[subsets])
 
     def _make_tree(self, query: int) -> None:
         number, node = query >> PASS_SHIFT, query & NODE_MASK
         known = 0 <= number < MAX_SHUFFLES or SUBSETS <= number < SUBSETS + MAX_SUBSETS
         if not known or not 1 <= node < 2 * self._size:
             raise _no_such_block()
+        self._built += 1
+        if self._built > MAX_TREES:
+            raise StationError(f'parity queries need more than {MAX_TREES} trees of the key')
         n = len(self._bits)
         if number >= SUBSETS:
             fill_tree(self._trees[0], self._bits & subset(n, self._seed, number - SUBSETS))

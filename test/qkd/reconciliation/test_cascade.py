@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from qkd_gs.errors import StationError
 from qkd_gs.qkd.finite_key.entropy import binary_entropy
+from qkd_gs.qkd.reconciliation import cascade_alice
 from qkd_gs.qkd.reconciliation.cascade import CascadeOptions, Corrector, ParityServer, reconcile
 from qkd_gs.qkd.reconciliation.cascade_bob import QUICK
 from qkd_gs.qkd.reconciliation.parity import fill_tree, subset, subset_parities, tree_size
@@ -190,6 +191,37 @@ def test_questions_about_blocks_that_do_not_exist_are_refused(question):
         server.answer(np.array([question]))
     with pytest.raises(StationError, match='does not have'):
         server.answer(np.array([question, question + 1]))
+
+
+def root(subset, node=2):
+    return (SUBSETS + subset << PASS_SHIFT) + node
+
+
+@pytest.mark.parametrize('batch', [[], [5, 4], [root(3), root(2)]])
+def test_questions_out_of_order_or_none_are_refused(batch):
+    """Each change between two subsets would make a tree of the whole key."""
+    with pytest.raises(StationError, match='ascending'):
+        ParityServer(keys(100, 0.0)[0], 5).answer(np.array(batch, np.int64))
+
+
+def test_what_somebody_can_make_the_parity_server_do_is_bounded(monkeypatch):
+    """Trees and whole subsets cost as much as the key is long; a query must not."""
+    work = []
+    for name in ('fill_tree', 'subset_parities'):
+        real = getattr(cascade_alice, name)
+        monkeypatch.setattr(cascade_alice, name, lambda *a, real=real, name=name: work.append(name) or real(*a))
+    server = ParityServer(keys(20_000, 0.0)[0], 5)
+    with pytest.raises(StationError, match='more than 288 trees'):  # noqa: PT012
+        for number in range(1000):
+            server.answer(np.array([root(number % 2)]))
+    assert work.count('fill_tree') == 288
+    server = ParityServer(keys(20_000, 0.0)[0], 5)
+    for number in range(2, 256):
+        server.answer(np.array([root(number - 1, 1), root(number, 1)]))
+    assert work.count('subset_parities') == 4
+    with pytest.raises(StationError, match='more than 4096 messages'):  # noqa: PT012
+        while True:
+            server.answer(np.array([1]))
 
 
 def test_answers_of_the_wrong_number_are_refused():
