@@ -15,6 +15,7 @@ from qkd_gs.keys.entries import Side
 from qkd_gs.keys.files import check_private, read_secret, write_secret
 from qkd_gs.keys.preshared import PreSharedKey
 from qkd_gs.keys.process_memory import protect_memory
+from qkd_gs.keys.random_tape import RandomTape
 from qkd_gs.keys.sealed_database import stored_side
 from qkd_gs.keys.sealing import SealingKeys
 from qkd_gs.keys.store import KeyStore
@@ -104,6 +105,10 @@ class KeyFolder:
             The session was not taken with this folder, or its key was destroyed.
         """
         return self._sealing.private_key(session_id)
+
+    def session_random_tape(self, session_id: str) -> RandomTape:
+        """Random bits of a session, the same in every run; gone with its private key."""
+        return self._sealing.random_tape(session_id)
 
     def destroy_session_key(self, session_id: str) -> None:
         """Destroy the private key of a session: its tags cannot be opened any more."""

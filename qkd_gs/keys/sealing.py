@@ -7,6 +7,7 @@ from pathlib import Path
 
 from qkd_gs.errors import StationError
 from qkd_gs.keys.files import check_private, erase_secret, read_secret, sync_folder, write_secret
+from qkd_gs.keys.random_tape import RandomTape
 from qkd_gs.timing.hybrid import PRIVATE_BYTES, SealingKey
 from qkd_gs.timing.sealed import fingerprint
 
@@ -77,8 +78,12 @@ class SealingKeys:
             raise StationError('is damaged', where=self._private_path(path.read_bytes()))
         return SealingKey(raw)
 
+    def random_tape(self, session_id: str) -> RandomTape:
+        """Random bits that every run of a session reads alike; destroyed with its private key."""
+        return RandomTape(self._tape_path(session_id))
+
     def destroy(self, session_id: str) -> None:
-        """Destroy the private key of a session: nobody can open its tags any more.
+        """Destroy the private key and the random bits of a session: nobody can open its tags any more.
 
         Raises
         ------
@@ -86,6 +91,7 @@ class SealingKeys:
             It cannot be deleted.
         """
         path = self._public_path(session_id)
+        erase_secret(self._tape_path(session_id))
         if path.exists():
             erase_secret(self._private_path(path.read_bytes()))
             erase_secret(path)
@@ -104,6 +110,9 @@ class SealingKeys:
 
     def _public_path(self, session_id: str) -> Path:
         return self._folder / f'session-{session_id}.pub'
+
+    def _tape_path(self, session_id: str) -> Path:
+        return self._folder / f'session-{session_id}.random'
 
     def _private_path(self, public: bytes) -> Path:
         return self._folder / f'{fingerprint(public).hex()}.key'

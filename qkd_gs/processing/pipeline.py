@@ -18,13 +18,14 @@ from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.keys.entries import KeyEntry, KeyStateName
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.keys.preshared import SimulatedPreSharedKey
+from qkd_gs.keys.random_tape import RandomTape
 from qkd_gs.keys.refilled import RefilledKey
 from qkd_gs.keys.store import KeyStore
 from qkd_gs.processing.anomalies import Anomaly, afterpulse_share, bunching_of, find_anomalies
 from qkd_gs.processing.balance import find_imbalances, imbalances
 from qkd_gs.processing.hidden_light import hidden_light
 from qkd_gs.processing.profile_anomalies import find_profile_anomalies
-from qkd_gs.processing.tag_runs import RunReports, ScannedRun, scan_session
+from qkd_gs.processing.tag_runs import RunReports, scan_session
 from qkd_gs.processing.timing_metrics import sync_series, timing_figures
 from qkd_gs.processing.timing_stage import Timed, number_clicks
 from qkd_gs.qkd.finite_key.counts import KeyCounts
@@ -33,7 +34,7 @@ from qkd_gs.qkd.link.spool import Spool
 from qkd_gs.qkd.protocol.confirmation import confirm_again
 from qkd_gs.qkd.protocol.ground_side import GroundSession
 from qkd_gs.qkd.protocol.result import KeyResult
-from qkd_gs.qkd.sifting.random_bits import RandomBits, keyed_bits, seeded_bits
+from qkd_gs.qkd.sifting.random_bits import RandomBits, seeded_bits
 from qkd_gs.qkd.sifting.terms import Terms
 from qkd_gs.session.manifest import FILE_NAME, Manifest, load_manifest, update_manifest
 from qkd_gs.session.telemetry import FILE_NAME as TELEMETRY
@@ -106,9 +107,10 @@ def process_session(
             )
             session.open()
             log = session.request_beacon_log(*scanned.log_span_ns, manifest.station.source.beacon_rate_hz)
-            timed = number_clicks(
-                manifest, scanned, log, tie_breaker_of(manifest), spool, lambda step: progress(step, 0.0)
-            )
+            tape = keys.session_random_tape(manifest.session_id)
+            tie_breaker = tie_breaker_of(manifest, tape)
+            timed = number_clicks(manifest, scanned, log, tie_breaker, spool, lambda step: progress(step, 0.0))
+            tape.save()
             del log
             for report in scanned.reports.runs:
                 if report.unused:
@@ -261,15 +263,16 @@ def _random_bytes(manifest: Manifest) -> Callable[[int], bytes]:
     return np.random.default_rng([_seed(manifest), 1]).bytes
 
 
-def tie_breaker_of(manifest: Manifest) -> Callable[[ScannedRun], RandomBits]:
+def tie_breaker_of(manifest: Manifest, tape: RandomTape) -> RandomBits:
     """Source of the bits and bases of pulses with several clicks.
 
-    The bits of a real run derive from the secret key of its tag file, so a repeated run announces the same.
+    Those of a real run come from the system's generator, and are kept on the tape, so a repeated run announces the
+    same.  Bits expanded from a key would not do: the bases of cross clicks are announced, and whoever guesses the key
+    that fits them knows the bits, too.
     """
     if manifest.simulated:
-        bits = seeded_bits(np.random.default_rng([_seed(manifest), 2]))
-        return lambda run: bits
-    return lambda run: keyed_bits(run.sealed.derived_key(b'tie breaker'))
+        return seeded_bits(np.random.default_rng([_seed(manifest), 2]))
+    return tape.bits
 
 
 def _seed(manifest: Manifest) -> int:

@@ -102,7 +102,7 @@ def number_clicks(
     manifest: Manifest,
     scanned: Scanned,
     log: BeaconLog,
-    tie_breaker: Callable[[ScannedRun], RandomBits],
+    tie_breaker: RandomBits,
     spool: Spool,
     progress: Callable[[str], None],
 ) -> Timed:
@@ -111,7 +111,7 @@ def number_clicks(
     Parameters
     ----------
     tie_breaker : callable
-        Source of the bits for pulses with several clicks, of each run.
+        Source of the bits for pulses with several clicks.
 
     Raises
     ------
@@ -196,7 +196,7 @@ def _taken(
     station: StationSettings,
     scanned: Scanned,
     runs: list[NumberedRun],
-    tie_breaker: Callable[[ScannedRun], RandomBits],
+    tie_breaker: RandomBits,
     spool: Spool,
 ) -> list[_Taken]:
     """Go through the tags of the runs; one that turns out to be damaged is left out."""
@@ -207,9 +207,8 @@ def _taken(
         clicks = ClickFilter(first, last, round(station.source.pulse_rate_hz), dead, hold)  # new: the gap was not seen
         part = _Taken(run, clicks, DetectionLog(run.pulse_spans, spool))
         with scanned.reports.confine_faults(run.scanned.report):
-            random_bits = tie_breaker(run.scanned)
             for events in gate_events(run.scanned.blocks(), run.slots, run.gate, clicks):
-                part.take(events, random_bits)
+                part.take(events, tie_breaker)
             taken.append(part)
     scanned.reports.require(len(taken), scanned.folder)
     return taken

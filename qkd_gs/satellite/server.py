@@ -55,7 +55,7 @@ def serve_log(
     while True:
         try:
             result = _one_run(transmitter, keys, terms, listener, progress)
-        except Exception as fault:  # noqa: BLE001  whoever calls must not end the server for the others
+        except Exception as fault:
             if once:
                 raise
             _log.warning('a run ended: %s', fault, exc_info=not isinstance(fault, (StationError, DeviceFault)))

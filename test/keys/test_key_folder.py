@@ -182,3 +182,25 @@ def test_a_secret_shows_nothing_and_forgets():
     with secret:
         assert secret.reveal() == b'hunter2'
     assert secret.reveal() == bytes(7)
+
+
+def test_random_bits_of_a_session_are_drawn_once_and_gone_with_its_key(folder):
+    folder.session_public_key(SESSIONS[0])
+    first, unsaved = (folder.session_random_tape(SESSIONS[0]) for _ in range(2))
+    drawn = np.concatenate([first.bits(count) for count in (16, 8, 0, 80_000)])
+    assert drawn.mean() == pytest.approx(0.5, abs=0.01)
+    assert (drawn != unsaved.bits(80_024)).mean() == pytest.approx(0.5, abs=0.01)  # of the system, not of a key
+    first.save()
+    again = KeyFolder(folder.path).session_random_tape(SESSIONS[0])
+    np.testing.assert_array_equal(drawn, again.bits(80_024))
+    longer = again.bits(100)
+    again.save()
+    assert stat.S_IMODE(next(folder.path.rglob('*.random')).stat().st_mode) == 0o600
+    third = folder.session_random_tape(SESSIONS[0])
+    np.testing.assert_array_equal(
+        np.concatenate([drawn, longer]), np.concatenate([third.bits(80_024), third.bits(100)])
+    )
+    assert repr(third) == '<RandomTape of 10016 bytes>'
+    folder.destroy_session_key(SESSIONS[0])
+    assert not list(folder.path.rglob('*.random'))
+    assert (folder.session_random_tape(SESSIONS[0]).bits(1000) != drawn[:1000]).any()

@@ -102,7 +102,9 @@ def old_tls(port, _):
 def another_certificate(port, folder):
     there = folder / 'stranger'
     stranger = (KeyFolder(there) if there.exists() else KeyFolder.create(there)).tls_ground(simulated=True)
-    trusting = TlsIdentity(stranger.certificate, stranger.private_key, (folder / 'satellite/ground.tls.crt').read_text())
+    trusting = TlsIdentity(
+        stranger.certificate, stranger.private_key, (folder / 'satellite/ground.tls.crt').read_text()
+    )
     with suppress(DeviceFault):
         connect(trusting, port).receive()
 

@@ -37,10 +37,6 @@ class Ratchet:
         self._header = header
         self._key = HKDF(hashes.SHA256(), 32, salt=None, info=b'qkd_gs tags' + header).derive(secret)
 
-    def derived_key(self, purpose: bytes) -> bytes:
-        """Secret for another purpose; only of the key that opens the first chunk."""
-        return HKDF(hashes.SHA256(), 32, salt=None, info=b'qkd_gs ' + purpose).derive(self._key)
-
     def seal(self, number: int, last: bool, plain: bytes) -> bytes:
         """Encrypt the chunk of this number; its key is forgotten."""
         return self._next().encrypt(bytes(12), plain, self._context(number, last))

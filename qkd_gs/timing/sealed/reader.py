@@ -61,18 +61,6 @@ class SealedFile:
         self._opened(header)
         return int(HEADER.unpack(header)[3])
 
-    def derived_key(self, purpose: bytes) -> bytes:
-        """A secret of 32 bytes that belongs to this file and purpose, always the same; gone with the private key.
-
-        Raises
-        ------
-        StationError
-            As `blocks`.
-        """
-        with _readable(self.path) as file:
-            header = file.read(HEADER.size)
-        return self._opened(header).derived_key(purpose)
-
     def blocks(self, require_end: bool = True) -> Iterator[TagBlock]:
         """Tags chunk by chunk, in the order they were written.
 

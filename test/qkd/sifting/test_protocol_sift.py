@@ -14,7 +14,7 @@ from qkd_gs.qkd.reconciliation.key_blocks import key_blocks
 from qkd_gs.qkd.sifting.detections import Detections
 from qkd_gs.qkd.sifting.error_rate import expected_qber
 from qkd_gs.qkd.sifting.key_counts import key_counts, sifted_table
-from qkd_gs.qkd.sifting.random_bits import keyed_bits, seeded_bits
+from qkd_gs.qkd.sifting.random_bits import seeded_bits
 from qkd_gs.qkd.sifting.squashing import squash
 from qkd_gs.qkd.sifting.states import Basis, Intensity
 from qkd_gs.timing.spans import ascending, pulses_in, within
@@ -130,11 +130,3 @@ def test_more_sifted_than_sent_is_refused():
         key_counts(TERMS, 10, table, np.zeros((2, 3), np.int64))
     with pytest.raises(StationError, match='errors are more'):
         key_counts(TERMS, 10_000, table, table + 1)
-
-
-def test_keyed_bits_are_those_of_their_key_and_look_random():
-    first, again, other = keyed_bits(b'1' * 32), keyed_bits(b'1' * 32), keyed_bits(b'2' * 32)
-    drawn = np.concatenate([first(n) for n in (16, 8, 0, 80_000)])
-    np.testing.assert_array_equal(drawn, again(80_024))
-    assert (drawn != other(80_024)).mean() == pytest.approx(0.5, abs=0.01)
-    assert drawn.mean() == pytest.approx(0.5, abs=0.01)
