@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import atan2, cos, hypot, radians, sin
+from math import atan2, cos, hypot, pi, radians, sin
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,6 +10,9 @@ from skyfield.api import wgs84
 
 from qkd_gs.arrays import FloatArray
 from qkd_gs.settings.site import Site
+
+_NOON_2000_NS = 946_728_000_000_000_000  # JD 2451545.0
+_DAY_NS = 86_400_000_000_000
 
 
 def enu_from_azel(az_rad: ArrayLike, el_rad: ArrayLike) -> FloatArray:
@@ -73,3 +76,15 @@ def enu_rotation(site: Site) -> FloatArray:
             [cos(lat) * cos(lon), cos(lat) * sin(lon), sin(lat)],
         ]
     )
+
+
+def horizon_rotation(site: Site, t_ns: int) -> FloatArray:
+    """Matrix (3, 3) from celestial vectors to east, north, up, by the Earth rotation angle (IERS 2010, eq. 5.15).
+
+    Precession and nutation are left out (0.3 deg since 2000), UTC is taken as UT1.
+    """
+    days = (t_ns - _NOON_2000_NS) / _DAY_NS
+    turn = 2 * pi * ((0.7790572732640 + 0.00273781191135448 * days + days % 1.0) % 1.0) + radians(site.longitude_deg)
+    s, c = sin(turn), cos(turn)
+    sp, cp = sin(radians(site.latitude_deg)), cos(radians(site.latitude_deg))
+    return np.array([[-s, c, 0.0], [-sp * c, -sp * s, cp], [cp * c, cp * s, sp]])

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from qkd_gs.arrays import FloatArray
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import TwinSettings
+from qkd_gs.settings.twin_plant import SkySettings
 from qkd_gs.sim.imaging.camera import SimCamera
+from qkd_gs.sim.imaging.catalogue_field import CatalogueField
 from qkd_gs.sim.imaging.exposure import View
 from qkd_gs.sim.imaging.render import noise_bank
 from qkd_gs.sim.imaging.starfield import RandomField, Stars
@@ -17,6 +21,7 @@ from qkd_gs.tracking.types import CameraRole
 
 _NOISE = 1 << 21  # numbers in a camera's noise bank
 _KEEP_S = 2.0  # of history: longer than any exposure
+_NIGHT_NS = 86_400 * 10**9  # places of stars are computed when they are asked for
 
 
 class SimCameraFeed:
@@ -51,7 +56,7 @@ class SimCameraFeed:
             CameraRole.GUIDING: (station.guiding_camera, plant.guiding_camera, Column.GUIDING, streams[7]),
             CameraRole.TRACKING: (station.tracking_camera, plant.tracking_camera, Column.TRACKING, streams[8]),
         }[role]
-        groups: tuple[Stars, ...] = (RandomField(plant.sky, site, streams[5]), *stars)
+        groups: tuple[Stars, ...] = (_faint_stars(plant.sky, site, start_ns, streams[5]), *stars)
         geometry = TrueCameraGeometry.as_built(model, camera, rng)
         view = View(model, camera, plant.sky, geometry, self._history, groups, column)
         self.camera = SimCamera(model, camera, view, noise_bank(streams[6], _NOISE), rng)
@@ -64,3 +69,10 @@ class SimCameraFeed:
     def hold(self, until_ns: int, row: FloatArray) -> None:
         """Keep the state (columns, 1) until `until_ns`, for a time of which nothing is known."""
         self._history.hold(until_ns, row)
+
+
+def _faint_stars(sky: SkySettings, site: Site, start_ns: int, rng: np.random.Generator) -> Stars:
+    """The stars that are not in the station's catalogue."""
+    if sky.stars == 'gaia':
+        return CatalogueField(site, start_ns, start_ns + _NIGHT_NS, sky.stars_brightest_mag)
+    return RandomField(sky, site, rng)

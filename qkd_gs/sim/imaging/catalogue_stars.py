@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import cos, dist, radians
 
 import numpy as np
 
 from qkd_gs.arrays import FloatArray, IntArray
-from qkd_gs.calibration.stars import load_stars, star_azel
+from qkd_gs.calibration.stars import Star, load_stars, star_azel
 from qkd_gs.orbit.vectors import azel_from_enu, enu_from_azel
 from qkd_gs.settings.site import Site
 from qkd_gs.sim.imaging.starfield import NO_STARS, StarsInView, diurnal_rates, towards
@@ -18,18 +19,20 @@ _AHEAD_RAD = 0.05
 
 
 class NamedStars:
-    """Apparent positions of all catalogue stars over a time span.
+    """Apparent positions of stars over a time span.
 
     Parameters
     ----------
     start_ns, end_ns : int
         UTC; before and after it the stars are at rest.
+    stars : sequence of Star, optional
+        All of the station's catalogue if not given.
     """
 
-    def __init__(self, site: Site, start_ns: int, end_ns: int) -> None:
+    def __init__(self, site: Site, start_ns: int, end_ns: int, stars: Sequence[Star] | None = None) -> None:
         self._start_ns = start_ns
         self._latitude_rad = radians(site.latitude_deg)
-        self._site, self._stars = site, load_stars()
+        self._site, self._stars = site, load_stars() if stars is None else stars
         self._steps = -(-(end_ns - start_ns) // _STEP_NS)
         self._magnitude = np.array([star.mag for star in self._stars])
         self._vectors: dict[int, FloatArray] = {}  # by step, computed on demand

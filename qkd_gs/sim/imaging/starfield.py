@@ -10,11 +10,10 @@ import numpy as np
 
 from qkd_gs.arrays import FloatArray
 from qkd_gs.orbit.refraction import site_refraction
+from qkd_gs.orbit.vectors import horizon_rotation
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.twin_plant import SkySettings
 
-_NOON_2000_NS = 946_728_000_000_000_000  # JD 2451545.0, taken as UT1
-_DAY_NS = 86_400_000_000_000
 _EARTH_RAD_S = 7.292115e-5
 _AHEAD_RAD = 0.05  # margin of the search
 _REFRACTION_RAD = 0.003  # above 5 deg; the cone is about an apparent direction, the vectors are not refracted
@@ -71,14 +70,14 @@ class RandomField:
         z, turn = rng.uniform(-1, 1, count), rng.uniform(0, 2 * pi, count)
         across = np.sqrt(1 - z * z)
         self._vectors = np.stack([across * np.cos(turn), across * np.sin(turn), z], axis=1)
-        self._latitude, self._longitude = radians(site.latitude_deg), radians(site.longitude_deg)
+        self._site, self._latitude = site, radians(site.latitude_deg)
         self._refraction = site_refraction(site)
         self._centre, self._reach_rad = np.zeros(3), -1.0
         self._near, self._near_magnitude = np.empty((0, 3)), np.empty(0)
 
     def near(self, t_ns: int, az_rad: float, el_rad: float, radius_rad: float, faintest_mag: float) -> StarsInView:
         """Stars within a cone about an apparent direction, down to a magnitude."""
-        rotation = self._horizon(t_ns)
+        rotation = horizon_rotation(self._site, t_ns)
         direction = towards(az_rad, el_rad) @ rotation
         self._search_around(direction, radius_rad)
         count = self._near_magnitude.searchsorted(faintest_mag)
@@ -96,11 +95,3 @@ class RandomField:
             self._centre, self._reach_rad = direction, radius_rad + _REFRACTION_RAD + _AHEAD_RAD
             nearby = np.flatnonzero(self._vectors @ direction > cos(self._reach_rad))
             self._near, self._near_magnitude = self._vectors[nearby], self._magnitude[nearby]
-
-    def _horizon(self, t_ns: int) -> FloatArray:
-        """Rotation from the celestial frame to east, north, up, by the Earth rotation angle (IERS 2010, eq. 5.15)."""
-        days = (t_ns - _NOON_2000_NS) / _DAY_NS
-        turn = 2 * pi * ((0.7790572732640 + 0.00273781191135448 * days + days % 1.0) % 1.0) + self._longitude
-        s, c = sin(turn), cos(turn)
-        sp, cp = sin(self._latitude), cos(self._latitude)
-        return np.array([[-s, c, 0.0], [-sp * c, -sp * s, cp], [cp * c, cp * s, sp]])
