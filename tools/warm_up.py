@@ -22,6 +22,7 @@ from qkd_gs.pointing.pass_window import pass_window_nearest
 from qkd_gs.pointing.plan import plan_pass
 from qkd_gs.processing.pipeline import process_session
 from qkd_gs.qkd.reconciliation import ldpc
+from qkd_gs.safety.laser.laser_safety import LaserSafety
 from qkd_gs.safety.supervisor import Supervisor
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
@@ -31,7 +32,9 @@ from qkd_gs.share import share_path
 from qkd_gs.sim.imaging.catalogue_stars import NamedStars
 from qkd_gs.sim.lockstep import Lockstep
 from qkd_gs.sim.satellite import simulated_satellite
+from qkd_gs.sim.simulation_setup import SimulationSetup
 from qkd_gs.sim.synthetic_session import CULMINATION_NS, SyntheticSession
+from qkd_gs.sim.traffic import SimAircraft
 from qkd_gs.sim.twin import Twin, true_trajectory
 from qkd_gs.tag_formats.ptu_reader import PtuFile
 from qkd_gs.tag_formats.ptu_writer import write_ptu
@@ -49,7 +52,8 @@ def track_a_few_seconds(folder: Path, keys: KeyFolder) -> None:
     station = load_yaml(share_path('config', 'station.yaml'), StationSettings)
     twin_settings, site = load_twin(), load_site('shanghai')
     elements = load_elements(share_path('config', 'elements', 'micius.tle'))
-    found, predicted, start_ns, end_ns = pass_window_nearest(elements, site, CULMINATION_NS, station)
+    window = pass_window_nearest(elements, site, CULMINATION_NS, station)
+    found, predicted, start_ns, end_ns = window
     truth = true_trajectory(twin_settings, found.orbit, site, start_ns, end_ns, SEED)
     begin_ns = start_ns - 6 * SECOND_NS
     twin = Twin(twin_settings, station, truth, site, begin_ns, SEED, (NamedStars(site, begin_ns, end_ns),))
@@ -58,10 +62,13 @@ def track_a_few_seconds(folder: Path, keys: KeyFolder) -> None:
     enc_az, enc_el = twin.world.axes_at(az, el)
     model = MountModel(IA=enc_az - az, IE=enc_el - el)
     tracker = Tracker(station, predicted, model, plan_pass(predicted, start_ns, end_ns, model, station.mount))
-    supervisor = Supervisor(station, model, lambda t_ns: sun_at(site, t_ns))
+    laser = LaserSafety(station, site)
+    supervisor = Supervisor(station, model, lambda t_ns: sun_at(site, t_ns), laser)
     recipient = keys.session_public_key('0' * 32)
     writer = SealedWriter(folder / 'tags', bytes(16), recipient, begin_ns, bytes(32))
-    lockstep = Lockstep(twin, station, tracker, supervisor, TagRecorder(writer, station.source))
+    recorder = TagRecorder(writer, station.source)
+    setup = SimulationSetup(twin_settings, station, site, window, 6.0, SEED)
+    lockstep = Lockstep(twin, station, tracker, supervisor, recorder, laser, SimAircraft(setup))
     lockstep.run(begin_ns, begin_ns + 15 * SECOND_NS, lambda progress: None)
 
 

@@ -10,7 +10,7 @@ from pydantic import Field, create_model
 
 from qkd_gs.devices.driver import Driver
 from qkd_gs.devices.kinds import KINDS
-from qkd_gs.devices.registry import HINT, SIMULATED, installed, load_driver, not_installed
+from qkd_gs.devices.registry import HINT, NONE, SIMULATED, installed, load_driver, not_installed
 from qkd_gs.errors import StationError
 from qkd_gs.settings.loader import Section, load_yaml
 from qkd_gs.share import share_path
@@ -33,11 +33,20 @@ class DeviceSettings(Section):
     hwp: DeviceChoice
     gps: DeviceChoice
     tdc: DeviceChoice
+    aircraft: DeviceChoice = Field(default_factory=lambda: DeviceChoice(driver=NONE))
 
     @property
     def simulated(self) -> bool:
         """Whether any device is simulated: then light, counts and key come from the twin."""
         return any(choice.driver == SIMULATED for choice in self.choices().values())
+
+    def chosen(self) -> dict[str, DeviceChoice]:
+        """Choices by kind of device, without optional devices that the station does not have."""
+        return {
+            kind: choice
+            for kind, choice in self.choices().items()
+            if not (KINDS[kind].optional and choice.driver == NONE)
+        }
 
     def choices(self) -> dict[str, DeviceChoice]:
         """Choices by kind of device."""
@@ -59,10 +68,10 @@ def load_devices(name: str) -> DeviceSettings:
     """
     path = devices_path(name)
     settings = load_yaml(path, DeviceSettings)
-    for kind, choice in settings.choices().items():
+    for kind, choice in settings.chosen().items():
         if choice.driver not in installed(kind):
             raise StationError(not_installed(kind, choice.driver), where=f'{path}: {kind}', hint=HINT)
-    drivers = {choice.driver == SIMULATED for choice in settings.choices().values()}
+    drivers = {choice.driver == SIMULATED for choice in settings.chosen().values()}
     if len(drivers) > 1:
         raise StationError(
             'simulated and real devices in one station', where=path, hint='a key of such a mixture would mean nothing'
@@ -89,9 +98,10 @@ def load_options(name: str, kinds: Iterable[str] = tuple(KINDS)) -> dict[str, Se
         A driver that cannot be loaded, or an option that is unknown, missing or of the wrong type; names file,
         line and key.
     """
-    choices = load_yaml(devices_path(name), DeviceSettings).choices()
-    sections: dict[str, Any] = {kind: (DeviceChoice, ...) for kind in choices}
-    kinds = tuple(kinds)
+    chosen = load_yaml(devices_path(name), DeviceSettings)
+    choices = chosen.choices()
+    sections: dict[str, Any] = {kind: (DeviceChoice, None if KINDS[kind].optional else ...) for kind in choices}
+    kinds = tuple(kind for kind in kinds if kind in chosen.chosen())
     for kind in kinds:
         sections[kind] = (_section_of(kind, load_driver(kind, choices[kind].driver)), ...)
     model = create_model('Devices', __base__=Section, **sections)

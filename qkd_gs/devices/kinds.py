@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from qkd_gs.devices.aircraft import AircraftReceiver
 from qkd_gs.devices.beacon import Beacon
 from qkd_gs.devices.camera import Camera
 from qkd_gs.devices.gps import Gps
@@ -27,11 +28,14 @@ class DeviceKind(Generic[D]):
         The Protocol, checkable at run time.
     code : str
         First part of the codes of its faults.
+    optional : bool
+        A station may be without one; what it is needed for is then refused or, e.g. light, not permitted.
     """
 
     name: str
     protocol: type
     code: str
+    optional: bool = False
 
 
 MOUNT: DeviceKind[Mount] = DeviceKind('mount', Mount, 'mount')
@@ -41,5 +45,6 @@ BEACON: DeviceKind[Beacon] = DeviceKind('beacon', Beacon, 'beacon')
 HWP: DeviceKind[HwpRotator] = DeviceKind('hwp', HwpRotator, 'hwp')
 GPS: DeviceKind[Gps] = DeviceKind('gps', Gps, 'gps')
 TDC: DeviceKind[Tdc] = DeviceKind('tdc', Tdc, 'tdc')
+AIRCRAFT: DeviceKind[AircraftReceiver] = DeviceKind('aircraft', AircraftReceiver, 'aircraft', optional=True)
 
-KINDS = {kind.name: kind for kind in (MOUNT, GUIDING_CAMERA, TRACKING_CAMERA, BEACON, HWP, GPS, TDC)}
+KINDS = {kind.name: kind for kind in (MOUNT, GUIDING_CAMERA, TRACKING_CAMERA, BEACON, HWP, GPS, TDC, AIRCRAFT)}

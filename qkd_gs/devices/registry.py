@@ -23,6 +23,7 @@ D = TypeVar('D')
 
 GROUP = 'qkd_gs.drivers'
 SIMULATED = 'sim'
+NONE = 'none'  # no driver is chosen
 HINT = '`qkd-gs devices` lists what is installed; see CONTRIBUTING.md for how to add a driver'
 
 _BUILT_IN = {f'{kind}.{SIMULATED}': f'qkd_gs.sim.remote.drivers:{kind}' for kind in KINDS} | {
@@ -31,6 +32,8 @@ _BUILT_IN = {f'{kind}.{SIMULATED}': f'qkd_gs.sim.remote.drivers:{kind}' for kind
     'gps.gpsd': 'qkd_gs.drivers.gnss.gpsd_receiver:gpsd',
     'gps.ublox': 'qkd_gs.drivers.gnss.ublox_receiver:ublox',
     'tdc.tag_stream': 'qkd_gs.drivers.tag_stream.receiver:tag_stream',
+    'aircraft.sbs': 'qkd_gs.drivers.adsb.sbs_receiver:sbs',
+    'aircraft.json': 'qkd_gs.drivers.adsb.json_receiver:json_snapshots',
     'hwp.elliptec': 'qkd_gs.drivers.elliptec.rotator:elliptec',
     'guiding_camera.gige': 'qkd_gs.drivers.gige.camera:gige',
     'tracking_camera.gige': 'qkd_gs.drivers.gige.camera:gige',
@@ -50,7 +53,7 @@ def installed(kind: str) -> dict[str, str]:
 def not_installed(kind: str, name: str) -> str:
     """Sentence about a driver that is not installed."""
     names = ', '.join(sorted(installed(kind)))
-    if name == 'none':
+    if name == NONE:
         return f'no driver has been chosen (installed: {names})'
     return f'driver {name!r} is not installed (installed: {names})'
 

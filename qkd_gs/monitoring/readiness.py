@@ -8,6 +8,7 @@ from enum import IntEnum
 from math import degrees, isfinite
 
 from qkd_gs.monitoring.health import NodeHealth
+from qkd_gs.pointing.light_limits import STANDING, LightLimit
 from qkd_gs.tracking.types import Phase
 
 OPTIONAL = ('recorder', 'scene')  # a pass can be tracked without them
@@ -67,6 +68,8 @@ class Facts:
         Reasons of the supervisor while it forbids motion; empty: motion is permitted.
     interlock_open : bool
         Of our beacon.
+    dark : sequence of LightLimit
+        What protects people and forbids light of our beacon.
     making_key : str
         Step of the post-processing under way; empty: none.
     tags : str
@@ -89,6 +92,7 @@ class Facts:
     el_rad: float = float('nan')
     forbidden: tuple[str, ...] = ()
     interlock_open: bool = False
+    dark: Sequence[LightLimit] = ()
     making_key: str = ''
     tags: str = ''
     strangers: str = ''
@@ -111,6 +115,7 @@ def readiness(now_ns: int, facts: Facts) -> Readiness:
     errors += [facts.strangers] if facts.strangers else []
     warnings = [facts.too_busy] if facts.too_busy else []
     warnings += _troubles(facts, optional=True) + (['the interlock is open'] if facts.interlock_open else [])
+    warnings += _dark(facts)
     missing = [node.name for node in facts.nodes if node.heartbeat_age_s is None]
     if not in_pass and set(missing) - set(OPTIONAL):
         return _starting(facts, missing)
@@ -120,6 +125,13 @@ def readiness(now_ns: int, facts: Facts) -> Readiness:
         return Readiness(Level.ERROR, f'not ready: {"; ".join([*errors, *warnings])}')
     level = max(doing.level, Level.WARN) if warnings else doing.level
     return Readiness(level, '; '.join([doing.sentence, *warnings, *([facts.left_out] if facts.left_out else [])]))
+
+
+def _dark(facts: Facts) -> list[str]:
+    """Why our beacon may not shine; between passes only what does not depend on where the mount points."""
+    in_pass = facts.phase is not Phase.IDLE
+    told = [one.words for one in facts.dark if in_pass or one.code in STANDING]
+    return [f'no light: {", ".join(told)}'] if told else []
 
 
 def _starting(facts: Facts, missing: Sequence[str]) -> Readiness:

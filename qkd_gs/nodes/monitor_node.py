@@ -13,6 +13,7 @@ from std_msgs.msg import Bool, UInt8
 
 import qkd_gs.msg as m
 from qkd_gs.devices.beacon import BeaconReading
+from qkd_gs.devices.kinds import AIRCRAFT
 from qkd_gs.devices.mount import MountReading
 from qkd_gs.monitoring.health import NodeHealth, health_of
 from qkd_gs.monitoring.load import Load
@@ -21,12 +22,14 @@ from qkd_gs.monitoring.readiness import ComingPass, Facts, readiness
 from qkd_gs.monitoring.tag_watch import TagWatch, size_of_tags
 from qkd_gs.nodes.conversions import messages, monitoring
 from qkd_gs.nodes.runtime.base import IN_THE_LOOP, TRANSIENT_LOCAL, CoreNode
-from qkd_gs.nodes.runtime.context import site_of, station_of
+from qkd_gs.nodes.runtime.context import device_of, site_of, station_of
 from qkd_gs.nodes.runtime.gathered import NEWEST
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.orbit.sky import sun_at
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.pointing_file import FILE_NAME, load_pointing
+from qkd_gs.safety.laser.laser_safety import LaserSafety
+from qkd_gs.safety.laser.receiver_watch import ReceiverWatch
 from qkd_gs.safety.supervisor import SafetyStatus, Supervisor, SupervisorInputs
 from qkd_gs.session.manifest import session_path
 from qkd_gs.station.clock_discipline import ClockDiscipline, StoredMapping, read_clocks
@@ -65,6 +68,11 @@ class MonitorNode(CoreNode):
         }
         self._heartbeats: dict[str, tuple[float, dict[str, str], str]] = {}
         self._pointing_mtime = -1.0
+        self._laser = LaserSafety(self._station, self._site)
+        has_receiver = AIRCRAFT.name in self.devices.chosen()
+        self._receiver = (
+            ReceiverWatch(lambda: device_of(self, AIRCRAFT, self._station), self._laser) if has_receiver else None
+        )
         self._use_model(MountModel(), pi)
         self._calibrated = False
         self._mount: MountReading | None = None
@@ -103,6 +111,11 @@ class MonitorNode(CoreNode):
         self.listen(m.NextPass, 'next_pass', self._take_next, TRANSIENT_LOCAL)
         self.listen(m.KeyState, 'key/state', self._take_key, TRANSIENT_LOCAL)
         self.listen(Bool, 'calibrator/busy', self._take_calibrating, TRANSIENT_LOCAL)
+
+    def finish(self) -> None:
+        """The process ends: disconnect."""
+        if self._receiver is not None:
+            self._receiver.close()
 
     @property
     def may_end(self) -> bool:
@@ -181,10 +194,12 @@ class MonitorNode(CoreNode):
     def _use_model(self, model: MountModel, uncertainty_rad: float) -> None:
         self._model = model
         self._supervisor = Supervisor(
-            self._station, model, lambda t_ns: sun_at(self._site, t_ns), pointing_uncertainty_rad=uncertainty_rad
+            self._station, model, lambda t_ns: sun_at(self._site, t_ns), self._laser, uncertainty_rad
         )
 
     def _supervise(self, now_ns: int) -> None:
+        if self._receiver is not None:
+            self._receiver.step(now_ns, self.clock.steady_ns())
         age_ns = None if self._control_ns is None else self.clock.steady_ns() - self._control_ns
         self._safety = self._supervisor.step(now_ns, SupervisorInputs(self._mount, self._beacon, age_ns))
         self._safety_statuses.publish(messages.safety_status(now_ns, self._safety))
@@ -261,6 +276,7 @@ class MonitorNode(CoreNode):
             el_rad=self._el_rad,
             forbidden=forbidden,
             interlock_open=self._beacon is not None and not self._beacon.interlock_closed,
+            dark=self._safety.light_limits if self._safety is not None else (),
             making_key=self._making_key,
             tags=self._tags,
             strangers=self._strangers,
@@ -269,6 +285,7 @@ class MonitorNode(CoreNode):
             tracker_silent_s=now_s - self._session_s,
             lasting_s={name: now_s - since_s for name, since_s in self._troubled_s.items()},
         )
+        self.metrics['aircraft'] = self._laser.aircraft
         message = monitoring.readiness(readiness(self.clock.now_ns(), facts))
         message.values = [KeyValue(key=node.name, value=node.trouble or 'ok') for node in nodes]
         self._ready.publish(message)

@@ -10,7 +10,7 @@ from qkd_gs.nodes.runtime.base import TRANSIENT_LOCAL, CoreNode
 from qkd_gs.nodes.runtime.context import site_of, station_of
 from qkd_gs.nodes.runtime.process import run, say_age_of_elements
 from qkd_gs.orbit.elements import load_elements
-from qkd_gs.pointing.pass_window import PassWindow, next_pass_window
+from qkd_gs.pointing.pass_window import PassWindow, next_pass_window, spans_without_light
 
 _TARGET_S = 0.1
 _SEARCH_S = 60.0
@@ -58,13 +58,17 @@ class PlannerNode(CoreNode):
         if self._next is None:
             return message
         found = self._next.found
-        message.satellite, message.usable, message.reasons = found.satellite, found.usable, '; '.join(found.reasons)
+        message.satellite, message.usable = found.satellite, found.usable
+        message.reasons = '; '.join((*found.reasons, *self._dark(self._next)))
         message.start, message.end = messages.to_time(self._next.start_ns), messages.to_time(self._next.end_ns)
         message.culmination = messages.to_time(found.culmination_ns)
         message.max_elevation_rad = radians(found.max_elevation_deg)
         message.min_range_m = found.min_range_km * 1e3
         message.sun_elevation_rad = radians(found.sun_elevation_deg)
         return message
+
+    def _dark(self, window: PassWindow) -> tuple[str, ...]:
+        return spans_without_light(window.predicted, window.start_ns, window.end_ns, self._station, self._site)
 
 
 def main(arguments: list[str] | None = None) -> int:

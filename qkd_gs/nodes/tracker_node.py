@@ -71,6 +71,7 @@ class TrackerNode(CoreNode):
         self._tried_to_resume = False
         self._mount: MountReading | None = None
         self._beacon: BeaconReading | None = None
+        self._safety: m.SafetyStatus | None = None
         self._calibrating = False
         self._current = CurrentPass(self.state_dir)
         self._spots: deque[SpotMeasurement] = deque(maxlen=64)
@@ -101,6 +102,7 @@ class TrackerNode(CoreNode):
         self._requests = CameraRequests(self)
         self.gather(m.MountState, 'mount/state', self._take_mount, NEWEST)
         self.gather(m.BeaconState, 'beacon/state', self._take_beacon, NEWEST)
+        self.gather(m.SafetyStatus, 'safety/status', self._take_safety, NEWEST)
         for role in CameraRole:
             self.gather(
                 m.Spot, f'{messages.frame_of(role)}/spot', lambda s: self._spots.append(messages.from_spot(s)), SENSOR
@@ -114,6 +116,9 @@ class TrackerNode(CoreNode):
 
     def _take_beacon(self, message: m.BeaconState) -> None:
         self._beacon = messages.from_beacon_state(message)
+
+    def _take_safety(self, status: m.SafetyStatus) -> None:
+        self._safety = status
 
     def _take_calibrating(self, message: Bool) -> None:
         self._calibrating = message.data
@@ -211,7 +216,7 @@ class TrackerNode(CoreNode):
             'busy_ms': list(loop.busy_ms),
             'speed': round((now_ns - self._start_ns) / (time.monotonic_ns() - self._started_ns), 3),
         }
-        run.close(run={'loop': figures, 'pass_s': self._pass_s(run, now_ns)})
+        run.close(run={'loop': figures, 'pass_s': self._pass_s(run, now_ns)} | run.light.part())
 
     def _pass_s(self, run: PassRun, now_ns: int) -> float:
         return (now_ns - parse_utc(run.writer.manifest.created_utc, 'created_utc')) * 1e-9
@@ -294,6 +299,7 @@ class TrackerNode(CoreNode):
 
     def _publish(self, now_ns: int, run: PassRun, outputs: TrackerOutputs) -> None:
         if self._beacon_due.now(now_ns):
+            self._log_light(now_ns, run, outputs.beacon_on)
             self._light.publish(messages.beacon_command(now_ns, outputs.beacon_on))
         if self._angle_due.now(now_ns):
             follow = outputs.phase not in (Phase.IDLE, Phase.END, Phase.PARK)
@@ -310,6 +316,11 @@ class TrackerNode(CoreNode):
             )
         if self._goal is not None and self._feedback_due.now(now_ns):
             self._goal.publish_feedback(self._feedback(now_ns, run, outputs))
+
+    def _log_light(self, now_ns: int, run: PassRun, wanted: bool) -> None:
+        status = self._safety
+        if status is not None:
+            run.light.step(now_ns, wanted, status.light_permitted, tuple(status.reasons.split()))
 
     def _feedback(self, now_ns: int, run: PassRun, outputs: TrackerOutputs) -> Any:
         until_s = (run.start_ns - now_ns) * 1e-9

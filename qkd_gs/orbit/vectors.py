@@ -62,13 +62,23 @@ def polarization_angle(az_rad: float, el_rad: float, axis_enu: ArrayLike) -> flo
 
 def site_itrs_m(site: Site) -> FloatArray:
     """Position of a site in the Earth-fixed frame (ITRS), metres, shape (3,); WGS-84 ellipsoid."""
-    position: FloatArray = wgs84.latlon(site.latitude_deg, site.longitude_deg, elevation_m=site.altitude_m).itrs_xyz.m
+    return place_itrs_m(site.latitude_deg, site.longitude_deg, site.altitude_m)
+
+
+def place_itrs_m(latitude_deg: float, longitude_deg: float, altitude_m: float) -> FloatArray:
+    """Position of a place in the Earth-fixed frame (ITRS), metres, shape (3,); WGS-84 ellipsoid."""
+    position: FloatArray = wgs84.latlon(latitude_deg, longitude_deg, elevation_m=altitude_m).itrs_xyz.m
     return position
 
 
 def enu_rotation(site: Site) -> FloatArray:
     """Matrix (3, 3) from Earth-fixed vectors to the site's east, north, up (the ellipsoid's normal)."""
-    lat, lon = radians(site.latitude_deg), radians(site.longitude_deg)
+    return enu_axes(site.latitude_deg, site.longitude_deg)
+
+
+def enu_axes(latitude_deg: float, longitude_deg: float) -> FloatArray:
+    """Unit vectors east, north and up of a place in the Earth-fixed frame, (3, 3), one a row."""
+    lat, lon = radians(latitude_deg), radians(longitude_deg)
     return np.array(
         [
             [-sin(lon), cos(lon), 0.0],

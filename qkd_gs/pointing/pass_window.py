@@ -16,6 +16,7 @@ from qkd_gs.orbit.passes import Pass, find_passes, pass_nearest
 from qkd_gs.orbit.sky import sun_azel
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.orbit.trajectory import Trajectory
+from qkd_gs.pointing.light_limits import LightLimits
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.plan import PassPlan, plan_pass
 from qkd_gs.pointing.slew import slew
@@ -96,10 +97,23 @@ def above(predicted: Trajectory, found: Pass, el_rad: float) -> tuple[int, int]:
     return int(up[0]), int(up[-1])
 
 
+def spans_without_light(
+    predicted: Trajectory, start_ns: int, end_ns: int, station: StationSettings, site: Site
+) -> tuple[str, ...]:
+    """Where along a pass keep-out sectors or permitted times forbid light, in words; empty: nowhere."""
+    t_ns = np.arange(start_ns, end_ns + 1, 10**9, dtype=np.int64)
+    seen = predicted.table(t_ns)
+    up = seen.el_rad >= radians(station.beacon.on_above_el_deg)
+    limits = LightLimits(station.laser_safety, site.time_zone, station.beacon.divergence_mrad * 1e-3)
+    return limits.along(t_ns[up], seen.az_rad[up], seen.el_rad[up])
+
+
 def plan_against_sun(
     predicted: Trajectory, start_ns: int, end_ns: int, model: MountModel, station: StationSettings, site: Site
 ) -> PassPlan:
     """Plan of a whole pass over a site: see `plan_pass`; with the site's Sun, its horizon, and the slews.
+
+    Its notes also tell where along the pass our beacon must be dark.
 
     Raises
     ------
@@ -124,7 +138,8 @@ def plan_against_sun(
         nearest_sun_of_slew(there, leaves_ns, model, sun, exclusion_rad, 'the slew to the start of the pass'),
         nearest_sun_of_slew(back, plan.end_ns, model, sun, exclusion_rad, 'the slew to the park position'),
     )
-    return replace(plan, nearest_sun_rad=min(nearest), slew_s=there.duration_s, notes=(*notes, *plan.notes))
+    dark = spans_without_light(predicted, plan.start_ns, plan.end_ns, station, site)
+    return replace(plan, nearest_sun_rad=min(nearest), slew_s=there.duration_s, notes=(*notes, *plan.notes, *dark))
 
 
 def within_horizon(predicted: Trajectory, start_ns: int, end_ns: int, site: Site) -> tuple[int, int, tuple[str, ...]]:

@@ -71,7 +71,20 @@ def pass_table(view: SessionView) -> Table:
     if site is not None:
         place = f'{site.name}: {site.latitude_deg:.4f}°, {site.longitude_deg:.4f}°, {site.altitude_m:.0f} m'
         rows.append(('Site', place))
+    rows += [('Beacon dark', dark) for dark in _dark_spans(view.manifest.run)]
     return Table(('', ''), rows)
+
+
+def _dark_spans(run: Mapping[str, Any]) -> list[str]:
+    """When and why our beacon was wanted and not permitted."""
+    spans = run.get('light_off')
+    if not isinstance(spans, Sequence):
+        return []
+    return [
+        f'{_clock(span.get("from"))} to {_clock(span.get("to"))}: {span.get("reasons", NONE)}'
+        for span in spans
+        if isinstance(span, Mapping)
+    ]
 
 
 def comparison(view: SessionView) -> Table:

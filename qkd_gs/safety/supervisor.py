@@ -3,24 +3,27 @@
 It shares no state with the tracker and uses only the readings of the devices.  It monitors that the control process
 is alive, that readings are recent and plausible, that both axes can still brake before the ends of their travel (in
 azimuth the cable wrap; the encoders are absolute over it), that the line of sight stays away from the Sun even if
-the mount stalls, and the conditions for our beacon.
+the mount stalls, and the conditions for our beacon: interlock, elevation, aircraft, keep-out sectors, permitted times.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf, isfinite, radians
+from math import inf, isfinite, pi, radians, remainder
 
 from qkd_gs.devices.beacon import BeaconReading
 from qkd_gs.devices.mount import MountMode, MountReading
+from qkd_gs.pointing.light_limits import LightLimit
 from qkd_gs.pointing.mount_model import MountModel
+from qkd_gs.safety.laser.laser_safety import BeamMotion, LaserSafety
 from qkd_gs.safety.sun_guard import SunGuard, SunPlace
 from qkd_gs.settings.station import AxisSettings, StationSettings
 
 REACTION_S = 0.05  # from the safety status to the brakes
 AT_REST_RAD_S = radians(0.01)
 ENCODER_SLACK_RAD = 1e-3
+_AHEAD_S = 0.1  # over which the motion of the beam is taken
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class SafetyStatus:
     light_permitted: bool
     reasons: tuple[str, ...]  # stable codes of everything that forbids something, e.g. 'azimuth.limit'
     sun_margin_s: float  # time until the Sun is too close if the mount stalls now; inf at night
+    light_limits: tuple[LightLimit, ...] = ()  # what protects people and forbids light, also in words
 
 
 class Supervisor:
@@ -53,9 +57,11 @@ class Supervisor:
         Best known mount model.
     sun : callable
         Apparent azimuth and elevation (rad) of the Sun at a time (ns).
+    laser : LaserSafety
+        Aircraft, sectors and times; outlives the supervisor when another model is used.
     pointing_uncertainty_rad : float
-        Largest error of the model, e.g. of the zero points before a calibration.  Widens the zone around the Sun
-        and raises the lowest elevation of our beacon.
+        Largest error of the model, e.g. of the zero points before a calibration.  Widens the zones around the Sun and
+        around aircraft, and raises the lowest elevation of our beacon.
     """
 
     def __init__(
@@ -63,9 +69,10 @@ class Supervisor:
         station: StationSettings,
         model: MountModel,
         sun: Callable[[int], SunPlace],
+        laser: LaserSafety,
         pointing_uncertainty_rad: float = 0.0,
     ):
-        self._mount = station.mount
+        self._mount, self._laser, self._uncertainty_rad = station.mount, laser, pointing_uncertainty_rad
         self._model = model
         self._watchdog_ns = round(station.mount.watchdog_s * 1e9)
         self._light_el_rad = radians(station.beacon.on_above_el_deg) + pointing_uncertainty_rad
@@ -86,7 +93,9 @@ class Supervisor:
             margin_s = self._sun.margin_s(now_ns, *self._direction(reading, 0.0))
             motion += self._sun_faults(now_ns, reading)
         control = self._control_faults(inputs.command_age_ns)
-        light = self._light_faults(now_ns, inputs.beacon, reading if not broken else None)
+        believed = reading if not broken else None
+        limits = self._laser.step(now_ns, self._beam(believed) if believed else None, self._uncertainty_rad)
+        light = self._light_faults(now_ns, inputs.beacon, believed) + list(dict.fromkeys(one.code for one in limits))
         at_rest = not broken and reading is not None and _at_rest(reading)
         self._stopped = bool(motion) or (self._stopped and not at_rest)
         return SafetyStatus(
@@ -94,6 +103,7 @@ class Supervisor:
             light_permitted=not broken and not control and not light,
             reasons=tuple(motion + control + light),
             sun_margin_s=margin_s,
+            light_limits=tuple(limits),
         )
 
     # --- the readings themselves ---
@@ -158,6 +168,14 @@ class Supervisor:
         az = reading.az_rad + part * braking_distance(reading.az_rate_rad_s, self._mount.azimuth)
         el = reading.el_rad + part * braking_distance(reading.el_rate_rad_s, self._mount.elevation)
         return self._model.apparent(az, el)
+
+    def _beam(self, reading: MountReading) -> BeamMotion:
+        """Apparent direction of the beam, and its motion over the next tenth of a second."""
+        az, el = self._direction(reading, 0.0)
+        later = self._model.apparent(
+            reading.az_rad + _AHEAD_S * reading.az_rate_rad_s, reading.el_rad + _AHEAD_S * reading.el_rate_rad_s
+        )
+        return BeamMotion(az, el, remainder(later[0] - az, 2 * pi) / _AHEAD_S, (later[1] - el) / _AHEAD_S)
 
     # --- control process and light ---
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from qkd_gs.errors import StationError
 from qkd_gs.settings.loader import Section, load_yaml
 from qkd_gs.settings.twin_photonics import PhotonicsSettings
 from qkd_gs.settings.twin_plant import PlantSettings
+from qkd_gs.settings.twin_surroundings import SurroundingsSettings
 from qkd_gs.share import share_path
 
 
@@ -14,6 +17,7 @@ class TwinSettings(Section):
 
     plant: PlantSettings
     photonics: PhotonicsSettings
+    surroundings: SurroundingsSettings = Field(default_factory=SurroundingsSettings)
 
 
 def scenario_names() -> list[str]:

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import radians
 
+from qkd_gs.devices.aircraft import AircraftReceiver
 from qkd_gs.devices.mount import MountMode
 from qkd_gs.pointing.hwp import HwpFollower
+from qkd_gs.safety.laser.laser_safety import LaserSafety
 from qkd_gs.safety.supervisor import SafetyStatus, Supervisor, SupervisorInputs
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.sim.pass_log import PassLog
@@ -19,6 +21,7 @@ from qkd_gs.timing.live import CountBin
 from qkd_gs.timing.recorder import TagRecorder
 from qkd_gs.tracking.camera.camera_loop import CameraLoop
 from qkd_gs.tracking.control.tracker import Tracker
+from qkd_gs.tracking.record.light_log import LightLog
 from qkd_gs.tracking.types import CameraRole, Phase, TrackerInputs, TrackerOutputs
 
 _TAGS_EVERY_NS = 100_000_000
@@ -50,16 +53,28 @@ class Lockstep:
         Independent of the tracker; commands that it forbids are not sent.
     recorder : TagRecorder
         Records the tags of the TDC.
+    laser, aircraft : LaserSafety, AircraftReceiver
+        The supervisor's, and the receiver that tells it of aircraft.
 
     Attributes
     ----------
     stops : set of str
         Reasons for which the supervisor stopped the mount.
+    light : LightLog
+        When our beacon was wanted and not permitted.
     """
 
     def __init__(
-        self, twin: Twin, station: StationSettings, tracker: Tracker, supervisor: Supervisor, recorder: TagRecorder
+        self,
+        twin: Twin,
+        station: StationSettings,
+        tracker: Tracker,
+        supervisor: Supervisor,
+        recorder: TagRecorder,
+        laser: LaserSafety,
+        aircraft: AircraftReceiver,
     ) -> None:
+        self._laser, self._aircraft, self.light = laser, aircraft, LightLog()
         self._twin, self._tracker, self._supervisor, self._recorder = twin, tracker, supervisor, recorder
         self._safety = SafetyStatus(motion_permitted=False, light_permitted=False, reasons=(), sun_margin_s=0.0)
         self.stops: set[str] = set()
@@ -77,6 +92,7 @@ class Lockstep:
         """Run from `start_ns` until the tracker is done, or `end_ns`."""
         world, log = self._twin.world, self.log
         self._twin.tdc.start(start_ns)
+        self._aircraft.open()
         if world.mount.read(start_ns).mode is MountMode.OFF:
             world.mount.enable(start_ns)
         outputs: TrackerOutputs | None = None
@@ -102,6 +118,7 @@ class Lockstep:
         world.beacon.off(now_ns)
         world.mount.stop(now_ns)
         self._recorder.close()
+        self._aircraft.close()
 
     def _control(self, now_ns: int, before: TrackerOutputs | None) -> TrackerOutputs:
         """One step of the control loop: read, decide, command."""
@@ -115,6 +132,7 @@ class Lockstep:
         )
         if outputs.mount is not None and self._safety.motion_permitted:
             world.mount.command(now_ns, outputs.mount)
+        self.light.step(now_ns, outputs.beacon_on, self._safety.light_permitted, self._safety.reasons)
         if outputs.beacon_on and self._safety.light_permitted:
             world.beacon.on(now_ns)
         else:
@@ -124,6 +142,7 @@ class Lockstep:
     def _supervise(self, now_ns: int) -> None:
         """Update the safety status; stop the mount if motion is forbidden."""
         world = self._twin.world
+        self._laser.heard(now_ns, self._aircraft.read(now_ns))
         inputs = SupervisorInputs(world.mount.read(now_ns), world.beacon.read(now_ns), command_age_ns=0)
         self._safety = self._supervisor.step(now_ns, inputs)
         if not self._safety.motion_permitted:

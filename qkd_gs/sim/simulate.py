@@ -12,6 +12,7 @@ from qkd_gs.orbit.sky import sun_at
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.pointing.pass_window import pass_window_nearest, plan_against_sun
 from qkd_gs.pointing.pointing_file import StoredPointing
+from qkd_gs.safety.laser.laser_safety import LaserSafety
 from qkd_gs.safety.supervisor import Supervisor
 from qkd_gs.session.manifest import Manifest
 from qkd_gs.session.tag_files import next_tags_path
@@ -23,6 +24,7 @@ from qkd_gs.sim.imaging.catalogue_stars import NamedStars
 from qkd_gs.sim.lockstep import Lockstep, Progress
 from qkd_gs.sim.metrics import polarization_part, tracking_part
 from qkd_gs.sim.simulation_setup import AFTER_NS, SimulationSetup
+from qkd_gs.sim.traffic import SimAircraft
 from qkd_gs.sim.twin import Twin
 from qkd_gs.sim.world import World
 from qkd_gs.timing.recorder import TagRecorder
@@ -105,6 +107,8 @@ def run_simulation(
     for note in plan.notes:
         watcher.step(note)
 
+    for note in plan.notes:
+        watcher.step(note)
     watcher.step('tracking the pass')
     stars = NamedStars(site, begin_ns, window.end_ns)
     twin = Twin(simulation.twin, simulation.station, truth, site, begin_ns, seed, (stars,))
@@ -118,8 +122,10 @@ def run_simulation(
     recipient = sealing_key(writer.session_id.hex())
     sealed = SealedWriter(next_tags_path(folder), writer.session_id, recipient, begin_ns, station.frozen_digest)
     tracker = Tracker(station, window.predicted, calibrated.model, plan)
-    supervisor = Supervisor(station, calibrated.model, lambda t_ns: sun_at(site, t_ns))
-    lockstep = Lockstep(twin, station, tracker, supervisor, TagRecorder(sealed, station.source))
+    laser = LaserSafety(station, site)
+    supervisor = Supervisor(station, calibrated.model, lambda t_ns: sun_at(site, t_ns), laser)
+    recorder = TagRecorder(sealed, station.source)
+    lockstep = Lockstep(twin, station, tracker, supervisor, recorder, laser, SimAircraft(setup))
     twin.record.save(folder)
     pointing.save(folder)
     log = lockstep.log
@@ -135,7 +141,7 @@ def run_simulation(
         log.time_bias_s,
         log.cross_track_m,
         closed=tags_complete(folder),
-        run=run | {'pass_s': (log.end_ns - begin_ns) * 1e-9},
+        run=run | {'pass_s': (log.end_ns - begin_ns) * 1e-9} | lockstep.light.part(),
         tracking=finite(asdict(tracking_part(log, truth, twin.world.tilt_residuals(), station))),
         polarization=finite(polarization_part(log, window.predicted, calibrated.model, truth, station)),
     )

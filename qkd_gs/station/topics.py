@@ -42,7 +42,7 @@ INTERFACES = {
     'planner': Interfaces(('next_pass', 'target')),
     'tracker': Interfaces(
         ('session/state', 'mount/command', 'beacon/command', 'hwp/polarization_angle', *_both('request')),
-        ('mount/state', 'beacon/state', 'calibrator/busy', *_both('spot')),
+        ('mount/state', 'beacon/state', 'safety/status', 'calibrator/busy', *_both('spot')),
         actions=('track_pass',),
         services=('abort_pass',),
     ),

@@ -11,13 +11,23 @@ from qkd_gs.devices.beacon import BeaconReading
 from qkd_gs.devices.mount import MountMode, MountReading
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.sky_offsets import separation
+from qkd_gs.safety.laser.laser_safety import LaserSafety
 from qkd_gs.safety.sun_guard import SunGuard
 from qkd_gs.safety.supervisor import REACTION_S, Supervisor, SupervisorInputs
+from qkd_gs.settings.laser_safety import LaserSafetySettings
 from qkd_gs.settings.loader import load_yaml
+from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.share import share_path
 
 STATION = load_yaml(share_path('config', 'station.yaml'), StationSettings)
+# the receiver of aircraft and the rest of the laser's safety have tests of their own
+UNWATCHED = LaserSafety(
+    STATION.model_copy(
+        update={'laser_safety': LaserSafetySettings(aircraft={'watch': False}, keep_out='none', permitted_times='any')}
+    ),
+    load_site('shanghai'),
+)
 NOW = 1_538_497_130_000_000_000
 STEP = 20_000_000
 SUN_RATE = 2 * pi / 86164
@@ -42,7 +52,7 @@ def inputs(mount, now_ns=NOW, **changes):
 
 
 def judge(mount, sun=night, **changes):
-    return Supervisor(STATION, MountModel(), sun).step(NOW, inputs(mount, **changes))
+    return Supervisor(STATION, MountModel(), sun, UNWATCHED).step(NOW, inputs(mount, **changes))
 
 
 def test_a_healthy_station_may_do_everything():
@@ -120,7 +130,7 @@ def rest_deg(place_deg, rate_deg_s, acc_deg_s2):
 
 
 def test_at_the_end_of_travel_only_the_way_back_is_free():
-    supervisor = Supervisor(STATION, MountModel(), night)
+    supervisor = Supervisor(STATION, MountModel(), night, UNWATCHED)
     assert not supervisor.step(NOW, inputs(reading(az_deg=269, az_rate=10))).motion_permitted
     later = NOW + 10**9
     assert supervisor.step(later, inputs(reading(az_deg=271, stamp_ns=later), later)).motion_permitted
@@ -129,7 +139,7 @@ def test_at_the_end_of_travel_only_the_way_back_is_free():
 
 
 def test_a_stop_holds_until_the_axes_rest():
-    supervisor = Supervisor(STATION, MountModel(), night)
+    supervisor = Supervisor(STATION, MountModel(), night, UNWATCHED)
     assert not supervisor.step(NOW, inputs(reading(az_deg=262, az_rate=20))).motion_permitted
     slower = reading(az_deg=262.3, az_rate=5, stamp_ns=NOW + STEP)
     assert not supervisor.step(NOW + STEP, inputs(slower, NOW + STEP)).motion_permitted
@@ -138,7 +148,7 @@ def test_a_stop_holds_until_the_axes_rest():
 
 
 def test_an_impossible_jump_of_an_encoder_stops():
-    supervisor = Supervisor(STATION, MountModel(), night)
+    supervisor = Supervisor(STATION, MountModel(), night, UNWATCHED)
     supervisor.step(NOW, inputs(reading(az_deg=10)))
     jumped = reading(az_deg=20, stamp_ns=NOW + STEP)
     status = supervisor.step(NOW + STEP, inputs(jumped, NOW + STEP))
@@ -196,6 +206,6 @@ def test_a_rising_sun_counts_before_it_is_up():
 
 def test_an_uncalibrated_mount_stays_farther_away():
     near = reading(180, 45 + 15.5, el_rate=-0.02)
-    assert Supervisor(STATION, MountModel(), day).step(NOW, inputs(near)).motion_permitted
-    careful = Supervisor(STATION, MountModel(), day, pointing_uncertainty_rad=radians(10))
+    assert Supervisor(STATION, MountModel(), day, UNWATCHED).step(NOW, inputs(near)).motion_permitted
+    careful = Supervisor(STATION, MountModel(), day, UNWATCHED, pointing_uncertainty_rad=radians(10))
     assert not careful.step(NOW, inputs(near)).motion_permitted

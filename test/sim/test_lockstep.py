@@ -8,6 +8,7 @@ from qkd_gs.orbit.sky import sun_at
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.pointing.pass_window import pass_window_nearest
 from qkd_gs.pointing.plan import plan_pass
+from qkd_gs.safety.laser.laser_safety import LaserSafety
 from qkd_gs.safety.supervisor import Supervisor
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
@@ -16,6 +17,8 @@ from qkd_gs.settings.twin import load_twin
 from qkd_gs.share import share_path
 from qkd_gs.sim.lockstep import Lockstep
 from qkd_gs.sim.physics.true_errors import TruePointing
+from qkd_gs.sim.simulation_setup import SimulationSetup
+from qkd_gs.sim.traffic import SimAircraft
 from qkd_gs.sim.twin import Twin, true_trajectory
 from qkd_gs.timing.hybrid import PRIVATE_BYTES, SealingKey
 from qkd_gs.timing.recorder import TagRecorder
@@ -33,7 +36,8 @@ def taken(folder, seed, seconds=25):
     """The first seconds of the pass, from before the rise on; the mount model is the true one without its residual."""
     settings = load_twin()
     elements = load_elements(share_path('config', 'elements', 'micius.tle'))
-    found, predicted, start_ns, end_ns = pass_window_nearest(elements, SITE, parse_utc('2018-10-03T15:56:42Z'), STATION)
+    window = pass_window_nearest(elements, SITE, parse_utc('2018-10-03T15:56:42Z'), STATION)
+    found, predicted, start_ns, end_ns = window
     truth = true_trajectory(settings, found.orbit, SITE, start_ns, end_ns, seed)
     begin_ns = start_ns - 10 * SECOND
     twin = Twin(settings, STATION, truth, SITE, begin_ns, seed)
@@ -41,8 +45,10 @@ def taken(folder, seed, seconds=25):
     model = TruePointing(settings.plant.pointing, np.random.default_rng(streams[0])).model
     tracker = Tracker(STATION, predicted, model, plan_pass(predicted, start_ns, end_ns, model, STATION.mount))
     writer = SealedWriter(folder / f'tags{seed}', bytes(16), PRIVATE.public_bytes(), begin_ns, bytes(32))
-    supervisor = Supervisor(STATION, model, lambda t_ns: sun_at(SITE, t_ns))
-    lockstep = Lockstep(twin, STATION, tracker, supervisor, TagRecorder(writer, STATION.source))
+    laser = LaserSafety(STATION, SITE)
+    supervisor = Supervisor(STATION, model, lambda t_ns: sun_at(SITE, t_ns), laser)
+    aircraft = SimAircraft(SimulationSetup(settings, STATION, SITE, window, 10.0, seed))
+    lockstep = Lockstep(twin, STATION, tracker, supervisor, TagRecorder(writer, STATION.source), laser, aircraft)
     lockstep.run(begin_ns, begin_ns + seconds * SECOND, lambda progress: None)
     blocks = list(SealedFile(folder / f'tags{seed}', PRIVATE).blocks())
     tags = np.concatenate([block.time_ps for block in blocks])

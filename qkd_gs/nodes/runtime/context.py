@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from qkd_gs.devices.devices_file import load_options
-from qkd_gs.devices.kinds import GPS, GUIDING_CAMERA, TDC, TRACKING_CAMERA, DeviceKind
+from qkd_gs.devices.kinds import AIRCRAFT, GPS, GUIDING_CAMERA, TDC, TRACKING_CAMERA, DeviceKind
 from qkd_gs.devices.registry import make_device
 from qkd_gs.nodes.runtime.base import StationMixin
 from qkd_gs.nodes.runtime.device import DeviceNode
@@ -46,7 +46,7 @@ def simulation_setup(node: StationMixin, station: StationSettings) -> Any:
     return SimulationSetup(twin, station, site, window, float(node.options['lead_s']), int(node.options['seed']))
 
 
-def device_of(node: DeviceNode, kind: DeviceKind[D], station: StationSettings) -> D:
+def device_of(node: StationMixin, kind: DeviceKind[D], station: StationSettings) -> D:
     """Device of a kind, not yet open, by the driver that the devices file names.
 
     Raises
@@ -60,11 +60,13 @@ def device_of(node: DeviceNode, kind: DeviceKind[D], station: StationSettings) -
     if node.devices.simulated:
         from qkd_gs.sim.remote.bus import Bus, bus_path
 
+        namespace: str = node.get_namespace()  # type: ignore[attr-defined]
         setup = simulation_setup(node, station) if kind in _DRAW else None
-        link = Bus(bus_path(node.get_namespace()), lambda: node.clock.began_ns, setup)
+        link = Bus(bus_path(namespace), lambda: node.clock.began_ns, setup)
     device = make_device(kind, choice.driver, station, site_of(node), options, link)
-    node.device = device
+    if isinstance(node, DeviceNode):
+        node.device = device
     return device
 
 
-_DRAW = (GUIDING_CAMERA, TRACKING_CAMERA, TDC, GPS)  # simulated devices that draw from the seed themselves
+_DRAW = (GUIDING_CAMERA, TRACKING_CAMERA, TDC, GPS, AIRCRAFT)  # simulated devices that are not in the world

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qkd_gs.devices.aircraft import AircraftReceiver
 from qkd_gs.devices.beacon import Beacon
 from qkd_gs.devices.camera import Camera
 from qkd_gs.devices.driver import DriverContext, NoOptions, driver
@@ -67,3 +68,11 @@ def gps(context: DriverContext[NoOptions]) -> Gps:
     from qkd_gs.sim.photons.tdc_gps import SimGps
 
     return SimGps(context.link.setup.settings.photonics, context.site)
+
+
+@driver(NoOptions)
+def aircraft(context: DriverContext[NoOptions]) -> AircraftReceiver:
+    """Driver ``aircraft.sim``; independent of the world."""
+    from qkd_gs.sim.traffic import SimAircraft
+
+    return SimAircraft(context.link.setup)

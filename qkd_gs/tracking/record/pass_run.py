@@ -15,6 +15,7 @@ from qkd_gs.session.manifest import LockedSpan
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.tracking.control.tracker import Tracker
+from qkd_gs.tracking.record.light_log import LightLog
 from qkd_gs.tracking.record.lock_log import LockLog
 from qkd_gs.tracking.record.manifest_writer import ManifestWriter, new_folder, tags_complete
 from qkd_gs.tracking.types import Phase, TrackerInputs, TrackerOutputs
@@ -57,6 +58,7 @@ class PassRun:
     tracker : Tracker
     notes : tuple of str
         How the plan was trimmed, for the operator.
+    light : LightLog
     start_ns, end_ns : int
         Predicted UTC between which the satellite is above the start elevation.
     """
@@ -66,6 +68,7 @@ class PassRun:
         self.notes = plan.notes
         self.writer = writer
         self.tracker = Tracker(knowledge.calibrated, window.predicted, knowledge.pointing.model, plan)
+        self.light = LightLog()
         self._locks = LockLog(tuple(writer.manifest.locked))
         self._error = (writer.manifest.time_bias_s, writer.manifest.cross_track_m)
 

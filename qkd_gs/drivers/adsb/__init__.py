@@ -1,0 +1,1 @@
+"""Receivers of aircraft positions (ADS-B) by way of dump1090, readsb and the like."""
