@@ -168,7 +168,8 @@ def test_nothing_is_permitted_before_the_receiver_is_heard_and_after_it_is_lost(
     laser.heard(NOW, AircraftReading(NOW, ()))
     assert codes(laser, NOW, 0.0, 1.0) == ['laser.aircraft_quiet']
     laser.heard(NOW, AircraftReading(NOW, (report(SITE.latitude_deg - 2, SITE.longitude_deg, 10_000),)))
-    assert codes(laser, NOW, 0.0, 1.0) == []
+    assert codes(laser, NOW + SECOND, 0.0, 1.0) == ['laser.hold']
+    assert codes(laser, NOW + 2 * SECOND, 0.0, 1.0) == []
     laser.lost('the feed at 127.0.0.1:30003 has closed the connection')
     (limit,) = laser.step(NOW, BeamMotion(0.0, 1.0))
     assert limit.words == 'aircraft are not known: the feed at 127.0.0.1:30003 has closed the connection'

@@ -18,6 +18,7 @@ from qkd_gs.settings.station import StationSettings
 
 _STEP_S = 1.0  # of the times at which positions are predicted
 _REFRACTION_RAD = radians(0.3)  # the beam is bent by less between us and an aircraft, above 3 deg
+_HOLD_NS = 2_000_000_000  # light comes back after so long without a reason: it does not flicker
 _AHEAD_S = 1.0  # keep-out sectors: the beam is switched off before it enters one
 
 
@@ -54,6 +55,7 @@ class LaserSafety:
         self._offsets_s: FloatArray = np.arange(steps + 1, dtype=np.float64) * _STEP_S
         self._alive_ns: int | None = None
         self._read_ns: int | None = None  # the reading before
+        self._dark_ns: int | None = None  # when there was a reason last
         self._lost = 'no receiver of aircraft positions'
 
     def heard(self, now_ns: int, reading: AircraftReading) -> None:
@@ -80,7 +82,7 @@ class LaserSafety:
         return f'{len(self._traffic.tracks)} aircraft' + (f', {unplaced} more without position' if unplaced else '')
 
     def step(self, now_ns: int, beam: BeamMotion | None, uncertainty_rad: float = 0.0) -> list[LightLimit]:
-        """Reasons at `now_ns`; empty: the beacon may shine.
+        """Reasons at `now_ns`; empty: the beacon may shine, as there has been none for two seconds.
 
         Parameters
         ----------
@@ -89,6 +91,14 @@ class LaserSafety:
         uncertainty_rad : float
             Largest error of that direction; widens every cone and sector.
         """
+        found = self._reasons(now_ns, beam, uncertainty_rad)
+        if found:
+            self._dark_ns = now_ns
+        elif self._dark_ns is not None and 0 <= now_ns - self._dark_ns < _HOLD_NS:
+            return [LightLimit('laser.hold', 'there was a reason not to shine two seconds ago')]
+        return found
+
+    def _reasons(self, now_ns: int, beam: BeamMotion | None, uncertainty_rad: float) -> list[LightLimit]:
         found = self._feed_limits(now_ns) if self._settings.watch else []
         if beam is None:
             return found
