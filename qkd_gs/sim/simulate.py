@@ -104,8 +104,6 @@ def run_simulation(
     pointing = stored_pointing(calibrated)
     station = pointing.refine(station)
     plan = plan_against_sun(window.predicted, window.start_ns, window.end_ns, calibrated.model, station, site)
-    for note in plan.notes:
-        watcher.step(note)
 
     for note in plan.notes:
         watcher.step(note)
