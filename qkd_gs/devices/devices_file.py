@@ -33,7 +33,9 @@ class DeviceSettings(Section):
     hwp: DeviceChoice
     gps: DeviceChoice
     tdc: DeviceChoice
-    aircraft: DeviceChoice = Field(default_factory=lambda: DeviceChoice(driver=NONE))
+    aircraft: DeviceChoice | None = Field(
+        None, description='optional; not named: simulated where the mount is simulated, otherwise none'
+    )
 
     @property
     def simulated(self) -> bool:
@@ -50,7 +52,8 @@ class DeviceSettings(Section):
 
     def choices(self) -> dict[str, DeviceChoice]:
         """Choices by kind of device."""
-        return {kind: getattr(self, kind) for kind in KINDS}
+        missing = DeviceChoice(driver=SIMULATED if self.mount.driver == SIMULATED else NONE)
+        return {kind: getattr(self, kind) or missing for kind in KINDS}
 
 
 def devices_path(name: str) -> Path:
@@ -103,7 +106,9 @@ def load_options(name: str, kinds: Iterable[str] = tuple(KINDS)) -> dict[str, Se
     sections: dict[str, Any] = {kind: (DeviceChoice, None if KINDS[kind].optional else ...) for kind in choices}
     kinds = tuple(kind for kind in kinds if kind in chosen.chosen())
     for kind in kinds:
-        sections[kind] = (_section_of(kind, load_driver(kind, choices[kind].driver)), ...)
+        section = _section_of(kind, load_driver(kind, choices[kind].driver))
+        named = getattr(chosen, kind) is not None
+        sections[kind] = (section, ... if named else section(driver=choices[kind].driver))
     model = create_model('Devices', __base__=Section, **sections)
     settings = load_yaml(devices_path(name), model)
     return {kind: getattr(settings, kind).options for kind in kinds}
