@@ -103,12 +103,14 @@ def load_options(name: str, kinds: Iterable[str] = tuple(KINDS)) -> dict[str, Se
     """
     chosen = load_yaml(devices_path(name), DeviceSettings)
     choices = chosen.choices()
-    sections: dict[str, Any] = {kind: (DeviceChoice, None if KINDS[kind].optional else ...) for kind in choices}
+    sections: dict[str, Any] = {
+        kind: (DeviceChoice | None, None) if KINDS[kind].optional else (DeviceChoice, ...) for kind in choices
+    }
     kinds = tuple(kind for kind in kinds if kind in chosen.chosen())
     for kind in kinds:
         section = _section_of(kind, load_driver(kind, choices[kind].driver))
         named = getattr(chosen, kind) is not None
-        sections[kind] = (section, ... if named else section(driver=choices[kind].driver))
+        sections[kind] = (section, ... if named else section.model_validate({'driver': choices[kind].driver}))
     model = create_model('Devices', __base__=Section, **sections)
     settings = load_yaml(devices_path(name), model)
     return {kind: getattr(settings, kind).options for kind in kinds}
