@@ -156,7 +156,7 @@ def _list(folder: KeyFolder, args: argparse.Namespace) -> int:
             'key_id': entry.key_id,
             'session_id': entry.session_id,
             'created': entry.created_utc,
-            'side': str(side),
+            'side': side,
             'state': str(entry.state),
             'bits': entry.length_bits,
             'left_send_bits': entry.send.left_bits,
@@ -164,7 +164,7 @@ def _list(folder: KeyFolder, args: argparse.Namespace) -> int:
             'epsilon': entry.epsilon,
             'simulated': entry.simulated,
         }
-        for side, entry in _entries(folder)
+        for side, entry in _all_entries(folder)
     ]
     if args.json:
         print_json(rows)
@@ -235,6 +235,16 @@ def _entries(folder: KeyFolder) -> list[tuple[Side, KeyEntry]]:
         for side in folder.sides(simulated):
             with folder.store(simulated, side) as store:
                 found += [(side, entry) for entry in store.entries()]
+    return found
+
+
+def _all_entries(folder: KeyFolder) -> list[tuple[str, KeyEntry]]:
+    """Entries of all stores, with the side or the name of the store."""
+    found = []
+    for simulated in (False, True):
+        for name, store in folder.all_stores(simulated):
+            with store:
+                found += [(name, entry) for entry in store.entries()]
     return found
 
 
