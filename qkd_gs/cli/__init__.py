@@ -45,6 +45,7 @@ _PACKAGES = {
     },
     'link': {
         'satellite': "the satellite's end of the link, from the log of a transmitter",
+        'demo-relay': 'two cities and one satellite: a file is encrypted in one city and decrypted in the other',
         'relay': 'join the keys of two stations through the satellite',
         'keys': 'make a key folder, pair it with the other side, hand out keys',
     },

@@ -13,6 +13,7 @@ from typing import Any
 
 import qkd_gs.msg as m
 from qkd_gs.errors import DeviceFault, StationError
+from qkd_gs.keys.delivery.stock import StockWatch
 from qkd_gs.keys.folder import KeyFolder, find_key_folder
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime.base import TRANSIENT_LOCAL, CoreNode
@@ -54,6 +55,7 @@ class PostProcessorNode(CoreNode):
     def __init__(self) -> None:
         super().__init__()
         self._keys: KeyFolder = find_key_folder(None, simulated=self.simulated)
+        self._stock = StockWatch(self._keys, self.simulated)
         self._states = self.publisher(m.KeyState, 'key/state', TRANSIENT_LOCAL)
         self._state = m.KeyState(simulated=self.simulated, **_UNKNOWN)
         self._folder = ''
@@ -65,6 +67,10 @@ class PostProcessorNode(CoreNode):
         self.create_timer(_POLL_S, self.guarded(self._publish_updates), clock=self._steady)
         self._publish({})
         threading.Thread(target=self._work, name='post-processing', daemon=True).start()
+
+    def own_values(self) -> dict[str, str]:
+        """Stock of the key store."""
+        return self._stock.values()
 
     def _session(self, state: m.SessionState) -> None:
         if not self._taken_up:

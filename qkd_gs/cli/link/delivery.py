@@ -14,9 +14,9 @@ from qkd_gs.errors import StationError
 from qkd_gs.keys.delivery.ledger import Ledger
 from qkd_gs.keys.delivery.place import DeliveryPlace
 from qkd_gs.keys.delivery.settings import DeliverySettings
+from qkd_gs.keys.delivery.stock import stock_of
 from qkd_gs.keys.delivery.trust import read_certificate
 from qkd_gs.keys.delivery.users import Share, fingerprint
-from qkd_gs.keys.entries import KeyStateName
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.settings.loader import load_yaml
 
@@ -59,14 +59,8 @@ def run(folder: KeyFolder, args: argparse.Namespace) -> int:
 
 def stock(folder: KeyFolder, config: Path | None) -> dict[str, dict[str, int | bool]]:
     """What is left to give of each store of real keys, and how many keys wait for a slave SAE."""
-    found: dict[str, dict[str, int | bool]] = {}
-    least = _settings(config).low_stock_bits
-    for name, store in folder.all_stores(simulated=False):
-        with store:
-            confirmed = [entry for entry in store.entries() if entry.state is KeyStateName.CONFIRMED]
-            left = sum(entry.send.left_bits for entry in confirmed)
-            found[name] = {'left_bits': left, 'low': left < least, 'waiting_keys': len(Ledger(store).held())}
-    return found
+    found = stock_of(folder, simulated=False, low_bits=_settings(config).low_stock_bits)
+    return {name: one._asdict() for name, one in found.items()}
 
 
 PARTS = ('serve', 'export-kme', 'journal', 'users')

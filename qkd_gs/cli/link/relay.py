@@ -75,7 +75,8 @@ def _accept(args: argparse.Namespace) -> int:
         raise StationError(error.what, where=error.where or args.file, hint=error.hint) from error
     peer = entry.result['relayed_with']
     if args.json:
-        print_json({'relay_id': entry.key_id, 'peer': peer, 'bits': entry.length_bits, 'epsilon': entry.epsilon})
+        told = {'relay_id': entry.key_id, 'peer': peer, 'made': announcement.made_utc}
+        print_json({**told, 'bits': entry.length_bits, 'epsilon': entry.epsilon})
         return 0
     print(f'{entry.length_bits:,} bits shared with {peer}, failure probability {entry.epsilon:.2g}')
     print(TRUST)

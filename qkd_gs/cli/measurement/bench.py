@@ -12,7 +12,7 @@ from qkd_gs.errors import StationError
 
 NAMES = (
     'spot', 'passes', 'tracking', 'tags', 'reconcile', 'amplify', 'table1', 'pipeline', 'recovery', 'graph', 'machine',
-    'faults', 'endurance',
+    'faults', 'delivery', 'endurance',
 )  # fmt: skip
 
 

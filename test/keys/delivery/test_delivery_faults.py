@@ -22,6 +22,7 @@ from qkd_gs.errors import StationError
 from qkd_gs.keys.delivery.issuer import Issued, Issuer, IssueRequest
 from qkd_gs.keys.delivery.ledger import HERE, Ledger
 from qkd_gs.keys.delivery.server import DeliveryServer
+from qkd_gs.keys.delivery.stock import Stock, StockWatch, stock_of
 from qkd_gs.keys.delivery.users import Share
 
 
@@ -173,3 +174,14 @@ def test_a_server_killed_under_load(tmp_path):
 @pytest.mark.long
 def test_a_server_killed_under_load_many_times(tmp_path):
     assert len(killed_under_load(tmp_path, 20)) >= 140
+
+
+def test_the_stock_and_how_a_heartbeat_tells_it(tmp_path):
+    kmes = Kmes(tmp_path)
+    folder = kmes.places['ground'].keys
+    assert stock_of(folder, simulated=False, low_bits=60_000) == {'ground': Stock(60_000, False, 0)}
+    watch = StockWatch(folder, simulated=False)
+    assert watch.values() == {'key_bits_left': '60000', 'key_stock': 'low: ground'}
+    with folder.store(simulated=False) as store:
+        store.take(1000)
+    assert watch.values() == {'key_bits_left': '59000', 'key_stock': 'low: ground'}

@@ -157,8 +157,6 @@ def write_to(path, announcement):
 
 def killed_at(step, action):
     """True if `action` was killed at a step: a statement of any of the databases it opens."""
-    from qkd_gs.keys import sealed_database
-
     child = os.fork()
     if child == 0:
         left, connect = itertools.count(step, -1), sealed_database.sqlite3.connect

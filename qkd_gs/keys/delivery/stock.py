@@ -1,0 +1,74 @@
+"""What a key folder has left to give."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from qkd_gs.errors import StationError
+from qkd_gs.keys.delivery.ledger import Ledger
+from qkd_gs.keys.delivery.settings import DeliverySettings
+from qkd_gs.keys.entries import KeyStateName
+from qkd_gs.keys.folder import KeyFolder
+
+LOW_BITS = DeliverySettings().low_stock_bits
+
+
+class Stock(NamedTuple):
+    """Stock of one store.
+
+    Attributes
+    ----------
+    left_bits : int
+        Bits left to give.
+    low : bool
+        They are fewer than they should be.
+    waiting_keys : int
+        Keys that wait for a slave SAE.
+    """
+
+    left_bits: int
+    low: bool
+    waiting_keys: int
+
+
+def stock_of(folder: KeyFolder, simulated: bool, low_bits: int = LOW_BITS) -> dict[str, Stock]:
+    """Stock of each store, by its name."""
+    found = {}
+    for name, store in folder.all_stores(simulated):
+        with store:
+            confirmed = [entry for entry in store.entries() if entry.state is KeyStateName.CONFIRMED]
+            left = sum(entry.send.left_bits for entry in confirmed)
+            found[name] = Stock(left, left < low_bits, len(Ledger(store).held()))
+    return found
+
+
+class StockWatch:
+    """Stock of a folder as values of a heartbeat; read again when a store has changed.
+
+    Parameters
+    ----------
+    folder : KeyFolder
+    simulated : bool
+    """
+
+    def __init__(self, folder: KeyFolder, simulated: bool) -> None:
+        self._folder, self._simulated = folder, simulated
+        self._seen: dict[str, int] | None = None
+        self._values: dict[str, str] = {}
+
+    def values(self) -> dict[str, str]:
+        """Bits left to give in all stores, and which stores are low."""
+        seen = {path.name: path.stat().st_mtime_ns for path in self._folder.path.glob('*.db')}
+        if seen != self._seen:
+            try:
+                self._values = _told(stock_of(self._folder, self._simulated))
+            except StationError as error:  # an older copy, or damaged: told, and no reason to stop
+                self._values = {'key_stock': str(error)}
+            self._seen = {path.name: path.stat().st_mtime_ns for path in self._folder.path.glob('*.db')}
+        return self._values
+
+
+def _told(stock: dict[str, Stock]) -> dict[str, str]:
+    low = ', '.join(name for name, one in stock.items() if one.low)
+    left = sum(one.left_bits for one in stock.values())
+    return {'key_bits_left': str(left), 'key_stock': f'low: {low}' if low else 'ok'}
