@@ -67,6 +67,7 @@ def announce(
         for station, other in ((first, second), (second, first))
     }
     parts = {station: piece.material.reveal() for station, piece in pieces.items()}
+    epsilon = {f'key with {one}': _epsilon(stores[one], pieces[one]) for one in (first, second)}
     content = {
         'version': VERSION,
         'relay_id': relay_id,
@@ -74,10 +75,10 @@ def announce(
         'simulated': simulated,
         'bits': length,
         'ends': [RelayEnd(station=one, piece=pieces[one].name).model_dump() for one in (first, second)],
-        'epsilon': {f'key with {one}': _epsilon(stores[one], pieces[one]) for one in (first, second)},
+        'epsilon': epsilon,
         'sum': base64.b64encode(xor(parts[first][: length // 8], parts[second][: length // 8])).decode(),
     }
-    content['epsilon']['authentication'] = 2 * forgery_epsilon(len(canonical(content)) + 64)
+    epsilon['authentication'] = 2 * forgery_epsilon(len(canonical(content)) + 64)
     tags = {one: tag_of(part[length // 8 :], canonical(content)) for one, part in parts.items()}
     for piece in pieces.values():
         piece.material.wipe()
