@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qkd_gs.cli.console.output import add_json_option, print_json
 from qkd_gs.cli.console.signals import ended_by_signals
@@ -57,9 +57,9 @@ def run(folder: KeyFolder, args: argparse.Namespace) -> int:
     return {'serve': _serve, 'export-kme': _export, 'journal': _journal}[args.part](place, args)
 
 
-def stock(folder: KeyFolder, config: Path | None) -> dict[str, dict[str, int | bool]]:
-    """What is left to give of each store of real keys, and how many keys wait for a slave SAE."""
-    found = stock_of(folder, simulated=False, low_bits=_settings(config).low_stock_bits)
+def stock(folder: KeyFolder, config: Path | None) -> dict[str, dict[str, Any]]:
+    """What is left to give of each store of real keys, what pairs got today, and how many keys wait for a slave SAE."""
+    found = stock_of(folder, simulated=False, now=datetime.now(UTC), low_bits=_settings(config).low_stock_bits)
     return {name: one._asdict() for name, one in found.items()}
 
 

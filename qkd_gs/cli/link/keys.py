@@ -146,6 +146,8 @@ def _status(folder: KeyFolder, args: argparse.Namespace) -> int:
     for name, one in status['delivery'].items():
         low = ', which is low' if one['low'] else ''
         print(f'delivery      {name}: {one["left_bits"]:,} bits left to give{low}; {one["waiting_keys"]} keys wait')
+        for pair, bits in one['used_today_bits'].items():
+            print(f'              {pair}: {bits:,} bits today')
     print('memory        ' + ('; '.join(protect_memory()) or 'protected from core dumps, other processes and the swap'))
     return 0
 

@@ -138,6 +138,11 @@ class Ledger:
         statement = 'SELECT SUM(bits) FROM usage WHERE pair = ? AND day >= ?'
         return int(self._sql.execute(statement, (pair, _day(now))).fetchone()[0] or 0)
 
+    def used_by_pair(self, now: datetime) -> dict[str, int]:
+        """Bits that each pair got on this day of UTC, or on a later one."""
+        statement = 'SELECT pair, SUM(bits) FROM usage WHERE day >= ? GROUP BY pair'
+        return {' and '.join(json.loads(pair)): int(bits) for pair, bits in self._sql.execute(statement, (_day(now),))}
+
     def use(self, pair: str, bits: int, now: datetime) -> None:
         """Count bits of a pair."""
         self._sql.execute(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from qkd_gs.errors import StationError
@@ -24,21 +26,25 @@ class Stock(NamedTuple):
         They are fewer than they should be.
     waiting_keys : int
         Keys that wait for a slave SAE.
+    used_today_bits : dict
+        Bits that each pair of SAEs has got on this day of UTC.
     """
 
     left_bits: int
     low: bool
     waiting_keys: int
+    used_today_bits: dict[str, int]
 
 
-def stock_of(folder: KeyFolder, simulated: bool, low_bits: int = LOW_BITS) -> dict[str, Stock]:
+def stock_of(folder: KeyFolder, simulated: bool, now: datetime, low_bits: int = LOW_BITS) -> dict[str, Stock]:
     """Stock of each store, by its name."""
     found = {}
     for name, store in folder.all_stores(simulated):
         with store:
             confirmed = [entry for entry in store.entries() if entry.state is KeyStateName.CONFIRMED]
             left = sum(entry.send.left_bits for entry in confirmed)
-            found[name] = Stock(left, left < low_bits, len(Ledger(store).held()))
+            ledger = Ledger(store)
+            found[name] = Stock(left, left < low_bits, len(ledger.held()), ledger.used_by_pair(now))
     return found
 
 
@@ -49,10 +55,14 @@ class StockWatch:
     ----------
     folder : KeyFolder
     simulated : bool
+    now : callable
+        UTC.
     """
 
-    def __init__(self, folder: KeyFolder, simulated: bool) -> None:
-        self._folder, self._simulated = folder, simulated
+    def __init__(
+        self, folder: KeyFolder, simulated: bool, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._folder, self._simulated, self._now = folder, simulated, now
         self._seen: dict[str, int] | None = None
         self._values: dict[str, str] = {}
 
@@ -61,7 +71,7 @@ class StockWatch:
         seen = {path.name: path.stat().st_mtime_ns for path in self._folder.path.glob('*.db')}
         if seen != self._seen:
             try:
-                self._values = _told(stock_of(self._folder, self._simulated))
+                self._values = _told(stock_of(self._folder, self._simulated, self._now()))
             except StationError as error:  # an older copy, or damaged: told, and no reason to stop
                 self._values = {'key_stock': str(error)}
             self._seen = {path.name: path.stat().st_mtime_ns for path in self._folder.path.glob('*.db')}
@@ -71,4 +81,8 @@ class StockWatch:
 def _told(stock: dict[str, Stock]) -> dict[str, str]:
     low = ', '.join(name for name, one in stock.items() if one.low)
     left = sum(one.left_bits for one in stock.values())
-    return {'key_bits_left': str(left), 'key_stock': f'low: {low}' if low else 'ok'}
+    used = {pair: bits for one in stock.values() for pair, bits in one.used_today_bits.items()}
+    return {f'bits_today {pair}': str(bits) for pair, bits in used.items()} | {
+        'key_bits_left': str(left),
+        'key_stock': f'low: {low}' if low else 'ok',
+    }

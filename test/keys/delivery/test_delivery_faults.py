@@ -179,9 +179,13 @@ def test_a_server_killed_under_load_many_times(tmp_path):
 def test_the_stock_and_how_a_heartbeat_tells_it(tmp_path):
     kmes = Kmes(tmp_path)
     folder = kmes.places['ground'].keys
-    assert stock_of(folder, simulated=False, low_bits=60_000) == {'ground': Stock(60_000, False, 0)}
+    assert stock_of(folder, False, NOW, low_bits=60_000) == {'ground': Stock(60_000, False, 0, {})}
     watch = StockWatch(folder, simulated=False)
     assert watch.values() == {'key_bits_left': '60000', 'key_stock': 'low: ground'}
     with folder.store(simulated=False) as store:
         store.take(1000)
-    assert watch.values() == {'key_bits_left': '59000', 'key_stock': 'low: ground'}
+        issuer = Issuer(Ledger(store), HERE, None, nullcontext, 0, simulated=False)
+        issuer.issue([IssueRequest('a', ('b',), 1, 256, Share())], NOW)
+    told = StockWatch(folder, False, lambda: NOW).values()
+    assert told == {'key_bits_left': '58744', 'key_stock': 'low: ground', 'bits_today a and b': '256'}
+    assert watch.values()['key_bits_left'] == '58744'
