@@ -165,16 +165,12 @@ class SealedDatabase:
         self.sql.execute('INSERT INTO held (key_id, source) VALUES (?, ?)', (key_id, source))
         self._seal('held', key_id, material, _held_head(key_id))
 
-    def unseal_held(self, key_id: str) -> bytes:
-        """Bits that wait under a name, within `change`.
+    def holds(self, key_id: str) -> bool:
+        """True if bits wait under a name."""
+        return self.sql.execute('SELECT 1 FROM held WHERE key_id = ?', (key_id,)).fetchone() is not None
 
-        Raises
-        ------
-        StationError
-            There are none.
-        """
-        if not self.sql.execute('SELECT 1 FROM held WHERE key_id = ?', (key_id,)).fetchone():
-            raise StationError(f'holds no bits for {key_id}', where=self.path)
+    def unseal_held(self, key_id: str) -> bytes:
+        """Bits that wait under a name, within `change`."""
         return self._unseal('held', key_id, _held_head(key_id))
 
     def drop_held(self, key_id: str) -> None:

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from qkd_gs.errors import StationError
 from qkd_gs.keys.delivery.description import openapi_json, page
 from qkd_gs.keys.delivery.formats import (
     MAX_BODY_BYTES,
@@ -33,7 +34,15 @@ from qkd_gs.keys.delivery.holder import Fetched, FetchRequest
 from qkd_gs.keys.delivery.issuer import Issued, IssueRequest
 from qkd_gs.keys.delivery.offers import OfferMessage, OfferReply
 from qkd_gs.keys.delivery.peer_client import OFFERS_PATH
-from qkd_gs.keys.delivery.refusal import SIZE_MESSAGE, UNAUTHORIZED, UNMET_MESSAGE, Refusal, bad_request, unauthorized
+from qkd_gs.keys.delivery.refusal import (
+    SIZE_MESSAGE,
+    UNAUTHORIZED,
+    UNAVAILABLE,
+    UNMET_MESSAGE,
+    Refusal,
+    bad_request,
+    unauthorized,
+)
 from qkd_gs.keys.delivery.service import DeliveryService
 from qkd_gs.keys.delivery.users import Share
 
@@ -60,7 +69,7 @@ class DeliveryApp:
     def asgi(self) -> Starlette:
         """The application."""
         base = '/api/v1/keys/{sae_id}'
-        return Starlette(
+        application = Starlette(
             routes=[
                 Route(f'{base}/status', self._answering(self._status), methods=['GET']),
                 Route(f'{base}/enc_keys', self._answering(self._enc_keys), methods=['GET', 'POST']),
@@ -71,6 +80,11 @@ class DeliveryApp:
             ],
             exception_handlers={HTTPException: self._outside_the_standard},
         )
+        application.router.redirect_slashes = False
+        for route in application.routes:
+            if isinstance(route, Route) and route.methods is not None:
+                route.methods.discard('HEAD')  # it would cost a key that is not returned
+        return application
 
     async def _status(self, request: Request) -> Response:
         caller, slave = self._caller(request), _sae_id(request)
@@ -200,6 +214,9 @@ class DeliveryApp:
                 if refusal.status == UNAUTHORIZED:
                     return Response(status_code=UNAUTHORIZED, headers=_HEADERS)
                 return self._error(refusal.status, refusal.message, refusal.details)
+            except StationError as error:
+                _log.error('%s', error)
+                return self._error(UNAVAILABLE, 'the server cannot be used now', {})
 
         return answer
 

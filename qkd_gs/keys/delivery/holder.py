@@ -164,6 +164,7 @@ class Holder:
             delivery.master == request.master
             and delivery.slave_state == SlaveState.HELD
             and given
+            and self._ledger.store.database.holds(delivery.key_id)  # not if its session was erased
             and (at_s is None or self._in_time(at_s, now))
         )
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from qkd_gs.keys.delivery.journal import Event
 from qkd_gs.keys.delivery.ledger import Delivery, Ledger, MasterState, SlaveState, pair_name
-from qkd_gs.keys.delivery.offers import Offer, OfferMessage, Peer, PeerFault
+from qkd_gs.keys.delivery.offers import MAX_OFFERS, Offer, OfferMessage, Peer, PeerFault
 from qkd_gs.keys.delivery.refusal import EMPTY_MESSAGE, QUOTA_MESSAGE, Refusal, unavailable
 from qkd_gs.keys.delivery.users import Share
 from qkd_gs.keys.entries import KeyPiece, KeyStateName, Purpose
@@ -98,6 +98,9 @@ class Issuer:
         StationError
             The store is an older copy, or cannot be written.
         """
+        return [outcome for part in _parts(requests) for outcome in self._issue_part(part, now)]
+
+    def _issue_part(self, requests: Sequence[IssueRequest], now: datetime) -> list[Issued | Refusal]:
         with self._lock():
             try:
                 self._recover(now)
@@ -238,3 +241,16 @@ class Issuer:
     def _withdraw(self, key_ids: Collection[str], now: datetime) -> None:
         self._ledger.set_master_state(key_ids, MasterState.WITHDRAWN)
         self._ledger.journal.write(Event.WITHDRAWN, '', self._name, list(key_ids), 0, now)
+
+
+def _parts(requests: Sequence[IssueRequest]) -> list[list[IssueRequest]]:
+    """Requests in parts of as many keys as one message offers."""
+    parts: list[list[IssueRequest]] = []
+    keys = MAX_OFFERS
+    for request in requests:
+        if keys + request.number > MAX_OFFERS:
+            parts.append([])
+            keys = 0
+        parts[-1].append(request)
+        keys += request.number
+    return parts

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator, model_validator
 
+from qkd_gs.keys.delivery.offers import MAX_OFFERS
 from qkd_gs.keys.delivery.users import check_name
 from qkd_gs.settings.loader import Section
 from qkd_gs.settings.satellite import parse_address
@@ -44,7 +45,7 @@ class DeliverySettings(Section):
     key_size: int = Field(default=256, ge=8, description='size of a key if the request tells none, bit')
     min_key_size: int = Field(default=64, ge=8, description='bit')
     max_key_size: int = Field(default=8192, ge=8, description='bit')
-    max_key_per_request: int = Field(default=128, ge=1)
+    max_key_per_request: int = Field(default=128, ge=1, le=MAX_OFFERS)
     max_key_count: int = Field(default=100_000, ge=1, description='largest number of keys told as stored')
     max_sae_id_count: int = Field(default=0, ge=0, le=64, description='additional slave SAEs of a request')
     reserve_bits: int = Field(default=0, ge=0, description='bits of a store that nobody gets')

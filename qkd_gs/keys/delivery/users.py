@@ -79,7 +79,10 @@ class Users:
             return self._users
         seen = found.st_mtime_ns, found.st_ino
         if seen != self._seen:
-            self._users = self._read()
+            try:
+                self._users = self._read()
+            except StationError:  # replaced while it was read, and then overwritten
+                self._users = self._read()
             self._by_fingerprint = {fingerprint(user.certificate): name for name, user in self._users.items()}
             self._seen = seen
         return self._users

@@ -79,6 +79,13 @@ def test_5_1_the_methods_and_no_others(kmes):
     said(kmes.ask('alice', 'GET', '/api/v1/keys/bob/other'), 404)
 
 
+def test_5_1_a_head_request_costs_no_key(kmes):
+    before = kmes.ask('alice', 'GET', '/api/v1/keys/bob/status').json()['stored_key_count']
+    assert kmes.ask('alice', 'HEAD', '/api/v1/keys/bob/enc_keys').status_code == 405
+    assert kmes.ask('alice', 'GET', '/api/v1/keys/bob/enc_keys/').status_code == 404
+    assert kmes.ask('alice', 'GET', '/api/v1/keys/bob/status').json()['stored_key_count'] == before
+
+
 def test_5_1_a_certificate_is_not_accepted_after_its_user_was_removed(tmp_path):
     with Kmes(tmp_path).serving() as kmes:
         kmes.enc('carol', 'bob')

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from two_stations import NOW, Stations
 
 from qkd_gs.errors import StationError
+from qkd_gs.keys.delivery import issuer
+from qkd_gs.keys.delivery.issuer import IssueRequest
 from qkd_gs.keys.delivery.users import Share
 
 
@@ -69,6 +71,24 @@ def test_what_the_peer_did_not_confirm_nobody_gets(tmp_path, lost):
     with stations.store('Y') as store:
         held = {row[0] for row in store.database.sql.execute('SELECT key_id FROM held')}
     assert held == {key_id}, 'what was offered in vain is destroyed'
+
+
+def test_the_held_keys_of_an_erased_session_are_gone_and_harm_no_others(tmp_path):
+    stations = Stations(tmp_path)
+    (gone,) = stations.enc('X', 1, 1024)
+    assert stations.enc('X', 1, 960)
+    (other,) = keys = stations.enc('X', 1, 512)
+    with stations.store('Y') as store:
+        store.erase('s-k0')
+    assert keys[other][0].startswith('k1-')
+    assert stations.dec('Y', [gone]) == {}
+    assert stations.dec('Y', [other])
+
+
+def test_more_keys_than_a_message_offers(tmp_path, monkeypatch):
+    monkeypatch.setattr(issuer, 'MAX_OFFERS', 3)
+    requests = [IssueRequest('a', ('b',), number, 8, Share()) for number in (1, 2, 3, 1, 1, 2, 1)]
+    assert [[one.number for one in part] for part in issuer._parts(requests)] == [[1, 2], [3], [1, 1], [2, 1]]
 
 
 def check(stations, given, fetched, lost):
