@@ -131,8 +131,9 @@ class SkySettings(Section):
     zenith_mag_arcsec2: float = Field(ge=10, le=24, description='V brightness of the sky at the zenith')
     glow_ratio: float = Field(ge=0, le=1000, description='city glow at the horizon over the sky at the zenith')
     glow_scale_deg: float = Field(gt=0, le=90, description='elevation over which the glow falls by e')
-    stars: Literal['random', 'gaia'] = Field(
-        default='random', description='faint stars: of a random field, or those of Gaia to G = 10 (extra: stars)'
+    stars: Literal['random', 'gaia', 'tycho'] = Field(
+        default='random',
+        description='faint stars: a random field, or those of Tycho-2 or Gaia (extra: stars) to magnitude 10',
     )
     stars_mag_limit: float = Field(ge=0, le=11, description='faintest star of the random field')
     stars_brightest_mag: float = Field(ge=-2, le=11, description='brighter stars come from the catalogue')

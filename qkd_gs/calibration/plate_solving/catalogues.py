@@ -64,7 +64,7 @@ def hipparcos() -> StarTable:
         columns = np.array([[line[a:b] for a, b in _HIPPARCOS] for line in lines], dtype=np.float64)
     except (OSError, ValueError) as error:
         raise StationError(f'cannot be read: {error}', where=path) from error
-    table = np.zeros(len(columns), _ROW)
+    table = empty_table(len(columns))
     table['id'] = columns[:, 0]
     table['ra_deg'], table['dec_deg'] = np.degrees(columns[:, 1]) % 360, np.degrees(columns[:, 2])
     table['pm_ra_mas_yr'], table['pm_dec_mas_yr'], table['mag'] = columns[:, 3], columns[:, 4], columns[:, 5]
@@ -89,6 +89,11 @@ def read_table(path: Path) -> StarTable:
     if magic != _MAGIC or len(data) != _HEAD.size + count * _ROW.itemsize:
         raise StationError('is not a star catalogue', where=path)
     return np.frombuffer(data, _ROW, offset=_HEAD.size)
+
+
+def empty_table(count: int) -> StarTable:
+    """Table of stars to be filled in."""
+    return np.zeros(count, _ROW)
 
 
 def write_table(path: Path, table: StarTable) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from qkd_gs.arrays import FloatArray
+from qkd_gs.calibration.plate_solving.catalogues import GAIA_EPOCH, gaia
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import TwinSettings
@@ -14,6 +15,7 @@ from qkd_gs.sim.imaging.catalogue_field import CatalogueField
 from qkd_gs.sim.imaging.exposure import View
 from qkd_gs.sim.imaging.render import noise_bank
 from qkd_gs.sim.imaging.starfield import RandomField, Stars
+from qkd_gs.sim.imaging.tycho import TYCHO_EPOCH, anonymous
 from qkd_gs.sim.physics.plant import draws
 from qkd_gs.sim.physics.state_history import Column, History
 from qkd_gs.sim.physics.true_camera import TrueCameraGeometry
@@ -74,5 +76,9 @@ class SimCameraFeed:
 def _faint_stars(sky: SkySettings, site: Site, start_ns: int, rng: np.random.Generator) -> Stars:
     """The stars that are not in the station's catalogue."""
     if sky.stars == 'gaia':
-        return CatalogueField(site, start_ns, start_ns + _NIGHT_NS, sky.stars_brightest_mag)
+        table = gaia()
+        fainter = table[table['mag'] > sky.stars_brightest_mag]
+        return CatalogueField(site, start_ns, start_ns + _NIGHT_NS, fainter, GAIA_EPOCH)
+    if sky.stars == 'tycho':
+        return CatalogueField(site, start_ns, start_ns + _NIGHT_NS, anonymous(), TYCHO_EPOCH)
     return RandomField(sky, site, rng)

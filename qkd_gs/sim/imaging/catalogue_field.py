@@ -1,4 +1,4 @@
-"""The real sky for the simulated cameras: the stars of Gaia to G = 10, beyond what the guiding camera sees."""
+"""The real sky for the simulated cameras: the stars of a catalogue to magnitude 10, beyond what they see."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from math import cos, dist
 import numpy as np
 
 from qkd_gs.arrays import FloatArray
-from qkd_gs.calibration.plate_solving.catalogues import GAIA_EPOCH, at_epoch, gaia, unit_vectors
+from qkd_gs.calibration.plate_solving.catalogues import StarTable, at_epoch, unit_vectors
 from qkd_gs.calibration.stars import Star
 from qkd_gs.orbit.vectors import horizon_rotation
 from qkd_gs.settings.site import Site
@@ -20,19 +20,20 @@ _NEGLECTED_RAD = 0.01  # precession since 2000, refraction, aberration: in the c
 
 
 class CatalogueField:
-    """Stars of Gaia that are fainter than those of the station's own catalogue.
+    """Stars of a catalogue, beside those of the station's own.
 
     Parameters
     ----------
-    brightest_mag : float
-        Brighter ones are left out.
+    table : StarTable
+        Without the stars of the station's catalogue.
+    epoch : float
+        Of the table, Julian year.
     start_ns, end_ns : int
         UTC; before and after it the stars are at rest.
     """
 
-    def __init__(self, site: Site, start_ns: int, end_ns: int, brightest_mag: float) -> None:
-        table = gaia()
-        self._table = at_epoch(table[table['mag'] > brightest_mag], GAIA_EPOCH, _J2000)
+    def __init__(self, site: Site, start_ns: int, end_ns: int, table: StarTable, epoch: float) -> None:
+        self._table = at_epoch(table, epoch, _J2000)
         self._vectors = unit_vectors(self._table)
         self._site, self._start_ns, self._end_ns = site, start_ns, end_ns
         self._centre, self._reach_rad = np.zeros(3), -1.0

@@ -9,9 +9,10 @@ import numpy as np
 
 from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.calibration.stars import Star, load_stars, star_azel
+from qkd_gs.orbit.diurnal import diurnal_rates
 from qkd_gs.orbit.vectors import azel_from_enu, enu_from_azel
 from qkd_gs.settings.site import Site
-from qkd_gs.sim.imaging.starfield import NO_STARS, StarsInView, diurnal_rates, towards
+from qkd_gs.sim.imaging.starfield import NO_STARS, StarsInView, towards
 
 _STEP_NS = 5 * 10**9  # a chord of the sky's turning in 5 s lies 0.02 urad inside its arc
 _TURN_RAD = 4e-4  # of the sky in that time

@@ -9,12 +9,12 @@ from typing import Protocol
 import numpy as np
 
 from qkd_gs.arrays import FloatArray
+from qkd_gs.orbit.diurnal import diurnal_rates
 from qkd_gs.orbit.refraction import site_refraction
 from qkd_gs.orbit.vectors import horizon_rotation
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.twin_plant import SkySettings
 
-_EARTH_RAD_S = 7.292115e-5
 _AHEAD_RAD = 0.05  # margin of the search
 _REFRACTION_RAD = 0.003  # above 5 deg; the cone is about an apparent direction, the vectors are not refracted
 
@@ -43,13 +43,6 @@ class Stars(Protocol):
 def towards(az_rad: float, el_rad: float) -> FloatArray:
     """Unit vector (east, north, up) towards a direction, (3,)."""
     return np.array([sin(az_rad) * cos(el_rad), cos(az_rad) * cos(el_rad), sin(el_rad)])
-
-
-def diurnal_rates(latitude_rad: float, az_rad: FloatArray, el_rad: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Rates of azimuth and elevation of a direction fixed on the celestial sphere, rad/s."""
-    az_rate = _EARTH_RAD_S * (sin(latitude_rad) - cos(latitude_rad) * np.cos(az_rad) * np.tan(el_rad))
-    el_rate = _EARTH_RAD_S * cos(latitude_rad) * np.sin(az_rad)
-    return az_rate, el_rate
 
 
 class RandomField:

