@@ -82,6 +82,7 @@ def test_finds_itself_from_a_compass():
     assert (end_ns - start_ns) * 1e-9 < 600
 
 
+@pytest.mark.long
 def test_azimuth_encoder_that_counts_backwards_is_named():
     """The mount follows the sky the wrong way at first, so that no strip is identified until it tries the other way."""
     world, station, site, start_ns = evening(1)

@@ -52,7 +52,7 @@ _FIELDS = 2
 _PATTERN_RAD = radians(2.0)  # size of the patterns searched for: wider than a strip, less than its length
 _WITHIN_DEG = 16.0  # of the direction that the compass gives: 10 deg in azimuth, and as much for the rest
 _NARROW_TRIALS = 3  # then the whole sky is searched
-_MOST_PLACES = 10  # tried in each sense
+_MOST_PLACES = 6
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,8 @@ class Search:
         places = _clear_places(site, now_ns, self._step_rad * (TILES - 1))
         if not places:
             raise StationError('no part of the sky is clear of the Moon and the horizon', where=site.name)
-        self._waiting = [(place, sense) for sense in _SENSES for place in places[:_MOST_PLACES]]
+        self._waiting = [(place, _SENSES[0]) for place in places[:_NARROW_TRIALS]]
+        self._waiting += [(place, sense) for place in places[_NARROW_TRIALS:_MOST_PLACES] for sense in _SENSES]
         self._tried = 0
         fastest = max(station.mount.azimuth.max_acc_deg_s2, station.mount.elevation.max_acc_deg_s2)
         self._history = EncoderHistory(radians(fastest))

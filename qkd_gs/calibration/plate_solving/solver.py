@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import atan, cos, degrees, radians
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -112,6 +112,7 @@ class TetraSolver:
 
     def __init__(self, catalogue: Callable[[], StarTable], epoch: float = HIPPARCOS_EPOCH) -> None:
         self._catalogue, self._epoch = catalogue, epoch
+        self._whole: tuple[tuple[int, float], Any] | None = None
 
     def solve(
         self,
@@ -121,20 +122,8 @@ class TetraSolver:
         year: float,
     ) -> PlateSolution | NoSolution:
         """See `PlateSolver`."""
-        tetra = need('tetra3rs', EXTRA)
         field_deg = degrees(2 * atan(sighting.width_rad / 2))
-        nearby = self._around(near_deg, within_deg + field_deg, year)
-        with tempfile.TemporaryDirectory(prefix='qkd_gs-stars-') as folder:
-            path = Path(folder) / 'stars.bin'
-            write_table(path, nearby)
-            database = tetra.SolverDatabase.generate_from_gaia(
-                str(path),
-                max_fov_deg=field_deg,
-                min_fov_deg=field_deg,
-                star_max_magnitude=_FAINTEST_MAG,
-                pattern_max_error=_EDGE_ERROR,
-                epoch_proper_motion_year=_GAIA_EPOCH,  # the proper motions are applied already
-            )
+        database = self._database(near_deg, within_deg + field_deg, year, field_deg)
         scale = sighting.width_rad / _PIXELS
         order = np.argsort(-sighting.brightness)
         pixels = np.stack((sighting.x_rad / scale, -sighting.y_rad / scale, sighting.brightness), axis=1)[order]
@@ -151,6 +140,28 @@ class TetraSolver:
             return NoSolution(_IN_WORDS.get(found.status, found.status))
         return PlateSolution(found.ra_deg, found.dec_deg, found.num_matches, radians(found.rmse_arcsec / 3600))
 
+    def _database(self, near_deg: tuple[float, float], radius_deg: float, year: float, field_deg: float) -> Any:
+        """Patterns of the stars nearby; those of the whole sky, which take seconds to make, are kept."""
+        key = round(year), field_deg
+        if radius_deg >= _WHOLE_DEG and self._whole is not None and self._whole[0] == key:
+            return self._whole[1]
+        tetra = need('tetra3rs', EXTRA)
+        nearby = self._around(near_deg, radius_deg, year)
+        with tempfile.TemporaryDirectory(prefix='qkd_gs-stars-') as folder:
+            path = Path(folder) / 'stars.bin'
+            write_table(path, nearby)
+            database = tetra.SolverDatabase.generate_from_gaia(
+                str(path),
+                max_fov_deg=field_deg,
+                min_fov_deg=field_deg,
+                star_max_magnitude=_FAINTEST_MAG,
+                pattern_max_error=_EDGE_ERROR,
+                epoch_proper_motion_year=_GAIA_EPOCH,  # the proper motions are applied already
+            )
+        if radius_deg >= _WHOLE_DEG:
+            self._whole = key, database
+        return database
+
     def _around(self, near_deg: tuple[float, float], radius_deg: float, year: float) -> StarTable:
         """Stars within a cone, at the epoch of the images."""
         table = self._catalogue()
@@ -160,6 +171,7 @@ class TetraSolver:
         return at_epoch(table[inside], self._epoch, year)
 
 
+_WHOLE_DEG = 180.0
 _GAIA_EPOCH = 2016.0  # of the files that the library reads
 _PIXELS = 4096  # of the width of a field, for the library
 _IN_WORDS = {
