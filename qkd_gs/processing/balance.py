@@ -8,7 +8,7 @@ of the pass must show the same ones.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -48,7 +48,7 @@ def find_imbalances(
     return [anomaly for anomaly in found if anomaly is not None][:1]
 
 
-def imbalances(clicks: IntArray | AnyFloatArray) -> AnyFloatArray:
+def imbalances(clicks: IntArray | AnyFloatArray | Sequence[float]) -> AnyFloatArray:
     """Difference over sum of H and V, of D and A, and of both bases, (3,)."""
     h, v, d, a = (float(count) for count in clicks)
     pairs = np.array([(h, v), (d, a), (h + v, d + a)])

@@ -25,10 +25,11 @@ from qkd_gs.processing.anomalies import Anomaly, afterpulse_share, bunching_of, 
 from qkd_gs.processing.balance import find_imbalances, imbalances
 from qkd_gs.processing.hidden_light import hidden_light
 from qkd_gs.processing.profile_anomalies import find_profile_anomalies
+from qkd_gs.processing.receiver_report import receiver_report
 from qkd_gs.processing.tag_runs import RunReports, scan_session
 from qkd_gs.processing.timing_metrics import sync_series, timing_figures
 from qkd_gs.processing.timing_stage import Timed, number_clicks
-from qkd_gs.qkd.finite_key.counts import KeyCounts
+from qkd_gs.qkd.finite_key.counts import KeyCounts, Receiver
 from qkd_gs.qkd.link.channel import Channel
 from qkd_gs.qkd.link.spool import Spool
 from qkd_gs.qkd.protocol.confirmation import confirm_again
@@ -40,6 +41,7 @@ from qkd_gs.session.manifest import FILE_NAME, Manifest, load_manifest, update_m
 from qkd_gs.session.telemetry import FILE_NAME as TELEMETRY
 from qkd_gs.session.telemetry import Telemetry, load_telemetry
 from qkd_gs.settings.station import StationSettings
+from qkd_gs.timing.spans import pulses_in
 
 _log = logging.getLogger(__name__)
 
@@ -118,7 +120,9 @@ def process_session(
             progress('looking for anomalies', 0.0)
             watched = click_figures(manifest, timed)
             windows = [_window(manifest, timed, window_s)]
-            made = session.make_key(timed.detections, timed.pulse_spans, windows, _examination(manifest, timed))
+            made = session.make_key(
+                timed.detections, timed.pulse_spans, windows, _examination(manifest, timed), _receiver(manifest, timed)
+            )
             result = _figures(manifest, timed, scanned.reports, made, watched, window_s)
             store.put(manifest.session_id, made.key_id, made.key, made.epsilon, result, made.refill)
             _destroy_session_key(keys, manifest, made.secret_bits)
@@ -230,6 +234,11 @@ def _examination(manifest: Manifest, timed: Timed) -> Callable[[KeyCounts], str]
     return lambda counts: hidden_light(
         counts, timed.clicks, admitted, gate_share, source.p_vacuum, key.max_light_outside
     )
+
+
+def _receiver(manifest: Manifest, timed: Timed) -> Receiver:
+    """Flaws of the receiver that the key must pay for."""
+    return receiver_report(manifest.station, timed.clicks, timed.cross_clicks, pulses_in(timed.pulse_spans))
 
 
 def _timing_anomalies(timed: Timed, station: StationSettings) -> list[Anomaly]:

@@ -19,6 +19,7 @@ STEPS = {
     'finite_statistics': ('… not known exactly', 'both are estimated from finite counts'),
     'source_tolerance': ('tolerance of the source', 'intensities and their probabilities'),
     'detector_mismatch': ('unequal detectors', 'they may tell Eve something of a bit'),
+    'given_away_by_the_receiver': ('known to Eve at the receiver', 'several photons at once, edges of the gate'),
     'error_correction_shannon_limit': ('error correction, at least', 'the Shannon limit at this error rate'),
     'error_correction_above_limit': ('… what the code needs more', 'no code reaches the limit'),
     'verification': ('verification', 'hash that proves the keys equal'),

@@ -147,6 +147,10 @@ class DetectorSettings(Section):
     efficiency_uncertainty: float = Field(
         default=0.02, gt=0, le=0.1, description='largest error of the relative efficiencies'
     )
+    dark_cps: dict[str, float] | None = Field(
+        default=None,
+        description='dark counts a second of H, V, D, A, by calibration; not given: taken as equal',
+    )
     delay_tolerance_ns: float = Field(
         gt=0,
         le=1000,
@@ -163,6 +167,13 @@ class DetectorSettings(Section):
         missing = [name for name in CHANNELS if name not in value]
         if missing:
             raise ValueError(f'{missing[0]} is missing')
+        return value
+
+    @field_validator('dark_cps')
+    @classmethod
+    def _dark_counts_of_every_detector(cls, value: dict[str, float] | None) -> dict[str, float] | None:
+        if value is not None and (set(value) != set(CHANNELS[:4]) or min(value.values()) < 0):
+            raise ValueError(f'must be numbers, not negative, for {", ".join(CHANNELS[:4])}')
         return value
 
     @field_validator('relative_efficiency')
@@ -184,6 +195,12 @@ class SourceSettings(Section):
     p_signal: float = Field(gt=0, lt=1)
     p_decoy: float = Field(gt=0, lt=1)
     p_vacuum: float = Field(gt=0, lt=1)
+    mu_tolerance: float = Field(
+        default=0.0, ge=0, le=0.5, description='largest relative deviation of the true mu_signal and mu_decoy'
+    )
+    p_tolerance: float = Field(
+        default=0.0, ge=0, le=0.5, description='largest relative deviation of the true p_signal, p_decoy and p_vacuum'
+    )
 
     @model_validator(mode='after')
     def _parts_agree(self) -> Self:
@@ -218,7 +235,7 @@ class KeySettings(Section):
     verification_bits: int = Field(ge=32, le=256, description='length of the hash that compares the keys')
     max_qber: float = Field(gt=0, lt=0.5, description='the run is aborted above this error rate')
     max_efficiency_mismatch: float = Field(
-        gt=0, le=1, description='largest imbalance of the detectors of a basis, and of the bases: difference over sum'
+        gt=0, lt=0.5, description='largest imbalance of the detectors of a basis, and of the bases: difference over sum'
     )
     reconciliation: Literal['cascade', 'ldpc'] = Field(
         'cascade', description='interactive Cascade, or one-way LDPC for links with long round trips'

@@ -170,6 +170,9 @@ def _changes(
             channel.name: round(float(value), 5)
             for channel, value in zip(QUANTUM, efficiencies.efficiency, strict=True)
         }
+        changes['dark_cps'] = {
+            channel.name: round(float(value), 2) for channel, value in zip(QUANTUM, efficiencies.dark_cps, strict=True)
+        }
         changes['efficiency_uncertainty'] = round(efficiencies.uncertainty, 5)
     return changes
 

@@ -16,7 +16,9 @@ from qkd_gs.qkd.finite_key.separate_bounds import PHASE_ERROR
 
 Analysis = Literal['joint', 'sampling', 'rooted', 'additive']
 JOINT = 'single_photons_and_phase_errors'
+SEVERAL = 'several_photons_at_the_receiver'
 _AMPLIFICATION_PART = 0.05  # of the secrecy, where amplification has a share of its own
+_RECEIVER_PART = 0.01
 _COUNTED = len(BOUNDS)  # bounds on counts in a basis
 _EVENTS_OF_A_BASIS = len(BOUNDS) + 4 + 1  # four of the own basis, all of the other, and the phase error
 
@@ -75,8 +77,12 @@ def shares_per_bound(per_bound: float, pooled: bool) -> Shares:
     return Shares(per_bound, per_bound, None, 1, _of_each_bound(pooled, per_bound, per_bound))
 
 
-def shares_of_total(total: float, overhead: Overhead, analysis: Analysis, pooled: bool) -> Shares:
+def shares_of_total(
+    total: float, overhead: Overhead, analysis: Analysis, pooled: bool, receiver: bool = False
+) -> Shares:
     """Shares of a total, after verification and authentication have taken theirs.
+
+    With `receiver`, photons that arrive together at the receiver are bounded, too.
 
     Raises
     ------
@@ -95,9 +101,12 @@ def shares_of_total(total: float, overhead: Overhead, analysis: Analysis, pooled
         )
     if analysis == 'joint':
         amplification = _AMPLIFICATION_PART * left
-        smoothing = left - amplification
+        several = _RECEIVER_PART * left if receiver else 0.0
+        smoothing = left - amplification - several
         secrecy = {JOINT: smoothing, 'privacy_amplification': amplification}
-        return Shares(0.0, (smoothing / 2.0) ** 2, amplification, 1, secrecy)
+        if receiver:
+            secrecy[SEVERAL] = several
+        return Shares(several, (smoothing / 2.0) ** 2, amplification, 1, secrecy)
     if analysis == 'additive':
         bounds = _COUNTED if pooled else 2 * (_COUNTED + 1)
         share = left / (bounds + 1)

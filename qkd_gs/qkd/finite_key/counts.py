@@ -66,11 +66,31 @@ class SourceTolerance(Section):
     probability: float = Field(default=0.0, ge=0, le=0.5, description='of the probabilities of the intensities')
 
 
+class Receiver(Section):
+    """Flaws of a receiver of a splitter and four detectors, as the proof takes them into account."""
+
+    within_basis: float = Field(
+        ge=0, lt=0.5, description='largest inequality of the two detectors of a basis: difference over sum'
+    )
+    between_bases: float = Field(
+        ge=0, lt=0.5, description='largest inequality of the bases, the splitter included: difference over sum'
+    )
+    cross_clicks: int = Field(ge=0, le=10**12, description='pulses with clicks in both bases')
+    excess_dark_bits: int = Field(
+        default=0, ge=0, le=10**12, description='sifted bits by dark counts beyond those of the quietest detector'
+    )
+    edge_bits: int = Field(default=0, ge=0, le=10**12, description='sifted bits by light at the edges of the gate')
+
+
 class KeyCounts(Section):
-    """Counts of a pass in both bases."""
+    """Counts of a pass in both bases.
+
+    Without `receiver` the receiver is taken for ideal.
+    """
 
     intensities: Intensities
     tolerance: SourceTolerance = SourceTolerance()
+    receiver: Receiver | None = None
     hv: BasisCounts
     da: BasisCounts
 

@@ -9,9 +9,8 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from qkd_gs.errors import StationError
-from qkd_gs.qkd.finite_key.counts import BasisCounts, Intensities, KeyCounts, SourceTolerance
+from qkd_gs.qkd.finite_key.counts import BasisCounts, Intensities, KeyCounts, Receiver, SourceTolerance
 from qkd_gs.qkd.finite_key.key_length import KeyLength, Overhead, key_length
-from qkd_gs.qkd.finite_key.mismatch import DetectorMismatch
 from qkd_gs.settings.loader import Section
 
 
@@ -22,20 +21,13 @@ class BothBases(Section):
     da: BasisCounts
 
 
-class MismatchLimits(Section):
-    """Largest inequality of the detectors: difference over sum of their efficiencies."""
-
-    within_basis: float = Field(default=0.0, ge=0, le=0.5, description='of the two detectors of a basis')
-    between_bases: float = Field(default=0.0, ge=0, le=0.5, description='of the two bases, the splitter included')
-
-
 class CountsFile(Section):
     """The whole of COUNTS.json."""
 
     intensities: Intensities
     bases: BothBases
     tolerance: SourceTolerance = SourceTolerance()
-    efficiency_mismatch: MismatchLimits = MismatchLimits()
+    receiver: Receiver | None = None
     analysis: Literal['joint', 'sampling', 'rooted', 'additive'] | None = Field(
         default=None, description='of the finite statistics; joint with epsilon_total if not given'
     )
@@ -60,14 +52,19 @@ class CountsFile(Section):
     @property
     def counts(self) -> KeyCounts:
         """The counts without the settings."""
-        return KeyCounts(intensities=self.intensities, tolerance=self.tolerance, hv=self.bases.hv, da=self.bases.da)
+        return KeyCounts(
+            intensities=self.intensities,
+            tolerance=self.tolerance,
+            receiver=self.receiver,
+            hv=self.bases.hv,
+            da=self.bases.da,
+        )
 
     def evaluate(self) -> KeyLength:
         """Key length with the settings of the file."""
         return key_length(
             self.counts,
             analysis=self.analysis,
-            mismatch=DetectorMismatch(self.efficiency_mismatch.within_basis, self.efficiency_mismatch.between_bases),
             pooled=self.pooled,
             epsilon_per_bound=self.epsilon_per_bound,
             epsilon_total=self.epsilon_total,

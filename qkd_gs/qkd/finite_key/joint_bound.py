@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import exp, inf, log, log2
 
 from qkd_gs.qkd.finite_key.counts import KeyCounts
-from qkd_gs.qkd.finite_key.mismatch import EQUAL, DetectorMismatch
+from qkd_gs.qkd.finite_key.receiver_flaws import raised_phase_error
 from qkd_gs.qkd.finite_key.source_odds import SourceOdds, Span
 
 # Phase error rates at which the entropy is linearized.  All are tried; the failure probability is divided among them.
@@ -86,7 +86,7 @@ class _Observed:
         return total
 
 
-def joint_bound(counts: KeyCounts, failure_probability: float, mismatch: DetectorMismatch = EQUAL) -> JointBound | None:
+def joint_bound(counts: KeyCounts, failure_probability: float) -> JointBound | None:
     """Bound on the entropy of the single photons of both bases together.
 
     Parameters
@@ -95,8 +95,6 @@ def joint_bound(counts: KeyCounts, failure_probability: float, mismatch: Detecto
         Errors of signal bits are not used.
     failure_probability : float
         Of the event that the single photons have fewer bits of entropy, in the virtual experiment.
-    mismatch : DetectorMismatch
-        Largest inequality of the detectors.
 
     Returns
     -------
@@ -120,9 +118,10 @@ def joint_bound(counts: KeyCounts, failure_probability: float, mismatch: Detecto
     exponent = log(len(PHASE_ERRORS) / failure_probability)
     best = None
     for phase_error in PHASE_ERRORS:
+        raised = raised_phase_error(counts.receiver, phase_error)
         # lambda depends on the number of detections alone, which says nothing of their intensities
         expected = _expected(counts, observed.detections, _EXPECTED_PART * phase_error)
-        found = {scale: weights(odds, ratios, scale, phase_error, mismatch) for scale in _SCALES}
+        found = {scale: weights(odds, ratios, scale, phase_error, raised) for scale in _SCALES}
         bounds = {scale: (expected.weighed(w) - exponent) / scale for scale, w in found.items() if w}
         if not bounds:
             continue
@@ -136,7 +135,11 @@ def joint_bound(counts: KeyCounts, failure_probability: float, mismatch: Detecto
 
 
 def weights(
-    odds: SourceOdds, ratios: tuple[float, float], scale: float, phase_error: float, mismatch: DetectorMismatch = EQUAL
+    odds: SourceOdds,
+    ratios: tuple[float, float],
+    scale: float,
+    phase_error: float,
+    raised: tuple[float, float] = (1.0, 0.0),
 ) -> Weights | None:
     """Weights for which the factor of a detection has a mean of at most 1, for any number of photons.
 
@@ -149,7 +152,8 @@ def weights(
         The factor lambda, positive.
     phase_error : float
         Rate at which the entropy is linearized.
-    mismatch : DetectorMismatch
+    raised : (float, float)
+        Factor and floor of the phase error, from `raised_phase_error`.
 
     Returns
     -------
@@ -158,7 +162,7 @@ def weights(
     """
     gain, price = 1.0 + log2(1.0 - phase_error), log2((1.0 - phase_error) / phase_error)
     right, wrong = exp(-scale * gain), exp(-scale * (gain - price))
-    factor, floor = mismatch.phase_error(phase_error)
+    factor, floor = raised
     share = right + (wrong - right) * floor
     ratio = odds.two.high / odds.one.high
     if ratio * share >= 1.0 or ratio >= 1.0:

@@ -15,7 +15,7 @@ from qkd_gs.qkd.finite_key.counts import BasisCounts, KeyCounts, SourceTolerance
 from qkd_gs.qkd.finite_key.decoy import single_photons_without_fluctuations
 from qkd_gs.qkd.finite_key.entropy import binary_entropy
 from qkd_gs.qkd.finite_key.joint_bound import JointBound, joint_bound
-from qkd_gs.qkd.finite_key.mismatch import EQUAL, DetectorMismatch
+from qkd_gs.qkd.finite_key.receiver_flaws import bits_given_away
 from qkd_gs.qkd.finite_key.separate_bounds import Group, groups_per_basis, pooled_group
 
 __all__ = ['Analysis', 'KeyLength', 'Overhead', 'key_length']
@@ -83,7 +83,6 @@ def key_length(
     disclosed_bits: int | None = None,
     f_ec: float | None = None,
     overhead: Overhead | None = None,
-    mismatch: DetectorMismatch = EQUAL,
 ) -> KeyLength:
     """Secret bits that the counts of a pass allow.
 
@@ -111,13 +110,11 @@ def key_length(
         Alternative to `disclosed_bits`: efficiency, as a multiple of the Shannon limit of each group of bits.
     overhead : Overhead, optional
         Cost of verification and authentication; default none.
-    mismatch : DetectorMismatch
-        Largest inequality of the detectors; for the joint analysis.
 
     Raises
     ------
     StationError
-        Both or none of two alternatives are given, a value is out of range, or the analysis cannot take a tolerance.
+        Both or none of two alternatives are given, a value is out of range, or the analysis cannot take flaws.
     """
     overhead = overhead or Overhead()
     if (epsilon_per_bound is None) == (epsilon_total is None):
@@ -126,15 +123,17 @@ def key_length(
     analysis = analysis or ('additive' if comparison else 'joint')
     if comparison and analysis != 'additive':
         raise StationError(f'{analysis} is neither pooled nor without a total', where='analysis')
-    if analysis != 'joint' and (counts.tolerance != SourceTolerance() or mismatch != EQUAL):
-        raise StationError(f'{analysis} takes no tolerance', where='analysis', hint='joint does')
+    if analysis != 'joint' and (counts.tolerance != SourceTolerance() or counts.receiver is not None):
+        raise StationError(
+            f'{analysis} takes an exact source and an ideal receiver', where='analysis', hint='use joint'
+        )
     if epsilon_per_bound is not None:
         shares = shares_per_bound(epsilon_per_bound, pooled)
     else:
         assert epsilon_total is not None
-        shares = shares_of_total(epsilon_total, overhead, analysis, pooled)
+        shares = shares_of_total(epsilon_total, overhead, analysis, pooled, counts.receiver is not None)
     if analysis == 'joint':
-        steps, bounds, shannon, reason = _joint(counts, shares, mismatch)
+        steps, bounds, shannon, reason = _joint(counts, shares)
     else:
         if pooled:
             groups = pooled_group(counts, shares.count)
@@ -168,28 +167,26 @@ def key_length(
 _Part = tuple[dict[str, float], dict[str, dict[str, float]], float, str]  # steps of the cost, bounds, limit, reason
 
 
-def _joint(counts: KeyCounts, shares: Shares, mismatch: DetectorMismatch) -> _Part:
+def _joint(counts: KeyCounts, shares: Shares) -> _Part:
     """Both bases by one bound."""
     both = counts.pooled
     ideal = single_photons_without_fluctuations(both, counts.intensities)
     ideal_entropy = ideal.sifted_lower * (1.0 - binary_entropy(ideal.error_upper))
     # what the tolerances of the source and the inequality of the detectors cost is the difference that they make
-    cases = [
-        (counts.model_copy(update={'tolerance': SourceTolerance()}), EQUAL),
-        (counts, EQUAL),
-        (counts, mismatch),
-    ]
-    bounds = list[JointBound | None]()
-    for k, case in enumerate(cases):
-        same = k > 0 and case == cases[k - 1]
-        bounds.append(bounds[-1] if same else joint_bound(case[0], shares.phase, case[1]))
+    ideal_receiver = counts.model_copy(update={'receiver': None})
+    exact = ideal_receiver.model_copy(update={'tolerance': SourceTolerance()})
+    bounds = [joint_bound(exact, shares.phase)]
+    for before, case in ((exact, ideal_receiver), (ideal_receiver, counts)):
+        bounds.append(bounds[-1] if case == before else joint_bound(case, shares.phase))
     entropies = [bound.entropy if bound else 0.0 for bound in bounds]
+    given_away = bits_given_away(counts.receiver, shares.count)
     steps = {
         'multi_photon_and_vacuum': ideal.sifted_lower - both.signal.sifted,
         'phase_error': ideal_entropy - ideal.sifted_lower,
         'finite_statistics': entropies[0] - ideal_entropy,
         'source_tolerance': entropies[1] - entropies[0],
         'detector_mismatch': entropies[2] - entropies[1],
+        'given_away_by_the_receiver': 0.0 - given_away,
     }
     limits = sum(_shannon_bits(basis) for basis in (counts.hv, counts.da))
     reason = _no_data(counts) or ('' if entropies[2] > 0 else NO_SINGLE_PHOTON)

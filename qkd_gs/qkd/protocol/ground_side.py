@@ -11,7 +11,7 @@ import numpy as np
 from qkd_gs.arrays import ByteArray
 from qkd_gs.qkd.amplification import verify
 from qkd_gs.qkd.amplification.key_request import amplified_bits, compressed, matrix_bytes, request_key
-from qkd_gs.qkd.finite_key.counts import KeyCounts
+from qkd_gs.qkd.finite_key.counts import KeyCounts, Receiver
 from qkd_gs.qkd.finite_key.key_length import KeyLength
 from qkd_gs.qkd.link.authenticated_channel import AuthenticatedChannel, PreShared
 from qkd_gs.qkd.link.channel import Channel, Kind
@@ -164,6 +164,7 @@ class GroundSession:
         locked: Sequence[PulseSpan],
         windows: Sequence[PulseSpan] = (),
         examine: Callable[[KeyCounts], str] = lambda _: '',
+        receiver: Receiver | None = None,
     ) -> KeyResult:
         """Make the key: sifting, reconciliation, verification, privacy amplification.
 
@@ -179,6 +180,8 @@ class GroundSession:
             Intervals whose sifted bits are counted in `KeyResult.window_bits`.
         examine : callable
             Called with the counts after sifting; returns a reason to make no key, or nothing.
+        receiver : Receiver, optional
+            Flaws of the receiver, which cost key; taken for ideal if not given.
 
         Returns
         -------
@@ -193,7 +196,7 @@ class GroundSession:
         spans = _checked(locked)
         try:
             with self._link.ended_by_faults():
-                return self._make_key(detections, spans, windows, examine)
+                return self._make_key(self._sift(detections, spans, windows, receiver), examine)
         finally:
             self._leakage.settle()
 
@@ -209,14 +212,7 @@ class GroundSession:
             exchange_confirmation(self._link, self._key_id)
         self._link.close()
 
-    def _make_key(
-        self,
-        detections: DetectionLog,
-        spans: list[PulseSpan],
-        windows: Sequence[PulseSpan],
-        examine: Callable[[KeyCounts], str],
-    ) -> KeyResult:
-        sifted = self._sift(detections, spans, windows)
+    def _make_key(self, sifted: SiftedKey, examine: Callable[[KeyCounts], str]) -> KeyResult:
         blocks = key_blocks(len(sifted.bits))
         reason = examine(sifted.counts) or self._abort_reason(sifted, blocks)
         seed = int.from_bytes(self._random_bytes(8), 'big') >> 1
@@ -226,7 +222,13 @@ class GroundSession:
         corrected = self._verify(blocks, sifted.bits, *self._reconcile(sifted, blocks, seed))
         return self._amplify(sifted, corrected)
 
-    def _sift(self, detections: DetectionLog, spans: list[PulseSpan], windows: Sequence[PulseSpan]) -> SiftedKey:
+    def _sift(
+        self,
+        detections: DetectionLog,
+        spans: list[PulseSpan],
+        windows: Sequence[PulseSpan],
+        receiver: Receiver | None,
+    ) -> SiftedKey:
         count, done = len(detections), 0
         self._progress('sifting', 0.0)
         head = messages.SiftHead(locked=spans, detections=count)
@@ -242,7 +244,7 @@ class GroundSession:
             done += len(block)
             self._progress('sifting', done / count)
         self._link.verify_tag()  # before a word about the errors
-        return sifter.finish(pulses_in(spans))
+        return sifter.finish(pulses_in(spans), receiver)
 
     def _book(self, head: messages.SiftHead, detections: DetectionLog) -> None:
         """Book the pulses of the announcement before it is sent."""
@@ -256,9 +258,10 @@ class GroundSession:
     def _report_errors(self, sifted: SiftedKey, reason: str, seed: int) -> None:
         counts = sifted.counts
         errors = tuple((basis.decoy.errors, basis.vacuum.errors) for basis in (counts.hv, counts.da))
-        self._link.send(
-            Kind.ERROR_COUNTS, messages.ErrorCounts(errors=errors, qber=sifted.qber, reason=reason, seed=seed)
+        report = messages.ErrorCounts(
+            errors=errors, receiver=counts.receiver, qber=sifted.qber, reason=reason, seed=seed
         )
+        self._link.send(Kind.ERROR_COUNTS, report)
 
     def _abort_reason(self, sifted: SiftedKey, blocks: list[slice]) -> str:
         """Reason to end the run here, or empty; with one-way reconciliation, records the leakage to come."""

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from qkd_gs.arrays import BoolArray, ByteArray, IntArray
+from qkd_gs.qkd.finite_key.counts import Receiver
 from qkd_gs.qkd.link.codes import (
     pack_bits,
     pack_integers,
@@ -89,6 +90,7 @@ class ErrorCounts(Section):
     `errors` holds the errors of decoy and vacuum states for each basis.
     """
 
+    receiver: Receiver | None = Field(default=None, description='flaws of the receiver; none: taken for ideal')
     errors: tuple[tuple[_Count, _Count], tuple[_Count, _Count]]
     qber: float = Field(ge=0, le=0.5, description='estimated error rate of the signal bits')
     reason: str = Field(max_length=300, description='reason to end the run without a key; empty if it goes on')

@@ -235,9 +235,10 @@ class _Run:
     def _counts(self, sifted: _Sifted, report: messages.ErrorCounts) -> KeyCounts:
         errors = np.array([(0, *basis) for basis in report.errors], np.int64)
         try:
-            return key_counts(self._terms, sifted.pulses, sifted.table, errors)
+            counts = key_counts(self._terms, sifted.pulses, sifted.table, errors)
         except StationError as error:
             raise ProtocolError('disagreement', error.what) from error
+        return counts.model_copy(update={'receiver': report.receiver})
 
     def _make_key(self, sifted: _Sifted, counts: KeyCounts, report: messages.ErrorCounts) -> SatelliteResult:
         blocks = key_blocks(len(sifted.bits))

@@ -53,7 +53,12 @@ def key_counts(terms: Terms, pulses: int, sifted: IntArray, errors: IntArray) ->
         return BasisCounts(**tallies)
 
     try:
-        return KeyCounts(intensities=terms.intensities, hv=basis_counts(Basis.HV), da=basis_counts(Basis.DA))
+        return KeyCounts(
+            intensities=terms.intensities,
+            tolerance=terms.tolerance,
+            hv=basis_counts(Basis.HV),
+            da=basis_counts(Basis.DA),
+        )
     except ValidationError as error:
         raise StationError(
             f'the counts contradict themselves: {error.errors()[0]["msg"]}', hint='is the locked time right?'
@@ -67,4 +72,4 @@ def with_signal_errors(counts: KeyCounts, hv: int, da: int) -> KeyCounts:
         signal = Tally(sent=basis.signal.sent, sifted=basis.signal.sifted, errors=errors)
         return BasisCounts(signal=signal, decoy=basis.decoy, vacuum=basis.vacuum)
 
-    return KeyCounts(intensities=counts.intensities, hv=filled(counts.hv, hv), da=filled(counts.da, da))
+    return counts.model_copy(update={'hv': filled(counts.hv, hv), 'da': filled(counts.da, da)})

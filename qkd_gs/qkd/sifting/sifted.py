@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qkd_gs.arrays import BoolArray, ByteArray
-from qkd_gs.qkd.finite_key.counts import KeyCounts
+from qkd_gs.qkd.finite_key.counts import KeyCounts, Receiver
 from qkd_gs.qkd.finite_key.entropy import binary_entropy
 from qkd_gs.qkd.sifting.detections import Detections
 from qkd_gs.qkd.sifting.error_rate import expected_qber
@@ -82,9 +82,10 @@ class Sifter:
         inside = [within(pulse[signal], [window]).sum() for window in self._windows]
         self._in_windows += np.array(inside, np.int64)
 
-    def finish(self, locked_pulses: int) -> SiftedKey:
-        """Sifted key of all blocks, for `locked_pulses` pulses in locked time."""
+    def finish(self, locked_pulses: int, receiver: Receiver | None = None) -> SiftedKey:
+        """Sifted key of all blocks, for `locked_pulses` pulses in locked time, by a receiver with these flaws."""
         counts = key_counts(self._terms, locked_pulses, self._table, self._errors)
+        counts = counts.model_copy(update={'receiver': receiver})
         bits = PackedBits.joined(self._bits)
         return SiftedKey(
             bits=bits,

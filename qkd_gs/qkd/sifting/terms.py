@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field
 
-from qkd_gs.qkd.finite_key.counts import Intensities
+from qkd_gs.qkd.finite_key.counts import Intensities, SourceTolerance
 from qkd_gs.qkd.sifting.states import Intensity
 from qkd_gs.settings.loader import Section
 from qkd_gs.settings.station import StationSettings
@@ -20,9 +20,11 @@ class Terms(Section):
     p_signal: float = Field(gt=0, lt=1)
     p_decoy: float = Field(gt=0, lt=1)
     p_vacuum: float = Field(gt=0, lt=1)
+    tolerance: SourceTolerance = SourceTolerance()
     epsilon_total: float = Field(gt=0, lt=1e-3)
     verification_bits: int = Field(ge=32, le=256)
     max_qber: float = Field(gt=0, lt=0.5)
+    analysis: Literal['joint'] = Field('joint', description='of the finite statistics: doc/security.md')
     reconciliation: Literal['cascade', 'ldpc'] = 'cascade'
 
     @property
@@ -40,6 +42,7 @@ class Terms(Section):
             p_signal=source.p_signal,
             p_decoy=source.p_decoy,
             p_vacuum=source.p_vacuum,
+            tolerance=SourceTolerance(intensity=source.mu_tolerance, probability=source.p_tolerance),
             epsilon_total=key.epsilon_total,
             verification_bits=key.verification_bits,
             max_qber=key.max_qber,

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from qkd_gs.qkd.finite_key.counts import BasisCounts, Intensities, KeyCounts, SourceTolerance, Tally
+from qkd_gs.qkd.finite_key.counts import BasisCounts, Intensities, KeyCounts, Receiver, SourceTolerance, Tally
 from qkd_gs.qkd.finite_key.joint_bound import joint_bound, weights
-from qkd_gs.qkd.finite_key.mismatch import DetectorMismatch
+from qkd_gs.qkd.finite_key.receiver_flaws import bits_given_away, raised_phase_error
 from qkd_gs.qkd.finite_key.source_odds import SourceOdds
 
 HALF = 1 / 2
@@ -23,6 +23,10 @@ def tallies(sent, sifted=(0, 0, 0), errors=(0, 0)):
         decoy=decoy.model_copy(update={'errors': errors[0]}),
         vacuum=vacuum.model_copy(update={'errors': errors[1]}),
     )
+
+
+def receiver(within=0.0, between=0.0, cross_clicks=0, **bits):
+    return Receiver(within_basis=within, between_bases=between, cross_clicks=cross_clicks, **bits)
 
 
 sources = st.tuples(
@@ -113,7 +117,7 @@ def acceptance(efficiencies, basis):
 def test_unequal_detectors_do_not_raise_the_mean(within, between, unequal, phase_error, scale):
     source = (0.8, 0.125, (2, 1, 1), 0.0, 0.0)
     odds, corners = odds_and_corners(source)
-    found = weights(odds, (1.0, 1.0), scale, phase_error, DetectorMismatch(within, between))
+    found = weights(odds, (1.0, 1.0), scale, phase_error, raised_phase_error(receiver(within, between), phase_error))
     assume(found is not None)
     right, wrong, _, decoy, decoy_wrong, _, _ = factors(found, scale, phase_error)
     p = corners[1][0]
@@ -142,7 +146,7 @@ ATTACKS = [
 
 @pytest.mark.parametrize('attack', range(len(ATTACKS)))
 def test_the_bound_fails_no_more_often_than_it_says(attack):
-    rng, failures, passes, allowed = np.random.default_rng(attack), 0, 300, 0.05
+    rng, failures, passes, allowed = np.random.default_rng(attack), 0, 120, 0.05
     sent, mean = np.array([2, 1, 1]), np.array([0.8, 0.1, 0.0])
     for _ in range(passes):
         sifted, errors, phase, singles = np.zeros((2, 3), int), np.zeros((2, 3), int), 0, 0
@@ -183,5 +187,30 @@ def test_a_tolerance_costs_and_wider_costs_more():
     ]
     entropy = [bound.entropy for bound in found]
     assert entropy[0] > entropy[1] > entropy[2] > 0
-    mismatched = [joint_bound(exact, 1e-21, DetectorMismatch(m, m)).entropy for m in (0.0, 0.01, 0.05)]
+    mismatched = [
+        joint_bound(exact.model_copy(update={'receiver': receiver(m, m)}), 1e-21).entropy for m in (0.0, 0.01, 0.05)
+    ]
+    assert mismatched[0] == entropy[0]
     assert mismatched == sorted(mismatched, reverse=True)
+
+
+@pytest.mark.parametrize('efficiencies', [(1, 1, 1, 1), (1, 0.9, 0.95, 1)])
+def test_pulses_of_several_photons_at_the_receiver_are_no_more_than_it_says(efficiencies):
+    """Two photons in H, whatever an eavesdropper sends: at a splitter, clicks in both bases or not."""
+    rng, allowed, pulses, passes = np.random.default_rng(3), 0.05, 400, 300
+    h, v, d, a = efficiencies
+    within, between = max((h - v) / (h + v), (a - d) / (d + a)), abs(h + v - d - a) / (h + v + d + a)
+    failures = 0
+    for _ in range(passes):
+        hv = rng.random((pulses, 2)) < HALF  # photons that go to this basis
+        clicked = np.where(hv, rng.random(hv.shape) < v, rng.random(hv.shape) < min(d, a))
+        cross = int(((clicked & hv).any(axis=1) & (clicked & ~hv).any(axis=1)).sum())
+        failures += bits_given_away(receiver(within, between, cross), allowed) < pulses
+    assert failures / passes <= allowed
+
+
+def test_bits_given_away_are_added():
+    assert bits_given_away(None, 1e-12) == 0
+    plain = bits_given_away(receiver(cross_clicks=40), 1e-12)
+    assert 80 < plain < 250
+    assert bits_given_away(receiver(cross_clicks=40, excess_dark_bits=7, edge_bits=100), 1e-12) == plain + 107
