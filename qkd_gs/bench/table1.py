@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import exp, log
 from typing import Any
 
+from qkd_gs.bench import joined_passes
 from qkd_gs.qkd.finite_key.counts import BasisCounts, Intensities, KeyCounts, Tally
 from qkd_gs.qkd.finite_key.key_length import Analysis, key_length
 from qkd_gs.session.published import PublishedPass, published_passes
@@ -75,6 +76,7 @@ def run() -> dict[str, Any]:
         'analyses': {name: _sums([row['analyses'][name] for row in rows]) for name in ANALYSES},
         'paper_to_published': sum(row['paper_bits'] for row in rows) / published,
         'rows_within_25_percent': sum(abs(row['paper_to_published'] - 1) < 0.25 for row in rows),
+        'joined': joined_passes.run(lambda row: modelled_counts(row, NOISE_CLEAN_HZ), EPSILON_TOTAL),
         'rows_without_certified_key': sum(row['certified_bits'] == 0 for row in rows),
         'rows': rows,
     }

@@ -19,6 +19,16 @@ def test_a_composable_total_costs_what_its_theorem_says():
     assert analyses['joint'] > 1.5 * analyses['additive']
 
 
+def test_joined_passes_give_more_than_single_ones_at_every_station_that_has_several():
+    for case in run()['joined']:
+        assert case['sum_joined_bits'] > 893_427  # published, single passes
+        for site in case['sites'].values():
+            if site['passes'] > 1:
+                assert site['joined_bits'] > site['single_bits']
+            else:
+                assert site['joined_bits'] == site['single_bits']
+
+
 def test_the_table_is_whole():
     rows = published_passes()
     assert len(rows) == 17
