@@ -149,7 +149,12 @@ class Run:
         )  # fmt: skip
         session.open()
         self.log = session.request_beacon_log(EPOCH_NS, EPOCH_NS + parts.get('log_ns', LOG_NS))
-        result = session.make_key(DetectionLog.of(detections, locked), locked, parts.get('windows', ()))
+        result = session.make_key(
+            DetectionLog.of(detections, locked),
+            locked,
+            parts.get('windows', ()),
+            receiver=parts.get('receiver'),
+        )
         self.confirmed = False
         if parts.get('confirm', True):
             with suppress(ProtocolError):  # the key is there, and may be confirmed later

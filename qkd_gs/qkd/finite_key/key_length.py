@@ -33,8 +33,6 @@ class KeyLength:
         Length to which privacy amplification may compress, at least 0.
     reason : str
         Reason if there is no key; empty if there is one.
-    analysis : str
-        The analysis used; ``additive`` is not composable.
     bounds : dict
         Per group of bits (``both``, or ``hv`` and ``da``, or ``pooled``): the bounds.
     epsilon_ledger : dict
@@ -43,14 +41,16 @@ class KeyLength:
     cost : dict
         In order: the sifted bits, then the cost of each assumption and each step (negative), then the secret bits,
         which are the sum of all entries before.
+    analysis : str
+        The analysis used; ``additive`` is not composable.
     """
 
     secret_bits: int
     reason: str
-    analysis: Analysis
     bounds: dict[str, dict[str, float]]
     epsilon_ledger: dict[str, float]
     cost: dict[str, float] = field(default_factory=dict)
+    analysis: Analysis = 'joint'
 
     @property
     def epsilon(self) -> float:
@@ -65,7 +65,7 @@ class KeyLength:
     @property
     def epsilon_split(self) -> dict[str, float]:
         """`epsilon` by what fails: ``secrecy``, ``correctness`` or ``authentication``."""
-        correctness, authentication = (self.epsilon_ledger[name] for name in ('verification', 'authentication'))
+        correctness, authentication = (self.epsilon_ledger.get(name, 0.0) for name in _NOT_SECRECY)
         secrecy = sum(value for name, value in self.epsilon_ledger.items() if name not in _NOT_SECRECY)
         return {'secrecy': secrecy, 'correctness': correctness, 'authentication': authentication}
 
@@ -156,11 +156,11 @@ def key_length(
     return KeyLength(
         secret_bits=secret_bits,
         reason='' if secret_bits else reason or outweighed,
-        analysis=analysis,
         bounds=bounds,
         epsilon_ledger=shares.secrecy
         | {'verification': overhead.verification_epsilon, 'authentication': overhead.authentication_epsilon},
         cost=cost | {'secret_bits': float(secret_bits)},
+        analysis=analysis,
     )
 
 

@@ -11,6 +11,7 @@ from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.keys.preshared import SimulatedPreSharedKey
 from qkd_gs.keys.store import KeyStore
 from qkd_gs.qkd.amplification import key_request
+from qkd_gs.qkd.finite_key.counts import Receiver
 from qkd_gs.qkd.finite_key.entropy import binary_entropy
 from qkd_gs.qkd.finite_key.key_length import key_length
 from qkd_gs.qkd.link.authenticated_channel import SECRET_BITS, TAGS
@@ -65,6 +66,16 @@ def test_the_figures_are_those_of_the_raw_keys(run, light):
     assert sum(bits for _, bits, _ in result.error_bins) == len(alice)
     assert result.disclosed_bits >= len(alice) * binary_entropy(result.qber)  # Slepian, Wolf
     assert 1.0 <= result.f_ec < 1.2
+
+
+def test_both_sides_pay_for_the_flaws_of_the_receiver(light, run):
+    receiver = Receiver(within_basis=0.02, between_bases=0.01, cross_clicks=5, edge_bits=1000)
+    flawed = Run(*light, receiver=receiver)
+    assert 0 < flawed.result.secret_bits < run.result.secret_bits - 1000
+    np.testing.assert_array_equal(flawed.result.key[:], flawed.satellite.key[:])
+    assert flawed.result.counts.receiver == receiver
+    assert flawed.result.cost['detector_mismatch'] < 0
+    assert flawed.result.epsilon == flawed.satellite.epsilon <= TERMS.epsilon_total * (1 + 1e-9)
 
 
 def test_the_key_is_as_long_as_its_counts_allow(run):
