@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from qkd_gs.api.key import key_length
-    from qkd_gs.api.passes import find_passes, trajectory
+    from qkd_gs.api.passes import find_passes, forecast_pass, trajectory
     from qkd_gs.api.pointing import fit_pointing
     from qkd_gs.api.simulation import simulate_pass
     from qkd_gs.api.tags import import_tags, look_at_tags
@@ -63,6 +63,7 @@ _MODULE_OF = {
     'TargetState': 'orbit.target',
     'Trajectory': 'orbit.trajectory',
     'find_passes': 'api.passes',
+    'forecast_pass': 'api.passes',
     'fit_pointing': 'api.pointing',
     'format_utc': 'orbit.timescale',
     'import_tags': 'api.tags',
@@ -102,6 +103,7 @@ __all__ = [
     '__version__',
     'find_passes',
     'fit_pointing',
+    'forecast_pass',
     'format_utc',
     'import_tags',
     'key_length',

@@ -6,12 +6,18 @@ from collections.abc import Sequence
 
 from qkd_gs.api.arguments import UtcTime, site_of, utc_ns
 from qkd_gs.errors import StationError
+from qkd_gs.forecast import forecast
+from qkd_gs.forecast.forecast import Forecast
 from qkd_gs.orbit import passes as orbit_passes
 from qkd_gs.orbit.elements import Elements
 from qkd_gs.orbit.passes import Limits, Pass
 from qkd_gs.orbit.propagate import Orbit
 from qkd_gs.orbit.trajectory import Trajectory
+from qkd_gs.settings.downlink import load_downlink
+from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import Site
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.share import share_path
 
 
 def find_passes(
@@ -66,6 +72,40 @@ def find_passes(
     """
     span = utc_ns(start, 'start'), utc_ns(end, 'end')
     return orbit_passes.find_passes(elements, site_of(site), *span, min_elevation_deg, limits, force, in_progress)
+
+
+def forecast_pass(
+    found: Pass, site: Site | str, station: StationSettings | None = None, window_s: float | None = None
+) -> Forecast | None:
+    """Expected sifted bits, error rate and secret key of a pass, each with the limits that one pass in ten exceeds.
+
+    Parameters
+    ----------
+    found : Pass
+        From `find_passes`.
+    site : Site or str
+        As in `find_passes`; its altitude, visibility, aerosol, humidity and city light count.
+    station : StationSettings, optional
+        ``config/station.yaml`` if not given.
+    window_s : float, optional
+        Width of a window about culmination, s; the pass above ``tracking.data_el_deg`` if not given.
+
+    Returns
+    -------
+    Forecast or None
+        None if the satellite stays below that elevation.
+
+    Examples
+    --------
+    >>> import qkd_gs
+    >>> micius = qkd_gs.load_elements('config/elements/micius.tle')
+    >>> one = qkd_gs.find_passes(micius, 'Shanghai', '2018-10-03T12:00Z', '2018-10-04')[0]
+    >>> forecast = qkd_gs.forecast_pass(one, 'Shanghai')
+    >>> forecast.sifted_bits.low < 636_000 < forecast.sifted_bits.high
+    True
+    """
+    settings = station or load_yaml(share_path('config', 'station.yaml'), StationSettings)
+    return forecast.forecast_pass(found, site_of(site), settings, load_downlink(), window_s)
 
 
 def trajectory(

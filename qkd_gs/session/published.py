@@ -14,6 +14,7 @@ class PublishedPass:
 
     site: str
     date: str  # local, UTC+8
+    max_elevation_deg: float
     time_s: float  # efficient time
     sifted_bits: float
     qber: float
@@ -28,6 +29,7 @@ def published_passes() -> tuple[PublishedPass, ...]:
             PublishedPass(
                 site=line['site'],
                 date=line['date'],
+                max_elevation_deg=float(line['max_elevation_deg']),
                 time_s=float(line['t_s']),
                 sifted_bits=1e3 * float(line['sifted_kbit']),
                 qber=float(line['qber']),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
@@ -35,6 +35,12 @@ class Site(Section):
         description='noise from city light at low elevation, four detectors together',
     )
     humidity: float = Field(default=0.5, ge=0, le=1, description='relative humidity')
+    aerosol: Literal['continental', 'maritime'] = Field(
+        default='continental', description='class of the air: its extinction thins out with altitude within 1.2 or 1 km'
+    )
+    visibility_km: float = Field(
+        default=23.0, gt=0, le=300, description='of a night on which a pass is tried; 23: clear (visibility code)'
+    )
     horizon: tuple[tuple[float, float], ...] = Field(
         default=(), description='azimuth and elevation (deg) of what hides the sky; straight between, all around'
     )

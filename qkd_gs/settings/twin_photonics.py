@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
+from qkd_gs.settings.downlink import LinkSettings, NoiseSettings, PolarizationSettings
 from qkd_gs.settings.loader import Section
 from qkd_gs.settings.station import CHANNELS
 
@@ -22,34 +23,6 @@ class BeaconSourceSettings(Section):
     pulse_fwhm_ns: float = Field(gt=0, le=10, description='optical pulse width')
     trigger_jitter_ns: float = Field(ge=0, le=1000, description='RMS of the laser pulse about its 100 us grid')
     log_error_ps: float = Field(ge=0, le=1000, description="RMS error of the satellite's own time tags")
-
-
-class LinkSettings(Section):
-    """Downlink."""
-
-    divergence_urad: float = Field(gt=0, le=1000, description='downlink, full 1/e^2 angle')
-    aperture_m: float = Field(gt=0, le=10, description='diameter of the receiving telescope')
-    zenith_loss_db: float = Field(ge=0, le=30, description='atmosphere at the zenith')
-    system_efficiency: float = Field(gt=0, le=1, description='telescope, module, fibre and detectors')
-    residual_db: float = Field(ge=0, le=60, description='satellite pointing, wavefront, obscuration, haze')
-    field_urad: float = Field(gt=0, le=10_000, description='diameter of the receiving field')
-    image_sigma_urad: float = Field(gt=0, le=100, description='Gaussian width of the 850 nm image, seeing included')
-
-
-class PolarizationSettings(Section):
-    """Error of the optics."""
-
-    receiver_error: float = Field(ge=0, le=0.5)
-    source_error: float = Field(ge=0, le=0.5)
-
-
-class NoiseSettings(Section):
-    """Counts not from the satellite, all four detectors together."""
-
-    dark_cps: float = Field(ge=0, description='dark counts')
-    sky_cps: float = Field(ge=0, description='night sky of a clean site')
-    glow_floor_deg: float = Field(ge=0, le=90, description='below this elevation the city glow does not grow further')
-    glow_scale_deg: float = Field(gt=0, le=90, description='elevation over which the glow falls by e')
 
 
 class SpadSettings(Section):

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from qkd_gs.calibration.calibrator import CalibrationOutputs
+from qkd_gs.forecast.forecast import forecast_pass
 from qkd_gs.orbit.elements import Elements
 from qkd_gs.orbit.sky import sun_at
 from qkd_gs.orbit.timescale import format_utc
@@ -16,6 +17,7 @@ from qkd_gs.safety.laser.laser_safety import LaserSafety
 from qkd_gs.safety.supervisor import Supervisor
 from qkd_gs.session.manifest import Manifest
 from qkd_gs.session.tag_files import next_tags_path
+from qkd_gs.settings.downlink import load_downlink
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import TwinSettings
@@ -110,10 +112,12 @@ def run_simulation(
     watcher.step('tracking the pass')
     stars = NamedStars(site, begin_ns, window.end_ns)
     twin = Twin(simulation.twin, simulation.station, truth, site, begin_ns, seed, (stars,))
+    forecast = forecast_pass(window.found, site, station, load_downlink(), gaps_ns=plan.gaps)
     run = {
         'seed': seed,
         'calibration': calibrated.report.summary,
         'scenario': simulation.scenario,
+        'forecast': forecast.to_dict() if forecast is not None else None,
         'plan': plan.summary(),
     }
     writer = ManifestWriter.begin(folder, window.found, site, station, simulation.elements.path, begin_ns, True, run)

@@ -74,7 +74,7 @@ def take(seconds: float, dark: tuple[tuple[float, float], ...] = (), seed: int =
     rng = np.random.default_rng(seed)
     clock = DriftingClock.drawn(0, light.satellite_clock, rng)
     transmitter = SimTransmitter(seed, station.source, light.beacon, clock, truth.epoch_ns)
-    source = PhotonSource(light, station.detectors, transmitter, truth, site.glow_cps, rng)
+    source = PhotonSource(light, station.detectors, transmitter, truth, rng)
     tdc = SimTdc(light, station.detectors, source, truth.epoch_ns, seed)
     tdc.start(start_ns)
     blocks = []

@@ -11,8 +11,8 @@ from qkd_gs.cli.console.output import add_json_option, print_json
 from qkd_gs.errors import StationError
 
 NAMES = (
-    'spot', 'passes', 'tracking', 'tags', 'reconcile', 'amplify', 'table1', 'pipeline', 'recovery', 'graph', 'machine',
-    'faults', 'delivery', 'endurance',
+    'spot', 'passes', 'tracking', 'tags', 'reconcile', 'amplify', 'table1', 'forecast', 'pipeline', 'recovery', 'graph',
+    'machine', 'faults', 'delivery', 'endurance',
 )  # fmt: skip
 
 

@@ -9,15 +9,21 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from qkd_gs.cli.console.output import add_json_option, print_json
 from qkd_gs.errors import StationError
+from qkd_gs.forecast.forecast import Forecast, forecast_pass
 from qkd_gs.orbit import Pass, load_elements
 from qkd_gs.orbit.passes import find_passes_of_sites
 from qkd_gs.orbit.timescale import format_utc, parse_utc
+from qkd_gs.settings.downlink import load_downlink
+from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import Site, load_site
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.share import share_path
 
 _AFTER = re.compile(r'\+(\d+(?:\.\d+)?)([dhm])', re.ASCII)
 _UNIT_NS = {'d': 86_400_000_000_000, 'h': 3_600_000_000_000, 'm': 60_000_000_000}
@@ -45,6 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--in-progress', action='store_true', help='passes under way at the start, too; --start now: always'
     )
     parser.add_argument('--force', action='store_true', help='use elements older than 60 days')
+    parser.add_argument(
+        '--forecast', action='store_true', help='expected sifted bits, error rate and secret bits of usable passes'
+    )
+    parser.add_argument(
+        '--station', type=Path, metavar='FILE', help='station settings of the forecast (default: config/station.yaml)'
+    )
     parser.add_argument('--local-time', action='store_true', help="times of the table in the site's time zone")
     parser.add_argument('--format', choices=('table', 'json', 'csv'), default='table', help='default table')
     parser.add_argument(
@@ -67,14 +79,14 @@ def run(args: argparse.Namespace) -> int:
         elements, sites, start_ns, end_ns, levels, force=args.force,
         in_progress=args.in_progress or args.start == 'now', progress=_bar(),
     )  # fmt: skip
-    listed = [(site, one) for site, passes in zip(sites, found, strict=True) for one in passes]
+    forecasts = _forecasts(sites, found, args.station) if args.forecast else None
     if args.json or args.format == 'json':
-        print_json([one.to_dict() | {'site': site.name} for site, one in listed])
+        print_json([row for own in _rows(sites, found, forecasts) for row in own])
     elif args.format == 'csv':
-        _print_csv(listed)
+        _print_csv([row for own in _rows(sites, found, forecasts) for row in own])
     else:
-        for site, passes in zip(sites, found, strict=True):
-            _print_table(passes, site, args.local_time)
+        for k, (site, passes) in enumerate(zip(sites, found, strict=True)):
+            _print_table(passes, site, args.local_time, forecasts[k] if forecasts is not None else None)
     if args.plot is not None:
         from qkd_gs.report.sky_plot import draw_sky
 
@@ -104,23 +116,44 @@ def _bar() -> Callable[[int, int], None] | None:
     return show
 
 
-def _print_csv(listed: list[tuple[Site, Pass]]) -> None:
-    """One line a pass; further elevations as columns of their own, reasons joined by semicolons."""
-    rows: list[dict[str, Any]] = []
-    for site, one in listed:
-        row = {'site': site.name} | one.to_dict()
+def _forecasts(sites: list[Site], found: list[list[Pass]], station: Path | None) -> list[list[Forecast | None]]:
+    """Forecast of each pass; None where it cannot be used."""
+    settings = load_yaml(station or share_path('config', 'station.yaml'), StationSettings)
+    downlink = load_downlink()
+    return [
+        [forecast_pass(one, site, settings, downlink) if one.usable else None for one in passes]
+        for site, passes in zip(sites, found, strict=True)
+    ]
+
+
+def _rows(
+    sites: list[Site], found: list[list[Pass]], forecasts: list[list[Forecast | None]] | None
+) -> list[list[dict[str, Any]]]:
+    """Passes of each site as JSON has them."""
+    rows = [[one.to_dict() | {'site': site.name} for one in passes] for site, passes in zip(sites, found, strict=True)]
+    for own, expected in zip(rows, forecasts or (), strict=False):
+        for row, forecast in zip(own, expected, strict=True):
+            row['forecast'] = forecast.to_dict() if forecast is not None else None
+    return rows
+
+
+def _print_csv(rows: list[dict[str, Any]]) -> None:
+    """One line a pass; further elevations and the forecast as columns of their own, reasons joined by semicolons."""
+    for row in rows:
         row['reasons'] = '; '.join(row['reasons'])
         for level in row.pop('above'):
             for edge in ('rise', 'set'):
                 row[f'{edge}_{level["elevation_deg"]:g}_deg'] = level[edge]
-        rows.append(row)
-    columns = list(dict.fromkeys(key for row in rows for key in row)) or ['site', 'satellite']
+        for name, value in (row.pop('forecast', None) or {}).items():
+            parts = value.items() if isinstance(value, dict) else (('', value),)
+            row.update({f'forecast_{name}_{part}'.rstrip('_'): number for part, number in parts})
+    columns = list(dict.fromkeys(key for row in rows for key in ('site', *row))) or ['site', 'satellite']
     writer = csv.DictWriter(sys.stdout, columns, restval='', lineterminator='\n')
     writer.writeheader()
     writer.writerows(rows)
 
 
-def _print_table(passes: list[Pass], site: Site, local: bool) -> None:
+def _print_table(passes: list[Pass], site: Site, local: bool, forecasts: list[Forecast | None] | None) -> None:
     if not passes:
         print(f'No pass over {site.name}.')
         return
@@ -129,12 +162,15 @@ def _print_table(passes: list[Pass], site: Site, local: bool) -> None:
     width = max(len(one.satellite) for one in passes)
     levels = [level for level, _, _ in max((one.above for one in passes), key=len)]
     print(f'Passes over {site.name}; {said}, elevations without refraction, azimuths from north through east')
+    if forecasts is not None:
+        print('Forecast: expected value, and in brackets what one pass in ten lies below and above')
     further = ''.join(f'  {f"above {level:g}°":19}' for level in levels)
+    expected = '' if forecasts is None else f'  {"sifted kbit":>19}  {"error rate %":>15}  {"secret kbit":>18}'
     print(
         f'{"satellite":{width}}  {"rise":20}  {"at":>4}  {"culmination":20}  {"at":>4}  {"set":20}  {"at":>4}{further}'
-        '  highest  nearest     Sun  lit  Moon  usable'
+        f'  highest  nearest     Sun  lit  Moon{expected}  usable'
     )
-    for one in passes:
+    for one, forecast in zip(passes, forecasts or [None] * len(passes), strict=True):
         edges = (
             (one.rise_ns, one.rise_az_deg),
             (one.culmination_ns, one.culmination_az_deg),
@@ -147,11 +183,26 @@ def _print_table(passes: list[Pass], site: Site, local: bool) -> None:
         }
         further = ''.join(f'  {own.get(level, "-"):19}' for level in levels)
         moon = f'{one.moon_separation_deg:3.0f}°' if one.moon_separation_deg < 180 else '   -'
+        shown = '' if forecasts is None else _shown(forecast)
         print(
             f'{one.satellite:{width}}  {times}{further}  {one.max_elevation_deg:6.1f}°  {one.min_range_km:5.0f} km'
-            f'  {one.sun_elevation_deg:5.1f}°  {"yes" if one.satellite_sunlit else "no":3}  {moon}'
+            f'  {one.sun_elevation_deg:5.1f}°  {"yes" if one.satellite_sunlit else "no":3}  {moon}{shown}'
             f'  {"; ".join(one.reasons) or "yes"}'
         )
+
+
+def _shown(forecast: Forecast | None) -> str:
+    if forecast is None:
+        return f'  {"-":>19}  {"-":>15}  {"-":>18}'
+    sifted, qber, secret = (
+        f'{one.expected * factor:.{digits}f} ({one.low * factor:.{digits}f}-{one.high * factor:.{digits}f})'
+        for one, factor, digits in (
+            (forecast.sifted_bits, 1e-3, 0),
+            (forecast.qber, 100, 1),
+            (forecast.secret_bits, 1e-3, 0),
+        )
+    )
+    return f'  {sifted:>19}  {qber:>15}  {secret:>18}'
 
 
 def _time(t_ns: int, zone: ZoneInfo | None) -> str:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from qkd_gs.arrays import ByteArray, FloatArray, IntArray
+from qkd_gs.downlink.background import background_rate
+from qkd_gs.downlink.budget import air_mass, transmission
+from qkd_gs.downlink.extinction import zenith_loss_db
 from qkd_gs.orbit.target import TargetState
 from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.qkd.sifting.states import PulseStates
@@ -14,7 +17,6 @@ from qkd_gs.settings.station import DetectorSettings
 from qkd_gs.settings.twin_photonics import PhotonicsSettings
 from qkd_gs.sim.photons.clocks import DriftingClock
 from qkd_gs.sim.photons.detectors import BB84Module
-from qkd_gs.sim.photons.link_budget import air_mass, noise_rate, transmission
 from qkd_gs.sim.photons.transmitter import SimTransmitter
 from qkd_gs.timing.pulse_period import PulsePeriod
 from qkd_gs.timing.spline import TimeMap
@@ -54,13 +56,12 @@ class PhotonSource:
         detectors: DetectorSettings,
         transmitter: SimTransmitter,
         path: Trajectory,
-        glow_cps: float,
         rng: np.random.Generator,
     ) -> None:
         self._settings = settings
         self._transmitter = transmitter
         self._path = path
-        self._glow_cps = glow_cps
+        self._zenith_loss_db = zenith_loss_db(path.site)
         self._rng = rng
         self._arrival, self._emission = _maps(path, transmitter.clock)
         self._module = BB84Module(settings.spads, settings.polarization)
@@ -81,7 +82,8 @@ class PhotonSource:
         return time_ps + self._delay_ps[channel], channel
 
     def _quantum(self, start_ps: int, end_ps: int, at_ps: IntArray, state: ReceiverState, place: Place) -> Clicks:
-        eta = transmission(self._settings.link, place.range_m, place.el_rad, state.offset_rad) * state.lit * state.fade
+        eta = transmission(self._settings.link, self._path.site, place.range_m, place.el_rad, state.offset_rad)
+        eta *= state.lit * state.fade
         eta *= self._module.max_efficiency
         rng, mu = self._rng, self._transmitter.mu
         most = -np.expm1(-mu.max() * eta.max())
@@ -103,7 +105,11 @@ class PhotonSource:
         return np.concatenate([time_ps, again_ps]), np.concatenate([channel, again])
 
     def _noise(self, start_ps: int, end_ps: int, place: Place) -> Clicks:
-        rate = float(noise_rate(self._settings.noise, self._glow_cps, place.el_rad).mean())
+        middle = slice(len(place.el_rad) // 2, len(place.el_rad) // 2 + 1)  # an interval is short
+        rate = background_rate(
+            self._settings.noise, self._settings.link, self._path.site, np.asarray(place.t_ns, np.int64)[middle],
+            place.az_rad[middle], place.el_rad[middle], place.range_m[middle],
+        ).item()  # fmt: skip
         n = self._rng.poisson(rate * (end_ps - start_ps) / _PS)
         return self._rng.integers(start_ps, end_ps, n), self._rng.integers(Channel.H, Channel.A + 1, n).astype(np.uint8)
 
@@ -112,7 +118,7 @@ class PhotonSource:
         first, end = self._pulses_between(start_ps - _EDGE_PS, end_ps + _EDGE_PS, self._transmitter.beacon_period)
         arrival_ps = self._arrival(self._transmitter.beacon_emission_ps(np.arange(first, end)))
         arrival_ps = arrival_ps[(arrival_ps >= start_ps) & (arrival_ps < end_ps)]
-        air = 10 ** (-self._settings.link.zenith_loss_db * air_mass(place.el_rad) / 10)
+        air = 10 ** (-self._zenith_loss_db * air_mass(place.el_rad) / 10)
         photons = sync.photons_per_pulse * (_SYNC_REFERENCE_M / place.range_m) ** 2 * air * state.lit * state.fade
         seen = rng.random(len(arrival_ps)) < -np.expm1(-np.interp(arrival_ps, at_ps, photons))
         sigma_ps = 1e3 * np.hypot(self._settings.beacon.pulse_fwhm_ns / _FWHM, sync.jitter_ns)

@@ -7,7 +7,8 @@ import numpy as np
 from qkd_gs.arrays import BoolArray, ByteArray, FloatArray, IntArray
 from qkd_gs.jit import njit
 from qkd_gs.qkd.sifting.states import PulseStates
-from qkd_gs.settings.twin_photonics import PolarizationSettings, SpadSettings
+from qkd_gs.settings.downlink import PolarizationSettings
+from qkd_gs.settings.twin_photonics import SpadSettings
 from qkd_gs.timing.tags import Channel
 
 _QUANTUM = (Channel.H, Channel.V, Channel.D, Channel.A)

@@ -45,7 +45,7 @@ def simulated_receiver(
         clock_rate=clock.rate,
         clock_drift_per_s=clock.drift_per_s,
     )
-    source = PhotonSource(settings.photonics, station.detectors, record.transmitter(), truth, site.glow_cps, rng)
+    source = PhotonSource(settings.photonics, station.detectors, record.transmitter(), truth, rng)
     return record, SimTdc(settings.photonics, station.detectors, source, truth.epoch_ns, int(rng.integers(1 << 62)))
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from qkd_gs.errors import StationError
+from qkd_gs.forecast.forecast import forecast_pass
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.pointing.pass_window import PassWindow, pass_window_nearest, plan_against_sun
 from qkd_gs.pointing.plan import PassPlan
 from qkd_gs.pointing.pointing_file import StoredPointing
 from qkd_gs.session.manifest import LockedSpan
+from qkd_gs.settings.downlink import load_downlink
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.tracking.control.tracker import Tracker
@@ -88,9 +90,11 @@ class PassRun:
         if now_ns > window.end_ns:
             raise StationError('this pass is over', hint='`qkd-gs passes` lists the next ones')
         plan = knowledge.plan(window)
+        forecast = forecast_pass(window.found, site, station, load_downlink(), gaps_ns=plan.gaps)
+        facts = {'plan': plan.summary(), 'forecast': forecast.to_dict() if forecast is not None else None}
         new_folder(folder)
         writer = ManifestWriter.begin(
-            folder, window.found, site, station, knowledge.elements, now_ns, simulated, run | {'plan': plan.summary()}
+            folder, window.found, site, station, knowledge.elements, now_ns, simulated, run | facts
         )
         knowledge.pointing.save(folder)
         return cls(writer, knowledge, window, plan)
