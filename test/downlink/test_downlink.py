@@ -58,7 +58,7 @@ def test_moonlight_adds_counts_on_the_night_of_a_full_moon_only():
     for date, brighter in (('2018-10-24T16:00:00Z', True), ('2018-10-09T16:00:00Z', False)):
         t_ns = np.array([parse_utc(date)])
         moon_az, moon_el = moon_azel(where, t_ns)
-        assert (moon_el[0] > 0.5) is brighter
+        assert bool(moon_el[0] > 0.5) is brighter
         az, el = moon_az + radians(40), np.array([radians(60)])
         rate = background_rate(DOWNLINK.noise, DOWNLINK.link, where, t_ns, az, el, np.array([6e5]))
         dark = noise_rate(DOWNLINK.noise, 0.0, el)
