@@ -162,9 +162,14 @@ class CalibratorNode(CoreNode):
         report = calibrator.report()
         good = calibrator.state is CalibrationState.DONE
         if good and report.guide_reference_px is not None and report.fit is not None:
-            StoredPointing.of(calibrator.model, report.guide_reference_px, report.summary, format_utc(now_ns)).save(
-                self.state_dir
-            )
+            before = load_pointing(self.state_dir)  # the half-wave plate keeps its zero
+            StoredPointing.of(
+                calibrator.model,
+                report.guide_reference_px,
+                report.summary,
+                format_utc(now_ns),
+                hwp_deg=(before.hwp_offset_deg, before.hwp_sigma_deg),
+            ).save(self.state_dir)
             result = _result(Result.DONE, '')
             result.rms_rad, result.heldout_rms_rad = report.fit.rms_rad, report.fit.heldout_rms_rad or nan
         else:

@@ -15,6 +15,7 @@ from qkd_gs.nodes.runtime.device import DeviceNode, require_open
 from qkd_gs.nodes.runtime.gathered import NEWEST
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.pointing.hwp import HwpFollower
+from qkd_gs.pointing.pointing_file import FILE_NAME, load_pointing
 from qkd_gs.settings.station import HwpSettings
 from qkd_gs.station.loop_timing import LoopWatch
 
@@ -43,13 +44,21 @@ class HwpNode(DeviceNode):
         """Connect to the rotator."""
         settings = self._settings = parameters.read(self, HwpSettings, self._settings, 'hwp')
         station = station_of(self).model_copy(update={'hwp': settings})
-        period_ns = round(1e9 / settings.rate_hz)
-        self._follower = HwpFollower(
-            radians(settings.zero_deg), round(settings.delay_s * 1e9), settings.parity, period_ns
-        )
         self._hwp = device_of(self, HWP, station)
         self._hwp.open()
         self._timer = self.every(1 / settings.rate_hz, self._step, LoopWatch(1 / settings.rate_hz))
+
+    def _new_follower(self) -> HwpFollower:
+        """Follower with the zero as last calibrated."""
+        settings = self._settings
+        stored = (self.state_dir / FILE_NAME).exists()
+        offset_deg = load_pointing(self.state_dir).hwp_offset_deg if stored else 0.0
+        return HwpFollower(
+            radians(settings.zero_deg + offset_deg),
+            round(settings.delay_s * 1e9),
+            settings.parity,
+            round(1e9 / settings.rate_hz),
+        )
 
     def stopped(self) -> None:
         """Stop the rotator."""
@@ -72,6 +81,8 @@ class HwpNode(DeviceNode):
         if follow and angle is not None:
             stamp_ns = messages.stamp_of(angle)
             follow = abs(now_ns - stamp_ns) < _SILENCE_NS
+        if follow and not self._moving:
+            self._follower = self._new_follower()
         if follow and angle is not None:
             since_s = (now_ns - stamp_ns) * 1e-9  # the angle holds for its stamp: extrapolate it to now
             angle_rad = angle.polarization_angle_rad + angle.polarization_rate_rad_s * since_s

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from math import degrees
 from pathlib import Path
 from typing import IO
 
@@ -26,6 +27,7 @@ from qkd_gs.session.manifest import session_path
 from qkd_gs.session.writers import writing
 from qkd_gs.sim.calibration import manual_alignment
 from qkd_gs.sim.pass_log import StationStatus
+from qkd_gs.sim.photons.polarized_light import measure_hwp_zero
 from qkd_gs.sim.remote.actuators import Drive, TiltResidual
 from qkd_gs.sim.remote.bus import Bus, bus_path
 from qkd_gs.sim.remote.realtime_world import RealtimeWorld
@@ -80,12 +82,14 @@ class WorldNode(CoreNode):
         if not (self.state_dir / POINTING).exists():
             setup, camera = self._setup, self._setup.station.guiding_camera
             model = manual_alignment(self._world, setup.site, setup.begin_ns, setup.seed)
+            hwp = measure_hwp_zero(setup.settings, setup.station, setup.seed)
             StoredPointing.of(
                 model,
                 (camera.reference_x_px, camera.reference_y_px),
                 'one star centred by hand',
                 format_utc(setup.begin_ns),
                 coarse=True,
+                hwp_deg=(degrees(hwp.zero_rad) - setup.station.hwp.zero_deg, degrees(hwp.sigma_rad)),
             ).save(self.state_dir)
 
     def _start_clock(self, speed: float) -> None:

@@ -23,13 +23,23 @@ class StoredPointing(Section):
     terms_urad: dict[str, float] = Field(description='terms of the mount model by name')
     guide_x_px: float = Field(description='pixel of the guiding camera on the line of sight of the telescope')
     guide_y_px: float
+    hwp_offset_deg: float = Field(
+        default=0.0, ge=-45, le=45, description='zero of the half-wave plate as measured, minus hwp.zero_deg'
+    )
+    hwp_sigma_deg: float | None = Field(default=None, description='its standard error; none: it was not measured')
     coarse: bool = Field(default=False, description='from one star centred by hand: good to start a calibration from')
 
     @classmethod
     def of(
-        cls, model: MountModel, guide_px: tuple[float, float], summary: str, fitted_utc: str, coarse: bool = False
+        cls,
+        model: MountModel,
+        guide_px: tuple[float, float],
+        summary: str,
+        fitted_utc: str,
+        coarse: bool = False,
+        hwp_deg: tuple[float, float | None] = (0.0, None),
     ) -> StoredPointing:
-        """From a fit."""
+        """From a fit; `hwp_deg` is the offset of the half-wave plate's zero and its standard error."""
         return cls(
             fitted_utc=fitted_utc,
             summary=summary,
@@ -37,6 +47,8 @@ class StoredPointing(Section):
             guide_x_px=guide_px[0],
             guide_y_px=guide_px[1],
             coarse=coarse,
+            hwp_offset_deg=hwp_deg[0],
+            hwp_sigma_deg=hwp_deg[1],
         )
 
     @property
@@ -45,11 +57,12 @@ class StoredPointing(Section):
         return MountModel.from_dict(self.terms_urad)
 
     def refine(self, station: StationSettings) -> StationSettings:
-        """Settings with the calibrated reference pixel of the guiding camera."""
+        """Settings with the calibrated reference pixel of the guiding camera and zero of the half-wave plate."""
         camera = station.guiding_camera.model_copy(
             update={'reference_x_px': self.guide_x_px, 'reference_y_px': self.guide_y_px}
         )
-        return station.model_copy(update={'guiding_camera': camera})
+        hwp = station.hwp.model_copy(update={'zero_deg': station.hwp.zero_deg + self.hwp_offset_deg})
+        return station.model_copy(update={'guiding_camera': camera, 'hwp': hwp})
 
     def save(self, folder: Path) -> None:
         """Write into a folder atomically.

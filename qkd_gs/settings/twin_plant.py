@@ -175,7 +175,7 @@ class HwpPlantSettings(Section):
     step_deg: float = Field(gt=0, le=5)
     delay_s: float = Field(ge=0, le=1, description='from the call to the motor starting')
     delay_error_s: float = Field(ge=0, le=0.1, description='largest, either sign')
-    mounting_error_deg: float = Field(ge=0, le=5, description='RMS of true minus reported angle')
+    mounting_error_deg: float = Field(ge=0, le=5, description='largest true minus reported angle, either sign')
 
 
 class OpenInterlock(Section):

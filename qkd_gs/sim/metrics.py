@@ -69,7 +69,7 @@ def polarization_part(
     index = np.clip(np.searchsorted(samples.t_ns, hwp_t_ns), 0, len(samples.t_ns) - 1)
     during = counted[index]
     if not during.any():
-        return {'max_error_deg': None, 'open_loop_error_deg': None}
+        return {'max_error_deg': None, 'open_loop_error_deg': None, 'qber_cost': None}
     angles = []
     for path in (predicted, truth):
         place = path.table(hwp_t_ns[during])
@@ -81,4 +81,5 @@ def polarization_part(
     return {
         'max_error_deg': float(np.degrees(np.abs(error_rad[during]).max())),
         'open_loop_error_deg': float(np.degrees(np.abs(turn).max())),
+        'qber_cost': float(np.mean(np.sin(error_rad[during]) ** 2)),
     }

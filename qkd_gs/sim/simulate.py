@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from math import degrees
 from pathlib import Path
 
 from qkd_gs.calibration.calibrator import CalibrationOutputs
+from qkd_gs.calibration.hwp_zero import HwpZero
 from qkd_gs.forecast.forecast import forecast_pass
 from qkd_gs.orbit.elements import Elements
 from qkd_gs.orbit.sky import sun_at
@@ -25,6 +27,7 @@ from qkd_gs.sim.calibration import Calibrated, calibrate
 from qkd_gs.sim.imaging.catalogue_stars import NamedStars
 from qkd_gs.sim.lockstep import Lockstep, Progress
 from qkd_gs.sim.metrics import polarization_part, tracking_part
+from qkd_gs.sim.photons.polarized_light import measure_hwp_zero
 from qkd_gs.sim.simulation_setup import AFTER_NS, SimulationSetup
 from qkd_gs.sim.traffic import SimAircraft
 from qkd_gs.sim.twin import Twin
@@ -103,7 +106,7 @@ def run_simulation(
     new_folder(folder)  # errors are reported before the calibration, not after it
     watcher.step('calibrating the pointing on stars')
     calibrated = calibrate_before_pass(setup, lambda now_ns, out: watcher.calibrating(now_ns, out.message))
-    pointing = stored_pointing(calibrated)
+    pointing = stored_pointing(calibrated, measure_hwp_zero(simulation.twin, station, seed), station)
     station = pointing.refine(station)
     plan = plan_against_sun(window.predicted, window.start_ns, window.end_ns, calibrated.model, station, site)
 
@@ -166,8 +169,12 @@ def calibrate_before_pass(setup: SimulationSetup, progress: Callable[[int, Calib
     return calibrate(world, setup.station, setup.site, night_ns, setup.seed, progress)
 
 
-def stored_pointing(calibrated: Calibrated) -> StoredPointing:
+def stored_pointing(calibrated: Calibrated, hwp: HwpZero, station: StationSettings) -> StoredPointing:
     """The stored pointing of a calibration."""
     return StoredPointing.of(
-        calibrated.model, calibrated.guide_reference_px, calibrated.report.summary, format_utc(calibrated.end_ns)
+        calibrated.model,
+        calibrated.guide_reference_px,
+        calibrated.report.summary,
+        format_utc(calibrated.end_ns),
+        hwp_deg=(degrees(hwp.zero_rad) - station.hwp.zero_deg, degrees(hwp.sigma_rad)),
     )

@@ -16,6 +16,7 @@ from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import load_twin
 from qkd_gs.share import share_path
+from qkd_gs.sim.photons.polarized_light import measure_hwp_zero
 from qkd_gs.sim.simulate import calibrate_before_pass, stored_pointing
 from qkd_gs.sim.simulation_setup import SimulationSetup
 from qkd_gs.station.graph import Process, station_graph
@@ -84,7 +85,8 @@ def calibrated(station: StationSettings, seed: int) -> StoredPointing:
     orbit, site = load_elements(_elements()), load_site('shanghai')
     window = pass_window_nearest(orbit, site, parse_utc(AT, 'at'), station)
     setup = SimulationSetup(load_twin(), station, site, window, LEAD_S, seed)
-    return stored_pointing(calibrate_before_pass(setup, lambda now_ns, outputs: None))
+    hwp = measure_hwp_zero(setup.settings, station, seed)
+    return stored_pointing(calibrate_before_pass(setup, lambda now_ns, outputs: None), hwp, station)
 
 
 def _elements() -> Path:

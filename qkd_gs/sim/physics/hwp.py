@@ -28,7 +28,7 @@ class SimHwp:
         self._speed, self._acc = radians(plant.speed_deg_s), radians(plant.acceleration_deg_s2)
         self._step = radians(plant.step_deg)
         self._delay_ns = round((plant.delay_s + rng.uniform(-1, 1) * plant.delay_error_s) * 1e9)
-        self.mounting_error_rad = float(radians(plant.mounting_error_deg) * rng.standard_normal())
+        self.mounting_error_rad = float(radians(plant.mounting_error_deg) * rng.uniform(-1, 1))
         self._angle = self._rate = self._target = 0.0
         self._now_ns = start_ns
         self._queue: deque[tuple[int, float]] = deque()

@@ -84,7 +84,7 @@ class Plant:
         self.rise_ns = rise_ns(truth, radians(station.tracking.start_el_deg))
         self._pointing = TruePointing(plant.pointing, streams[0])
         self.mount = SimMount(plant.mount, station.mount, self.now_ns, plant.sample_hz, streams[1])
-        self.hwp = SimHwp(plant.hwp, self.now_ns, plant.sample_hz, streams[2])
+        self.hwp = SimHwp(plant.hwp, self.now_ns, plant.sample_hz, streams[HWP_STREAM])
         self.beacon = SimBeacon(plant.beacon, station.beacon, self.now_ns, streams[3])
         self.satellite = SatellitePlant(plant.satellite)
         self._path = LightPath(plant, truth, site, self.rise_ns, self.now_ns, streams[4])
@@ -197,6 +197,9 @@ class Plant:
         row[[Column.X, Column.Y]] = np.nan
         row[[Column.GUIDING, Column.TRACKING, Column.CLEAR]] = 1.0
         return row[:, None]
+
+
+HWP_STREAM = 2  # of `draws`
 
 
 def draws(seed: int) -> list[np.random.Generator]:
