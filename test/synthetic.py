@@ -54,6 +54,8 @@ def key_part():
     return {
         'sifted_bits': counts.sifted_bits,
         'sifted_bits_window': 331_000,
+        'window_s': 78.0,
+        'counts': counts.model_dump(),
         'qber': counts.qber,
         'secret_bits': length.secret_bits,
         'f_ec': 1.08,
@@ -152,7 +154,7 @@ def manifest(**change):
             'rise': '2018-10-02T21:55:40Z',
             'culmination': '2018-10-02T22:00:00Z',
             'set': '2018-10-02T22:04:20Z',
-            'max_elevation_deg': 73.3,
+            'max_elevation_deg': 72.3,
             'min_range_km': 522.0,
             'sun_elevation_deg': -3.1,
         },
@@ -170,7 +172,13 @@ def manifest(**change):
         'polarization': {'max_error_deg': 0.24, 'open_loop_error_deg': 0.93},
         'run': {'real_time_factor': 14.2, 'seed': 7, 'window_s': 78},
         'result': {
-            'timing': {'sync_rms_ns': 0.041, 'residual_single_ns': 0.43, 'tags': 5_100_000, 'runs': RUNS},
+            'timing': {
+                'sync_rms_ns': 0.041,
+                'residual_single_ns': 0.43,
+                'tags': 5_100_000,
+                'runs': RUNS,
+                'counted_s': 290.0,
+            },
             'key': key_part(),
         },
     }

@@ -92,6 +92,15 @@ class CalibrationReport:
     guide_reference_px: tuple[float, float] | None  # pixel of the guiding camera on the line of sight
 
     @property
+    def residuals_urad(self) -> tuple[tuple[float, float], ...]:
+        """Stars in the fit minus line of sight: cross-elevation and elevation."""
+        if self.fit is None:
+            return ()
+        kept = self.fit.kept
+        pairs = zip((self.fit.x_rad[kept] * 1e6).tolist(), (self.fit.y_rad[kept] * 1e6).tolist(), strict=True)
+        return tuple((round(x, 2), round(y, 2)) for x, y in pairs)
+
+    @property
     def summary(self) -> str:
         """One sentence."""
         used = int(self.fit.kept.sum()) if self.fit else 0

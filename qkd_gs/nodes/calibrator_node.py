@@ -169,6 +169,7 @@ class CalibratorNode(CoreNode):
                 report.summary,
                 format_utc(now_ns),
                 hwp_deg=(before.hwp_offset_deg, before.hwp_sigma_deg),
+                star_residuals_urad=report.residuals_urad,
             ).save(self.state_dir)
             result = _result(Result.DONE, '')
             result.rms_rad, result.heldout_rms_rad = report.fit.rms_rad, report.fit.heldout_rms_rad or nan

@@ -70,7 +70,7 @@ class PassPlan:
             'azimuth_turns': round(self.azimuth_turns_rad / (2 * pi)),
             'max_azimuth_rate_deg_s': round(degrees(self.max_az_rate_rad_s), 3),
             'max_azimuth_acceleration_deg_s2': round(degrees(self.max_az_acc_rad_s2), 3),
-            'gaps_s': [round((end - start) * 1e-9, 2) for start, end in self.gaps],
+            'gaps': [{'start': format_utc(start), 'end': format_utc(end)} for start, end in self.gaps],
             'slew_s': round(self.slew_s, 1),
             'nearest_sun_deg': round(degrees(self.nearest_sun_rad), 1) if self.nearest_sun_rad < pi else None,
             'notes': list(self.notes),

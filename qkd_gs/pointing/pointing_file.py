@@ -27,6 +27,9 @@ class StoredPointing(Section):
         default=0.0, ge=-45, le=45, description='zero of the half-wave plate as measured, minus hwp.zero_deg'
     )
     hwp_sigma_deg: float | None = Field(default=None, description='its standard error; none: it was not measured')
+    star_residuals_urad: tuple[tuple[float, float], ...] = Field(
+        default=(), description='stars in the fit minus line of sight: cross-elevation and elevation'
+    )
     coarse: bool = Field(default=False, description='from one star centred by hand: good to start a calibration from')
 
     @classmethod
@@ -38,6 +41,7 @@ class StoredPointing(Section):
         fitted_utc: str,
         coarse: bool = False,
         hwp_deg: tuple[float, float | None] = (0.0, None),
+        star_residuals_urad: tuple[tuple[float, float], ...] = (),
     ) -> StoredPointing:
         """From a fit; `hwp_deg` is the offset of the half-wave plate's zero and its standard error."""
         return cls(
@@ -49,6 +53,7 @@ class StoredPointing(Section):
             coarse=coarse,
             hwp_offset_deg=hwp_deg[0],
             hwp_sigma_deg=hwp_deg[1],
+            star_residuals_urad=star_residuals_urad,
         )
 
     @property

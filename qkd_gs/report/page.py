@@ -11,10 +11,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from qkd_gs.errors import StationError
 from qkd_gs.monitoring.plain import plain_result
+from qkd_gs.pointing import pointing_file
+from qkd_gs.pointing.pointing_file import load_pointing
 from qkd_gs.report.count_figures import clock_residual, count_rates, error_rate
 from qkd_gs.report.key_figures import waterfall
+from qkd_gs.report.link_figures import calibration_stars, link_efficiency
 from qkd_gs.report.paper import CITATION
 from qkd_gs.report.pass_figures import acquisition, polarization, sky_track
+from qkd_gs.report.result_tables import counts_table, forecast_table, losses_table, scenario_row
 from qkd_gs.report.style import RED, house_style, svg_of
 from qkd_gs.report.tables import (
     Table,
@@ -28,6 +32,7 @@ from qkd_gs.report.tables import (
     tiles,
 )
 from qkd_gs.report.text import MINUS
+from qkd_gs.report.tracking_bands import bands_table, spectrum
 from qkd_gs.report.tracking_figures import spot_offset, spot_scatter, tracking_error
 from qkd_gs.report.view import Maker, Plot, SessionView, number
 from qkd_gs.session import telemetry as telemetry_file
@@ -40,9 +45,10 @@ _TEMPLATE = 'report.html.j2'
 
 _CHAPTERS: tuple[tuple[str, tuple[Maker, ...]], ...] = (
     ('Pass', (sky_track,)),
-    ('Acquisition and tracking', (acquisition, tracking_error, spot_offset, spot_scatter)),
+    ('Calibration', (calibration_stars,)),
+    ('Acquisition and tracking', (acquisition, tracking_error, spot_offset, spot_scatter, spectrum)),
     ('Polarization', (polarization,)),
-    ('Photons and clock', (count_rates, error_rate, clock_residual)),
+    ('Photons and clock', (count_rates, link_efficiency, error_rate, clock_residual)),
     ('Key', (waterfall,)),
 )
 
@@ -100,7 +106,8 @@ def write_report(session_dir: Path) -> Path:
     """
     manifest = load_manifest(session_dir)
     recorded = (session_dir / telemetry_file.FILE_NAME).exists()
-    view = SessionView(manifest, load_telemetry(session_dir) if recorded else Telemetry())
+    pointing = load_pointing(session_dir) if (session_dir / pointing_file.FILE_NAME).exists() else None
+    view = SessionView(manifest, load_telemetry(session_dir) if recorded else Telemetry(), pointing)
     try:
         (session_dir / FIGURES_FOLDER).mkdir(exist_ok=True)
         sections = _sections(view, session_dir / FIGURES_FOLDER)
@@ -134,12 +141,14 @@ def _sections(view: SessionView, folder: Path) -> list[Section]:
         sections.append(section)
     by_title = {section.title: section for section in sections}
     by_title['Pass'].tables_before.append(pass_table(view))
+    tracked = by_title['Acquisition and tracking']
+    tracked.tables += [table for each in (bands_table, losses_table) if (table := each(view)) is not None]
     key = by_title['Key']
     if view.processed:
         key.texts += _key_texts(view)
         if not key.plots and not view.key.get('cost'):
             key.texts.append('What each step cost was not recorded.')
-        tabulate = (account_table, processing_table, bounds_table, ledger_table)
+        tabulate = (forecast_table, counts_table, account_table, processing_table, bounds_table, ledger_table)
         key.tables += [table for each in tabulate if (table := each(view)) is not None]
     else:
         key.texts.append('The session has not been processed: there is no key yet.')
@@ -179,6 +188,7 @@ def _provenance(view: SessionView) -> Section:
         ('Orbit', f'{m.elements_used} (file {m.elements_file})') if m.delay_s is None else _bench_link(m.delay_s),
         ('As tracked', f'{m.time_bias_s:+.3f} s along the orbit, {m.cross_track_m:+.0f} m across'.replace('-', MINUS)),
         *_runs_of_the_converter(view),
+        scenario_row(view),
         ('Locked', ', '.join(f'{_utc(s.start_ns)[11:]} – {_utc(s.end_ns)[11:]}' for s in m.locked) or 'never'),
     ]
     if m.seed is not None:

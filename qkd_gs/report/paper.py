@@ -13,6 +13,7 @@ from qkd_gs.session.published import published_passes
 
 SPOT_RMS_X_URAD, SPOT_RMS_Y_URAD = 4.41, 2.99
 FIELD_URAD = 100.0
+_SAME_DEG = 1.0  # Table 1 has whole degrees
 CITATION = 'Ren et al., “Portable ground stations for space-to-ground quantum key distribution”'
 
 
@@ -28,12 +29,13 @@ class Published:
     key_time: str
 
 
-def published_for(site: str, culmination_ns: int) -> Published:
-    """The row of Table 1 for this very pass, or the range of all its passes."""
+def published_for(site: str, culmination_ns: int, max_elevation_deg: float | None) -> Published:
+    """The row of Table 1 for this very pass (site, local date and culmination), or the range of all its passes."""
     day = (datetime.fromtimestamp(culmination_ns // 10**9, UTC) + timedelta(hours=8)).date().isoformat()
     table = published_passes()
     for row in table:
-        if row.site.lower() == site.lower() and row.date == day:
+        same_height = max_elevation_deg is not None and abs(row.max_elevation_deg - max_elevation_deg) < _SAME_DEG
+        if row.site.lower() == site.lower() and row.date == day and same_height:
             return Published(
                 which='the same pass',
                 sifted=f'{row.sifted_bits / 1e3:.1f} kbit',

@@ -220,6 +220,14 @@ def polarization(view: SessionView) -> Plot | None:
         if open_loop is not None
         else ''
     )
+    measured = view.pointing.hwp_sigma_deg if view.pointing is not None else None
+    zero = (
+        f' The zero of the plate is calibrated to {2 * measured:.2f}° of this angle.'
+        if measured is not None
+        else ' The zero of the plate was not calibrated: an error of it is not seen here, unless the pass is simulated.'
+    )
+    mean_cost = number(view.manifest.polarization, 'qber_cost')
+    mean = f' Over the pass it adds {100 * mean_cost:.4f} %.' if mean_cost is not None else ''
     cost = (
         f' An error of {worst:.2f}° adds sin² = {100 * np.sin(np.deg2rad(worst)) ** 2:.3f} % to the error rate.'
         if worst is not None
@@ -230,6 +238,6 @@ def polarization(view: SessionView) -> Plot | None:
         'Polarization frame',
         figure,
         'Angle at the analyser (twice the half-wave plate’s) minus the satellite’s. The largest value counts '
-        f'from lock on, above {view.manifest.station.tracking.data_el_deg:g}°.{before}{cost}',
+        f'from lock on, above {view.manifest.station.tracking.data_el_deg:g}°.{before}{cost}{mean}{zero}',
         'Frame error against time.',
     )

@@ -9,7 +9,8 @@ from typing import Any
 from qkd_gs.report.key_figures import account
 from qkd_gs.report.paper import SPOT_RMS_X_URAD, SPOT_RMS_Y_URAD
 from qkd_gs.report.text import NONE, general, scientific, shown, signed
-from qkd_gs.report.view import SessionView, number
+from qkd_gs.report.view import SessionView, number, rms
+from qkd_gs.report.window_key import window_key_bits
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,14 @@ class Table:
 def tiles(view: SessionView) -> list[Tile]:
     """The figures one looks for first."""
     tracking, key, paper = view.manifest.tracking, view.key, view.published
-    spot = ' × '.join(shown(number(tracking, f'spot_rms_{axis}_urad'), 2) for axis in 'xy')
+    spot, counted = _spot_rms(view)
     lowest = view.manifest.station.tracking.data_el_deg
     made = [
-        Tile('Secret key', shown(number(key, 'secret_bits'), 1, 1e-3), 'kbit', f'paper: {paper.key} {paper.key_time}'),
+        Tile('Secret key', shown(number(key, 'secret_bits'), 1, 1e-3), 'kbit', 'whole pass, certified'),
+        *_window_tile(view),
         Tile('Sifted key', shown(number(key, 'sifted_bits'), 1, 1e-3), 'kbit', f'above {lowest:g}° of elevation'),
         Tile('Error rate', shown(number(key, 'qber'), 2, 100), '%', f'paper: {paper.qber}'),
-        Tile('Spot RMS, µrad', spot, '', f'paper: {SPOT_RMS_X_URAD} × {SPOT_RMS_Y_URAD}'),
+        Tile('Spot RMS, µrad', spot, '', f'{counted}paper: {SPOT_RMS_X_URAD} × {SPOT_RMS_Y_URAD}'),
         Tile('Acquisition', shown(number(tracking, 'acquire_s'), 2), 's', 'first light to lock'),
         Tile('Locked', shown(number(tracking, 'locked_fraction'), 2, 100), '%', 'until the satellite sets'),
         Tile(
@@ -53,6 +55,24 @@ def tiles(view: SessionView) -> list[Tile]:
         Tile('Clock', shown(number(view.timing, 'sync_rms_ns'), 3), 'ns', 'RMS at held-out pulses'),
     ]
     return [tile for tile in made if view.processed or tile.what not in _OF_THE_KEY]
+
+
+def _spot_rms(view: SessionView) -> tuple[str, str]:
+    """RMS of the spot per axis; of the locked spots alone, and said so, where the lock was lost in between."""
+    t, tracking = view.telemetry, view.manifest.tracking
+    whole = number(tracking, 'locked_fraction') in (None, 1.0)
+    if whole or not len(t.spot_x_urad):
+        return ' × '.join(shown(number(tracking, f'spot_rms_{axis}_urad'), 2) for axis in 'xy'), ''
+    locked = view.above(t.spot_t_ns)
+    return ' × '.join(shown(rms(values[locked]), 2) for values in (t.spot_x_urad, t.spot_y_urad)), 'while locked; '
+
+
+def _window_tile(view: SessionView) -> list[Tile]:
+    """The key that compares with a published one: same window about culmination, same setting."""
+    bits, window_s, paper = window_key_bits(view), number(view.key, 'window_s'), view.published
+    if bits is None or window_s is None:
+        return []
+    return [Tile(f'Key of {window_s:g} s', shown(bits, 1, 1e-3), 'kbit', f'paper: {paper.key} {paper.key_time}')]
 
 
 _GROUPS = {'hv': 'H/V', 'da': '±45°', 'pooled': 'both bases', 'both': 'both bases', '': 'whole key'}
@@ -113,7 +133,12 @@ def comparison(view: SessionView) -> Table:
             f'{paper.sifted} {paper.sifted_time}',
         ),
         ('Error rate', f'{shown(number(key, "qber"), 2, 100)} %', paper.qber),
-        ('Secret bits', f'{shown(number(key, "secret_bits"), 1, 1e-3)} kbit', f'{paper.key} {paper.key_time}'),
+        ('Secret bits, whole pass, certified', f'{shown(number(key, "secret_bits"), 1, 1e-3)} kbit', NONE),
+        (
+            'Secret bits around culmination' + (f', {window:g} s' if window is not None else '') + ', as published',
+            f'{shown(window_key_bits(view), 1, 1e-3)} kbit',
+            f'{paper.key} {paper.key_time}',
+        ),
         ('Efficiency of error correction, f', shown(number(key, 'f_ec'), 3), NONE),
         ('Failure probability, in all', scientific(number(key, 'epsilon')), f'{scientific(1e-5)} a bound'),
         *_epsilon_parts(key),

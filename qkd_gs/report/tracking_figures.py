@@ -101,10 +101,18 @@ def _against_time(
         name,
         title,
         figure,
-        f'{caption} RMS over every locked sample above {view.manifest.station.tracking.data_el_deg:g}°, '
-        'red: elevation.',
+        f'{caption} RMS over every sample from the first lock on, above '
+        f'{view.manifest.station.tracking.data_el_deg:g}°{_while_locked(view, series)}; red: elevation.',
         f'RMS {shown[0]:.2f} by {shown[1]:.2f} microradians.',
     )
+
+
+def _while_locked(view: SessionView, series: tuple[IntArray, FloatArray, FloatArray]) -> str:
+    """The RMS of the locked samples alone, where the lock was lost in between."""
+    if (number(view.manifest.tracking, 'locked_fraction') or 0.0) >= 1.0:
+        return ''
+    locked = [rms(values[view.above(series[0])]) for values in series[1:]]
+    return f' (while locked alone: {locked[0]:.2f} and {locked[1]:.2f} µrad)'
 
 
 def spot_scatter(view: SessionView) -> Plot | None:

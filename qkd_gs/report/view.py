@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from qkd_gs.arrays import BoolArray, FloatArray, IntArray
+from qkd_gs.pointing.pointing_file import StoredPointing
 from qkd_gs.report.paper import Published, published_for
 from qkd_gs.report.style import seconds_from
 from qkd_gs.session.manifest import Manifest
@@ -36,6 +37,7 @@ class SessionView:
 
     manifest: Manifest
     telemetry: Telemetry
+    pointing: StoredPointing | None = None  # as calibrated before the pass
 
     @property
     def key(self) -> dict[str, Any]:
@@ -55,7 +57,9 @@ class SessionView:
     @property
     def published(self) -> Published:
         """The paper's figures for this pass, or all its passes."""
-        return published_for(self.manifest.place, self.manifest.culmination_ns)
+        return published_for(
+            self.manifest.place, self.manifest.culmination_ns, number(self.manifest.pass_info, 'max_elevation_deg')
+        )
 
     def seconds(self, times_ns: IntArray) -> FloatArray:
         """Seconds from culmination."""

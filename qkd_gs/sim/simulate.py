@@ -177,4 +177,5 @@ def stored_pointing(calibrated: Calibrated, hwp: HwpZero, station: StationSettin
         calibrated.report.summary,
         format_utc(calibrated.end_ns),
         hwp_deg=(degrees(hwp.zero_rad) - station.hwp.zero_deg, degrees(hwp.sigma_rad)),
+        star_residuals_urad=calibrated.report.residuals_urad,
     )

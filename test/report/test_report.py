@@ -12,18 +12,25 @@ import synthetic
 
 from qkd_gs.cli import main
 from qkd_gs.errors import StationError
+from qkd_gs.orbit.timescale import format_utc
+from qkd_gs.pointing.mount_model import MountModel
+from qkd_gs.pointing.pointing_file import StoredPointing
 from qkd_gs.report import write_report
 from qkd_gs.report.key_figures import account
+from qkd_gs.report.link_figures import calibration_stars
 from qkd_gs.report.paper import published_for
+from qkd_gs.report.result_tables import counts_table, forecast_table, losses_table
 from qkd_gs.report.tables import account_table, bounds_table, comparison, ledger_table
+from qkd_gs.report.tracking_bands import bands_table, spectrum
 from qkd_gs.report.tracking_figures import spot_offset, tracking_error
 from qkd_gs.report.view import SessionView
-from qkd_gs.session.manifest import create_manifest
+from qkd_gs.report.window_key import window_key_bits
+from qkd_gs.session.manifest import LockedSpan, create_manifest
 from qkd_gs.session.telemetry import FILE_NAME, Telemetry
 
 FIGURES = {
     'sky_track', 'acquisition', 'tracking_error', 'spot_offset', 'spot_scatter', 'polarization', 'count_rates', 'qber',
-    'sync_residual', 'key_account',
+    'sync_residual', 'key_account', 'spectrum', 'link_efficiency',
 }  # fmt: skip
 
 
@@ -80,7 +87,15 @@ def test_the_whole_report(session, capsys):
         links = [value for e in root.iter() for name, value in e.attrib.items() if name.endswith('href')]
         assert all(link.startswith(('#', 'data:')) for link in links)
     # figures are those of the session and of the paper
-    for words in ('SIMULATED', 'MICIUS over Shanghai', '3.21 × 2.74', '4.41 µrad', '63.8 kbit', '345.9 kbit'):
+    for words in (
+        'SIMULATED',
+        'MICIUS over Shanghai',
+        'while locked; paper: 4.41 × 2.99',
+        '3.21 µrad',
+        '4.41 µrad',
+        '63.8 kbit',
+        '345.9 kbit',
+    ):
         assert words in page.text
     assert str(synthetic.key_part()['secret_bits'] // 1000) in page.text
 
@@ -182,9 +197,90 @@ def test_without_telemetry_nothing_is_locked():
     assert not empty.above(np.arange(3)).any()
 
 
-def test_the_paper_s_own_pass_is_found_by_site_and_local_date():
+def test_the_paper_s_own_pass_is_found_by_site_local_date_and_height():
     evening_of_second_utc = 1_538_517_600_000_000_000
-    assert published_for('Shanghai', evening_of_second_utc).which == 'the same pass'
-    assert published_for('Shanghai', evening_of_second_utc).key == '63.8 kbit'
-    assert published_for('Lijiang', evening_of_second_utc).which == '17 passes'
-    assert published_for('Lijiang', evening_of_second_utc).qber == '0.80–2.91 %'
+    assert published_for('Shanghai', evening_of_second_utc, 72.03).which == 'the same pass'
+    assert published_for('Shanghai', evening_of_second_utc, 72.03).key == '63.8 kbit'
+    assert published_for('Shanghai', evening_of_second_utc, 24.4).which == '17 passes'  # another pass of that day
+    assert published_for('Shanghai', evening_of_second_utc, None).which == '17 passes'
+    assert published_for('Lijiang', evening_of_second_utc, 72.03).which == '17 passes'
+    assert published_for('Lijiang', evening_of_second_utc, 72.03).qber == '0.80–2.91 %'
+
+
+def counts(signal=(300_000, 4_400)):
+    def tally(sent, sifted, errors):
+        return {'sent': sent, 'sifted': sifted, 'errors': errors}
+
+    basis = {
+        'signal': tally(3_600_000_000, *signal),
+        'decoy': tally(1_800_000_000, 20_000, 640),
+        'vacuum': tally(1_800_000_000, 800, 400),
+    }
+    return {'intensities': {'signal': 0.8, 'decoy': 0.1, 'vacuum': 0.0}, 'hv': basis, 'da': basis}
+
+
+def processed(**key):
+    part = synthetic.key_part() | {'counts': counts(), 'sifted_bits': 600_000, 'window_s': 78.0} | key
+    result = synthetic.manifest().result | {'key': part, 'timing': {'counted_s': 290.0}}
+    return view(result=result)
+
+
+def test_counts_and_gains_are_listed_by_intensity_and_basis():
+    table = counts_table(processed())
+    assert len(table.rows) == 6
+    assert table.rows[0][:2] == ('signal, H/V', '0.8')
+    assert table.rows[0][4].startswith('8.3')  # 300 000 of 3.6e9
+    assert table.rows[5][6] == '50.00 %'
+    assert counts_table(view()) is None or 'counts' in view().key
+
+
+def test_the_key_of_the_window_is_less_than_that_of_the_pass_and_in_the_setting_of_the_paper():
+    whole = window_key_bits(processed(sifted_bits_window=600_000, window_s=290.0))
+    window = window_key_bits(processed(sifted_bits_window=300_000))
+    assert 0 < window < 0.55 * whole
+    assert window_key_bits(processed(sifted_bits_window=None)) is None
+
+
+def test_the_result_is_held_against_the_forecast():
+    forecast = {
+        'sifted_bits': {'low': 350e3, 'expected': 620e3, 'high': 1.1e6},
+        'qber': {'low': 0.001, 'expected': 0.002, 'high': 0.003},
+        'secret_bits': {'low': 5e6, 'expected': 6e6, 'high': 7e6},
+    }
+    one = processed(qber=0.0147)
+    one = replace(one, manifest=one.manifest.model_copy(update={'run': {'forecast': forecast}}))
+    assert [row[-1] for row in forecast_table(one).rows] == ['within', 'above', 'below']
+    assert forecast_table(processed()) is None  # none was made
+
+
+def test_a_planned_gap_is_the_cause_of_a_loss():
+    one = view()
+    t_ns = one.telemetry.t_ns
+    high = np.flatnonzero(one.telemetry.el_rad > np.deg2rad(40))
+    first, last = int(t_ns[high[0]]), int(t_ns[high[-1]])
+    middle = (first + last) // 2
+    gap = {'start': format_utc(middle), 'end': format_utc(middle + 4 * 10**9)}
+    spans = [LockedSpan(start_ns=first, end_ns=middle), LockedSpan(start_ns=middle + 5 * 10**9, end_ns=last)]
+    broken = one.manifest.model_copy(update={'locked': spans, 'run': {'plan': {'gaps': [gap]}}})
+    rows = losses_table(replace(one, manifest=broken)).rows
+    assert 'planned' in rows[0][3]
+    assert float(rows[0][1].split()[0]) == pytest.approx(5.0, abs=1.0)
+
+
+def test_bands_and_spectrum_use_locked_samples():
+    table = bands_table(view())
+    assert table.rows
+    assert all(row[0].endswith('°') for row in table.rows)
+    plot = spectrum(view())
+    assert plot is not None
+    assert plot.figure.axes[0].get_xscale() == 'log'
+
+
+def test_the_stars_of_the_calibration_are_drawn(tmp_path):
+    pointing = StoredPointing.of(
+        MountModel(), (640.0, 512.0), '4 of 4 stars', '2018-10-03T14:00:00Z',
+        star_residuals_urad=((10.0, 0.0), (-10.0, 0.0), (0.0, 10.0), (0.0, -10.0)),
+    )  # fmt: skip
+    plot = calibration_stars(replace(view(), pointing=pointing))
+    assert '10.0 microradians' in plot.alt
+    assert calibration_stars(view()) is None
