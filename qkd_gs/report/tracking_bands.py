@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.signal import welch
 
-from qkd_gs.arrays import FloatArray, IntArray
+from qkd_gs.arrays import BoolArray, FloatArray, IntArray
 from qkd_gs.report.style import BLUE, GREEN, GREY, new_figure
 from qkd_gs.report.tables import Table
 from qkd_gs.report.text import NONE, shown
@@ -47,10 +47,10 @@ def bands_table(view: SessionView) -> Table | None:
     )
 
 
-def _shown(values: FloatArray, inside: FloatArray) -> str:
-    if len(values) != len(inside) or not np.isfinite(values[inside.astype(bool)]).any():
+def _shown(values: FloatArray, inside: BoolArray) -> str:
+    if len(values) != len(inside) or not np.isfinite(values[inside]).any():
         return NONE
-    return shown(rms(values[inside.astype(bool)]), 2)
+    return shown(rms(values[inside]), 2)
 
 
 def spectrum(view: SessionView) -> Plot | None:
