@@ -36,6 +36,7 @@ def test_the_zero_is_found(off_deg, polarization_deg, parity):
     found = fit_hwp_zero(ANGLES, curves(near + radians(off_deg), pol, parity), pol, near, parity)
     assert degrees(found.zero_rad - near) == pytest.approx(off_deg, abs=0.05)
     assert degrees(found.sigma_rad) < 0.05
+    assert found.visibility.min() > 0.95
     # a plate at this zero turns the satellite's H onto the receiver's H
     aligned = found.zero_rad + parity * pol / 2
     assert polarization_error(aligned, near + radians(off_deg), pol, parity) == pytest.approx(0, abs=radians(0.1))
