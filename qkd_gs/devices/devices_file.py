@@ -15,6 +15,8 @@ from qkd_gs.errors import StationError
 from qkd_gs.settings.loader import Section, load_yaml
 from qkd_gs.share import share_path
 
+_OPTIONAL = 'optional; not named: simulated where the mount is simulated, otherwise none'
+
 
 class DeviceChoice(Section):
     """Driver of one device."""
@@ -33,9 +35,9 @@ class DeviceSettings(Section):
     hwp: DeviceChoice
     gps: DeviceChoice
     tdc: DeviceChoice
-    aircraft: DeviceChoice | None = Field(
-        None, description='optional; not named: simulated where the mount is simulated, otherwise none'
-    )
+    aircraft: DeviceChoice | None = Field(None, description=_OPTIONAL)
+    weather: DeviceChoice | None = Field(None, description=_OPTIONAL)
+    dome: DeviceChoice | None = Field(None, description=_OPTIONAL)
 
     @property
     def simulated(self) -> bool:

@@ -8,10 +8,12 @@ from typing import Generic, TypeVar
 from qkd_gs.devices.aircraft import AircraftReceiver
 from qkd_gs.devices.beacon import Beacon
 from qkd_gs.devices.camera import Camera
+from qkd_gs.devices.dome import Dome
 from qkd_gs.devices.gps import Gps
 from qkd_gs.devices.hwp import HwpRotator
 from qkd_gs.devices.mount import Mount
 from qkd_gs.devices.tdc import Tdc
+from qkd_gs.devices.weather import Weather
 
 D = TypeVar('D')
 
@@ -46,5 +48,9 @@ HWP: DeviceKind[HwpRotator] = DeviceKind('hwp', HwpRotator, 'hwp')
 GPS: DeviceKind[Gps] = DeviceKind('gps', Gps, 'gps')
 TDC: DeviceKind[Tdc] = DeviceKind('tdc', Tdc, 'tdc')
 AIRCRAFT: DeviceKind[AircraftReceiver] = DeviceKind('aircraft', AircraftReceiver, 'aircraft', optional=True)
+WEATHER: DeviceKind[Weather] = DeviceKind('weather', Weather, 'weather', optional=True)
+DOME: DeviceKind[Dome] = DeviceKind('dome', Dome, 'dome', optional=True)
 
-KINDS = {kind.name: kind for kind in (MOUNT, GUIDING_CAMERA, TRACKING_CAMERA, BEACON, HWP, GPS, TDC, AIRCRAFT)}
+KINDS = {
+    kind.name: kind for kind in (MOUNT, GUIDING_CAMERA, TRACKING_CAMERA, BEACON, HWP, GPS, TDC, AIRCRAFT, WEATHER, DOME)
+}

@@ -130,7 +130,7 @@ def readiness(now_ns: int, facts: Facts) -> Readiness:
 def _dark(facts: Facts) -> list[str]:
     """Why our beacon may not shine; between passes only what does not depend on where the mount points."""
     in_pass = facts.phase is not Phase.IDLE
-    told = [one.words for one in facts.dark if in_pass or one.code in STANDING]
+    told = [one.words for one in facts.dark if in_pass or one.code.startswith(STANDING)]
     return [f'no light: {", ".join(told)}'] if told else []
 
 

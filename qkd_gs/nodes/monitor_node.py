@@ -10,10 +10,10 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from std_msgs.msg import Bool, UInt8
+from std_srvs.srv import Trigger
 
 import qkd_gs.msg as m
 from qkd_gs.devices.beacon import BeaconReading
-from qkd_gs.devices.kinds import AIRCRAFT
 from qkd_gs.devices.mount import MountReading
 from qkd_gs.monitoring.health import NodeHealth, health_of
 from qkd_gs.monitoring.load import Load
@@ -21,15 +21,16 @@ from qkd_gs.monitoring.loops import Loop
 from qkd_gs.monitoring.readiness import ComingPass, Facts, readiness
 from qkd_gs.monitoring.tag_watch import TagWatch, size_of_tags
 from qkd_gs.nodes.conversions import messages, monitoring
-from qkd_gs.nodes.runtime.base import IN_THE_LOOP, TRANSIENT_LOCAL, CoreNode
-from qkd_gs.nodes.runtime.context import device_of, site_of, station_of
+from qkd_gs.nodes.runtime.base import ABORT_PASS, IN_THE_LOOP, TRANSIENT_LOCAL, CoreNode
+from qkd_gs.nodes.runtime.context import site_of, station_of
 from qkd_gs.nodes.runtime.gathered import NEWEST
 from qkd_gs.nodes.runtime.process import run
+from qkd_gs.nodes.runtime.surroundings import Surroundings
 from qkd_gs.orbit.sky import sun_at
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.pointing_file import FILE_NAME, load_pointing
+from qkd_gs.safety.enclosure import Demand
 from qkd_gs.safety.laser.laser_safety import LaserSafety
-from qkd_gs.safety.laser.receiver_watch import ReceiverWatch
 from qkd_gs.safety.supervisor import SafetyStatus, Supervisor, SupervisorInputs
 from qkd_gs.session.manifest import session_path
 from qkd_gs.station.clock_discipline import ClockDiscipline, StoredMapping, read_clocks
@@ -69,10 +70,9 @@ class MonitorNode(CoreNode):
         self._heartbeats: dict[str, tuple[float, dict[str, str], str]] = {}
         self._pointing_mtime = -1.0
         self._laser = LaserSafety(self._station, self._site)
-        has_receiver = AIRCRAFT.name in self.devices.chosen()
-        self._receiver = (
-            ReceiverWatch(lambda: device_of(self, AIRCRAFT, self._station), self._laser) if has_receiver else None
-        )
+        self._surroundings = Surroundings(self, self._station, self._laser)
+        self._abort = self.create_client(Trigger, ABORT_PASS)
+        self._broken_off = ''
         self._use_model(MountModel(), pi)
         self._calibrated = False
         self._mount: MountReading | None = None
@@ -113,9 +113,8 @@ class MonitorNode(CoreNode):
         self.listen(Bool, 'calibrator/busy', self._take_calibrating, TRANSIENT_LOCAL)
 
     def finish(self) -> None:
-        """The process ends: disconnect."""
-        if self._receiver is not None:
-            self._receiver.close()
+        """The process ends: close the shutter."""
+        self._surroundings.close(self.clock.now_ns() if self.clock.is_set else 0)
 
     @property
     def may_end(self) -> bool:
@@ -198,13 +197,29 @@ class MonitorNode(CoreNode):
         )
 
     def _supervise(self, now_ns: int) -> None:
-        if self._receiver is not None:
-            self._receiver.step(now_ns, self.clock.steady_ns())
+        enclosure = self._surroundings.step(now_ns, self.clock.steady_ns(), self._demand())
+        self._break_off(enclosure.break_off)
         age_ns = None if self._control_ns is None else self.clock.steady_ns() - self._control_ns
-        self._safety = self._supervisor.step(now_ns, SupervisorInputs(self._mount, self._beacon, age_ns))
+        self._safety = self._supervisor.step(
+            now_ns, SupervisorInputs(self._mount, self._beacon, age_ns, enclosure.limits)
+        )
         self._safety_statuses.publish(messages.safety_status(now_ns, self._safety))
         if self._mount is not None:
             self._el_rad = self._model.apparent(self._mount.az_rad, self._mount.el_rad)[1]
+
+    def _demand(self) -> Demand:
+        parked = self._phase is Phase.IDLE
+        start_ns = self._coming.start_ns if self._coming is not None and self._coming.usable else None
+        return Demand(not parked, self._calibrating, start_ns)
+
+    def _break_off(self, why: str) -> None:
+        """Ask the tracker to park the mount, once for each reason."""
+        if why and not self._broken_off and self._abort.service_is_ready():
+            self.get_logger().error(f'the pass is broken off: {why}')
+            self._abort.call_async(Trigger.Request())
+            self._broken_off = why
+        elif not why:
+            self._broken_off = ''
 
     def _update_pointing(self) -> None:
         """Use the newest calibration."""
@@ -285,7 +300,7 @@ class MonitorNode(CoreNode):
             tracker_silent_s=now_s - self._session_s,
             lasting_s={name: now_s - since_s for name, since_s in self._troubled_s.items()},
         )
-        self.metrics['aircraft'] = self._laser.aircraft
+        self.metrics |= self._surroundings.values()
         message = monitoring.readiness(readiness(self.clock.now_ns(), facts))
         message.values = [KeyValue(key=node.name, value=node.trouble or 'ok') for node in nodes]
         self._ready.publish(message)

@@ -11,8 +11,11 @@ from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.settings.laser_safety import KeepOutSector, LaserSafetySettings, daily_span, single_span
 
-# codes of what does not depend on the direction of the beam or on the hour
-STANDING = ('laser.times_undecided', 'laser.keep_out_undecided', 'laser.aircraft_unknown', 'laser.aircraft_quiet')
+# beginnings of the codes of what does not depend on the direction of the beam or on the hour
+STANDING = (
+    'laser.times_undecided', 'laser.keep_out_undecided', 'laser.aircraft_unknown', 'laser.aircraft_quiet',
+    'weather.', 'dome.unknown',
+)  # fmt: skip
 _S = 10**9
 _TURN = 2 * pi
 

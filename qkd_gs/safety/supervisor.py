@@ -33,6 +33,7 @@ class SupervisorInputs:
     mount: MountReading | None  # None: no reading
     beacon: BeaconReading | None
     command_age_ns: int | None  # by a clock that nobody can set; None: none yet
+    surroundings: tuple[LightLimit, ...] = ()  # what weather and shutter forbid
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ class Supervisor:
         control = self._control_faults(inputs.command_age_ns)
         believed = reading if not broken else None
         limits = self._laser.step(now_ns, self._beam(believed) if believed else None, self._uncertainty_rad)
+        limits += inputs.surroundings
         light = self._light_faults(now_ns, inputs.beacon, believed) + list(dict.fromkeys(one.code for one in limits))
         at_rest = not broken and reading is not None and _at_rest(reading)
         self._stopped = bool(motion) or (self._stopped and not at_rest)

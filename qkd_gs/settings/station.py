@@ -8,6 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from qkd_gs.settings.enclosure import EnclosureSettings
 from qkd_gs.settings.laser_safety import LaserSafetySettings
 from qkd_gs.settings.loader import Section
 
@@ -269,6 +270,7 @@ class StationSettings(Section):
     tracking_camera: CameraModel
     hwp: HwpSettings
     beacon: BeaconSettings
+    enclosure: EnclosureSettings = Field(default_factory=EnclosureSettings)
     laser_safety: LaserSafetySettings = Field(default_factory=LaserSafetySettings)
     sun: SunSettings
     tracking: TrackingSettings

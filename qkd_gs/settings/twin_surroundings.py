@@ -17,7 +17,17 @@ class CrossingAircraft(Section):
     track_deg: float = Field(default=90, ge=0, lt=360, description='direction of its motion')
 
 
+class Shower(Section):
+    """Rain that begins at a time."""
+
+    begins_s: float = Field(ge=-3600, le=600, description='after the culmination')
+    duration_s: float = Field(gt=0, le=7200)
+    rain_mm_h: float = Field(default=4, gt=0, le=200)
+
+
 class SurroundingsSettings(Section):
     """What is around the station; far away there is always one aircraft."""
 
     aircraft: tuple[CrossingAircraft, ...] = ()
+    showers: tuple[Shower, ...] = ()
+    shutter_s: float = Field(default=8, gt=0, le=300, description='time that the shutter takes')

@@ -18,8 +18,8 @@ from qkd_gs.drivers.adsb.json_receiver import JsonOptions, JsonReceiver, json_sn
 from qkd_gs.drivers.adsb.sbs import parse_line
 from qkd_gs.drivers.adsb.sbs_receiver import SbsOptions, SbsReceiver, probe, sbs
 from qkd_gs.drivers.adsb.snapshot import parse_snapshot
+from qkd_gs.safety.device_watch import DeviceWatch
 from qkd_gs.safety.laser.laser_safety import BeamMotion, LaserSafety
-from qkd_gs.safety.laser.receiver_watch import ReceiverWatch
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import StationSettings
@@ -205,10 +205,14 @@ def test_the_probe_knows_a_feed_by_its_messages(feed):
 # --- from the feed to the permit ---
 
 
+def watched(make, laser):
+    return DeviceWatch(make, lambda device, now_ns: laser.heard(now_ns, device.read(now_ns)), laser.lost)
+
+
 def test_the_light_goes_off_when_the_feed_is_killed_and_comes_back_with_it():
     feeds = [SbsFeed()]
     laser = LaserSafety(STATION, load_site('shanghai'))
-    watch = ReceiverWatch(lambda: SbsReceiver(SbsOptions(port=feeds[-1].port, timeout_s=3)), laser)
+    watch = watched(lambda: SbsReceiver(SbsOptions(port=feeds[-1].port, timeout_s=3)), laser)
     now_ns = START_NS
 
     def codes(seconds):
@@ -237,7 +241,7 @@ def test_the_light_goes_off_when_the_feed_is_killed_and_comes_back_with_it():
 
 def test_an_aircraft_of_the_feed_darkens_the_beam_and_is_named(feed):
     laser = LaserSafety(STATION, load_site('shanghai'))
-    watch = ReceiverWatch(lambda: SbsReceiver(SbsOptions(port=feed.port)), laser)
+    watch = watched(lambda: SbsReceiver(SbsOptions(port=feed.port)), laser)
     feed.silent = True
     now_ns = START_NS
     for data in (b'', b'', message(1, flight='EIN123'), message(3, alt='33000', lat='31.1263', lon='121.5424')):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from qkd_gs.devices.devices_file import load_options
-from qkd_gs.devices.kinds import AIRCRAFT, GPS, GUIDING_CAMERA, TDC, TRACKING_CAMERA, DeviceKind
+from qkd_gs.devices.kinds import AIRCRAFT, DOME, GPS, GUIDING_CAMERA, TDC, TRACKING_CAMERA, WEATHER, DeviceKind
 from qkd_gs.devices.registry import make_device
 from qkd_gs.nodes.runtime.base import StationMixin
 from qkd_gs.nodes.runtime.device import DeviceNode
@@ -69,4 +69,12 @@ def device_of(node: StationMixin, kind: DeviceKind[D], station: StationSettings)
     return device
 
 
-_DRAW = (GUIDING_CAMERA, TRACKING_CAMERA, TDC, GPS, AIRCRAFT)  # simulated devices that are not in the world
+_DRAW = (
+    GUIDING_CAMERA,
+    TRACKING_CAMERA,
+    TDC,
+    GPS,
+    AIRCRAFT,
+    WEATHER,
+    DOME,
+)  # simulated devices that are not in the world

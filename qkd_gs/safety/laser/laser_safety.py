@@ -71,11 +71,6 @@ class LaserSafety:
         self._alive_ns, self._lost, self._read_ns = None, why, None
 
     @property
-    def is_heard(self) -> bool:
-        """Whether the receiver has told anything since it was lost."""
-        return self._alive_ns is not None
-
-    @property
     def aircraft(self) -> str:
         """How many aircraft are known, in words."""
         unplaced = self._traffic.unplaced()

@@ -5,11 +5,13 @@ from __future__ import annotations
 from qkd_gs.devices.aircraft import AircraftReceiver
 from qkd_gs.devices.beacon import Beacon
 from qkd_gs.devices.camera import Camera
+from qkd_gs.devices.dome import Dome
 from qkd_gs.devices.driver import DriverContext, NoOptions, driver
 from qkd_gs.devices.gps import Gps
 from qkd_gs.devices.hwp import HwpRotator
 from qkd_gs.devices.mount import Mount
 from qkd_gs.devices.tdc import Tdc
+from qkd_gs.devices.weather import Weather
 
 
 @driver(NoOptions)
@@ -76,3 +78,19 @@ def aircraft(context: DriverContext[NoOptions]) -> AircraftReceiver:
     from qkd_gs.sim.traffic import SimAircraft
 
     return SimAircraft(context.link.setup)
+
+
+@driver(NoOptions)
+def weather(context: DriverContext[NoOptions]) -> Weather:
+    """Driver ``weather.sim``; independent of the world."""
+    from qkd_gs.sim.enclosure import SimWeather
+
+    return SimWeather(context.link.setup)
+
+
+@driver(NoOptions)
+def dome(context: DriverContext[NoOptions]) -> Dome:
+    """Driver ``dome.sim``; independent of the world."""
+    from qkd_gs.sim.enclosure import SimDome
+
+    return SimDome(context.link.setup)

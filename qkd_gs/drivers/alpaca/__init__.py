@@ -1,0 +1,1 @@
+"""Devices behind an ASCOM Alpaca server: one client that serves every kind."""

@@ -1,0 +1,1 @@
+"""Devices behind an INDI server: one client that serves every kind."""

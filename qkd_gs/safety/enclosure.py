@@ -1,0 +1,168 @@
+"""Weather and shutter: light and passes only below an open shutter in good weather; bad weather closes it.
+
+A device that is silent counts as bad weather, or as a shutter that is not open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from math import isfinite
+
+from qkd_gs.devices.dome import DomeReading, Shutter
+from qkd_gs.devices.weather import WeatherReading
+from qkd_gs.pointing.light_limits import LightLimit
+from qkd_gs.settings.enclosure import EnclosureSettings
+
+_SHUTTER_STALE_NS = 5_000_000_000
+_ORDER_NS = 2_000_000_000  # an order is repeated so often until it is followed
+
+
+class ShutterOrder(Enum):
+    """What the shutter shall do now."""
+
+    OPEN = 'open'
+    CLOSE = 'close'
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What the station does, or is about to do.
+
+    Attributes
+    ----------
+    in_pass : bool
+        A pass is tracked, from the slew to the parked mount.
+    calibrating : bool
+    next_start_ns : int or None
+        Start of the next pass.
+    """
+
+    in_pass: bool = False
+    calibrating: bool = False
+    next_start_ns: int | None = None
+
+
+@dataclass(frozen=True)
+class EnclosureStatus:
+    """Result of a step.
+
+    Attributes
+    ----------
+    limits : tuple of LightLimit
+        Why light is not permitted; empty: it is.
+    break_off : str
+        Why a pass must be broken off and the mount parked, in words; empty: it need not.
+    order : ShutterOrder or None
+        To be sent now.
+    """
+
+    limits: tuple[LightLimit, ...] = ()
+    break_off: str = ''
+    order: ShutterOrder | None = None
+
+
+class Enclosure:
+    """Decides from readings of weather station and dome."""
+
+    def __init__(self, settings: EnclosureSettings) -> None:
+        self._settings = settings
+        self._weather: WeatherReading | None = None
+        self._dome: DomeReading | None = None
+        self._lost = {'weather': 'no weather station', 'dome': 'no dome or shutter'}
+        self._bad_ns: int | None = None  # when the weather was bad last
+        self._begun_ns: int | None = None
+        self._ordered: tuple[ShutterOrder, int] | None = None
+
+    def weather(self, reading: WeatherReading) -> None:
+        """Take a reading of the weather station."""
+        self._weather = reading
+
+    def dome(self, reading: DomeReading) -> None:
+        """Take a reading of the dome."""
+        self._dome = reading
+
+    def lost(self, kind: str, why: str) -> None:
+        """A device (``'weather'`` or ``'dome'``) has a fault, in words."""
+        self._lost[kind] = why
+        if kind == 'weather':
+            self._weather = None
+        else:
+            self._dome = None
+
+    def step(self, now_ns: int, demand: Demand) -> EnclosureStatus:
+        """Status at a time."""
+        bad = self._bad_weather(now_ns) if self._settings.weather.watch else []
+        self._begun_ns = now_ns if self._begun_ns is None else self._begun_ns
+        if bad:
+            self._bad_ns = now_ns
+        shut = self._shut(now_ns) if self._settings.shutter.watch else []
+        return EnclosureStatus(
+            limits=tuple(bad + shut),
+            break_off=', '.join(limit.words for limit in bad) if demand.in_pass else '',
+            order=self._order(now_ns, demand, bool(bad)) if self._settings.shutter.watch else None,
+        )
+
+    def _bad_weather(self, now_ns: int) -> list[LightLimit]:
+        reading, limits = self._weather, self._settings.weather
+        if reading is None:
+            return [LightLimit('weather.unknown', f'the weather is not known: {self._lost["weather"]}')]
+        if abs(now_ns - reading.stamp_ns) > limits.stale_s * 1e9:
+            return [LightLimit('weather.unknown', 'the weather is not known: the last reading is old')]
+        found = []
+        if reading.safe is False:
+            found.append(LightLimit('weather.unsafe', 'the weather station says that it is not safe'))
+        if isfinite(reading.rain_mm_h) and reading.rain_mm_h > 0:
+            found.append(LightLimit('weather.rain', f'it rains, {reading.rain_mm_h:.1f} mm/h'))
+        for code, words, value, limit in (
+            ('weather.wind', 'wind of {:.0f} m/s', reading.wind_m_s, limits.max_wind_m_s),
+            ('weather.wind', 'gusts of {:.0f} m/s', reading.gust_m_s, limits.max_gust_m_s),
+            ('weather.humidity', 'humidity of {:.0%}', reading.humidity, limits.max_humidity),
+            ('weather.cloud', 'clouds over {:.0%} of the sky', reading.cloud, limits.max_cloud),
+        ):
+            if isfinite(value) and value > limit:
+                found.append(LightLimit(code, words.format(value)))
+        measured = (reading.rain_mm_h, reading.wind_m_s, reading.gust_m_s, reading.humidity, reading.cloud)
+        if reading.safe is None and not any(map(isfinite, measured)):
+            found.append(LightLimit('weather.unknown', 'the weather is not known: the station measures nothing'))
+        return found
+
+    def _shut(self, now_ns: int) -> list[LightLimit]:
+        reading = self._dome
+        if reading is None:
+            return [LightLimit('dome.unknown', f'the shutter is not known to be open: {self._lost["dome"]}')]
+        if abs(now_ns - reading.stamp_ns) > _SHUTTER_STALE_NS:
+            return [LightLimit('dome.unknown', 'the shutter is not known to be open: the last reading is old')]
+        if reading.shutter is not Shutter.OPEN:
+            state = 'in an unknown state' if reading.shutter is Shutter.UNKNOWN else reading.shutter.name.lower()
+            return [LightLimit('dome.shut', f'the shutter is {state}')]
+        return []
+
+    def _order(self, now_ns: int, demand: Demand, bad: bool) -> ShutterOrder | None:
+        wanted = self._wanted(now_ns, demand, bad)
+        done = self._dome is not None and self._dome.shutter is {
+            ShutterOrder.OPEN: Shutter.OPEN,
+            ShutterOrder.CLOSE: Shutter.CLOSED,
+            None: self._dome.shutter,
+        }.get(wanted)
+        if wanted is None or done:
+            self._ordered = None
+            return None
+        if self._ordered is not None and self._ordered[0] is wanted and 0 <= now_ns - self._ordered[1] < _ORDER_NS:
+            return None
+        self._ordered = wanted, now_ns
+        return wanted
+
+    def _wanted(self, now_ns: int, demand: Demand, bad: bool) -> ShutterOrder | None:
+        busy = demand.in_pass or demand.calibrating
+        if bad or self._dome is None:
+            waits = self._settings.shutter.close_after_park and demand.in_pass
+            return None if waits else ShutterOrder.CLOSE
+        soon = demand.next_start_ns is not None and (
+            -900 * 10**9 < demand.next_start_ns - now_ns < self._settings.shutter.open_before_s * 1e9
+        )
+        if not busy and not soon:
+            return ShutterOrder.CLOSE
+        good_s = (now_ns - self._bad_ns) * 1e-9 if self._bad_ns is not None else None
+        settled = good_s is None or good_s >= self._settings.weather.settle_s
+        return ShutterOrder.OPEN if settled else None

@@ -1,0 +1,93 @@
+"""Servers of observatory equipment that others wrote, in processes of their own on loopback: INDI and Alpaca."""
+
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from qkd_gs.devices.conformance.rig import START_NS, Counterpart
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        return free.getsockname()[1]
+
+
+class Server(Counterpart):
+    """A process group; station time of the tests goes by as real time does."""
+
+    def __init__(self, command, folder, port, start_ns=START_NS):
+        self.port, self._command = port, command
+        self._environment = dict(os.environ, HOME=str(folder))
+        self._environment.pop('PYTHONPATH', None)
+        self._folder = folder
+        self._zero_ns = time.monotonic_ns() - start_ns
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=self._folder,
+            env=self._environment,
+            start_new_session=True,
+        )
+        end_s = time.monotonic() + 60
+        while time.monotonic() < end_s:
+            with suppress(OSError), socket.create_connection(('127.0.0.1', self.port), 1):
+                return
+            assert self.process.poll() is None, f'{self._command[0]} has ended'
+            select.select([], [], [], 0.02)
+        raise AssertionError(f'{self._command[0]} does not listen')
+
+    def advance(self, now_ns):
+        left_s = (now_ns - (time.monotonic_ns() - self._zero_ns)) * 1e-9
+        if left_s > 0:
+            select.select([], [], [], left_s)
+
+    def restart_clock(self, now_ns):
+        """Station time goes on from `now_ns` as of now."""
+        self._zero_ns = time.monotonic_ns() - now_ns
+
+    def _signal(self, number):
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+
+    def silence(self):
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self._signal(signal.SIGCONT)
+
+    def kill(self):
+        self._signal(signal.SIGKILL)
+        self.process.wait()
+
+
+def indi(folder, *drivers):
+    """An INDI server with some of its simulators."""
+    lacking = [name for name in ('indiserver', *drivers) if shutil.which(name) is None]
+    if lacking:
+        pytest.skip(f'{", ".join(lacking)} not installed (Debian: indi-bin)')
+    port = free_port()
+    fifo = f'/tmp/indi-{port}'
+    return Server(['indiserver', '-p', str(port), '-u', fifo, *drivers], folder, port)
+
+
+def alpaca(folder):
+    """The Alpaca simulators of PyPI's alpaca-simulators, which may be installed in an environment of their own."""
+    command = shutil.which('alpaca-simulators')
+    if command is None:
+        pytest.skip('alpaca-simulators not on the PATH (pipx install alpaca-simulators)')
+    port = free_port()
+    return Server([str(Path(command)), '--host', '127.0.0.1', '--port', str(port)], folder, port)
