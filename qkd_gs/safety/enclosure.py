@@ -1,6 +1,7 @@
 """Weather and shutter: light and passes only below an open shutter in good weather; bad weather closes it.
 
-A device that is silent counts as bad weather, or as a shutter that is not open.
+A device that is silent counts as bad weather (no light at once, the shutter closes after ten seconds), or as a shutter
+that is not open.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from qkd_gs.devices.weather import WeatherReading
 from qkd_gs.pointing.light_limits import LightLimit
 from qkd_gs.settings.enclosure import EnclosureSettings
 
+_UNKNOWN = 'weather.unknown'
+_GRACE_NS = 10_000_000_000  # weather that is not known: no light at once, shutter and pass after this
 _SHUTTER_STALE_NS = 5_000_000_000
 _ORDER_NS = 2_000_000_000  # an order is repeated so often until it is followed
 
@@ -71,7 +74,7 @@ class Enclosure:
         self._dome: DomeReading | None = None
         self._lost = {'weather': 'no weather station', 'dome': 'no dome or shutter'}
         self._bad_ns: int | None = None  # when the weather was bad last
-        self._begun_ns: int | None = None
+        self._unknown_ns: int | None = None  # since when the weather is not known
         self._ordered: tuple[ShutterOrder, int] | None = None
 
     def weather(self, reading: WeatherReading) -> None:
@@ -93,22 +96,30 @@ class Enclosure:
     def step(self, now_ns: int, demand: Demand) -> EnclosureStatus:
         """Status at a time."""
         bad = self._bad_weather(now_ns) if self._settings.weather.watch else []
-        self._begun_ns = now_ns if self._begun_ns is None else self._begun_ns
-        if bad:
+        serious = self._serious(now_ns, bad)
+        if serious:
             self._bad_ns = now_ns
         shut = self._shut(now_ns) if self._settings.shutter.watch else []
         return EnclosureStatus(
             limits=tuple(bad + shut),
-            break_off=', '.join(limit.words for limit in bad) if demand.in_pass else '',
-            order=self._order(now_ns, demand, bool(bad)) if self._settings.shutter.watch else None,
+            break_off=', '.join(limit.words for limit in bad) if serious and demand.in_pass else '',
+            order=self._order(now_ns, demand, bool(bad), serious) if self._settings.shutter.watch else None,
         )
+
+    def _serious(self, now_ns: int, bad: list[LightLimit]) -> bool:
+        """Whether the shutter must close; for weather that is not known, as after a restart, only if that lasts."""
+        if not bad or any(limit.code != _UNKNOWN for limit in bad):
+            self._unknown_ns = None
+            return bool(bad)
+        self._unknown_ns = now_ns if self._unknown_ns is None else self._unknown_ns
+        return not 0 <= now_ns - self._unknown_ns < _GRACE_NS
 
     def _bad_weather(self, now_ns: int) -> list[LightLimit]:
         reading, limits = self._weather, self._settings.weather
         if reading is None:
-            return [LightLimit('weather.unknown', f'the weather is not known: {self._lost["weather"]}')]
+            return [LightLimit(_UNKNOWN, f'the weather is not known: {self._lost["weather"]}')]
         if abs(now_ns - reading.stamp_ns) > limits.stale_s * 1e9:
-            return [LightLimit('weather.unknown', 'the weather is not known: the last reading is old')]
+            return [LightLimit(_UNKNOWN, 'the weather is not known: the last reading is old')]
         found = []
         if reading.safe is False:
             found.append(LightLimit('weather.unsafe', 'the weather station says that it is not safe'))
@@ -124,7 +135,7 @@ class Enclosure:
                 found.append(LightLimit(code, words.format(value)))
         measured = (reading.rain_mm_h, reading.wind_m_s, reading.gust_m_s, reading.humidity, reading.cloud)
         if reading.safe is None and not any(map(isfinite, measured)):
-            found.append(LightLimit('weather.unknown', 'the weather is not known: the station measures nothing'))
+            found.append(LightLimit(_UNKNOWN, 'the weather is not known: the station measures nothing'))
         return found
 
     def _shut(self, now_ns: int) -> list[LightLimit]:
@@ -138,8 +149,8 @@ class Enclosure:
             return [LightLimit('dome.shut', f'the shutter is {state}')]
         return []
 
-    def _order(self, now_ns: int, demand: Demand, bad: bool) -> ShutterOrder | None:
-        wanted = self._wanted(now_ns, demand, bad)
+    def _order(self, now_ns: int, demand: Demand, bad: bool, serious: bool) -> ShutterOrder | None:
+        wanted = self._wanted(now_ns, demand, bad, serious)
         done = self._dome is not None and self._dome.shutter is {
             ShutterOrder.OPEN: Shutter.OPEN,
             ShutterOrder.CLOSE: Shutter.CLOSED,
@@ -153,9 +164,9 @@ class Enclosure:
         self._ordered = wanted, now_ns
         return wanted
 
-    def _wanted(self, now_ns: int, demand: Demand, bad: bool) -> ShutterOrder | None:
+    def _wanted(self, now_ns: int, demand: Demand, bad: bool, serious: bool) -> ShutterOrder | None:
         busy = demand.in_pass or demand.calibrating
-        if bad or self._dome is None:
+        if serious or self._dome is None:
             waits = self._settings.shutter.close_after_park and demand.in_pass
             return None if waits else ShutterOrder.CLOSE
         soon = demand.next_start_ns is not None and (
@@ -165,4 +176,4 @@ class Enclosure:
             return ShutterOrder.CLOSE
         good_s = (now_ns - self._bad_ns) * 1e-9 if self._bad_ns is not None else None
         settled = good_s is None or good_s >= self._settings.weather.settle_s
-        return ShutterOrder.OPEN if settled else None
+        return ShutterOrder.OPEN if settled and not bad else None

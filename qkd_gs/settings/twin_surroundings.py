@@ -30,4 +30,4 @@ class SurroundingsSettings(Section):
 
     aircraft: tuple[CrossingAircraft, ...] = ()
     showers: tuple[Shower, ...] = ()
-    shutter_s: float = Field(default=8, gt=0, le=300, description='time that the shutter takes')
+    shutter_s: float = Field(default=3, gt=0, le=300, description='time that the shutter takes')

@@ -38,13 +38,13 @@ class SimWeather:
 
 
 class SimDome:
-    """Implements `Dome`: a shutter that takes its time and is closed at the beginning."""
+    """Implements `Dome`: a shutter that takes its time and is open at the beginning."""
 
     def __init__(self, setup: SimulationSetup) -> None:
         self._state = OpenState('dome')
         self._way_ns = round(setup.settings.surroundings.shutter_s * 1e9)
-        self._open_ns = 0.0  # how long it would have opened from closed
-        self._opens = False
+        self._open_ns = float(self._way_ns)  # how long it would have opened from closed
+        self._opens = True
         self._last_ns: int | None = None
 
     def open(self) -> None:
