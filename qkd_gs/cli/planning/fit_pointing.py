@@ -1,4 +1,4 @@
-"""`qkd-gs fit-pointing OBSERVATIONS.csv`: fit the mount model to observed stars."""
+"""`qkd-gs fit-pointing OBSERVATIONS`: fit the mount model to observed stars."""
 
 from __future__ import annotations
 
@@ -6,19 +6,29 @@ import argparse
 import sys
 from typing import Any
 
+from qkd_gs.calibration.choice import fit_by_held_out
 from qkd_gs.calibration.fit import PointingFit, fit_mount
-from qkd_gs.calibration.observations import load_observations
+from qkd_gs.calibration.foreign_observations import load_any
 from qkd_gs.cli.console.output import add_json_option, print_json
 from qkd_gs.errors import StationError
 from qkd_gs.pointing.mount_model import NAMES, TERMS
+from qkd_gs.settings.site import load_site
+
+_HELD_OUT = 'held-out'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument('observations', metavar='OBSERVATIONS.csv', help='az_deg, el_deg, enc_az_deg, enc_el_deg')
+    parser.add_argument(
+        'observations',
+        metavar='OBSERVATIONS',
+        help='CSV with the columns az_deg, el_deg, enc_az_deg, enc_el_deg; or a file of TPOINT or of MountWizzard4',
+    )
+    parser.add_argument('--site', metavar='SITE', help='where a file of MountWizzard4 was taken, if it does not say it')
     parser.add_argument(
         '--terms',
-        help=f'terms to fit, separated by commas; default: those that the stars determine. Known: {", ".join(NAMES)}',
+        help=f'terms to fit, separated by commas; default: those that the stars determine; held-out: '
+        f'those that predict the stars left out better. Known: {", ".join(NAMES)}',
     )
     add_json_option(parser)
 
@@ -26,9 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Fit and print."""
     terms = [name.strip() for name in args.terms.split(',')] if args.terms is not None else None
-    seen = load_observations(args.observations)
+    seen = load_any(args.observations, load_site(args.site).latitude_deg if args.site else None)
     try:
-        fit = fit_mount(seen, terms)
+        fit = fit_by_held_out(seen) if args.terms == _HELD_OUT else fit_mount(seen, terms)
     except StationError as error:
         raise StationError(error.what, where=error.where or args.observations, hint=error.hint) from error
     for line in fit.warnings:
