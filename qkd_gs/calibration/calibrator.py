@@ -13,9 +13,11 @@ import numpy as np
 from qkd_gs.calibration.fit import PointingFit, fit_mount
 from qkd_gs.calibration.observations import Observations
 from qkd_gs.calibration.star_visit import StarMeasurement, StarVisit, VisitRules
-from qkd_gs.calibration.stars import Star, StarTrack, load_stars, select_stars
+from qkd_gs.calibration.stars import Star, StarTrack, load_stars, select_stars, star_azel
 from qkd_gs.devices.mount import MountReading
 from qkd_gs.errors import StationError
+from qkd_gs.orbit.horizon import horizon_rad
+from qkd_gs.orbit.sky import moon_azel
 from qkd_gs.pointing.camera_geometry import CameraGeometry
 from qkd_gs.pointing.mount_model import AxisMotion, MountModel
 from qkd_gs.settings.site import Site
@@ -32,11 +34,26 @@ _ENOUGH = 3  # stars for zero points and tilt
 _UNTRUSTED_RAD = 3e-3  # with a worse held-out error the next star would be missed
 _SILENT_S = 1.0
 _LOWEST_RAD = radians(15)
+_MOON_RAD = radians(8)  # its light in the cameras
+_ABOVE_RAD = radians(5)  # the site's horizon: in 20 minutes a star in the west sinks by as much
 
 
-def stars_to_visit(site: Site, now_ns: int, count: int = STARS) -> list[Star]:
-    """Stars for a calibration that begins now, in the order of the visits; the first one is the operator's."""
-    return select_stars(load_stars(), site, now_ns, count, first=_FIRST_RAD)
+def stars_to_visit(site: Site, now_ns: int, count: int = STARS, first: tuple[float, float] = _FIRST_RAD) -> list[Star]:
+    """Stars for a calibration that begins now, in the order of the visits, away from the Moon and the site's horizon.
+
+    Parameters
+    ----------
+    first : (az_rad, el_rad)
+        Where the alignment is known: the first star is the nearest to it. Default: the operator's, in the south.
+    """
+    moon_az, moon_el = (float(angle[0]) for angle in moon_azel(site, np.array([now_ns])))
+    avoid = [(moon_az, moon_el, _MOON_RAD)] if moon_el > -_MOON_RAD else []
+    stars: Sequence[Star] = load_stars()
+    if site.horizon:
+        az, el = star_azel(stars, site, now_ns)
+        clear = el > horizon_rad(site, az) + _ABOVE_RAD
+        stars = [star for star, free in zip(stars, clear, strict=True) if free]
+    return select_stars(stars, site, now_ns, count, first, avoid)
 
 
 def star_tracks(site: Site) -> Callable[[Star, int, int], StarTrack]:

@@ -19,6 +19,7 @@ from qkd_gs.calibration.calibrator import (
     star_tracks,
     stars_to_visit,
 )
+from qkd_gs.calibration.outcome import outcome
 from qkd_gs.devices.mount import MountCommand, MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.nodes.conversions import messages
@@ -29,7 +30,7 @@ from qkd_gs.nodes.runtime.context import site_of, station_of
 from qkd_gs.nodes.runtime.gathered import NEWEST
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.orbit.timescale import format_utc
-from qkd_gs.pointing.pointing_file import StoredPointing, load_pointing
+from qkd_gs.pointing.pointing_file import load_pointing
 from qkd_gs.station.loop_timing import Due
 from qkd_gs.tracking.control.requests import GUIDING_STARS, TRACKING_STARS
 from qkd_gs.tracking.types import CameraRole, Phase, SpotMeasurement
@@ -162,20 +163,14 @@ class CalibratorNode(CoreNode):
         report = calibrator.report()
         good = calibrator.state is CalibrationState.DONE
         if good and report.guide_reference_px is not None and report.fit is not None:
-            before = load_pointing(self.state_dir)  # the half-wave plate keeps its zero
-            StoredPointing.of(
-                calibrator.model,
-                report.guide_reference_px,
-                report.summary,
-                format_utc(now_ns),
-                hwp_deg=(before.hwp_offset_deg, before.hwp_sigma_deg),
-                star_residuals_urad=report.residuals_urad,
-            ).save(self.state_dir)
+            stored = outcome(report, load_pointing(self.state_dir), self._site, format_utc(now_ns))
+            stored.save(self.state_dir)
             result = _result(Result.DONE, '')
+            result.summary = stored.summary
             result.rms_rad, result.heldout_rms_rad = report.fit.rms_rad, report.fit.heldout_rms_rad or nan
         else:
             result = _result(Result.ABORTED if canceled else Result.FAILED, message)
-        result.summary = report.summary
+            result.summary = report.summary
         return result
 
 

@@ -30,6 +30,10 @@ class StoredPointing(Section):
     star_residuals_urad: tuple[tuple[float, float], ...] = Field(
         default=(), description='stars in the fit minus line of sight: cross-elevation and elevation'
     )
+    site: str = Field(default='', description='where it was measured')
+    temperature_c: float | None = Field(default=None, description='of the air, as the settings of the site had it')
+    heldout_urad: float | None = Field(default=None, description='RMS of stars left out of the fit')
+    drift_urad: float | None = Field(default=None, description='RMS over the sky since the calibration before')
     coarse: bool = Field(default=False, description='from one star centred by hand: good to start a calibration from')
 
     @classmethod

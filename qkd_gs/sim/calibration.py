@@ -18,6 +18,7 @@ from qkd_gs.calibration.calibrator import (
     star_tracks,
     stars_to_visit,
 )
+from qkd_gs.calibration.finding.verdict import Found
 from qkd_gs.calibration.stars import star_azel
 from qkd_gs.devices.mount import MountCommand, MountMode
 from qkd_gs.errors import StationError
@@ -52,15 +53,24 @@ def calibrate(
     start_ns: int,
     seed: int,
     progress: Callable[[int, CalibrationOutputs], None],
+    found: Found | None = None,
 ) -> Calibrated:
-    """Calibrate the world's mount on stars, starting from one star that the operator has centred by hand.
+    """Calibrate the world's mount on stars.
+
+    Parameters
+    ----------
+    found : Found, optional
+        What the telescope has found by itself; not given: one star that the operator has centred by hand.
 
     Raises
     ------
     StationError
         The calibration failed; with the reason.
     """
-    stars, model = stars_to_visit(site, start_ns), manual_alignment(world, site, start_ns, seed)
+    if found is None:
+        stars, model = stars_to_visit(site, start_ns), manual_alignment(world, site, start_ns, seed)
+    else:
+        stars, model = stars_to_visit(site, start_ns, first=found.direction), found.model
     calibrator = Calibrator(stars, star_tracks(site), model, station, STAR_RULES)
     guiding = CameraLoop(CameraRole.GUIDING, station.guiding_camera, world.guiding_camera)
     tracking = CameraLoop(CameraRole.TRACKING, station.tracking_camera, world.tracking_camera)

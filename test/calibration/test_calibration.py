@@ -7,14 +7,17 @@ import numpy as np
 import pytest
 from star_station import STEP_NS, StarStation, TurningSky, sky_of
 
-from qkd_gs.calibration.calibrator import CalibrationInputs, CalibrationState, Calibrator
+from qkd_gs.calibration.calibrator import CalibrationInputs, CalibrationState, Calibrator, stars_to_visit
+from qkd_gs.calibration.outcome import outcome
 from qkd_gs.calibration.star_visit import VisitRules
 from qkd_gs.calibration.stars import StarTrack, load_stars, select_stars, star_azel
 from qkd_gs.errors import StationError
+from qkd_gs.orbit.sky import moon_azel
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.pointing.camera_geometry import CameraGeometry
 from qkd_gs.pointing.mount_model import MountModel
-from qkd_gs.pointing.sky_offsets import offset_between
+from qkd_gs.pointing.pointing_file import StoredPointing
+from qkd_gs.pointing.sky_offsets import offset_between, separation
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
@@ -222,3 +225,40 @@ def test_a_star_out_of_reach_is_passed_over(station):
 def test_no_stars_is_a_mistake(station):
     with pytest.raises(StationError, match='no star'):
         Calibrator([], TurningSky, COARSE, station)
+
+
+def test_what_is_kept_tells_place_temperature_and_drift(station):
+    """Nothing of a drift after a coarse alignment; else its size, and the zero of the half-wave plate is kept."""
+    stars = sky_of(20)
+    calibrator = Calibrator(stars, TurningSky, COARSE, station)
+    run(calibrator, observatory(station, stars), stars)
+    report = calibrator.report()
+    by_hand = StoredPointing.of(COARSE, (640.0, 512.0), 'by hand', '2018-10-03T13:00:00Z', True, (1.5, 0.1))
+    first = outcome(report, by_hand, SHANGHAI, '2018-10-03T14:00:00Z')
+    assert (first.site, first.temperature_c, first.drift_urad) == ('Shanghai', 15.0, None)
+    assert first.heldout_urad == pytest.approx(report.fit.heldout_rms_rad * 1e6)
+    assert (first.hwp_offset_deg, first.hwp_sigma_deg) == (1.5, 0.1)
+    moved = report.fit.model.replace(IE=report.fit.model['IE'] + 3e-4)
+    before = StoredPointing.of(moved, (640.0, 512.0), '20 stars', '2018-10-02T14:00:00Z')
+    second = outcome(report, before, SHANGHAI, '2018-10-03T14:00:00Z')
+    assert second.drift_urad == pytest.approx(300, rel=0.05)
+    assert 'urad from that of 2018-10-02T14:00:00Z' in second.summary
+    with pytest.raises(StationError, match='no result to be stored'):
+        outcome(Calibrator(stars, TurningSky, COARSE, station).report(), before, SHANGHAI, '2018-10-03T14:00:00Z')
+
+
+def test_stars_keep_away_from_the_moon_and_the_horizon():
+    """A full Moon in the south, and a house in the east."""
+    night_ns = parse_utc('2018-10-24T14:00:00Z')
+    moon = [float(angle[0]) for angle in moon_azel(SHANGHAI, np.array([night_ns]))]
+    house = ((30.0, 0.0), (31.0, 50.0), (150.0, 50.0), (151.0, 0.0))
+    for site in (SHANGHAI, SHANGHAI.model_copy(update={'horizon': house})):
+        stars = stars_to_visit(site, night_ns)
+        az, el = star_azel(stars, site, night_ns)
+        assert len(stars) >= 15
+        assert separation(az, el, np.array(moon[0]), np.array(moon[1])).min() > radians(8)
+        if site.horizon:
+            assert not ((az > radians(32)) & (az < radians(149)) & (el < radians(54))).any()
+    west = stars_to_visit(SHANGHAI, night_ns, first=(radians(270), radians(50)))[0]
+    az, el = star_azel([west], SHANGHAI, night_ns)
+    assert separation(az, el, np.array(radians(270)), np.array(radians(50)))[0] < radians(15)

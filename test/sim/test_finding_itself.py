@@ -21,6 +21,7 @@ from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import load_twin
 from qkd_gs.share import share_path
+from qkd_gs.sim.calibration import calibrate
 from qkd_gs.sim.finding import compass_alignment, find_itself
 from qkd_gs.sim.imaging.catalogue_stars import NamedStars
 from qkd_gs.sim.simulation_setup import SimulationSetup
@@ -68,7 +69,7 @@ class Backwards:
 
 
 def test_finds_itself_from_a_compass():
-    """Zero points good to half a milliradian at the place of the first strip: a tenth of the guiding field."""
+    """Zero points good to half a milliradian at the place of the first strip, a tenth of the guiding field."""
     world, station, site, start_ns = evening(1)
     compass = compass_alignment(world, 1)
     found, end_ns = find_itself(
@@ -80,6 +81,19 @@ def test_finds_itself_from_a_compass():
     assert abs(remainder(enc_az - true_az, tau)) * cos(el) < 5e-4
     assert abs(enc_el - true_el) < 5e-4
     assert (end_ns - start_ns) * 1e-9 < 600
+
+
+@pytest.mark.long
+def test_calibration_goes_on_from_there():
+    """To the model that a star centred by hand would have led to."""
+    world, station, site, start_ns = evening(2)
+    solver = TetraSolver(gaia, GAIA_EPOCH)
+    found, end_ns = find_itself(
+        world, station, site, compass_alignment(world, 2), solver, start_ns, lambda now_ns, out: None
+    )
+    calibrated = calibrate(world, station, site, end_ns, 2, lambda now_ns, out: None, found)
+    assert sum(report.measured for report in calibrated.report.stars) >= 15
+    assert calibrated.report.fit.heldout_rms_rad < 35e-6
 
 
 @pytest.mark.long

@@ -1,0 +1,43 @@
+"""What is kept of a calibration: the model, where and when it was measured, and how far it is from the one before."""
+
+from __future__ import annotations
+
+from qkd_gs.calibration.calibrator import CalibrationReport
+from qkd_gs.calibration.check import drift_rad
+from qkd_gs.errors import StationError
+from qkd_gs.pointing.pointing_file import StoredPointing
+from qkd_gs.settings.site import Site
+
+
+def outcome(report: CalibrationReport, before: StoredPointing, site: Site, fitted_utc: str) -> StoredPointing:
+    """Result of a good calibration; the half-wave plate keeps its zero.
+
+    The drift is told if the pointing before was calibrated too, not from one star centred by hand.
+
+    Raises
+    ------
+    StationError
+        The report has no fit, or no pixel of the guiding camera on the line of sight.
+    """
+    if report.fit is None or report.guide_reference_px is None:
+        raise StationError('the calibration has no result to be stored')
+    model, heldout_rad = report.fit.model, report.fit.heldout_rms_rad
+    drift_urad = None if before.coarse else drift_rad(before.model, model) * 1e6
+    summary = report.summary
+    if drift_urad is not None:
+        summary += f'; {drift_urad:.0f} urad from that of {before.fitted_utc}'
+    stored = StoredPointing.of(
+        model,
+        report.guide_reference_px,
+        summary,
+        fitted_utc,
+        hwp_deg=(before.hwp_offset_deg, before.hwp_sigma_deg),
+        star_residuals_urad=report.residuals_urad,
+    )
+    kept = {
+        'site': site.name,
+        'temperature_c': site.temperature_c,
+        'heldout_urad': None if heldout_rad is None else heldout_rad * 1e6,
+        'drift_urad': drift_urad,
+    }
+    return stored.model_copy(update=kept)
