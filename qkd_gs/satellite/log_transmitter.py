@@ -10,8 +10,9 @@ from qkd_gs.arrays import ByteArray, IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.keys.process_memory import allow_swapping
 from qkd_gs.qkd.protocol.messages import LOG_BLOCK
-from qkd_gs.qkd.sifting.states import BeaconLog, Intensity, PulseStates
+from qkd_gs.qkd.sifting.states import BeaconLog, PulseStates
 from qkd_gs.satellite.log_format import BEACON, BITS, PER_BYTE, STATES, first_impossible, opened
+from qkd_gs.satellite.shares import STATES as STATE_VALUES
 from qkd_gs.timing.pulse_times import PulseTimes
 
 _BLOCK = 1 << 23
@@ -68,15 +69,15 @@ class LogTransmitter:
             raise StationError('holds a pulse without a state', where=self.path.name)
         return PulseStates(state >> np.uint8(2), state & np.uint8(1), state >> np.uint8(1) & np.uint8(1))
 
-    def counts(self) -> dict[str, int]:
-        """Pulses of each intensity; reads the whole log.
+    def counts(self) -> IntArray:
+        """Pulses by state, (12,); reads the whole log.
 
         Raises
         ------
         StationError
             A pulse without a state.
         """
-        counts, left = np.zeros(len(Intensity), np.int64), self.head.pulses
+        counts, left = np.zeros(STATE_VALUES, np.int64), self.head.pulses
         for start in range(0, len(self._states), _BLOCK):
             block = self._states[start : start + _BLOCK]
             both = np.stack([block & _STATE, block >> np.uint8(BITS)], axis=1).ravel()[:left]
@@ -84,8 +85,8 @@ class LogTransmitter:
             if first_impossible(both) >= 0:
                 number = self.head.first_pulse + start * PER_BYTE + first_impossible(both)
                 raise StationError(f'pulse {number} has no state', where=self.path)
-            counts += np.bincount(both >> 2, minlength=len(Intensity))
-        return {kind.name.lower(): int(counts[kind]) for kind in Intensity}
+            counts += np.bincount(both, minlength=STATE_VALUES)
+        return counts
 
     def beacon_log(self, first_utc_ns: int, last_utc_ns: int) -> BeaconLog:
         """Log of the beacon pulses that left between two UTC times."""

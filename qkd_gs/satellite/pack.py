@@ -14,14 +14,14 @@ import pyarrow.csv
 
 from qkd_gs.arrays import IntArray
 from qkd_gs.errors import StationError
-from qkd_gs.qkd.sifting.states import Intensity
 from qkd_gs.satellite.log_format import BEACON, PER_BYTE, STATES, LogHead, first_impossible, packed
+from qkd_gs.satellite.shares import STATES as STATE_VALUES
+from qkd_gs.satellite.shares import by_intensity, check_shares
 from qkd_gs.settings.station import SourceSettings
 
 _BLOCK = 1 << 24  # bytes; even, so that a block ends between two packed bytes
 _MAX_BEACON = 1 << 26
 _RATE_TOLERANCE = 1e-3
-_SHARE_TOLERANCE, _SHARE_SIGMA = 0.01, 6.0
 
 Progress = Callable[[str, float], None]
 
@@ -53,8 +53,8 @@ def pack_log(
     Raises
     ------
     StationError
-        A byte that is no state, shares of the intensities that are not those of the source, or a beacon table with
-        gaps, out of order or of another rate.
+        A byte that is no state, shares of intensities, bases or bits that are not those of the source, or a table of
+        the beacon with gaps, out of order or of another rate.
     """
     index, time_ps = _read_beacon(beacon, source)
     pulses = _size(states)
@@ -71,7 +71,7 @@ def pack_log(
         os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # it holds the raw key
         with h5py.File(draft, 'w') as file:
             counts = _pack_states(states, file, head, progress)
-            _check_shares(counts, source, states)
+            check_shares(counts, source, states)
             file.create_dataset(BEACON, data=time_ps)
             head.save(file)
         os.link(draft, out)  # never over another file
@@ -84,15 +84,15 @@ def pack_log(
     return {
         'pulses': pulses,
         'first_pulse': first_pulse,
-        'intensities': {kind.name.lower(): int(counts[kind]) for kind in Intensity},
+        'intensities': by_intensity(counts),
         'beacon_pulses': len(time_ps),
     }
 
 
 def _pack_states(states: Path, file: Any, head: LogHead, progress: Progress) -> IntArray:
-    """Pack all states; number of pulses of each intensity."""
+    """Pack all states; number of pulses by state, (12,)."""
     dataset = file.create_dataset(STATES, (-(-head.pulses // PER_BYTE),), np.uint8)
-    counts, done = np.zeros(len(Intensity), np.int64), 0
+    counts, done = np.zeros(STATE_VALUES, np.int64), 0
     with open(states, 'rb') as given:
         while done < head.pulses:
             block = np.frombuffer(given.read(_BLOCK), np.uint8)
@@ -105,24 +105,12 @@ def _pack_states(states: Path, file: Any, head: LogHead, progress: Progress) -> 
                     where=states,
                     hint='basis (0, 1) | bit << 1 | intensity << 2 (0 signal, 1 decoy, 2 vacuum)',
                 )
-            counts += np.bincount(block >> 2, minlength=len(Intensity))
+            counts += np.bincount(block, minlength=STATE_VALUES)
             two = packed(block)
             dataset[done // PER_BYTE : done // PER_BYTE + len(two)] = two
             done += len(block)
             progress('packing the states', done / head.pulses)
     return counts
-
-
-def _check_shares(counts: IntArray, source: SourceSettings, states: Path) -> None:
-    total = int(counts.sum())
-    for kind, share in zip(Intensity, (source.p_signal, source.p_decoy, source.p_vacuum), strict=True):
-        found = counts[kind] / total
-        if abs(found - share) > _SHARE_TOLERANCE + _SHARE_SIGMA * (share * (1 - share) / total) ** 0.5:
-            raise StationError(
-                f'{found:.1%} of the pulses are {kind.name.lower()}, the source says {share:.1%}',
-                where=states,
-                hint='is it the right source, and are the intensities 0 signal, 1 decoy, 2 vacuum?',
-            )
 
 
 def _read_beacon(path: Path, source: SourceSettings) -> tuple[int, IntArray]:

@@ -14,6 +14,7 @@ from qkd_gs.settings.loader import Section
 
 CHANNELS = ('H', 'V', 'D', 'A', 'BEACON', 'PPS')
 _SUM_TOLERANCE = 1e-6
+_EVEN = 0.5
 
 
 class AxisSettings(Section):
@@ -195,13 +196,14 @@ class SourceSettings(Section):
     mu_vacuum: float = Field(ge=0, lt=2)
     p_signal: float = Field(gt=0, lt=1)
     p_decoy: float = Field(gt=0, lt=1)
-    p_vacuum: float = Field(gt=0, lt=1)
+    p_vacuum: float = Field(ge=0, lt=1)
     mu_tolerance: float = Field(
         default=0.0, ge=0, le=0.5, description='largest relative deviation of the true mu_signal and mu_decoy'
     )
     p_tolerance: float = Field(
         default=0.0, ge=0, le=0.5, description='largest relative deviation of the true p_signal, p_decoy and p_vacuum'
     )
+    p_hv: float = Field(default=0.5, gt=0, lt=1, description='part of the pulses in basis HV')
 
     @model_validator(mode='after')
     def _parts_agree(self) -> Self:
@@ -210,6 +212,12 @@ class SourceSettings(Section):
             raise ValueError(f'p_signal, p_decoy and p_vacuum sum to {total:g}, not 1')
         if self.mu_decoy >= self.mu_signal:
             raise ValueError(f'mu_decoy {self.mu_decoy:g} is not below mu_signal {self.mu_signal:g}')
+        if not self.p_vacuum:
+            raise ValueError('p_vacuum is 0: the bounds need three intensities, signal, one decoy and vacuum')
+        if self.p_hv != _EVEN:
+            raise ValueError(
+                f'p_hv {self.p_hv:g} is not 0.5: the bounds hold for a source that draws both bases equally often'
+            )
         if self.mu_vacuum:
             raise ValueError(f'mu_vacuum {self.mu_vacuum:g} is not 0: the bounds hold for a true vacuum state only')
         if self.beacon_rate_hz > self.pulse_rate_hz / 10:
@@ -297,11 +305,26 @@ class StationSettings(Section):
                 f'key.hold_off_ns {self.key.hold_off_ns:g} is shorter than detectors.dead_time_ns'
                 f' {self.detectors.dead_time_ns:g}: bits next to each other would be correlated'
             )
+        self._check_efficiencies()
         if not self.mount.elevation.min_deg <= self.tracking.data_el_deg <= self.mount.elevation.max_deg:
             raise ValueError(
                 f'tracking.data_el_deg {self.tracking.data_el_deg:g} is outside the travel of mount.elevation'
             )
         return self
+
+    def _check_efficiencies(self) -> None:
+        """Refuse a receiver that is calibrated to be less even than the key's bounds are told."""
+        efficiency, limit = self.detectors.relative_efficiency, self.key.max_efficiency_mismatch
+        if efficiency is None:
+            return
+        h, v, d, a = (efficiency[name] for name in CHANNELS[:4])
+        for names, one, other in (('H and V', h, v), ('D and A', d, a), ('the bases HV and DA', h + v, d + a)):
+            imbalance = abs(one - other) / (one + other)
+            if imbalance > limit:
+                raise ValueError(
+                    f'detectors.relative_efficiency: {names} differ by {imbalance:.1%}, key.max_efficiency_mismatch'
+                    f' allows {limit:.1%}'
+                )
 
     @property
     def frozen_digest(self) -> bytes:

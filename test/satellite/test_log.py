@@ -52,12 +52,34 @@ def test_every_state_comes_back(made):
     asked = np.unique(np.append(asked, [0, len(states) - 1]))
     found = transmitter.states(FIRST + asked)
     np.testing.assert_array_equal(found.basis | found.bit << 1 | found.intensity << 2, states[asked])
-    assert transmitter.counts() == figures['intensities']
+    np.testing.assert_array_equal(transmitter.counts(), np.bincount(states, minlength=12))
+    assert figures['intensities'] == dict(
+        zip(('signal', 'decoy', 'vacuum'), np.bincount(states >> 2).tolist(), strict=True)
+    )
     log = transmitter.beacon_log(EPOCH_NS + int(times_ps[7]) // 1000, EPOCH_NS + int(times_ps[90]) // 1000 + 1)
     assert log.first_index in (20_007, 20_008)
     np.testing.assert_array_equal(log.time_ps[:][-1], times_ps[90])
     assert log.epoch_utc_ns == EPOCH_NS
     assert len(transmitter.beacon_log(0, 10).time_ps) == 0
+
+
+@pytest.mark.parametrize(
+    ('kind', 'state_mask', 'why'),
+    [
+        ('signal', 1, r'of the signal pulses are in basis DA: the bounds hold for even bases'),
+        ('decoy', 1, r'of the decoy pulses are in basis DA'),
+        ('vacuum', 2, r'of the vacuum pulses are of bit 1'),
+    ],
+)
+def test_a_source_that_prefers_a_basis_or_a_bit_is_refused(tmp_path, kind, state_mask, why):
+    states = states_file(tmp_path / 's.u8')
+    of_kind = states >> 2 == ('signal', 'decoy', 'vacuum').index(kind)
+    rare = of_kind & (states & state_mask > 0) & (np.random.default_rng(4).random(len(states)) < 0.2)
+    (states & ~np.where(rare, np.uint8(state_mask), np.uint8(0))).tofile(tmp_path / 's.u8')
+    beacon_file(tmp_path / 'b.csv')
+    with pytest.raises(StationError, match=why):
+        pack(tmp_path)
+    assert not (tmp_path / 'log.h5').exists()
 
 
 @pytest.mark.parametrize('pulse', [FIRST - 1, FIRST + 100_001, 0, 1 << 55])

@@ -47,6 +47,18 @@ def changed(tmp_path, file, key, value):
         ('source/p_signal', 0.9, 'source: p_signal, p_decoy and p_vacuum sum to 1.4'),
         ('source/mu_decoy', 0.8, 'source: mu_decoy 0.8 is not below'),
         ('source/mu_vacuum', 0.01, 'source: mu_vacuum 0.01 is not 0'),
+        ('source/p_vacuum', 0, 'source: p_signal, p_decoy and p_vacuum sum to 0.75'),
+        ('source/p_hv', 0.9, 'source: p_hv 0.9 is not 0.5: the bounds hold for a source that draws both bases'),
+        (
+            'detectors/relative_efficiency',
+            {'H': 1.3, 'V': 1.3, 'D': 0.7, 'A': 0.7},
+            'detectors.relative_efficiency: the bases HV and DA differ by 30.0%',
+        ),
+        (
+            'detectors/relative_efficiency',
+            {'H': 1.1, 'V': 0.9, 'D': 1.0, 'A': 1.0},
+            'detectors.relative_efficiency: H and V differ by 10.0%',
+        ),
         ('source/pulse_rate_hz', 2.0**63, 'source.pulse_rate_hz'),
         ('source/beacon_rate_hz', 2e7, 'source.beacon_rate_hz'),
         ('key/gate_ns', 11.0, 'key.gate_ns 11 is longer than a pulse period'),
@@ -70,6 +82,21 @@ def test_a_twin_with_a_detector_of_another_name(tmp_path):
     path = changed(tmp_path, 'sim.yaml', 'photonics/spads/relative_efficiency/X', 1.0)
     with pytest.raises(StationError, match='relative_efficiency: needs a positive number for each of H, V, D, A'):
         load_yaml(path, TwinSettings)
+
+
+@pytest.mark.parametrize(
+    ('change', 'why'),
+    [
+        ({'p_decoy': 0.5, 'p_vacuum': 0.0}, 'p_vacuum is 0: the bounds need three intensities'),
+        ({'mu_vacuum': 0.02}, 'mu_vacuum 0.02 is not 0: the bounds hold for a true vacuum state only'),
+        ({'p_hv': 0.7}, 'p_hv 0.7 is not 0.5'),
+    ],
+)
+def test_a_source_that_the_bounds_do_not_cover(tmp_path, change, why):
+    path = tmp_path / 'mine.yaml'
+    path.write_text(yaml.safe_dump(load_source('bench').model_dump() | change))
+    with pytest.raises(StationError, match=why):
+        load_source(str(path))
 
 
 def test_every_source_that_comes_with_the_package(tmp_path):

@@ -16,6 +16,7 @@ from qkd_gs.qkd.sifting.terms import Terms
 from qkd_gs.satellite.log_transmitter import LogTransmitter
 from qkd_gs.satellite.pack import pack_log
 from qkd_gs.satellite.server import serve_log
+from qkd_gs.satellite.shares import by_intensity, check_shares
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.satellite import parse_address
 from qkd_gs.settings.source import load_source
@@ -77,8 +78,9 @@ def _check(args: argparse.Namespace) -> int:
     counts = transmitter.counts()
     head = transmitter.head
     print(f'{args.log}: {head.pulses:,} pulses of {head.source.pulse_rate_hz:g} Hz from number {head.first_pulse:,} on')
-    for name, number in counts.items():
+    for name, number in by_intensity(counts).items():
         print(f'  {name:8} {number / head.pulses:8.3%}')
+    check_shares(counts, head.source, args.log)
     return 0
 
 
