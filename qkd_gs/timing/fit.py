@@ -18,6 +18,8 @@ _NORMAL_POINT_S = 0.01
 _KNOT_S = 1.0
 _POINTS_PER_KNOT = 8
 _HELD_OUT_BIN_S = 0.02
+_HELD_OUT_PULSES = 16  # of all in a bin: half of them are held out
+_LEAST_PULSES = 4
 
 
 def trend(residuals: Residuals) -> Curve:
@@ -76,14 +78,16 @@ class HeldOut:
 def held_out_rms(residuals: Residuals) -> HeldOut:
     """Fit every second one of the chosen pulses, and evaluate the fit on the others.
 
-    The held-out pulses are averaged over 20 ms; the mean square of these averages minus the contribution of the jitter
-    of single pulses (variance / number) is the error of the clock itself.  One standard error of that
-    difference is added, so that an error too small to be detected is not reported as zero.
+    The held-out pulses are averaged over 20 ms, or longer where there are few; the mean square of these averages minus
+    the contribution of the jitter of single pulses (variance / number) is the error of the clock itself.  One standard
+    error of that difference is added, so that an error too small to be detected is not reported as zero.
     """
     smooth = fit_smooth(residuals.pieces(0, 2))
     rest = [(t_s, value_ns - smooth(t_s)) for t_s, value_ns in residuals.pieces(1, 2)]
-    _, mean, count, variance = _normal_points(rest, _HELD_OUT_BIN_S)
-    good = count >= 4
+    span_s = float(residuals.time_ps[-1] - residuals.time_ps[0]) * 1e-12
+    bin_s = max(_HELD_OUT_BIN_S, _HELD_OUT_PULSES * span_s / max(len(residuals), 1))  # longer for a slow or dim beacon
+    _, mean, count, variance = _normal_points(rest, bin_s)
+    good = count >= _LEAST_PULSES
     squares = mean[good] ** 2 - variance[good] / count[good]
     excess = float(np.average(squares, weights=count[good]))
     doubt = float(np.sqrt(np.sum((count[good] * (squares - excess)) ** 2)) / np.sum(count[good]))

@@ -59,27 +59,29 @@ def find_shift(expected_ps: IntArray, log: PulseTimes) -> int:
     )
     order = np.argsort(scatter_ns)
     best, next_best = scatter_ns[order[0]], scatter_ns[order[1]]
-    if scatter_ns.max() < _MAX_SCATTER_NS and next_best < _MIN_CONTRAST * best:
+    if next_best < _MIN_CONTRAST * best and scatter_ns.max() < _MAX_SCATTER_NS:
         return _by_prediction(samples)
     if not best < _MAX_SCATTER_NS or next_best < _MIN_CONTRAST * best:
         raise StationError(
             f'the beacon tags fit no numbering of the satellite log (scatter {best:.1f} ns, next {next_best:.1f} ns)',
             where='beacon log',
-            hint='is it the log of this pass, and are the elements and the PPS pulses right?',
+            hint='is it the log of this pass, and are the elements and the PPS pulses right? is most of it noise?',
         )
     return int(shifts[order[0]])
 
 
 def _by_prediction(samples: list[tuple[IntArray, IntArray]]) -> int:
-    """Offset 0, if the prediction is good enough."""
+    """Offset 0, if the prediction is good enough everywhere: a regular beacon does not show where it slips a pulse."""
     period_ps = float(np.median([np.median(np.diff(log_ps)) for _, log_ps in samples]))
-    away_ps = float(np.median([np.median(log_ps[nearest(run, log_ps, 0)] - run) for run, log_ps in samples]))
-    if abs(away_ps) > _PREDICTED * period_ps:
+    away_ps = np.array([np.median(log_ps[nearest(run, log_ps, 0)] - run) for run, log_ps in samples])
+    worst_ps = float(away_ps[np.argmax(np.abs(away_ps))])
+    if abs(worst_ps) > _PREDICTED * period_ps:
         raise StationError(
-            f'the beacon is regular, and its pulses are {away_ps * 1e-6:+.1f} us from where they are predicted:'
-            ' which is which?',
+            f'the beacon is regular, and its pulses are up to {worst_ps * 1e-6:+.1f} us from where they are predicted,'
+            f' {_PREDICTED * period_ps * 1e-6:.3g} us are allowed: which is which?',
             where='beacon log',
-            hint='the delay (or the orbit), the PPS or the epoch of the log is wrong; or give the beacon a jitter',
+            hint='the delay (or the orbit), the PPS, or the epoch or rate of the log is wrong; a jitter of the beacon'
+            ' would number its pulses',
         )
     return 0
 

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from qkd_gs.errors import StationError
+from qkd_gs.timing.clock import recover_clock
+from qkd_gs.timing.pps import fit_pps
 from qkd_gs.timing.pulse_number import find_shift
 from qkd_gs.timing.pulse_times import PulseTimes
 
@@ -26,8 +28,30 @@ def test_the_nearest_pulse_is_the_one(late_ps):
 
 
 def test_a_prediction_between_two_pulses_is_refused():
-    with pytest.raises(StationError, match=r'the beacon is regular, .* which is which'):
+    with pytest.raises(StationError, match=r'the beacon is regular, .* 25 us are allowed: which is which'):
         find_shift(*tags(40_000_000))
+
+
+def test_a_transmitter_whose_clock_slips_a_pulse_is_refused():
+    """The prediction is right at the beginning, and half a period off at the end."""
+    expected_ps, log = tags(0)
+    slipping_ps = expected_ps + np.linspace(0, 0.4 * PERIOD_PS, len(expected_ps)).astype(np.int64)
+    with pytest.raises(StationError, match='which is which'):
+        find_shift(slipping_ps, log)
+
+
+@pytest.mark.parametrize('rate_hz', [100, 1000])
+def test_a_slow_beacon_gives_a_clock(rate_hz):
+    rng = np.random.default_rng(5)
+    log_ps = np.arange(-2 * rate_hz, 42 * rate_hz) * (10**12 // rate_hz)
+    seen_ps = log_ps[(rng.random(len(log_ps)) < 0.6) & (log_ps > 0) & (log_ps < 40 * 10**12)]
+    tag_ps = seen_ps + np.rint(rng.standard_normal(len(seen_ps)) * 400).astype(np.int64)
+    scale = fit_pps(np.arange(1, 40) * 10**12, 0, 1_538_582_000 * 10**9)
+    offset_ps = int(scale.first_pulse_ps)
+    fitted = recover_clock(tag_ps, scale, lambda utc_ps: utc_ps + offset_ps, PulseTimes.of(log_ps))
+    at_ps = np.arange(2 * 10**12, 38 * 10**12, 10**11)
+    assert np.sqrt(np.mean((fitted.to_satellite(at_ps) - at_ps) ** 2.0)) < 200
+    assert 0 < fitted.sync_rms_ns < 0.4
 
 
 def test_a_beacon_with_jitter_needs_no_such_prediction():
