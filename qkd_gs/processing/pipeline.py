@@ -35,12 +35,15 @@ from qkd_gs.qkd.link.spool import Spool
 from qkd_gs.qkd.protocol.confirmation import confirm_again
 from qkd_gs.qkd.protocol.ground_side import GroundSession
 from qkd_gs.qkd.protocol.result import KeyResult
+from qkd_gs.qkd.protocol.satellite_side import SETTLED_NS
 from qkd_gs.qkd.sifting.random_bits import RandomBits, seeded_bits
+from qkd_gs.qkd.sifting.states import BeaconLog
 from qkd_gs.qkd.sifting.terms import Terms
 from qkd_gs.session.manifest import FILE_NAME, Manifest, load_manifest, update_manifest
 from qkd_gs.session.telemetry import FILE_NAME as TELEMETRY
 from qkd_gs.session.telemetry import Telemetry, load_telemetry
 from qkd_gs.settings.station import StationSettings
+from qkd_gs.timing.pulse_period import PulsePeriod
 from qkd_gs.timing.spans import pulses_in
 
 _log = logging.getLogger(__name__)
@@ -52,7 +55,12 @@ DEFAULT_WINDOW_S = 78.0  # efficient time of the Shanghai pass of 2018-10-03 in 
 
 
 def process_session(
-    folder: Path, keys: KeyFolder, link: Link, progress: Progress, window_s: float = DEFAULT_WINDOW_S
+    folder: Path,
+    keys: KeyFolder,
+    link: Link,
+    progress: Progress,
+    window_s: float = DEFAULT_WINDOW_S,
+    settle: Callable[[int], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Make the key of a session and store it; processing it again returns what is stored and discloses nothing.
 
@@ -68,6 +76,9 @@ def process_session(
         Told the name of each step and how much of it is done.
     window_s : float
         Width of the window about culmination for `sifted_bits_window`.
+    settle : callable
+        Called before the detections are announced with the UTC, ns, from which on the satellite answers for them;
+        returns once it has come.
 
     Returns
     -------
@@ -113,6 +124,7 @@ def process_session(
             tie_breaker = tie_breaker_of(manifest, tape)
             timed = number_clicks(manifest, scanned, log, tie_breaker, spool, lambda step: progress(step, 0.0))
             tape.save()
+            settled_ns = _settled_ns(manifest, timed, log)
             del log
             for report in scanned.reports.runs:
                 if report.unused:
@@ -120,6 +132,7 @@ def process_session(
             progress('looking for anomalies', 0.0)
             watched = click_figures(manifest, timed)
             windows = [_window(manifest, timed, window_s)]
+            settle(settled_ns)
             made = session.make_key(
                 timed.detections, timed.pulse_spans, windows, _examination(manifest, timed), _receiver(manifest, timed)
             )
@@ -224,6 +237,12 @@ def click_figures(manifest: Manifest, timed: Timed) -> dict[str, Any]:
         'cross_clicks': timed.cross_clicks,
         'afterpulse_share': afterpulse_share(timed.clicks),
     }
+
+
+def _settled_ns(manifest: Manifest, timed: Timed, log: BeaconLog) -> int:
+    """UTC from which on the satellite answers for the last pulse that was counted."""
+    sent_ps = PulsePeriod(manifest.station.source.pulse_rate_hz).time_ps(np.array([timed.pulse_spans[-1][1] + 1]))
+    return log.epoch_utc_ns + int(sent_ps[0]) // 1000 + SETTLED_NS
 
 
 def _examination(manifest: Manifest, timed: Timed) -> Callable[[KeyCounts], str]:

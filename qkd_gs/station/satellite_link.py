@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from qkd_gs.session.manifest import Manifest, load_manifest
 from qkd_gs.settings.satellite import BENCH, PeerSettings, load_peer, parse_address
 
 _log = logging.getLogger(__name__)
+
+_CLOCKS_NS = 500_000_000  # by which the clocks of the two computers may differ
+_LONGEST_S = 15.0
 
 
 def make_key(
@@ -46,7 +50,19 @@ def make_key(
 
         return process_session(folder, keys, lambda: simulated_satellite(folder, keys), progress, window_s)
     found = peer or load_peer(_catalogue_number(folder, manifest))
-    return process_session(folder, keys, lambda: satellite_server(found, keys), progress, window_s)
+    link = partial(satellite_server, found, keys)
+    return process_session(folder, keys, link, progress, window_s, partial(wait_until_settled, progress))
+
+
+def wait_until_settled(progress: Progress, answered_ns: int) -> None:
+    """Wait until the satellite answers for the pulses of a pass that is only just over.
+
+    Pulses that lie further in the future are those of a wrong clock: the satellite refuses them without delay.
+    """
+    left_s = (answered_ns + _CLOCKS_NS - time.time_ns()) * 1e-9
+    if 0 < left_s <= _LONGEST_S:
+        progress('waiting until all pulses are safely past', 0.0)
+        time.sleep(left_s)
 
 
 @contextmanager

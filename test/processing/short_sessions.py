@@ -49,13 +49,15 @@ def short_session(**changes: Any) -> SyntheticSession:
 
 def make(folder: Path, **changes: Any) -> Processed:
     """Generate a short session and process it."""
-    lie = changes.pop('lie', lambda transmitter: transmitter)
+    lie, settle = changes.pop('lie', lambda transmitter: transmitter), changes.pop('settle', lambda utc_ns: None)
     keys = KeyFolder.create(folder / 'keys')
     short_session(**changes).write(folder / 'session', keys.session_public_key)
-    return process(folder / 'session', keys, lie)
+    return process(folder / 'session', keys, lie, settle)
 
 
-def process(folder: Path, keys: KeyFolder, lie=lambda transmitter: transmitter) -> Processed:
+def process(
+    folder: Path, keys: KeyFolder, lie=lambda transmitter: transmitter, settle=lambda utc_ns: None
+) -> Processed:
     """Process a session; the satellite answers from a thread, with a transmitter that may lie."""
     results: list[Any] = []
 
@@ -82,7 +84,7 @@ def process(folder: Path, keys: KeyFolder, lie=lambda transmitter: transmitter) 
             ground.close()
             thread.join()
 
-    figures = process_session(folder, keys, link, lambda step, done: None)
+    figures = process_session(folder, keys, link, lambda step, done: None, settle=settle)
     bits = figures['key']['secret_bits'] // 16 * 8  # the half to send with
     with keys.store(simulated=True) as store:
         taken = store.take(bits, simulated=True).material.reveal() if bits else b''
