@@ -75,8 +75,10 @@ def find_comb(pulse_ps: IntArray, edge: PpsEdge) -> Comb:
         )
     second, off_ps = curves.seconds(curves.chosen_edge(best, tolerance_ps, edge))
     near = np.flatnonzero(np.abs(off_ps) < tolerance_ps)
-    order = near[np.lexsort((np.abs(off_ps[near]), second[near]))]  # of several in a second the nearest to the curve
-    return Comb(second, order[np.unique(second[order], return_index=True)[1]])
+    if tolerance_ps > _TOLERANCES_PS[0]:
+        near = near[np.lexsort((np.abs(off_ps[near]), second[near]))]  # of several in a second the nearest to the curve
+    # where they are that close to each other, the first of them: a reflection comes later
+    return Comb(second, near[np.unique(second[near], return_index=True)[1]])
 
 
 class _Curves:
