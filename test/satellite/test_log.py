@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
+from qkd_gs.cli import main
 from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.satellite.log_transmitter import LogTransmitter
@@ -80,6 +81,18 @@ def test_a_source_that_prefers_a_basis_or_a_bit_is_refused(tmp_path, kind, state
     with pytest.raises(StationError, match=why):
         pack(tmp_path)
     assert not (tmp_path / 'log.h5').exists()
+
+
+def test_the_states_of_a_log_that_somebody_else_wrote_are_checked(made, tmp_path, capsys):
+    path = tmp_path / 'log.h5'
+    assert main(['satellite', 'check', str(path)]) == 0
+    with h5py.File(path, 'r+') as file:
+        file['states'][: len(file['states']) // 2] &= 0b1110_1110  # basis HV for half of the pulses
+    capsys.readouterr()
+    assert main(['satellite', 'check', str(path)]) == 2
+    told = capsys.readouterr()
+    assert '100,001 pulses' in told.out
+    assert 'of the signal pulses are in basis DA' in told.err
 
 
 @pytest.mark.parametrize('pulse', [FIRST - 1, FIRST + 100_001, 0, 1 << 55])
