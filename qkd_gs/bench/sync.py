@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from qkd_gs.arrays import FloatArray, IntArray
+from qkd_gs.arrays import AnyFloatArray, IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.timescale import parse_utc
@@ -169,7 +169,7 @@ def _pps(tags_ps: IntArray, off_s: float) -> dict[str, Any]:
     scale = fit_pps(tags_ps, 0, _CULMINATION_NS + round(off_s * 1e9))
     at_ps = np.arange(0, _SECONDS * _PS, _PS // 10)
     true_ps = at_ps - (scale.first_utc_ns - _CULMINATION_NS) * 1000
-    error_ns: FloatArray = (scale.utc_ps(at_ps + np.rint(at_ps * _STATION_RATE).astype(np.int64)) - true_ps) * 1e-3
+    error_ns: AnyFloatArray = (scale.utc_ps(at_ps + np.rint(at_ps * _STATION_RATE).astype(np.int64)) - true_ps) * 1e-3
     return {
         'used': scale.pulses,
         'left_out': scale.rejected,
