@@ -141,6 +141,8 @@ class Calibrator:
         (star, start_ns, end_ns) -> `StarTrack`, e.g. ``lambda s, a, b: StarTrack(s, site, a, b)``.
     start_model : MountModel
         The coarse alignment, or the last calibration.
+    already : sequence of StarReport
+        Stars that an interrupted calibration has measured; they are not visited again.
     """
 
     def __init__(
@@ -150,24 +152,28 @@ class Calibrator:
         start_model: MountModel,
         station: StationSettings,
         rules: VisitRules | None = None,
+        already: Sequence[StarReport] = (),
     ):
         if not stars:
             raise StationError('there is no star to calibrate on', hint='choose another time or a lower elevation')
         self.model = start_model
         self.state = CalibrationState.RUNNING
         self._start_model = start_model
-        self._waiting = list(stars)
-        self._total = len(stars)
+        done = {report.star.hip for report in already}
+        self._waiting = [star for star in stars if star.hip not in done]
+        self._total = len(done) + len(self._waiting)
         self._track_of = track_of
         self._station = station
         self._rules = rules or VisitRules()
         self._guiding = CameraGeometry.of(station.guiding_camera)
         self._tracking = CameraGeometry.of(station.tracking_camera)
         self._visit: StarVisit | None = None
-        self._reports: list[StarReport] = []
+        self._reports: list[StarReport] = list(already)
         self._fit: PointingFit | None = None
-        self._message = ''
+        self._message = f'going on with {len(already)} stars measured before' if already else ''
         self._stepped_ns = 0
+        if already:
+            self._learn()
 
     def step(self, now_ns: int, inputs: CalibrationInputs) -> CalibrationOutputs:
         """Process new inputs and command the mount; ends in DONE or FAILED.
@@ -240,6 +246,10 @@ class Calibrator:
         if visit.measurement is None:
             log.warning('%s: %s', star.name, visit.reason)
             return
+        self._learn()
+
+    def _learn(self) -> None:
+        """Fit the stars measured so far, and find the pixel of the guiding camera on the line of sight."""
         self._refit()
         reference = self.report().guide_reference_px
         if reference is not None:

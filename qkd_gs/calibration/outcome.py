@@ -5,11 +5,14 @@ from __future__ import annotations
 from qkd_gs.calibration.calibrator import CalibrationReport
 from qkd_gs.calibration.check import drift_rad
 from qkd_gs.errors import StationError
+from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.pointing_file import StoredPointing
 from qkd_gs.settings.site import Site
 
 
-def outcome(report: CalibrationReport, before: StoredPointing, site: Site, fitted_utc: str) -> StoredPointing:
+def outcome(
+    report: CalibrationReport, model: MountModel, before: StoredPointing, site: Site, fitted_utc: str
+) -> StoredPointing:
     """Result of a good calibration; the half-wave plate keeps its zero.
 
     The drift is told if the pointing before was calibrated too, not from one star centred by hand.
@@ -21,7 +24,7 @@ def outcome(report: CalibrationReport, before: StoredPointing, site: Site, fitte
     """
     if report.fit is None or report.guide_reference_px is None:
         raise StationError('the calibration has no result to be stored')
-    model, heldout_rad = report.fit.model, report.fit.heldout_rms_rad
+    heldout_rad = report.fit.heldout_rms_rad
     drift_urad = None if before.coarse else drift_rad(before.model, model) * 1e6
     summary = report.summary
     if drift_urad is not None:

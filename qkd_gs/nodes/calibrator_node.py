@@ -20,6 +20,7 @@ from qkd_gs.calibration.calibrator import (
     stars_to_visit,
 )
 from qkd_gs.calibration.outcome import outcome
+from qkd_gs.calibration.unfinished import forget_run, load_run, save_run
 from qkd_gs.devices.mount import MountCommand, MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.nodes.conversions import messages
@@ -49,6 +50,7 @@ class CalibratorNode(CoreNode):
         super().__init__()
         self._station, self._site = station_of(self), site_of(self)
         self._calibrator: Calibrator | None = None
+        self._saved = 0  # stars visited that calibration-run.json knows
         self._goal: Any = None
         self._mount: MountReading | None = None
         self._in_pass = False
@@ -109,8 +111,10 @@ class CalibratorNode(CoreNode):
         try:
             start = load_pointing(self.state_dir)
             stars = stars_to_visit(self._site, now_ns, goal.request.stars or STARS)
+            already = load_run(self.state_dir, self._site, now_ns)
+            self._saved = len(already)
             self._calibrator = Calibrator(
-                stars, star_tracks(self._site), start.model, start.refine(self._station), STAR_RULES
+                stars, star_tracks(self._site), start.model, start.refine(self._station), STAR_RULES, already
             )
         except StationError as error:
             return conclude(goal, _result(Result.NOT_READY, str(error)))
@@ -140,6 +144,12 @@ class CalibratorNode(CoreNode):
         self._requests.ask(now_ns, CameraRole.TRACKING, TRACKING_STARS)
         if self._feedback_due.now(now_ns):
             self._goal.publish_feedback(Feedback(message=outputs.message, visited=outputs.visited, total=outputs.total))
+        if outputs.visited > self._saved and outputs.state is CalibrationState.RUNNING:
+            self._saved = outputs.visited
+            try:
+                save_run(self.state_dir, self._site, calibrator.report().stars)
+            except StationError as error:  # the calibration goes on; it could not be resumed
+                self.get_logger().warning(str(error))
         if outputs.state is not CalibrationState.RUNNING:
             self._end(now_ns, outputs.message)
 
@@ -163,12 +173,15 @@ class CalibratorNode(CoreNode):
         report = calibrator.report()
         good = calibrator.state is CalibrationState.DONE
         if good and report.guide_reference_px is not None and report.fit is not None:
-            stored = outcome(report, load_pointing(self.state_dir), self._site, format_utc(now_ns))
+            stored = outcome(report, calibrator.model, load_pointing(self.state_dir), self._site, format_utc(now_ns))
             stored.save(self.state_dir)
+            forget_run(self.state_dir)
             result = _result(Result.DONE, '')
             result.summary = stored.summary
             result.rms_rad, result.heldout_rms_rad = report.fit.rms_rad, report.fit.heldout_rms_rad or nan
         else:
+            if not canceled:  # what failed is not gone on with
+                forget_run(self.state_dir)
             result = _result(Result.ABORTED if canceled else Result.FAILED, message)
             result.summary = report.summary
         return result

@@ -11,6 +11,7 @@ from qkd_gs.calibration.calibrator import CalibrationInputs, CalibrationState, C
 from qkd_gs.calibration.outcome import outcome
 from qkd_gs.calibration.star_visit import VisitRules
 from qkd_gs.calibration.stars import StarTrack, load_stars, select_stars, star_azel
+from qkd_gs.calibration.unfinished import forget_run, load_run, save_run
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.sky import moon_azel
 from qkd_gs.orbit.timescale import parse_utc
@@ -234,17 +235,19 @@ def test_what_is_kept_tells_place_temperature_and_drift(station):
     run(calibrator, observatory(station, stars), stars)
     report = calibrator.report()
     by_hand = StoredPointing.of(COARSE, (640.0, 512.0), 'by hand', '2018-10-03T13:00:00Z', True, (1.5, 0.1))
-    first = outcome(report, by_hand, SHANGHAI, '2018-10-03T14:00:00Z')
+    first = outcome(report, calibrator.model, by_hand, SHANGHAI, '2018-10-03T14:00:00Z')
     assert (first.site, first.temperature_c, first.drift_urad) == ('Shanghai', 15.0, None)
     assert first.heldout_urad == pytest.approx(report.fit.heldout_rms_rad * 1e6)
     assert (first.hwp_offset_deg, first.hwp_sigma_deg) == (1.5, 0.1)
     moved = report.fit.model.replace(IE=report.fit.model['IE'] + 3e-4)
     before = StoredPointing.of(moved, (640.0, 512.0), '20 stars', '2018-10-02T14:00:00Z')
-    second = outcome(report, before, SHANGHAI, '2018-10-03T14:00:00Z')
+    second = outcome(report, calibrator.model, before, SHANGHAI, '2018-10-03T14:00:00Z')
     assert second.drift_urad == pytest.approx(300, rel=0.05)
     assert 'urad from that of 2018-10-02T14:00:00Z' in second.summary
     with pytest.raises(StationError, match='no result to be stored'):
-        outcome(Calibrator(stars, TurningSky, COARSE, station).report(), before, SHANGHAI, '2018-10-03T14:00:00Z')
+        outcome(
+            Calibrator(stars, TurningSky, COARSE, station).report(), COARSE, before, SHANGHAI, '2018-10-03T14:00:00Z'
+        )
 
 
 def test_stars_keep_away_from_the_moon_and_the_horizon():
@@ -262,3 +265,43 @@ def test_stars_keep_away_from_the_moon_and_the_horizon():
     west = stars_to_visit(SHANGHAI, night_ns, first=(radians(270), radians(50)))[0]
     az, el = star_azel([west], SHANGHAI, night_ns)
     assert separation(az, el, np.array(radians(270)), np.array(radians(50)))[0] < radians(15)
+
+
+def test_an_interrupted_calibration_goes_on(station, tmp_path):
+    """The process dies after eight stars; the next one takes them from the file and visits the others only."""
+    names = [star for star in load_stars() if star.mag < 3][:20]
+    stars = [
+        replace(star, ra_deg=place.ra_deg, dec_deg=place.dec_deg) for star, place in zip(names, sky_of(20), strict=True)
+    ]
+    catalogue = {star.hip: star for star in stars}
+    first = Calibrator(stars, TurningSky, COARSE, station)
+    telescope = observatory(station, stars)
+
+    def die(now_ns, calibrator, _):
+        if sum(report.measured for report in calibrator.report().stars) == 8:
+            calibrator.abort()
+
+    end_ns, _ = run(first, telescope, stars, die)
+    save_run(tmp_path, SHANGHAI, first.report().stars)
+    before = load_run(tmp_path, SHANGHAI, end_ns)
+    assert [report.measurement for report in before] == [
+        report.measurement for report in first.report().stars if report.measured
+    ]
+    already = [replace(report, star=catalogue[report.star.hip]) for report in before]
+    second = Calibrator(stars, TurningSky, COARSE, station, already=already)
+    assert len(second.report().stars) == 8
+    assert second.report().fit is not None
+    later = observatory(station, stars)
+    later.reading = telescope.reading
+    _, out = run(second, later, stars)
+    assert out.state is CalibrationState.DONE
+    assert len(second.report().stars) == 20
+    assert blind_rms(second.model) < 25e-6
+    # of another place, or of long ago, it counts no more; a damaged file is named
+    assert load_run(tmp_path, SHANGHAI.model_copy(update={'name': 'Beijing'}), end_ns) == ()
+    assert load_run(tmp_path, SHANGHAI, end_ns + 3 * 3600 * S) == ()
+    (tmp_path / 'calibration-run.json').write_text('{"site": "Shanghai"}')
+    with pytest.raises(StationError, match='stars'):
+        load_run(tmp_path, SHANGHAI, end_ns)
+    forget_run(tmp_path)
+    assert load_run(tmp_path, SHANGHAI, end_ns) == ()
