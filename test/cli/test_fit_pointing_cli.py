@@ -8,6 +8,7 @@ import pytest
 
 from qkd_gs.cli import main
 from qkd_gs.pointing.mount_model import MountModel
+from qkd_gs.pointing.pointing_file import StoredPointing
 
 HEADER = 'az_deg,el_deg,enc_az_deg,enc_el_deg'
 
@@ -71,3 +72,23 @@ def test_no_such_file_and_no_such_term(tmp_path, capsys):
 def test_stars_that_cannot_tell_the_terms(tmp_path, capsys):
     assert main(['fit-pointing', write(tmp_path / 'stars.csv', measured(2)), '--terms', 'AN,AW,CA']) == 2
     assert 'stars.csv: 2 stars give 4 measurements for 5 terms' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('raised_rad', 'verdict', 'sentence'),
+    [(0.0, 'good', 'it still holds'), (1e-3, 'zeros_moved', 'the zero points have moved')],
+)
+def test_an_earlier_calibration_is_judged(tmp_path, capsys, raised_rad, verdict, sentence):
+    """By the stars that the fit keeps; the drift is that of the model, over the sky."""
+    earlier = MountModel(IA=radians(-170), IE=0.1 + raised_rad, AN=0.005, CA=4e-4)
+    StoredPointing.of(earlier, (640.0, 512.0), '20 stars', '2018-10-03T14:00:00Z').save(tmp_path)
+    stars = write(tmp_path / 'stars.csv', measured())
+    command = ['fit-pointing', stars, '--terms', 'AN,AW,CA', '--against', str(tmp_path)]
+    assert main([*command, '--json']) == 0
+    judged = json.loads(capsys.readouterr().out)['check']
+    assert judged['verdict'] == verdict
+    assert judged['drift_urad'] == pytest.approx(raised_rad * 1e6, abs=40)
+    assert main(command) == 0
+    assert sentence in capsys.readouterr().out
+    assert main(['fit-pointing', stars, '--against', str(tmp_path / 'nowhere')]) == 2
+    assert 'the pointing is not calibrated' in capsys.readouterr().err

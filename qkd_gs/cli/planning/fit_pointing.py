@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import Any
 
+from qkd_gs.calibration.check import check, drift_rad
 from qkd_gs.calibration.choice import fit_by_held_out
 from qkd_gs.calibration.fit import PointingFit, fit_mount
 from qkd_gs.calibration.foreign_observations import load_any
 from qkd_gs.cli.console.output import add_json_option, print_json
 from qkd_gs.errors import StationError
 from qkd_gs.pointing.mount_model import NAMES, TERMS
+from qkd_gs.pointing.pointing_file import load_pointing
 from qkd_gs.settings.site import load_site
 
 _HELD_OUT = 'held-out'
@@ -30,6 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f'terms to fit, separated by commas; default: those that the stars determine; held-out: '
         f'those that predict the stars left out better. Known: {", ".join(NAMES)}',
     )
+    parser.add_argument(
+        '--against',
+        type=Path,
+        metavar='FOLDER',
+        help='with the pointing.json of an earlier calibration: tell whether it still holds, and the drift since',
+    )
     add_json_option(parser)
 
 
@@ -43,10 +52,19 @@ def run(args: argparse.Namespace) -> int:
         raise StationError(error.what, where=error.where or args.observations, hint=error.hint) from error
     for line in fit.warnings:
         print(f'warning: {line}', file=sys.stderr)
+    found = document(fit)
+    said = ''
+    if args.against is not None:
+        earlier = load_pointing(args.against).model
+        judged, drift_urad = check(earlier, seen.only(fit.kept)), drift_rad(earlier, fit.model) * 1e6
+        said = f'{judged.summary}; drift {drift_urad:.0f} urad over the sky'
+        found['check'] = {'verdict': judged.verdict.name.lower(), 'summary': judged.summary, 'drift_urad': drift_urad}
     if args.json:
-        print_json(document(fit))
-    else:
-        _print_table(fit)
+        print_json(found)
+        return 0
+    _print_table(fit)
+    if said:
+        print(said)
     return 0
 
 
