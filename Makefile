@@ -31,7 +31,7 @@ ifeq ($(wildcard $(VENV)/lib/python*/site-packages/__editable__.qkd_gs-*.pth),)
 .PHONY: $(build_done) # somebody has uninstalled it, or put a copy of the code in its place
 endif
 
-.PHONY: help setup demo demo-relay test test-long test-noble docs pictures pins clean
+.PHONY: help setup demo demo-relay hil test test-long test-noble docs pictures pins clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -65,6 +65,9 @@ demo: setup ## the station's ROS graph takes a pass over Shanghai and makes a ke
 
 demo-relay: setup ## two cities joined by one satellite: a file is encrypted in Shanghai and decrypted in Beijing
 	$(BIN)/qkd-gs demo-relay
+
+hil: setup ## a shortened pass with the real drivers before the twin, beside the simulated one; INSTALL=1 installs what it needs
+	tools/hil.sh '$(SESSION)'
 
 test: setup ## all checks and tests
 	$(BIN)/ruff check .

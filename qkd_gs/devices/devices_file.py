@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, create_model
 
@@ -15,6 +15,7 @@ from qkd_gs.errors import StationError
 from qkd_gs.settings.loader import Section, load_yaml
 from qkd_gs.share import share_path
 
+NAMED = ('sim', 'hardware', 'hil')  # files of config/devices
 _OPTIONAL = 'optional; not named: simulated where the mount is simulated, otherwise none'
 
 
@@ -28,6 +29,9 @@ class DeviceChoice(Section):
 class DeviceSettings(Section):
     """A whole devices file."""
 
+    world: Literal['real', 'twin'] = Field(
+        'real', description="'twin': counterparts of the drivers belong to the twin, and all is marked as simulated"
+    )
     mount: DeviceChoice
     guiding_camera: DeviceChoice
     tracking_camera: DeviceChoice
@@ -41,8 +45,13 @@ class DeviceSettings(Section):
 
     @property
     def simulated(self) -> bool:
-        """Whether any device is simulated: then light, counts and key come from the twin."""
-        return any(choice.driver == SIMULATED for choice in self.choices().values())
+        """Whether the world is: then light, counts and key come from the twin, whatever drivers are between."""
+        return self.world == 'twin' or any(choice.driver == SIMULATED for choice in self.choices().values())
+
+    @property
+    def in_the_loop(self) -> list[str]:
+        """Kinds of devices whose drivers are real ones in a simulated world."""
+        return [kind for kind, choice in self.chosen().items() if self.simulated and choice.driver != SIMULATED]
 
     def chosen(self) -> dict[str, DeviceChoice]:
         """Choices by kind of device, without optional devices that the station does not have."""
@@ -59,8 +68,8 @@ class DeviceSettings(Section):
 
 
 def devices_path(name: str) -> Path:
-    """File of 'sim' or 'hardware', or the path itself."""
-    return share_path('config', 'devices', f'{name}.yaml') if name in ('sim', 'hardware') else Path(name)
+    """File of one of `NAMED`, or the path itself."""
+    return share_path('config', 'devices', f'{name}.yaml') if name in NAMED else Path(name)
 
 
 def load_devices(name: str) -> DeviceSettings:
@@ -77,9 +86,11 @@ def load_devices(name: str) -> DeviceSettings:
         if choice.driver not in installed(kind):
             raise StationError(not_installed(kind, choice.driver), where=f'{path}: {kind}', hint=HINT)
     drivers = {choice.driver == SIMULATED for choice in settings.chosen().values()}
-    if len(drivers) > 1:
+    if len(drivers) > 1 and settings.world == 'real':
         raise StationError(
-            'simulated and real devices in one station', where=path, hint='a key of such a mixture would mean nothing'
+            'simulated and real devices in one station',
+            where=path,
+            hint='a key of such a mixture would mean nothing; world: twin marks all of it as simulated',
         )
     return settings
 
@@ -113,6 +124,7 @@ def load_options(name: str, kinds: Iterable[str] = tuple(KINDS)) -> dict[str, Se
         section = _section_of(kind, load_driver(kind, choices[kind].driver))
         named = getattr(chosen, kind) is not None
         sections[kind] = (section, ... if named else section.model_validate({'driver': choices[kind].driver}))
+    sections['world'] = (DeviceSettings.model_fields['world'].annotation, 'real')
     model = create_model('Devices', __base__=Section, **sections)
     settings = load_yaml(devices_path(name), model)
     return {kind: getattr(settings, kind).options for kind in kinds}

@@ -34,6 +34,8 @@ class DriverContext(Generic[O]):
         Validated options of the driver.
     link : object
         Connection of simulated devices to the twin; None for real ones.
+    simulated : bool
+        The station is marked as simulated, and so is its key.
     """
 
     kind: str
@@ -41,6 +43,7 @@ class DriverContext(Generic[O]):
     site: Site
     options: O
     link: Any = None
+    simulated: bool = False
 
 
 @dataclass(frozen=True)

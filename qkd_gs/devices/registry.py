@@ -88,7 +88,13 @@ def load_driver(kind: str, name: str) -> Driver[Any, Any]:
 
 
 def make_device(
-    kind: DeviceKind[D], name: str, station: StationSettings, site: Site, options: Section, link: Any = None
+    kind: DeviceKind[D],
+    name: str,
+    station: StationSettings,
+    site: Site,
+    options: Section,
+    link: Any = None,
+    simulated: bool = False,
 ) -> D:
     """Make the device of a kind with a driver; it is not open yet.
 
@@ -100,13 +106,16 @@ def make_device(
         Of the class that the driver registers, as `load_options` returns them.
     link : object
         Connection of simulated devices to the twin.
+    simulated : bool
+        The station is marked as simulated.
 
     Raises
     ------
     StationError
         The driver is not installed, or its device does not implement the Protocol of the kind.
     """
-    device: Any = load_driver(kind.name, name).make(DriverContext(kind.name, station, site, options, link))
+    context = DriverContext(kind.name, station, site, options, link, simulated)
+    device: Any = load_driver(kind.name, name).make(context)
     if not isinstance(device, kind.protocol):
         lacks = f'{type(device).__name__} lacks methods of {kind.protocol.__name__}'
         raise StationError(f'driver {name!r} of {kind.name}: {lacks}')
@@ -114,7 +123,13 @@ def make_device(
 
 
 def self_test(
-    kind: DeviceKind[Any], name: str, station: StationSettings, site: Site, options: Section, move: bool = False
+    kind: DeviceKind[Any],
+    name: str,
+    station: StationSettings,
+    site: Site,
+    options: Section,
+    move: bool = False,
+    simulated: bool = False,
 ) -> dict[str, Any]:
     """Open a real device and close it again.
 
@@ -126,7 +141,7 @@ def self_test(
     dict
         ``found`` (bool) and ``self_test`` (str).
     """
-    device = make_device(kind, name, station, site, options)
+    device = make_device(kind, name, station, site, options, simulated=simulated)
     try:
         device.open()
         result = _tested(device, move) if hasattr(device, 'self_test') else 'opened'

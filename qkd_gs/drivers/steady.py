@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from qkd_gs.errors import DeviceFault
 
+_ORDER_NS = 20_000_000
+
 
 class Forward:
-    """Checks that the times of a driver's calls never go back.
+    """Checks that the times of a driver's calls do not go back.
 
     A step forward makes time-outs end early: the device is reported as silent, which is safe.  A step back would
-    prolong them.
+    prolong them.  Within a period of its loop a node may take the time of a call before that of another one, and make
+    it after that: so little is no step.
 
     Parameters
     ----------
@@ -29,7 +32,7 @@ class Forward:
         DeviceFault
             ``KIND.clock``: earlier than the call before.
         """
-        if now_ns < self._newest_ns:
+        if now_ns < self._newest_ns - _ORDER_NS:
             back_s = (self._newest_ns - now_ns) * 1e-9
             raise DeviceFault(f'{self._code}.clock', f'station time went back by {back_s:.3f} s')
-        self._newest_ns = now_ns
+        self._newest_ns = max(now_ns, self._newest_ns)

@@ -12,6 +12,7 @@ from typing import IO
 
 import qkd_gs.msg as m
 from qkd_gs.devices.kinds import TDC
+from qkd_gs.devices.registry import SIMULATED
 from qkd_gs.devices.tdc import Tdc
 from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import find_key_folder
@@ -154,7 +155,7 @@ class DetectorNode(DeviceNode):
 
     def _step(self, now_ns: int) -> None:
         if self._run is None:
-            if not self.simulated:
+            if self.devices.tdc.driver != SIMULATED:
                 require_open(self._tdc).poll(now_ns)  # a TDC that is lost between two passes is reported at once
             return
         recorder = self._run.recorder

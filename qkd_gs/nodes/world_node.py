@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from math import degrees
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -42,6 +42,7 @@ _DEEP = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)  # each me
 _SLOW_NS = 20_000_000  # half-wave plate and laser report less often
 _CLOCK_NS = 50_000_000
 _PACE_S = 0.5  # of real time
+_WATCH_S = 1.0
 _BEND_NS = 100_000_000  # all processes have received a new speed by then
 
 
@@ -61,11 +62,33 @@ class WorldNode(CoreNode):
         self._writing: IO[bytes] | None = None
         self._align_by_hand()
         self._listen()
+        self._counterparts: Any = None
         self._clock_publisher = self.publisher(Clock, '/clock', SENSOR)
         self._station_clock = self.publisher(m.StationClock, 'station_clock', TRANSIENT_LOCAL)
         self._slow_due, self._clock_due = Due(_SLOW_NS), Due(_CLOCK_NS)
         self._start_clock(float(self.options['speed']))
         self.every(_STEP_S, self._step, LoopWatch(_STEP_S))
+        if self.devices.in_the_loop:
+            self._start_counterparts()
+
+    def _start_counterparts(self) -> None:
+        """Processes that the real drivers of the station are connected to."""
+        from qkd_gs.sim.hil.counterparts import Counterparts
+        from qkd_gs.sim.hil.place import Place
+
+        options = {name: self.text(name) for name in ('site', 'at', 'scenario')}
+        place = Place(
+            str(bus_path(self.get_namespace())),
+            self._began_ns,
+            self._setup.begin_ns,
+            str(self.station_path()),
+            str(self.elements_path()),
+            lead_s=float(self.options['lead_s']),
+            seed=int(self.options['seed']),
+            **options,
+        )
+        self._counterparts = Counterparts(place, self.devices.in_the_loop, self.get_logger().info)
+        self.create_timer(_WATCH_S, self.guarded(self._counterparts.watch), clock=self._steady)
 
     def _listen(self) -> None:
         world, bus = self._world, self._bus
@@ -130,6 +153,14 @@ class WorldNode(CoreNode):
             self.get_logger().info(f'station time runs at {pace.speed:.2f} of real time{why}')
             self._publish_mapping(self.clock.bent(pace.speed, _BEND_NS))
 
+    def _save_record(self, folder: Path) -> None:
+        """Record of the satellite, which a simulated TDC brings itself."""
+        from qkd_gs.sim.photons.receiver import simulated_receiver
+
+        setup = self._setup
+        record, _ = simulated_receiver(setup.settings, setup.station, setup.truth, setup.site, setup.seed)
+        record.save(folder)
+
     @property
     def may_end(self) -> bool:
         """Whether no session is open."""
@@ -146,7 +177,9 @@ class WorldNode(CoreNode):
             self._clock_publisher.publish(Clock(clock=messages.to_time(now_ns)))
 
     def finish(self) -> None:
-        """The process ends: remove the bus."""
+        """The process ends: end the counterparts, remove the bus."""
+        if self._counterparts is not None:
+            self._counterparts.close()
         self._bus.remove()
 
     def _session(self, state: m.SessionState) -> None:
@@ -160,6 +193,8 @@ class WorldNode(CoreNode):
         if state.folder and state.folder != self._folder:
             folder = session_path(self.sessions_dir, state.folder)
             self._writing = writing(folder) if folder.is_dir() else None
+            if 'tdc' in self.devices.in_the_loop and folder.is_dir():
+                self._save_record(folder)
             self._world.begin_session()
         self._folder = state.folder
         status = Phase(state.phase), state.time_bias_s, state.cross_track_m, state.error_x_urad, state.error_y_urad

@@ -39,11 +39,14 @@ class DemoStation:
         Seconds of station time a second; 0: as fast as every loop keeps its period.
     seed : int
         Of everything random in the twin.
+    devices : str
+        Devices of the station.
     """
 
     from_el_deg: float
     speed: float = 0.0
     seed: int = 1
+    devices: str = 'sim'
 
     def prepare(self, directory: Path, sessions: Path) -> list[Process]:
         """Calibrate in lockstep on the evening before, and build the graph of a station for this pass.
@@ -59,6 +62,7 @@ class DemoStation:
         calibrated(write_settings(settings, self.from_el_deg), self.seed).save(directory / 'state')
         return station_graph(
             {
+                'devices': self.devices,
                 'station': str(settings),
                 'elements': str(_elements()),
                 'sessions_dir': str(sessions),

@@ -115,6 +115,10 @@ def station_graph(given: Mapping[str, Value]) -> list[Process]:
     values = chosen(given)
     devices = load_devices(str(values['devices']))
     load_options(str(values['devices']))  # refused here, before any process is started
+    if devices.in_the_loop and values['speed'] != 1.0:
+        raise StationError(
+            f'speed {values["speed"]:g}: real drivers know real time only', hint='with devices in the loop: speed 1'
+        )
     parameters = {name: value for name, value in values.items() if name not in OF_THE_GRAPH}
     return [
         Process(spec, parameters, str(values['namespace']), str(values['log_level']))

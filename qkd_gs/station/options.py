@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from qkd_gs.devices.devices_file import NAMED
 from qkd_gs.errors import StationError
 
 Value = bool | int | float | str
@@ -41,7 +42,9 @@ class Option:
 
 
 OPTIONS = (
-    Option('devices', 'sim', "devices: 'sim', 'hardware', or a file like config/devices/sim.yaml"),
+    Option(
+        'devices', 'sim', "'sim', 'hardware', 'hil' (real drivers in a simulated world), or a file as in config/devices"
+    ),
     Option('site', 'shanghai', 'name from config/sites, or LAT_DEG,LON_DEG,ALT_M'),
     Option('elements', '', 'orbit of the satellite, a file of OMM, TLE, OEM or CPF; empty: config/elements/micius.tle'),
     Option('station', '', 'settings of the station; empty: config/station.yaml'),
@@ -81,7 +84,7 @@ def chosen(given: Mapping[str, Value]) -> dict[str, Value]:
     for name in ('elements', 'station', 'sessions_dir', 'state_dir'):
         if values[name]:
             values[name] = str(Path(str(values[name])).absolute())
-    if str(values['devices']) not in ('sim', 'hardware'):
+    if str(values['devices']) not in NAMED:
         values['devices'] = str(Path(str(values['devices'])).absolute())
     return values
 

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.processing.pipeline import DEFAULT_WINDOW_S, Progress, process_session
@@ -18,6 +19,8 @@ from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.qkd.link.tls import connect
 from qkd_gs.session.manifest import Manifest, load_manifest
 from qkd_gs.settings.satellite import BENCH, PeerSettings, load_peer, parse_address
+
+RECORD_OF_THE_TWIN = 'simulated_satellite.json'  # `sim.photons.satellite_record`, which a real session never imports
 
 _log = logging.getLogger(__name__)
 
@@ -42,13 +45,19 @@ def make_key(
     Raises
     ------
     StationError
-        A real session, and no server of its satellite is configured or its certificate is not pinned.
+        A real session, and no server of its satellite is configured or its certificate is not pinned; or one that holds
+        the twin's satellite, but is not marked as simulated.
     """
     manifest = load_manifest(folder)
     if manifest.simulated:
         from qkd_gs.sim.satellite import simulated_satellite  # a real session needs nothing of the twin
 
         return process_session(folder, keys, lambda: simulated_satellite(folder, keys), progress, window_s)
+    if (folder / RECORD_OF_THE_TWIN).exists():
+        raise StationError(
+            'holds the record of a simulated satellite, but is not marked as simulated: no key is made of it',
+            where=folder,
+        )
     found = peer or load_peer(_catalogue_number(folder, manifest))
     link = partial(satellite_server, found, keys)
     return process_session(folder, keys, link, progress, window_s, partial(wait_until_settled, progress))

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from itertools import pairwise
-from math import degrees, pi, radians
+from math import degrees, isfinite, pi, radians
 from pathlib import Path
 
 import pytest
@@ -139,6 +139,17 @@ def test_late_and_early_calls_cost_no_accuracy(drives):
         reading = device.read(drives.rig.now_ns)
         if k > 50:
             assert degrees(reading.az_rad - goal(reading.stamp_ns).az_rad) == pytest.approx(0, abs=0.031)
+
+
+def test_a_driver_that_was_late_tells_finite_rates(drives):
+    device = enabled(drives)
+    follow(drives, device, 1.0, rate_deg_s=1.0)
+    drives.rig.advance(0.08)
+    for _ in range(20):
+        reading = device.read(drives.rig.now_ns)
+        assert isfinite(reading.az_rate_rad_s)
+        assert isfinite(reading.el_rate_rad_s)
+        drives.rig.advance(0.01)
 
 
 def test_a_far_set_point_is_reached_within_the_limits(drives):

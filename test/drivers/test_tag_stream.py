@@ -41,6 +41,12 @@ CHANNELS = {1: 'H', 2: 'V', 3: 'D', 4: 'A', 5: 'BEACON', 6: 'PPS'}
 OPTIONS = TagStreamOptions(host='127.0.0.1', channels=CHANNELS)
 
 
+@pytest.mark.parametrize(('marked', 'code'), [(False, 'tdc.simulated'), (True, '')])
+def test_simulated_tags_are_taken_only_by_a_station_that_is_marked_as_simulated(marked, code):
+    sender = Sender(HELLO | {'simulated': True})
+    assert fault_of(TagStreamTdc(OPTIONS, sender.connect, simulated=marked).open) == code
+
+
 class Sender(Counterpart):
     """The reference sender at the other end of a pair of sockets, in the test's time."""
 

@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 
 from pyubx2 import GET, SET, UBXMessage, UBXReader
-from serial_emulators import SerialDevice
+from serial_emulators import Pluggable
 
 SECOND_NS = 10**9
 
 
-class Ublox(SerialDevice):
+class Ublox(Pluggable):
     DELAY_NS = 80_000_000
 
     def __init__(self):

@@ -10,7 +10,7 @@ from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.session.manifest import FILE_NAME
 from qkd_gs.settings.satellite import PeerSettings
 from qkd_gs.sim.synthetic_session import SyntheticSession
-from qkd_gs.station.satellite_link import make_key, satellite_server
+from qkd_gs.station.satellite_link import RECORD_OF_THE_TWIN, make_key, satellite_server
 
 
 @pytest.fixture
@@ -20,7 +20,15 @@ def real(tmp_path):
     SyntheticSession(seconds=1.0, before_s=0.5).write(folder, keys.session_public_key)
     data = json.loads((folder / FILE_NAME).read_text())
     (folder / FILE_NAME).write_text(json.dumps(data | {'simulated': False, 'seed': None}))
+    (folder / RECORD_OF_THE_TWIN).rename(tmp_path / RECORD_OF_THE_TWIN)
     return folder, keys
+
+
+def test_a_session_of_the_twin_whose_mark_is_missing_makes_no_key(real, tmp_path):
+    folder, keys = real
+    (tmp_path / RECORD_OF_THE_TWIN).rename(folder / RECORD_OF_THE_TWIN)
+    with pytest.raises(StationError, match='not marked as simulated'):
+        make_key(folder, keys, lambda *_: None, peer=PeerSettings(address='127.0.0.1:1'))
 
 
 def test_a_real_pass_needs_the_server_of_its_satellite(real):

@@ -46,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--seed', type=int, default=1, metavar='N', help='random seed of the simulated world (1)')
     parser.add_argument(
+        '--devices', default='sim', choices=('sim', 'hil'), help='hil: real drivers, in real time, see doc/hil.md (sim)'
+    )
+    parser.add_argument(
         '--from-el', type=float, default=_FROM_DEG, metavar='DEG', help='elevation of start and end (10)'
     )
 
@@ -59,8 +62,9 @@ def run(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix='qkd_gs-demo-') as place:
         say = Console(stderr=True, highlight=False).print
         say('[bold]calibrating the pointing on stars, the evening before[/bold]')
-        graph = DemoStation(args.from_el, args.speed, args.seed).prepare(Path(place), folder.parent)
-        pace = f'{args.speed:g} times as fast' if args.speed else 'as fast as every loop keeps its period'
+        speed = 1.0 if args.devices == 'hil' else args.speed
+        graph = DemoStation(args.from_el, speed, args.seed, args.devices).prepare(Path(place), folder.parent)
+        pace = f'{speed:g} times as fast' if speed else 'as fast as every loop keeps its period'
         say(f'[bold]starting {len(graph)} nodes[/bold], station time runs {pace}')
         logs = Path(place) / 'logs'
         station = StationProcesses(graph, logs, _warn)

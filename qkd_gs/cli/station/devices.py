@@ -32,7 +32,9 @@ _RESULTS = {True: 'pass', False: 'FAIL', None: ''}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument('--devices', default='sim', metavar='NAME', help="'sim', 'hardware', or a devices file (sim)")
+    parser.add_argument(
+        '--devices', default='sim', metavar='NAME', help="'sim', 'hardware', 'hil', or a devices file (sim)"
+    )
     parser.add_argument(
         '--move',
         action='store_true',
@@ -61,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
     if args.discover is not None:
         return _discover(args)
     settings = load_yaml(devices_path(args.devices), DeviceSettings)
+    args.simulated = settings.simulated
     rows = [_row(kind, choice, args) for kind, choice in settings.choices().items()]
     if args.json:
         print_json(rows)
@@ -133,7 +136,7 @@ def _tested_row(kind: str, choice: DeviceChoice, args: argparse.Namespace) -> di
     station, site = load_yaml(share_path('config', 'station.yaml'), StationSettings), load_site(args.site)
     options = load_options(args.devices, (kind,))[kind]
     try:
-        return row | self_test(KINDS[kind], choice.driver, station, site, options, args.move)
+        return row | self_test(KINDS[kind], choice.driver, station, site, options, args.move, args.simulated)
     except StationError as error:  # one unusable driver does not hide the other rows
         return row | {'found': False, 'self_test': str(error)}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from math import degrees, inf, pi, radians, tau
+from math import degrees, pi, radians, tau
 
 from qkd_gs.drivers.cia402.bus import CanBus, SdoAbort, download_request
 from qkd_gs.drivers.cia402.objects import (
@@ -66,6 +66,7 @@ class Axis:
         self.identity = ''
         self.control = Control.DISABLE_VOLTAGE
         self._reset_sent = False
+        self._distrusted = False  # its rate is from before it was taken for stopping
 
     # --- units ---
 
@@ -217,7 +218,7 @@ class Axis:
             self._take_position(int.from_bytes(data[2:6], 'little', signed=True), sync_ns)
         elif base == TPDO[1] and len(data) >= 6:
             rate, error_code = struct.unpack_from('<iH', data)
-            self.rate_rad_s = rate * self._rad_per_count
+            self.rate_rad_s, self._distrusted = rate * self._rad_per_count, False
             self.error_code = error_code or (self.error_code if self.faulty else 0)
         elif base == TPDO[2] and len(data) >= 6:
             self._take_status(int.from_bytes(data[:2], 'little'), now_ns)
@@ -255,12 +256,12 @@ class Axis:
     @property
     def at_rest(self) -> bool:
         """Whether the axis stands."""
-        return abs(self.rate_rad_s) < _AT_REST_RAD_S
+        return not self._distrusted and abs(self.rate_rad_s) < _AT_REST_RAD_S
 
     def distrust(self) -> None:
         """The driver was late: take the drive, which may have stopped by itself, for stopping until it tells."""
         if self.state is State.ENABLED:
-            self.state, self.rate_rad_s = State.QUICK_STOP_ACTIVE, inf
+            self.state, self._distrusted = State.QUICK_STOP_ACTIVE, True
 
     def towards_enabled(self) -> None:
         """Choose the next command on the way to torque; the reference is where the axis stands.

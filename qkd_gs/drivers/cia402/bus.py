@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from qkd_gs.drivers.cia402.objects import SDO_ANSWER, SDO_REQUEST
+from qkd_gs.drivers.cia402.objects import SDO_ANSWER, SDO_REQUEST, TPDO
 from qkd_gs.drivers.extras import need
+from qkd_gs.drivers.percentiles import Latencies
 from qkd_gs.errors import DeviceFault
 
 Frame = tuple[int, bytes]  # identifier and data
@@ -39,6 +40,8 @@ class CanBus:
         self._bus: Any = None
         self._message: Any = None
         self._waiting: list[Frame] = []  # arrived during an SDO transfer
+        self._synced_s = 0.0  # when the last SYNC was sent, if no drive has answered it yet
+        self.answers = Latencies()  # of the drives, from a SYNC to the first position
 
     def open(self) -> None:
         """Open the bus.
@@ -73,6 +76,10 @@ class CanBus:
         except (OSError, need('can', 'can').CanError) as error:
             raise DeviceFault('mount.silent', f'{self._name}: {error}') from error
 
+    def synced(self) -> None:
+        """A SYNC has been sent."""
+        self._synced_s = time.time()
+
     def frames(self) -> list[Frame]:
         """Frames that have arrived; never waits."""
         frames, self._waiting = self._waiting, []
@@ -89,6 +96,9 @@ class CanBus:
             raise DeviceFault('mount.silent', f'{self._name}: {error}') from error
         if message is None or message.is_error_frame or message.is_remote_frame or message.is_extended_id:
             return None
+        if self._synced_s and message.arbitration_id & 0x780 == TPDO[0]:
+            self.answers.add(max(message.timestamp - self._synced_s, 0.0))
+            self._synced_s = 0.0
         return message.arbitration_id, bytes(message.data)
 
     def wait(self, seconds: float) -> None:

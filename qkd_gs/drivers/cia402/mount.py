@@ -161,6 +161,7 @@ class Cia402Mount:
     def health(self) -> dict[str, str]:
         """Values for the diagnostics."""
         told = {axis.name: f'{axis.identity}, {axis.state.name.lower()}' for axis in self._axes}
+        told['answer_ms'] = str(self._bus.answers)
         return told | {f'{axis.name}_error_code': f'0x{axis.error_code:04X}' for axis in self._axes if axis.error_code}
 
     def self_test(self, move: bool = False) -> str:
@@ -279,6 +280,7 @@ class Cia402Mount:
             if goal is not None and ready:
                 axis.shaper.step(dt_s, *goal)
             axis.send_set_point(self._bus)
+        self._bus.synced()
         self._bus.send(SYNC, b'')
         self._sync_ns = now_ns
 

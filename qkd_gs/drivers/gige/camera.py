@@ -5,9 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections import deque
-from math import nan
-
-import numpy as np
 
 from qkd_gs.devices.camera import Camera, CameraSettings, Frame
 from qkd_gs.devices.driver import DriverContext, Probed, driver
@@ -17,13 +14,13 @@ from qkd_gs.drivers.gige.features import native
 from qkd_gs.drivers.gige.losses import Losses
 from qkd_gs.drivers.gige.options import GigeOptions
 from qkd_gs.drivers.gige.session import Received, Session, find
+from qkd_gs.drivers.percentiles import Latencies
 from qkd_gs.drivers.steady import Forward
 from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.settings.station import CameraModel
 
 _OPEN_S = 6.0  # a camera whose last program was killed is free after its heartbeat, 3 s as a rule
 _CLOSE_S = 1.0
-_KEPT = 500  # latencies of images
 _LONG_AGO_NS = 10_000_000_000
 
 
@@ -49,7 +46,7 @@ class GigeCamera:
         self._time, self._station = Forward('camera'), StationTime()
         self._waiting: deque[Received] = deque()
         self._losses = Losses(self._options.most_lost)
-        self._latencies: deque[float] = deque(maxlen=_KEPT)
+        self._latencies = Latencies()
 
     # --- Protocol ---
 
@@ -139,7 +136,6 @@ class GigeCamera:
         if session is None or session.abilities is None:
             return {}
         told = session.told
-        latency = np.percentile(self._latencies, [50, 99]) if self._latencies else (nan, nan)
         counts = self._losses.totals(told.statistics, told.mis_sized)
         return (
             session.abilities.identity
@@ -147,7 +143,7 @@ class GigeCamera:
                 'pixel_format': told.pixel_format,
                 'clock': self._options.clock,
                 'clock_error_us': f'{told.clock_error_ns * 1e-3:.1f}',
-                'latency_ms': f'{latency[0] * 1e3:.1f} / {latency[1] * 1e3:.1f}',
+                'latency_ms': str(self._latencies),
                 'exchange_ms': f'{told.exchange_ns * 1e-6:.2f}',
                 'packets_resent': str(told.statistics.get('resend_recovered', 0)),
                 'trouble': self.trouble,
@@ -216,7 +212,7 @@ class GigeCamera:
             self._losses.disordered += 1
             return None
         self._newest_ns = mid_ns
-        self._latencies.append(late_s)
+        self._latencies.add(late_s)
         if late_s > self._options.late_s:
             self._losses.late += 1
         column, row = received.settings.cut

@@ -25,6 +25,7 @@ _ASK_NS = 1_000_000_000  # from one exchange to the next, which shows that the c
 _FIRST_ASK_NS = 100_000_000  # while the clock has few latches
 _FIRST_LATCHES = 8
 _DISCOVERY_MS = 300
+_KEPT = 8  # settings before the present ones
 _MOST_WAITING = 64  # images that the loop has not taken
 _PRIVILEGE_REGISTER = 0x0A00
 NO_IMAGE = 'timeout waiting for frame'
@@ -79,7 +80,7 @@ class Told:
     Attributes
     ----------
     statistics : dict
-        Counters of the library, summed over the streams of this connection.
+        Counters of the library.
     mis_sized : int
         Images of another size than asked for.
     """
@@ -118,7 +119,7 @@ class Session:
         self._applied: Native | None = None
         self._history: list[tuple[int, Native]] = []  # since when settings hold, monotonic ns
         self._frames: Any = None
-        self._before: dict[str, int] = {}  # counters of earlier streams
+        self._running = False
         self._ask_ns = self._asked = 0
 
     # --- for the loop; never waits, unless told to ---
@@ -197,7 +198,7 @@ class Session:
             self._busy()
             self._exchange(camera)
             self._done()
-        if self._frames is None:
+        if not self._running:
             self._news.wait(_IDLE_S)
             self._news.clear()
         else:
@@ -210,30 +211,37 @@ class Session:
         self.busy_since_ns = 0
 
     def _apply(self, camera: Any) -> None:
+        """Write what is wanted; only another size of the images needs a pause of the stream."""
         wanted, applied = self._wanted, self._applied
-        same_stream = (
-            wanted is not None
-            and applied is not None
-            and (wanted.region, wanted.rate_hz) == (applied.region, applied.rate_hz)
-        )
-        if not same_stream:
-            self._stop(camera)
+        if wanted is None or applied is None or wanted.region[2:] != applied.region[2:]:
+            self._pause(camera)
+            applied = None
+        self._applied = wanted
         if wanted is None:
-            self._applied = None
             return
         if applied is None or wanted.exposure_us != applied.exposure_us:
             camera.set_exposure_time(wanted.exposure_us)
         if applied is None or wanted.gain != applied.gain:
             self._set_gain(camera, wanted.gain)
-        if same_stream:
-            periods_ns = round(self._options.pipeline_frames * 1e9 / wanted.rate_hz)
-            self._history = [*self._history[-8:], (time.monotonic_ns() + periods_ns, wanted)]
-        else:
+        if applied is None:
             camera.set_roi(self._genicam.Roi(*wanted.region))
+        elif wanted.region != applied.region:
+            self._move_region(camera, wanted)
+        if applied is None or wanted.rate_hz != applied.rate_hz:
             camera.set_frame_rate(wanted.rate_hz)
-            self._start(camera)
-            self._history = [(0, wanted)]
-        self._applied = wanted
+        if not self._running:
+            self._resume(camera)
+        delay_ns = round(self._options.pipeline_frames * 1e9 / wanted.rate_hz) if applied is not None else 0
+        self._history = [*self._history[-_KEPT:], (time.monotonic_ns() + delay_ns, wanted)]
+
+    def _move_region(self, camera: Any, wanted: Native) -> None:
+        """Move a region of the same size; a camera that locks its offsets meanwhile needs a pause, too."""
+        try:
+            camera.set_integer('OffsetX', wanted.region[0])
+            camera.set_integer('OffsetY', wanted.region[1])
+        except self._genicam.GenApiError:
+            self._pause(camera)
+            camera.set_roi(self._genicam.Roi(*wanted.region))
 
     def _set_gain(self, camera: Any, gain: float) -> None:
         assert self.abilities is not None
@@ -242,18 +250,16 @@ class Session:
         elif self.abilities.gain.most > 0:
             camera.set_integer('GainRaw', round(gain))
 
-    def _start(self, camera: Any) -> None:
-        size = self._options.packet_size
-        self._frames = camera.stream(iface=self._options.interface, packet_size=size)
-        camera.acquisition_start()
-
-    def _stop(self, camera: Any) -> None:
+    def _resume(self, camera: Any) -> None:
         if self._frames is None:
-            return
-        camera.acquisition_stop()
-        self._before = self._counters()
-        self._frames.close()
-        self._frames = None
+            self._frames = camera.stream(iface=self._options.interface, packet_size=self._options.packet_size)
+        camera.acquisition_start()
+        self._running = True
+
+    def _pause(self, camera: Any) -> None:
+        if self._running:
+            camera.acquisition_stop()
+        self._running = False
 
     def _exchange(self, camera: Any) -> None:
         """Ask the camera something: its clock, or else whether it is still ours."""
@@ -288,12 +294,18 @@ class Session:
         arrival_ns = time.monotonic_ns()
         stamp_ns = self._stamp(frame.ts_dev, arrival_ns)
         pixels = frame.to_numpy()
-        settings = next((s for since_ns, s in reversed(self._history) if stamp_ns >= since_ns), self._history[0][1])
         self.told.pixel_format = frame.pixel_format
-        if pixels.ndim != 2 or pixels.shape != (settings.region[3], settings.region[2]):
+        settings = self._settings_of(stamp_ns, pixels.shape)
+        if settings is None:
             self.told.mis_sized += 1
             return
         self.received.append(Received(stamp_ns, arrival_ns, pixels.astype(np.uint16, copy=False), settings))
+
+    def _settings_of(self, stamp_ns: int, shape: tuple[int, ...]) -> Native | None:
+        """Newest settings of an image's shape that held when it was exposed, else the newest of its shape."""
+        fitting = [one for one in reversed(self._history) if shape == (one[1].region[3], one[1].region[2])]
+        held = (settings for since_ns, settings in fitting if stamp_ns >= since_ns)
+        return next(held, fitting[0][1] if fitting else None)
 
     def _stamp(self, ticks: int | None, arrival_ns: int) -> int:
         if not ticks:
@@ -310,15 +322,16 @@ class Session:
         return host_ns
 
     def _counters(self) -> dict[str, int]:
-        """Counters of all streams of this connection so far."""
         now = self._frames.stats()
-        return {name: self._before.get(name, 0) + getattr(now, name) for name in COUNTERS}
+        return {name: getattr(now, name) for name in COUNTERS}
 
     def _leave(self, camera: Any) -> None:
         """Stop the stream and give the camera free, if it answers; only then may it be asked."""
         try:
             if camera is not None and self.fault is None:
-                self._stop(camera)
+                self._pause(camera)
+            if self._frames is not None:
+                self._frames.close()
             if camera is not None:
                 camera.close()
         except self._genicam.GenicamError as error:

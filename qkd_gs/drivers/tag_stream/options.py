@@ -53,6 +53,7 @@ class Hello(BaseModel):
     serial_number: str
     firmware: str = ''
     tick_ps: tuple[int, int] = Field(description='length of a tick: numerator and denominator')
+    simulated: bool = Field(False, description='the tags are not of real light')
 
     @field_validator('tick_ps')
     @classmethod

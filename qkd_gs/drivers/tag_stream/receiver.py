@@ -14,6 +14,7 @@ from qkd_gs.devices.driver import DriverContext, Probed, driver
 from qkd_gs.devices.open_state import OpenState
 from qkd_gs.devices.tdc import Tdc
 from qkd_gs.drivers.addresses import CONNECT_S, Connect, greeting_of, host_and_port
+from qkd_gs.drivers.percentiles import Latencies
 from qkd_gs.drivers.steady import Forward
 from qkd_gs.drivers.tag_stream.frames import BrokenStream, Flag, Frame, FrameReader, Kind, encode, unpack_tags
 from qkd_gs.drivers.tag_stream.options import Hello, TagStreamOptions
@@ -29,10 +30,17 @@ class TagStreamTdc:
 
     What was good is delivered before a fault is raised: tags up to an overflow or a gap in the sequence come with one
     ``poll()``, the fault with the next.
+
+    Parameters
+    ----------
+    simulated : bool
+        The station is marked as simulated; another one refuses a TDC whose tags are.
     """
 
-    def __init__(self, options: TagStreamOptions, connect: Connect = socket.create_connection) -> None:
-        self._options, self._connect = options, connect
+    def __init__(
+        self, options: TagStreamOptions, connect: Connect = socket.create_connection, simulated: bool = False
+    ) -> None:
+        self._options, self._connect, self._simulated = options, connect, simulated
         self._state = OpenState('tdc')
         self._socket: socket.socket | None = None
         self._runs = 0
@@ -53,6 +61,8 @@ class TagStreamTdc:
     def _end_run(self) -> None:
         self._run = 0
         self._started = False
+        self._lags = Latencies()  # from the end of a frame to the poll that takes it
+        self._now_ns = 0
         self._sequence = 0
         self._end_ticks = 0
         self._flags: Flag | None = None
@@ -67,7 +77,8 @@ class TagStreamTdc:
         Raises
         ------
         DeviceFault
-            ``tdc.silent``: nobody there; ``tdc.other``: another TDC; ``tdc.garbled``: another protocol.
+            ``tdc.silent``: nobody there; ``tdc.other``: another TDC; ``tdc.garbled``: another protocol;
+            ``tdc.simulated``: its tags are not of real light, and the station is not marked as simulated.
         """
         self.close()
         self._begin()
@@ -109,6 +120,7 @@ class TagStreamTdc:
             if self._next is not None:
                 raise self._next
             self._time.check(now_ns)
+            self._now_ns = now_ns
             heard = self._take_all()
             self._heard_ns = now_ns if heard else self._heard_ns
             self._check_silence(now_ns)
@@ -146,6 +158,7 @@ class TagStreamTdc:
             'serial_number': hello.serial_number if hello else '',
             'firmware': hello.firmware if hello else '',
             'reference': 'missing' if (self._flags or Flag(0)) & Flag.UNLOCKED else 'locked',
+            'lag_ms': str(self._lags),
             'tags_on_unused_inputs': str(self._unmapped),
         }
 
@@ -252,6 +265,11 @@ class TagStreamTdc:
         wanted = self._options.serial_number
         if wanted is not None and wanted != self._hello.serial_number:
             raise DeviceFault('tdc.other', f'TDC {self._hello.serial_number} instead of {wanted}')
+        if self._hello.simulated and not self._simulated:
+            raise DeviceFault(
+                'tdc.simulated',
+                f'{self._hello.model} sends simulated tags, and this station is not marked as simulated',
+            )
 
     def _take_tags(self, frame: Frame) -> None:
         unlocked = frame.flags & Flag.UNLOCKED
@@ -273,6 +291,9 @@ class TagStreamTdc:
             return
         self._sequence = (self._sequence + 1) % 2**32
         self._flags, self._end_ticks = frame.flags, frame.end_ticks
+        assert self._hello is not None
+        numerator, denominator = self._hello.tick_ps
+        self._lags.add((self._now_ns - self._asked_ns) * 1e-9 - frame.end_ticks * numerator / denominator * 1e-12)
         if np.any(ticks[1:] < ticks[:-1]):
             order = np.argsort(ticks, kind='stable')
             ticks, inputs = ticks[order], inputs[order]
@@ -321,4 +342,4 @@ def probe(address: str) -> Probed | None:
 @driver(TagStreamOptions, probe)
 def tag_stream(context: DriverContext[TagStreamOptions]) -> Tdc:
     """Driver ``tdc.tag_stream``."""
-    return TagStreamTdc(context.options)
+    return TagStreamTdc(context.options, simulated=context.simulated)

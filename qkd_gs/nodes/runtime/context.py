@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from qkd_gs.devices.devices_file import load_options
 from qkd_gs.devices.kinds import AIRCRAFT, DOME, GPS, GUIDING_CAMERA, TDC, TRACKING_CAMERA, WEATHER, DeviceKind
-from qkd_gs.devices.registry import make_device
+from qkd_gs.devices.registry import SIMULATED, make_device
 from qkd_gs.nodes.runtime.base import StationMixin
 from qkd_gs.nodes.runtime.device import DeviceNode
 from qkd_gs.settings.loader import load_yaml
@@ -57,13 +57,13 @@ def device_of(node: StationMixin, kind: DeviceKind[D], station: StationSettings)
     choice = node.devices.choices()[kind.name]
     options = load_options(node.text('devices'), (kind.name,))[kind.name]
     link = None
-    if node.devices.simulated:
+    if choice.driver == SIMULATED:
         from qkd_gs.sim.remote.bus import Bus, bus_path
 
         namespace: str = node.get_namespace()  # type: ignore[attr-defined]
         setup = simulation_setup(node, station) if kind in _DRAW else None
         link = Bus(bus_path(namespace), lambda: node.clock.began_ns, setup)
-    device = make_device(kind, choice.driver, station, site_of(node), options, link)
+    device = make_device(kind, choice.driver, station, site_of(node), options, link, node.simulated)
     if isinstance(node, DeviceNode):
         node.device = device
     return device

@@ -1,0 +1,99 @@
+"""What a counterpart needs to know: the world that it belongs to, its time, and where it listens."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from ctypes import CDLL
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from qkd_gs.orbit.elements import load_elements
+from qkd_gs.orbit.timescale import parse_utc
+from qkd_gs.pointing.pass_window import pass_window_nearest
+from qkd_gs.settings.loader import load_yaml
+from qkd_gs.settings.site import load_site
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.settings.twin import load_twin
+from qkd_gs.sim.remote.bus import Bus
+from qkd_gs.sim.simulation_setup import SimulationSetup
+
+PLACE = Path('/tmp/qkd_gs-hil')  # of the pseudo-terminals, as config/devices/hil.yaml names them
+CAMERAS = {'tracking_camera': '127.0.0.1', 'guiding_camera': '127.0.0.2'}
+CAN_GROUP = '239.74.163.41'
+TAGS_PORT, GPSD_PORT = 5510, 29471
+_PR_SET_PDEATHSIG = 1
+AT_ONCE, IN_TIME = 25, 5  # above the loops of the station: what a microcontroller does; below: rendering images
+
+
+@dataclass(frozen=True)
+class Place:
+    """World and time of a counterpart; passed on as JSON.
+
+    Attributes
+    ----------
+    bus : str
+        File of the bus.
+    began_ns : int
+        When the world began, CLOCK_MONOTONIC; its station time then is `epoch_ns`, and goes as real time does.
+    station, elements, site, at, scenario, lead_s, seed
+        As the options of the station.
+    """
+
+    bus: str
+    began_ns: int
+    epoch_ns: int
+    station: str
+    elements: str
+    site: str
+    at: str
+    scenario: str
+    lead_s: float
+    seed: int
+
+    def to_json(self) -> str:
+        """For the command line of a counterpart."""
+        return json.dumps(asdict(self))
+
+    def now_ns(self) -> int:
+        """Station time."""
+        return self.epoch_ns + time.monotonic_ns() - self.began_ns
+
+    def utc_of(self, station_ns: int) -> int:
+        """Time of this machine's clock, UTC ns, at a station time."""
+        return station_ns - self.now_ns() + time.time_ns()
+
+    def setup(self) -> SimulationSetup:
+        """The simulated sky, the same in every process."""
+        station, site = load_yaml(Path(self.station), StationSettings), load_site(self.site)
+        window = pass_window_nearest(load_elements(Path(self.elements)), site, parse_utc(self.at, 'at'), station)
+        return SimulationSetup(load_twin(self.scenario or None), station, site, window, self.lead_s, self.seed)
+
+    def connect(self, setup: SimulationSetup | None = None) -> Bus:
+        """End of the bus in the calling process."""
+        return Bus(Path(self.bus), lambda: self.began_ns, setup)
+
+
+def begun(priority: int) -> tuple[Place, list[str]]:
+    """Place and further arguments of this process, which ends with the one that has started it.
+
+    It gets one of the real-time priorities below, where the rights allow it, as the nodes do.
+    """
+    CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(priority))
+    except PermissionError:
+        pass  # as for the nodes: without the right they share with everybody
+    place = Place(**json.loads(sys.argv[1]))
+    if os.getppid() == 1:
+        raise SystemExit('the world has ended')
+    return place, sys.argv[2:]
+
+
+def say(line: str) -> None:
+    """One line for the log of the world."""
+    sys.stdout.write(line + '\n')
+    sys.stdout.flush()
