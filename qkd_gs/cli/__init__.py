@@ -36,6 +36,7 @@ _PACKAGES = {
         'node': 'start one node of the station by itself, until Ctrl-C',
         'policies': 'write the policies of SROS2 for every node of the station',
         'calibrate-detectors': 'measure the relative delays and efficiencies of the detectors with trusted light',
+        'calibrate-hwp': 'find the zero of the half-wave plate from counts of polarized light',
         'devices': 'list the drivers of every device, and test those that are chosen',
     },
     'operation': {

@@ -1,12 +1,16 @@
 """The zero of the half-wave plate is found from polarized light; what cannot be trusted is refused."""
 
+import json
 from math import degrees, pi, radians
 
 import numpy as np
 import pytest
 
 from qkd_gs.calibration.hwp_zero import fit_hwp_zero
+from qkd_gs.cli import main
 from qkd_gs.errors import StationError
+from qkd_gs.pointing.mount_model import MountModel
+from qkd_gs.pointing.pointing_file import StoredPointing, load_pointing
 from qkd_gs.pointing.polarization import polarization_error
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.station import StationSettings
@@ -62,3 +66,19 @@ def test_the_twins_unknown_mounting_error_is_found(seed):
     found = measure_hwp_zero(settings, STATION, seed)
     left_rad = 2 * (found.zero_rad + true - radians(STATION.hwp.zero_deg))
     assert abs(degrees(left_rad)) < 0.15
+
+
+def test_the_command_keeps_the_zero_and_refuses_broken_tables(tmp_path, capsys):
+    table = tmp_path / 'counts.csv'
+    rows = [f'{degrees(a):.4f},{",".join(map(str, c))}' for a, c in zip(ANGLES, curves(radians(14.0)), strict=True)]
+    table.write_text('hwp_deg,H,V,D,A\n' + '\n'.join(rows))
+    StoredPointing.of(MountModel(), (1.0, 2.0), '', '2018-10-03T14:00:00Z').save(tmp_path)
+    command = ['calibrate-hwp', str(table), '--state', str(tmp_path), '--write', '--json']
+    assert main(command) == 0
+    assert json.loads(capsys.readouterr().out)['offset_deg'] == pytest.approx(2.0, abs=0.1)
+    stored = load_pointing(tmp_path)
+    assert stored.refine(STATION).hwp.zero_deg == pytest.approx(14.0, abs=0.1)
+    for broken in ('hwp_deg,H,V,D\n1,2,3,4', 'hwp_deg,H,V,D,A\n1,2,3,4,x', 'hwp_deg,H,V,D,A\n1,2,3,4,5'):
+        table.write_text(broken)
+        assert main(command) == 2
+        assert 'counts.csv' in capsys.readouterr().err
