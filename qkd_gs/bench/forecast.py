@@ -14,7 +14,7 @@ import numpy as np
 
 from qkd_gs.bench.table1 import EPSILON_PER_BOUND, F_EC
 from qkd_gs.downlink.extinction import zenith_loss_db
-from qkd_gs.forecast.counts import expected_counts
+from qkd_gs.forecast.counts import expected_counts, with_flaws
 from qkd_gs.forecast.forecast import STEP_NS, light_of, secret_bits
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.passes import Pass, find_passes
@@ -95,7 +95,7 @@ def _compare(
         'qber': round(counts.qber, 5),
         'published_key_bits': row.key_bits,
         'key_bits': key,
-        'certified_bits': secret_bits(counts, station, F_EC),
+        'certified_bits': secret_bits(with_flaws(counts, light, station), station, F_EC),
     }
 
 

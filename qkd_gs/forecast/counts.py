@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil, sqrt
 
 import numpy as np
 
 from qkd_gs.arrays import FloatArray
-from qkd_gs.qkd.finite_key.counts import BasisCounts, Intensities, KeyCounts, Tally
-from qkd_gs.settings.station import KeySettings, SourceSettings
+from qkd_gs.qkd.finite_key.counts import BasisCounts, Intensities, KeyCounts, Receiver, SourceTolerance, Tally
+from qkd_gs.settings.station import KeySettings, SourceSettings, StationSettings
+
+_EDGE_SIGMA = 13.0  # by which light at the edges of the gate may hide in the noise
 
 
 @dataclass(frozen=True)
@@ -54,3 +57,27 @@ def expected_counts(
     return KeyCounts(
         intensities=Intensities(signal=mu['signal'], decoy=mu['decoy'], vacuum=mu['vacuum']), hv=basis, da=basis
     )
+
+
+def with_flaws(counts: KeyCounts, light: Light, station: StationSettings, gain: float = 1.0) -> KeyCounts:
+    """The same counts with the flaws of source and receiver that a certified key pays for, as far as they are stated.
+
+    Unequal detectors count as the limits of the settings have them, which is what a station pays that did not
+    calibrate its efficiencies.
+    """
+    source, key = station.source, station.key
+    two = sum(
+        share * (gain * mu) ** 2 / 4
+        for share, mu in ((source.p_signal, source.mu_signal), (source.p_decoy, source.mu_decoy))
+    )
+    cross = source.pulse_rate_hz * light.step_s * two * float(np.sum(light.transmission**2))
+    inside = 2 * sum(tally.sifted for tally in (counts.pooled.signal, counts.pooled.decoy, counts.pooled.vacuum))
+    outside = float(np.sum(light.noise_cps)) * light.step_s * (1 - key.gate_ns * 1e-9 * source.pulse_rate_hz)
+    receiver = Receiver(
+        within_basis=key.max_efficiency_mismatch,
+        between_bases=key.max_efficiency_mismatch,
+        cross_clicks=ceil(cross),
+        edge_bits=ceil((key.max_light_outside * inside + _EDGE_SIGMA * sqrt(outside)) / 2),
+    )
+    tolerance = SourceTolerance(intensity=source.mu_tolerance, probability=source.p_tolerance)
+    return counts.model_copy(update={'receiver': receiver, 'tolerance': tolerance})

@@ -14,7 +14,7 @@ import numpy as np
 from qkd_gs.arrays import BoolArray, FloatArray, IntArray
 from qkd_gs.downlink.background import background_rate
 from qkd_gs.downlink.budget import transmission
-from qkd_gs.forecast.counts import Light, expected_counts
+from qkd_gs.forecast.counts import Light, expected_counts, with_flaws
 from qkd_gs.orbit.horizon import horizon_rad
 from qkd_gs.orbit.passes import Pass
 from qkd_gs.orbit.target import TargetState
@@ -111,6 +111,10 @@ def forecast_light(light: Light, t_ns: IntArray, station: StationSettings, downl
 
     middle = counts(1.0, optical)
     drawn = [counts(gain, error) for gain, error in product(gains, errors)]
+    keys = [
+        secret_bits(with_flaws(one, light, station, gain), station, downlink.f_ec)
+        for one, (gain, _) in zip(drawn, product(gains, errors), strict=True)
+    ]
 
     def interval(values: list[float], expected: float) -> Interval:
         low, high = np.quantile(values, [0.1, 0.9]).tolist()
@@ -122,9 +126,7 @@ def forecast_light(light: Light, t_ns: IntArray, station: StationSettings, downl
         counted_s=len(t_ns) * STEP_NS * 1e-9,
         sifted_bits=interval([one.sifted_bits for one in drawn], middle.sifted_bits),
         qber=interval([one.qber for one in drawn], middle.qber),
-        secret_bits=interval(
-            [secret_bits(one, station, downlink.f_ec) for one in drawn], secret_bits(middle, station, downlink.f_ec)
-        ),
+        secret_bits=interval(keys, secret_bits(with_flaws(middle, light, station), station, downlink.f_ec)),
         loss_db=-10 * log10(float(light.transmission.mean())),
         noise_cps=float(light.noise_cps.mean()),
     )

@@ -7,7 +7,8 @@ import pytest
 
 import qkd_gs
 from qkd_gs.bench import forecast as bench
-from qkd_gs.forecast.counts import Light, expected_counts
+from qkd_gs.forecast.counts import Light, expected_counts, with_flaws
+from qkd_gs.forecast.forecast import secret_bits
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.passes import find_passes
 from qkd_gs.orbit.timescale import parse_utc
@@ -38,6 +39,15 @@ def test_counts_are_those_of_poissonian_light_and_noise():
     assert counts.pooled.vacuum.sifted == pytest.approx(1e8 * 0.25 * 100 / 2 * 4e-7, rel=0.01)
     doubled = expected_counts(light, STATION.source, STATION.key, 0.012, gain=2.0).sifted_bits
     assert doubled == pytest.approx(2 * signal.sifted, rel=0.01)
+
+
+def test_a_certified_key_pays_for_the_flaws_of_the_receiver():
+    light = Light(np.full(290, 1.1e-4), np.full(290, 200.0), 1.0)
+    counts = expected_counts(light, STATION.source, STATION.key, 0.012)
+    flawed = with_flaws(counts, light, STATION)
+    assert flawed.receiver.within_basis == STATION.key.max_efficiency_mismatch
+    assert 10 < flawed.receiver.cross_clicks < 60  # 27 were drawn in such a pass of the twin
+    assert 0 < secret_bits(flawed, STATION, 1.06) < secret_bits(counts, STATION, 1.06)
 
 
 def test_a_higher_pass_is_worth_more(passes):

@@ -239,6 +239,8 @@ def test_the_key_of_the_window_is_less_than_that_of_the_pass_and_in_the_setting_
     window = window_key_bits(processed(sifted_bits_window=300_000))
     assert 0 < window < 0.55 * whole
     assert window_key_bits(processed(sifted_bits_window=None)) is None
+    flawed = counts() | {'receiver': {'within_basis': 0.05, 'between_bases': 0.05, 'cross_clicks': 20}}
+    assert window_key_bits(processed(sifted_bits_window=300_000, counts=flawed)) == window
 
 
 def test_the_result_is_held_against_the_forecast():
