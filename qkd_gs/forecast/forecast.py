@@ -116,7 +116,7 @@ def forecast_light(light: Light, t_ns: IntArray, station: StationSettings, downl
         for one, (gain, _) in zip(drawn, product(gains, errors), strict=True)
     ]
 
-    def interval(values: list[float], expected: float) -> Interval:
+    def interval(values: Sequence[float], expected: float) -> Interval:
         low, high = np.quantile(values, [0.1, 0.9]).tolist()
         return Interval(low, expected, high)
 
