@@ -24,7 +24,7 @@ SITE = load_site('shanghai')
 @pytest.fixture(scope='module')
 def passes():
     elements = load_elements(share_path('config', 'elements', 'micius.tle'))
-    span = (parse_utc('2018-10-01T00:00:00Z'), parse_utc('2018-10-08T00:00:00Z'))
+    span = (parse_utc('2018-10-01T00:00:00Z'), parse_utc('2018-10-05T00:00:00Z'))
     return [one for one in find_passes(elements, SITE, *span) if one.sun_elevation_deg < -10]
 
 
