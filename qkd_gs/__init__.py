@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from qkd_gs.api.pointing import fit_pointing
     from qkd_gs.api.simulation import simulate_pass
     from qkd_gs.api.tags import import_tags, look_at_tags
+    from qkd_gs.audit.session_audit import Audit, audit_session
     from qkd_gs.calibration.fit import PointingFit
     from qkd_gs.calibration.observations import Observations
     from qkd_gs.errors import DeviceFault, StationError
@@ -43,6 +44,7 @@ __path__ = pkgutil.extend_path(__path__, __name__)
 __version__ = '0.2.0'
 
 _MODULE_OF = {
+    'Audit': 'audit.session_audit',
     'Bag': 'recording.reader',
     'DeviceFault': 'errors',
     'Elements': 'orbit.elements',
@@ -62,6 +64,7 @@ _MODULE_OF = {
     'StationError': 'errors',
     'TargetState': 'orbit.target',
     'Trajectory': 'orbit.trajectory',
+    'audit_session': 'audit.session_audit',
     'find_passes': 'api.passes',
     'forecast_pass': 'api.passes',
     'fit_pointing': 'api.pointing',
@@ -81,6 +84,7 @@ _MODULE_OF = {
 }
 
 __all__ = [
+    'Audit',
     'Bag',
     'DeviceFault',
     'Elements',
@@ -101,6 +105,7 @@ __all__ = [
     'TargetState',
     'Trajectory',
     '__version__',
+    'audit_session',
     'find_passes',
     'fit_pointing',
     'forecast_pass',

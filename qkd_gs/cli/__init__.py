@@ -26,6 +26,7 @@ _PACKAGES = {
         'import': 'make a session of a file of time tags, or look into one',
         'session': 'check a session, or print the schema of session.json',
         'process': 'make the key of a session',
+        'audit': 'replay what was said in public, and compute the key again with code of its own',
         'report': 'write report.html and its figures into a session',
         'replay': 'play a recorded pass on its own clock, and recompute its tracking figures',
         'repair': 'repair a bag whose recorder was killed',

@@ -32,6 +32,7 @@ from qkd_gs.processing.timing_stage import Timed, number_clicks
 from qkd_gs.qkd.finite_key.counts import KeyCounts, Receiver
 from qkd_gs.qkd.link.channel import Channel
 from qkd_gs.qkd.link.spool import Spool
+from qkd_gs.qkd.link.transcript_file import TranscriptFile
 from qkd_gs.qkd.protocol.confirmation import confirm_again
 from qkd_gs.qkd.protocol.ground_side import GroundSession
 from qkd_gs.qkd.protocol.result import KeyResult
@@ -98,12 +99,16 @@ def process_session(
         if stored is not None:
             _destroy_session_key(keys, manifest, stored.length_bits)
             if stored.state is KeyStateName.PENDING:
-                _confirm_again(store, stored, manifest, keys, link)
+                _confirm_again(store, stored, manifest, keys, link, folder)
             return _finished(folder, dict(stored.result))
         private_key = keys.session_private_key(manifest.session_id)
         pre_shared = _pre_shared(keys, manifest, store)
         # what is said in public waits in a file without a name, beside the tags: a temporary folder may be in memory
-        with tempfile.TemporaryFile(dir=folder) as file, link() as channel:  # the other side gets ready meanwhile
+        with (
+            tempfile.TemporaryFile(dir=folder) as file,
+            TranscriptFile(folder) as transcript,
+            link() as channel,  # the other side gets ready meanwhile
+        ):
             spool = Spool(file)
             progress('reading the sealed tags', 0.0)  # before anything is asked: damage costs no disclosure
             scanned = scan_session(folder, manifest, private_key)
@@ -117,6 +122,7 @@ def process_session(
                 random_bytes=_random_bytes(manifest),
                 progress=progress,
                 spool=spool,
+                transcript=transcript,
             )
             session.open()
             log = session.request_beacon_log(*scanned.log_span_ns, manifest.station.source.beacon_rate_hz)
@@ -136,6 +142,7 @@ def process_session(
             made = session.make_key(
                 timed.detections, timed.pulse_spans, windows, _examination(manifest, timed), _receiver(manifest, timed)
             )
+            watched['transcript'] = transcript.seal()
             result = _figures(manifest, timed, scanned.reports, made, watched, window_s)
             store.put(manifest.session_id, made.key_id, made.key, made.epsilon, result, made.refill)
             _destroy_session_key(keys, manifest, made.secret_bits)
@@ -148,11 +155,13 @@ def process_session(
     return _finished(folder, result)
 
 
-def _confirm_again(store: KeyStore, stored: KeyEntry, manifest: Manifest, keys: KeyFolder, link: Link) -> None:
+def _confirm_again(
+    store: KeyStore, stored: KeyEntry, manifest: Manifest, keys: KeyFolder, link: Link, folder: Path
+) -> None:
     """Confirm a key whose confirmation was lost when it was made."""
-    with _confirming(manifest), link() as channel:
+    with _confirming(manifest), TranscriptFile(folder) as transcript, link() as channel:
         pre_shared = _pre_shared(keys, manifest, store)
-        confirm_again(channel, agreed_terms(manifest), stored.session_id, stored.key_id, pre_shared)
+        confirm_again(channel, agreed_terms(manifest), stored.session_id, stored.key_id, pre_shared, transcript)
         store.confirm(stored.session_id, stored.key_id)
 
 

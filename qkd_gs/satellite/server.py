@@ -14,6 +14,7 @@ from qkd_gs.keys.refilled import RefilledKey
 from qkd_gs.qkd.link.channel import Channel
 from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.qkd.link.tls import Listener
+from qkd_gs.qkd.link.transcript_file import TranscriptFile
 from qkd_gs.qkd.protocol.result import SatelliteResult
 from qkd_gs.qkd.protocol.satellite_side import SETTLED_NS, serve
 from qkd_gs.qkd.sifting.terms import Terms
@@ -85,7 +86,10 @@ def _one_run(
     transmitter: LogTransmitter, keys: KeyFolder, terms: Terms, listener: Listener, progress: Progress
 ) -> SatelliteResult:
     channel = _client(listener)
-    with keys.store(simulated=False, side=Side.SATELLITE) as store:
+    with (
+        keys.store(simulated=False, side=Side.SATELLITE) as store,
+        TranscriptFile(keys.path / 'transcripts', 'run') as transcript,
+    ):
         result = serve(
             channel,
             transmitter,
@@ -94,6 +98,7 @@ def _one_run(
             store,
             lambda: max(time.time_ns(), transmitter.end_utc_ns + SETTLED_NS),
             progress=progress,
+            transcript=transcript,
         )
     _log.info('session %s: %d bits, %s', result.session_id, len(result.key), 'stored' if result.confirmed else 'open')
     return result

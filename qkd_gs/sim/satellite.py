@@ -95,6 +95,7 @@ def _answer(channel: Channel, folder: Path, keys: KeyFolder) -> None:
     from qkd_gs.keys.entries import Side
     from qkd_gs.keys.preshared import SimulatedPreSharedKey
     from qkd_gs.keys.refilled import RefilledKey
+    from qkd_gs.qkd.link.transcript_file import TranscriptFile
     from qkd_gs.qkd.protocol.satellite_side import serve
     from qkd_gs.qkd.sifting.terms import Terms
     from qkd_gs.session.manifest import load_manifest
@@ -102,7 +103,10 @@ def _answer(channel: Channel, folder: Path, keys: KeyFolder) -> None:
 
     manifest, record = load_manifest(folder), load_record(folder)
     simulated = SimulatedPreSharedKey(record.seed, manifest.session_id)
-    with keys.store(simulated=True, side=Side.SATELLITE) as store:
+    with (
+        keys.store(simulated=True, side=Side.SATELLITE) as store,
+        TranscriptFile(folder, 'satellite-transcript') as transcript,
+    ):
         serve(
             channel,
             record.transmitter(),
@@ -111,6 +115,7 @@ def _answer(channel: Channel, folder: Path, keys: KeyFolder) -> None:
             store,
             lambda: present_ns(manifest),
             source=manifest.session_id,
+            transcript=transcript,
         )
 
 

@@ -4,16 +4,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from short_sessions import make
 
+from qkd_gs.bench.security.measured_light import (
+    BlindedSource,
+    Interceptor,
+    SomeIntercepted,
+    SplittingSource,
+    each_block,
+    source_with,
+)
+from qkd_gs.bench.security.short_sessions import make
 from qkd_gs.errors import StationError
 from qkd_gs.processing.tag_runs import delays_of
-from qkd_gs.qkd.sifting.states import PulseStates
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.share import share_path
-from qkd_gs.sim.photons.arrivals import PhotonSource
-from qkd_gs.sim.photons.detectors import BB84Module
 from qkd_gs.timing.pulse_times import PulseTimes
 from qkd_gs.timing.tags import Channel, TagBlock
 
@@ -42,37 +47,6 @@ def test_without_an_attack_both_sides_have_the_same_key_and_nothing_is_flagged(h
     assert 0.002 < honest.key['afterpulse_share'] < 0.007  # 0.5 % in the twin
 
 
-class Interceptor(BB84Module):
-    """Measures a part of the photons in a random basis and sends on what it found."""
-
-    share = 1.0
-
-    def measure(self, states, polarization_error_rad, rng):
-        n = len(states.bit)
-        caught = rng.random(n) < self.share
-        basis = rng.integers(0, 2, n).astype(np.uint8)
-        bit = np.where(basis == states.basis, states.bit, rng.integers(0, 2, n)).astype(np.uint8)
-        sent_on = PulseStates(
-            states.intensity, np.where(caught, basis, states.basis), np.where(caught, bit, states.bit)
-        )
-        return super().measure(sent_on, polarization_error_rad, rng)
-
-
-class SomeIntercepted(Interceptor):
-    share = 0.1
-
-
-def source_with(module):
-    """Photons that pass through somebody's hands."""
-
-    class Tapped(PhotonSource):
-        def __init__(self, settings, *arguments):
-            super().__init__(settings, *arguments)
-            self._module = module(settings.spads, settings.polarization)
-
-    return Tapped
-
-
 def test_intercepting_a_tenth_costs_the_key_what_it_must(honest, tmp_path):
     attacked = make(tmp_path, source=source_with(SomeIntercepted))
     # a quarter of the photons caught are wrong in the right basis
@@ -92,23 +66,6 @@ def test_intercepting_everything_leaves_no_key(tmp_path):
     assert attacked.key['qber'] == pytest.approx(0.25, abs=0.02)
 
 
-class Splitter:
-    """Keeps single photons back, and lets the pulses with more through so that the signal's rate stays."""
-
-    def __init__(self, transmitter):
-        self._transmitter = transmitter
-        many = 1 - np.exp(-transmitter.mu) * (1 + transmitter.mu)
-        self.mu = transmitter.mu[0] * many / many[0]
-
-    def __getattr__(self, name):
-        return getattr(self._transmitter, name)
-
-
-class SplittingSource(PhotonSource):
-    def __init__(self, settings, detectors, transmitter, *rest):
-        super().__init__(settings, detectors, Splitter(transmitter), *rest)
-
-
 def test_photon_number_splitting_is_seen_by_the_decoys(honest, tmp_path):
     attacked = make(tmp_path, source=SplittingSource)
     assert attacked.key['sifted_bits'] == pytest.approx(honest.key['sifted_bits'], rel=0.05)
@@ -117,41 +74,9 @@ def test_photon_number_splitting_is_seen_by_the_decoys(honest, tmp_path):
     assert attacked.key['reasons']
 
 
-class FakedStates(Interceptor):
-    """Detector control by bright light: clicks only where Bob measures in Eve's basis, and then always her bit."""
-
-    def measure(self, states, polarization_error_rad, rng):
-        n = len(states.bit)
-        eve, bob = rng.integers(0, 2, (2, n))
-        bit = np.where(eve == states.basis, states.bit, rng.integers(0, 2, n))
-        return np.where(eve == bob, 1 + 2 * bob + bit, 0).astype(np.uint8)
-
-    def afterpulses(self, time_ps, channel, rng):
-        return time_ps[:0], channel[:0]
-
-
-class BlindedSource(source_with(FakedStates)):
-    """Blinded diodes have no dark counts."""
-
-    def _noise(self, *_):
-        return np.empty(0, np.int64), np.empty(0, np.uint8)
-
-
 def test_blinded_diodes_are_betrayed_by_their_missing_dark_counts(tmp_path):
     with pytest.raises(StationError, match=r'no_noise: .*no dark count.*no key is made'):
         make(tmp_path, source=BlindedSource, seconds=12.0, before_s=6.0, gain=5.0)
-
-
-def each_block(change):
-    """Apply a change to the quantum clicks of some blocks, keeping the order of time."""
-    number = iter(range(10_000))
-
-    def changed(block):
-        found = change(next(number), block)
-        order = np.argsort(found.time_ps, kind='stable')
-        return TagBlock(found.time_ps[order], found.channel[order])
-
-    return changed
 
 
 def test_bright_pulses_that_reach_several_diodes_are_flagged(honest, tmp_path):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from short_sessions import process, short_session
 
+from qkd_gs.bench.security.short_sessions import process, short_session
 from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.session.telemetry import Telemetry

@@ -1,8 +1,8 @@
 """The whole chain at rates whose period is no whole number of picoseconds: orbit, clocks, photons, key."""
 
 import pytest
-from short_sessions import make, station_with
 
+from qkd_gs.bench.security.short_sessions import make, station_with
 from qkd_gs.qkd.protocol.satellite_side import SETTLED_NS
 from qkd_gs.session.manifest import load_manifest
 from qkd_gs.settings.station import StationSettings

@@ -6,8 +6,8 @@ from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
-from short_sessions import short_session
 
+from qkd_gs.bench.security.short_sessions import short_session
 from qkd_gs.errors import StationError
 from qkd_gs.keys.entries import KeyStateName, Side
 from qkd_gs.keys.folder import KeyFolder

@@ -5,8 +5,8 @@ import shutil
 
 import numpy as np
 import pytest
-from short_sessions import process, short_session
 
+from qkd_gs.bench.security.short_sessions import process, short_session
 from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.session.manifest import load_manifest, update_manifest

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from delayed_light import coin, delayed, drifting, two_delays
-from short_sessions import make, process, short_session, station_with
 
+from qkd_gs.bench.security.delayed_light import coin, delayed, drifting, two_delays
+from qkd_gs.bench.security.short_sessions import make, process, short_session, station_with
 from qkd_gs.calibration.detector_delays import calibrate_delays
 from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import KeyFolder

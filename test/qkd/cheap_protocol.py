@@ -101,8 +101,9 @@ class MortalRecord:
 class Inside:
     """The ground's end of a link with somebody in it, who also keeps what was said for later."""
 
-    def __init__(self, channel, meddling, kept):
-        self._channel, self._meddling, self._kept = channel, meddling, kept
+    def __init__(self, channel, meddlings, kept):
+        self._channel, self._meddlings, self._kept = channel, meddlings, kept
+        self._delayed = kept.pop('delayed', None)  # of the run before
         self._counts = Counter()
         self._held, self._late, self._cut = None, [], False
         self.said = []
@@ -133,12 +134,16 @@ class Inside:
         self._counts[to_satellite] += 1
         held, self._held = self._held, None
         before = self._kept.setdefault((message.kind, to_satellite), message)
-        here = (to_satellite, number) == (self._meddling.to_satellite, self._meddling.number)
-        what = self._meddling.what if here else ''
+        here = (to_satellite, number)
+        what = next((one.what for one in self._meddlings if here == (one.to_satellite, one.number)), '')
         if what == 'hold' and not to_satellite and message.kind not in FOLLOWED:
             what = 'lose'
         passed = [message]
-        if what == 'lose':
+        if self._delayed is not None and self._delayed[0] == here:
+            passed = [self._delayed[1], message]
+        if what in ('lose', 'delay'):
+            if what == 'delay':
+                self._kept['delayed'] = here, message
             self._cut, passed = True, []
         elif what == 'repeat':
             passed = [message, message]
@@ -161,6 +166,7 @@ class Both:
     kept: dict = field(default_factory=dict)
     disclosed: dict = field(default_factory=Counter)  # by side and session: parities and hashes
     answers: dict = field(default_factory=dict)
+    keys: dict = field(default_factory=dict)  # of the ground, by session
     runs: int = 0
 
     def __post_init__(self):
@@ -175,10 +181,10 @@ class Both:
     def pre_shared(self, side, store):
         return RefilledKey(PreSharedKey(self.folder / f'{side}.key'), store)
 
-    def run(self, session, meddling=Meddling(), dying=Dying()):
+    def run(self, session, *meddlings, dying=Dying()):
         """Process a session once, as the pipeline does; what ground and satellite said."""
         ground_end, satellite_end = channel_pair(timeout_s=120.0)
-        inside = Inside(ground_end, meddling, self.kept)
+        inside = Inside(ground_end, meddlings, self.kept)
         heard = Listening(satellite_end)
         thread = threading.Thread(target=self._satellite, args=(heard, dying))
         thread.start()
@@ -241,10 +247,14 @@ class Both:
             assert self.answers.setdefault(session, said) == said, 'other pulses were answered'
 
     def check(self):
-        """Both sides hold the same key or none, nothing was disclosed unbooked, and no pad was used twice."""
+        """Both sides hold the same key or none, for good; nothing was disclosed unbooked, and no pad was used twice."""
         with self.store(Side.GROUND) as ground, self.store(Side.SATELLITE) as satellite:
             for session in SESSIONS:
                 mine, theirs = ground.entry(session), satellite.entry(session)
+                if mine is not None:
+                    name = self.keys.setdefault(session, mine.key_id)
+                    assert name == mine.key_id, 'a repeated run made another key'
+                assert (session in self.keys) <= (mine is not None), 'a key has gone'
                 if mine is not None and mine.state is not KeyStateName.PENDING:
                     assert theirs is not None
                     assert theirs.state is not KeyStateName.PENDING

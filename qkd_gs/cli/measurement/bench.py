@@ -12,7 +12,7 @@ from qkd_gs.errors import StationError
 
 NAMES = (
     'spot', 'passes', 'tracking', 'tags', 'reconcile', 'amplify', 'table1', 'forecast', 'pipeline', 'recovery', 'graph',
-    'machine', 'faults', 'delivery', 'endurance', 'sync', 'rates', 'realtime',
+    'machine', 'faults', 'delivery', 'endurance', 'sync', 'rates', 'realtime', 'security',
 )  # fmt: skip
 
 

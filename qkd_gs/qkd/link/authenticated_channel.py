@@ -13,6 +13,7 @@ from qkd_gs.errors import StationError
 from qkd_gs.qkd.link.auth import Authenticator, Transcript, forgery_probability, secret_bytes
 from qkd_gs.qkd.link.channel import Channel, Kind, Message, expect
 from qkd_gs.qkd.link.faults import ProtocolError
+from qkd_gs.qkd.link.transcript_file import TranscriptFile
 from qkd_gs.settings.loader import Section
 
 TAGS = 8  # of both sides: log, announcement and answer, key, and that it is stored
@@ -67,6 +68,8 @@ class AuthenticatedChannel:
         Channel to the other side.
     station : bool
         True at the ground's end.
+    transcript : TranscriptFile, optional
+        Gets all messages.
 
     Attributes
     ----------
@@ -74,8 +77,8 @@ class AuthenticatedChannel:
         Turns of this side that the other side answered.
     """
 
-    def __init__(self, channel: Channel, station: bool):
-        self._channel = channel
+    def __init__(self, channel: Channel, station: bool, transcript: TranscriptFile | None = None):
+        self._channel, self._file = channel, transcript
         self._me, self._other = (_STATION, _SATELLITE) if station else (_SATELLITE, _STATION)
         self._unrecorded: list[tuple[int, tuple[bytes, ...]]] = []
         self._authenticator: Authenticator | None = None
@@ -189,6 +192,8 @@ class AuthenticatedChannel:
         self._digest.update(bytes([sender]) + sum(map(len, parts)).to_bytes(8, 'big'))
         for part in parts:
             self._digest.update(part)
+        if self._file is not None:
+            self._file.record(sender, message.kind, message.payload)
         if self._transcript is None:
             self._unrecorded.append((sender, parts))
         else:

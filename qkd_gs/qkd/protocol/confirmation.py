@@ -5,6 +5,7 @@ from __future__ import annotations
 from qkd_gs.qkd.link.authenticated_channel import AuthenticatedChannel, PreShared
 from qkd_gs.qkd.link.channel import Channel, Kind
 from qkd_gs.qkd.link.faults import ProtocolError
+from qkd_gs.qkd.link.transcript_file import TranscriptFile
 from qkd_gs.qkd.protocol import messages
 from qkd_gs.qkd.sifting.terms import Terms
 
@@ -41,7 +42,14 @@ def exchange_confirmation(link: AuthenticatedChannel, key_id: str) -> None:
         raise ProtocolError('disagreement', 'the satellite has confirmed a key of another name')
 
 
-def confirm_again(channel: Channel, terms: Terms, session_id: str, key_id: str, pre_shared: PreShared) -> None:
+def confirm_again(
+    channel: Channel,
+    terms: Terms,
+    session_id: str,
+    key_id: str,
+    pre_shared: PreShared,
+    transcript: TranscriptFile | None = None,
+) -> None:
     """Ground: confirm a stored key whose confirmation was lost in an earlier run; discloses nothing.
 
     Raises
@@ -49,7 +57,7 @@ def confirm_again(channel: Channel, terms: Terms, session_id: str, key_id: str, 
     ProtocolError
         The satellite does not answer, or holds no such key: then the key must not be used.
     """
-    link = AuthenticatedChannel(channel, station=True)
+    link = AuthenticatedChannel(channel, station=True, transcript=transcript)
     with link.ended_by_faults():
         hello = messages.Hello(
             session_id=session_id,

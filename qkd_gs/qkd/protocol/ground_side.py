@@ -18,6 +18,7 @@ from qkd_gs.qkd.link.channel import Channel, Kind
 from qkd_gs.qkd.link.codes import pack_bits
 from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.qkd.link.spool import Spool
+from qkd_gs.qkd.link.transcript_file import TranscriptFile
 from qkd_gs.qkd.protocol import messages
 from qkd_gs.qkd.protocol.confirmation import exchange_confirmation, greet
 from qkd_gs.qkd.protocol.detection_log import DetectionLog
@@ -83,6 +84,8 @@ class GroundSession:
         Width of the bins in which errors over time are reported, at least 5 s.
     spool : Spool, optional
         Storage of the beacon log; in memory if not given.
+    transcript : TranscriptFile, optional
+        Gets all messages, for an auditor.
     """
 
     def __init__(
@@ -99,10 +102,11 @@ class GroundSession:
         options: CascadeOptions = EFFICIENT,
         bin_s: float = MIN_BIN_S,
         spool: Spool | None = None,
+        transcript: TranscriptFile | None = None,
     ):
         if bin_s < MIN_BIN_S:
             raise ValueError(f'bins of {bin_s} s are shorter than {MIN_BIN_S} s')
-        self._link = AuthenticatedChannel(channel, station=True)
+        self._link = AuthenticatedChannel(channel, station=True, transcript=transcript)
         self._terms, self._session_id, self._pre_shared = terms, session_id, pre_shared
         self._leakage = LeakageAccount(record, session_id)
         self._record, self._source = record, source

@@ -17,6 +17,7 @@ from qkd_gs.qkd.link.authenticated_channel import AuthenticatedChannel, PreShare
 from qkd_gs.qkd.link.channel import Channel, Kind, Message
 from qkd_gs.qkd.link.codes import unpack_bits
 from qkd_gs.qkd.link.faults import ProtocolError
+from qkd_gs.qkd.link.transcript_file import TranscriptFile
 from qkd_gs.qkd.protocol import messages
 from qkd_gs.qkd.protocol.exchange_cascade import answer_until
 from qkd_gs.qkd.protocol.exchange_ldpc import design_rate, send_syndromes
@@ -66,6 +67,7 @@ def serve(
     *,
     source: str = 'own',
     progress: Progress = no_progress,
+    transcript: TranscriptFile | None = None,
 ) -> SatelliteResult:
     """Answer one protocol run of the ground on this channel, from its first message to its end.
 
@@ -88,6 +90,8 @@ def serve(
         Name of the transmitter in the record, if that holds several.
     progress : callable
         Told the name of each step and how much of it is done.
+    transcript : TranscriptFile, optional
+        Gets all messages, for an auditor.
 
     Returns
     -------
@@ -101,7 +105,7 @@ def serve(
     StationError
         This side cannot serve, e.g. its pre-shared key is used up; the ground gets the reason.
     """
-    link = AuthenticatedChannel(channel, station=False)
+    link = AuthenticatedChannel(channel, station=False, transcript=transcript)
     with link.ended_by_faults():
         result = _Run(link, transmitter, terms, pre_shared, record, now_utc_ns, source, progress).run()
     link.close()

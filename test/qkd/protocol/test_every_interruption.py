@@ -1,7 +1,7 @@
 """The protocol under everything that may happen to it: both sides have the same key or none, and no bit leaks unbooked.
 
-Messages are lost, repeated, held back, altered and replayed at every step in either direction, and either side dies
-at every call of its record; then the session is processed again.
+Messages are lost, repeated, held back until the next one or until the next run, altered and replayed at every step in
+either direction, and either side dies at every call of its record; then the session is processed again.
 """
 
 import tempfile
@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from qkd_gs.keys.entries import KeyStateName, Side
 
-WHAT = ('lose', 'repeat', 'alter', 'replay', 'hold')
+WHAT = ('lose', 'repeat', 'alter', 'replay', 'hold', 'delay')
 MESSAGES = 36  # of a direction, about
 
 
@@ -42,6 +42,9 @@ def memory(tmp_path_factory):
 
 def finish(both, session):
     """Process the session again, undisturbed: then both sides have the same key, or both know that there is none."""
+    if 'delayed' in both.kept:  # it arrives now
+        both.run(session)
+        both.check()
     both.run(session)
     both.check()
     both.exchange()
@@ -62,7 +65,7 @@ def test_undisturbed_it_makes_a_key_and_its_pre_shared_bits_serve_the_next_run(m
 
 @pytest.mark.parametrize('to_satellite', [True, False])
 @pytest.mark.parametrize(
-    'what', ['lose', 'alter', *(pytest.param(what, marks=pytest.mark.long) for what in ('repeat', 'replay', 'hold'))]
+    'what', [what if what in ('lose', 'alter') else pytest.param(what, marks=pytest.mark.long) for what in WHAT]
 )
 def test_a_meddled_run_and_its_repetition(memory, what, to_satellite):
     said = fresh(memory).run(SESSIONS[0])[not to_satellite]
@@ -100,11 +103,13 @@ class Link(RuleBasedStateMachine):
 
     @rule(
         session=st.sampled_from(SESSIONS),
-        meddling=st.builds(Meddling, st.sampled_from(('', *WHAT)), st.booleans(), st.integers(0, MESSAGES)),
+        meddlings=st.lists(
+            st.builds(Meddling, st.sampled_from(WHAT), st.booleans(), st.integers(0, MESSAGES)), max_size=2
+        ),
         dying=st.builds(Dying, st.sampled_from([None, *Side]), st.integers(0, 11), st.booleans()),
     )
-    def process(self, session, meddling, dying):
-        self.both.run(session, meddling, dying)
+    def process(self, session, meddlings, dying):
+        self.both.run(session, *meddlings, dying=dying)
 
     @rule()
     def use(self):
@@ -119,7 +124,10 @@ class Link(RuleBasedStateMachine):
             finish(self.both, session)
 
 
-def test_any_sequence_of_runs(memory):
+@pytest.mark.parametrize(
+    ('sequences', 'steps'), [(20, 8), pytest.param(500, 12, marks=pytest.mark.long)], ids=['short', 'thousands']
+)
+def test_any_sequence_of_runs(memory, sequences, steps):
     class OnThisFolder(Link):
         pass
 
@@ -127,6 +135,9 @@ def test_any_sequence_of_runs(memory):
     run_state_machine_as_test(
         OnThisFolder,
         settings=settings(
-            max_examples=20, stateful_step_count=8, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=sequences,
+            stateful_step_count=steps,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
         ),
     )
