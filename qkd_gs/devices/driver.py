@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from qkd_gs.devices.capability import MountCapability
 from qkd_gs.settings.loader import Section
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
@@ -70,14 +71,19 @@ class Driver(Generic[O, D]):
     probe : callable, optional
         Asks an address (see `qkd_gs.devices.discovery`) whether a device of this driver is there, without moving it or
         emitting light; None if not, or if it is an address of another kind.
+    capability : callable, optional
+        Of a mount: what it can do with these options; None: all that the settings of the station say.
     """
 
     options: type[O]
     make: Callable[[DriverContext[O]], D]
     probe: Probe | None = None
+    capability: Callable[[O], MountCapability] | None = None
 
 
-def driver(options: type[O], probe: Probe | None = None) -> Callable[[Callable[[DriverContext[O]], D]], Driver[O, D]]:
+def driver(
+    options: type[O], probe: Probe | None = None, capability: Callable[[O], MountCapability] | None = None
+) -> Callable[[Callable[[DriverContext[O]], D]], Driver[O, D]]:
     """Decorator that makes a `Driver` of a factory, the class of its options, and its probe if it has one.
 
     Examples
@@ -93,6 +99,6 @@ def driver(options: type[O], probe: Probe | None = None) -> Callable[[Callable[[
     """
 
     def register(make: Callable[[DriverContext[O]], D]) -> Driver[O, D]:
-        return Driver(options, make, probe)
+        return Driver(options, make, probe, capability)
 
     return register

@@ -27,6 +27,7 @@ NONE = 'none'  # no driver is chosen
 HINT = '`qkd-gs devices` lists what is installed; see CONTRIBUTING.md for how to add a driver'
 
 _BUILT_IN = {f'{kind}.{SIMULATED}': f'qkd_gs.sim.remote.drivers:{kind}' for kind in KINDS} | {
+    'mount.rotctl': 'qkd_gs.drivers.rotctl.mount:rotctl',
     'mount.cia402': 'qkd_gs.drivers.cia402.mount:cia402',
     'beacon.cobolt': 'qkd_gs.drivers.cobolt.beacon:cobolt',
     'gps.gpsd': 'qkd_gs.drivers.gnss.gpsd_receiver:gpsd',

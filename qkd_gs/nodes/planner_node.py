@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from math import nan, radians
 
+import numpy as np
+
 import qkd_gs.msg as m
+from qkd_gs.devices.capability import why_too_coarse
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime.base import TRANSIENT_LOCAL, CoreNode
-from qkd_gs.nodes.runtime.context import site_of, station_of
+from qkd_gs.nodes.runtime.context import mount_capability, site_of, station_of
 from qkd_gs.nodes.runtime.process import run, say_age_of_elements
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.pointing.pass_window import PassWindow, next_pass_window, spans_without_light
@@ -26,6 +29,7 @@ class PlannerNode(CoreNode):
         super().__init__()
         say_age_of_elements()
         self._station, self._site = station_of(self), site_of(self)
+        self._capability = mount_capability(self)
         self._elements = load_elements(self.elements_path())
         self._next: PassWindow | None = None
         self._searched_ns: int | None = None
@@ -58,14 +62,25 @@ class PlannerNode(CoreNode):
         if self._next is None:
             return message
         found = self._next.found
-        message.satellite, message.usable = found.satellite, found.usable
-        message.reasons = '; '.join((*found.reasons, *self._dark(self._next)))
+        message.satellite = found.satellite
+        coarse = self._too_coarse(self._next)
+        message.usable = found.usable and not coarse
+        message.reasons = '; '.join((*found.reasons, *coarse, *self._dark(self._next)))
         message.start, message.end = messages.to_time(self._next.start_ns), messages.to_time(self._next.end_ns)
         message.culmination = messages.to_time(found.culmination_ns)
         message.max_elevation_rad = radians(found.max_elevation_deg)
         message.min_range_m = found.min_range_km * 1e3
         message.sun_elevation_rad = radians(found.sun_elevation_deg)
         return message
+
+    def _too_coarse(self, window: PassWindow) -> list[str]:
+        """Why the mount cannot hold the satellite in the tracking camera; empty: it can."""
+        if self._capability is None:
+            return []
+        t_ns = np.arange(window.start_ns, window.end_ns, 10**9, dtype=np.int64)
+        fastest = float(np.abs(window.predicted.table(t_ns).az_rate_rad_s).max())
+        coarse = why_too_coarse(self._capability, fastest, self._station)
+        return [coarse] if coarse else []
 
     def _dark(self, window: PassWindow) -> tuple[str, ...]:
         return spans_without_light(window.predicted, window.start_ns, window.end_ns, self._station, self._site)

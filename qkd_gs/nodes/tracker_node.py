@@ -24,7 +24,7 @@ from qkd_gs.nodes.runtime import parameters
 from qkd_gs.nodes.runtime.actions import conclude, take_or_answer
 from qkd_gs.nodes.runtime.base import ABORT_PASS, IN_THE_LOOP, SENSOR, TRANSIENT_LOCAL, CoreNode
 from qkd_gs.nodes.runtime.camera_requests import CameraRequests
-from qkd_gs.nodes.runtime.context import site_of, station_of
+from qkd_gs.nodes.runtime.context import mount_capability, site_of, station_of
 from qkd_gs.nodes.runtime.gathered import NEWEST
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.orbit.timescale import format_utc, parse_utc
@@ -65,6 +65,7 @@ class TrackerNode(CoreNode):
         super().__init__()
         self._station, self._site = station_of(self), site_of(self)
         parameters.offer(self, self._station.tracking, 'tracking', lambda: self._run is not None)
+        self._capability = mount_capability(self)
         self._run: PassRun | None = None
         self._goal: Any = None
         self._aborting = ''
@@ -169,7 +170,7 @@ class TrackerNode(CoreNode):
         pointing = load_pointing(self.state_dir)
         if pointing.coarse:
             raise StationError('the pointing is only roughly aligned', hint='run `qkd-gs calibrate`')
-        return Knowledge(station, self._site, pointing, self.elements_path())
+        return Knowledge(station, self._site, pointing, self.elements_path(), self._capability)
 
     def _start(self, run: PassRun) -> None:
         self._run, self._aborting = run, ''

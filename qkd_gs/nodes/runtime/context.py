@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from qkd_gs.devices.capability import MountCapability
 from qkd_gs.devices.devices_file import load_options
-from qkd_gs.devices.kinds import AIRCRAFT, DOME, GPS, GUIDING_CAMERA, TDC, TRACKING_CAMERA, WEATHER, DeviceKind
-from qkd_gs.devices.registry import SIMULATED, make_device
+from qkd_gs.devices.kinds import AIRCRAFT, DOME, GPS, GUIDING_CAMERA, MOUNT, TDC, TRACKING_CAMERA, WEATHER, DeviceKind
+from qkd_gs.devices.registry import SIMULATED, load_driver, make_device
 from qkd_gs.nodes.runtime.base import StationMixin
 from qkd_gs.nodes.runtime.device import DeviceNode
 from qkd_gs.settings.loader import load_yaml
@@ -30,6 +31,14 @@ def station_of(node: StationMixin) -> StationSettings:
 def site_of(node: StationMixin) -> Site:
     """Site of the station."""
     return load_site(node.text('site'))
+
+
+def mount_capability(node: StationMixin) -> MountCapability | None:
+    """What the mount can do by its driver's word; None: all that the settings of the station say."""
+    loaded = load_driver(MOUNT.name, node.devices.choices()[MOUNT.name].driver)
+    if loaded.capability is None:
+        return None
+    return loaded.capability(load_options(node.text('devices'), (MOUNT.name,))[MOUNT.name])
 
 
 def simulation_setup(node: StationMixin, station: StationSettings) -> Any:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qkd_gs.devices.capability import MountCapability, why_too_coarse
 from qkd_gs.errors import StationError
 from qkd_gs.forecast.forecast import forecast_pass
 from qkd_gs.orbit.elements import load_elements
@@ -31,6 +32,7 @@ class Knowledge:
     site: Site
     pointing: StoredPointing
     elements: Path
+    capability: MountCapability | None = None  # of the mount; None: that of the settings
 
     @property
     def calibrated(self) -> StationSettings:
@@ -38,9 +40,20 @@ class Knowledge:
         return self.pointing.refine(self.station)
 
     def plan(self, window: PassWindow) -> PassPlan:
-        """Plan of a pass for the calibrated mount."""
+        """Plan of a pass for the calibrated mount.
+
+        Raises
+        ------
+        StationError
+            As `plan_against_sun`; or the mount is too coarse for the tracking camera.
+        """
         model, station = self.pointing.model, self.calibrated
-        return plan_against_sun(window.predicted, window.start_ns, window.end_ns, model, station, self.site)
+        plan = plan_against_sun(window.predicted, window.start_ns, window.end_ns, model, station, self.site)
+        if self.capability is not None:
+            coarse = why_too_coarse(self.capability, plan.max_az_rate_rad_s, station)
+            if coarse:
+                raise StationError(coarse, where='mount')
+        return plan
 
 
 class PassRun:

@@ -2,13 +2,14 @@
 
 import itertools
 from dataclasses import replace
-from math import nan
+from math import nan, radians
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from qkd_gs.devices.beacon import BeaconReading
+from qkd_gs.devices.capability import MountCapability
 from qkd_gs.devices.mount import MountMode, MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.timescale import parse_utc
@@ -169,3 +170,11 @@ def test_new_folders(tmp_path):
     new_folder(tmp_path / 'a' / 'b')
     assert (tmp_path / 'a' / 'b').is_dir()
     assert not tags_complete(tmp_path / 'a' / 'b')
+
+
+def test_a_mount_that_is_too_coarse_is_refused_before_the_pass(tmp_path, knowledge):
+    rotator = MountCapability(2.0, 0.2, radians(0.1), timed=False)
+    known = replace(knowledge, capability=rotator)
+    with pytest.raises(StationError, match='too coarse for the tracking camera: steps of 0.1 deg'):
+        begin(tmp_path / 'one', known)
+    assert not (tmp_path / 'one').exists()

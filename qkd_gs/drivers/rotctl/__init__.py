@@ -1,0 +1,1 @@
+"""Mount behind Hamlib's rotctld."""

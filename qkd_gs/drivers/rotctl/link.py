@@ -1,0 +1,116 @@
+"""Requests to rotctld, one at a time: ``p`` (position), ``P AZ EL`` (go there), ``S`` (stop); nothing waits.
+
+A request is answered with its values, one a line, or with ``RPRT N``: 0, or a negative error number.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from qkd_gs.drivers.connection import Connection
+from qkd_gs.errors import DeviceFault
+
+
+class RotctlLink:
+    """Connection to rotctld.
+
+    Attributes
+    ----------
+    position_deg : tuple of float or None
+        Azimuth and elevation as told last.
+    asked_ns : int
+        Station time at which that was asked for.
+    refused : int
+        Error number of the last set-point; 0: none.
+    """
+
+    def __init__(self, host: str, port: int, timeout_s: float) -> None:
+        self._connection = Connection('mount', host, port)
+        self._timeout_ns = round(timeout_s * 1e9)
+
+    def open(self) -> None:
+        """Begin to connect."""
+        self._connection.open()
+        self._data = b''
+        self._waiting: tuple[str, int] | None = None
+        self._heard_ns: int | None = None
+        self._target: tuple[float, float] | None = None
+        self._stop = False
+        self.position_deg: tuple[float, float] | None = None
+        self.asked_ns, self.refused = 0, 0
+
+    def close(self) -> None:
+        """Disconnect; allowed in every state."""
+        self._connection.close()
+
+    def go(self, az_deg: float, el_deg: float) -> None:
+        """Send a set-point next; an older one that still waits is dropped."""
+        self._target = az_deg, el_deg
+
+    def stop(self) -> None:
+        """Send a stop before everything else, at once."""
+        self._target, self._stop = None, True
+
+    def step(self, now_ns: int) -> None:
+        """Take an answer and send the next request.
+
+        Raises
+        ------
+        DeviceFault
+            ``mount.silent``: the server is gone, does not answer, or answers something else.
+        """
+        self._heard_ns = now_ns if self._heard_ns is None else self._heard_ns
+        data, closed = self._connection.receive()
+        self._data += data
+        if self._waiting is not None:
+            self._take(now_ns)
+        if closed:
+            raise DeviceFault('mount.silent', f'rotctld at {self._connection.name} has closed the connection')
+        if now_ns - self._heard_ns > self._timeout_ns:
+            silent_s = (now_ns - self._heard_ns) * 1e-9
+            raise DeviceFault('mount.silent', f'rotctld at {self._connection.name}: no answer for {silent_s:.1f} s')
+        if self._waiting is None:
+            self._send(now_ns)
+
+    def restart_clock(self) -> None:
+        """Station time begins: what was timed by another clock does not count."""
+        self._heard_ns, self.asked_ns = None, 0
+        self._waiting = (self._waiting[0], 0) if self._waiting is not None else None
+
+    def _take(self, now_ns: int) -> None:
+        assert self._waiting is not None
+        kind, sent_ns = self._waiting
+        lines = self._data.split(b'\n')
+        error = self._error(lines[0]) if len(lines) > 1 else None
+        if kind == 'p' and len(lines) > 2 and error is None:
+            try:
+                az_deg, el_deg = float(lines[0]), float(lines[1])
+            except ValueError as broken:
+                raise DeviceFault(
+                    'mount.silent', f'{self._connection.name} is no rotctld: {lines[0][:40]!r}'
+                ) from broken
+            if not isfinite(az_deg) or not isfinite(el_deg):
+                raise DeviceFault('mount.silent', f'{self._connection.name}: no position')
+            self.position_deg, self.asked_ns = (az_deg, el_deg), sent_ns
+        elif error is None:
+            return
+        elif kind == 'P':
+            self.refused = error
+        self._waiting, self._data, self._heard_ns = None, b'', now_ns
+
+    @staticmethod
+    def _error(line: bytes) -> int | None:
+        words = line.split()
+        if len(words) == 2 and words[0] == b'RPRT' and words[1].lstrip(b'-').isdigit():
+            return abs(int(words[1]))
+        return None
+
+    def _send(self, now_ns: int) -> None:
+        if self._stop:
+            kind, text, self._stop = 'S', 'S\n', False
+        elif self._target is not None:
+            kind, text, self._target = 'P', f'P {self._target[0]:.3f} {self._target[1]:.3f}\n', None
+        else:
+            kind, text = 'p', 'p\n'
+        self._waiting = kind, now_ns
+        self._connection.send(text.encode('ascii'))
