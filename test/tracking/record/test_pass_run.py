@@ -175,6 +175,6 @@ def test_new_folders(tmp_path):
 def test_a_mount_that_is_too_coarse_is_refused_before_the_pass(tmp_path, knowledge):
     rotator = MountCapability(2.0, 0.2, radians(0.1), timed=False)
     known = replace(knowledge, capability=rotator)
-    with pytest.raises(StationError, match='too coarse for the tracking camera: steps of 0.1 deg'):
+    with pytest.raises(StationError, match=r'too coarse for the tracking camera: steps of 0\.1 deg'):
         begin(tmp_path / 'one', known)
     assert not (tmp_path / 'one').exists()
