@@ -9,7 +9,9 @@ import os
 import pty
 import select
 import shutil
+import signal
 import subprocess
+import sys
 import tty
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from qkd_gs.sim.hil.cobolt import TwinCobolt
 from qkd_gs.sim.hil.ell14 import TwinEll14
 from qkd_gs.sim.hil.place import AT_ONCE, GPSD_PORT, PLACE, Place, begun, say
 from qkd_gs.sim.hil.serial_device import SerialDevice
+from qkd_gs.sim.remote.bus import Bus
 
 _PERIOD_S = 0.005
 _DELAY_NS = 150_000_000  # of the receiver's messages
@@ -81,7 +84,16 @@ def main() -> int:
         terminal('gps'): Receiver(place),
     }
     daemon = gpsd(PLACE / 'gps')
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     say(f'serial devices in {PLACE}, gpsd at port {GPSD_PORT}')
+    try:
+        return _serve(place, bus, devices, daemon)
+    finally:
+        daemon.terminate()
+
+
+def _serve(place: Place, bus: Bus, devices: dict[int, SerialDevice], daemon: subprocess.Popen[bytes]) -> int:
+    """Let the devices answer as long as gpsd runs."""
     while daemon.poll() is None:
         ready, _, _ = select.select(list(devices), [], [], _PERIOD_S)
         bus.poll()
