@@ -101,7 +101,8 @@ def _compare(
 
 def _night_passes(site: Site) -> list[Pass]:
     elements = load_elements(share_path('config', 'elements', 'micius.tle'))
-    level, logger = logging.WARNING, logging.getLogger('qkd_gs.orbit')
+    logger = logging.getLogger('qkd_gs.orbit')
+    level = logger.level
     logger.setLevel(logging.ERROR)  # that the elements are old is part of the assumptions
     try:
         found = find_passes(elements, site, parse_utc(_FROM), parse_utc(_TO))

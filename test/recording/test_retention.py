@@ -2,7 +2,7 @@
 
 import pytest
 import synthetic
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qkd_gs.errors import StationError
@@ -28,6 +28,7 @@ def with_bag(sessions):
     return sorted(int(path.parent.name[-2:]) for path in sessions.glob('*/bag'))
 
 
+@settings(max_examples=25)
 @given(days=st.lists(st.integers(1, 28), unique=True, max_size=8), keep=st.integers(0, 10))
 def test_the_newest_are_kept_and_nothing_but_bags_is_deleted(tmp_path_factory, days, keep):
     sessions = tmp_path_factory.mktemp('sessions')
