@@ -73,11 +73,12 @@ class Load:
         """
         if self._looked_s is None:
             self._look_from(now_s, loops)
+            self._calm_since_s = now_s
             return False
         if now_s - self._looked_s < _LOOK_S:
             return False
         name, missed = worst_loop(self._before, loops)
-        self._look_from(now_s, loops, self._calm_since_s)
+        self._look_from(now_s, loops)
         before = self.stage
         if missed > _TOO_MANY or real_time_share > _RT_FULL:
             self.reason = (
@@ -96,6 +97,5 @@ class Load:
                 self.stage = Stage(self.stage - 1)
         return self.stage is not before
 
-    def _look_from(self, now_s: float, loops: Mapping[str, Loop], calm_since_s: float | None = None) -> None:
+    def _look_from(self, now_s: float, loops: Mapping[str, Loop]) -> None:
         self._looked_s, self._before = now_s, dict(loops)
-        self._calm_since_s = now_s if calm_since_s is None else calm_since_s

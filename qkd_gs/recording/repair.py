@@ -77,9 +77,10 @@ def repair(folder: Path) -> Repaired:
     files = contents_of(folder)
     about, topics = about_of(files), topics_of(files)
     _check_versions(folder, files, topics)
-    _check_understood(folder, files)
-    if not needs_repair(folder) and not any(file.damage for file in files):
-        return Repaired((), sum(file.summary.messages for file in files), copies=tuple(copies_among(files_of(folder))))
+    unfinished, copies = needs_repair(folder), tuple(copies_among(files_of(folder)))
+    _check_understood(folder, files, unfinished)
+    if not unfinished and not any(file.damage for file in files):
+        return Repaired((), sum(file.summary.messages for file in files), copies=copies)
     rewritten, kept, summaries = [], [], []
     try:
         for file in files:
@@ -102,11 +103,11 @@ def repair(folder: Path) -> Repaired:
         sum(summary.messages for summary in summaries),
         tuple(kept),
         sum(file.lost for file in files),
-        tuple(copies_among(files_of(folder))),
+        copies,
     )
 
 
-def _check_understood(folder: Path, files: list[FileContents]) -> None:
+def _check_understood(folder: Path, files: list[FileContents], unfinished: bool) -> None:
     """Refuse what a repair would make worse."""
     missing = missing_files(folder)
     if missing:
@@ -118,7 +119,7 @@ def _check_understood(folder: Path, files: list[FileContents]) -> None:
         path = file.summary.path
         if file.not_read:
             raise StationError(f'{file.damage}; it is left as it is', where=path)
-        if path.suffix == PACKED and (file.damage or needs_repair(folder)):
+        if path.suffix == PACKED and (file.damage or unfinished):
             raise StationError('is packed as a whole and cannot be repaired so', where=path, hint='unpack it: zstd -d')
 
 
