@@ -88,9 +88,9 @@ def test_a_pass_goes_on_after_its_tracker_was_killed(station, tmp_path, drivers)
         assert (first.folder, first.satellite, first.simulated) == ('tonight', 'NIGHT OWL', False)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    states.clear()
+        killed_ns = time.monotonic_ns()
     with node_process('tracker', **options):
-        station.until(under_way, tell)
+        station.until(lambda: states[-1].counter > killed_ns and under_way(), tell)  # not one still on its way
         assert (states[-1].folder, states[-1].session_id) == ('tonight', first.session_id)
         assert not load_manifest(tmp_path / 'sessions' / 'tonight').simulated
     assert not (tmp_path / 'state' / 'current_pass.json').exists()  # it was stopped as asked: nothing to go on with
