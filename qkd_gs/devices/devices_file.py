@@ -42,6 +42,7 @@ class DeviceSettings(Section):
     aircraft: DeviceChoice | None = Field(None, description=_OPTIONAL)
     weather: DeviceChoice | None = Field(None, description=_OPTIONAL)
     dome: DeviceChoice | None = Field(None, description=_OPTIONAL)
+    focuser: DeviceChoice | None = Field(None, description=_OPTIONAL)
 
     @property
     def simulated(self) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from qkd_gs.devices.aircraft import AircraftReceiver
 from qkd_gs.devices.beacon import Beacon
 from qkd_gs.devices.camera import Camera
 from qkd_gs.devices.dome import Dome
+from qkd_gs.devices.focuser import Focuser
 from qkd_gs.devices.gps import Gps
 from qkd_gs.devices.hwp import HwpRotator
 from qkd_gs.devices.mount import Mount
@@ -50,7 +51,9 @@ TDC: DeviceKind[Tdc] = DeviceKind('tdc', Tdc, 'tdc')
 AIRCRAFT: DeviceKind[AircraftReceiver] = DeviceKind('aircraft', AircraftReceiver, 'aircraft', optional=True)
 WEATHER: DeviceKind[Weather] = DeviceKind('weather', Weather, 'weather', optional=True)
 DOME: DeviceKind[Dome] = DeviceKind('dome', Dome, 'dome', optional=True)
+FOCUSER: DeviceKind[Focuser] = DeviceKind('focuser', Focuser, 'focuser', optional=True)
 
-KINDS = {
-    kind.name: kind for kind in (MOUNT, GUIDING_CAMERA, TRACKING_CAMERA, BEACON, HWP, GPS, TDC, AIRCRAFT, WEATHER, DOME)
-}
+_ALL: tuple[DeviceKind[Any], ...] = (
+    MOUNT, GUIDING_CAMERA, TRACKING_CAMERA, BEACON, HWP, GPS, TDC, AIRCRAFT, WEATHER, DOME, FOCUSER,
+)  # fmt: skip
+KINDS = {kind.name: kind for kind in _ALL}

@@ -6,6 +6,7 @@ import pytest
 from skyfield.api import wgs84
 
 from qkd_gs.devices.conformance.dome import DomeConformance, DomeTraits
+from qkd_gs.devices.conformance.focuser import FocuserConformance
 from qkd_gs.devices.conformance.rig import Counterpart, Rig
 from qkd_gs.devices.conformance.weather import WeatherConformance
 from qkd_gs.devices.driver import NoOptions, driver
@@ -19,8 +20,10 @@ from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import load_twin
+from qkd_gs.settings.twin_surroundings import FocusSettings
 from qkd_gs.share import share_path
 from qkd_gs.sim.enclosure import SimDome, SimWeather
+from qkd_gs.sim.physics.focus import SimFocuser
 from qkd_gs.sim.simulation_setup import SimulationSetup
 from qkd_gs.sim.traffic import SimAircraft
 
@@ -51,10 +54,26 @@ class TestSimDome(DomeConformance):
         return Rig(simulated(SimDome), NoOptions(), Instant())
 
 
+class TestSimFocuser(FocuserConformance):
+    @pytest.fixture
+    def rig(self):
+        return Rig(driver(NoOptions)(lambda context: SimFocuser(FocusSettings(), 10.0)), NoOptions(), Instant())
+
+
 class TestSimWeather(WeatherConformance):
     @pytest.fixture
     def rig(self):
         return Rig(simulated(SimWeather), NoOptions(), Instant())
+
+
+def test_a_colder_tube_is_out_of_focus_until_the_focuser_follows():
+    settings = FocusSettings()
+    focuser = SimFocuser(settings, settings.reference_c - 20)
+    focuser.open()
+    steps = round(-20 * settings.steps_per_c)
+    assert focuser.blur_px(0) == pytest.approx(steps * settings.blur_px_per_1000_steps / 1000)
+    focuser.move(0, settings.start_step + steps)
+    assert focuser.blur_px(60 * SECOND) == pytest.approx(0, abs=1e-6)
 
 
 def test_the_aircraft_of_the_scenario_crosses_the_line_of_sight_and_darkens_it():

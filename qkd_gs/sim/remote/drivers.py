@@ -7,6 +7,7 @@ from qkd_gs.devices.beacon import Beacon
 from qkd_gs.devices.camera import Camera
 from qkd_gs.devices.dome import Dome
 from qkd_gs.devices.driver import DriverContext, NoOptions, driver
+from qkd_gs.devices.focuser import Focuser
 from qkd_gs.devices.gps import Gps
 from qkd_gs.devices.hwp import HwpRotator
 from qkd_gs.devices.mount import Mount
@@ -94,3 +95,12 @@ def dome(context: DriverContext[NoOptions]) -> Dome:
     from qkd_gs.sim.enclosure import SimDome
 
     return SimDome(context.link.setup)
+
+
+@driver(NoOptions)
+def focuser(context: DriverContext[NoOptions]) -> Focuser:
+    """Driver ``focuser.sim``; independent of the world, whose images stay sharp."""
+    from qkd_gs.sim.physics.focus import SimFocuser
+
+    focus = context.link.setup.settings.surroundings.focus
+    return SimFocuser(focus, context.site.temperature_c)
