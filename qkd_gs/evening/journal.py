@@ -1,0 +1,114 @@
+"""The journal of an evening on disk: every step with its state, written before it begins and after it has ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from qkd_gs.evening.steps import PREPARATION, RULES, State, Step
+from qkd_gs.orbit.timescale import format_utc, parse_utc
+from qkd_gs.session.atomic_file import replace_file
+from qkd_gs.settings.loader import Section, load_yaml
+from qkd_gs.settings.site import Site
+
+FOLDER = 'evenings'
+_PASS_TEXT = 19  # of a time: to the second
+
+
+class Entry(Section):
+    """One step of the evening."""
+
+    step: Step
+    pass_utc: str = Field(default='', description='culmination of the pass that it belongs to')
+    state: State = State.PENDING
+    sentence: str = Field(default='', description='result, or what it waits for')
+    begun_utc: str = ''
+    ended_utc: str = ''
+    took_s: float = Field(default=0.0, description='all tries together, station time')
+    tries: int = 0
+    not_before_utc: str = Field(default='', description='of the next try')
+    values: dict[str, Any] = Field(default_factory=dict, description='figures of the result')
+
+    @property
+    def name(self) -> str:
+        """Step, with its pass."""
+        return f'{self.step} {self.pass_utc[:_PASS_TEXT]}'.strip()
+
+
+class Journal(Section):
+    """The whole of a journal."""
+
+    site: str
+    begun_utc: str
+    until_utc: str = Field(description='the evening ends then: dawn, unless another time was asked for')
+    simulated: bool
+    restarts: int = 0
+    ended_utc: str = ''
+    why_ended: str = ''
+    entries: tuple[Entry, ...]
+
+    @property
+    def until_ns(self) -> int:
+        """End of the evening, UTC ns."""
+        return parse_utc(self.until_utc, 'until_utc')
+
+    def entry(self, step: Step, pass_utc: str = '') -> Entry:
+        """The entry of a step."""
+        return next(one for one in self.entries if one.step is step and one.pass_utc == pass_utc)
+
+    def path(self, folder: Path) -> Path:
+        """Its file in a state folder."""
+        return folder / FOLDER / f'{self.begun_utc[:_PASS_TEXT].replace(":", "").replace("-", "")}Z.json'
+
+    def save(self, folder: Path) -> None:
+        """Write it, in one piece.
+
+        Raises
+        ------
+        StationError
+            It cannot be written.
+        """
+        replace_file(self.path(folder), self.model_dump_json(indent=2) + '\n', parents=True)
+
+
+def new_journal(site: Site, now_ns: int, until_ns: int, simulated: bool) -> Journal:
+    """Journal of an evening that begins now."""
+    entries = tuple(Entry(step=step) for step in (*PREPARATION, Step.PARK))
+    return Journal(
+        site=site.name,
+        begun_utc=format_utc(now_ns, 0),
+        until_utc=format_utc(until_ns, 0),
+        simulated=simulated,
+        entries=entries,
+    )
+
+
+def unfinished_journal(folder: Path, site: Site, now_ns: int, simulated: bool) -> Journal | None:
+    """The evening at this site that was interrupted and is not over yet; None if there is none.
+
+    What was under way is pending again, and the tests of the devices are repeated.
+
+    Raises
+    ------
+    StationError
+        A damaged file.
+    """
+    paths = sorted((folder / FOLDER).glob('*.json'))
+    if not paths:
+        return None
+    found = load_yaml(paths[-1], Journal)
+    late = not parse_utc(found.begun_utc, 'begun_utc') <= now_ns < found.until_ns
+    if found.ended_utc or late or found.site != site.name or found.simulated != simulated:
+        return None
+    entries = tuple(_restarted(one) for one in found.entries)
+    return found.model_copy(update={'entries': entries, 'restarts': found.restarts + 1})
+
+
+def _restarted(entry: Entry) -> Entry:
+    again = entry.state is State.DONE and RULES[entry.step].after_restart
+    if entry.state is State.RUNNING or again:
+        said = 'is done again after a restart' if again else 'was interrupted by a restart'
+        return entry.model_copy(update={'state': State.PENDING, 'sentence': said})
+    return entry
