@@ -36,7 +36,7 @@ class PassWindow(NamedTuple):
 
     found: Pass
     predicted: Trajectory
-    start_ns: int  # UTC; from here to end_ns the satellite is above the station's start elevation
+    start_ns: int  # UTC; from the station's start elevation to its end elevation
     end_ns: int
 
 
@@ -74,27 +74,29 @@ def _window(found: Pass, site: Site, station: StationSettings) -> PassWindow:
     predicted = Trajectory.predict(
         found.orbit, site, found.rise_ns - 2 * _ARMED_NS, found.set_ns + _AFTER_NS + 10 * _STEP_NS
     )
-    return PassWindow(found, predicted, *above(predicted, found, radians(station.tracking.start_el_deg)))
+    tracking = station.tracking
+    span_ns = above(predicted, found, radians(tracking.start_el_deg), radians(tracking.end_el_deg))
+    return PassWindow(found, predicted, *span_ns)
 
 
-def above(predicted: Trajectory, found: Pass, el_rad: float) -> tuple[int, int]:
-    """First and last UTC (ns, on a grid of 0.1 s) at which the satellite appears above an elevation.
+def above(predicted: Trajectory, found: Pass, start_el_rad: float, end_el_rad: float) -> tuple[int, int]:
+    """First UTC (ns, on a grid of 0.1 s) above the start elevation and last one above the end elevation, as seen.
 
     Raises
     ------
     StationError
-        The pass stays below it.
+        The pass stays below one of them.
     """
     t_ns = np.arange(found.rise_ns - 60 * 10**9, found.set_ns + 60 * 10**9, _STEP_NS, dtype=np.int64)
-    up = t_ns[predicted.table(t_ns).el_rad >= el_rad]
-    if len(up) < 2:
+    el_rad = predicted.table(t_ns).el_rad
+    if np.count_nonzero(el_rad >= max(start_el_rad, end_el_rad)) < 2:
         raise StationError(
             f'the pass that culminates at {format_utc(found.culmination_ns, 0)} only reaches '
             f'{found.max_elevation_deg:.1f} deg',
             where='--at',
             hint='choose another one with `qkd-gs passes`',
         )
-    return int(up[0]), int(up[-1])
+    return int(t_ns[el_rad >= start_el_rad][0]), int(t_ns[el_rad >= end_el_rad][-1])
 
 
 def spans_without_light(

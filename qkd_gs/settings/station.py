@@ -310,6 +310,12 @@ class StationSettings(Section):
             raise ValueError(
                 f'tracking.data_el_deg {self.tracking.data_el_deg:g} is outside the travel of mount.elevation'
             )
+        for name in ('start_el_deg', 'end_el_deg'):
+            if getattr(self.tracking, name) > self.tracking.data_el_deg:
+                raise ValueError(
+                    f'tracking.data_el_deg {self.tracking.data_el_deg:g} is below tracking.{name}'
+                    f' {getattr(self.tracking, name):g}: no data are taken where the mount does not track'
+                )
         return self
 
     def _check_efficiencies(self) -> None:

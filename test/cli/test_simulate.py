@@ -42,15 +42,27 @@ def test_the_pass_is_the_published_one(taken):
     assert found['max_elevation_deg'] == pytest.approx(72.0, abs=0.2)
 
 
-def test_the_telescope_holds_the_satellite_as_well_as_the_air_lets_it(taken):
+def holds_the_satellite_as_well_as_the_air_lets_it(taken, lowest_urad, highest_urad):
     tracking = taken.result['tracking']
     assert tracking['locked_fraction'] >= 0.99
     for axis in 'xy':
         assert tracking[f'rms_{axis}_urad'] < 4.41  # of the line of sight; the paper's is that of the spot
         floor, spot = tracking[f'floor_{axis}_urad'], tracking[f'spot_rms_{axis}_urad']
-        assert 3.3 < floor < 5.5  # tilt at 72 and at 20 deg
+        assert lowest_urad < floor < highest_urad
         assert floor * 0.9 < spot < 1.3 * floor
     assert tracking['acquire_s'] < 10
+
+
+def test_the_telescope_holds_the_satellite_as_well_as_the_air_lets_it(taken):
+    holds_the_satellite_as_well_as_the_air_lets_it(taken, 3.3, 3.9)  # tilt at 72 and at 45 deg
+
+
+@pytest.mark.long
+def test_a_whole_pass_is_as_good(whole):
+    holds_the_satellite_as_well_as_the_air_lets_it(whole, 3.3, 5.5)  # tilt at 72 and at 20 deg
+    test_polarization_and_clock_are_within_the_papers_bounds(whole)
+    test_the_key_is_of_the_published_size(whole)
+    test_the_ledger_of_the_key_adds_up(whole)
 
 
 def test_polarization_and_clock_are_within_the_papers_bounds(taken):

@@ -31,17 +31,31 @@ DAYS_1950_TO_1970 = 7305
 J2000_S = 946_728_000  # Unix time
 
 
-def midnight_orbit(path):
+HOUR_NS = 3_600_000_000_000
+
+
+def midnight_orbit(path, now_s, mean_anomaly_rad):
     """Elements of this hour, the ascending node opposite to the (mean) Sun: it passes by at midnight every night."""
-    now_s = time.time()
     sun_deg = 280.46 + 0.9856474 * (now_s - J2000_S) / 86400
     satrec = Satrec()
     satrec.sgp4init(
         WGS72, 'i', 41731, DAYS_1950_TO_1970 + now_s / 86400, 2e-5, 0.0, 0.0, 0.0015, 1.82,
-        97.36 * pi / 180, 1.13, 15.2467 * 2 * pi / 1440, (sun_deg + 180) % 360 * pi / 180,
+        97.36 * pi / 180, mean_anomaly_rad, 15.2467 * 2 * pi / 1440, (sun_deg + 180) % 360 * pi / 180,
     )  # fmt: skip
     path.write_text('\n'.join(('NIGHT OWL', *export_tle(satrec))) + '\n')
     return path
+
+
+def coming_pass(path, now_s):
+    """Elements with a pass over Shanghai in the next night, at any time of day, and its window."""
+    settings = load_yaml(share_path('config', 'station.yaml'), StationSettings)
+    now_ns = int(now_s * 1e9)
+    for step in range(12):
+        elements = midnight_orbit(path, now_s, step * 2 * pi / 12)
+        window = next_pass_window(load_elements(elements), load_site('shanghai'), now_ns, settings)
+        if window is not None and window.start_ns > now_ns + HOUR_NS:
+            return elements, window
+    raise AssertionError('no pass in the next night')
 
 
 @pytest.fixture
@@ -50,10 +64,7 @@ def drivers(tmp_path, monkeypatch):
 
 
 def test_a_pass_goes_on_after_its_tracker_was_killed(station, tmp_path, drivers):
-    elements = midnight_orbit(tmp_path / 'owl.tle')
-    settings = load_yaml(share_path('config', 'station.yaml'), StationSettings)
-    coming = next_pass_window(load_elements(elements), load_site('shanghai'), time.time_ns(), settings)
-    assert coming is not None
+    elements, coming = coming_pass(tmp_path / 'owl.tle', time.time())
     pointing = StoredPointing.of(MountModel(), (640.0, 512.0), '20 stars', '2018-10-03T14:00:00Z')
     pointing.save(tmp_path / 'state')
     options = {

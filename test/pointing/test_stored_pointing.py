@@ -138,14 +138,16 @@ def test_a_pass_under_way_is_the_next_one_until_it_is_over(elements, station):
     assert after is None or after.start_ns > whole.end_ns
 
 
-def test_the_satellite_stands_above_the_start_elevation_in_between(elements, station):
+@pytest.mark.parametrize('start_el_deg', [5, 20, 45])
+@pytest.mark.parametrize('end_el_deg', [5, 30])
+def test_a_pass_lasts_from_the_start_elevation_to_the_end_elevation(elements, station, start_el_deg, end_el_deg):
     site, at_ns = load_site('shanghai'), parse_utc('2018-10-03T15:56:42Z')
-    for el_deg in (5, 20, 45):
-        tracking = station.tracking.model_copy(update={'start_el_deg': el_deg})
-        seen = pass_window_nearest(elements, site, at_ns, station.model_copy(update={'tracking': tracking}))
-        for t_ns in (seen.start_ns, seen.end_ns):
-            assert seen.predicted.at(t_ns).el_rad == pytest.approx(el_deg * 0.0174532925, abs=2e-3)
-        assert seen.start_ns < seen.found.culmination_ns < seen.end_ns
+    update = {'start_el_deg': start_el_deg, 'end_el_deg': end_el_deg}
+    tracking = station.tracking.model_copy(update=update)
+    seen = pass_window_nearest(elements, site, at_ns, station.model_copy(update={'tracking': tracking}))
+    for t_ns, el_deg in ((seen.start_ns, start_el_deg), (seen.end_ns, end_el_deg)):
+        assert seen.predicted.at(t_ns).el_rad == pytest.approx(el_deg * 0.0174532925, abs=2e-3)
+    assert seen.start_ns < seen.found.culmination_ns < seen.end_ns
 
 
 def test_a_pass_that_stays_below_is_refused_with_its_height(elements, station):

@@ -64,6 +64,8 @@ def changed(tmp_path, file, key, value):
         ('key/gate_ns', 11.0, 'key.gate_ns 11 is longer than a pulse period'),
         ('key/hold_off_ns', 20, 'key.hold_off_ns 20 is shorter than detectors.dead_time_ns'),
         ('tracking/data_el_deg', 60, None),
+        ('tracking/start_el_deg', 45, 'tracking.data_el_deg 20 is below tracking.start_el_deg 45'),
+        ('tracking/end_el_deg', 30, 'tracking.data_el_deg 20 is below tracking.end_el_deg 30'),
     ],
 )
 def test_a_station_that_contradicts_itself(tmp_path, key, value, why):
