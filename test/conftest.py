@@ -1,6 +1,8 @@
 """Settings of all tests, and how they are divided among processes that run at the same time."""
 
 import os
+import shutil
+import tempfile
 
 import pytest
 from hypothesis import settings
@@ -9,11 +11,16 @@ from hypothesis import settings
 settings.register_profile('project', deadline=None, derandomize=True)
 settings.load_profile('project')
 
+MEMORY = '/dev/shm'
+ROOM_BYTES = 6 * 2**30  # the sessions of all workers, several times over
+
 # A worker takes a file at a time, these first: nobody is left with a long one at the end.
 LONGEST = (
     'nodes/test_graph_',
+    'drivers/test_indi',
     'cli/test_simulate',
     'nodes/',
+    'drivers/',
     'recording/test_repair',
     'house/test_jit',
     'test_examples',
@@ -21,10 +28,18 @@ LONGEST = (
 STATIONS = 'nodes/test_graph_'  # whole stations, one at a time: files of one worker
 
 
+def pytest_configure(config):
+    """Keep the folders of the tests in memory where there is room: a durable store mostly waits for its disk."""
+    chosen = config.option.basetemp or 'TMPDIR' in os.environ
+    if chosen or not os.access(MEMORY, os.W_OK) or shutil.disk_usage(MEMORY).free < ROOM_BYTES:
+        return
+    os.environ['TMPDIR'] = tempfile.tempdir = MEMORY
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers():
-    """One more than there are processors: the worker of the stations mostly waits for their passes."""
-    return len(os.sched_getaffinity(0)) + 1
+    """Two more than there are processors: one waits for the passes of stations, one for the counterparts of drivers."""
+    return len(os.sched_getaffinity(0)) + 2
 
 
 @pytest.hookimpl(optionalhook=True)

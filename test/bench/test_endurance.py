@@ -54,6 +54,7 @@ def test_samples_are_of_this_process_and_begin_after_the_warm_up():
     assert found['threads'][0] >= 1
 
 
-def test_only_endurance_takes_a_time(capsys):
-    assert main(['bench', 'machine', '--hours', '1']) == 2
-    assert '--hours' in capsys.readouterr().err
+@pytest.mark.parametrize('options', [['--hours', '1'], ['--lockstep']])
+def test_only_endurance_takes_a_time(capsys, options):
+    assert main(['bench', 'machine', *options]) == 2
+    assert options[0] in capsys.readouterr().err

@@ -119,8 +119,9 @@ def test_full_images_arrive_at_their_rate(station, role, rate_hz, width, height)
     )
     spacings = [(after - before) * 1e-9 * rate_hz for before, after in pairwise(measured)]
     assert min(spacings) == pytest.approx(1, abs=0.1)
-    assert set(shown) <= set(measured)
-    assert len(shown) > 0.5 * len(measured)
+    assert len(set(shown) & set(measured)) > 0.5 * len(measured)
+    for t_ns in set(shown) - set(measured):  # its spot was lost on the way here: no other exposure is near
+        assert min(abs(t_ns - other_ns) for other_ns in measured) * 1e-9 * rate_hz > 0.9
     for picture in pictures:
         assert (picture.width, picture.height, picture.step) == (width, height, 2 * width)
         assert (picture.encoding, len(picture.data)) == ('mono16', 2 * width * height)

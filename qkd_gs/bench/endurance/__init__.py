@@ -1,5 +1,15 @@
 """Whether a station that runs for hours grows: memory, open files, threads, logs."""
 
-from qkd_gs.bench.endurance.program import run
+from __future__ import annotations
 
-__all__ = ['run']
+from typing import Any
+
+from qkd_gs.bench.endurance import lockstep as in_lockstep
+from qkd_gs.bench.endurance import program
+
+
+def run(hours: float | None = None, lockstep: bool = False) -> dict[str, Any]:
+    """Run a station for hours of wall time (2), or its passes of so many hours (24) in lockstep; see there."""
+    if lockstep:
+        return in_lockstep.run(24.0 if hours is None else hours)
+    return program.run(2.0 if hours is None else hours)

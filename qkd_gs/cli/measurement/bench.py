@@ -19,7 +19,8 @@ NAMES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument('name', choices=NAMES, help='what to measure')
-    parser.add_argument('--hours', type=float, metavar='H', help='how long endurance runs (2)')
+    parser.add_argument('--hours', type=float, metavar='H', help='how long endurance runs (2; with --lockstep 24)')
+    parser.add_argument('--lockstep', action='store_true', help='endurance: the passes of a day, in one process')
     add_json_option(parser)
 
 
@@ -27,7 +28,9 @@ def run(args: argparse.Namespace) -> int:
     """Measure and print."""
     if args.hours is not None and (args.name != 'endurance' or not 0 < args.hours < inf):
         raise StationError('is for endurance, more than 0', where='--hours')
-    options = {} if args.hours is None else {'hours': args.hours}
+    if args.lockstep and args.name != 'endurance':
+        raise StationError('is for endurance', where='--lockstep')
+    options = {name: value for name, value in (('hours', args.hours), ('lockstep', args.lockstep)) if value}
     with protected_children():
         figures = importlib.import_module(f'qkd_gs.bench.{args.name}').run(**options)
     if args.json:
