@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from qkd_gs.errors import StationError
-from qkd_gs.orbit.ephemeris import Ephemeris
+from qkd_gs.orbit.ephemerides.ephemeris import Ephemeris
 from qkd_gs.orbit.files.loading import read_orbits
 from qkd_gs.orbit.identity import group, matching
 from qkd_gs.orbit.propagate import Orbit

@@ -11,8 +11,8 @@ from qkd_gs.orbit.vectors import azel_from_enu
 from qkd_gs.settings.site import Site
 
 if TYPE_CHECKING:
-    from qkd_gs.orbit.arcs import View
     from qkd_gs.orbit.passes import Pass
+    from qkd_gs.orbit.search.arcs import View
 
 _STEP_S = 1.0
 

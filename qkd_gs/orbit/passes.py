@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qkd_gs.errors import StationError
-from qkd_gs.orbit.arcs import Arcs, PathTable, View
 from qkd_gs.orbit.elements import WARN_DAYS, Elements, check_age
-from qkd_gs.orbit.ephemeris import Ephemeris
-from qkd_gs.orbit.exact_arcs import ExactView, find_arcs
+from qkd_gs.orbit.ephemerides.ephemeris import Ephemeris
 from qkd_gs.orbit.horizon import behind_horizon
 from qkd_gs.orbit.propagate import Orbit
+from qkd_gs.orbit.search.arcs import Arcs, PathTable, View
+from qkd_gs.orbit.search.exact_arcs import ExactView, find_arcs
 from qkd_gs.orbit.timescale import DAY_NS, format_utc
 from qkd_gs.orbit.vectors import azel_from_enu
 from qkd_gs.settings.site import Site

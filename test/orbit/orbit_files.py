@@ -8,8 +8,8 @@ from sgp4.exporter import export_omm
 from skyfield.api import EarthSatellite
 
 from qkd_gs.errors import StationError
-from qkd_gs.orbit.ephemeris import join
-from qkd_gs.orbit.segments import Segment
+from qkd_gs.orbit.ephemerides.ephemeris import join
+from qkd_gs.orbit.ephemerides.segments import Segment
 from qkd_gs.orbit.timescale import DAY_NS, format_utc, tai_minus_utc_ns, timescale, to_time, utc_julian_date
 
 SECOND_NS = 1_000_000_000

@@ -21,7 +21,7 @@ from orbit_files import (
 
 from qkd_gs.errors import StationError
 from qkd_gs.orbit import load_elements
-from qkd_gs.orbit.ephemeris import Ephemeris
+from qkd_gs.orbit.ephemerides.ephemeris import Ephemeris
 from qkd_gs.orbit.propagate import MeanElements
 from qkd_gs.share import share_path
 

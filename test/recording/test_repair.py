@@ -229,7 +229,7 @@ def short_bag(tmp_path_factory):
     return whole_bag(tmp_path_factory.mktemp('short') / 'bag', SHORT)
 
 
-FUZZ = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @FUZZ

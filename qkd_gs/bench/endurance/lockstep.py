@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import tempfile
-from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ def run(hours: float = 24.0) -> dict[str, Any]:
     dict
         ``hours``; ``passes``: of each ``culmination``, ``secret_bits``, and of the process after it ``memory_mb``,
         ``files``, ``threads``; ``failed``: the reasons of passes that gave no key; ``memory_mb_per_pass`` with its
-        standard error, without the first pass, which loads what all need.
+        standard error, without the first pass, which loads what all need; None with fewer than four passes.
     """
     elements = share_path('config', 'elements', 'micius.tle')
     start_ns = parse_utc(_NOON, 'start')
@@ -53,13 +52,13 @@ def run(hours: float = 24.0) -> dict[str, Any]:
             except StationError as error:
                 failed.append(f'{at}: {error}')
                 continue
-            done.append({'culmination': at, 'secret_bits': session.result['key']['secret_bits']} | _usage())
-    slope, spread = _slope([float(one['memory_mb']) for one in done[1:]])
+            done.append({'culmination': at, 'secret_bits': (session.result or {})['key']['secret_bits']} | _usage())
+    memory_mb = [float(one['memory_mb']) for one in done[1:]]
     return {
         'hours': hours,
         'passes': done,
         'failed': failed,
-        'memory_mb_per_pass': [round(slope, 2), round(spread, 2)],
+        'memory_mb_per_pass': _slope(memory_mb) if len(memory_mb) > 2 else None,
     }
 
 
@@ -70,12 +69,10 @@ def _usage() -> dict[str, Any]:
     return {'memory_mb': round(usage.memory_mb - usage.shared_mb), 'files': files, 'threads': threads}
 
 
-def _slope(values: list[float]) -> tuple[float, float]:
-    """Slope of a line through equidistant values, and its standard error; NaN of fewer than three."""
-    if len(values) < 3:
-        return nan, nan
+def _slope(values: list[float]) -> list[float]:
+    """Slope of a line through equidistant values, and its standard error."""
     x = np.arange(len(values)) - (len(values) - 1) / 2
     y = np.asarray(values) - np.mean(values)
     slope = float(x @ y / (x @ x))
     rest = y - slope * x
-    return slope, float(np.sqrt(rest @ rest / (len(values) - 2) / (x @ x)))
+    return [round(slope, 2), round(float(np.sqrt(rest @ rest / (len(values) - 2) / (x @ x))), 2)]

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from qkd_gs.errors import StationError
+from qkd_gs.orbit.ephemerides.segments import Segment
 from qkd_gs.orbit.files.checks import read_float, read_int
 from qkd_gs.orbit.identity import parse_designator
 from qkd_gs.orbit.propagate import source
-from qkd_gs.orbit.segments import Segment
 from qkd_gs.orbit.timescale import DAY_NS, tai_minus_utc_ns
 
 _MJD_OF_UNIX_EPOCH = 40587

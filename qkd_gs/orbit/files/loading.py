@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from qkd_gs.errors import StationError
-from qkd_gs.orbit.ephemeris import Ephemeris, join
+from qkd_gs.orbit.ephemerides.ephemeris import Ephemeris, join
 from qkd_gs.orbit.files import cpf, messages, oem, tle, trajectory
 from qkd_gs.orbit.propagate import MeanElements, Orbit, source
 

@@ -15,11 +15,11 @@ import numpy as np
 
 from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.errors import StationError
+from qkd_gs.orbit.ephemerides.segments import Method, Segment
 from qkd_gs.orbit.files.checks import read_float
 from qkd_gs.orbit.files.frames import to_earth_fixed, to_tai
 from qkd_gs.orbit.identity import parse_designator
 from qkd_gs.orbit.propagate import source
-from qkd_gs.orbit.segments import Method, Segment
 from qkd_gs.orbit.timescale import utc_from_tai_ns
 
 log = logging.getLogger(__name__)

@@ -11,12 +11,12 @@ import numpy as np
 
 from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.errors import StationError
-from qkd_gs.orbit.arc_fit import fit_arc
+from qkd_gs.orbit.ephemerides.segments import Segment
 from qkd_gs.orbit.files.checks import read_float
 from qkd_gs.orbit.identity import parse_designator, parse_number
 from qkd_gs.orbit.kernel import EARTH_RATE_RAD_S
 from qkd_gs.orbit.propagate import Orbit, source
-from qkd_gs.orbit.segments import Segment
+from qkd_gs.orbit.search.arc_fit import fit_arc
 from qkd_gs.orbit.timescale import format_utc, parse_utc_as_tai
 from qkd_gs.orbit.vectors import azel_from_enu, enu_from_azel, enu_rotation, site_itrs_m
 from qkd_gs.settings.site import Site

@@ -8,8 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from qkd_gs.arrays import FloatArray, IntArray
-from qkd_gs.orbit import search_kernels as kernels
 from qkd_gs.orbit.propagate import Orbit
+from qkd_gs.orbit.search import interval_kernels
+from qkd_gs.orbit.search.detail_kernels import details
+from qkd_gs.orbit.search.path_kernels import ROWS, Nodes, sights
 from qkd_gs.orbit.sky import sun_and_moon_itrs_m
 from qkd_gs.orbit.vectors import enu_rotation, site_itrs_m
 from qkd_gs.settings.site import Site
@@ -17,7 +19,7 @@ from qkd_gs.settings.site import Site
 _STEPS_A_REVOLUTION = 10  # of a low orbit: positions between the nodes err by less than 0.5 m
 _LONGEST_STEP_S = 600.0  # a high satellite's elevation follows the Earth's rotation
 _STEP_GRID_S = 30.0  # satellites of similar periods share their times
-_FEWEST_STEPS = kernels.ROWS - 1
+_FEWEST_STEPS = ROWS - 1
 
 
 class Arcs(NamedTuple):
@@ -65,7 +67,7 @@ class View:
     def __init__(self, table: PathTable, site: Site):
         self.table = table
         self._site_m = site_itrs_m(site)
-        self._nodes = kernels.Nodes(
+        self._nodes = Nodes(
             step=table.step_s,
             r=table.position_m,
             v=table.velocity_m_s,
@@ -80,33 +82,33 @@ class View:
         The search covers the whole table; an interval that extends beyond it is cut to the span, and listed wherever it
         culminates.
         """
-        times, bits = kernels.find(self._nodes, low)
-        no_rise, no_set = (bits & kernels.NO_RISE) > 0, (bits & kernels.NO_SET) > 0
+        times, bits = interval_kernels.find(self._nodes, low)
+        no_rise, no_set = (bits & interval_kernels.NO_RISE) > 0, (bits & interval_kernels.NO_SET) > 0
         times[no_rise, 0], times[no_set, 2] = span_s
         cut = no_rise | no_set
         begun = (times[:, 2] > span_s[0]) if running else (times[:, 1] >= span_s[0])
         keep = np.where(cut, times[:, 2] > times[:, 0], begun & (times[:, 1] < span_s[1]))
         times, no_rise, no_set = times[keep], no_rise[keep], no_set[keep]
         for k in np.flatnonzero(no_rise | no_set):
-            times[k, 1] = kernels.highest(times[k, 0], times[k, 2], self._nodes)
+            times[k, 1] = interval_kernels.highest(times[k, 0], times[k, 2], self._nodes)
         return Arcs(times, no_rise, no_set)
 
     def details(self, times_s: FloatArray) -> FloatArray:
-        """Table (n, columns) of `search_kernels.details` for intervals (n, 3)."""
+        """Table (n, columns) of `detail_kernels.details` for intervals (n, 3)."""
         bodies = np.empty((len(times_s), 2, 3))
         for k, itrs_m in enumerate(sun_and_moon_itrs_m(self.table.t_ns(times_s[:, 1]))):
             towards = itrs_m - self._site_m
             bodies[:, k] = towards / np.sqrt(np.einsum('ij,ij->i', towards, towards))[:, None]
-        table: FloatArray = kernels.details(times_s, bodies, self._nodes)
+        table: FloatArray = details(times_s, bodies, self._nodes)
         return table
 
     def crossings(self, times_s: FloatArray, lows: FloatArray) -> FloatArray:
         """Times (n, m, 2) at which intervals (n, 3) pass the sines `lows` (m,) of elevation upwards and downwards."""
-        times: FloatArray = kernels.crossings(times_s, lows, self._nodes)
+        times: FloatArray = interval_kernels.crossings(times_s, lows, self._nodes)
         return times
 
     def enu_m(self, t_s: FloatArray) -> FloatArray:
         """East-north-up vectors (n, 3), m, at s of the table (n,)."""
         vectors = np.empty((len(t_s), 3))
-        kernels.sights(t_s, self._nodes, vectors)
+        sights(t_s, self._nodes, vectors)
         return vectors

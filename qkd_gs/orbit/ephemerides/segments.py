@@ -11,7 +11,7 @@ import numpy as np
 
 from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.errors import StationError
-from qkd_gs.orbit.interpolation import Interpolator, errors_between
+from qkd_gs.orbit.ephemerides.interpolation import Interpolator, errors_between
 from qkd_gs.orbit.rotation import turn_z
 from qkd_gs.orbit.timescale import format_utc, seconds_between, tai_minus_utc_ns, utc_from_tai_ns
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.errors import StationError
+from qkd_gs.orbit.ephemerides.segments import Piece, Segment, parts
 from qkd_gs.orbit.identity import group
-from qkd_gs.orbit.segments import Piece, Segment, parts
 from qkd_gs.orbit.timescale import DAY_NS, format_utc
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""Orbits given as tables of positions: segments, how they are joined, and their interpolation."""

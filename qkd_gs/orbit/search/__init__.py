@@ -1,0 +1,1 @@
+"""Search of passes: intervals above an elevation, from a table of positions or from the orbit itself."""
