@@ -97,6 +97,14 @@ def train_length(payload: bytes) -> int:
     return len(integers(payload[24:]))
 
 
+def intensities(payload: bytes, count: int) -> Bits:
+    """Intensities of a block of disclosed pulses."""
+    found = np.frombuffer(inflated(payload, count), np.uint8)
+    if len(found) != count or (found > 2).any():
+        raise Undecodable('has intensities that are none, or another number of them')
+    return found
+
+
 def queries(payload: bytes) -> int:
     """Number of parities that a query asks for."""
     return len(integers(payload[4:]))

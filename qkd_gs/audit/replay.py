@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from qkd_gs.audit import decoding, formulas
+from qkd_gs.audit import decoding, formulas, public_pulses
 from qkd_gs.audit.chained_file import Message, Transcript
 from qkd_gs.audit.decoding import Undecodable
 
@@ -125,7 +125,11 @@ def _read(messages: list[Message], found: Replayed) -> None:
     if found.welcome and found.welcome['pre_shared_slot'] not in found.hello['pre_shared_slots']:
         found.differences.append('the pre-shared bits that are used were not offered')
     head = first('LOG_HEAD')
-    blocks = sum(decoding.train_length(block) for block in by_name.get('LOG_BLOCK', []))
+    rule = found.hello.get('terms', {}).get('public_pulses')
+    blocks = sum(
+        len(decoding.intensities(block, rule['block'])) if rule else decoding.train_length(block)
+        for block in by_name.get('LOG_BLOCK', [])
+    )
     if head and blocks != head['pulses']:
         found.differences.append(f'the beacon log has {blocks} pulses, {head["pulses"]} are said')
     if 'SIFT_HEAD' in by_name:
@@ -156,7 +160,8 @@ def _sifting(
     found.announced = b''.join(
         len(part).to_bytes(8, 'big') + part for part in (by_name['SIFT_HEAD'][0], *by_name.get('DETECTIONS', []))
     )
-    found.pulses = int((spans[:, 1] - spans[:, 0] + 1).sum())
+    rule = found.hello['terms'].get('public_pulses')
+    found.pulses = int((spans[:, 1] - spans[:, 0] + 1).sum()) - (public_pulses.number(rule, spans) if rule else 0)
     if not len(spans) or (spans[:, 1] < spans[:, 0]).any() or (spans[1:, 0] <= spans[:-1, 1]).any():
         found.differences.append('the spans of locked time are empty, unordered or overlapping')
     period_ns = Fraction(10**9) / Fraction(found.hello['terms']['pulse_rate_hz'])
@@ -172,6 +177,8 @@ def _sifting(
         span = np.searchsorted(spans[:, 0], pulses, side='right') - 1
         if pulses[0] <= last or (span < 0).any() or (pulses > spans[span, 1]).any():
             found.differences.append('detections are out of order or outside locked time')
+        if rule and public_pulses.among(rule, pulses).any():
+            found.differences.append('public pulses are announced')
         last = int(pulses[-1])
         if k < len(answers):
             match, intensity, _ = decoding.sift_answer(answers[k], len(pulses))

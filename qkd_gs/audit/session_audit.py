@@ -118,6 +118,7 @@ def _settings(folder: Path, manifest: Manifest, run: Replayed) -> list[str]:
     due: dict[str, Any] = {name: getattr(source, name) for name in _OF_THE_SOURCE}
     due |= {name: getattr(settings, name) for name in _OF_THE_KEY}
     due['intensities'] = {'signal': source.mu_signal, 'decoy': source.mu_decoy, 'vacuum': source.mu_vacuum}
+    due['public_pulses'] = source.public_pulses.model_dump() if source.public_pulses else None
     due['tolerance'] = {'intensity': source.mu_tolerance, 'probability': source.p_tolerance}
     terms = run.hello.get('terms', {})
     for name, value in due.items():

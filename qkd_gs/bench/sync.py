@@ -11,41 +11,37 @@ from typing import Any
 import numpy as np
 
 from qkd_gs.arrays import AnyFloatArray, IntArray
+from qkd_gs.bench.sync_links import (
+    CULMINATION_NS,
+    MARGIN_S,
+    PS,
+    SECONDS,
+    STATION_RATE,
+    LinkCase,
+    arrival,
+    marks,
+    paths,
+    start_of,
+    transmitter_clock,
+)
+from qkd_gs.bench.sync_photons import PHOTON_LINKS, measure_photons
 from qkd_gs.errors import StationError
-from qkd_gs.orbit.elements import load_elements
-from qkd_gs.orbit.timescale import parse_utc
-from qkd_gs.orbit.trajectory import Trajectory
-from qkd_gs.processing.light_path import FixedDelay, LightPath
-from qkd_gs.settings.site import load_site
-from qkd_gs.share import share_path
-from qkd_gs.sim.photons.clocks import DriftingClock
 from qkd_gs.timing.clock import recover_clock
 from qkd_gs.timing.pps import fit_pps
 from qkd_gs.timing.pulse_period import PulsePeriod
 from qkd_gs.timing.pulse_times import PulseTimes
 
-_CULMINATION_NS = parse_utc('2018-10-03T15:56:42Z')
-_SECONDS, _MARGIN_S = 60, 2
-_PS = 10**12
 _DETECTED = 0.4  # of the beacon's pulses
 _NOISE_CPS, _NOISE_SHARE = 200, 0.05  # of the tags on the beacon's input, whichever is less
 _JITTER_PS = 450.0  # of a detected pulse: its length, detector, time tagger
-_PPS_JITTER_PS = 15_000.0
-_STATION_RATE = 3e-8  # frequency error of the time tagger
-_BENCH_DELAY_PS = 20_000_000
 
 
 @dataclass(frozen=True)
-class _Case:
+class _Case(LinkCase):
     """A link and its beacon."""
 
     beacon_hz: float = 1e4
     beacon_jitter_ns: float = 0.0
-    orbit: bool = False
-    delay_error_us: float = 0.0
-    drift_ns_s: float = 0.0
-    swing_ns: float = 0.0  # of the delay, with a period of 20 s
-    clock_rate: float = 2e-8  # frequency error of the transmitter
 
 
 _LINKS = {
@@ -68,7 +64,11 @@ _LINKS = {
 
 def run() -> dict[str, Any]:
     """Figures of every link and of every state of the PPS; a case that is refused has the reason."""
-    return {'links': {name: _told(_link, case) for name, case in _LINKS.items()}, 'pps': _pps_cases()}
+    return {
+        'links': {name: _told(_link, case) for name, case in _LINKS.items()},
+        'without_beacon': {name: _told(measure_photons, case) for name, case in PHOTON_LINKS.items()},
+        'pps': _pps_cases(),
+    }
 
 
 def _told(measure: Any, *arguments: Any) -> dict[str, Any]:
@@ -81,29 +81,29 @@ def _told(measure: Any, *arguments: Any) -> dict[str, Any]:
 
 def _link(case: _Case) -> dict[str, Any]:
     rng = np.random.default_rng(20240801)
-    start_ns = _CULMINATION_NS - _SECONDS * 10**9 // 2
-    predicted, truth = _paths(case, start_ns)
+    start_ns = start_of()
+    predicted, truth = paths(case, start_ns)
     period = PulsePeriod(case.beacon_hz)
-    first, last = -_MARGIN_S * case.beacon_hz, (_SECONDS + _MARGIN_S) * case.beacon_hz
+    first, last = -MARGIN_S * case.beacon_hz, (SECONDS + MARGIN_S) * case.beacon_hz
     grid_ps = period.time_ps(np.arange(int(first), int(last)))
     grid_ps += (start_ns - truth.epoch_ns) * 1000  # the clock of the transmitter begins at the epoch of the path
     log_ps = grid_ps + np.rint(rng.standard_normal(len(grid_ps)) * case.beacon_jitter_ns * 1e3).astype(np.int64)
-    sent = DriftingClock((start_ns - truth.epoch_ns) * 1000, 2e5, case.clock_rate, 1e-10)
-    arrival_ps = _arrival(case, truth, sent.when(log_ps - sent.start_ps)) - (start_ns - truth.epoch_ns) * 1000
-    seen = (rng.random(len(arrival_ps)) < _DETECTED) & (arrival_ps > 0) & (arrival_ps < _SECONDS * _PS)
+    sent = transmitter_clock(case, (start_ns - truth.epoch_ns) * 1000)
+    arrival_ps = arrival(case, truth, sent.when(log_ps - sent.start_ps)) - (start_ns - truth.epoch_ns) * 1000
+    seen = (rng.random(len(arrival_ps)) < _DETECTED) & (arrival_ps > 0) & (arrival_ps < SECONDS * PS)
     tag_ps = arrival_ps[seen] + np.rint(rng.standard_normal(int(seen.sum())) * _JITTER_PS).astype(np.int64)
     noise_cps = min(_NOISE_CPS, _NOISE_SHARE * case.beacon_hz)
-    noise_ps = rng.integers(0, _SECONDS * _PS, round(noise_cps * _SECONDS))
+    noise_ps = rng.integers(0, SECONDS * PS, round(noise_cps * SECONDS))
     tag_ps = np.sort(np.concatenate([tag_ps, noise_ps]))
-    tag_ps += np.rint(tag_ps * _STATION_RATE).astype(np.int64)
-    scale = fit_pps(_marks(rng), 0, start_ns)
+    tag_ps += np.rint(tag_ps * STATION_RATE).astype(np.int64)
+    scale = fit_pps(marks(rng), 0, start_ns)
     from_scale_ps = (scale.first_utc_ns - predicted.epoch_ns) * 1000
     clock = recover_clock(
         tag_ps, scale, lambda utc_ps: predicted.emission_ps(utc_ps + from_scale_ps), PulseTimes.of(np.sort(log_ps))
     )
-    inside = seen & (np.abs(arrival_ps - _SECONDS * _PS // 2) < (_SECONDS // 2 - _MARGIN_S) * _PS)  # as in a session
+    inside = seen & (np.abs(arrival_ps - SECONDS * PS // 2) < (SECONDS // 2 - MARGIN_S) * PS)  # as in a session
     sample = np.flatnonzero(inside)[:: max(int(case.beacon_hz / 100), 1)]
-    at_ps = arrival_ps[sample] + np.rint(arrival_ps[sample] * _STATION_RATE).astype(np.int64)
+    at_ps = arrival_ps[sample] + np.rint(arrival_ps[sample] * STATION_RATE).astype(np.int64)
     error_ns = (clock.to_satellite(at_ps) - log_ps[sample]) * 1e-3
     return {
         'tags': len(tag_ps),
@@ -114,40 +114,11 @@ def _link(case: _Case) -> dict[str, Any]:
     }
 
 
-def _paths(case: _Case, start_ns: int) -> tuple[LightPath, LightPath]:
-    """The link as the station predicts it, and as it is without its drift."""
-    ends_ns = start_ns - 30 * 10**9, start_ns + (_SECONDS + 30) * 10**9
-    if not case.orbit:
-        predicted = FixedDelay(*ends_ns, _BENCH_DELAY_PS + round(case.delay_error_us * 1e6))
-        return predicted, FixedDelay(*ends_ns, _BENCH_DELAY_PS)
-    orbit = load_elements(share_path('config', 'elements', 'micius.tle')).nearest(_CULMINATION_NS)
-    site = load_site('shanghai')
-    predicted_orbit = Trajectory.predict(orbit, site, *ends_ns)
-    return predicted_orbit, Trajectory.predict(orbit, site, *ends_ns, along_track_s=0.21, cross_track_m=-700.0)
-
-
-def _arrival(case: _Case, truth: LightPath, emission_ps: IntArray) -> IntArray:
-    """Arrival times, the drift of a fibre included."""
-    since_s = (emission_ps - emission_ps[0]) * 1e-12
-    extra_ps = 1e3 * (case.drift_ns_s * since_s + case.swing_ns * np.sin(2 * np.pi * since_s / 20.0))
-    arrival: IntArray = truth.arrival_ps(emission_ps) + np.rint(extra_ps).astype(np.int64)
-    return arrival
-
-
-def _marks(rng: np.random.Generator) -> IntArray:
-    """PPS tags of the station's time tagger."""
-    second_ps = np.arange(1, _SECONDS) * _PS
-    tags: IntArray = second_ps + np.rint(
-        second_ps * _STATION_RATE + rng.standard_normal(len(second_ps)) * _PPS_JITTER_PS
-    ).astype(np.int64)
-    return tags
-
-
 def _pps_cases() -> dict[str, Any]:
     rng = np.random.default_rng(20240802)
-    clean = _marks(rng)
+    clean = marks(rng)
     lost = rng.random(len(clean)) < 0.3
-    stray = rng.integers(0, _SECONDS * _PS, 20)
+    stray = rng.integers(0, SECONDS * PS, 20)
     late = clean.copy()
     late[rng.choice(len(clean), 6, replace=False)] += 4_000_000
     step = clean + np.where(np.arange(len(clean)) > len(clean) * 3 // 4, 200_000_000, 0)
@@ -156,20 +127,20 @@ def _pps_cases() -> dict[str, Any]:
         'started 0.39 s from what is told': (clean, 0.39),
         '30 % lost': (clean[~lost], 0.0),
         'every pulse doubled 80 ns later': (np.sort(np.concatenate([clean, clean + 80_000])), 0.0),
-        'both edges of pulses of 100 ms': (np.sort(np.concatenate([clean, clean + _PS // 10])), 0.0),
+        'both edges of pulses of 100 ms': (np.sort(np.concatenate([clean, clean + PS // 10])), 0.0),
         '20 stray pulses': (np.sort(np.concatenate([clean, stray])), 0.0),
         '6 pulses late by 4 us': (np.sort(late), 0.0),
         'step of 200 us after three quarters': (step, 0.0),
-        'noise only': (np.sort(rng.integers(0, _SECONDS * _PS, _SECONDS)), 0.0),
+        'noise only': (np.sort(rng.integers(0, SECONDS * PS, SECONDS)), 0.0),
     }
     return {name: _told(_pps, tags, off_s) for name, (tags, off_s) in cases.items()}
 
 
 def _pps(tags_ps: IntArray, off_s: float) -> dict[str, Any]:
-    scale = fit_pps(tags_ps, 0, _CULMINATION_NS + round(off_s * 1e9))
-    at_ps = np.arange(0, _SECONDS * _PS, _PS // 10)
-    true_ps = at_ps - (scale.first_utc_ns - _CULMINATION_NS) * 1000
-    error_ns: AnyFloatArray = (scale.utc_ps(at_ps + np.rint(at_ps * _STATION_RATE).astype(np.int64)) - true_ps) * 1e-3
+    scale = fit_pps(tags_ps, 0, CULMINATION_NS + round(off_s * 1e9))
+    at_ps = np.arange(0, SECONDS * PS, PS // 10)
+    true_ps = at_ps - (scale.first_utc_ns - CULMINATION_NS) * 1000
+    error_ns: AnyFloatArray = (scale.utc_ps(at_ps + np.rint(at_ps * STATION_RATE).astype(np.int64)) - true_ps) * 1e-3
     return {
         'used': scale.pulses,
         'left_out': scale.rejected,

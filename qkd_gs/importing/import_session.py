@@ -94,6 +94,7 @@ def import_session(
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StationError('exists already', where=folder, hint='choose a new folder')
+    _check_beacon(station, tag_map)
     station = _with_map(station, tag_map)
     progress('reading the file', 0.0)
     digest = _digest(tags)
@@ -152,11 +153,10 @@ def _seal(tags: Path, tag_map: TagMap, writer: SealedWriter, progress: Progress)
             told = read
             progress(f'{read / 1e6:.0f} million tags', 0.0)
     writer.close()
-    for channel in Channel:
-        if not sealing.counts[channel] and channel is not Channel.PPS:
-            named = next(str(key) for key, name in tag_map.channels.items() if name == channel.name)
+    for named, name in tag_map.channels.items():
+        if not sealing.counts[Channel[name]]:
             raise StationError(
-                f'holds no tags of input {named}, which the map says is {channel.name}',
+                f'holds no tags of input {named}, which the map says is {name}',
                 where=tags,
                 hint='qkd-gs import --look shows its inputs',
             )
@@ -220,6 +220,18 @@ def _figures(sealing: _Sealing, counts: RecordCounts, scale: PpsTimescale) -> di
         'reordered': counts.reordered,
         'notes': list(counts.notes),
     }
+
+
+def _check_beacon(station: StationSettings, tag_map: TagMap) -> None:
+    """Refuse a map that does not fit the source."""
+    if station.source.beacon_rate_hz and not tag_map.has_beacon:
+        raise StationError(
+            f'channels: no input is BEACON, and the source has one of {station.source.beacon_rate_hz:g} Hz',
+            where='--map',
+            hint='a source without a beacon has beacon_rate_hz 0 and public_pulses',
+        )
+    if tag_map.has_beacon and not station.source.beacon_rate_hz:
+        raise StationError('channels: an input is BEACON, and the source has none', where='--map')
 
 
 def _with_map(station: StationSettings, tag_map: TagMap) -> StationSettings:

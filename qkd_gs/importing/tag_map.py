@@ -69,7 +69,7 @@ class TagMap(Section):
     @model_validator(mode='after')
     def _each_once(self) -> TagMap:
         names = list(self.channels.values())
-        missing = [name for name in ('H', 'V', 'D', 'A', 'BEACON') if name not in names]
+        missing = [name for name in ('H', 'V', 'D', 'A') if name not in names]
         if missing:
             raise ValueError(f'channels: no input is {", ".join(missing)}')
         twice = next((name for name in names if names.count(name) > 1), None)
@@ -79,6 +79,11 @@ class TagMap(Section):
         if len(set(sources)) < len(sources):
             raise ValueError('an input has two meanings')
         return self
+
+    @property
+    def has_beacon(self) -> bool:
+        """True if an input is the beacon."""
+        return Channel.BEACON.name in self.channels.values()
 
     @property
     def start_ns(self) -> int:

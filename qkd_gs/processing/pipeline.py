@@ -26,9 +26,9 @@ from qkd_gs.processing.balance import find_imbalances, imbalances
 from qkd_gs.processing.hidden_light import hidden_light
 from qkd_gs.processing.profile_anomalies import find_profile_anomalies
 from qkd_gs.processing.receiver_report import receiver_report
-from qkd_gs.processing.tag_runs import RunReports, scan_session
+from qkd_gs.processing.tag_runs import RunReports, Scanned, scan_session
 from qkd_gs.processing.timing_metrics import sync_series, timing_figures
-from qkd_gs.processing.timing_stage import Timed, number_clicks
+from qkd_gs.processing.timing_stage import SatelliteLog, Timed, number_clicks
 from qkd_gs.qkd.finite_key.counts import KeyCounts, Receiver
 from qkd_gs.qkd.link.channel import Channel
 from qkd_gs.qkd.link.spool import Spool
@@ -38,12 +38,11 @@ from qkd_gs.qkd.protocol.ground_side import GroundSession
 from qkd_gs.qkd.protocol.result import KeyResult
 from qkd_gs.qkd.protocol.satellite_side import SETTLED_NS
 from qkd_gs.qkd.sifting.random_bits import RandomBits, seeded_bits
-from qkd_gs.qkd.sifting.states import BeaconLog
 from qkd_gs.qkd.sifting.terms import Terms
 from qkd_gs.session.manifest import FILE_NAME, Manifest, load_manifest, update_manifest
 from qkd_gs.session.telemetry import FILE_NAME as TELEMETRY
 from qkd_gs.session.telemetry import Telemetry, load_telemetry
-from qkd_gs.settings.station import StationSettings
+from qkd_gs.settings.station import SourceSettings, StationSettings
 from qkd_gs.timing.pulse_period import PulsePeriod
 from qkd_gs.timing.spans import pulses_in
 
@@ -125,7 +124,7 @@ def process_session(
                 transcript=transcript,
             )
             session.open()
-            log = session.request_beacon_log(*scanned.log_span_ns, manifest.station.source.beacon_rate_hz)
+            log = _satellite_log(session, scanned, manifest.station.source, settle)
             tape = keys.session_random_tape(manifest.session_id)
             tie_breaker = tie_breaker_of(manifest, tape)
             timed = number_clicks(manifest, scanned, log, tie_breaker, spool, lambda step: progress(step, 0.0))
@@ -153,6 +152,15 @@ def process_session(
                 store.confirm(manifest.session_id, made.key_id)
     _add_telemetry(folder, timed, made)
     return _finished(folder, result)
+
+
+def _satellite_log(
+    session: GroundSession, scanned: Scanned, source: SourceSettings, settle: Callable[[int], None]
+) -> SatelliteLog:
+    if source.public_pulses:
+        settle(scanned.log_span_ns[1] + SETTLED_NS)  # a later run must be told the same, so that it announces the same
+        return session.request_public_log(*scanned.log_span_ns)
+    return session.request_beacon_log(*scanned.log_span_ns, source.beacon_rate_hz)
 
 
 def _confirm_again(
@@ -248,7 +256,7 @@ def click_figures(manifest: Manifest, timed: Timed) -> dict[str, Any]:
     }
 
 
-def _settled_ns(manifest: Manifest, timed: Timed, log: BeaconLog) -> int:
+def _settled_ns(manifest: Manifest, timed: Timed, log: SatelliteLog) -> int:
     """UTC from which on the satellite answers for the last pulse that was counted."""
     sent_ps = PulsePeriod(manifest.station.source.pulse_rate_hz).time_ps(np.array([timed.pulse_spans[-1][1] + 1]))
     return log.epoch_utc_ns + int(sent_ps[0]) // 1000 + SETTLED_NS

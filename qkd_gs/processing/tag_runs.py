@@ -114,9 +114,9 @@ class ScannedRun:
     usable_ps : (m, 2) int64
         Locked TDC time above the data elevation.
     seen_ns : (int, int)
-        UTC of the first and last beacon tag about it, ns.
+        UTC of the first and last of `beacon_ps`, ns.
     beacon_ps : (n,) int64
-        These tags, cable delay taken off.
+        Tags of the beacon about it, cable delay taken off; without a beacon, the ends of the blocks of tags.
     """
 
     report: RunReport
@@ -217,20 +217,21 @@ def _trajectory(folder: Path, manifest: Manifest, first_ns: int, last_ns: int) -
 
 def _scan(folder: Path, manifest: Manifest, sealed: SealedFile, report: RunReport, delay_ps: IntArray) -> ScannedRun:
     start_ns = sealed.start_ns()
-    pps_pulses, beacons = [np.empty(0, np.int64)], Thinned()
+    pps_pulses, clock = [np.empty(0, np.int64)], Thinned()
+    with_beacon = manifest.station.source.public_pulses is None
     for block in sealed.blocks(require_end=not report.cut_short):
         pps_pulses.append(block.of(Channel.PPS))
-        beacons.add(block.of(Channel.BEACON))
+        clock.add(block.of(Channel.BEACON) if with_beacon else block.time_ps[[0, -1]] if len(block) else block.time_ps)
         report.tags += len(block)
     report.started = format_utc(start_ns)
-    beacon_ps = beacons.times_ps()
+    beacon_ps = clock.times_ps()
     if len(beacon_ps) == 0:
-        raise StationError('holds no beacon tags', where=sealed.path)
+        raise StationError(f'holds no {"beacon " if with_beacon else ""}tags', where=sealed.path)
     detectors = manifest.station.detectors
     scale = fit_pps(np.concatenate(pps_pulses), int(delay_ps[Channel.PPS]), start_ns, detectors.pps_edge)
     path = predicted(folder, manifest, *_utc_of_ends(scale, beacon_ps))
     usable_ps = scale.tdc_ps(_usable(manifest, path).ravel()).reshape(-1, 2)
-    beacon_ps -= delay_ps[Channel.BEACON]
+    beacon_ps -= delay_ps[Channel.BEACON] if with_beacon else 0
     if len(usable_ps):  # neither the log nor the clock of the rest is of any use
         around_ps = usable_ps[[0, -1], [0, 1]] + np.array([-_AROUND_PS, _AROUND_PS])
         first, end = np.searchsorted(beacon_ps, around_ps)

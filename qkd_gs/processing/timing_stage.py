@@ -15,14 +15,17 @@ from qkd_gs.qkd.link.spool import Spool
 from qkd_gs.qkd.protocol.detection_log import DetectionLog
 from qkd_gs.qkd.sifting.random_bits import RandomBits
 from qkd_gs.qkd.sifting.squashing import squash
-from qkd_gs.qkd.sifting.states import BeaconLog
+from qkd_gs.qkd.sifting.states import BeaconLog, PublicLog
 from qkd_gs.session.manifest import Manifest
-from qkd_gs.settings.station import StationSettings
+from qkd_gs.settings.public_pulses import PublicPulses
+from qkd_gs.settings.station import SourceSettings, StationSettings
 from qkd_gs.timing.clicks import ClickFilter, ClickStatistics
 from qkd_gs.timing.clock import ClockFit, recover_clock
 from qkd_gs.timing.gate import Gate, GatedEvents, find_gate, gate_events
+from qkd_gs.timing.photon_clock import PublicTrain, recover_clock_without_beacon
 from qkd_gs.timing.pps import PpsTimescale
 from qkd_gs.timing.profile import SlotProfile, fold_clicks
+from qkd_gs.timing.public_pulses import is_public
 from qkd_gs.timing.pulse_period import PulsePeriod
 from qkd_gs.timing.slots import Slots
 from qkd_gs.timing.spans import intersect, spans
@@ -31,6 +34,7 @@ from qkd_gs.timing.tags import QUANTUM
 _EPOCHS_NS = 86_400 * 10**9
 
 PulseSpans = tuple[tuple[int, int], ...]
+SatelliteLog = BeaconLog | PublicLog
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ class Timed:
 def number_clicks(
     manifest: Manifest,
     scanned: Scanned,
-    log: BeaconLog,
+    log: SatelliteLog,
     tie_breaker: RandomBits,
     spool: Spool,
     progress: Callable[[str], None],
@@ -149,15 +153,10 @@ def number_clicks(
 
 
 def _numbered(
-    station: StationSettings, scanned: Scanned, run: ScannedRun, log: BeaconLog, progress: Callable[[str], None]
+    station: StationSettings, scanned: Scanned, run: ScannedRun, log: SatelliteLog, progress: Callable[[str], None]
 ) -> NumberedRun:
     progress("recovering the satellite's clock")
-    path, scale = run.path, run.scale
-    from_scale_ps = (scale.first_utc_ns - path.epoch_ns) * 1000
-    to_log_ps = _to_log_ps(path, log)
-    clock = recover_clock(
-        run.release_beacon(), scale, lambda utc_ps: path.emission_ps(utc_ps + from_scale_ps) + to_log_ps, log.time_ps
-    )
+    clock = _clock(station.source, scanned.delay_ps, run, log)
     progress('finding the gate')
     used_ps = intersect(run.usable_ps, spans(clock.spans_ps))
     period = PulsePeriod(station.source.pulse_rate_hz)
@@ -173,6 +172,31 @@ def _numbered(
     return NumberedRun(run, clock, slots, profile, gate, pulse_spans)
 
 
+def _clock(source: SourceSettings, delay_ps: IntArray, run: ScannedRun, log: SatelliteLog) -> ClockFit:
+    """The satellite's clock from the beacon's tags, or from the clicks of the public pulses."""
+    path, scale = run.path, run.scale
+    from_scale_ps = (scale.first_utc_ns - path.epoch_ns) * 1000
+    to_log_ps = _to_log_ps(path, log)
+
+    def emission_ps(utc_ps: IntArray) -> IntArray:
+        return path.emission_ps(utc_ps + from_scale_ps) + to_log_ps
+
+    if isinstance(log, BeaconLog):
+        return recover_clock(run.release_beacon(), scale, emission_ps, log.time_ps)
+    ends_ps = run.release_beacon()[[0, -1]].tolist()
+    train = public_train(source, log)
+    return recover_clock_without_beacon(run.blocks(), delay_ps, (ends_ps[0], ends_ps[1]), scale, emission_ps, train)
+
+
+def public_train(source: SourceSettings, log: PublicLog) -> PublicTrain:
+    """The public pulses of a source whose disclosed ones are known."""
+    assert source.public_pulses is not None
+    light = np.array([source.mu_signal, source.mu_decoy, source.mu_vacuum])
+    mean = float(light @ [source.p_signal, source.p_decoy, source.p_vacuum])
+    period = PulsePeriod(source.pulse_rate_hz)
+    return PublicTrain(source.public_pulses, period, light / mean, log.starts, log.intensity)
+
+
 @dataclass
 class _Taken:
     """Detections and statistics of a run."""
@@ -180,11 +204,15 @@ class _Taken:
     run: NumberedRun
     clicks: ClickFilter
     detections: DetectionLog
+    public: PublicPulses | None
     admitted: IntArray = field(default_factory=lambda: np.zeros(len(QUANTUM), np.int64))
     double_clicks: int = 0
     cross_clicks: int = 0
 
     def take(self, events: GatedEvents, tie_breaker: RandomBits) -> None:
+        if self.public:
+            private = ~is_public(self.public, events.pulse)
+            events = GatedEvents(events.pulse[private], events.channel[private])
         squashed = squash(events.pulse, events.channel, tie_breaker)
         self.detections.add(squashed.detections)
         self.double_clicks += squashed.double_clicks
@@ -205,7 +233,7 @@ def _taken(
     taken = []
     for run in runs:
         clicks = ClickFilter(first, last, round(station.source.pulse_rate_hz), dead, hold)  # new: the gap was not seen
-        part = _Taken(run, clicks, DetectionLog(run.pulse_spans, spool))
+        part = _Taken(run, clicks, DetectionLog(run.pulse_spans, spool), station.source.public_pulses)
         with scanned.reports.confine_faults(run.scanned.report):
             for events in gate_events(run.scanned.blocks(), run.slots, run.gate, clicks):
                 part.take(events, tie_breaker)
@@ -214,7 +242,7 @@ def _taken(
     return taken
 
 
-def _to_log_ps(path: LightPath, log: BeaconLog) -> int:
+def _to_log_ps(path: LightPath, log: SatelliteLog) -> int:
     """From the path's own time to the clock of the satellite's log, ps."""
     if abs(log.epoch_utc_ns - path.epoch_ns) > _EPOCHS_NS:
         raise StationError("the clock of the satellite's log does not start in the day of the pass", where='beacon log')
@@ -222,7 +250,7 @@ def _to_log_ps(path: LightPath, log: BeaconLog) -> int:
 
 
 def _naming(
-    path: LightPath, log: BeaconLog, period: PulsePeriod
+    path: LightPath, log: SatelliteLog, period: PulsePeriod
 ) -> tuple[Callable[[IntArray], IntArray], Callable[[IntArray], IntArray]]:
     """`Timed.utc_ns` and `Timed.pulse_at_utc`."""
     to_log_ps = _to_log_ps(path, log)

@@ -13,7 +13,8 @@ Datasets, both contiguous and not compressed, so that any part is read without t
 
     states            uint8, two pulses a byte, the earlier one in the low four bits:
                       basis (0 HV, 1 DA) | bit << 1 | intensity << 2 (0 signal, 1 decoy, 2 vacuum)
-    beacon/time_ps    int64, times of the beacon's pulses by the transmitter's clock; attribute first_index
+    beacon/time_ps    int64, times of the beacon's pulses by the transmitter's clock; attribute first_index.
+                      Empty for a source without a beacon
 
 A pass of 44 billion pulses takes 22 GB.
 """

@@ -13,6 +13,7 @@ from qkd_gs.qkd.protocol.messages import LOG_BLOCK
 from qkd_gs.qkd.sifting.states import BeaconLog, PulseStates
 from qkd_gs.satellite.log_format import BEACON, BITS, PER_BYTE, STATES, first_impossible, opened
 from qkd_gs.satellite.shares import STATES as STATE_VALUES
+from qkd_gs.timing.pulse_period import PulsePeriod
 from qkd_gs.timing.pulse_times import PulseTimes
 
 _BLOCK = 1 << 23
@@ -48,7 +49,8 @@ class LogTransmitter:
         self._states: ByteArray = np.memmap(path, np.uint8, 'r', offset, (-(-head.pulses // PER_BYTE),))
         allow_swapping(self._states)
         sent_s = (head.first_pulse + head.pulses) / head.source.pulse_rate_hz
-        self.end_utc_ns = head.epoch_utc_ns + max(round(sent_s * 1e9), int(self._beacon_ps[-1]) // 1000)
+        last_beacon_ps = int(self._beacon_ps[-1]) if len(self._beacon_ps) else 0
+        self.end_utc_ns = head.epoch_utc_ns + max(round(sent_s * 1e9), last_beacon_ps // 1000)
 
     def states(self, pulse: IntArray) -> PulseStates:
         """States of these pulse numbers.
@@ -87,6 +89,14 @@ class LogTransmitter:
                 raise StationError(f'pulse {number} has no state', where=self.path)
             counts += np.bincount(both, minlength=STATE_VALUES)
         return counts
+
+    def logged(self, first_utc_ns: int, last_utc_ns: int) -> tuple[int, int, int]:
+        """First and last pulse of the log that left between two UTC times, and the UTC, ns, of the clock's zero."""
+        head = self.head
+        bounds_ps = np.array([(t_ns - head.epoch_utc_ns) * 1000 for t_ns in (first_utc_ns, last_utc_ns)], np.int64)
+        first, last = PulsePeriod(head.source.pulse_rate_hz).before(bounds_ps).tolist()
+        end = head.first_pulse + head.pulses - 1
+        return max(first + 1, head.first_pulse), min(last, end), head.epoch_utc_ns
 
     def beacon_log(self, first_utc_ns: int, last_utc_ns: int) -> BeaconLog:
         """Log of the beacon pulses that left between two UTC times."""

@@ -28,7 +28,7 @@ Progress = Callable[[str, float], None]
 
 def pack_log(
     states: Path,
-    beacon: Path,
+    beacon: Path | None,
     first_pulse: int,
     epoch_utc_ns: int,
     source: SourceSettings,
@@ -41,8 +41,9 @@ def pack_log(
     ----------
     states : Path
         One byte a pulse: basis (0 HV, 1 DA) | bit << 1 | intensity << 2 (0 signal, 1 decoy, 2 vacuum).
-    beacon : Path
-        CSV with the columns ``pulse`` (number, in even steps) and ``ps`` (time by the transmitter's clock).
+    beacon : Path, optional
+        CSV with the columns ``pulse`` (number, in even steps) and ``ps`` (time by the transmitter's clock); none for a
+        source without a beacon.
     first_pulse : int
         Number of the first byte's pulse.
     epoch_utc_ns : int
@@ -56,7 +57,7 @@ def pack_log(
         A byte that is no state, shares of intensities, bases or bits that are not those of the source, or a table of
         the beacon with gaps, out of order or of another rate.
     """
-    index, time_ps = _read_beacon(beacon, source)
+    index, time_ps = _beacon(beacon, source)
     pulses = _size(states)
     if pulses == 0:
         raise StationError('is empty', where=states)
@@ -111,6 +112,14 @@ def _pack_states(states: Path, file: Any, head: LogHead, progress: Progress) -> 
             done += len(block)
             progress('packing the states', done / head.pulses)
     return counts
+
+
+def _beacon(path: Path | None, source: SourceSettings) -> tuple[int, IntArray]:
+    if path is None and source.beacon_rate_hz:
+        raise StationError(f'the source has a beacon of {source.beacon_rate_hz:g} Hz: give its times', where='--beacon')
+    if path is not None and not source.beacon_rate_hz:
+        raise StationError('the source has no beacon', where='--beacon')
+    return (0, np.empty(0, np.int64)) if path is None else _read_beacon(path, source)
 
 
 def _read_beacon(path: Path, source: SourceSettings) -> tuple[int, IntArray]:

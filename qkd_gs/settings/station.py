@@ -11,10 +11,12 @@ from pydantic import Field, field_validator, model_validator
 from qkd_gs.settings.enclosure import EnclosureSettings
 from qkd_gs.settings.laser_safety import LaserSafetySettings
 from qkd_gs.settings.loader import Section
+from qkd_gs.settings.public_pulses import PublicPulses
 
 CHANNELS = ('H', 'V', 'D', 'A', 'BEACON', 'PPS')
 _SUM_TOLERANCE = 1e-6
 _EVEN = 0.5
+_SLOWEST_BEACON_HZ = 10.0
 
 
 class AxisSettings(Section):
@@ -190,7 +192,8 @@ class SourceSettings(Section):
     """The satellite's source, as agreed between both sides."""
 
     pulse_rate_hz: float = Field(ge=1e3, le=2e10)
-    beacon_rate_hz: float = Field(ge=10, le=1e7)
+    beacon_rate_hz: float = Field(ge=0, le=1e7, description='0: no beacon; the clock comes from public pulses')
+    public_pulses: PublicPulses | None = Field(default=None, description='of a source without a beacon')
     mu_signal: float = Field(gt=0, lt=2)
     mu_decoy: float = Field(gt=0, lt=2)
     mu_vacuum: float = Field(ge=0, lt=2)
@@ -220,9 +223,19 @@ class SourceSettings(Section):
             )
         if self.mu_vacuum:
             raise ValueError(f'mu_vacuum {self.mu_vacuum:g} is not 0: the bounds hold for a true vacuum state only')
+        self._check_clock()
+        return self
+
+    def _check_clock(self) -> None:
+        """Refuse a source whose clock nothing tells, or two things do."""
+        if self.beacon_rate_hz and self.public_pulses:
+            raise ValueError('public_pulses are for a source without a beacon: beacon_rate_hz 0')
+        if not self.beacon_rate_hz and not self.public_pulses:
+            raise ValueError('beacon_rate_hz is 0: without a beacon, public_pulses must give the clock')
+        if 0 < self.beacon_rate_hz < _SLOWEST_BEACON_HZ:
+            raise ValueError(f'beacon_rate_hz {self.beacon_rate_hz:g} is below {_SLOWEST_BEACON_HZ:g}')
         if self.beacon_rate_hz > self.pulse_rate_hz / 10:
             raise ValueError(f'beacon_rate_hz {self.beacon_rate_hz:g} is not far below pulse_rate_hz')
-        return self
 
 
 class KeySettings(Section):

@@ -8,7 +8,7 @@ try instead errs by 0.5 ns at the range acceleration of a 500 km pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from qkd_gs.timing.fit import fit_smooth, held_out_rms, trend
 from qkd_gs.timing.pps import PpsTimescale
 from qkd_gs.timing.pulse_number import find_shift, residuals_ns
 from qkd_gs.timing.pulse_times import PulseTimes
-from qkd_gs.timing.residuals import Residuals
+from qkd_gs.timing.residuals import Curve, Residuals
 from qkd_gs.timing.spline import TimeMap
 
 GRID_PS = 50 * 10**9  # the light-time's fourth derivative makes less than 1e-3 ps of error over this
@@ -91,22 +91,41 @@ def recover_clock(
     del expected_ps  # as many as there are tags
 
     residuals = residuals.near(trend(residuals), _GATES_NS[0])
-    for gate_ns in _GATES_NS[1:]:
+    smooth, residuals = fitted(residuals, _GATES_NS[1:])
+    return corrected_clock(grid, predicted, smooth, residuals, len(beacon_ps) - len(residuals))
+
+
+def fitted(residuals: Residuals, gates_ns: Sequence[float]) -> tuple[Curve, Residuals]:
+    """Curve through the chosen residuals, and those within the last of ever narrower gates about it.
+
+    Raises
+    ------
+    StationError
+        Too few are left.
+    """
+    for gate_ns in gates_ns:
         residuals = residuals.near(fit_smooth(residuals.pieces()), gate_ns)
-    smooth, pulses = fit_smooth(residuals.pieces()), len(residuals)
-    if pulses < _MIN_PULSES:
-        raise StationError(f'only {pulses} beacon pulses agree with the satellite log', where='BEACON')
-    held = held_out_rms(residuals)
+    if len(residuals) < _MIN_PULSES:
+        raise StationError(
+            f'only {len(residuals)} pulses agree with the satellite log, {_MIN_PULSES} are needed', where='beacon log'
+        )
+    return fit_smooth(residuals.pieces()), residuals
+
+
+def corrected_clock(
+    grid: IntArray, predicted: IntArray, smooth: Curve, residuals: Residuals, outliers: int
+) -> ClockFit:
+    """Clock from the prediction on a grid of TDC times, `GRID_PS` apart, and the curve that corrects it."""
+    start_ps, held = int(grid[0]), held_out_rms(residuals)
     correction_ps = smooth((grid - start_ps) * 1e-12) * 1e3
     whole = np.rint(correction_ps).astype(np.int64)
-    fine = TimeMap.through(start_ps, GRID_PS, predicted - grid + whole, correction_ps - whole)
     return ClockFit(
-        fine,
+        TimeMap.through(start_ps, GRID_PS, predicted - grid + whole, correction_ps - whole),
         _spans(residuals.arrivals_ps()),
         held.sync_rms_ns,
         held.single_rms_ns,
-        pulses,
-        len(beacon_ps) - pulses,
+        len(residuals),
+        outliers,
         start_ps + np.rint(held.series_t_s * 1e12).astype(np.int64),
         held.series_rms_ns,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import nan
+
 import numpy as np
 
 from qkd_gs.errors import StationError
@@ -32,7 +34,7 @@ class TagRecorder:
         self._writer = writer
         self._bin_ns = bin_ns
         self._start_ns: int | None = None
-        self._beacon_ps = 1e12 / source.beacon_rate_hz
+        self._beacon_ps = 1e12 / source.beacon_rate_hz if source.beacon_rate_hz else nan
         self._pulse_ps = 1e12 / source.pulse_rate_hz
         self._bin: list[TagBlock] = []
 

@@ -1,10 +1,12 @@
-"""The whole chain at rates whose period is no whole number of picoseconds: orbit, clocks, photons, key."""
+"""The whole chain with other sources: rates whose period is no whole number of picoseconds, and no beacon."""
 
 import pytest
 
+from qkd_gs.audit.session_audit import audit_session
 from qkd_gs.bench.security.short_sessions import make, station_with
 from qkd_gs.qkd.protocol.satellite_side import SETTLED_NS
 from qkd_gs.session.manifest import load_manifest
+from qkd_gs.settings.public_pulses import PublicPulses
 from qkd_gs.settings.station import StationSettings
 
 
@@ -28,3 +30,16 @@ def test_a_pass_makes_its_key(tmp_path, rate_hz, gate_ns, tolerance_ns, gain):
     assert made.satellite.key_id == key['key_id']
     over_ns = load_manifest(tmp_path / 'session').locked[-1].end_ns
     assert settled == [pytest.approx(over_ns + SETTLED_NS, abs=20_000_000)]  # light takes 2 ms, the beacon ends before
+
+
+def test_a_pass_without_a_beacon_makes_its_key(tmp_path):
+    station_settings = station_with('source', beacon_rate_hz=0, public_pulses=PublicPulses(block=100_000, disclosed=32))
+    settled = []
+    made = make(tmp_path, station=station_settings, gain=4.0, settle=settled.append)
+    key, timing = made.key, made.figures['timing']
+    assert key['secret_bits'] > 1000
+    assert timing['sync_rms_ns'] < 0.1
+    assert abs(timing['common_offset_ns']) < 0.1  # the clock is that of the photons themselves
+    assert len(settled) == 2  # before the log, and before the announcement
+    found = audit_session(tmp_path / 'session')
+    assert found.agrees, found.differences

@@ -148,7 +148,8 @@ class Run:
             random_bytes=rng.bytes, progress=lambda step, done: self.steps.append((step, done)),
         )  # fmt: skip
         session.open()
-        self.log = session.request_beacon_log(EPOCH_NS, EPOCH_NS + parts.get('log_ns', LOG_NS))
+        request = session.request_public_log if terms.public_pulses else session.request_beacon_log
+        self.log = request(EPOCH_NS, EPOCH_NS + parts.get('log_ns', LOG_NS))
         result = session.make_key(
             DetectionLog.of(detections, locked),
             locked,

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pack.add_argument('--states', type=Path, required=True, metavar='FILE', help='one byte a pulse')
     pack.add_argument('--first-pulse', type=int, required=True, metavar='N', help='number of the first of them')
     pack.add_argument('--epoch', required=True, metavar='T', help="UTC at which the transmitter's clock reads 0")
-    pack.add_argument('--beacon', type=Path, required=True, metavar='CSV', help='columns pulse,ps')
+    pack.add_argument('--beacon', type=Path, metavar='CSV', help='columns pulse,ps; none for a source without a beacon')
     pack.add_argument('--source', metavar='SOURCE', help='name of config/sources, or a file (default: the station)')
     pack.add_argument('out', type=Path, help='the log; must not exist')
     add_json_option(pack)
@@ -69,7 +69,8 @@ def _pack(args: argparse.Namespace) -> int:
         print_json(made)
     else:
         print(f'{args.out}: {made["pulses"]:,} pulses from number {made["first_pulse"]:,} on')
-        print(f'{made["beacon_pulses"]:,} pulses of the beacon')
+        if made['beacon_pulses']:
+            print(f'{made["beacon_pulses"]:,} pulses of the beacon')
     return 0
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from qkd_gs.arrays import ByteArray
+from qkd_gs.errors import StationError
 from qkd_gs.qkd.amplification import verify
 from qkd_gs.qkd.amplification.key_request import amplified_bits, compressed, matrix_bytes, request_key
 from qkd_gs.qkd.finite_key.counts import KeyCounts, Receiver
@@ -26,6 +27,7 @@ from qkd_gs.qkd.protocol.exchange_cascade import correct
 from qkd_gs.qkd.protocol.exchange_ldpc import correct_by_syndromes, design_rate, planned_bits
 from qkd_gs.qkd.protocol.key_budget import abort_reason, certified_length
 from qkd_gs.qkd.protocol.leakage import LeakageAccount
+from qkd_gs.qkd.protocol.log_request import LogRequest
 from qkd_gs.qkd.protocol.progress import Progress, no_progress
 from qkd_gs.qkd.protocol.result import KeyResult
 from qkd_gs.qkd.protocol.session_record import AnnouncementDigest, Booking, SessionRecord
@@ -33,10 +35,10 @@ from qkd_gs.qkd.reconciliation.cascade_bob import EFFICIENT, CascadeOptions
 from qkd_gs.qkd.reconciliation.key_blocks import block_sizes, dropped_bits, key_blocks, verified_bits
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
 from qkd_gs.qkd.sifting.sifted import SiftedKey, Sifter, found_errors
-from qkd_gs.qkd.sifting.states import BeaconLog
+from qkd_gs.qkd.sifting.states import BeaconLog, PublicLog
 from qkd_gs.qkd.sifting.terms import Terms
 from qkd_gs.timing.pulse_period import PulsePeriod
-from qkd_gs.timing.spans import PulseSpan, ascending, pulses_in
+from qkd_gs.timing.spans import PulseSpan, ascending
 
 RandomBytes = Callable[[int], bytes]
 MIN_BIN_S = 5.0  # errors in shorter bins would reveal too much about single bits
@@ -149,18 +151,31 @@ class GroundSession:
             Changed on the way, tagged with another pre-shared key, or not the log of a beacon of this rate.
         """
         with self._link.ended_by_faults():
-            return self._beacon_log(first_utc_ns, last_utc_ns, beacon_rate_hz)
+            log = LogRequest(self._link, first_utc_ns, last_utc_ns, self._progress).beacon(beacon_rate_hz, self._spool)
+            self._accept_log(log.epoch_utc_ns)
+        return log
 
-    def _beacon_log(self, first_utc_ns: int, last_utc_ns: int, beacon_rate_hz: float) -> BeaconLog:
-        self._progress('beacon log', 0.0)
-        self._link.send(Kind.LOG_REQUEST, messages.LogRequest(first_utc_ns=first_utc_ns, last_utc_ns=last_utc_ns))
-        self._link.send_tag()
-        head = self._link.receive_section(Kind.LOG_HEAD, messages.LogHead)
-        log = messages.read_log(head, self._log_blocks(head), 1e12 / beacon_rate_hz, self._spool)
+    def request_public_log(self, first_utc_ns: int, last_utc_ns: int) -> PublicLog:
+        """Intensities of the disclosed pulses between two UTC times, authenticated by the satellite's tag.
+
+        Raises
+        ------
+        ProtocolError
+            Changed on the way, tagged with another pre-shared key, or not the pulses of the agreed rule.
+        StationError
+            The terms have no public pulses.
+        """
+        with self._link.ended_by_faults():
+            if self._terms.public_pulses is None:
+                raise StationError('the source has no public pulses', where='terms')
+            log = LogRequest(self._link, first_utc_ns, last_utc_ns, self._progress).disclosed(self._terms.public_pulses)
+            self._accept_log(log.epoch_utc_ns)
+        return log
+
+    def _accept_log(self, epoch_utc_ns: int) -> None:
         self._link.verify_tag()
         self._pre_shared.accept(self._slot)
-        self._epoch_utc_ns = log.epoch_utc_ns
-        return log
+        self._epoch_utc_ns = epoch_utc_ns
 
     def make_key(
         self,
@@ -248,7 +263,7 @@ class GroundSession:
             done += len(block)
             self._progress('sifting', done / count)
         self._link.verify_tag()  # before a word about the errors
-        return sifter.finish(pulses_in(spans), receiver)
+        return sifter.finish(self._terms.key_pulses(spans), receiver)
 
     def _book(self, head: messages.SiftHead, detections: DetectionLog) -> None:
         """Book the pulses of the announcement before it is sent."""
@@ -370,11 +385,6 @@ class GroundSession:
             bin_s=self._bin_s,
             error_bins=found.bins,
         )
-
-    def _log_blocks(self, head: messages.LogHead) -> Iterator[bytes]:
-        for done in range(0, head.pulses, messages.LOG_BLOCK):
-            yield self._link.receive(Kind.LOG_BLOCK).payload
-            self._progress('beacon log', min(1.0, (done + messages.LOG_BLOCK) / head.pulses))
 
 
 def _checked(locked: Sequence[PulseSpan]) -> list[PulseSpan]:

@@ -23,9 +23,11 @@ from qkd_gs.qkd.link.codes import (
 )
 from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.qkd.link.spool import Spool
-from qkd_gs.qkd.sifting.states import BeaconLog, Intensity
+from qkd_gs.qkd.sifting.states import BeaconLog, Intensity, PublicLog, Transmitter
 from qkd_gs.qkd.sifting.terms import Terms
 from qkd_gs.settings.loader import Section
+from qkd_gs.settings.public_pulses import PublicPulses
+from qkd_gs.timing.public_pulses import disclosed_in
 from qkd_gs.timing.pulse_times import PulseTimes
 from qkd_gs.timing.spans import MAX_PULSE, PulseSpan
 
@@ -70,7 +72,11 @@ class LogRequest(Section):
 
 
 class LogHead(Section):
-    """Satellite to ground: header of the log that follows in blocks of `LOG_BLOCK`."""
+    """Satellite to ground: header of the log that follows in blocks of `LOG_BLOCK`.
+
+    Without a beacon, `first_index` is the first disclosed pulse and `pulses` the number of disclosed ones; a block of
+    them is a message.
+    """
 
     first_index: int = Field(ge=0, le=_LARGEST)
     pulses: int = Field(ge=0, le=MAX_LOG)
@@ -132,6 +138,34 @@ def read_log(head: LogHead, blocks: Iterator[bytes], beacon_period_ps: float, sp
         last_ps = part[-1:]
     times = PulseTimes(LOG_BLOCK, starts_ps, head.pulses, lambda k: unpack_train(spool.record(records[k])))
     return BeaconLog(head.first_index, times, head.epoch_utc_ns)
+
+
+def public_blocks(rule: PublicPulses, transmitter: Transmitter, starts: IntArray) -> Iterator[bytes]:
+    """Payloads that carry the intensities of disclosed pulses."""
+    for start in starts.tolist():
+        states = transmitter.states(np.arange(start, start + rule.block, dtype=np.int64))
+        yield pack_symbols(states.intensity)
+
+
+def read_public_log(head: LogHead, blocks: Iterator[bytes], rule: PublicPulses) -> PublicLog:
+    """Disclosed pulses from their payloads.
+
+    Raises
+    ------
+    ProtocolError
+        Not whole blocks of the agreed rule, or an unknown intensity.
+    """
+    count, rest = divmod(head.pulses, rule.block)
+    group = rule.block * rule.every * rule.disclosed
+    starts = disclosed_in(rule, head.first_index, head.first_index + (count + 1) * group)[:count]
+    if rest or len(starts) != count or (count and starts[0] != head.first_index):
+        raise ProtocolError('malformed', 'the disclosed pulses are not those of the agreed rule')
+    intensity = np.empty((count, rule.block), np.uint8)
+    for row in intensity:
+        row[:] = unpack_symbols(next(blocks, b''), rule.block)
+    if count and intensity.max() > max(Intensity):
+        raise ProtocolError('malformed', 'a disclosed pulse has an unknown intensity')
+    return PublicLog(starts, intensity, head.epoch_utc_ns)
 
 
 def detection_block(pulse: IntArray, basis: ByteArray) -> bytes:

@@ -31,8 +31,9 @@ from qkd_gs.qkd.sifting.key_counts import key_counts, sifted_table
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
 from qkd_gs.qkd.sifting.states import Intensity, Transmitter
 from qkd_gs.qkd.sifting.terms import Terms
+from qkd_gs.timing.public_pulses import disclosed_in, is_public
 from qkd_gs.timing.pulse_period import PulsePeriod
-from qkd_gs.timing.spans import PulseSpan, ascending, pulses_in, within
+from qkd_gs.timing.spans import PulseSpan, ascending, within
 
 SETTLED_NS = 10 * 10**9  # longer than light to any Earth orbit and the errors of both clocks
 
@@ -188,18 +189,39 @@ class _Run:
         self._verify_tag()
         if not 0 <= request.last_utc_ns - request.first_utc_ns <= messages.MAX_LOG_NS:
             raise ProtocolError('malformed', 'the requested beacon log is longer than any pass')
-        log = self._transmitter.beacon_log(request.first_utc_ns, request.last_utc_ns)
-        head = messages.LogHead(first_index=log.first_index, pulses=len(log.time_ps), epoch_utc_ns=log.epoch_utc_ns)
+        head, blocks, pulses = self._public_log(request) if self._terms.public_pulses else self._beacon_log(request)
         self._link.send(Kind.LOG_HEAD, head)
-        for done, block in enumerate(messages.log_blocks(log)):
+        for done, block in enumerate(blocks):
             self._link.send(Kind.LOG_BLOCK, block)
-            self._progress('beacon log', min(1.0, (done + 1) * messages.LOG_BLOCK / head.pulses))
+            self._progress('beacon log', min(1.0, (done + 1) * pulses / head.pulses))
         self._link.send_tag()
         return _Window(
             (request.first_utc_ns, request.last_utc_ns),
             PulsePeriod(self._terms.pulse_rate_hz).exact_ps,
-            log.epoch_utc_ns,
+            head.epoch_utc_ns,
         )
+
+    def _beacon_log(self, request: messages.LogRequest) -> tuple[messages.LogHead, Iterator[bytes], int]:
+        """Head, blocks, and pulses of a block."""
+        log = self._transmitter.beacon_log(request.first_utc_ns, request.last_utc_ns)
+        head = messages.LogHead(first_index=log.first_index, pulses=len(log.time_ps), epoch_utc_ns=log.epoch_utc_ns)
+        return head, messages.log_blocks(log), messages.LOG_BLOCK
+
+    def _public_log(self, request: messages.LogRequest) -> tuple[messages.LogHead, Iterator[bytes], int]:
+        """The same of the disclosed pulses; none is told of before its light has passed."""
+        rule = self._terms.public_pulses
+        assert rule is not None
+        last_ns = min(request.last_utc_ns, self._now_utc_ns() - SETTLED_NS)
+        first, last, epoch_utc_ns = self._transmitter.logged(request.first_utc_ns, last_ns)
+        starts = disclosed_in(rule, first, last)
+        if len(starts) * rule.block > messages.MAX_LOG:
+            raise StationError(
+                f'{len(starts)} blocks of {rule.block} pulses are too many to disclose',
+                where='source.public_pulses.disclosed',
+            )
+        first_index = int(starts[0]) if len(starts) else 0
+        head = messages.LogHead(first_index=first_index, pulses=len(starts) * rule.block, epoch_utc_ns=epoch_utc_ns)
+        return head, messages.public_blocks(rule, self._transmitter, starts), rule.block
 
     def _sift(self, window: _Window) -> _Sifted:
         """Sift announced detections; nothing is said of them before their tag is verified and they are booked."""
@@ -211,6 +233,8 @@ class _Run:
         for pulse, basis in messages.read_detections(head.detections, self._each(Kind.DETECTIONS, said)):
             if not within(pulse, head.locked).all():
                 raise ProtocolError('malformed', 'detections outside locked time')
+            if self._terms.public_pulses and is_public(self._terms.public_pulses, pulse).any():
+                raise ProtocolError('malformed', 'detections of public pulses')
             states = self._transmitter.states(pulse)
             match = states.basis == basis
             answers.append(messages.pack_sift(match.astype(np.uint8), states.intensity, states.bit))
@@ -224,7 +248,7 @@ class _Run:
             self._link.send(Kind.SIFT_ANSWER, answer)
         self._link.send_tag()
         self._progress('sifting', 1.0)
-        return _Sifted(PackedBits.joined(key), pulses_in(head.locked), table)
+        return _Sifted(PackedBits.joined(key), self._terms.key_pulses(head.locked), table)
 
     def _check_spans(self, locked: list[PulseSpan], window: _Window) -> None:
         """Refuse pulses outside the log that was asked for under a tag, and pulses that may still be on their way."""

@@ -49,6 +49,25 @@ class BeaconLog:
     epoch_utc_ns: int  # UTC at which the satellite's clock reads 0, by its GPS (good to about 1 us)
 
 
+@dataclass(frozen=True)
+class PublicLog:
+    """Disclosed pulses of a source without a beacon.
+
+    Attributes
+    ----------
+    starts : (b,) int64
+        First pulses of the disclosed blocks, ascending.
+    intensity : (b, block) uint8
+        Of `Intensity`; neither basis nor bit is disclosed.
+    epoch_utc_ns : int
+        As in `BeaconLog`.
+    """
+
+    starts: IntArray
+    intensity: ByteArray
+    epoch_utc_ns: int
+
+
 class Transmitter(Protocol):
     """The satellite's record of the states that it sent."""
 
@@ -57,3 +76,6 @@ class Transmitter(Protocol):
 
     def beacon_log(self, first_utc_ns: int, last_utc_ns: int) -> BeaconLog:
         """Log of the beacon pulses that left between two UTC times."""
+
+    def logged(self, first_utc_ns: int, last_utc_ns: int) -> tuple[int, int, int]:
+        """First and last pulse on record that left between two UTC times, and the UTC, ns, of the clock's zero."""

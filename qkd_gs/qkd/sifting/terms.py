@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, Self
 
 from pydantic import Field
@@ -9,7 +10,10 @@ from pydantic import Field
 from qkd_gs.qkd.finite_key.counts import Intensities, SourceTolerance
 from qkd_gs.qkd.sifting.states import Intensity
 from qkd_gs.settings.loader import Section
+from qkd_gs.settings.public_pulses import PublicPulses
 from qkd_gs.settings.station import StationSettings
+from qkd_gs.timing.public_pulses import public_in
+from qkd_gs.timing.spans import PulseSpan, pulses_in
 
 
 class Terms(Section):
@@ -21,6 +25,7 @@ class Terms(Section):
     p_decoy: float = Field(gt=0, lt=1)
     p_vacuum: float = Field(gt=0, lt=1)
     tolerance: SourceTolerance = SourceTolerance()
+    public_pulses: PublicPulses | None = Field(None, description='never part of the key; doc/security.md')
     epsilon_total: float = Field(gt=0, lt=1e-3)
     verification_bits: int = Field(ge=32, le=256)
     max_qber: float = Field(gt=0, lt=0.5)
@@ -43,11 +48,17 @@ class Terms(Section):
             p_decoy=source.p_decoy,
             p_vacuum=source.p_vacuum,
             tolerance=SourceTolerance(intensity=source.mu_tolerance, probability=source.p_tolerance),
+            public_pulses=source.public_pulses,
             epsilon_total=key.epsilon_total,
             verification_bits=key.verification_bits,
             max_qber=key.max_qber,
             reconciliation=key.reconciliation,
         )
+
+    def key_pulses(self, spans: Sequence[PulseSpan]) -> int:
+        """Pulses in disjoint spans that may become part of the key: all but the public ones."""
+        public = public_in(self.public_pulses, spans) if self.public_pulses else 0
+        return pulses_in(spans) - public
 
     def probability(self, intensity: Intensity) -> float:
         """Fraction of the pulses with this intensity."""

@@ -114,6 +114,8 @@ class PhotonSource:
         return self._rng.integers(start_ps, end_ps, n), self._rng.integers(Channel.H, Channel.A + 1, n).astype(np.uint8)
 
     def _beacon(self, start_ps: int, end_ps: int, at_ps: IntArray, state: ReceiverState, place: Place) -> Clicks:
+        if not self._transmitter.beacon_period.rate_hz:
+            return np.empty(0, np.int64), np.empty(0, np.uint8)
         sync, rng = self._settings.sync_detector, self._rng
         first, end = self._pulses_between(start_ps - _EDGE_PS, end_ps + _EDGE_PS, self._transmitter.beacon_period)
         arrival_ps = self._arrival(self._transmitter.beacon_emission_ps(np.arange(first, end)))

@@ -82,6 +82,12 @@ class SimTransmitter:
         starts_ps = [int(self._logged_ps(np.array([first + start]))[0]) for start in range(0, pulses, LOG_BLOCK)]
         return BeaconLog(first, PulseTimes(LOG_BLOCK, starts_ps, pulses, logged), self.epoch_utc_ns)
 
+    def logged(self, first_utc_ns: int, last_utc_ns: int) -> tuple[int, int, int]:
+        """First and last pulse that left between two UTC times, and the UTC, ns, of the clock's zero."""
+        bounds_ps = np.array([first_utc_ns - self.epoch_utc_ns, last_utc_ns - self.epoch_utc_ns]) * 1000
+        first, last = self.period.before(bounds_ps).tolist()
+        return max(first + 1, 0), last, self.epoch_utc_ns
+
     def _logged_ps(self, index: IntArray) -> IntArray:
         error_ps = np.rint(self._noise(index, _LOG_BLOCK_FLAG) * self._beacon.log_error_ps).astype(np.int64)
         return self.beacon_emission_ps(index) + error_ps
