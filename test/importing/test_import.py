@@ -197,3 +197,15 @@ def test_a_link_is_an_orbit_or_a_delay():
     for given in ((None, None, None), (0.5, site, None), (None, site, None), (0.5, site, elements)):
         with pytest.raises(StationError, match='give --site and --elements'):
             chosen_link(*given)
+
+
+def test_a_map_has_a_beacon_if_the_source_has_one(tmp_path, keys):
+    without = MAP.replace(', 5: BEACON', '')
+    with pytest.raises(StationError, match='no input is BEACON, and the source has one of 10000 Hz'):
+        imported(tmp_path, keys, text=without)
+    open_source = receiving_station(source='bench_without_beacon')
+    with pytest.raises(StationError, match='an input is BEACON, and the source has none'):
+        imported(tmp_path, keys, settings=open_source)
+    made, _ = imported(tmp_path, keys, text=without, settings=open_source)
+    assert made['channels']['BEACON'] == 0
+    assert made['unused'] == {'input 5': 8, 'input 6': 8}

@@ -13,6 +13,7 @@ from qkd_gs.satellite.log_transmitter import LogTransmitter
 from qkd_gs.satellite.pack import pack_log
 from qkd_gs.satellite.server import serve_log
 from qkd_gs.settings.source import load_source
+from qkd_gs.settings.station import SourceSettings
 
 SOURCE = load_source('bench')
 EPOCH_NS, FIRST = 1_772_366_398 * 10**9, 200_000_001
@@ -196,3 +197,19 @@ def test_what_is_no_file_is_no_log(tmp_path):
     for name in ('log.h5', 'missing.h5'):
         with pytest.raises(StationError, match='not a sound transmitter log'):
             LogTransmitter(tmp_path / name)
+
+
+def test_a_source_without_a_beacon_has_a_log_without_one(tmp_path):
+    open_source = SourceSettings.model_validate(
+        SOURCE.model_dump() | {'beacon_rate_hz': 0, 'public_pulses': {'block': 1000}}
+    )
+    states = states_file(tmp_path / 's.u8')
+    pack_log(tmp_path / 's.u8', None, FIRST, EPOCH_NS, open_source, tmp_path / 'log.h5', lambda *_: None)
+    transmitter = LogTransmitter(tmp_path / 'log.h5')
+    last = FIRST + len(states) - 1
+    assert transmitter.logged(EPOCH_NS, EPOCH_NS + 10**15) == (FIRST, last, EPOCH_NS)
+    sent_ns = EPOCH_NS + round((FIRST + 500) / open_source.pulse_rate_hz * 1e9)
+    assert transmitter.logged(sent_ns, EPOCH_NS + 10**15)[0] == pytest.approx(FIRST + 500, abs=1)
+    for beacon, source, why in ((None, SOURCE, 'give its times'), (tmp_path / 'b.csv', open_source, 'has no beacon')):
+        with pytest.raises(StationError, match=why):
+            pack_log(tmp_path / 's.u8', beacon, FIRST, EPOCH_NS, source, tmp_path / 'other.h5', lambda *_: None)

@@ -92,6 +92,9 @@ def test_a_twin_with_a_detector_of_another_name(tmp_path):
         ({'p_decoy': 0.5, 'p_vacuum': 0.0}, 'p_vacuum is 0: the bounds need three intensities'),
         ({'mu_vacuum': 0.02}, 'mu_vacuum 0.02 is not 0: the bounds hold for a true vacuum state only'),
         ({'p_hv': 0.7}, 'p_hv 0.7 is not 0.5'),
+        ({'beacon_rate_hz': 0}, 'beacon_rate_hz is 0: without a beacon, public_pulses must give the clock'),
+        ({'beacon_rate_hz': 5}, 'beacon_rate_hz 5 is below 10'),
+        ({'public_pulses': {'block': 1000}}, 'public_pulses are for a source without a beacon'),
     ],
 )
 def test_a_source_that_the_bounds_do_not_cover(tmp_path, change, why):
