@@ -21,6 +21,7 @@ from qkd_gs.bench.sync_links import (
     transmitter_clock,
 )
 from qkd_gs.settings.public_pulses import PublicPulses
+from qkd_gs.settings.timing_model import TimingModel
 from qkd_gs.timing.photon_clock import PublicTrain, recover_clock_without_beacon
 from qkd_gs.timing.pps import fit_pps
 from qkd_gs.timing.public_pulses import disclosed_in
@@ -90,7 +91,7 @@ def measure_photons(case: PhotonCase) -> dict[str, Any]:
         (0, SECONDS * PS),
         scale,
         lambda utc_ps: predicted.emission_ps(utc_ps + from_scale_ps),
-        PublicTrain(rule, period, _MU / float(_MU @ _P), starts, intensity),
+        PublicTrain(rule, TimingModel(), period, _MU / float(_MU @ _P), starts, intensity),
     )
     sample = np.flatnonzero(np.abs(true_ps - SECONDS * PS // 2) < (SECONDS // 2 - MARGIN_S) * PS)[:: len(pulse) // 5000]
     at_ps = true_ps[sample] + np.rint(true_ps[sample] * STATION_RATE).astype(np.int64)

@@ -182,7 +182,7 @@ def _clock(source: SourceSettings, delay_ps: IntArray, run: ScannedRun, log: Sat
         return path.emission_ps(utc_ps + from_scale_ps) + to_log_ps
 
     if isinstance(log, BeaconLog):
-        return recover_clock(run.release_beacon(), scale, emission_ps, log.time_ps)
+        return recover_clock(run.release_beacon(), scale, emission_ps, log.time_ps, source.timing)
     ends_ps = run.release_beacon()[[0, -1]].tolist()
     train = public_train(source, log)
     return recover_clock_without_beacon(run.blocks(), delay_ps, (ends_ps[0], ends_ps[1]), scale, emission_ps, train)
@@ -194,7 +194,7 @@ def public_train(source: SourceSettings, log: PublicLog) -> PublicTrain:
     light = np.array([source.mu_signal, source.mu_decoy, source.mu_vacuum])
     mean = float(light @ [source.p_signal, source.p_decoy, source.p_vacuum])
     period = PulsePeriod(source.pulse_rate_hz)
-    return PublicTrain(source.public_pulses, period, light / mean, log.starts, log.intensity)
+    return PublicTrain(source.public_pulses, source.timing, period, light / mean, log.starts, log.intensity)
 
 
 @dataclass

@@ -12,6 +12,7 @@ from qkd_gs.settings.enclosure import EnclosureSettings
 from qkd_gs.settings.laser_safety import LaserSafetySettings
 from qkd_gs.settings.loader import Section
 from qkd_gs.settings.public_pulses import PublicPulses
+from qkd_gs.settings.timing_model import TimingModel
 
 CHANNELS = ('H', 'V', 'D', 'A', 'BEACON', 'PPS')
 _SUM_TOLERANCE = 1e-6
@@ -193,6 +194,7 @@ class SourceSettings(Section):
 
     pulse_rate_hz: float = Field(ge=1e3, le=2e10)
     beacon_rate_hz: float = Field(ge=0, le=1e7, description='0: no beacon; the clock comes from public pulses')
+    timing: TimingModel = Field(default_factory=TimingModel)
     public_pulses: PublicPulses | None = Field(default=None, description='of a source without a beacon')
     mu_signal: float = Field(gt=0, lt=2)
     mu_decoy: float = Field(gt=0, lt=2)

@@ -15,6 +15,7 @@ import numpy as np
 
 from qkd_gs.arrays import AnyFloatArray, IntArray
 from qkd_gs.errors import StationError
+from qkd_gs.settings.timing_model import TimingModel
 from qkd_gs.timing.fit import fit_smooth, held_out_rms, trend
 from qkd_gs.timing.pps import PpsTimescale
 from qkd_gs.timing.pulse_number import find_shift, residuals_ns
@@ -27,6 +28,7 @@ _GATES_NS = (100.0, 10.0, 2.5)
 _MAX_GAP_PS = 1_500 * 10**9  # a longer gap ends a span: no clock is claimed inside it
 _NEVER_PS = -(1 << 62)
 _MIN_PULSES = 1000
+_ANY = TimingModel()
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,11 @@ class ClockFit:
 
 
 def recover_clock(
-    beacon_ps: IntArray, scale: PpsTimescale, emission_ps: Callable[[IntArray], IntArray], log: PulseTimes
+    beacon_ps: IntArray,
+    scale: PpsTimescale,
+    emission_ps: Callable[[IntArray], IntArray],
+    log: PulseTimes,
+    model: TimingModel = _ANY,
 ) -> ClockFit:
     """Fit the satellite's clock.
 
@@ -74,6 +80,7 @@ def recover_clock(
         UTC of arrival (ps since ``scale.first_utc_ns``) to predicted satellite time of emission, ps.
     log : PulseTimes
         The satellite's log: its times of emission.
+    model : TimingModel
 
     Raises
     ------
@@ -87,15 +94,17 @@ def recover_clock(
     predicted = emission_ps(scale.utc_ps(grid))
     rough = TimeMap.through(start_ps, GRID_PS, predicted - grid, np.zeros(len(grid)))
     expected_ps = rough(beacon_ps)
-    residuals = Residuals.of_all(beacon_ps, start_ps, residuals_ns(expected_ps, log, find_shift(expected_ps, log)))
+    residuals = Residuals.of_all(
+        beacon_ps, start_ps, residuals_ns(expected_ps, log, find_shift(expected_ps, log, model))
+    )
     del expected_ps  # as many as there are tags
 
     residuals = residuals.near(trend(residuals), _GATES_NS[0])
-    smooth, residuals = fitted(residuals, _GATES_NS[1:])
-    return corrected_clock(grid, predicted, smooth, residuals, len(beacon_ps) - len(residuals))
+    smooth, residuals = fitted(residuals, _GATES_NS[1:], model.knot_s)
+    return corrected_clock(grid, predicted, smooth, residuals, len(beacon_ps) - len(residuals), model.knot_s)
 
 
-def fitted(residuals: Residuals, gates_ns: Sequence[float]) -> tuple[Curve, Residuals]:
+def fitted(residuals: Residuals, gates_ns: Sequence[float], knot_s: float) -> tuple[Curve, Residuals]:
     """Curve through the chosen residuals, and those within the last of ever narrower gates about it.
 
     Raises
@@ -104,19 +113,19 @@ def fitted(residuals: Residuals, gates_ns: Sequence[float]) -> tuple[Curve, Resi
         Too few are left.
     """
     for gate_ns in gates_ns:
-        residuals = residuals.near(fit_smooth(residuals.pieces()), gate_ns)
+        residuals = residuals.near(fit_smooth(residuals.pieces(), knot_s), gate_ns)
     if len(residuals) < _MIN_PULSES:
         raise StationError(
             f'only {len(residuals)} pulses agree with the satellite log, {_MIN_PULSES} are needed', where='beacon log'
         )
-    return fit_smooth(residuals.pieces()), residuals
+    return fit_smooth(residuals.pieces(), knot_s), residuals
 
 
 def corrected_clock(
-    grid: IntArray, predicted: IntArray, smooth: Curve, residuals: Residuals, outliers: int
+    grid: IntArray, predicted: IntArray, smooth: Curve, residuals: Residuals, outliers: int, knot_s: float
 ) -> ClockFit:
     """Clock from the prediction on a grid of TDC times, `GRID_PS` apart, and the curve that corrects it."""
-    start_ps, held = int(grid[0]), held_out_rms(residuals)
+    start_ps, held = int(grid[0]), held_out_rms(residuals, knot_s)
     correction_ps = smooth((grid - start_ps) * 1e-12) * 1e3
     whole = np.rint(correction_ps).astype(np.int64)
     return ClockFit(

@@ -15,7 +15,6 @@ from qkd_gs.timing.residuals import Curve, Piece, Residuals
 _TREND_BIN_S = 0.1
 _TREND_WINDOW_NS = 200.0
 _NORMAL_POINT_S = 0.01
-_KNOT_S = 1.0
 _POINTS_PER_KNOT = 8
 _HELD_OUT_BIN_S = 0.02
 _HELD_OUT_PULSES = 16  # of all in a bin: half of them are held out
@@ -42,13 +41,13 @@ def trend(residuals: Residuals) -> Curve:
     return lambda times_s: np.interp(times_s, at_s, level_ns)
 
 
-def fit_smooth(pieces: Iterable[Piece]) -> Curve:
-    """Least-squares cubic spline with a knot a second, fewer where there are few pulses.
+def fit_smooth(pieces: Iterable[Piece], knot_s: float) -> Curve:
+    """Least-squares cubic spline with a knot every `knot_s` seconds, fewer where there are few pulses.
 
     Outside the data the value at its end is held.
     """
     at_s, level_ns, count, _ = _normal_points(pieces, _NORMAL_POINT_S)
-    inner = np.arange(at_s[0] + _KNOT_S, at_s[-1] - _KNOT_S / 2, _KNOT_S)
+    inner = np.arange(at_s[0] + knot_s, at_s[-1] - knot_s / 2, knot_s)
     order = np.searchsorted(at_s, inner)
     keep, last = [], 0
     for knot, index in zip(inner, order, strict=True):  # every interval between knots needs enough points
@@ -75,14 +74,14 @@ class HeldOut:
     series_rms_ns: AnyFloatArray
 
 
-def held_out_rms(residuals: Residuals) -> HeldOut:
+def held_out_rms(residuals: Residuals, knot_s: float) -> HeldOut:
     """Fit every second one of the chosen pulses, and evaluate the fit on the others.
 
     The held-out pulses are averaged over 20 ms, or longer where there are few; the mean square of these averages minus
     the contribution of the jitter of single pulses (variance / number) is the error of the clock itself.  One standard
     error of that difference is added, so that an error too small to be detected is not reported as zero.
     """
-    smooth = fit_smooth(residuals.pieces(0, 2))
+    smooth = fit_smooth(residuals.pieces(0, 2), knot_s)
     rest = [(t_s, value_ns - smooth(t_s)) for t_s, value_ns in residuals.pieces(1, 2)]
     span_s = float(residuals.time_ps[-1] - residuals.time_ps[0]) * 1e-12
     bin_s = max(_HELD_OUT_BIN_S, _HELD_OUT_PULSES * span_s / max(len(residuals), 1))  # longer for a slow or dim beacon

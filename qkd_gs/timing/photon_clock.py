@@ -15,6 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from qkd_gs.arrays import AnyFloatArray, ByteArray, IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.settings.public_pulses import PublicPulses
+from qkd_gs.settings.timing_model import TimingModel
 from qkd_gs.timing.clock import GRID_PS, ClockFit, corrected_clock, fitted
 from qkd_gs.timing.phase import tracks
 from qkd_gs.timing.pps import PpsTimescale
@@ -40,6 +41,7 @@ class PublicTrain:
     Attributes
     ----------
     rule : PublicPulses
+    model : TimingModel
     period : PulsePeriod
     weights : (3,) float
         Mean photon numbers of signal, decoy and vacuum over that of an average pulse.
@@ -50,6 +52,7 @@ class PublicTrain:
     """
 
     rule: PublicPulses
+    model: TimingModel
     period: PulsePeriod
     weights: AnyFloatArray
     starts: IntArray
@@ -115,8 +118,8 @@ def recover_clock_without_beacon(
     value_ns = total[numbered] * (-1e-3 * train.period.ps)
     residuals = Residuals.of_all(click_ps[numbered], start_ps, value_ns)
     gates_ns = [min(gate_ns, _PART * train.period.ps * 1e-3) for gate_ns in _GATES_NS]
-    smooth, residuals = fitted(residuals, gates_ns)
-    return corrected_clock(grid, predicted, smooth, residuals, len(click_ps) - len(residuals))
+    smooth, residuals = fitted(residuals, gates_ns, train.model.knot_s)
+    return corrected_clock(grid, predicted, smooth, residuals, len(click_ps) - len(residuals), train.model.knot_s)
 
 
 def _public_clicks(

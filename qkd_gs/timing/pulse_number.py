@@ -6,17 +6,18 @@ import numpy as np
 
 from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.errors import StationError
+from qkd_gs.settings.timing_model import TimingModel
 from qkd_gs.timing.pulse_times import PulseTimes
 
 # The laser fires about 50 ns off its grid, each pulse by its own amount, which is in the log.  So a numbering that is
 # wrong by one pulse is detected: its residuals scatter by 50 ns instead of by the single-pulse jitter.
 _MAX_SCATTER_NS = 5.0
 _MIN_CONTRAST = 5.0
-_SEARCH = 50  # pulses either way: 5 ms of error in UTC or light-time
 _NEIGHBOURS = 2  # that a pulse is looked for between
 _SAMPLES = 20
 _PREDICTED = 0.25  # of the beacon's period: how good the prediction must be without jitter
 _SAMPLE_TAGS = 400
+_ANY = TimingModel()
 
 
 def nearest(expected_ps: IntArray, log_ps: IntArray, shift: int) -> IntArray:
@@ -39,7 +40,7 @@ def residuals_ns(expected_ps: IntArray, log: PulseTimes, shift: int) -> FloatArr
     return residual_ns
 
 
-def find_shift(expected_ps: IntArray, log: PulseTimes) -> int:
+def find_shift(expected_ps: IntArray, log: PulseTimes, model: TimingModel = _ANY) -> int:
     """Offset of the prediction in pulses.
 
     A beacon without jitter of its own looks the same at every offset.  It is numbered by the prediction, which must be
@@ -52,14 +53,22 @@ def find_shift(expected_ps: IntArray, log: PulseTimes) -> int:
     """
     if len(log) < 2:
         raise StationError('the satellite log is empty', where='beacon log')
-    samples = [(run, log.around(int(run[0]), int(run[-1]), _SEARCH + _NEIGHBOURS)) for run in _samples(expected_ps)]
-    shifts = np.arange(-_SEARCH, _SEARCH + 1)
+    reach = model.search_pulses
+    samples = [(run, log.around(int(run[0]), int(run[-1]), reach + _NEIGHBOURS)) for run in _samples(expected_ps)]
+    if model.numbering == 'prediction':
+        return _by_prediction(samples)
+    shifts = np.arange(-reach, reach + 1)
     scatter_ns = np.array(
         [np.median([_scatter_ns(run, log_ps, shift) for run, log_ps in samples]) for shift in shifts.tolist()]
     )
     order = np.argsort(scatter_ns)
     best, next_best = scatter_ns[order[0]], scatter_ns[order[1]]
     if next_best < _MIN_CONTRAST * best and scatter_ns.max() < _MAX_SCATTER_NS:
+        if model.numbering == 'jitter':
+            raise StationError(
+                'the beacon is regular, and by source.timing.numbering its pulses are numbered by their jitter',
+                where='beacon log',
+            )
         return _by_prediction(samples)
     if not best < _MAX_SCATTER_NS or next_best < _MIN_CONTRAST * best:
         raise StationError(

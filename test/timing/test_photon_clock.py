@@ -5,6 +5,7 @@ import pytest
 
 from qkd_gs.errors import StationError
 from qkd_gs.settings.public_pulses import PublicPulses
+from qkd_gs.settings.timing_model import TimingModel
 from qkd_gs.timing.photon_clock import PublicTrain, recover_clock_without_beacon
 from qkd_gs.timing.pps import fit_pps
 from qkd_gs.timing.public_pulses import disclosed_in, is_public
@@ -48,7 +49,9 @@ def fitted(time_ps, scale, predicted_late_ps=0, starts_from=0, known=intensity):
     period = PulsePeriod(RATE_HZ)
     starts = disclosed_in(RULE, starts_from, int(RATE_HZ) * SECONDS)
     shown = np.array([known(np.arange(start, start + RULE.block)) for start in starts.tolist()])
-    train = PublicTrain(RULE, period, np.array([0.8, 0.1, 0.0]) / 0.425, starts, shown.reshape(-1, RULE.block))
+    train = PublicTrain(
+        RULE, TimingModel(), period, np.array([0.8, 0.1, 0.0]) / 0.425, starts, shown.reshape(-1, RULE.block)
+    )
     offset_ps = int(scale.first_pulse_ps) - predicted_late_ps
     tags = TagBlock(np.sort(time_ps), np.ones(len(time_ps), np.uint8))
     ends_ps = 0, SECONDS * 10**12
