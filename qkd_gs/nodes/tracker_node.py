@@ -35,6 +35,7 @@ from qkd_gs.station.loop_timing import Due, LoopWatch
 from qkd_gs.tracking.record.current_pass import CurrentPass
 from qkd_gs.tracking.record.pass_run import Knowledge, PassRun
 from qkd_gs.tracking.types import (
+    OVER,
     CameraRole,
     Phase,
     SpotMeasurement,
@@ -303,7 +304,7 @@ class TrackerNode(CoreNode):
             self._log_light(now_ns, run, outputs.beacon_on)
             self._light.publish(messages.beacon_command(now_ns, outputs.beacon_on))
         if self._angle_due.now(now_ns):
-            follow = outputs.phase not in (Phase.IDLE, Phase.END, Phase.PARK)
+            follow = outputs.phase not in (Phase.IDLE, *OVER)
             stamp_ns = self._mount.stamp_ns if self._mount is not None else now_ns
             self._angles.publish(messages.polarization_angle(outputs, stamp_ns, follow))
         self._requests.ask(now_ns, CameraRole.GUIDING, outputs.guiding)

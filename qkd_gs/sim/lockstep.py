@@ -22,7 +22,7 @@ from qkd_gs.timing.recorder import TagRecorder
 from qkd_gs.tracking.camera.camera_loop import CameraLoop
 from qkd_gs.tracking.control.tracker import Tracker
 from qkd_gs.tracking.record.light_log import LightLog
-from qkd_gs.tracking.types import CameraRole, Phase, TrackerInputs, TrackerOutputs
+from qkd_gs.tracking.types import OVER, CameraRole, Phase, TrackerInputs, TrackerOutputs
 
 _TAGS_EVERY_NS = 100_000_000
 _SUPERVISE_EVERY_NS = 50_000_000
@@ -150,7 +150,7 @@ class Lockstep:
             world.mount.stop(now_ns)
 
     def _move_hwp(self, now_ns: int, outputs: TrackerOutputs) -> None:
-        if outputs.phase in (Phase.IDLE, Phase.END, Phase.PARK):
+        if outputs.phase in (Phase.IDLE, *OVER):
             self._twin.world.hwp.stop(now_ns)
             return
         command = self._hwp_follower.step(now_ns, outputs.polarization_angle_rad, outputs.polarization_rate_rad_s)

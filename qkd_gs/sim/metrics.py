@@ -20,7 +20,7 @@ from qkd_gs.tracking.record.statistics import (
     counted_samples,
     tracking_metrics,
 )
-from qkd_gs.tracking.types import Phase
+from qkd_gs.tracking.types import OVER, Phase
 
 _URAD = 1e-6
 
@@ -30,13 +30,14 @@ def _samples(log: PassLog, truth: Trajectory, station: StationSettings) -> PassS
     x_rad, y_rad = log.column('x_urad') * _URAD, log.column('y_urad') * _URAD
     camera = station.guiding_camera
     half_rad = camera.scale_urad_px * _URAD * min(camera.width_px, camera.height_px) / 2
-    lit = log.column('lit') > 0
+    lit, phase = log.column('lit') > 0, log.column('phase')
     return PassSamples(
         t_ns=t_ns,
         x_rad=x_rad,
         y_rad=y_rad,
         el_rad=truth.table(t_ns).el_rad,
-        locked=log.column('phase') == Phase.FINE,
+        locked=phase == Phase.FINE,
+        ended=np.isin(phase, OVER),
         lit=lit,
         in_guiding_field=lit & (np.hypot(x_rad, y_rad) < half_rad),
     )

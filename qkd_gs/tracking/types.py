@@ -31,6 +31,7 @@ class Phase(IntEnum):
     PARK = 8
 
 
+OVER = (Phase.END, Phase.PARK)
 RECORDED = (Phase.SLEW, Phase.WAIT, Phase.ACQUIRE, Phase.COARSE, Phase.FINE, Phase.LOST)  # with tags of the TDC
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from qkd_gs.devices.camera import Roi
 from qkd_gs.pointing.camera_geometry import CameraGeometry
 from qkd_gs.settings.station import CameraModel
-from qkd_gs.tracking.types import CameraRequest, Phase
+from qkd_gs.tracking.types import OVER, CameraRequest, Phase
 
 FIELD_PX = 96  # side of the region read out while locked
 FIELD_STEP_PX = 8  # regions lie on a grid, so that the camera is not reconfigured for every pixel
@@ -22,7 +22,7 @@ def requests(
 
     `field`: region of the tracking camera in which the spot must be, None if it may be anywhere.
     """
-    if phase in (Phase.IDLE, Phase.SLEW, Phase.END, Phase.PARK):
+    if phase in (Phase.IDLE, Phase.SLEW, *OVER):
         return None, None
     guiding_hz = SLOW_HZ if phase is Phase.FINE else FULL_HZ
     tracking_hz = {Phase.WAIT: SLOW_HZ, Phase.ACQUIRE: FULL_HZ}.get(phase, COARSE_HZ)

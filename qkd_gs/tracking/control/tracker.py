@@ -26,7 +26,7 @@ from qkd_gs.tracking.control.requests import field_around, requests
 from qkd_gs.tracking.control.search import BeaconSearch
 from qkd_gs.tracking.control.setpoints import Controller
 from qkd_gs.tracking.control.tuning import Tuning
-from qkd_gs.tracking.types import CameraRole, Phase, SpotMeasurement, TrackerInputs, TrackerOutputs
+from qkd_gs.tracking.types import OVER, CameraRole, Phase, SpotMeasurement, TrackerInputs, TrackerOutputs
 
 LIT = (Phase.ACQUIRE, Phase.COARSE, Phase.FINE, Phase.LOST)  # our beacon is on
 SEARCH_STEP_NS = 100_000_000
@@ -277,7 +277,7 @@ class Tracker:
         return self._controller.step(reading, self._aim(at_ns, reading, state))
 
     def _aim(self, at_ns: int, reading: MountReading, state: TargetState[float]) -> AxisMotion[float]:
-        if self.phase in (Phase.END, Phase.PARK):
+        if self.phase in OVER:
             return self._parked(at_ns)
         residual = (
             self._track_filter.estimator.residual(_axis_rate(reading)) if self._track_filter.known else Residual()

@@ -16,7 +16,7 @@ import numpy as np
 
 from qkd_gs.arrays import BoolArray, FloatArray, IntArray
 from qkd_gs.tracking.record.statistics import Offsets, PassSamples, TrackingMetrics, tracking_metrics
-from qkd_gs.tracking.types import Phase
+from qkd_gs.tracking.types import OVER, Phase
 
 _URAD = 1e-6
 _FOLLOWING = (Phase.ACQUIRE, Phase.COARSE, Phase.FINE, Phase.LOST)
@@ -80,6 +80,7 @@ class RunningMetrics:
             y_rad=unknown,
             el_rad=np.where(following, height, nan),
             locked=phase == Phase.FINE,
+            ended=np.isin(phase, OVER),
             lit=np.ones(len(t_ns), bool),
             in_guiding_field=self._seen_by(t_ns, following),
         )

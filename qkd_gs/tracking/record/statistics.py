@@ -27,6 +27,7 @@ class PassSamples:
     y_rad: FloatArray  # and elevation
     el_rad: FloatArray  # of the satellite
     locked: BoolArray  # the tracker's phase is FINE
+    ended: BoolArray  # the pass is over: END or PARK
     lit: BoolArray  # the satellite's beacon is on (and not behind a cloud of a scenario)
     in_guiding_field: BoolArray
 
@@ -54,7 +55,7 @@ class TrackingMetrics:
     acquire_s: float  # from the beacon's first presence in the guiding field to the first lock
     locked_s: float
     locked_fraction: float  # of the counted time
-    losses: int  # locks that ended while counting
+    losses: int  # locks that ended while counting, other than with the pass
 
 
 def tracking_metrics(samples: PassSamples, spots: Offsets, tilt: Offsets, data_el_rad: float) -> TrackingMetrics:
@@ -87,7 +88,7 @@ def tracking_metrics(samples: PassSamples, spots: Offsets, tilt: Offsets, data_e
         acquire_s=acquisition_time_s(samples),
         locked_s=float(held[locked].sum()),
         locked_fraction=float(held[locked].sum() / held.sum()) if len(locked) else nan,
-        losses=int(np.sum(samples.locked[:-1] & ~samples.locked[1:] & counted[1:])),
+        losses=int(np.sum(samples.locked[:-1] & ~(samples.locked | samples.ended)[1:] & counted[1:])),
     )
 
 

@@ -23,6 +23,7 @@ def a_pass(count=10_000, seed=0):
         y_rad=3e-6 * rng.standard_normal(count),
         el_rad=np.radians(60 - 55 * np.abs(t_s - 50) / 50),
         locked=t_s >= 12,
+        ended=np.zeros(count, bool),
         lit=t_s >= 10,
         in_guiding_field=t_s >= 10.5,
     )
@@ -59,6 +60,14 @@ def test_errors_without_lock_count_and_make_the_fraction():
     assert result.peak_urad == pytest.approx(100, rel=0.01)
     assert result.locked_fraction == pytest.approx(1 - 4 / (2 * 50 * 40 / 55), abs=1e-3)
     assert result.rms_x_urad > 20
+
+
+def test_the_end_of_the_pass_is_no_loss():
+    samples = a_pass()
+    over = samples.t_ns >= 60 * 10**9
+    samples = replace(samples, locked=samples.locked & ~over, ended=over)
+    assert figures(samples).losses == 0
+    assert figures(samples).locked_fraction < 1  # a pass that is broken off loses its time
 
 
 def test_samples_with_the_beacon_off_are_excepted():
