@@ -54,17 +54,23 @@ def discover(addresses: Iterable[str]) -> list[Found]:
     StationError
         A library that a driver needs is not installed.
     """
-    return [found for address in addresses if (found := _ask(address)) is not None]
+    return [found for address in addresses for found in _ask(address)]
 
 
-def _ask(address: str) -> Found | None:
+def _ask(address: str) -> list[Found]:
+    """Devices at an address.
+
+    Kinds are asked in their order: rotctld, which takes letters of other protocols for orders, is asked in its own
+    first, and servers that speak by themselves are heard before others are spoken to.
+    """
     for kind in KINDS:
         for name in sorted(installed(kind)):
             probe = load_driver(kind, name).probe
-            probed: Probed | None = probe(address) if probe is not None else None
-            if probed is not None:
-                return Found(kind, name, address, probed.options, probed.said)
-    return None
+            answer: Probed | list[Probed] | None = probe(address) if probe is not None else None
+            if answer:
+                probed = answer if isinstance(answer, list) else [answer]
+                return [Found(one.kind or kind, name, address, one.options, one.said) for one in probed]
+    return []
 
 
 def devices_text(found: Iterable[Found]) -> str:

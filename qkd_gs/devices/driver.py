@@ -49,13 +49,25 @@ class DriverContext(Generic[O]):
 
 @dataclass(frozen=True)
 class Probed:
-    """A device that has answered a driver's probe: options that lead to it, and what it told about itself."""
+    """A device that has answered a driver's probe.
+
+    Attributes
+    ----------
+    options : dict
+        Options that lead to it.
+    said : str
+        What it told about itself.
+    kind : str
+        Kind of device; empty: that of the driver.  A server of many devices has one probe for all its kinds, whose
+        drivers have the same name.
+    """
 
     options: dict[str, Any]
     said: str
+    kind: str = ''
 
 
-Probe = Callable[[str], Probed | None]
+Probe = Callable[[str], Probed | list[Probed] | None]
 
 
 @dataclass(frozen=True)
@@ -70,7 +82,7 @@ class Driver(Generic[O, D]):
         Factory: takes a `DriverContext`, returns a device that is not open yet.
     probe : callable, optional
         Asks an address (see `qkd_gs.devices.discovery`) whether a device of this driver is there, without moving it or
-        emitting light; None if not, or if it is an address of another kind.
+        emitting light; None if not, or if it is an address of another kind; a list from a server of many devices.
     capability : callable, optional
         Of a mount: what it can do with these options; None: all that the settings of the station say.
     """

@@ -28,9 +28,12 @@ HINT = '`qkd-gs devices` lists what is installed; see CONTRIBUTING.md for how to
 
 _BUILT_IN = {f'{kind}.{SIMULATED}': f'qkd_gs.sim.remote.drivers:{kind}' for kind in KINDS} | {
     'mount.rotctl': 'qkd_gs.drivers.rotctl.mount:rotctl',
+    'mount.indi': 'qkd_gs.drivers.indi.telescope:indi_telescope',
+    'mount.alpaca': 'qkd_gs.drivers.alpaca.telescope:alpaca_telescope',
     'mount.cia402': 'qkd_gs.drivers.cia402.mount:cia402',
     'beacon.cobolt': 'qkd_gs.drivers.cobolt.beacon:cobolt',
     'gps.gpsd': 'qkd_gs.drivers.gnss.gpsd_receiver:gpsd',
+    'gps.indi': 'qkd_gs.drivers.indi.gps:indi_gps',
     'gps.ublox': 'qkd_gs.drivers.gnss.ublox_receiver:ublox',
     'tdc.tag_stream': 'qkd_gs.drivers.tag_stream.receiver:tag_stream',
     'aircraft.sbs': 'qkd_gs.drivers.adsb.sbs_receiver:sbs',
@@ -42,6 +45,9 @@ _BUILT_IN = {f'{kind}.{SIMULATED}': f'qkd_gs.sim.remote.drivers:{kind}' for kind
     'hwp.indi': 'qkd_gs.drivers.indi.rotator:indi_rotator',
     'hwp.alpaca': 'qkd_gs.drivers.alpaca.rotator:alpaca_rotator',
     'hwp.elliptec': 'qkd_gs.drivers.elliptec.rotator:elliptec',
+    'focuser.indi': 'qkd_gs.drivers.indi.focuser:indi_focuser',
+    'focuser.alpaca': 'qkd_gs.drivers.alpaca.focuser:alpaca_focuser',
+    'guiding_camera.indi': 'qkd_gs.drivers.indi.ccd:indi_ccd',
     'guiding_camera.gige': 'qkd_gs.drivers.gige.camera:gige',
     'tracking_camera.gige': 'qkd_gs.drivers.gige.camera:gige',
 }

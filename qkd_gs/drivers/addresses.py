@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from qkd_gs.drivers.extras import need
@@ -11,15 +13,41 @@ from qkd_gs.errors import StationError
 
 CONNECT_S = 1.0  # longest time until a server answers
 Connect = Callable[[tuple[str, int], float], socket.socket]  # as socket.create_connection
-_GPSD = '127.0.0.1:2947'
+_SERVERS = '127.0.0.1:2947', '127.0.0.1:4533', '127.0.0.1:7624'  # gpsd, rotctld, INDI
+_ALPACA_PORT = 32227
+_ALPACA_ASKS, _ALPACA_TELLS = b'alpacadiscovery1', 'AlpacaPort'
+_ALPACA_S = 0.5
 _MAKERS = {0x1546: 'u-blox', 0x25DC: 'Cobolt'}  # of USB; other adapters, e.g. FTDI's, may belong to anything
 
 
 def usual_addresses() -> list[str]:
-    """Gpsd of this machine, CAN interfaces, and serial ports whose USB identity tells the maker."""
+    """Servers of this machine, Alpaca servers, CAN interfaces, and serial ports whose USB identity tells the maker."""
     ports = [port for port, maker in serial_ports().items() if maker]
     interfaces = sorted(path.parent.name for path in Path('/sys/class/net').glob('*/type') if _is_can(path))
-    return [*ports, _GPSD, *(f'can:socketcan:{name}' for name in interfaces)]
+    return [*ports, *_SERVERS, *alpaca_servers(), *(f'can:socketcan:{name}' for name in interfaces)]
+
+
+def alpaca_servers(ask: Iterable[str] = ('127.0.0.1', '255.255.255.255'), port: int = _ALPACA_PORT) -> list[str]:
+    """Alpaca servers that answer a datagram, as ``HOST:PORT``.
+
+    Parameters
+    ----------
+    ask : iterable of str
+        Addresses that it is sent to, and the UDP `port` of Alpaca's discovery protocol.
+    """
+    found: set[str] = set()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        for host in ask:
+            with suppress(OSError):  # no network there
+                line.sendto(_ALPACA_ASKS, (host, port))
+        line.settimeout(_ALPACA_S)
+        with suppress(OSError):  # nothing more comes
+            while True:
+                data, (host, _) = line.recvfrom(1024)
+                with suppress(ValueError, KeyError, TypeError):  # no answer of Alpaca
+                    found.add(f'{host}:{int(json.loads(data)[_ALPACA_TELLS])}')
+    return sorted(found)
 
 
 def serial_ports() -> dict[str, str]:

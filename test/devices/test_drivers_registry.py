@@ -193,7 +193,9 @@ def test_what_is_no_driver_of_its_kind_is_refused(acme, station, site, name, tol
 
 
 def test_a_driver_that_is_no_longer_installed_is_reported(station, site):
-    with pytest.raises(StationError, match=r"^driver 'acme' is not installed \(installed: cia402, rotctl, sim\)"):
+    with pytest.raises(
+        StationError, match=r"^driver 'acme' is not installed \(installed: alpaca, cia402, indi, rotctl, sim\)"
+    ):
         make_device(MOUNT, 'acme', station, site, OPTIONS)
 
 

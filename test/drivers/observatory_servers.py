@@ -6,13 +6,15 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from qkd_gs.devices.conformance.rig import START_NS, Counterpart
+from qkd_gs.devices.conformance.rig import START_NS, Counterpart, Rig
+from qkd_gs.errors import DeviceFault
 
 
 def free_port():
@@ -74,6 +76,19 @@ class Server(Counterpart):
         self.process.wait()
 
 
+class Polled(Rig):
+    """Reads its devices all the time, as a node does."""
+
+    def run(self, seconds, step):
+        def read(now_ns):
+            step(now_ns)
+            for device in self._opened:
+                with suppress(DeviceFault):
+                    device.read(now_ns)
+
+        return super().run(seconds, read)
+
+
 def indi(folder, *drivers):
     """An INDI server with some of its simulators."""
     lacking = [name for name in ('indiserver', *drivers) if shutil.which(name) is None]
@@ -85,9 +100,9 @@ def indi(folder, *drivers):
 
 
 def alpaca(folder):
-    """The Alpaca simulators of PyPI's alpaca-simulators, which may be installed in an environment of their own."""
-    command = shutil.which('alpaca-simulators')
-    if command is None:
-        pytest.skip('alpaca-simulators not on the PATH (pipx install alpaca-simulators)')
+    """The Alpaca simulators of PyPI's alpaca-simulators."""
+    command = Path(sys.executable).with_name('alpaca-simulators')
+    if not command.exists():
+        pytest.skip('alpaca-simulators not installed (make setup)')
     port = free_port()
-    return Server([str(Path(command)), '--host', '127.0.0.1', '--port', str(port)], folder, port)
+    return Server([str(command), '--host', '127.0.0.1', '--port', str(port)], folder, port)

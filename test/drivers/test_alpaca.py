@@ -2,18 +2,17 @@
 
 import json
 import threading
-from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from observatory_servers import alpaca
+from observatory_servers import Polled, alpaca
 
-from qkd_gs.devices.conformance.checks import fault_of
+from qkd_gs.devices.conformance.checks import Traits, fault_of
 from qkd_gs.devices.conformance.dome import DomeConformance, DomeTraits
 from qkd_gs.devices.conformance.hwp import HwpConformance, HwpTraits
-from qkd_gs.devices.conformance.rig import START_NS, Rig
+from qkd_gs.devices.conformance.rig import START_NS
 from qkd_gs.devices.conformance.weather import WeatherConformance
 from qkd_gs.devices.dome import Shutter
 from qkd_gs.drivers.alpaca.dome import alpaca_dome
@@ -21,7 +20,6 @@ from qkd_gs.drivers.alpaca.http import parse_answer
 from qkd_gs.drivers.alpaca.rotator import AlpacaRotatorOptions, alpaca_rotator
 from qkd_gs.drivers.alpaca.session import AlpacaOptions, AlpacaSession
 from qkd_gs.drivers.alpaca.weather import AlpacaWeatherOptions, alpaca_weather
-from qkd_gs.errors import DeviceFault
 
 
 @pytest.fixture(scope='module')
@@ -38,27 +36,14 @@ def own_server(tmp_path):
     made.kill()
 
 
-class Polled(Rig):
-    """Reads its devices all the time, as a node does: values are asked for in turn."""
-
-    def run(self, seconds, step):
-        def read(now_ns):
-            step(now_ns)
-            for device in self._opened:
-                with suppress(DeviceFault):
-                    device.read(now_ns)
-
-        return super().run(seconds, read)
-
-
 def rig_of(server, made, options):
-    rig = Polled(made, options(port=server.port), server)
+    rig = Polled(made, options(port=server.port, timeout_s=4.0), server)
     server.restart_clock(rig.now_ns)
     return rig
 
 
 class TestDome(DomeConformance):
-    traits = DomeTraits(move_s=60, silent_s=2.0)
+    traits = DomeTraits(move_s=60, silent_s=6.0)
 
     @pytest.fixture
     def rig(self, server):
@@ -69,6 +54,8 @@ class TestDome(DomeConformance):
 
 
 class TestWeather(WeatherConformance):
+    traits = Traits(silent_s=6.0, age_s=2.0)
+
     @pytest.fixture
     def rig(self, server):
         rig = rig_of(server, alpaca_weather, AlpacaWeatherOptions)
@@ -78,7 +65,7 @@ class TestWeather(WeatherConformance):
 
 
 class TestRotator(HwpConformance):
-    traits = HwpTraits(age_s=1.0, resolution_rad=0.005, move_s=60, stop_s=2.0, either_way=False)
+    traits = HwpTraits(silent_s=6.0, age_s=1.0, resolution_rad=0.005, move_s=60, stop_s=2.0, either_way=False)
 
     @pytest.fixture
     def rig(self, server):
@@ -87,13 +74,16 @@ class TestRotator(HwpConformance):
         rig.close()
         server.thaw()
 
+    def test_stop_ends_a_move(self):
+        pytest.skip('the simulated rotator moves at once')
+
 
 def test_a_server_that_is_killed_is_told_and_serves_again_after_its_restart(own_server):
     rig = rig_of(own_server, alpaca_dome, AlpacaOptions)
     device = rig.open()
     assert rig.until(lambda: device.read(rig.now_ns).shutter is not Shutter.UNKNOWN, 10.0)
     own_server.kill()
-    assert rig.until(lambda: fault_of(lambda: device.read(rig.now_ns)) == 'dome.silent', 2.0)
+    assert rig.until(lambda: fault_of(lambda: device.read(rig.now_ns)) == 'dome.silent', 10.0)
     own_server.start()
     own_server.restart_clock(rig.now_ns)
     device.close()

@@ -2,17 +2,15 @@
 
 import shutil
 import socket
-from functools import partial
 from math import degrees, radians
 
 import pytest
-from observatory_servers import Server, free_port
+from observatory_servers import Polled, Server, free_port
 from pty_peer import soon
 
 from qkd_gs.devices.capability import MountCapability, why_too_coarse
 from qkd_gs.devices.conformance.checks import fault_of
 from qkd_gs.devices.conformance.mount import MountConformance, MountTraits
-from qkd_gs.devices.conformance.rig import Rig
 from qkd_gs.devices.mount import MountMode
 from qkd_gs.drivers.rotctl.link import RotctlLink
 from qkd_gs.drivers.rotctl.mount import RotctlOptions, capability_of, rotctl
@@ -34,18 +32,6 @@ def dummy(tmp_path):
     yield rig
     rig.close()
     server.kill()
-
-
-class Polled(Rig):
-    """Reads its devices all the time, as a node does."""
-
-    def run(self, seconds, step):
-        def read(now_ns):
-            step(now_ns)
-            for device in self._opened:
-                fault_of(partial(device.read, now_ns))
-
-        return super().run(seconds, read)
 
 
 class TestRotctl(MountConformance):
@@ -70,7 +56,7 @@ def test_a_server_that_is_killed_is_told_and_serves_again(dummy):
 def test_what_is_no_rotctld_is_told():
     server = socket.create_server(('127.0.0.1', 0))
     link = RotctlLink('127.0.0.1', server.getsockname()[1], 1.0)
-    link.open()
+    link.begin()
     end, _ = server.accept()
     assert soon(lambda: link.step(1) or link._waiting)
     end.sendall(b'220 mail ready\n250 ok\n')

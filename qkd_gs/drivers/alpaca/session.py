@@ -195,7 +195,7 @@ class AlpacaSession:
             number, message = int(told.get('ErrorNumber') or 0), str(told.get('ErrorMessage') or '')
         except (ValueError, AttributeError, TypeError) as broken:
             raise DeviceFault(f'{self._code}.silent', f'{self._name}, {request.name}: no answer of Alpaca') from broken
-        if number and not (request.name in self._optional and request.method == 'GET'):
+        if number and request.name not in self._optional:
             raise DeviceFault(f'{self._code}.refused', f'{self._name}, {request.name}: {message or hex(number)}')
         if request.method == 'PUT':
             self.commanded_ns = now_ns

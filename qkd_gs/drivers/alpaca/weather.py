@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from qkd_gs.devices.driver import DriverContext, driver
 from qkd_gs.devices.weather import Weather, WeatherReading
+from qkd_gs.drivers.alpaca.probe import probe
 from qkd_gs.drivers.alpaca.session import AlpacaOptions, AlpacaSession
 
 _MEASURED = ('rainrate', 'windspeed', 'windgust', 'cloudcover', 'humidity')
@@ -67,7 +68,7 @@ class AlpacaWeather:
         )
 
 
-@driver(AlpacaWeatherOptions)
+@driver(AlpacaWeatherOptions, probe)  # of all kinds of device behind such a server
 def alpaca_weather(context: DriverContext[AlpacaWeatherOptions]) -> Weather:
     """Driver ``weather.alpaca``."""
     return AlpacaWeather(context.options)

@@ -7,8 +7,10 @@ Nothing here waits.
 
 from __future__ import annotations
 
+import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, SubElement, XMLPullParser, tostring
 
@@ -16,6 +18,14 @@ from qkd_gs.drivers.connection import Connection
 from qkd_gs.errors import DeviceFault
 
 _KINDS = ('Number', 'Switch', 'Text', 'Light')
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A file that the device has sent, e.g. an image: its format as the device names it, and its bytes."""
+
+    format: str
+    data: bytes
 
 
 @dataclass
@@ -32,12 +42,15 @@ class Property:
         Text of each member.
     stamp_ns : int
         Station time at which it was reported last.
+    limits : dict
+        Lowest and highest value of each number, as the device has described it.
     """
 
     kind: str
     state: str
     values: dict[str, str]
     stamp_ns: int
+    limits: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def number(self, name: str) -> float:
         """A member as a number; sexagesimal texts are converted.
@@ -71,6 +84,7 @@ class IndiClient:
         self.properties: dict[str, Property] = {}
         self.heard_ns = 0  # when anything of the device has come last
         self.said = ''  # its last message
+        self.blobs: list[Blob] = []  # files that have come; whoever takes them empties it
 
     def open(self) -> None:
         """Begin to connect, and ask for all properties."""
@@ -79,12 +93,18 @@ class IndiClient:
         self._parser.feed('<stream>')
         self._depth = 0
         self._root: Element | None = None
-        self.properties, self.heard_ns, self.said = {}, 0, ''
+        self.properties, self.heard_ns, self.said, self.blobs = {}, 0, '', []
         self.ask()
 
     def ask(self) -> None:
         """Ask for all properties of the device; its answers are a sign of life."""
         self._connection.send(f'<getProperties version="1.7" device={_quoted(self._device)}/>'.encode())
+
+    def ask_for_files(self, name: str) -> None:
+        """From now on, have the files of a property sent, too."""
+        self._connection.send(
+            f'<enableBLOB device={_quoted(self._device)} name={_quoted(name)}>Also</enableBLOB>'.encode()
+        )
 
     def close(self) -> None:
         """Disconnect; allowed in every state."""
@@ -131,19 +151,30 @@ class IndiClient:
             for gone in [name] if name else list(self.properties):
                 self.properties.pop(gone, None)
             return
+        if element.tag == 'setBLOBVector':
+            self._take_files(element)
+            return
         what, kind = element.tag[:3], element.tag[3:].removesuffix('Vector')
         if kind not in _KINDS or what not in ('def', 'set'):
             return
         values = {one.get('name', ''): (one.text or '').strip() for one in element}
         known = self.properties.get(name)
         if what == 'def':
-            self.properties[name] = Property(kind, element.get('state', 'Idle'), values, now_ns)
+            limits = {one.get('name', ''): _limits(one) for one in element} if kind == 'Number' else {}
+            self.properties[name] = Property(kind, element.get('state', 'Idle'), values, now_ns, limits)
         elif known is not None:
             known.values |= values
             known.state, known.stamp_ns = element.get('state', known.state), now_ns
 
-    def send(self, name: str, values: Mapping[str, float | bool | str]) -> None:
-        """Ask for new values of a property.
+    def _take_files(self, element: Element) -> None:
+        for one in element:
+            try:
+                self.blobs.append(Blob(one.get('format', ''), binascii.a2b_base64(one.text or '')))
+            except binascii.Error as error:
+                raise DeviceFault(f'{self._code}.silent', f'{self._connection.name}: a broken file: {error}') from error
+
+    def send(self, name: str, values: Mapping[str, float | bool | str], needed: bool = True) -> None:
+        """Ask for new values of a property; one that is not `needed` may be missing.
 
         Raises
         ------
@@ -152,6 +183,8 @@ class IndiClient:
         """
         known = self.properties.get(name)
         if known is None:
+            if not needed:
+                return
             raise DeviceFault(f'{self._code}.refused', f'{self._device} has no property {name}')
         element = Element(f'new{known.kind}Vector', device=self._device, name=name)
         for member, value in values.items():
@@ -178,6 +211,15 @@ def number_of(text: str) -> float:
         raise ValueError(f'{text!r} is no number')
     size: float = sum(abs(float(part)) / 60**k for k, part in enumerate(parts))
     return -size if parts[0].startswith('-') else size
+
+
+def _limits(member: Element) -> tuple[float, float]:
+    """Lowest and highest value of a number; infinite where the device tells none."""
+    try:
+        low, high = float(member.get('min', '-inf')), float(member.get('max', 'inf'))
+    except ValueError:
+        return -inf, inf
+    return (low, high) if low < high else (-inf, inf)
 
 
 def _quoted(text: str) -> str:

@@ -7,6 +7,7 @@ from math import isfinite, nan
 from qkd_gs.devices.driver import DriverContext, driver
 from qkd_gs.devices.weather import Weather, WeatherReading
 from qkd_gs.drivers.indi.device import IndiDevice, IndiOptions, finite
+from qkd_gs.drivers.indi.probe import probe
 from qkd_gs.errors import DeviceFault
 
 _STATUS, _PARAMETERS = 'WEATHER_STATUS', 'WEATHER_PARAMETERS'
@@ -39,7 +40,7 @@ class IndiWeather(IndiDevice):
         )
 
 
-@driver(IndiOptions)
+@driver(IndiOptions, probe)  # of all kinds of device behind such a server
 def indi_weather(context: DriverContext[IndiOptions]) -> Weather:
     """Driver ``weather.indi``."""
     return IndiWeather(context.options)

@@ -5,47 +5,66 @@ A request is answered with its values, one a line, or with ``RPRT N``: 0, or a n
 
 from __future__ import annotations
 
-from math import isfinite
+import time
+from math import degrees, isfinite, radians
 
 from qkd_gs.drivers.connection import Connection
 from qkd_gs.errors import DeviceFault
 
+_WAIT_S = 0.005
+
 
 class RotctlLink:
-    """Connection to rotctld.
-
-    Attributes
-    ----------
-    position_deg : tuple of float or None
-        Azimuth and elevation as told last.
-    asked_ns : int
-        Station time at which that was asked for.
-    refused : int
-        Error number of the last set-point; 0: none.
-    """
+    """Connection to rotctld; implements `SlewLink`."""
 
     def __init__(self, host: str, port: int, timeout_s: float) -> None:
         self._connection = Connection('mount', host, port)
         self._timeout_ns = round(timeout_s * 1e9)
+        self._waiting: tuple[str, int] | None = None
+        self._heard_ns: int | None = None
+        self.position_rad: tuple[float, float] | None = None
+        self.asked_ns, self.refused = 0, ''
 
     def open(self) -> None:
+        """Connect and wait for the position."""
+        self.begin()
+        try:
+            while self.position_rad is None:
+                self.step(time.time_ns())
+                time.sleep(_WAIT_S)
+        except DeviceFault:
+            self.close()
+            raise
+        self._restart_clock()
+
+    def _restart_clock(self) -> None:
+        """Station time begins: what was timed by another clock does not count."""
+        self._heard_ns, self.asked_ns = None, 0
+        self._waiting = (self._waiting[0], 0) if self._waiting is not None else None
+
+    def begin(self) -> None:
         """Begin to connect."""
         self._connection.open()
         self._data = b''
-        self._waiting: tuple[str, int] | None = None
-        self._heard_ns: int | None = None
+        self._waiting = self._heard_ns = self.position_rad = None
         self._target: tuple[float, float] | None = None
         self._stop = False
-        self.position_deg: tuple[float, float] | None = None
-        self.asked_ns, self.refused = 0, 0
+        self.asked_ns, self.refused = 0, ''
 
     def close(self) -> None:
         """Disconnect; allowed in every state."""
         self._connection.close()
 
-    def go(self, az_deg: float, el_deg: float) -> None:
+    def health(self) -> dict[str, str]:
+        """Values for the diagnostics."""
+        return {'rotctld': self._connection.name} | ({'refused': self.refused} if self.refused else {})
+
+    def enable(self) -> None:
+        """Nothing is needed."""
+
+    def go(self, now_ns: int, az_rad: float, el_rad: float) -> None:
         """Send a set-point next; an older one that still waits is dropped."""
-        self._target = az_deg, el_deg
+        self._target = degrees(az_rad), degrees(el_rad)
 
     def stop(self) -> None:
         """Send a stop before everything else, at once."""
@@ -72,11 +91,6 @@ class RotctlLink:
         if self._waiting is None:
             self._send(now_ns)
 
-    def restart_clock(self) -> None:
-        """Station time begins: what was timed by another clock does not count."""
-        self._heard_ns, self.asked_ns = None, 0
-        self._waiting = (self._waiting[0], 0) if self._waiting is not None else None
-
     def _take(self, now_ns: int) -> None:
         assert self._waiting is not None
         kind, sent_ns = self._waiting
@@ -91,11 +105,11 @@ class RotctlLink:
                 ) from broken
             if not isfinite(az_deg) or not isfinite(el_deg):
                 raise DeviceFault('mount.silent', f'{self._connection.name}: no position')
-            self.position_deg, self.asked_ns = (az_deg, el_deg), sent_ns
+            self.position_rad, self.asked_ns = (radians(az_deg), radians(el_deg)), sent_ns
         elif error is None:
             return
         elif kind == 'P':
-            self.refused = error
+            self.refused = f'rotctld answers RPRT -{error}' if error else ''
         self._waiting, self._data, self._heard_ns = None, b'', now_ns
 
     @staticmethod
