@@ -6,7 +6,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from math import inf, pi, radians
+from math import inf, nan, pi, radians
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ _COLUMNS = {  # name -> lowest and highest value
     'parallax_mas': (-100, 1000),
     'mag': (-2, 20),
 }
+_PHOTOMETRY = {'i_mag': (-3, 20), 'v_i': (-1, 10)}  # of a catalogue that has it
 _TRACK_STEP_S = 20.0
 
 
@@ -51,6 +52,8 @@ class Star:
     pm_dec_mas_yr: float
     parallax_mas: float
     mag: float
+    i_mag: float = nan  # I in Cousins' system; NaN: not known
+    v_i: float = nan  # colour V - I, likewise
 
 
 def load_stars(path: str | Path | None = None) -> tuple[Star, ...]:
@@ -82,7 +85,8 @@ def _read(path: Path) -> tuple[Star, ...]:
         if len(cells) != len(header):
             raise StationError(f'{len(cells)} values where the header has {len(header)}', where=where)
         row = dict(zip(header, cells, strict=True))
-        values = {name: read_number(name, row[name], where, _COLUMNS[name]) for name in _COLUMNS}
+        limits = _COLUMNS | {name: _PHOTOMETRY[name] for name in _PHOTOMETRY if row.get(name)}
+        values = {name: read_number(name, row[name], where, limits[name]) for name in limits}
         hip = int(values.pop('hip'))
         if hip in stars:
             raise StationError(f'HIP {hip} is given twice', where=where)

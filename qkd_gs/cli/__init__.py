@@ -43,6 +43,7 @@ _PACKAGES = {
     'operation': {
         'track': 'ask a running station to take a pass',
         'calibrate': 'ask a running station to calibrate its pointing',
+        'tonight': 'do the work of an evening, from self-test to park',
         'watch': 'show a running station in the terminal',
     },
     'link': {

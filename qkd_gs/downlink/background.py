@@ -1,8 +1,7 @@
 """Noise counts of the receiver: detectors, night sky, city light, Moon, and a satellite in sunlight.
 
 Moonlight follows Krisciunas and Schaefer, Publ. Astron. Soc. Pac. 103, 1033 (1991), in the V band; the colour of
-moonlight (V - I = 0.7) and the photons of a star of magnitude 0 (400 per s, cm^2 and Angstrom at 850 nm, after Bessell,
-Publ. Astron. Soc. Pac. 91, 589 (1979)) turn it into counts.
+moonlight (V - I = 0.7) turns it into photons at 850 nm (`starlight`).
 """
 
 from __future__ import annotations
@@ -13,13 +12,12 @@ import numpy as np
 
 from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.downlink.budget import noise_rate
+from qkd_gs.downlink.starlight import star_rate
 from qkd_gs.orbit.sky import sun_and_moon_itrs_m
 from qkd_gs.orbit.vectors import enu_from_azel, enu_rotation, site_itrs_m
 from qkd_gs.settings.downlink import LinkSettings, NoiseSettings
 from qkd_gs.settings.site import Site
 
-_PHOTONS_M2_NM = 400 * 1e4 * 10  # of a star of magnitude 0 at 850 nm
-_FILTER_NM = 1.0
 _MOON_COLOUR = 0.7  # V - I
 _ARCSEC_URAD = 4.84813681
 _EXTINCTION_V = 0.172  # magnitudes per air mass, as in the source
@@ -47,7 +45,7 @@ def background_rate(
     moon = to_moon / np.linalg.norm(to_moon, axis=1)[:, None]
     moon_off = np.arccos(np.clip(np.sum(moon * towards, axis=1), -1, 1))
     phase = np.arccos(np.clip(-np.sum(_unit(sun_m - moon_m) * _unit(moon_m), axis=1), -1, 1))
-    receiver = _PHOTONS_M2_NM * _FILTER_NM * pi / 4 * link.aperture_m**2 * link.system_efficiency
+    receiver = star_rate(link, 0.0) * link.system_efficiency
     field_arcsec2 = pi / 4 * (link.field_urad / _ARCSEC_URAD) ** 2
     magnitudes = moonlight_mag(phase, moon_off, np.arcsin(np.clip(moon[:, 2], -1, 1)), el_rad)
     moonlit = receiver * field_arcsec2 * 10 ** (-0.4 * (magnitudes - _MOON_COLOUR))

@@ -16,8 +16,9 @@ from qkd_gs.evening.journal import Entry, Journal
 from qkd_gs.evening.steps import OF_A_PASS, RULES, State, Step
 from qkd_gs.orbit.timescale import format_utc, parse_utc
 
+_NOTE_NS = 10 * 10**9
 PAUSE_S = 300.0  # before a step that failed is tried again
-_OVER = (State.DONE, State.SKIPPED, State.UNAVAILABLE, State.FAILED, State.LEFT_OUT)
+_OVER = (State.DONE, State.SKIPPED, State.NOT_NEEDED, State.UNAVAILABLE, State.FAILED, State.LEFT_OUT)
 
 
 class Order(Enum):
@@ -61,7 +62,7 @@ class Outcome:
     Attributes
     ----------
     state : State
-        DONE, FAILED or UNAVAILABLE; PENDING: it was interrupted, and is not counted as a try.
+        DONE, NOT_NEEDED, FAILED or UNAVAILABLE; PENDING: it was interrupted, and is not counted as a try.
     sentence : str
         Result or reason.
     values : dict
@@ -155,6 +156,12 @@ class Evening:
             return Next(Order.WAIT, said, entry, passing_ns)
         return Next(Order.BEGIN, f'{entry.name}: {rules.purpose}', entry)
 
+    def seen(self, now_ns: int) -> None:
+        """Note the time, at most every ten seconds."""
+        if now_ns - parse_utc(self.journal.seen_utc, 'seen_utc') >= _NOTE_NS:
+            self.journal = self.journal.model_copy(update={'seen_utc': format_utc(now_ns)})
+            self._save(self.journal)
+
     def begin(self, now_ns: int, entry: Entry) -> None:
         """A step begins; the journal has it before anything is done."""
         if entry.step is not Step.PARK:
@@ -187,6 +194,10 @@ class Evening:
         self._change(entry, **changed)
         if entry.step is Step.ARM and outcome.state is State.DONE:
             self._arm([one['culmination'] for one in outcome.values['passes'] if one['worth']])
+        if entry.step is Step.CALIBRATE and outcome.state is State.FAILED:
+            for find in self._of(Step.FIND):
+                if find.state is State.NOT_NEEDED:  # the last calibration has proved wrong
+                    self._change(find, state=State.PENDING, sentence='', not_before_utc='')
         if entry.step is Step.PARK and outcome.state is State.DONE:
             self._parked = True
 

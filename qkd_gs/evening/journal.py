@@ -44,6 +44,7 @@ class Journal(Section):
     begun_utc: str
     until_utc: str = Field(description='the evening ends then: dawn, unless another time was asked for')
     simulated: bool
+    seen_utc: str = Field(description='station time of the last note, at most some seconds before an interruption')
     restarts: int = 0
     ended_utc: str = ''
     why_ended: str = ''
@@ -81,6 +82,7 @@ def new_journal(site: Site, now_ns: int, until_ns: int, simulated: bool) -> Jour
         begun_utc=format_utc(now_ns, 0),
         until_utc=format_utc(until_ns, 0),
         simulated=simulated,
+        seen_utc=format_utc(now_ns),
         entries=entries,
     )
 

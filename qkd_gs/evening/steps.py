@@ -30,6 +30,7 @@ class State(StrEnum):
     RUNNING = 'running'
     DONE = 'done'
     SKIPPED = 'skipped'  # by the operator
+    NOT_NEEDED = 'not needed'
     UNAVAILABLE = 'unavailable'  # not with these devices
     FAILED = 'failed'
     LEFT_OUT = 'left out'  # dawn came first, or a step that it needs has failed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import log10, radians
@@ -73,6 +73,7 @@ def forecast_pass(
     downlink: DownlinkSettings,
     window_s: float | None = None,
     gaps_ns: Sequence[tuple[int, int]] = (),
+    measured: Callable[[Light, TargetState[FloatArray]], Light] | None = None,
 ) -> Forecast | None:
     """Forecast of a pass; None if the satellite does not reach the elevation at which data are taken.
 
@@ -82,12 +83,15 @@ def forecast_pass(
         Count only so long, with the culmination in the middle, wherever the satellite is.
     gaps_ns : sequence of (start, end)
         Spans of UTC in which the mount leaves the track.
+    measured : callable, optional
+        (light, target) -> light, as this night's tests have it; not given: as the downlink is stated.
     """
     seen = _counted(found, site, station, window_s, gaps_ns)
     if seen is None:
         return None
     target, t_ns = seen
-    return forecast_light(light_of(target, t_ns, site, downlink), t_ns, station, downlink)
+    light = light_of(target, t_ns, site, downlink)
+    return forecast_light(measured(light, target) if measured else light, t_ns, station, downlink)
 
 
 def light_of(target: TargetState[FloatArray], t_ns: IntArray, site: Site, downlink: DownlinkSettings) -> Light:

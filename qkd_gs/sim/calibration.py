@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import radians
 
@@ -10,11 +10,13 @@ import numpy as np
 
 from qkd_gs.calibration.calibrator import (
     STAR_RULES,
+    STARS,
     CalibrationInputs,
     CalibrationOutputs,
     CalibrationReport,
     CalibrationState,
     Calibrator,
+    StarReport,
     star_tracks,
     stars_to_visit,
 )
@@ -54,6 +56,9 @@ def calibrate(
     seed: int,
     progress: Callable[[int, CalibrationOutputs], None],
     found: Found | None = None,
+    count: int = STARS,
+    already: Sequence[StarReport] = (),
+    keep: Callable[[Sequence[StarReport]], None] = lambda reports: None,
 ) -> Calibrated:
     """Calibrate the world's mount on stars.
 
@@ -61,6 +66,12 @@ def calibrate(
     ----------
     found : Found, optional
         What the telescope has found by itself; not given: one star that the operator has centred by hand.
+    count : int
+        Number of stars at most.
+    already : sequence of StarReport
+        Stars that an interrupted calibration has measured.
+    keep : callable
+        Called with the reports after each star.
 
     Raises
     ------
@@ -70,8 +81,9 @@ def calibrate(
     if found is None:
         stars, model = stars_to_visit(site, start_ns), manual_alignment(world, site, start_ns, seed)
     else:
-        stars, model = stars_to_visit(site, start_ns, first=found.direction), found.model
-    calibrator = Calibrator(stars, star_tracks(site), model, station, STAR_RULES)
+        stars, model = stars_to_visit(site, start_ns, count, found.direction), found.model
+    calibrator = Calibrator(stars, star_tracks(site), model, station, STAR_RULES, already)
+    visited = len(already)
     guiding = CameraLoop(CameraRole.GUIDING, station.guiding_camera, world.guiding_camera)
     tracking = CameraLoop(CameraRole.TRACKING, station.tracking_camera, world.tracking_camera)
     period_ns = round(1e9 / station.tracking.control_rate_hz)
@@ -91,6 +103,9 @@ def calibrate(
         outputs = calibrator.step(now_ns, inputs)
         if outputs.axes is not None:
             world.mount.command(now_ns, MountCommand(**vars(outputs.axes)))
+        if outputs.visited > visited:
+            visited = outputs.visited
+            keep(calibrator.report().stars)
         progress(now_ns, outputs)
     for camera in (guiding, tracking):
         camera.step(now_ns, None)

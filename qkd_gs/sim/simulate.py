@@ -13,6 +13,7 @@ from qkd_gs.forecast.forecast import forecast_pass
 from qkd_gs.orbit.elements import Elements
 from qkd_gs.orbit.sky import sun_at
 from qkd_gs.orbit.timescale import format_utc
+from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.pass_window import pass_window_nearest, plan_against_sun
 from qkd_gs.pointing.pointing_file import StoredPointing
 from qkd_gs.safety.laser.laser_safety import LaserSafety
@@ -102,13 +103,38 @@ def run_simulation(
     watcher.step('planning the pass')
     window = pass_window_nearest(simulation.elements, site, simulation.at_ns, station, simulation.force)
     setup = SimulationSetup(simulation.twin, station, site, window, _ARMED_S, seed)
-    truth, begin_ns = setup.truth, setup.begin_ns
     new_folder(folder)  # errors are reported before the calibration, not after it
     watcher.step('calibrating the pointing on stars')
     calibrated = calibrate_before_pass(setup, lambda now_ns, out: watcher.calibrating(now_ns, out.message))
     pointing = stored_pointing(calibrated, measure_hwp_zero(simulation.twin, station, seed), station)
-    station = pointing.refine(station)
-    plan = plan_against_sun(window.predicted, window.start_ns, window.end_ns, calibrated.model, station, site)
+    return track_pass(simulation, setup, calibrated.model, pointing, folder, sealing_key, watcher)
+
+
+def track_pass(
+    simulation: Simulation,
+    setup: SimulationSetup,
+    model: MountModel,
+    pointing: StoredPointing,
+    folder: Path,
+    sealing_key: Callable[[str], bytes],
+    watcher: Watcher,
+) -> Manifest:
+    """Track a pass with a calibrated mount, and write the session into an empty folder.
+
+    Parameters
+    ----------
+    model : MountModel
+        That of `pointing`, not rounded.
+
+    Raises
+    ------
+    StationError
+        A pass that this mount cannot track.
+    """
+    site, seed, window = simulation.site, simulation.seed, setup.window
+    truth, begin_ns = setup.truth, setup.begin_ns
+    station = pointing.refine(simulation.station)
+    plan = plan_against_sun(window.predicted, window.start_ns, window.end_ns, model, station, site)
 
     for note in plan.notes:
         watcher.step(note)
@@ -118,7 +144,7 @@ def run_simulation(
     forecast = forecast_pass(window.found, site, station, load_downlink(), gaps_ns=plan.gaps)
     run = {
         'seed': seed,
-        'calibration': calibrated.report.summary,
+        'calibration': pointing.summary,
         'scenario': simulation.scenario,
         'forecast': forecast.to_dict() if forecast is not None else None,
         'plan': plan.summary(),
@@ -126,9 +152,9 @@ def run_simulation(
     writer = ManifestWriter.begin(folder, window.found, site, station, simulation.elements.path, begin_ns, True, run)
     recipient = sealing_key(writer.session_id.hex())
     sealed = SealedWriter(next_tags_path(folder), writer.session_id, recipient, begin_ns, station.frozen_digest)
-    tracker = Tracker(station, window.predicted, calibrated.model, plan)
+    tracker = Tracker(station, window.predicted, model, plan)
     laser = LaserSafety(station, site)
-    supervisor = Supervisor(station, calibrated.model, lambda t_ns: sun_at(site, t_ns), laser)
+    supervisor = Supervisor(station, model, lambda t_ns: sun_at(site, t_ns), laser)
     recorder = TagRecorder(sealed, station.source)
     lockstep = Lockstep(twin, station, tracker, supervisor, recorder, laser, SimAircraft(setup))
     twin.record.save(folder)
@@ -148,7 +174,7 @@ def run_simulation(
         closed=tags_complete(folder),
         run=run | {'pass_s': (log.end_ns - begin_ns) * 1e-9} | lockstep.light.part(),
         tracking=finite(asdict(tracking_part(log, truth, twin.world.tilt_residuals(), station))),
-        polarization=finite(polarization_part(log, window.predicted, calibrated.model, truth, station)),
+        polarization=finite(polarization_part(log, window.predicted, model, truth, station)),
     )
 
 

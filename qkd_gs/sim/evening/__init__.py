@@ -1,0 +1,1 @@
+"""The evening in the twin, in lockstep: the station's own steps on simulated devices."""

@@ -1,0 +1,208 @@
+"""Steps from the tests of the light to the park."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import degrees, hypot, radians
+from pathlib import Path
+
+from qkd_gs.calibration.light.history import keep_result
+from qkd_gs.calibration.light.noise_map import NoiseMap, noise_map
+from qkd_gs.calibration.light.readings import read_light, save_light
+from qkd_gs.calibration.light.star_test import efficiency_of_stars
+from qkd_gs.calibration.light.survey import SurveyOutputs, sky_directions, star_directions
+from qkd_gs.calibration.stars import load_stars
+from qkd_gs.devices.mount import MountCommand, MountMode
+from qkd_gs.evening.choice import MeasuredLight, choose_passes
+from qkd_gs.evening.evening import Outcome
+from qkd_gs.evening.steps import State
+from qkd_gs.orbit.timescale import format_utc, parse_utc
+from qkd_gs.pointing.pass_window import pass_window_nearest
+from qkd_gs.pointing.pointing_file import load_pointing
+from qkd_gs.session.manifest import Manifest, load_manifest
+from qkd_gs.settings.downlink import load_downlink
+from qkd_gs.sim.evening.evening_world import EveningSimulation, EveningWorld
+from qkd_gs.sim.evening.steps_before import Progress, Result
+from qkd_gs.sim.light_survey import count_dark, survey_light
+from qkd_gs.sim.lockstep import Progress as PassProgress
+from qkd_gs.sim.photons.polarized_light import measure_hwp_zero
+from qkd_gs.sim.simulate import Watcher, track_pass
+from qkd_gs.sim.simulation_setup import SimulationSetup
+from qkd_gs.tracking.record.manifest_writer import new_folder
+
+STAR_COUNTS, SKY_COUNTS = 'star-counts.csv', 'sky-counts.csv'  # in the state folder
+_ARMED_S = 30.0
+_PARK_NS = 60 * 10**9
+_PARKED_RAD = 1e-4
+_STEP_NS = 10**7
+
+
+def efficiency(given: EveningSimulation, world: EveningWorld, now_ns: int, progress: Progress) -> Result:
+    """Channel efficiency from some stars."""
+    simulation = given.simulation
+    pointing = load_pointing(given.state_dir)
+    station = pointing.refine(simulation.station)
+    directions = star_directions(simulation.site, now_ns)
+    survey, end_ns = survey_light(
+        world.at(now_ns), world.settings.photonics, station, pointing.model, simulation.site, directions, now_ns,
+        simulation.seed, lambda t_ns, out: progress(t_ns, out.message),
+    )  # fmt: skip
+    save_light(given.state_dir / STAR_COUNTS, survey.readings)
+    dead_ns = simulation.station.detectors.dead_time_ns
+    result = efficiency_of_stars(survey.readings, load_stars(), load_downlink().link, simulation.site, dead_ns)
+    change = keep_result(given.state_dir, simulation.site.name, end_ns, result)
+    said = f'{result.summary}; {change}' if change else result.summary
+    return Outcome(State.DONE, said, result.to_dict() | {'missing': survey.missing}), end_ns
+
+
+def noise(given: EveningSimulation, world: EveningWorld, now_ns: int, progress: Progress) -> Result:
+    """Dark counts, then the noise map."""
+    simulation, photonics = given.simulation, world.settings.photonics
+    pointing = load_pointing(given.state_dir)
+    station = pointing.refine(simulation.station)
+    twin = world.at(now_ns)
+    dark, now_ns = count_dark(twin, photonics, simulation.site, now_ns, simulation.seed)
+    directions = sky_directions(simulation.site, now_ns)
+
+    def seen(t_ns: int, out: SurveyOutputs) -> None:
+        progress(t_ns, out.message)
+
+    survey, end_ns = survey_light(
+        twin, photonics, station, pointing.model, simulation.site, directions, now_ns, simulation.seed, seen
+    )
+    save_light(given.state_dir / SKY_COUNTS, [dark, *survey.readings])
+    result = noise_map([dark, *survey.readings], simulation.station.detectors.dead_time_ns)
+    change = keep_result(given.state_dir, simulation.site.name, end_ns, result)
+    said = f'{result.summary}; at the highest elevation {change}' if change else result.summary
+    return Outcome(State.DONE, said, result.to_dict() | {'missing': survey.missing}), end_ns
+
+
+def polarization(given: EveningSimulation, now_ns: int) -> Result:
+    """Zero of the half-wave plate; the operator of the twin has put a polarizer in front of the telescope."""
+    simulation = given.simulation
+    found = measure_hwp_zero(simulation.twin, simulation.station, simulation.seed)
+    offset_deg = degrees(found.zero_rad) - simulation.station.hwp.zero_deg
+    sigma_deg = degrees(found.sigma_rad)
+    stored = load_pointing(given.state_dir)
+    stored.model_copy(update={'hwp_offset_deg': offset_deg, 'hwp_sigma_deg': sigma_deg}).save(given.state_dir)
+    contrast = dict(zip('HVDA', (round(float(one), 4) for one in found.visibility), strict=True))
+    said = f'zero of the half-wave plate {offset_deg:+.3f} +- {sigma_deg:.3f} deg from the setting, '
+    said += f'visibility {min(contrast.values()):.3f} or better'
+    return Outcome(State.DONE, said, {'offset_deg': offset_deg, 'sigma_deg': sigma_deg, 'visibility': contrast}), now_ns
+
+
+def arm(given: EveningSimulation, now_ns: int, until_ns: int, gain: float, has_map: bool, least_bits: int) -> Result:
+    """Choose the passes that are worth it.
+
+    Parameters
+    ----------
+    gain : float
+        Tonight's efficiency over the stated one; 1: not measured.
+    has_map : bool
+        Tonight's noise was measured.
+    """
+    simulation = given.simulation
+    measured = MeasuredLight(load_downlink(), simulation.site, gain, _tonights_map(given) if has_map else None)
+    rows = choose_passes(
+        simulation.elements, simulation.site, simulation.station, measured, (now_ns, until_ns), least_bits,
+        simulation.force,
+    )  # fmt: skip
+    worth = [row for row in rows if row['worth']]
+    said = f'{len(worth)} of {len(rows)} passes until {format_utc(until_ns, 0)} are worth it'
+    for row in worth:
+        bits = row['forecast']['secret_bits']
+        said += f'; {row["culmination"][:19]}Z at {row["max_elevation_deg"]:.0f} deg, {bits["expected"]} secret bits'
+    return Outcome(State.DONE, said, {'passes': rows, 'gain': gain, 'noise_measured': has_map}), now_ns
+
+
+def _tonights_map(given: EveningSimulation) -> NoiseMap:
+    readings = read_light(given.state_dir / SKY_COUNTS)
+    return noise_map(readings, given.simulation.station.detectors.dead_time_ns)
+
+
+def session_folder(given: EveningSimulation, pass_utc: str) -> Path:
+    """Session of a pass."""
+    stamp = pass_utc[:19].replace(':', '').replace('-', '')
+    return given.sessions_dir / f'{stamp}Z-{given.simulation.site.name.lower()}-seed{given.simulation.seed}'
+
+
+def track(given: EveningSimulation, world: EveningWorld, now_ns: int, pass_utc: str, progress: Progress) -> Result:
+    """Wait for the pass and track it; one whose recording was interrupted is kept as far as it goes."""
+    simulation = given.simulation
+    at_ns = parse_utc(pass_utc, 'pass')
+    window = pass_window_nearest(simulation.elements, simulation.site, at_ns, simulation.station, simulation.force)
+    folder = session_folder(given, pass_utc)
+    if (folder / 'session.json').exists():  # the process died while it was written
+        locked_s = _locked_s(load_manifest(folder))
+        if locked_s:
+            said = f'was interrupted by a restart after {locked_s:.0f} s of lock'
+            return Outcome(State.DONE, said, {'session': folder.name, 'locked_s': round(locked_s, 1)}), now_ns
+        return Outcome(State.FAILED, 'was interrupted by a restart before the satellite was locked'), now_ns
+    ready_ns = window.start_ns - round(_ARMED_S * 1e9)
+    if now_ns > ready_ns:
+        return Outcome(State.FAILED, 'the pass has begun before the telescope was ready'), now_ns
+    setup = SimulationSetup(world.settings, simulation.station, simulation.site, window, _ARMED_S, simulation.seed)
+    pointing = load_pointing(given.state_dir)
+    new_folder(folder)
+    world.leave()
+    manifest = track_pass(
+        replace(simulation, twin=world.settings), setup, pointing.model, pointing, folder, given.sealing_key,
+        _Interruptible(given.watcher, progress),
+    )  # fmt: skip
+    locked_s = _locked_s(manifest)
+    end_ns = max(window.end_ns, now_ns)
+    if not locked_s:
+        return Outcome(State.FAILED, 'the satellite was never locked', {'session': folder.name}), end_ns
+    values = {'session': folder.name, 'locked_s': round(locked_s, 1)}
+    return Outcome(State.DONE, f'locked for {locked_s:.0f} s', values), end_ns
+
+
+def _locked_s(manifest: Manifest) -> float:
+    return sum(span.end_ns - span.start_ns for span in manifest.locked) * 1e-9
+
+
+def process(given: EveningSimulation, now_ns: int, pass_utc: str) -> Result:
+    """Make the key."""
+    key = given.make_key(session_folder(given, pass_utc))['key']
+    said = f'{key["secret_bits"]} secret bits, error rate {100 * key["qber"]:.2f} %'
+    return Outcome(State.DONE, said, {'secret_bits': key['secret_bits'], 'qber': key['qber']}), now_ns
+
+
+def report(given: EveningSimulation, now_ns: int, pass_utc: str) -> Result:
+    """Write the report."""
+    folder = session_folder(given, pass_utc)
+    given.write_report(folder)
+    return Outcome(State.DONE, f'{load_manifest(folder).satellite}: report.html in {folder.name}'), now_ns
+
+
+def park(given: EveningSimulation, world: EveningWorld, now_ns: int) -> Result:
+    """Move to the park position and stop."""
+    mount, twin = given.simulation.station.mount, world.at(now_ns)
+    az, el = radians(mount.park_az_deg), radians(mount.park_el_deg)
+    if twin.mount.read(now_ns).mode is MountMode.OFF:
+        return Outcome(State.DONE, 'parked: the drives are off'), now_ns
+    end_ns = now_ns + _PARK_NS
+    while now_ns < end_ns:
+        now_ns += _STEP_NS
+        twin.advance(now_ns)
+        twin.mount.command(now_ns, MountCommand(now_ns, az, el, 0.0, 0.0, 0.0, 0.0))
+        reading = twin.mount.read(now_ns)
+        if hypot(reading.az_rad - az, reading.el_rad - el) < _PARKED_RAD:
+            twin.mount.stop(now_ns)
+            twin.beacon.off(now_ns)
+            return Outcome(State.DONE, 'parked, beacon off'), now_ns
+    twin.mount.stop(now_ns)
+    return Outcome(State.FAILED, f'not at the park position after {_PARK_NS // 10**9} s'), now_ns
+
+
+class _Interruptible(Watcher):
+    """Passes on what the pass tells, and ends it at dawn or in bad weather."""
+
+    def __init__(self, watcher: Watcher, progress: Progress) -> None:
+        self._watcher, self._progress = watcher, progress
+        self.step = watcher.step  # type: ignore[method-assign]
+
+    def passing(self, progress: PassProgress) -> None:
+        """Progress of the pass."""
+        self._progress(progress.now_ns, '')
+        self._watcher.passing(progress)

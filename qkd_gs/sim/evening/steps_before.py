@@ -1,0 +1,177 @@
+"""Steps before the light is tested: devices, time and place, orientation, calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import degrees, radians
+from typing import Any
+
+from qkd_gs.calibration.calibrator import CalibrationOutputs, StarReport
+from qkd_gs.calibration.check import STARS as CHECK_STARS
+from qkd_gs.calibration.check import Verdict, check
+from qkd_gs.calibration.finding.search import SearchOutputs
+from qkd_gs.calibration.finding.verdict import Found
+from qkd_gs.calibration.observations import Observations
+from qkd_gs.calibration.outcome import outcome
+from qkd_gs.calibration.plate_solving.catalogues import GAIA_EPOCH, gaia
+from qkd_gs.calibration.plate_solving.solver import TetraSolver
+from qkd_gs.calibration.unfinished import forget_run, load_run, save_run
+from qkd_gs.errors import StationError
+from qkd_gs.evening.checks import time_and_place
+from qkd_gs.evening.evening import Outcome
+from qkd_gs.evening.steps import State
+from qkd_gs.orbit.timescale import format_utc
+from qkd_gs.pointing.mount_model import MountModel
+from qkd_gs.pointing.pointing_file import FILE_NAME, StoredPointing, load_pointing
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.sim.calibration import calibrate
+from qkd_gs.sim.evening.evening_world import EveningSimulation, EveningWorld, Interrupted
+from qkd_gs.sim.finding import compass_alignment, find_itself
+from qkd_gs.sim.photons.tdc_gps import SimGps
+from qkd_gs.tracking.camera.camera_loop import CameraLoop
+from qkd_gs.tracking.control.requests import GUIDING_STARS, TRACKING_STARS
+from qkd_gs.tracking.types import CameraRole
+
+Result = tuple[Outcome, int]  # and the time of the end
+Progress = Callable[[int, str], None]  # raises `Interrupted`
+_LOOK_NS = 2 * 10**9
+_STEP_NS = 10**7
+
+
+def self_test(world: EveningWorld, now_ns: int) -> Result:
+    """Read every device once; the cameras must send an image within two seconds."""
+    twin, station = world.at(now_ns), world.given.station
+    twin.hwp.read(now_ns)
+    twin.beacon.read(now_ns)
+    twin.mount.read(now_ns)
+    loops = [
+        (CameraLoop(CameraRole.GUIDING, station.guiding_camera, twin.guiding_camera), GUIDING_STARS),
+        (CameraLoop(CameraRole.TRACKING, station.tracking_camera, twin.tracking_camera), TRACKING_STARS),
+    ]
+    images, end_ns = [0, 0], now_ns + _LOOK_NS
+    while now_ns < end_ns:
+        now_ns += _STEP_NS
+        twin.advance(now_ns)
+        for k, (loop, request) in enumerate(loops):
+            images[k] += len(loop.step(now_ns, request))
+    for loop, _ in loops:
+        loop.step(now_ns, None)
+    if not all(images):
+        name = ('guiding', 'tracking')[images.index(0)]
+        return Outcome(State.FAILED, f'the {name} camera sends no images'), now_ns
+    return Outcome(State.DONE, 'mount, both cameras, half-wave plate and beacon answer; nothing has moved'), now_ns
+
+
+def check_time_and_place(world: EveningWorld, now_ns: int) -> Result:
+    """Compare with the simulated GPS receiver."""
+    gps = SimGps(world.given.twin.photonics, world.given.site)
+    gps.open()
+    return time_and_place(gps.read(now_ns), now_ns, world.given.site), now_ns
+
+
+def find(given: EveningSimulation, world: EveningWorld, now_ns: int, progress: Progress) -> Result:
+    """Find the orientation, unless there is a calibration to be checked."""
+    stored = _stored(given)
+    if stored is not None and not stored.coarse:
+        return Outcome(State.NOT_NEEDED, f'the calibration of {stored.fitted_utc} is checked instead'), now_ns
+    try:
+        solver = TetraSolver(gaia, GAIA_EPOCH)
+        gaia()
+    except StationError as error:
+        return Outcome(State.UNAVAILABLE, f'no catalogue of stars: {error}'), now_ns
+    simulation, twin = given.simulation, world.at(now_ns)
+    compass = compass_alignment(twin, simulation.seed)
+    compass = MountModel(IA=compass['IA'] + given.compass_error_rad, IE=compass['IE'])
+
+    def seen(t_ns: int, out: SearchOutputs) -> None:
+        progress(t_ns, out.message)
+
+    found, end_ns = find_itself(twin, simulation.station, simulation.site, compass, solver, now_ns, seen)
+    camera = simulation.station.guiding_camera
+    hwp = (stored.hwp_offset_deg, stored.hwp_sigma_deg) if stored is not None else (0.0, None)
+    reference = camera.reference_x_px, camera.reference_y_px
+    StoredPointing.of(found.model, reference, found.summary, format_utc(end_ns), coarse=True, hwp_deg=hwp).save(
+        given.state_dir
+    )
+    az, el = found.direction
+    return Outcome(State.DONE, found.summary, {'az_deg': degrees(az), 'el_deg': degrees(el)}), end_ns
+
+
+def calibrate_or_check(
+    given: EveningSimulation, world: EveningWorld, now_ns: int, progress: Progress, place: dict[str, Any]
+) -> Result:
+    """Check the last calibration on three stars, and make a new one where it does not hold, or there is none.
+
+    Parameters
+    ----------
+    place : dict
+        ``az_deg`` and ``el_deg`` where the orientation was found; empty: not known.
+    """
+    stored = _stored(given)
+    if stored is None:
+        return Outcome(State.FAILED, 'the orientation is not known, and no star was centred by hand'), now_ns
+    first = radians(place.get('az_deg', 180.0)), radians(place.get('el_deg', 45.0))
+    station, said = given.simulation.station, ''
+    if not stored.coarse:
+        try:
+            verdict, stored, said, now_ns = _checked(given, world, stored, station, now_ns, first, progress)
+        except Interrupted:
+            raise
+        except StationError as error:
+            stored.model_copy(update={'coarse': True}).save(given.state_dir)
+            return Outcome(State.FAILED, f'the last calibration is not found again: {error}'), now_ns
+        if verdict is not Verdict.NEEDED:
+            return Outcome(State.DONE, said, {'check': verdict.name.lower()}), now_ns
+    already = load_run(given.state_dir, given.simulation.site, now_ns)
+
+    def keep(reports: Sequence[StarReport]) -> None:
+        save_run(given.state_dir, given.simulation.site, reports)
+
+    done = calibrate(
+        world.at(now_ns), stored.refine(station), given.simulation.site, now_ns, given.simulation.seed,
+        _said(progress), Found(stored.model, first, ''), already=already, keep=keep,
+    )  # fmt: skip
+    result = outcome(done.report, done.model, stored, given.simulation.site, format_utc(done.end_ns))
+    result.save(given.state_dir)
+    forget_run(given.state_dir)
+    values = {'stars': sum(one.measured for one in done.report.stars), 'heldout_urad': result.heldout_urad}
+    return Outcome(State.DONE, f'{said}; {result.summary}' if said else result.summary, values), done.end_ns
+
+
+def _checked(
+    given: EveningSimulation,
+    world: EveningWorld,
+    stored: StoredPointing,
+    station: StationSettings,
+    now_ns: int,
+    first: tuple[float, float],
+    progress: Progress,
+) -> tuple[Verdict, StoredPointing, str, int]:
+    """Visit three stars; new zero points are stored."""
+    simulation = given.simulation
+    done = calibrate(
+        world.at(now_ns), stored.refine(station), simulation.site, now_ns, simulation.seed, _said(progress),
+        Found(stored.model, first, ''), count=CHECK_STARS,
+    )  # fmt: skip
+    rows = [
+        (m.az_rad, m.el_rad, m.enc_az_rad, m.enc_el_rad) for m in (one.measurement for one in done.report.stars) if m
+    ]
+    result = check(stored.model, Observations.from_rows(rows, [str(k) for k in range(len(rows))]))
+    if result.verdict is Verdict.ZEROS_MOVED:
+        stored = stored.model_copy(
+            update={
+                'terms_urad': result.model.to_dict(),
+                'fitted_utc': format_utc(done.end_ns),
+                'summary': result.summary,
+            }
+        )
+        stored.save(given.state_dir)
+    return result.verdict, stored, result.summary, done.end_ns
+
+
+def _said(progress: Progress) -> Callable[[int, CalibrationOutputs], None]:
+    return lambda t_ns, out: progress(t_ns, out.message)
+
+
+def _stored(given: EveningSimulation) -> StoredPointing | None:
+    return load_pointing(given.state_dir) if (given.state_dir / FILE_NAME).exists() else None

@@ -1,0 +1,91 @@
+"""Star test and noise map in lockstep: the station's survey on the twin's mount, cameras and detectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from qkd_gs.calibration.calibrator import star_tracks
+from qkd_gs.calibration.light.readings import DARK, LightReading
+from qkd_gs.calibration.light.survey import Direction, Survey, SurveyInputs, SurveyOutputs, SurveyState
+from qkd_gs.devices.mount import MountCommand, MountMode
+from qkd_gs.errors import StationError
+from qkd_gs.pointing.mount_model import MountModel
+from qkd_gs.settings.site import Site
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.settings.twin_photonics import PhotonicsSettings
+from qkd_gs.sim.photons.light_meter import LightMeter
+from qkd_gs.sim.world import World
+from qkd_gs.tracking.camera.camera_loop import CameraLoop
+from qkd_gs.tracking.control.requests import GUIDING_STARS, TRACKING_STARS
+from qkd_gs.tracking.types import CameraRole
+
+_LONGEST_NS = 3600 * 10**9
+_STEP_NS = 10**8
+_DARK_S = 20
+
+
+def survey_light(
+    world: World,
+    photonics: PhotonicsSettings,
+    station: StationSettings,
+    model: MountModel,
+    site: Site,
+    directions: Sequence[Direction],
+    start_ns: int,
+    seed: int,
+    progress: Callable[[int, SurveyOutputs], None],
+) -> tuple[Survey, int]:
+    """Count at each direction; the survey, and the time of the end.
+
+    Parameters
+    ----------
+    station : StationSettings
+        As calibrated.
+
+    Raises
+    ------
+    StationError
+        It failed; with the reason.
+    """
+    survey = Survey(directions, star_tracks(site), model, station, start_ns)
+    meter = LightMeter(photonics, site, seed, start_ns, start_ns + _LONGEST_NS)
+    stars = any(one.star is not None for one in directions)
+    guiding = CameraLoop(CameraRole.GUIDING, station.guiding_camera, world.guiding_camera)
+    tracking = CameraLoop(CameraRole.TRACKING, station.tracking_camera, world.tracking_camera)
+    period_ns = round(1e9 / station.tracking.control_rate_hz)
+    if world.mount.read(start_ns).mode is MountMode.OFF:
+        world.mount.enable(start_ns)
+    now_ns = start_ns
+    while survey.state is SurveyState.RUNNING:
+        now_ns += period_ns
+        world.advance(now_ns)
+        bins = meter.observe(now_ns, world.interval())
+        spots = (
+            tuple(guiding.step(now_ns, GUIDING_STARS if stars else None)),
+            tuple(tracking.step(now_ns, TRACKING_STARS if stars else None)),
+        )
+        outputs = survey.step(now_ns, SurveyInputs(world.mount.read(now_ns), *spots, tuple(bins)))
+        if outputs.axes is not None:
+            world.mount.command(now_ns, MountCommand(**vars(outputs.axes)))
+        progress(now_ns, outputs)
+    for camera in (guiding, tracking):
+        camera.step(now_ns, None)
+    if survey.state is SurveyState.FAILED:
+        raise StationError(outputs.message)
+    return survey, now_ns
+
+
+def count_dark(
+    world: World, photonics: PhotonicsSettings, site: Site, start_ns: int, seed: int
+) -> tuple[LightReading, int]:
+    """Count for 20 s with the shutter closed; the reading, and the time of the end."""
+    meter = LightMeter(photonics, site, seed, start_ns, start_ns + _LONGEST_NS, closed=True)
+    counts, seconds, now_ns = [0, 0, 0, 0], 0.0, start_ns
+    while seconds < _DARK_S:
+        now_ns += _STEP_NS
+        world.advance(now_ns)
+        for full in meter.observe(now_ns, world.interval()):
+            seconds += (full.end_ns - full.start_ns) * 1e-9
+            counts = [a + b for a, b in zip(counts, full.counts, strict=True)]
+    middle_ns = (start_ns + now_ns) // 2
+    return LightReading(DARK, middle_ns, 0.0, 0.0, seconds, (counts[0], counts[1], counts[2], counts[3])), now_ns
