@@ -135,7 +135,7 @@ class _Evening:
             while True:
                 self._calibrate()
                 self._idle()
-        except _Over:
+        except (_Over, KeyboardInterrupt):  # an operator who ends it gets the figures so far
             return
 
     def _look(self, snapshot: Snapshot, said: str = '') -> None:

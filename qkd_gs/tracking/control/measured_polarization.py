@@ -12,6 +12,8 @@ from qkd_gs.tracking.control.prediction import place
 
 WITHIN_NS = 100_000_000  # before the pass the state is that of its start: no extrapolation from there
 ON_TRACK_RAD = 0.02  # farther off the satellite the angle is that of the prediction
+ASTRAY_RAD = 100e-6  # farther off, as in a gap at the zenith, the telescope turns at another rate than the satellite
+_STEP_S = 1e-3
 
 
 def measured_polarization_angle(
@@ -20,7 +22,7 @@ def measured_polarization_angle(
     """Angle of the satellite's H axis from the tube's horizontal, and its rate, at the stamp of the reading.
 
     Near the zenith the angle depends on the true azimuth of the telescope: a rotation by d(az) turns its horizontal
-    by d(az) sin(el) towards up.
+    by d(az) sin(el) towards up.  So does its rate, which the half-wave plate needs to be there in time.
 
     Parameters
     ----------
@@ -41,8 +43,21 @@ def measured_polarization_angle(
     az, el = place(state, t_ns)
     here_az, here_el = model.apparent(reading.az_rad, reading.el_rad)
     turned = remainder(here_az - az, 2 * pi)
-    if hypot(turned * cos(el), here_el - el) < ON_TRACK_RAD:
-        angle -= turned * sin(0.5 * (here_el + el))
+    rate, off_rad = state.polarization_rate_rad_s, hypot(turned * cos(el), here_el - el)
+    if off_rad < ON_TRACK_RAD:
+        convergence = sin(0.5 * (here_el + el))
+        angle -= turned * convergence
+        if off_rad > ASTRAY_RAD:
+            rate -= (_azimuth_rate(model, reading) - state.az_rate_rad_s) * convergence
     axes = AxisMotion(t_ns, reading.az_rad, reading.el_rad, reading.az_rate_rad_s, reading.el_rate_rad_s, 0.0, 0.0)
-    angle, rate = polarization_angle_in_tube(model, axes, angle, state.polarization_rate_rad_s)
+    angle, rate = polarization_angle_in_tube(model, axes, angle, rate)
     return float(angle), float(rate)
+
+
+def _azimuth_rate(model: MountModel, reading: MountReading) -> float:
+    """Rate of the telescope's true azimuth, rad/s."""
+    before, after = (
+        model.apparent(reading.az_rad + reading.az_rate_rad_s * s, reading.el_rad + reading.el_rate_rad_s * s)[0]
+        for s in (-_STEP_S, _STEP_S)
+    )
+    return remainder(after - before, 2 * pi) / (2 * _STEP_S)

@@ -284,6 +284,24 @@ def test_the_frame_rate_is_the_frame_of_later_minus_the_frame_of_now():
     assert frames[1][1] == pytest.approx((frames[2][0] - frames[0][0]) / 0.02, rel=1e-3)
 
 
+@pytest.mark.parametrize('ahead_deg', [2.0, -1.5])
+def test_a_telescope_that_turns_at_its_own_rate_in_a_gap_turns_the_frame(ahead_deg):
+    """Off the track, at half the rate of the satellite: the rate is the frame of later minus that of before."""
+    track = trajectory(88.0)
+    t0 = crossing_ns(track, 87.5)
+    start = MODEL.encoder_command(track.at(t0))
+    frames = []
+    for ahead_ns in (-10_000_000, 0, 10_000_000):
+        state = track.at(t0 + ahead_ns)
+        az_rad = start.az_rad + radians(ahead_deg) + start.az_rate_rad_s * 0.5 * ahead_ns * 1e-9
+        el_rad = start.el_rad + start.el_rate_rad_s * ahead_ns * 1e-9
+        reading = MountReading(
+            t0 + ahead_ns, az_rad, el_rad, start.az_rate_rad_s * 0.5, start.el_rate_rad_s, MountMode.TRACK
+        )
+        frames.append(measured_polarization_angle(MODEL, reading, state))
+    assert frames[1][1] == pytest.approx((frames[2][0] - frames[0][0]) / 0.02, rel=0.01)
+
+
 def test_the_aim_is_below_the_beacon_by_the_dispersion():
     track = trajectory(72.0)
     prediction = Prediction(track)
