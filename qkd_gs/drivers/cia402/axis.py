@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import deque
 from math import degrees, pi, radians, tau
 
 from qkd_gs.drivers.cia402.bus import CanBus, SdoAbort, download_request
@@ -37,6 +38,7 @@ _OFF_BUS = 1 << 31  # of an identifier: the PDO does not exist
 _ON_SYNC, _BY_TIMER = 1, 255  # transmission types
 _TIMER_MS = 50
 _CONFIGURE_S = 0.5  # for one object
+_LOST_CYCLES = 5  # a drive that is behind for longer has not answered at all
 _BRAKING_LOOKS, _BRAKING_LOOK_S = 100, 0.05
 
 
@@ -66,6 +68,9 @@ class Axis:
         self.identity = ''
         self.control = Control.DISABLE_VOLTAGE
         self._reset_sent = False
+        self.following_error_rad = radians(drive.following_error_deg)
+        self._asked: deque[int] = deque()  # times of the SYNCs that it has not answered
+        self._behind = 0  # cycles in which an answer was still missing when the next SYNC was sent
         self._distrusted = False  # its rate is from before it was taken for stopping
 
     # --- units ---
@@ -215,7 +220,8 @@ class Axis:
             self.heard_ns = now_ns
         if base == TPDO[0] and len(data) >= 6:
             self._take_status(int.from_bytes(data[:2], 'little'), now_ns)
-            self._take_position(int.from_bytes(data[2:6], 'little', signed=True), sync_ns)
+            asked_ns = self._asked.popleft() if self._asked else sync_ns
+            self._take_position(int.from_bytes(data[2:6], 'little', signed=True), asked_ns)
         elif base == TPDO[1] and len(data) >= 6:
             rate, error_code = struct.unpack_from('<iH', data)
             self.rate_rad_s, self._distrusted = rate * self._rad_per_count, False
@@ -230,6 +236,18 @@ class Axis:
             raise DeviceFault(
                 'mount.silent', f'the drive of the {self.name} has started anew and lost its configuration'
             )
+
+    def synced(self, at_ns: int) -> None:
+        """A SYNC was sent at `at_ns`, which the drive will answer once.
+
+        An answer may need longer than a cycle, so the oldest SYNC without one is answered first; one whose answer was
+        lost is forgotten after some cycles.
+        """
+        self._behind = self._behind + 1 if self._asked else 0
+        if self._behind > _LOST_CYCLES:
+            self._asked.clear()
+            self._behind = 0
+        self._asked.append(at_ns)
 
     def _take_status(self, statusword: int, now_ns: int) -> None:
         self.state = state_of(statusword)

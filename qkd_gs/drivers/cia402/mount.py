@@ -29,6 +29,8 @@ from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.station import AxisSettings, MountSettings
 
 _MOST_EXTRAPOLATED_NS = 500_000_000
+_AT_ONCE = 0.5  # of the window of the following error: what the reference may move by after a cycle that was late
+_LONGEST_SEND_NS = 5_000_000
 _LATE = 0.7  # of the guarding time, since the last heartbeat: the drives may have taken the driver for dead
 
 
@@ -40,9 +42,16 @@ class Cia402Mount:
     the drives quick-stop by themselves.
     """
 
-    def __init__(self, options: Cia402Options, settings: MountSettings, open_bus: Callable[[], Any]) -> None:
+    def __init__(
+        self,
+        options: Cia402Options,
+        settings: MountSettings,
+        open_bus: Callable[[], Any],
+        steady: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
         self._options, self._settings = options, settings
         self._state = OpenState('mount')
+        self._steady = steady  # clock by which the time within a call is known: what is sent leaves later than it began
         self._bus = CanBus(open_bus, f'{options.interface} {options.channel}')
         self._make_axes()
 
@@ -55,7 +64,8 @@ class Cia402Mount:
         self._lost: DeviceFault | None = None
         self._enabling = self._tracking = self._stopping = self._resetting = False
         self._set_point: MountCommand | None = None
-        self._commanded_ns = self._cycle_ns = self._sync_ns = 0
+        self._commanded_ns = self._cycle_ns = self._sync_ns = self._aimed_ns = 0
+        self._entered_ns = self._sending_ns = 0
         self._opened_ns: int | None = None
         self._time = Forward('mount')
 
@@ -123,7 +133,7 @@ class Cia402Mount:
         stamps = [axis.stamp_ns or now_ns for axis in self._axes]
         fault = azimuth.fault or elevation.fault
         return MountReading(
-            min(stamps),
+            min(*stamps, now_ns),
             azimuth.angle_rad,
             elevation.angle_rad,
             azimuth.rate_rad_s,
@@ -199,6 +209,7 @@ class Cia402Mount:
     # --- the cycle ---
 
     def _check(self) -> None:
+        self._entered_ns = self._steady()
         self._state.require()
         if self._lost is not None:
             raise self._lost
@@ -266,23 +277,40 @@ class Cia402Mount:
         if any(axis.faulty for axis in self._axes) and self._enabling and not self._resetting:
             self._stop_axes()  # the other axis; only enable() resets the fault
 
+    def _later(self, now_ns: int) -> int:
+        """Station time by now, in a call that was made at `now_ns`."""
+        return now_ns + max(self._steady() - self._entered_ns, 0)
+
     def _send_cycle(self, now_ns: int) -> None:
-        dt_s = min((now_ns - self._cycle_ns) * 1e-9, 2 * self._options.cycle_s) if self._cycle_ns else 0.0
+        begun_ns = self._later(now_ns)
+        aimed_ns = begun_ns + self._sending_ns  # when the SYNC will leave
+        dt_s = (aimed_ns - self._aimed_ns) * 1e-9 if self._aimed_ns else 0.0
         if self._cycle_ns and now_ns - self._cycle_ns > _LATE * self._options.guard_s * 1e9:
             for axis in self._axes:
                 axis.distrust()
-        self._cycle_ns = now_ns
+        self._cycle_ns, self._aimed_ns = now_ns, aimed_ns
         self._bus.send(HEARTBEAT + self._options.master_id, bytes((OPERATIONAL,)))
         ready = all(axis.state is State.ENABLED for axis in self._axes)
-        for axis, goal in zip(self._axes, self._goals(now_ns), strict=True):
+        for axis, goal in zip(self._axes, self._goals(aimed_ns), strict=True):
             if self._enabling:
                 axis.towards_enabled()
             if goal is not None and ready:
-                axis.shaper.step(dt_s, *goal)
+                axis.shaper.step(min(dt_s, self._longest_s(axis)), *goal)
             axis.send_set_point(self._bus)
         self._bus.synced()
         self._bus.send(SYNC, b'')
-        self._sync_ns = now_ns
+        self._sync_ns = self._later(now_ns)
+        for axis in self._axes:
+            axis.synced(self._sync_ns)
+        took_ns = min(self._sync_ns - begun_ns, _LONGEST_SEND_NS)
+        self._sending_ns += (took_ns - self._sending_ns) // 8
+
+    def _longest_s(self, axis: Axis) -> float:
+        """Time that the reference may make up for at once after a late cycle: no drive may fault by it."""
+        cycles_s = 2 * self._options.cycle_s
+        rate = abs(axis.shaper.rate_rad_s)
+        window_s = _AT_ONCE * axis.following_error_rad / rate if rate else cycles_s
+        return min(max(window_s, cycles_s), max(_LATE * self._options.guard_s, cycles_s))
 
     def _goals(self, now_ns: int) -> list[tuple[float, float] | None]:
         """Angle and rate of each axis at the end of the cycle that begins: the drive is there when it ends."""

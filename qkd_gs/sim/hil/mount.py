@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 from math import tau
 from typing import Any
@@ -12,13 +13,14 @@ from typing import Any
 from qkd_gs.devices.mount import MountCommand, MountMode, MountReading
 from qkd_gs.drivers.extras import need
 from qkd_gs.sim.hil.drive_objects import COUNTS
-from qkd_gs.sim.hil.place import AT_ONCE, CAN_GROUP, begun, say
+from qkd_gs.sim.hil.place import AT_ONCE, CAN_GROUP, Place, begun, say
 from qkd_gs.sim.hil.servo_drives import ENABLED, FAULT, QUICK_STOP, Drive, Twin, for_the_drives
 from qkd_gs.sim.remote import actuators
 from qkd_gs.sim.remote.bus import Bus
 
 FOLLOWING_ERROR = 0x8611
 _LISTEN_S = 0.002
+_OLDEST_NS = 1_000_000_000
 _STANDING = 2 * COUNTS / 360 * 0.01  # counts a second
 
 
@@ -29,13 +31,13 @@ class TwinDrive(Drive):
     ----------
     sensed : (int, float, float)
         Newest state of the axis: station time, counts, counts a second.
-    wanted : (float, float), optional
-        Reference of the last SYNC, counts and counts a second; None: none since.
+    wanted : (int, float, float), optional
+        Time and reference of the last SYNC, counts and counts a second; None: none since.
     """
 
     def __init__(self, network: Any, node_id: int, position: int = 0, without: Collection[int] = ()) -> None:
         self.sensed = (0, float(position), 0.0)
-        self.wanted: tuple[float, float] | None = None
+        self.wanted: tuple[int, float, float] | None = None
         super().__init__(network, node_id, position, without)
 
     def latch(self, now_ns: int) -> None:
@@ -43,7 +45,7 @@ class TwinDrive(Drive):
         self._sense(now_ns)
         if self.status == ENABLED and self.read(0x6060) == 8:
             low, high = self.read(0x607D, 1), self.read(0x607D, 2)
-            self.wanted = float(min(max(self.read(0x607A), low), high)), float(self.read(0x60B1))
+            self.wanted = now_ns, float(min(max(self.read(0x607A), low), high)), float(self.read(0x60B1))
 
     def move(self, dt_s: float) -> None:
         """The twin moves it; what is left is what an SDO reads, and the end of a quick stop."""
@@ -96,8 +98,14 @@ class TwinMount:
             drive.wanted = None
         if order is actuators.Drive.ENABLE:
             period_s = self._drives[0].read(0x60C2, 1) * 10.0 ** self._drives[0].read(0x60C2, 2)
-            values = [value * tau / COUNTS for value in (azimuth[0], elevation[0], azimuth[1], elevation[1])]
-            self._bus.send('mount/command', MountCommand(now_ns + round(period_s * 1e9), *values), now_ns)
+            values = [value * tau / COUNTS for value in (azimuth[1], elevation[1], azimuth[2], elevation[2])]
+            self._bus.send('mount/command', MountCommand(azimuth[0] + round(period_s * 1e9), *values), now_ns)
+
+
+def arrival_ns(place: Place, message: Any) -> int:
+    """Station time at which the kernel has received a frame: drives latch then, however busy this machine is."""
+    since_ns = time.time_ns() - round(message.timestamp * 1e9)
+    return place.now_ns() - (since_ns if 0 <= since_ns < _OLDEST_NS else 0)
 
 
 def main() -> int:
@@ -114,10 +122,9 @@ def main() -> int:
     while True:
         message = line.recv(_LISTEN_S)
         bus.poll()
-        twin.advance(place.now_ns())
         while message is not None:
             if for_the_drives(message.arbitration_id):
-                twin.receive(message)
+                twin.receive(message, arrival_ns(place, message))
                 mount.work(place.now_ns())
             message = line.recv(0)
         twin.advance(place.now_ns())

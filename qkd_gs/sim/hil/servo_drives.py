@@ -219,14 +219,14 @@ class Twin:
     def update(self, message: Any) -> None:
         """As canopen's timer has it."""
 
-    def receive(self, message: Any) -> None:
-        """A frame of the driver."""
+    def receive(self, message: Any, at_ns: int | None = None) -> None:
+        """A frame of the driver, which has come at `at_ns`; None: now."""
         data = bytes(message.data)
         if message.arbitration_id & 0x7F not in self.silent or message.arbitration_id in (0, 0x80):
             self.network.notify(message.arbitration_id, bytearray(data), 0.0)
         for drive in self.drives:
             if drive.id not in self.silent:
-                drive.frame(message.arbitration_id, data, self._now_ns or 0)
+                drive.frame(message.arbitration_id, data, at_ns or self._now_ns or 0)
 
     def pass_time(self, seconds: float) -> None:
         """Let time go by."""
