@@ -29,3 +29,10 @@ def test_the_states_of_the_pps():
         max(case['largest_error_of_utc_ns'] for case in found.values()) < 30
     )  # of doubled pulses the first one counts
     assert found['20 stray pulses']['left_out'] == 20
+
+
+def test_the_clock_without_a_beacon():
+    found = sync._told(sync.measure_photons, sync.PHOTON_LINKS['fibre, delay drifts by 1 ns a second'])
+    assert found['true_rms_ns'] < found['sync_rms_ns'] < 0.06
+    assert abs(found['constant_ns']) < 0.05
+    assert 'no pulse train' in sync._told(sync.measure_photons, sync.PHOTON_LINKS['bench, noise alone'])['refused']

@@ -13,6 +13,7 @@ from qkd_gs.errors import StationError
 NAMES = (
     'spot', 'passes', 'tracking', 'tags', 'reconcile', 'amplify', 'table1', 'forecast', 'pipeline', 'recovery', 'graph',
     'machine', 'faults', 'delivery', 'endurance', 'sync', 'rates', 'realtime', 'security',
+    'importers',
 )  # fmt: skip
 
 
