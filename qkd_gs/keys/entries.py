@@ -49,6 +49,11 @@ class KeyRow(NamedTuple):
     received_bits: int
 
 
+def key_head(row: KeyRow, simulated: bool) -> bytes:
+    """Associated data of the encryption of a key."""
+    return json.dumps([row.key_id, row.session_id, row.length_bits, row.epsilon, simulated]).encode()
+
+
 class Purpose(StrEnum):
     """What handed-out bits are for, seen from the own side."""
 

@@ -38,10 +38,26 @@ def write_secret(path: Path, content: bytes, replace: bool = False) -> None:
         else:
             os.link(draft, path)  # unlike a rename, this never replaces what is there
             draft.unlink()
-        sync_folder(path.parent)
+            sync_folder(path.parent)
     except FileExistsError as error:
         draft.unlink(missing_ok=True)
         raise StationError('exists already', where=path) from error
+    except OSError as error:
+        raise StationError(f'cannot be written: {error.strerror}', where=path) from error
+
+
+def overwrite(path: Path, start: int, content: bytes) -> None:
+    """Write a part of a secret file in its place, on the disk before this returns.
+
+    Raises
+    ------
+    StationError
+        It cannot be written.
+    """
+    try:
+        with open(path, 'r+b', buffering=0) as file:
+            os.pwrite(file.fileno(), content, start)
+            os.fdatasync(file.fileno())
     except OSError as error:
         raise StationError(f'cannot be written: {error.strerror}', where=path) from error
 

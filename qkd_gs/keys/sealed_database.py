@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import sqlite3
@@ -11,50 +10,48 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from qkd_gs.errors import StationError
-from qkd_gs.keys.entries import KeyRow, KeyStateName, Side
+from qkd_gs.keys.entries import KeyRow, KeyStateName, Side, key_head
 from qkd_gs.keys.files import check_private, sync_folder
-from qkd_gs.keys.migration import keys_of_version_1
+from qkd_gs.keys.key_blocks import read_blocks, wipe_blocks, write_blocks
+from qkd_gs.keys.migration import keys_of_version_1, secrets_of_version_2
 from qkd_gs.keys.root_file import RootFile
+from qkd_gs.keys.sealed_items import ITEM_TABLES, SealedItems
 
-SCHEMA_VERSION = 2
-_SCHEMA = """
-CREATE TABLE store (schema INTEGER NOT NULL, simulated INTEGER NOT NULL, side TEXT NOT NULL, count INTEGER NOT NULL,
-    probe BLOB NOT NULL);
-CREATE TABLE keys (
-    key_id TEXT PRIMARY KEY, session_id TEXT NOT NULL UNIQUE, created_utc TEXT NOT NULL,
-    length_bits INTEGER NOT NULL CHECK (length_bits >= 0), epsilon REAL NOT NULL, result TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('pending', 'confirmed', 'given', 'erased')),
-    sent_bits INTEGER NOT NULL DEFAULT 0, received_bits INTEGER NOT NULL DEFAULT 0,
-    wrapped BLOB, sealed BLOB
-);
-CREATE TABLE attempts (session_id TEXT PRIMARY KEY, disclosed_bits INTEGER NOT NULL);
-CREATE TABLE announcements (session_id TEXT PRIMARY KEY, digest TEXT NOT NULL);
-CREATE TABLE bookings (
-    session_id TEXT NOT NULL, source TEXT NOT NULL, start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL
-);
-CREATE INDEX bookings_by_time ON bookings (source, start_ns);
-"""
-_SEALED_TABLES = ('keys', 'refills', 'held')
-_ADDED_TABLES = """
-CREATE TABLE IF NOT EXISTS refills (key_id TEXT PRIMARY KEY, wrapped BLOB, sealed BLOB);
-CREATE TABLE IF NOT EXISTS held (key_id TEXT PRIMARY KEY, source TEXT NOT NULL, wrapped BLOB, sealed BLOB);
-CREATE INDEX IF NOT EXISTS held_by_source ON held (source)
-"""
-_NONCE_BYTES, _KEY_BYTES = 12, 32
+SCHEMA_VERSION = 3
+_SCHEMA = (
+    'CREATE TABLE store (schema INTEGER NOT NULL, simulated INTEGER NOT NULL, side TEXT NOT NULL,'
+    ' count INTEGER NOT NULL, group_keys BLOB NOT NULL)',
+    'CREATE TABLE keys (key_id TEXT PRIMARY KEY, session_id TEXT NOT NULL UNIQUE, created_utc TEXT NOT NULL,'
+    ' length_bits INTEGER NOT NULL CHECK (length_bits >= 0), epsilon REAL NOT NULL, result TEXT NOT NULL,'
+    " state TEXT NOT NULL CHECK (state IN ('pending', 'confirmed', 'given', 'erased')),"
+    ' sent_bits INTEGER NOT NULL DEFAULT 0, received_bits INTEGER NOT NULL DEFAULT 0, item_group INTEGER)',
+    'CREATE TABLE refills (key_id TEXT PRIMARY KEY, item_group INTEGER NOT NULL)',
+    'CREATE TABLE held (key_id TEXT PRIMARY KEY, source TEXT NOT NULL, item_group INTEGER NOT NULL,'
+    ' item INTEGER NOT NULL)',
+    'CREATE INDEX held_by_source ON held (source)',
+    'CREATE INDEX held_by_place ON held (item_group, item)',
+    *ITEM_TABLES,
+    'CREATE TABLE IF NOT EXISTS attempts (session_id TEXT PRIMARY KEY, disclosed_bits INTEGER NOT NULL)',
+    'CREATE TABLE IF NOT EXISTS announcements (session_id TEXT PRIMARY KEY, digest TEXT NOT NULL)',
+    'CREATE TABLE IF NOT EXISTS bookings (session_id TEXT NOT NULL, source TEXT NOT NULL, start_ns INTEGER NOT NULL,'
+    ' end_ns INTEGER NOT NULL)',
+    'CREATE INDEX IF NOT EXISTS bookings_by_time ON bookings (source, start_ns)',
+)
+_OLDER = {1: ('keys', 'store'), 2: ('keys', 'store', 'refills', 'held')}  # tables of older versions that are others now
+_HELD_TOGETHER = 64  # keys that wait, in one group
+_KEY_BYTES = 32
 _BUSY_S = 30.0
 
 
 class SealedDatabase:
-    """Database whose key rows are encrypted, each under a key of its own.
+    """Database whose bits are encrypted, in blocks under keys of their own (`SealedItems`).
 
-    Row keys are wrapped under a key derived from the master key and the root key of the present state (`RootFile`).
-    `change` draws a new root key and wraps the row keys again.
+    Those keys are wrapped under one derived from the master key and the root key of the present state (`RootFile`).
+    `change` draws a new root key and wraps them again.
 
     Parameters
     ----------
@@ -91,6 +88,7 @@ class SealedDatabase:
         try:
             self.sql = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
             self.sql.execute('PRAGMA synchronous = EXTRA')  # the journal's removal is synced too
+            self.sql.execute('PRAGMA journal_mode = PERSIST')
             self.sql.execute('PRAGMA secure_delete = ON')
             self._open()
         except sqlite3.DatabaseError as error:
@@ -115,11 +113,11 @@ class SealedDatabase:
             try:
                 with self._transaction():
                     count, roots = self._count(), self._root.read()
-                    self._kek = self._wrapping_key(self._known_root(roots, count))
+                    self._items = self._opened(self._known_root(roots, count))
                     yield
                     fresh = secrets.token_bytes(_KEY_BYTES)
                     self._root.write({count: roots[count], count + 1: fresh})
-                    self._wrap_again(fresh, count + 1)
+                    self._finish(fresh, count + 1)
             finally:
                 self._changing = False
             self._forget_other_roots()
@@ -144,12 +142,48 @@ class SealedDatabase:
             ' received_bits) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
             row,
         )
-        self.seal(row, packed)
+        group = write_blocks(self._items, packed, key_head(row, self._simulated))
+        self.sql.execute('UPDATE keys SET item_group = ? WHERE key_id = ?', (group, row.key_id))
+
+    def remove(self, row: KeyRow) -> None:
+        """Delete a key, and the pre-shared bits that came with it, within `change`."""
+        self.destroy(row)
+        self.drop_refill(row.key_id)
+        self.sql.execute('DELETE FROM keys WHERE key_id = ?', (row.key_id,))
+
+    def read(self, row: KeyRow, first_byte: int, end_byte: int) -> bytearray:
+        """Bytes [first_byte, end_byte) of a packed key, with zeros where bits were destroyed, within `change`."""
+        return read_blocks(self._items, self._group_of(row), key_head(row, self._simulated), first_byte, end_byte)
+
+    def wipe(self, row: KeyRow, first_bit: int, end_bit: int) -> None:
+        """Destroy bits of a key, within `change`; those before them in the same byte must be destroyed."""
+        wipe_blocks(self._items, self._group_of(row), key_head(row, self._simulated), first_bit, end_bit)
+
+    def destroy(self, row: KeyRow) -> None:
+        """Destroy the bits of a key, within `change`."""
+        if (group := self._group('keys', row.key_id)) is not None:
+            self._items.drop_group(group)
+            self.sql.execute('UPDATE keys SET item_group = NULL WHERE key_id = ?', (row.key_id,))
+
+    def set_state(self, row: KeyRow, state: KeyStateName) -> None:
+        """Set the state of a key, within `change`."""
+        self.sql.execute('UPDATE keys SET state = ? WHERE key_id = ?', (state, row.key_id))
 
     def add_refill(self, key_id: str, packed: bytes) -> None:
         """Add the pre-shared bits that come with a key, within `change`."""
-        self.sql.execute('INSERT INTO refills (key_id) VALUES (?)', (key_id,))
-        self._seal('refills', key_id, packed, _refill_head(key_id))
+        group = self._items.new_group()
+        self._items.put(group, 0, packed, _refill_head(key_id))
+        self.sql.execute('INSERT INTO refills VALUES (?, ?)', (key_id, group))
+
+    def unseal_refill(self, key_id: str) -> bytes:
+        """Pre-shared bits that came with a key, within `change`."""
+        return self._secret(self._group('refills', key_id), 0, _refill_head(key_id))
+
+    def drop_refill(self, key_id: str) -> None:
+        """Destroy the pre-shared bits that came with a key, if there are any, within `change`."""
+        if (group := self._group('refills', key_id)) is not None:
+            self._items.drop_group(group)
+            self.sql.execute('DELETE FROM refills WHERE key_id = ?', (key_id,))
 
     def hold(self, key_id: str, source: str, material: bytes) -> None:
         """Keep bits that left a key until they are handed out under a name of their own, within `change`.
@@ -162,40 +196,32 @@ class SealedDatabase:
             Key that they were part of.
         material : bytes
         """
-        self.sql.execute('INSERT INTO held (key_id, source) VALUES (?, ?)', (key_id, source))
-        self._seal('held', key_id, material, _held_head(key_id))
+        newest = 'SELECT item_group, item + 1 FROM held ORDER BY item_group DESC, item DESC LIMIT 1'
+        group, item = self.sql.execute(newest).fetchone() or (0, _HELD_TOGETHER)
+        if item >= _HELD_TOGETHER:
+            group, item = self._items.new_group(), 0
+        self._items.put(group, item, material, _held_head(key_id))
+        self.sql.execute('INSERT INTO held VALUES (?, ?, ?, ?)', (key_id, source, group, item))
 
     def holds(self, key_id: str) -> bool:
         """True if bits wait under a name."""
-        return self.sql.execute('SELECT 1 FROM held WHERE key_id = ?', (key_id,)).fetchone() is not None
+        return self._held_place(key_id) is not None
 
     def unseal_held(self, key_id: str) -> bytes:
         """Bits that wait under a name, within `change`."""
-        return self._unseal('held', key_id, _held_head(key_id))
+        group, item = self._held_place(key_id) or (None, 0)
+        return self._secret(group, item, _held_head(key_id))
 
     def drop_held(self, key_id: str) -> None:
-        """Destroy the bits that wait under a name, within `change`."""
-        self.sql.execute('DELETE FROM held WHERE key_id = ?', (key_id,))
+        """Destroy the bits that wait under a name, if there are any, within `change`."""
+        if (place := self._held_place(key_id)) is not None:
+            self._items.drop(*place)
+            self.sql.execute('DELETE FROM held WHERE key_id = ?', (key_id,))
 
-    def seal(self, row: KeyRow, packed: bytes) -> None:
-        """Store the bits of a key under a fresh row key, within `change`; the old ones cannot be read again."""
-        self._seal('keys', row.key_id, packed, self._head(row))
-
-    def unseal(self, row: KeyRow) -> bytes:
-        """Bits of a key, within `change`."""
-        return self._unseal('keys', row.key_id, self._head(row))
-
-    def unseal_refill(self, key_id: str) -> bytes:
-        """Pre-shared bits that came with a key, within `change`."""
-        return self._unseal('refills', key_id, _refill_head(key_id))
-
-    def set_state(self, row: KeyRow, state: KeyStateName) -> None:
-        """Set the state of a key, within `change`."""
-        self.sql.execute('UPDATE keys SET state = ? WHERE key_id = ?', (state, row.key_id))
-
-    def destroy(self, row: KeyRow) -> None:
-        """Delete the bits of a key, within `change`."""
-        self.sql.execute('UPDATE keys SET wrapped = NULL, sealed = NULL WHERE key_id = ?', (row.key_id,))
+    def drop_held_of(self, source: str) -> None:
+        """Destroy all bits that wait and were part of a key, within `change`."""
+        for (key_id,) in self.sql.execute('SELECT key_id FROM held WHERE source = ?', (source,)).fetchall():
+            self.drop_held(key_id)
 
     def rows(self, clause: str = '', *values: str) -> list[KeyRow]:
         """Keys that a clause of SQL selects, without their bits."""
@@ -206,60 +232,83 @@ class SealedDatabase:
         """Close the database; any number of times."""
         self.sql.close()
 
-    def _seal(self, table: str, key_id: str, packed: bytes, head: bytes) -> None:
-        key = secrets.token_bytes(_KEY_BYTES)
-        sealed = _encrypt(self._kek, key, b'row key'), _encrypt(key, packed, head)
-        self.sql.execute(f'UPDATE {table} SET wrapped = ?, sealed = ? WHERE key_id = ?', (*sealed, key_id))
+    def _secret(self, group: int | None, item: int, head: bytes) -> bytes:
+        found = None if group is None else self._items.get(group, item, head)
+        if found is None:
+            raise StationError('has lost bits that it should have', where=self.path)
+        return found
 
-    def _unseal(self, table: str, key_id: str, head: bytes) -> bytes:
-        statement = f'SELECT wrapped, sealed FROM {table} WHERE key_id = ?'
-        wrapped, sealed = self.sql.execute(statement, (key_id,)).fetchone()
-        return self._decrypt(self._decrypt(self._kek, wrapped, b'row key'), sealed, head)
+    def _group_of(self, row: KeyRow) -> int:
+        group = self._group('keys', row.key_id)
+        if group is None:
+            raise StationError(f'has no bits of key {row.key_id} left', where=self.path)
+        return group
+
+    def _group(self, table: str, key_id: str) -> int | None:
+        found = self.sql.execute(f'SELECT item_group FROM {table} WHERE key_id = ?', (key_id,)).fetchone()
+        return found[0] if found else None
+
+    def _held_place(self, key_id: str) -> tuple[int, int] | None:
+        row = self.sql.execute('SELECT item_group, item FROM held WHERE key_id = ?', (key_id,)).fetchone()
+        return None if row is None else (int(row[0]), int(row[1]))
 
     def _open(self) -> None:
         with self._root.locked():
             with self._transaction():
                 if not self.sql.execute("SELECT 1 FROM sqlite_master WHERE name = 'store'").fetchone():
-                    self._create()
-                schema, simulated, *_ = self.sql.execute('SELECT * FROM store').fetchone()
-                if schema == 1:
-                    self._check_simulated(bool(simulated))
-                    self._migrate()
+                    self._create(0)
+                schema, simulated = self.sql.execute('SELECT schema, simulated FROM store').fetchone()
+                self._check_simulated(bool(simulated))
+                if schema in _OLDER:
+                    self._migrate(schema)
                 elif schema != SCHEMA_VERSION:
                     raise StationError(
                         f'has version {schema}, not {SCHEMA_VERSION}',
                         where=self.path,
                         hint='use the software that wrote it',
                     )
-                self._check_simulated(bool(simulated))
                 self._check_side()
-                for statement in _ADDED_TABLES.split(';'):
-                    self.sql.execute(statement)
-                (probe,) = self.sql.execute('SELECT probe FROM store').fetchone()
-                self._decrypt(self._wrapping_key(self._known_root(self._root.read(), self._count())), probe, b'probe')
+                self._opened(self._known_root(self._root.read(), self._count()))
             self._forget_other_roots()
 
-    def _create(self) -> None:
+    def _create(self, count: int) -> None:
         if not self._root.exists():
             self._root.write({0: secrets.token_bytes(_KEY_BYTES)})
-        for statement in _SCHEMA.split(';'):
+        for statement in _SCHEMA:
             self.sql.execute(statement)
-        probe = _encrypt(self._wrapping_key(self._known_root(self._root.read(), 0)), b'', b'probe')
-        row = SCHEMA_VERSION, self._simulated, self._side, 0, probe
+        wrapping_key = self._wrapping_key(self._known_root(self._root.read(), count))
+        self._items = SealedItems(self.sql, self.path, wrapping_key, None)
+        row = SCHEMA_VERSION, self._simulated, self._side, count, self._items.finish(wrapping_key)
         self.sql.execute('INSERT INTO store VALUES (?, ?, ?, ?, ?)', row)
 
-    def _migrate(self) -> None:
-        """Bring a store of version 1 to this version."""
-        old = keys_of_version_1(self.sql, self._master_key, self._simulated, self.path)
-        for table in ('keys', 'store', 'attempts'):
-            self.sql.execute(f'ALTER TABLE {table} RENAME TO old_{table}')
-        self._create()
-        self._kek = self._wrapping_key(self._root.read()[0])
-        self.sql.execute('INSERT INTO attempts SELECT * FROM old_attempts')
-        for row, packed in old:
-            self.add(row, packed)
-        for table in ('keys', 'store', 'attempts'):
-            self.sql.execute(f'DROP TABLE old_{table}')
+    def _migrate(self, schema: int) -> None:
+        """Bring a store of an older version to this one; it stays in the state in which it is."""
+        count = 0
+        refills: list[tuple[str, bytes]] = []
+        held: list[tuple[str, str, bytes]] = []
+        if schema == 1:
+            keys = keys_of_version_1(self.sql, self._master_key, self._simulated, self.path)
+        else:
+            self._check_side()
+            count = self._count()
+            wrapping_key = self._wrapping_key(self._known_root(self._root.read(), count))
+            keys, refills, held = secrets_of_version_2(self.sql, wrapping_key, self._simulated, self.path)
+        for table in _OLDER[schema]:
+            if self.sql.execute('SELECT 1 FROM sqlite_master WHERE name = ?', (table,)).fetchone():
+                self.sql.execute(f'ALTER TABLE {table} RENAME TO old_{table}')
+        self.sql.execute('DROP INDEX IF EXISTS held_by_source')
+        self._create(count)
+        for row, packed in keys:
+            self.add(row, packed or b'')
+            if packed is None:
+                self.destroy(row)
+        for key_id, packed in refills:
+            self.add_refill(key_id, packed)
+        for key_id, source, material in held:
+            self.hold(key_id, source, material)
+        for table in _OLDER[schema]:
+            self.sql.execute(f'DROP TABLE IF EXISTS old_{table}')
+        self._finish(self._root.read()[count], count)
 
     def _check_simulated(self, simulated: bool) -> None:
         if simulated != self._simulated:
@@ -288,31 +337,17 @@ class SealedDatabase:
         if len(roots) > 1:
             self._root.write({count: roots[count]})
 
-    def _wrap_again(self, root: bytes, count: int) -> None:
-        fresh = self._wrapping_key(root)
-        for table in _SEALED_TABLES:
-            statement = f'SELECT rowid, wrapped FROM {table} WHERE wrapped IS NOT NULL'
-            for row, wrapped in self.sql.execute(statement).fetchall():
-                again = _encrypt(fresh, self._decrypt(self._kek, wrapped, b'row key'), b'row key')
-                self.sql.execute(f'UPDATE {table} SET wrapped = ? WHERE rowid = ?', (again, row))
-        self.sql.execute('UPDATE store SET count = ?, probe = ?', (count, _encrypt(fresh, b'', b'probe')))
-        self._kek = fresh
+    def _opened(self, root: bytes) -> SealedItems:
+        (group_keys,) = self.sql.execute('SELECT group_keys FROM store').fetchone()
+        return SealedItems(self.sql, self.path, self._wrapping_key(root), group_keys)
 
-    def _head(self, row: KeyRow) -> bytes:
-        """Associated data of the encryption, so that no row can be exchanged for another."""
-        return json.dumps([row.key_id, row.session_id, row.length_bits, row.epsilon, self._simulated]).encode()
+    def _finish(self, root: bytes, count: int) -> None:
+        group_keys = self._items.finish(self._wrapping_key(root))
+        self.sql.execute('UPDATE store SET count = ?, group_keys = ?', (count, group_keys))
 
     def _wrapping_key(self, root: bytes) -> bytes:
         info = f'qkd_gs key store {"simulated" if self._simulated else "real"} {self._side}'.encode()
         return HKDF(SHA256(), _KEY_BYTES, salt=root, info=info).derive(self._master_key)
-
-    def _decrypt(self, key: bytes, sealed: bytes, head: bytes) -> bytes:
-        try:
-            return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], head)
-        except InvalidTag as error:
-            raise StationError(
-                'does not open with the master key of this folder, or was changed', where=self.path
-            ) from error
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -357,8 +392,3 @@ def _held_head(key_id: str) -> bytes:
 
 def _refill_head(key_id: str) -> bytes:
     return f'refill {key_id}'.encode()
-
-
-def _encrypt(key: bytes, plain: bytes, head: bytes) -> bytes:
-    nonce = secrets.token_bytes(_NONCE_BYTES)
-    return nonce + AESGCM(key).encrypt(nonce, plain, head)

@@ -106,8 +106,7 @@ class KeyStore:
             if stored is not None and not self._replaceable(stored):
                 return stored
             if stored is not None:
-                self._database.sql.execute('DELETE FROM keys WHERE key_id = ?', (stored.key_id,))
-                self._database.sql.execute('DELETE FROM refills WHERE key_id = ?', (stored.key_id,))
+                self._database.remove(self._database.rows('WHERE key_id = ?', stored.key_id)[0])
             created = self._now().isoformat(timespec='seconds')
             state = KeyStateName.PENDING
             row = KeyRow(key_id, session_id, created, len(bits), epsilon, json.dumps(result), state, 0, 0)
@@ -199,7 +198,7 @@ class KeyStore:
             if row.state != KeyStateName.GIVEN:
                 self._database.destroy(row)
                 self._database.set_state(row, KeyStateName.ERASED)
-            self._database.sql.execute('DELETE FROM held WHERE source = ?', (row.key_id,))
+            self._database.drop_held_of(row.key_id)
 
     def refills(self) -> list[str]:
         """Keys that brought pre-shared bits which are not used yet and which both sides hold; oldest first."""
@@ -225,8 +224,8 @@ class KeyStore:
     def drop_refills(self, key_ids: Sequence[str]) -> None:
         """Destroy the pre-shared bits that came with these keys, on the disk before it returns."""
         with self._database.change():
-            rows = [(key_id,) for key_id in key_ids]
-            self._database.sql.executemany('DELETE FROM refills WHERE key_id = ?', rows)
+            for key_id in key_ids:
+                self._database.drop_refill(key_id)
 
     def is_finished(self, session_id: str) -> bool:
         """True if the session's key is made; no more of it will be disclosed.

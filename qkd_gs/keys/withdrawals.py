@@ -121,26 +121,25 @@ class Withdrawals:
             )
 
     def _give(self, entry: KeyEntry, purpose: Purpose, ranges: Sequence[PieceRange]) -> list[KeyPiece]:
-        """Mark bits as given, in ascending order, and store the rest of the key again without them."""
+        """Mark bits as given, in ascending order, and destroy them in the store."""
         if not ranges:
             return []
         (row,) = self._database.rows('WHERE key_id = ?', entry.key_id)
-        whole = bytearray(self._database.unseal(row))
-        given = [self._piece(whole, one) for one in ranges]
-        used, part = ranges[-1].end_bit, entry.partition(purpose)
-        wipe_bits(whole, part.start, used)
+        start, used, part = ranges[0].first_bit // 8, ranges[-1].end_bit, entry.partition(purpose)
+        packed = self._database.read(row, start, -(-used // 8))
+        given = [self._piece(packed, start, one) for one in ranges]
+        wipe_bits(packed, 0, 8 * len(packed))
         column = 'sent_bits' if purpose is Purpose.SEND else 'received_bits'
         self._database.sql.execute(f'UPDATE keys SET {column} = ? WHERE key_id = ?', (used, entry.key_id))
         if entry.left_bits == used - part.next_bit:
             self._database.destroy(row)
             self._database.set_state(row, KeyStateName.GIVEN)
         else:
-            self._database.seal(row, bytes(whole))
-        wipe_bits(whole, 0, 8 * len(whole))
+            self._database.wipe(row, part.next_bit, used)
         return given
 
-    def _piece(self, whole: bytearray, one: PieceRange) -> KeyPiece:
-        material = Secret(cut_bits(whole, one.first_bit, one.bits))
+    def _piece(self, packed: bytearray, start_byte: int, one: PieceRange) -> KeyPiece:
+        material = Secret(cut_bits(packed, one.first_bit - 8 * start_byte, one.bits))
         return KeyPiece(one.key_id, one.first_bit, one.bits, self._simulated, material)
 
     def _check_sort(self, simulated: bool) -> None:

@@ -72,6 +72,10 @@ class PostProcessorNode(CoreNode):
         """Stock of the key store."""
         return self._stock.values()
 
+    def own_warning(self) -> str:
+        """Few keys are left for applications."""
+        return self._stock.warning()
+
     def _session(self, state: m.SessionState) -> None:
         if not self._taken_up:
             self._take_up(state.folder)

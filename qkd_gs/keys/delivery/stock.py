@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from qkd_gs.errors import StationError
 from qkd_gs.keys.delivery.ledger import Ledger
+from qkd_gs.keys.delivery.place import has_users
 from qkd_gs.keys.delivery.settings import DeliverySettings
 from qkd_gs.keys.entries import KeyStateName
 from qkd_gs.keys.folder import KeyFolder
@@ -76,6 +77,11 @@ class StockWatch:
                 self._values = {'key_stock': str(error)}
             self._seen = {path.name: path.stat().st_mtime_ns for path in self._folder.path.glob('*.db')}
         return self._values
+
+    def warning(self) -> str:
+        """Which stores are low, or why they cannot be read, where applications are registered; '' if all is well."""
+        stock = self.values().get('key_stock', 'ok')
+        return f'key stock: {stock}' if stock != 'ok' and has_users(self._folder.path, self._simulated) else ''
 
 
 def _told(stock: dict[str, Stock]) -> dict[str, str]:

@@ -333,6 +333,10 @@ class StationMixin:
         """Values that a kind of node adds to its heartbeat."""
         return {}
 
+    def own_warning(self) -> str:
+        """What needs attention although the node works; '' if nothing does."""
+        return ''
+
     def _beat(self) -> None:
         refused = self._refusals.report()
         if refused and self.fault in ('', STRANGER):
@@ -360,10 +364,13 @@ class StationMixin:
         for number, (period_s, _, watch, _) in self._timers_made.items():
             if watch is not None:
                 values |= loop_values(period_s, watch, '' if number == 1 else f'_{number}')
+        level, message = self.level, self.message
+        if level == OK and (warning := self.own_warning()):
+            level, message = WARN, warning
         status = DiagnosticStatus(
-            level=self.level,
+            level=level,
             name=f'{self.name}: {self.name.replace("_", " ")}',
-            message=self.message or self.state_label,
+            message=message or self.state_label,
             hardware_id=self.name,
             values=[KeyValue(key=key, value=value) for key, value in (values | self.metrics).items()],
         )

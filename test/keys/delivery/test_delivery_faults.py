@@ -182,6 +182,8 @@ def test_the_stock_and_how_a_heartbeat_tells_it(tmp_path):
     assert stock_of(folder, False, NOW, low_bits=60_000) == {'ground': Stock(60_000, False, 0, {})}
     watch = StockWatch(folder, simulated=False)
     assert watch.values() == {'key_bits_left': '60000', 'key_stock': 'low: ground'}
+    assert watch.warning() == 'key stock: low: ground'
+    assert StockWatch(kmes.places['ground'].keys, simulated=True).warning() == '', 'no application is registered there'
     with folder.store(simulated=False) as store:
         store.take(1000)
         issuer = Issuer(Ledger(store), HERE, None, nullcontext, 0, simulated=False)

@@ -60,16 +60,22 @@ def _step(*_):
 @contextmanager
 def _killed_at(kill_at):
     _steps['left'] = kill_at
-    write = root_file.write_secret
+    originals = {name: getattr(root_file, name) for name in ('write_secret', 'overwrite')}
 
-    def write_in_steps(*args, **options):
-        _step()
-        write(*args, **options)
-        _step()
+    def in_steps(write):
+        def write_in_steps(*args, **options):
+            _step()
+            write(*args, **options)
+            _step()
 
-    root_file.write_secret = write_in_steps
+        return write_in_steps
+
+    for name, write in originals.items():
+        setattr(root_file, name, in_steps(write))
     yield
-    _steps['left'], root_file.write_secret = None, write
+    _steps['left'] = None
+    for name, write in originals.items():
+        setattr(root_file, name, write)
 
 
 class Stations:
