@@ -156,10 +156,11 @@ class DeliveryService:
 
     def _hold_worker(self, peer: str) -> HoldWorker:
         def start() -> Callable[..., list[Fetched | OfferReply | Refusal | None]]:
-            holder = Holder(Ledger(self._open(peer)), self.simulated, self.settings.repeat_dec_keys_s)
+            store = self._open(peer)
+            holder = Holder(Ledger(store), self.simulated, self.settings.repeat_dec_keys_s)
             holder.forget_fetched(self._now())
 
-            def handle(
+            def serve(
                 requests: Sequence[FetchRequest | PeerOffer | None],
             ) -> list[Fetched | OfferReply | Refusal | None]:
                 now = self._now()
@@ -175,6 +176,14 @@ class DeliveryService:
                     else holder.hold(one.peer, one.message, self._entitled(one.peer), now)
                     for one in requests
                 ]
+
+            def handle(
+                requests: Sequence[FetchRequest | PeerOffer | None],
+            ) -> list[Fetched | OfferReply | Refusal | None]:
+                if len(requests) == 1:  # it may need no change at all
+                    return serve(requests)
+                with store.database.change():  # one for all
+                    return serve(requests)
 
             return handle
 
