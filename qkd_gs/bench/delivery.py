@@ -30,13 +30,16 @@ from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
 
 CLIENTS = 1000
-RATE = 250.0  # requests a second
+RATE = 300.0  # requests a second
 BROKEN = 0.05
 _SIDES = {'ground': Side.GROUND, 'source': Side.SATELLITE}
 _KEY_BITS = 1_000_000
 
 
-def run(seconds: float = 150.0, broken_seconds: float = 75.0, fastest_seconds: float = 20.0) -> dict[str, Any]:
+_STEADY_S, _BROKEN_S, _FASTEST_S = 150.0, 75.0, 20.0
+
+
+def run(minutes: float | None = None) -> dict[str, Any]:
     """Figures of two servers with 500 master SAEs at one and 500 slave SAEs at the other.
 
     Each pair gets a key of 256 bits (``enc_keys``) and fetches it (``dec_keys``), over two connections that stay open.
@@ -44,18 +47,22 @@ def run(seconds: float = 150.0, broken_seconds: float = 75.0, fastest_seconds: f
 
     Parameters
     ----------
-    seconds : float
-        All clients together aim at `RATE` requests a second.
-    broken_seconds : float
-        The same, and 5 % of the requests have their connection broken off before the answer.
-    fastest_seconds : float
-        64 pairs ask as fast as they are answered.
+    minutes : float, optional
+        How long the loads ``steady`` and ``broken`` last, each.
 
     Returns
     -------
     dict
-        ``steady``, ``broken``, ``fastest``: `LoadRecord.figures` of each; ``clients``, ``aimed_at_per_s``.
+        `LoadRecord.figures` of each load: ``steady``, all clients together aim at `RATE` requests a second; ``broken``,
+        the same, and 5 % of the requests have their connection broken off before the answer; ``fastest``, 64 pairs
+        ask as fast as they are answered, for 20 s.  ``clients``, ``aimed_at_per_s``.
     """
+    seconds, broken_seconds = (60 * minutes, 60 * minutes) if minutes else (_STEADY_S, _BROKEN_S)
+    return measure(seconds, broken_seconds, _FASTEST_S)
+
+
+def measure(seconds: float, broken_seconds: float, fastest_seconds: float) -> dict[str, Any]:
+    """The three loads of `run`, each as long as given."""
     needed = (seconds + broken_seconds) * RATE / 2 + fastest_seconds * 1000
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='qkd_gs-delivery-')))

@@ -109,7 +109,13 @@ class KeyEntry:
     receive: Partition
     epsilon: float
     simulated: bool
-    result: dict[str, Any]  # figures of the session as they were when it was processed
+    result_json: str
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """Figures of the session as they were when it was processed."""
+        found: dict[str, Any] = json.loads(self.result_json)
+        return found
 
     @property
     def left_bits(self) -> int:
@@ -137,7 +143,7 @@ def entry_of(row: KeyRow, side: Side, simulated: bool) -> KeyEntry:
         receive=Partition(*receiving, receiving[1] if gone else row.received_bits),
         epsilon=row.epsilon,
         simulated=simulated,
-        result=json.loads(row.result),
+        result_json=row.result,
     )
 
 

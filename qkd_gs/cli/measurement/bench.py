@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('name', choices=NAMES, help='what to measure')
     parser.add_argument('--hours', type=float, metavar='H', help='how long endurance runs (2; with --lockstep 24)')
     parser.add_argument('--lockstep', action='store_true', help='endurance: the passes of a day, in one process')
+    parser.add_argument('--minutes', type=float, metavar='M', help='how long each load of delivery lasts (2.5; 1.25)')
     add_json_option(parser)
 
 
@@ -31,7 +32,10 @@ def run(args: argparse.Namespace) -> int:
         raise StationError('is for endurance, more than 0', where='--hours')
     if args.lockstep and args.name != 'endurance':
         raise StationError('is for endurance', where='--lockstep')
-    options = {name: value for name, value in (('hours', args.hours), ('lockstep', args.lockstep)) if value}
+    if args.minutes is not None and (args.name != 'delivery' or not 0 < args.minutes < inf):
+        raise StationError('is for delivery, more than 0', where='--minutes')
+    given = (('hours', args.hours), ('lockstep', args.lockstep), ('minutes', args.minutes))
+    options = {name: value for name, value in given if value}
     with protected_children():
         figures = importlib.import_module(f'qkd_gs.bench.{args.name}').run(**options)
     if args.json:
