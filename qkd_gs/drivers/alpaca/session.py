@@ -21,6 +21,7 @@ from pydantic import Field, field_validator
 from qkd_gs.devices.open_state import OpenState
 from qkd_gs.drivers.alpaca.http import parse_answer
 from qkd_gs.drivers.connection import Connection, checked_host
+from qkd_gs.drivers.percentiles import Latencies
 from qkd_gs.drivers.steady import Forward
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.loader import Section
@@ -97,6 +98,7 @@ class AlpacaSession:
         self._data, self._closed = b'', False
         self._commands: deque[_Request] = deque([_Request('PUT', 'connected', 'Connected=true')])
         self._next, self._transaction = 0, 0
+        self._round_trips = Latencies()
         self._waiting: tuple[_Request, int] | None = None
         self._answered_ns: int | None = None
         self.values, self.commanded_ns = {}, 0
@@ -117,6 +119,7 @@ class AlpacaSession:
             self.close()
             raise
         self._forward, self._answered_ns, self.commanded_ns = Forward(self._code), None, 0
+        self._round_trips = Latencies()
         self._waiting = (self._waiting[0], 0) if self._waiting is not None else None
         self.values = {name: Told(told.value, 0) for name, told in self.values.items()}
 
@@ -128,7 +131,8 @@ class AlpacaSession:
     def health(self) -> dict[str, str]:
         """Values for the diagnostics."""
         known = {name: str(told.value) for name, told in self.values.items() if name in ('name', 'driverversion')}
-        return {'alpaca_device': self._name} | known
+        told = {'round_trip_ms': str(self._round_trips)} if self.state.is_open else {}
+        return {'alpaca_device': self._name} | told | known
 
     def command(self, name: str, **parameters: Any) -> None:
         """Send a command before the next question; an older one of the same name that still waits is dropped."""
@@ -186,6 +190,8 @@ class AlpacaSession:
                 raise DeviceFault(f'{self._code}.silent', f'{self._name}: the server has closed the connection')
             return
         self._waiting, self._data, self._answered_ns = None, b'', now_ns
+        if sent_ns:  # 0: sent before station time began
+            self._round_trips.add((now_ns - sent_ns) * 1e-9)
         self._closed = answer.closes
         if answer.status != 200:
             why = answer.body[:80].decode('utf-8', 'replace')

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from qkd_gs.devices.open_state import OpenState
 from qkd_gs.drivers.connection import checked_host
 from qkd_gs.drivers.indi.client import IndiClient, Property
+from qkd_gs.drivers.percentiles import Latencies
 from qkd_gs.drivers.steady import Forward
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.loader import Section
@@ -54,7 +55,8 @@ class IndiDevice:
         self._client.open()
         self._forward = Forward(self._code)
         self._begun_ns, self._asked_ns = None, 0
-        self._connecting = False
+        self._connecting = self._answered = False
+        self._round_trips = Latencies()
         self._state.is_open = True
 
     def wait(self) -> None:
@@ -76,6 +78,7 @@ class IndiDevice:
             self._client.close()
             raise
         self._forward, self._begun_ns, self._asked_ns, self._client.heard_ns = Forward(self._code), None, 0, 0
+        self._round_trips = Latencies()
 
     def close(self) -> None:
         """Disconnect from the server."""
@@ -86,6 +89,7 @@ class IndiDevice:
         """Values for the diagnostics."""
         info = self._client.properties.get('DRIVER_INFO')
         told = {'message': self._client.said} if self._client.said else {}
+        told |= {'round_trip_ms': str(self._round_trips)} if self._state.is_open else {}
         return told | ({key.lower(): value for key, value in info.values.items()} if info else {})
 
     def step(self, now_ns: int) -> bool:
@@ -100,6 +104,9 @@ class IndiDevice:
         self._forward.check(now_ns)
         self._begun_ns = now_ns if self._begun_ns is None else self._begun_ns
         self._client.step(now_ns)
+        if not self._answered and self._client.heard_ns > self._asked_ns > 0:
+            self._answered = True
+            self._round_trips.add((self._client.heard_ns - self._asked_ns) * 1e-9)
         self._ask(now_ns)
         quiet_s = (now_ns - max(self._client.heard_ns, self._begun_ns)) * 1e-9
         if quiet_s > self._options.timeout_s:
@@ -125,7 +132,7 @@ class IndiDevice:
     def _ask(self, now_ns: int) -> None:
         """Have the server tell the properties again: its answer is the sign of life."""
         if now_ns - self._asked_ns >= _ASK_NS:
-            self._asked_ns = now_ns
+            self._asked_ns, self._answered = now_ns, False
             self._client.ask()
 
     def prop(self, name: str) -> Property:
