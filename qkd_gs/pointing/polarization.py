@@ -73,6 +73,28 @@ def polarization_angle_in_tube(
     return angle, rate
 
 
+def convergence(
+    az_rad: FloatOrArray, el_rad: FloatOrArray, from_az_rad: FloatOrArray, from_el_rad: FloatOrArray
+) -> FloatOrArray:
+    """Turn of the horizontal from one direction of the sky to another one nearby.
+
+    A rotation by d(az) turns the horizontal by d(az) sin(el) towards up: at 88 deg by 1 deg for 600 urad across.
+
+    Parameters
+    ----------
+    az_rad, el_rad, from_az_rad, from_el_rad : float or ndarray
+        Both directions, at most some degrees apart.
+
+    Returns
+    -------
+    float or ndarray
+        To be subtracted from an angle relative to the horizontal of the second direction, rad.
+    """
+    turned = np.remainder(az_rad - from_az_rad + np.pi, 2 * np.pi) - np.pi
+    turn: FloatOrArray = turned * np.sin(0.5 * (el_rad + from_el_rad))
+    return turn
+
+
 def _roll_at(model: MountModel, motion: AxisMotion[FloatOrArray], ahead_s: float) -> FloatOrArray:
     az = motion.az_rad + motion.az_rate_rad_s * ahead_s + motion.az_acc_rad_s2 * ahead_s**2 / 2
     el = motion.el_rad + motion.el_rate_rad_s * ahead_s + motion.el_acc_rad_s2 * ahead_s**2 / 2

@@ -37,11 +37,12 @@ class Session:
         self.world.mount.enable(start_ns)
         self.beacon_on = True
         self.off_rad = 0.0  # in elevation
+        self.beside_rad = 0.0  # in azimuth
         self.run(8.0)  # slew
 
     def axes(self, t_ns):
         place = self.truth.at(t_ns)
-        return self.world.axes_at(place.az_rad, place.el_rad + self.off_rad)
+        return self.world.axes_at(place.az_rad + self.beside_rad, place.el_rad + self.off_rad)
 
     def run(self, seconds, look=lambda now_ns: None):
         world = self.world
@@ -78,17 +79,38 @@ def test_the_line_of_sight_closes_on_the_satellite(session):
     assert session.run(1.0)['offset_y_rad'][-1] == pytest.approx(500e-6, abs=3e-6)
 
 
-def test_the_tubes_roll_turns_the_measured_polarization(session):
+def leaning_left(world):
     """Independent of the model's own roll: the way the line of sight goes when the elevation axis turns."""
-    got = session.run(0.1)
-    world, t_ns = session.world, int(got['t_ns'][-1])
     axes = world.axes_at(*world.line_of_sight())
     low = world._pointing.model.apparent(*axes)
     high = world._pointing.model.apparent(axes[0], axes[1] + 1e-4)
-    leans_left = np.arctan2(-(high[0] - low[0]) * np.cos(low[1]), high[1] - low[1])
+    return np.arctan2(-(high[0] - low[0]) * np.cos(low[1]), high[1] - low[1])
+
+
+def test_the_tubes_roll_turns_the_measured_polarization(session):
+    got = session.run(0.1)
+    leans_left, t_ns = leaning_left(session.world), int(got['t_ns'][-1])
     frame = session.truth.at(t_ns).polarization_angle_rad
     assert got['polarization_true_rad'][-1] == pytest.approx(frame - leans_left, abs=2e-4)
     assert abs(leans_left) > 1e-4
+
+
+def right_and_up(az, el):
+    return np.array([np.cos(az), -np.sin(az), 0.0]), np.array(
+        [-np.sin(el) * np.sin(az), -np.sin(el) * np.cos(az), np.cos(el)]
+    )
+
+
+def test_a_tube_that_looks_beside_the_satellite_sees_its_polarization_turned(session):
+    """By vectors: the satellite's H axis on the right and up of where the tube looks, 0.01 rad of azimuth beside it."""
+    session.beside_rad = 0.01
+    got = session.run(1.0)
+    place = session.truth.at(int(got['t_ns'][-1]))
+    right, up = right_and_up(place.az_rad, place.el_rad)
+    h_axis = np.cos(place.polarization_angle_rad) * right + np.sin(place.polarization_angle_rad) * up
+    right, up = right_and_up(*session.world.line_of_sight())
+    seen = np.arctan2(h_axis @ up, h_axis @ right) - leaning_left(session.world)
+    assert np.sin(got['polarization_true_rad'][-1] - seen) == pytest.approx(0, abs=2e-4)
 
 
 def fitted(frame):

@@ -9,7 +9,7 @@ import numpy as np
 
 from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.orbit.trajectory import Trajectory
-from qkd_gs.pointing.polarization import polarization_error
+from qkd_gs.pointing.polarization import convergence, polarization_error
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import TwinSettings
@@ -159,13 +159,14 @@ class Plant:
         rows[Column.GUIDING : Column.TRACKING + 1] = air.scintillation
         rows[Column.CLEAR] = air.clear_532 * air.cloud
         rows[Column.IRRADIANCE] = self._downlink(air) * rows[Column.CLEAR]
+        turn = convergence(rows[Column.AZ], rows[Column.EL], air.az_rad, air.el_rad)
         return rows, Interval(
             t_ns=air.t_ns,
             offset_x_rad=offset[0],
             offset_y_rad=offset[1],
             tilt_x_rad=air.tilt_rad[0],
             tilt_y_rad=air.tilt_rad[1],
-            polarization_true_rad=air.polarization_angle_rad - rows[Column.ROLL],
+            polarization_true_rad=air.polarization_angle_rad - turn - rows[Column.ROLL],
             hwp_true_rad=hwp_rad,
             az_rad=rows[Column.AZ],
             el_rad=rows[Column.EL],

@@ -7,7 +7,7 @@ from math import cos, hypot, pi, remainder, sin
 from qkd_gs.devices.mount import MountReading
 from qkd_gs.orbit.target import TargetState
 from qkd_gs.pointing.mount_model import AxisMotion, MountModel
-from qkd_gs.pointing.polarization import polarization_angle_in_tube
+from qkd_gs.pointing.polarization import convergence, polarization_angle_in_tube
 from qkd_gs.tracking.control.prediction import place
 
 WITHIN_NS = 100_000_000  # before the pass the state is that of its start: no extrapolation from there
@@ -21,8 +21,8 @@ def measured_polarization_angle(
 ) -> tuple[float, float]:
     """Angle of the satellite's H axis from the tube's horizontal, and its rate, at the stamp of the reading.
 
-    Near the zenith the angle depends on the true azimuth of the telescope: a rotation by d(az) turns its horizontal
-    by d(az) sin(el) towards up.  So does its rate, which the half-wave plate needs to be there in time.
+    Near the zenith the angle depends on the true azimuth of the telescope (`convergence`), and its rate, which the
+    half-wave plate needs to be there in time, on that of the telescope.
 
     Parameters
     ----------
@@ -42,13 +42,11 @@ def measured_polarization_angle(
     angle = state.polarization_angle_rad + state.polarization_rate_rad_s * (t_ns - state.t_ns) * 1e-9
     az, el = place(state, t_ns)
     here_az, here_el = model.apparent(reading.az_rad, reading.el_rad)
-    turned = remainder(here_az - az, 2 * pi)
-    rate, off_rad = state.polarization_rate_rad_s, hypot(turned * cos(el), here_el - el)
+    rate, off_rad = state.polarization_rate_rad_s, hypot(remainder(here_az - az, 2 * pi) * cos(el), here_el - el)
     if off_rad < ON_TRACK_RAD:
-        convergence = sin(0.5 * (here_el + el))
-        angle -= turned * convergence
+        angle -= convergence(here_az, here_el, az, el)
         if off_rad > ASTRAY_RAD:
-            rate -= (_azimuth_rate(model, reading) - state.az_rate_rad_s) * convergence
+            rate -= (_azimuth_rate(model, reading) - state.az_rate_rad_s) * sin(0.5 * (here_el + el))
     axes = AxisMotion(t_ns, reading.az_rad, reading.el_rad, reading.az_rate_rad_s, reading.el_rate_rad_s, 0.0, 0.0)
     angle, rate = polarization_angle_in_tube(model, axes, angle, rate)
     return float(angle), float(rate)
