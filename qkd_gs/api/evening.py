@@ -103,7 +103,7 @@ def simulate_evening(
         watcher=watcher,
         compass_error_rad=radians(compass_error_deg),
     )
-    return run_evening(given, until_ns, _steps(skip), _steps(repeat), least_bits)
+    return run_evening(given, until_ns, steps_of(skip), steps_of(repeat), least_bits)
 
 
 def evening_summary(journal: Journal) -> dict[str, Any]:
@@ -137,7 +137,14 @@ def evening_summary(journal: Journal) -> dict[str, Any]:
     }
 
 
-def _steps(names: Sequence[str]) -> list[Step]:
+def steps_of(names: Sequence[str]) -> list[Step]:
+    """Steps by their names.
+
+    Raises
+    ------
+    StationError
+        An unknown one.
+    """
     try:
         return [Step(name) for name in names]
     except ValueError:

@@ -38,6 +38,8 @@ _PACKAGES = {
         'policies': 'write the policies of SROS2 for every node of the station',
         'calibrate-detectors': 'measure the relative delays and efficiencies of the detectors with trusted light',
         'calibrate-hwp': 'find the zero of the half-wave plate from counts of polarized light',
+        'star-test': 'find the channel efficiency from counts of stars',
+        'noise-map': 'map the noise over the sky from counts of the four detectors',
         'devices': 'list the drivers of every device, and test those that are chosen',
     },
     'operation': {
