@@ -1,4 +1,4 @@
-"""Star test and noise map in the twin against its truth."""
+"""Star test, noise map and autofocus in the twin against its truth."""
 
 from math import radians
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from qkd_gs.calibration.fit import fit_mount
+from qkd_gs.calibration.focus import FocusState
 from qkd_gs.calibration.light.noise_map import noise_map
 from qkd_gs.calibration.light.readings import BESIDE, SKY
 from qkd_gs.calibration.light.star_test import LightVerdict, efficiency_of_stars
@@ -22,8 +23,10 @@ from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import load_twin
 from qkd_gs.share import share_path
+from qkd_gs.sim.focusing import autofocus
 from qkd_gs.sim.imaging.catalogue_stars import NamedStars
 from qkd_gs.sim.light_survey import count_dark, survey_light
+from qkd_gs.sim.physics.focus import SimFocuser
 from qkd_gs.sim.simulation_setup import SimulationSetup
 from qkd_gs.sim.world import World
 
@@ -94,3 +97,16 @@ def test_a_direction_that_the_axes_do_not_reach_is_left_out_with_its_reason():
     )
     assert survey.missing == {'azimuth 57, elevation -20 deg': 'outside the travel of the axes'}
     assert len(survey.readings) == 1
+
+
+def test_autofocus_finds_the_focus_of_a_colder_tube():
+    twin, world, model, start_ns = evening(7)
+    settings = twin.surroundings.focus
+    focuser = SimFocuser(settings, settings.reference_c - 15)
+    focuser.open()
+    world.tracking_camera.blur_px = focuser.blur_px
+    star = next(one.star for one in star_directions(SITE, start_ns, 1))
+    run, _ = autofocus(world, STATION, model, SITE, star, focuser, 4000, start_ns)
+    assert run.state is FocusState.DONE, run.message
+    best = settings.start_step - 15 * settings.steps_per_c
+    assert run.fit.position == pytest.approx(best, abs=100)  # 0.2 px of blur

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from math import hypot
 from typing import Protocol
 
 import numpy as np
@@ -54,6 +57,7 @@ class SimCamera:
         self._settings: CameraSettings | None = None
         self._next_ns = 0
         self._transfer: deque[tuple[int, Frame]] = deque()
+        self.blur_px: Callable[[int], float] | None = None  # Gaussian width that a defocus adds, at a time
         self.tilt_residuals: list[tuple[int, float, float]] = []
 
     def open(self) -> None: ...
@@ -103,20 +107,21 @@ class SimCamera:
             self.tilt_residuals.append((mid_ns, *exposed.tilt_rad))
             if self._rng.random() >= self._plant.drop_probability:
                 stamp_ns = mid_ns + round(self._rng.standard_normal() * self._plant.stamp_jitter_s * 1e9)
-                image = self._image(exposed, roi, settings)
+                image = self._image(exposed, roi, settings, mid_ns)
                 latency_ns = round(self._plant.latency_s * 1e9 * roi.height_px / self._model.height_px)
                 frame = Frame(stamp_ns, settings.exposure_s, settings.gain, image, roi)
                 self._transfer.append((end_ns + latency_ns, frame))
             self._next_ns += max(round(1e9 / settings.rate_hz), exposure_ns)
 
-    def _image(self, exposed: Exposed, roi: Roi, settings: CameraSettings) -> ImageArray:
+    def _image(self, exposed: Exposed, roi: Roi, settings: CameraSettings, mid_ns: int) -> ImageArray:
         pixels = roi.width_px * roi.height_px
         first = int(self._rng.integers(0, len(self._noise) - pixels + 1))
         region = (roi.x0_px, roi.y0_px, roi.width_px, roi.height_px)
         noise = self._noise[first : first + pixels]
-        return render(
-            self._sensor, region, exposed.points, exposed.background, settings.exposure_s, settings.gain, noise
-        )
+        sensor, blur_px = self._sensor, self.blur_px(mid_ns) if self.blur_px is not None else 0.0
+        if blur_px:
+            sensor = replace(sensor, sigma_px=hypot(sensor.sigma_px, blur_px))
+        return render(sensor, region, exposed.points, exposed.background, settings.exposure_s, settings.gain, noise)
 
     def _check(self, settings: CameraSettings) -> None:
         model, roi = self._model, settings.roi or self._whole
