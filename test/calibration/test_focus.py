@@ -95,7 +95,7 @@ def test_positions_without_a_star_are_left_out():
 @pytest.mark.parametrize(
     ('given', 'said'),
     [
-        ({'best': 60_000}, 'the focus is not between'),
+        ({'best': 23_400}, 'the focus is not between'),
         ({'best': 20_000, 'blind': tuple(range(17_000, 21_001, 1000))}, 'seen at 2 positions'),
         ({'best': 20_000, 'moves': False}, 'the focuser is at 20000, not at 17000'),
     ],
