@@ -135,9 +135,9 @@ def track(given: EveningSimulation, world: EveningWorld, now_ns: int, pass_utc: 
     if (folder / 'session.json').exists():  # the process died while it was written
         locked_s = _locked_s(load_manifest(folder))
         if locked_s:
-            said = f'was interrupted by a restart after {locked_s:.0f} s of lock'
+            said = f'was interrupted after {locked_s:.0f} s of lock'
             return Outcome(State.DONE, said, {'session': folder.name, 'locked_s': round(locked_s, 1)}), now_ns
-        return Outcome(State.FAILED, 'was interrupted by a restart before the satellite was locked'), now_ns
+        return Outcome(State.FAILED, 'was interrupted before the satellite was locked'), now_ns
     ready_ns = window.start_ns - round(_ARMED_S * 1e9)
     if now_ns > ready_ns:
         return Outcome(State.FAILED, 'the pass has begun before the telescope was ready'), now_ns
