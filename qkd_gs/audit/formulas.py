@@ -11,6 +11,7 @@ TAG_BITS, TAGS = 128, 8
 TAG_KEY_BITS = TAG_BITS * (TAGS + 1)  # a pad for each tag, and the point of the hash
 _LONGEST = 2**32  # bytes of a transcript
 _FIRST_TAGS = 16
+_MOST_JOINED = 64  # passes of the time for which bits are kept
 _LINEARIZED = (0.01, 0.018, 0.03, 0.05, 0.08)
 
 
@@ -24,6 +25,19 @@ def tag_failure() -> float:
     """Probability that a tag of a pass is forged: seven tags, and sixteen attempts at the first."""
     coefficients = -(-_LONGEST // 15) + 1
     return (TAGS - 1 + _FIRST_TAGS) * (coefficients + 2) * 2.0**-127
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Passes that are joined: how many there were to choose from, and the receiver of each."""
+
+    choices: int
+    receivers: list[dict[str, Any] | None]
+
+    def receiver(self) -> dict[str, Any] | None:
+        """The most unequal one."""
+        known = [one for one in self.receivers if one]
+        return {name: max(one[name] for one in known) for name in known[0]} if known else None
 
 
 @dataclass(frozen=True)
@@ -165,8 +179,21 @@ def largest_expectation(count: int, failure: float) -> float:
     return float(high)
 
 
+def _given_away(receiver: dict[str, Any], failure: float) -> float:
+    """Bits that a receiver gives away: D of doc/security.md."""
+    m, b = receiver['within_basis'], receiver['between_bases']
+    least = (1 - m) * (1 - b) / ((1 + m) * (1 + b))
+    several = largest_expectation(receiver['cross_clicks'], failure) / (least**2 / 2)
+    return float(several + receiver['excess_dark_bits'] + receiver['edge_bits'])
+
+
 def key_bits(
-    counts: Counts, terms: dict[str, Any], receiver: dict[str, Any] | None, blocks: list[int], leaked: int
+    counts: Counts,
+    terms: dict[str, Any],
+    receiver: dict[str, Any] | None,
+    blocks: list[int],
+    leaked: int,
+    joined: Joined | None = None,
 ) -> tuple[float, float]:
     """Length of the key before rounding, and its failure probability.
 
@@ -181,8 +208,13 @@ def key_bits(
         Sizes of the verified blocks.
     leaked : int
         Everything that was disclosed of the key, without hashes and tags.
+    joined : Joined, optional
+        The counts are the sums of several passes.
     """
     correct, tags = sum(hash_failure(size, terms['verification_bits']) for size in blocks), tag_failure()
+    if joined:
+        tags *= 1 + len(joined.receivers)
+        receiver = joined.receiver()
     left = terms['epsilon_total'] - correct - tags
     if left <= 0:
         return -np.inf, correct + tags
@@ -197,13 +229,10 @@ def key_bits(
         means,
         (tolerance.get('intensity', 0.0), tolerance.get('probability', 0.0)),
         unequal,
-        (smoothing / 2) ** 2,
+        (smoothing / 2) ** 2 / (240 * 2 ** (joined.choices - 1) if joined else 1),
     )
-    if receiver:
-        m, b = unequal
-        least = (1 - m) * (1 - b) / ((1 + m) * (1 + b))
-        length -= largest_expectation(receiver['cross_clicks'], several) / (least**2 / 2)
-        length -= receiver['excess_dark_bits'] + receiver['edge_bits']
+    parts = joined.receivers if joined else [receiver]
+    length -= sum(_given_away(one, several / (_MOST_JOINED if joined else 1)) for one in parts if one)
     length -= leaked + len(blocks) * (terms['verification_bits'] + 1) + TAG_KEY_BITS
     length += 2 * np.log2(2 * amplification)
     return float(length), correct + tags + smoothing + several + amplification

@@ -14,10 +14,12 @@ from qkd_gs.audit import decoding, formulas, public_pulses
 from qkd_gs.audit.chained_file import Message, Transcript
 from qkd_gs.audit.decoding import Undecodable
 
-_OF_THE_GROUND = set('hlsdepvokmxg')  # tags: g by the ground, z by the satellite
+_OF_THE_GROUND = set('hlsdepvokmxgj')  # tags: g by the ground, z by the satellite
 _TAG_BYTES = 16
-_WHOLE = re.compile(r'hwlgLb*zsd*ga*ze(?:(?:(?:pP)*|y)vVokm*gKz)?(?:xg(?:Xz)?)?')
+_WHOLE = re.compile(r'hwlgLb*zsd*ga*ze(?:(?:(?:pP)*|y)vVokm*gKz|gKz)?(?:xg(?:Xz)?)?')
 _KEY_MADE = re.compile(r'hwlgLb*zsd*ga*ze(?:(?:(?:pP)*|y)vVokm*)?')
+_JOINED = re.compile(r'hwjgJz(?:(?:pP)*|y)vVokm*gKz(?:xg(?:Xz)?)?')
+_JOINED_KEY_MADE = re.compile(r'hwjgJz(?:(?:pP)*|y)vVokm*')
 
 
 @dataclass
@@ -89,20 +91,7 @@ def replay(transcript: Transcript, whole: bool) -> Replayed:
     whole : bool
         True: the run made the key; False: it broke, and counts only for what it disclosed.
     """
-    found = Replayed()
-    if transcript.broken:
-        found.differences.append(transcript.broken)
-    order = ''.join(message.letter for message in transcript.messages)
-    if any((message.letter in _OF_THE_GROUND) != message.ground for message in transcript.messages):
-        found.differences.append('a message is said by the wrong side')
-    match = _KEY_MADE.match(order)
-    if whole and not _WHOLE.fullmatch(order):
-        place = match.end() if match else 0
-        found.differences.append(f'the order of the messages is not that of a run, from message {place + 1} on')
-    if any(message.name == 'TAG' and len(message.payload) != _TAG_BYTES for message in transcript.messages):
-        found.differences.append('a tag has another length than 16 bytes')
-    if match:
-        found.key_id = transcript.digest(match.end())
+    found = _ordered(transcript, _WHOLE if whole else None, _KEY_MADE)
     try:
         _read(transcript.messages, found)
     except Undecodable as error:
@@ -112,18 +101,69 @@ def replay(transcript: Transcript, whole: bool) -> Replayed:
     return found
 
 
-def _read(messages: list[Message], found: Replayed) -> None:
-    """Take the messages by their kinds, and check each kind."""
+def read_joined(transcript: Transcript, members: list[Replayed], whole: bool) -> Replayed:
+    """Go through a run that makes one key of the kept bits of several sessions.
+
+    Parameters
+    ----------
+    transcript : Transcript
+    members : list of Replayed
+        The runs in which these sessions were sifted.
+    whole : bool
+        As of `replay`.
+    """
+    found = _ordered(transcript, _JOINED if whole else None, _JOINED_KEY_MADE)
+    found.sifted = np.sum([one.sifted for one in members], axis=0)
+    by_name = _by_name(transcript.messages)
+    try:
+        found.hello, found.welcome = _first(by_name, 'HELLO'), _first(by_name, 'WELCOME')
+        found.report = _first(by_name, 'JOIN')
+        _of_the_key(by_name, found)
+    except Undecodable as error:
+        found.differences.append(f'a message {error}')
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        found.differences.append(f'a message does not hold what it must: {error!r}')
+    return found
+
+
+def _ordered(transcript: Transcript, due: re.Pattern[str] | None, until_key: re.Pattern[str]) -> Replayed:
+    """Order and senders of the messages, and the name that they give to the key."""
+    found = Replayed()
+    if transcript.broken:
+        found.differences.append(transcript.broken)
+    order = ''.join(message.letter for message in transcript.messages)
+    if any((message.letter in _OF_THE_GROUND) != message.ground for message in transcript.messages):
+        found.differences.append('a message is said by the wrong side')
+    match = until_key.match(order)
+    if due and not due.fullmatch(order):
+        place = match.end() if match else 0
+        found.differences.append(f'the order of the messages is not that of a run, from message {place + 1} on')
+    if any(message.name == 'TAG' and len(message.payload) != _TAG_BYTES for message in transcript.messages):
+        found.differences.append('a tag has another length than 16 bytes')
+    if match:
+        found.key_id = transcript.digest(match.end())
+    return found
+
+
+def _by_name(messages: list[Message]) -> dict[str, list[bytes]]:
     by_name: dict[str, list[bytes]] = {}
     for message in messages:
         by_name.setdefault(message.name, []).append(message.payload)
+    return by_name
+
+
+def _first(by_name: dict[str, list[bytes]], name: str) -> dict[str, Any]:
+    return decoding.fields(by_name[name][0]) if name in by_name else {}
+
+
+def _read(messages: list[Message], found: Replayed) -> None:
+    """Take the messages by their kinds, and check each kind."""
+    by_name = _by_name(messages)
 
     def first(name: str) -> dict[str, Any]:
-        return decoding.fields(by_name[name][0]) if name in by_name else {}
+        return _first(by_name, name)
 
     found.hello, found.welcome, found.report = first('HELLO'), first('WELCOME'), first('ERROR_COUNTS')
-    if found.welcome and found.welcome['pre_shared_slot'] not in found.hello['pre_shared_slots']:
-        found.differences.append('the pre-shared bits that are used were not offered')
     head = first('LOG_HEAD')
     rule = found.hello.get('terms', {}).get('public_pulses')
     blocks = sum(
@@ -134,6 +174,13 @@ def _read(messages: list[Message], found: Replayed) -> None:
         found.differences.append(f'the beacon log has {blocks} pulses, {head["pulses"]} are said')
     if 'SIFT_HEAD' in by_name:
         _sifting(by_name, found, first('LOG_REQUEST'), head, first('SIFT_HEAD'))
+    _of_the_key(by_name, found)
+
+
+def _of_the_key(by_name: dict[str, list[bytes]], found: Replayed) -> None:
+    """Pre-shared bits, disclosures, and the request of the key."""
+    if found.welcome and found.welcome['pre_shared_slot'] not in found.hello['pre_shared_slots']:
+        found.differences.append('the pre-shared bits that are used were not offered')
     _disclosures(by_name, found)
     if 'AMPLIFY' in by_name:
         secret, disclosed, matrix = decoding.key_request(by_name['AMPLIFY'][0])
@@ -144,7 +191,7 @@ def _read(messages: list[Message], found: Replayed) -> None:
         if matrix != due:
             found.differences.append(f'the matrix of privacy amplification has {matrix} bytes, not {due}')
     for name in ('AMPLIFIED', 'STORED', 'CONFIRMED'):
-        if name in by_name and first(name)['key_id'] != found.key_id:
+        if name in by_name and _first(by_name, name)['key_id'] != found.key_id:
             found.differences.append(f'{name} names another key than the messages before it make')
 
 

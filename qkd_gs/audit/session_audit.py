@@ -23,7 +23,7 @@ NOT_SEEN = (
     'a run whose transcript was taken away, if neither side says that it disclosed anything',
 )
 _OF_THE_SOURCE = ('pulse_rate_hz', 'p_signal', 'p_decoy', 'p_vacuum')
-_OF_THE_KEY = ('epsilon_total', 'verification_bits', 'max_qber', 'reconciliation')
+_OF_THE_KEY = ('epsilon_total', 'verification_bits', 'max_qber', 'reconciliation', 'keep', 'keep_days')
 _ROUNDING = 1e-6  # bits: that two computations of one formula may differ by
 
 
@@ -89,12 +89,12 @@ def audit_session(folder: str | Path, other: Path | None = None) -> Audit:
     transcript = read_transcript(folder / Path(about['file']).name)
     run = replay(transcript, whole=True)
     found = list(run.differences)
-    found += _seal(transcript, about) + _settings(folder, manifest, run)
-    found += _earlier(folder, transcript, run, manifest.simulated) + _other_side(folder, transcript, other)
+    found += seal(transcript, about) + _settings(folder, manifest, run)
+    found += _earlier(folder, transcript, run, manifest.simulated) + other_side(folder, transcript, other)
     secret_bits, checked = 0, dict[str, Any]()
     if run.report and run.sifted is not None:
         try:
-            secret_bits, checked, more = _key(run, key)
+            secret_bits, checked, more = figures_of(run, run.counts(), key)
         except (KeyError, TypeError, ValueError) as error:
             more = [f'the figures cannot be computed: {error!r}']
         found += more
@@ -103,7 +103,7 @@ def audit_session(folder: str | Path, other: Path | None = None) -> Audit:
     return Audit(not found, secret_bits, found, checked, list(NOT_SEEN))
 
 
-def _seal(transcript: Transcript, about: dict[str, Any]) -> list[str]:
+def seal(transcript: Transcript, about: dict[str, Any]) -> list[str]:
     """Whether the transcript is the one that the session names."""
     number = about['messages']
     if not 1 <= number <= len(transcript.chain) or transcript.chain[number - 1] != about['sha256']:
@@ -160,7 +160,7 @@ def _earlier(folder: Path, transcript: Transcript, run: Replayed, simulated: boo
     return found
 
 
-def _other_side(folder: Path, transcript: Transcript, other: Path | None) -> list[str]:
+def other_side(folder: Path, transcript: Transcript, other: Path | None) -> list[str]:
     """Whether the satellite has heard and said the same; the last messages may be missing at one side."""
     paths = [other] if other else sorted(folder.glob('satellite-transcript-*.qgt'))
     if not paths:
@@ -172,15 +172,17 @@ def _other_side(folder: Path, transcript: Transcript, other: Path | None) -> lis
     return ["no transcript of the satellite's side has the same messages"]
 
 
-def _key(run: Replayed, key: dict[str, Any]) -> tuple[int, dict[str, Any], list[str]]:
+def figures_of(
+    run: Replayed, counts: formulas.Counts, key: dict[str, Any], joined: formulas.Joined | None = None
+) -> tuple[int, dict[str, Any], list[str]]:
     """Every count, charge and length of the key, against those of the session."""
-    counts, terms, given_up = run.counts(), run.hello['terms'], bool(run.report['reason'])
+    terms, given_up = run.hello['terms'], bool(run.report.get('reason'))
     blocks = [] if given_up else run.blocks
     one_way = terms['reconciliation'] == 'ldpc'
     disclosed = key['disclosed_bits'] if one_way else run.parities  # syndromes are told in whole bytes
     dropped = 0 if given_up else run.dropped
     length, epsilon = formulas.key_bits(
-        counts, terms, run.report.get('receiver'), blocks, disclosed + dropped + run.earlier()
+        counts, terms, run.report.get('receiver'), blocks, disclosed + dropped + run.earlier(), joined
     )
     secret = 0 if given_up else floor(max(0.0, length) + _ROUNDING)
     qber = counts.expected_error(terms['intensities']['signal'], terms['intensities']['decoy'])
@@ -194,7 +196,9 @@ def _key(run: Replayed, key: dict[str, Any]) -> tuple[int, dict[str, Any], list[
         'key_id': run.key_id,
         'epsilon': epsilon,
         'secret_bits': secret,
-    }
+    } | ({} if joined else {'kept': bool(run.report.get('keep'))})
+    if figures.get('kept') and (terms['keep'] == 'never' or run.earlier()):
+        figures['kept'] = False  # parities were disclosed, or nobody wants it
     found = [
         f'{name} is {key.get(name)} in the session, {value} by the transcript'
         for name, value in figures.items()

@@ -1,17 +1,18 @@
 """Passes of Table 1 over one station made into one key, beside single passes.
 
 A key never joins stations.  Parities and verification of each pass are charged in full; the entropy of the single
-photons comes from the counts of all passes together, whose uncertainty grows with the root of their number.
+photons comes from the counts of all passes together, whose uncertainty grows with the root of their number.  That any
+of the passes could have been left out is paid for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import reduce
+from collections.abc import Callable
 from typing import Any
 
 from qkd_gs.qkd.finite_key.counts import KeyCounts, Receiver
 from qkd_gs.qkd.finite_key.entropy import binary_entropy
+from qkd_gs.qkd.finite_key.joined import joined_counts
 from qkd_gs.qkd.finite_key.key_length import key_length
 from qkd_gs.session.published import PublishedPass, published_passes
 
@@ -63,23 +64,11 @@ def _of_site(counts: list[KeyCounts], receiver: Receiver | None, f_ec: float, ep
 
     def length(of: list[KeyCounts]) -> int:
         disclosed = round(sum(f_ec * one.sifted_bits * binary_entropy(one.qber) for one in of))
-        return key_length(_joined(of), epsilon_total=epsilon_total, disclosed_bits=disclosed).secret_bits
+        counts = joined_counts(of, len(of)) if len(of) > 1 else of[0]
+        return key_length(counts, epsilon_total=epsilon_total, disclosed_bits=disclosed).secret_bits
 
     return {
         'passes': len(passes),
         'joined_bits': length(passes),
         'single_bits': sum(length([one]) for one in passes),
     }
-
-
-def _joined(passes: Iterable[KeyCounts]) -> KeyCounts:
-    """Counts of several passes with one source and one receiver."""
-
-    def both(a: KeyCounts, b: KeyCounts) -> KeyCounts:
-        receiver = a.receiver
-        if receiver is not None and b.receiver is not None:
-            cross_clicks = receiver.cross_clicks + b.receiver.cross_clicks
-            receiver = receiver.model_copy(update={'cross_clicks': cross_clicks})
-        return a.model_copy(update={'receiver': receiver, 'hv': a.hv + b.hv, 'da': a.da + b.da})
-
-    return reduce(both, passes)

@@ -21,10 +21,12 @@ from qkd_gs.keys.entries import (
     Side,
     entry_of,
 )
+from qkd_gs.keys.kept_rows import KeptRows
 from qkd_gs.keys.root_file import RootFile
 from qkd_gs.keys.sealed_database import SealedDatabase
 from qkd_gs.keys.secret import Secret
 from qkd_gs.keys.withdrawals import Withdrawals
+from qkd_gs.qkd.protocol.kept_bits import KeptBits, KeptPass
 from qkd_gs.qkd.protocol.session_record import Booking, check_booking, missing_key
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
 
@@ -66,6 +68,7 @@ class KeyStore:
         root_file = RootFile(root or path.with_name(f'{path.name}.root'))
         self._database = SealedDatabase(path, root_file, master_key, simulated, side)
         self.withdrawals = Withdrawals(self._database, simulated, side)
+        self._kept = KeptRows(self._database, now)
 
     @property
     def database(self) -> SealedDatabase:
@@ -80,6 +83,7 @@ class KeyStore:
         epsilon: float,
         result: dict[str, Any],
         refill: PackedBits | None = None,
+        kept: KeptBits | None = None,
     ) -> KeyEntry:
         """Store the key of a session as pending, once: a second call returns what the first one stored.
 
@@ -100,6 +104,8 @@ class KeyStore:
             Figures of the session, nothing secret; returned by `entry` from then on.
         refill : PackedBits, optional
             Pre-shared bits for a later run, made with the key; usable once that is confirmed.
+        kept : KeptBits, optional
+            Sifted bits of a session without a key, to be joined with others.
         """
         with self._database.change():
             stored = self.entry(session_id)
@@ -107,12 +113,17 @@ class KeyStore:
                 return stored
             if stored is not None:
                 self._database.remove(self._database.rows('WHERE key_id = ?', stored.key_id)[0])
+                self._kept.drop(session_id)
             created = self._now().isoformat(timespec='seconds')
             state = KeyStateName.PENDING
             row = KeyRow(key_id, session_id, created, len(bits), epsilon, json.dumps(result), state, 0, 0)
             self._database.add(row, bits.tobytes())
             if refill:
                 self._database.add_refill(key_id, refill.tobytes())
+            if kept:
+                self._kept.add(kept)
+            if self._side is Side.GROUND:  # the satellite may have to make the key again
+                self._kept.drop_joined(session_id)
             return self._entry(row)
 
     def confirm(self, session_id: str, key_id: str) -> None:
@@ -129,6 +140,7 @@ class KeyStore:
                 raise missing_key(session_id, key_id)
             if row.state == KeyStateName.PENDING:
                 self._database.set_state(row, KeyStateName.CONFIRMED)
+                self._kept.drop_joined(session_id)
 
     def entry(self, session_id: str) -> KeyEntry | None:
         """Entry of a session's key, or None."""
@@ -199,6 +211,7 @@ class KeyStore:
                 self._database.destroy(row)
                 self._database.set_state(row, KeyStateName.ERASED)
             self._database.drop_held_of(row.key_id)
+            self._kept.drop(session_id)
 
     def refills(self) -> list[str]:
         """Keys that brought pre-shared bits which are not used yet and which both sides hold; oldest first."""
@@ -265,6 +278,31 @@ class KeyStore:
                 sql.execute('INSERT INTO announcements VALUES (?, ?)', (session_id, booking.digest))
                 rows = [(session_id, booking.source, *span) for span in booking.spans_ns]
                 sql.executemany('INSERT INTO bookings VALUES (?, ?, ?, ?)', rows)
+
+    def kept(self, session_id: str) -> KeptPass | None:
+        """What is kept of a session to be joined with others, or None."""
+        return self._kept.about(session_id)
+
+    def take_kept(self, joined_session: str, session_ids: Sequence[str]) -> list[KeptBits]:
+        """Kept bits of these sessions, which from now on are for this joined session and no other.
+
+        They are destroyed once its key is stored and the other side has it.
+
+        Raises
+        ------
+        StationError
+            One is not kept, or was taken for another one.
+        """
+        return self._kept.take(joined_session, session_ids)
+
+    def drop_old_kept(self, keep_ns: int) -> None:
+        """Destroy bits that have been kept for longer than this time."""
+        self._kept.drop_old(keep_ns)
+
+    def announced_between(self, first_ns: int, last_ns: int) -> int:
+        """Number of sessions that announced pulses whose spans end in (first, last], UTC ns."""
+        statement = 'SELECT COUNT(DISTINCT session_id) FROM bookings WHERE end_ns > ? AND end_ns <= ?'
+        return int(self._database.sql.execute(statement, (first_ns, last_ns)).fetchone()[0])
 
     def close(self) -> None:
         """Close the database; any number of times."""

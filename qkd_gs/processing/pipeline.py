@@ -96,12 +96,12 @@ def process_session(
     with keys.store(manifest.simulated) as store:
         stored = store.entry(manifest.session_id)
         if stored is not None:
-            _destroy_session_key(keys, manifest, stored.length_bits)
+            _destroy_session_key(keys, manifest, stored.length_bits, store.kept(manifest.session_id) is not None)
             if stored.state is KeyStateName.PENDING:
-                _confirm_again(store, stored, manifest, keys, link, folder)
+                confirm_stored(store, stored, manifest, keys, link, folder)
             return _finished(folder, dict(stored.result))
         private_key = keys.session_private_key(manifest.session_id)
-        pre_shared = _pre_shared(keys, manifest, store)
+        pre_shared = pre_shared_of(keys, manifest, store)
         # what is said in public waits in a file without a name, beside the tags: a temporary folder may be in memory
         with (
             tempfile.TemporaryFile(dir=folder) as file,
@@ -118,7 +118,7 @@ def process_session(
                 pre_shared,
                 store,
                 source=_source(manifest),
-                random_bytes=_random_bytes(manifest),
+                random_bytes=public_random(manifest),
                 progress=progress,
                 spool=spool,
                 transcript=transcript,
@@ -143,11 +143,12 @@ def process_session(
             )
             watched['transcript'] = transcript.seal()
             result = _figures(manifest, timed, scanned.reports, made, watched, window_s)
-            store.put(manifest.session_id, made.key_id, made.key, made.epsilon, result, made.refill)
-            _destroy_session_key(keys, manifest, made.secret_bits)
-            made.key.wipe()
-            made.refill.wipe()
-            with _confirming(manifest):
+            store.put(manifest.session_id, made.key_id, made.key, made.epsilon, result, made.refill, made.kept)
+            _destroy_session_key(keys, manifest, made.secret_bits, made.kept is not None)
+            for held in (made.key, made.refill, made.kept):
+                if held is not None:
+                    held.wipe()
+            with confirming(manifest):
                 session.confirm()
                 store.confirm(manifest.session_id, made.key_id)
     _add_telemetry(folder, timed, made)
@@ -163,27 +164,27 @@ def _satellite_log(
     return session.request_beacon_log(*scanned.log_span_ns, source.beacon_rate_hz)
 
 
-def _confirm_again(
+def confirm_stored(
     store: KeyStore, stored: KeyEntry, manifest: Manifest, keys: KeyFolder, link: Link, folder: Path
 ) -> None:
     """Confirm a key whose confirmation was lost when it was made."""
-    with _confirming(manifest), TranscriptFile(folder) as transcript, link() as channel:
-        pre_shared = _pre_shared(keys, manifest, store)
+    with confirming(manifest), TranscriptFile(folder) as transcript, link() as channel:
+        pre_shared = pre_shared_of(keys, manifest, store)
         confirm_again(channel, agreed_terms(manifest), stored.session_id, stored.key_id, pre_shared, transcript)
         store.confirm(stored.session_id, stored.key_id)
 
 
-def _destroy_session_key(keys: KeyFolder, manifest: Manifest, secret_bits: int) -> None:
-    """Destroy the key to the tags of a real session once they are made into a key.
+def _destroy_session_key(keys: KeyFolder, manifest: Manifest, secret_bits: int, kept: bool) -> None:
+    """Destroy the key to the tags of a real session once they are made into a key, or its sifted bits are kept.
 
-    The tags of a simulated session are no secret, and those without a key may be joined with another pass.
+    The tags of a simulated session are no secret.
     """
-    if secret_bits and not manifest.simulated:
+    if (secret_bits or kept) and not manifest.simulated:
         keys.destroy_session_key(manifest.session_id)
 
 
 @contextmanager
-def _confirming(manifest: Manifest) -> Iterator[None]:
+def confirming(manifest: Manifest) -> Iterator[None]:
     """Context in which a failed confirmation is a warning: the key is stored, and waits for the next processing."""
     try:
         yield
@@ -287,7 +288,7 @@ def _timing_anomalies(timed: Timed, station: StationSettings) -> list[Anomaly]:
     ]
 
 
-def _pre_shared(keys: KeyFolder, manifest: Manifest, store: KeyStore) -> RefilledKey:
+def pre_shared_of(keys: KeyFolder, manifest: Manifest, store: KeyStore) -> RefilledKey:
     """Pre-shared bits of the ground; warns when there are few left."""
     if manifest.simulated:
         return RefilledKey(SimulatedPreSharedKey(_seed(manifest), manifest.session_id), store)
@@ -301,7 +302,7 @@ def _pre_shared(keys: KeyFolder, manifest: Manifest, store: KeyStore) -> Refille
     return pre_shared
 
 
-def _random_bytes(manifest: Manifest) -> Callable[[int], bytes]:
+def public_random(manifest: Manifest) -> Callable[[int], bytes]:
     """Unpredictable bytes; in a simulated session reproducible ones, so that the same seed gives the same key."""
     if not manifest.simulated:
         return secrets.token_bytes

@@ -240,6 +240,9 @@ class SourceSettings(Section):
             raise ValueError(f'beacon_rate_hz {self.beacon_rate_hz:g} is not far below pulse_rate_hz')
 
 
+Keep = Literal['never', 'without_key', 'all']
+
+
 class KeySettings(Section):
     """Post-processing."""
 
@@ -264,6 +267,10 @@ class KeySettings(Section):
     reconciliation: Literal['cascade', 'ldpc'] = Field(
         'cascade', description='interactive Cascade, or one-way LDPC for links with long round trips'
     )
+    keep: Keep = Field(
+        'never', description='passes whose sifted bits are kept to be joined: none, those without a key alone, or all'
+    )
+    keep_days: int = Field(default=30, ge=1, le=366, description='days for which they are kept at most')
 
 
 class StorageSettings(Section):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,8 @@ from typing import Any
 from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.orbit.elements import load_elements
-from qkd_gs.processing.pipeline import DEFAULT_WINDOW_S, Progress, process_session
+from qkd_gs.processing.joining import join_sessions
+from qkd_gs.processing.pipeline import DEFAULT_WINDOW_S, Link, Progress, process_session
 from qkd_gs.qkd.link.channel import Channel
 from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.qkd.link.tls import connect
@@ -58,9 +59,37 @@ def make_key(
             'holds the record of a simulated satellite, but is not marked as simulated: no key is made of it',
             where=folder,
         )
-    found = peer or load_peer(_catalogue_number(folder, manifest))
-    link = partial(satellite_server, found, keys)
+    link = _server_of(folder, manifest, keys, peer)
     return process_session(folder, keys, link, progress, window_s, partial(wait_until_settled, progress))
+
+
+def join_keys(
+    folders: Sequence[Path], keys: KeyFolder, progress: Progress, peer: PeerSettings | None = None
+) -> dict[str, Any]:
+    """Make one key of sessions whose sifted bits are kept, with the satellite that they belong to.
+
+    Parameters
+    ----------
+    peer : PeerSettings, optional
+        As of `make_key`.
+
+    Raises
+    ------
+    StationError
+        As of `make_key`, or the sessions cannot be joined.
+    """
+    folder = folders[0]
+    manifest = load_manifest(folder)
+    if manifest.simulated:
+        from qkd_gs.sim.satellite import simulated_satellite
+
+        return join_sessions(folders, keys, lambda: simulated_satellite(folder, keys), progress)
+    return join_sessions(folders, keys, _server_of(folder, manifest, keys, peer), progress)
+
+
+def _server_of(folder: Path, manifest: Manifest, keys: KeyFolder, peer: PeerSettings | None) -> Link:
+    found = peer or load_peer(_catalogue_number(folder, manifest))
+    return partial(satellite_server, found, keys)
 
 
 def wait_until_settled(progress: Progress, answered_ns: int) -> None:

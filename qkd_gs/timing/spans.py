@@ -60,3 +60,17 @@ def within(pulse: IntArray, spans: Sequence[PulseSpan]) -> BoolArray:
     borders = np.array([border for first, last in spans for border in (first, last + 1)], np.int64)
     inside: BoolArray = np.searchsorted(borders, pulse, side='right') % 2 == 1
     return inside
+
+
+def checked_spans(spans: Sequence[PulseSpan]) -> list[PulseSpan]:
+    """The spans as plain integers.
+
+    Raises
+    ------
+    ValueError
+        They are empty, overlap or do not ascend.
+    """
+    plain = [(int(first), int(last)) for first, last in spans]
+    if not ascending(plain):
+        raise ValueError('locked spans overlap or are not ascending')
+    return plain

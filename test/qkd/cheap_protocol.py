@@ -83,7 +83,7 @@ class MortalRecord:
 
     def __getattr__(self, name):
         real = getattr(self._store, name)
-        if name not in ('put', 'confirm', 'book_pulses', 'record_leakage', 'drop_refills', 'refill'):
+        if name not in ('put', 'confirm', 'book_pulses', 'record_leakage', 'drop_refills', 'refill', 'take_kept'):
             return real
 
         def call(*arguments, **named):

@@ -6,6 +6,8 @@ counted is compared with what is allowed by the exact tail of the binomial distr
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import combinations
 from math import exp, log2
 from typing import Any
 
@@ -14,6 +16,7 @@ from scipy.stats import beta, binom
 
 from qkd_gs.arrays import FloatArray
 from qkd_gs.qkd.finite_key.counts import BasisCounts, Intensities, KeyCounts, Tally
+from qkd_gs.qkd.finite_key.joined import failure_of_a_choice, joined_counts
 from qkd_gs.qkd.finite_key.joint_bound import joint_bound
 
 Light = dict[int, tuple[float, float]]
@@ -23,6 +26,7 @@ SENT, MEANS = np.array([0.5, 0.25, 0.25]), np.array([0.8, 0.1, 0.0])
 ALLOWED = 0.02
 _PULSES = 10**9  # of a basis; only their shares count
 _MOST_PHOTONS = 6
+_SHARE_OF_DECOYS = 0.0754  # of signal detections, about the median of an ordinary link
 _CHANCE = 1e-6  # of a false alarm of this measurement
 
 LIGHT: dict[str, Light] = {
@@ -49,7 +53,49 @@ def passes_of(light: Light, passes: int, rng: np.random.Generator) -> int:
     return sum(_fails(light, rng) for _ in range(passes))
 
 
+@dataclass(frozen=True)
+class _Pass:
+    """What both sides count of a pass, and what they cannot know."""
+
+    counts: KeyCounts
+    singles: int  # of the key
+    phase: int  # their phase errors, in the virtual experiment
+
+    def too_much(self, failure_probability: float) -> bool:
+        """True if the bound is above the entropy that there is."""
+        bound = joint_bound(self.counts, failure_probability)
+        if bound is None:
+            return False
+        e0 = bound.phase_error
+        return bound.entropy > (1 + log2(1 - e0)) * self.singles - log2((1 - e0) / e0) * self.phase
+
+
 def _fails(light: Light, rng: np.random.Generator) -> bool:
+    return _drawn_pass(light, rng).too_much(ALLOWED)
+
+
+def _joined_fails(first: Light, rng: np.random.Generator) -> bool:
+    """True if a bound is too high in any choice among three passes that contains the last one.
+
+    The eavesdropper sends the light of a later pass according to what was counted in the one before.
+    """
+    passes = [_drawn_pass(first, rng)]
+    for _ in range(2):
+        seen = passes[-1].counts.pooled
+        few_decoys = seen.decoy.sifted < _SHARE_OF_DECOYS * seen.signal.sifted
+        passes.append(_drawn_pass(LIGHT['few detections'] if few_decoys else first, rng))
+    *before, last = passes
+    for size in range(len(before) + 1):
+        for others in combinations(before, size):
+            chosen = [*others, last]
+            counts = joined_counts([one.counts for one in chosen], len(passes))
+            together = _Pass(counts, sum(one.singles for one in chosen), sum(one.phase for one in chosen))
+            if together.too_much(failure_of_a_choice(counts, ALLOWED)):
+                return True
+    return False
+
+
+def _drawn_pass(light: Light, rng: np.random.Generator) -> _Pass:
     sifted, errors = np.zeros((2, 3), np.int64), np.zeros((2, 3), np.int64)
     phase, singles = 0, 0
     for n, (number, rate) in light.items():
@@ -67,11 +113,7 @@ def _fails(light: Light, rng: np.random.Generator) -> bool:
     counts = KeyCounts(
         intensities=Intensities(signal=MEANS[0], decoy=MEANS[1], vacuum=MEANS[2]), hv=bases[0], da=bases[1]
     )
-    bound = joint_bound(counts, ALLOWED)
-    if bound is None:
-        return False
-    e0 = bound.phase_error
-    return bound.entropy > (1 + log2(1 - e0)) * singles - log2((1 - e0) / e0) * phase
+    return _Pass(counts, singles, phase)
 
 
 def _of_intensities(photons: int) -> FloatArray:
@@ -105,6 +147,10 @@ def coverage(passes: int, drawn: int, seed: int = 1) -> list[dict[str, Any]]:
     """
     rng = np.random.default_rng(seed)
     found = [(name, passes, passes_of(light, passes, rng)) for name, light in LIGHT.items()]
+    for name in ('an ordinary link', 'few detections'):
+        number = max(1, passes // 5)
+        failures = sum(_joined_fails(LIGHT[name], rng) for _ in range(number))
+        found.append((f'three passes to join, each after the other: {name}', number, failures))
     found.append(('drawn at random', drawn, sum(_fails(drawn_light(rng), rng) for _ in range(drawn))))
     return [
         {

@@ -33,6 +33,18 @@ def print_key(result: dict[str, Any]) -> None:
     _line('made a sifted key of', key['sifted_bits'], 'bits', 0)
     _line(f'of that, in the middle {key["window_s"]:g} s', key['sifted_bits_window'], 'bits', 0)
     _line('with an error rate of', 100 * key['qber'], '%', 2)
+    _print_secret(key)
+
+
+def print_joined(key: dict[str, Any]) -> None:
+    """Key of several passes."""
+    print(f'The photons of {len(key["sessions"])} passes')
+    _line('made a sifted key of', key['sifted_bits'], 'bits', 0)
+    _line('with an error rate of', 100 * key['qber'], '%', 2)
+    _print_secret(key)
+
+
+def _print_secret(key: dict[str, Any]) -> None:
     print('The key')
     _line('secret bits on both sides', key['secret_bits'], '', 0)
     _line('chance that this is wrong', key['epsilon'], '(composable)', None)

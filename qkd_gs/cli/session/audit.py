@@ -5,20 +5,24 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from qkd_gs.audit.joined_audit import audit_joined
 from qkd_gs.audit.session_audit import audit_session
 from qkd_gs.cli.console.output import add_json_option, print_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument('session', type=Path, help='folder of the session')
+    parser.add_argument(
+        'session', type=Path, nargs='+', help='folder of the session; of a joined key, the folders of all its sessions'
+    )
     parser.add_argument('--other', type=Path, metavar='FILE', help="transcript of the satellite's side, to compare")
     add_json_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Audit; exit status 1 where the session is not what its transcript says."""
-    audit = audit_session(args.session, args.other)
+    several = len(args.session) > 1
+    audit = audit_joined(args.session, args.other) if several else audit_session(args.session[0], args.other)
     if args.json:
         print_json(audit.to_dict())
         return int(not audit.agrees)

@@ -1,4 +1,4 @@
-"""`qkd-gs process SESSION`: from sealed tags to a stored key."""
+"""`qkd-gs process SESSION`: from sealed tags to a stored key; `--join`: one key of several sessions."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pydantic import ValidationError
 
 from qkd_gs.cli.console.output import add_json_option, print_json
 from qkd_gs.cli.console.progress import ConsoleWatcher
-from qkd_gs.cli.console.summary import print_key
+from qkd_gs.cli.console.summary import print_joined, print_key
 from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import find_key_folder
 from qkd_gs.processing.pipeline import DEFAULT_WINDOW_S
 from qkd_gs.session.manifest import load_manifest
 from qkd_gs.settings.loader import reason
 from qkd_gs.settings.satellite import PeerSettings
-from qkd_gs.station.satellite_link import make_key
+from qkd_gs.station.satellite_link import join_keys, make_key
 
 
 def add_window_option(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +39,15 @@ def _window_s(text: str) -> float:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument('session', type=Path, help='folder of the session')
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument('session', type=Path, nargs='?', help='folder of the session')
+    what.add_argument(
+        '--join',
+        type=Path,
+        nargs='+',
+        metavar='SESSION',
+        help='processed sessions whose sifted bits are kept (key.keep), to be made into one key',
+    )
     parser.add_argument('--keys', type=Path, metavar='DIR', help='key folder (default: $QKD_GS_KEYS)')
     parser.add_argument(
         '--satellite',
@@ -58,19 +66,24 @@ def _peer(address: str) -> PeerSettings:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Process the session, or print the stored result."""
-    manifest = load_manifest(args.session)
+    """Process the session or join several, or print the stored result."""
+    manifest = load_manifest(args.join[0] if args.join else args.session)
     keys = find_key_folder(args.keys, simulated=manifest.simulated)
     peer = None if args.satellite is None else _peer(args.satellite)
     if peer is not None and manifest.simulated:
         raise StationError('a simulated session brings its own satellite', where='--satellite')
     watcher = ConsoleWatcher()
     try:
-        result = make_key(args.session, keys, watcher.making_key, args.window, peer)
+        if args.join:
+            result = join_keys(args.join, keys, watcher.making_key, peer)
+        else:
+            result = make_key(args.session, keys, watcher.making_key, args.window, peer)
     finally:
         watcher.done()
     if args.json:
         print_json(result)
+    elif args.join:
+        print_joined(result)
     else:
         print_key(result)
     return 0

@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from qkd_gs.settings.loader import Section
 
+MOST_PASSES = 64  # of a satellite over a station within the time for which sifted bits are kept
+
 
 class Tally(Section):
     """Pulses of one intensity."""
@@ -82,8 +84,18 @@ class Receiver(Section):
     edge_bits: int = Field(default=0, ge=0, le=10**12, description='sifted bits by light at the edges of the gate')
 
 
+class Joined(Section):
+    """That counts are the sums of several passes, whose bits are made into one key."""
+
+    passes: int = Field(ge=1, le=MOST_PASSES, description='passes that are joined')
+    choices: int = Field(
+        ge=1, le=MOST_PASSES, description='passes of the stated time, of which any could have been left out'
+    )
+    receivers: list[Receiver] = Field(default=[], description='of each pass; none: taken for ideal')
+
+
 class KeyCounts(Section):
-    """Counts of a pass in both bases.
+    """Counts of a pass in both bases, or of several that are joined.
 
     Without `receiver` the receiver is taken for ideal.
     """
@@ -91,6 +103,7 @@ class KeyCounts(Section):
     intensities: Intensities
     tolerance: SourceTolerance = SourceTolerance()
     receiver: Receiver | None = None
+    joined: Joined | None = None
     hv: BasisCounts
     da: BasisCounts
 

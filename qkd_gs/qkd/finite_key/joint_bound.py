@@ -19,7 +19,7 @@ from qkd_gs.qkd.finite_key.source_odds import SourceOdds, Span
 PHASE_ERRORS = (0.01, 0.018, 0.03, 0.05, 0.08)
 _EXPECTED_PART = 0.6  # of such a phase error rate, the bit error rate of a pass for which it is best
 _EXPECTED_NOISE = 0.004  # detections of empty pulses over those of the light of a pulse of one photon on average
-_SCALES = tuple(10.0 ** (-k / 40.0) for k in range(240))  # 1 to 1e-6 in steps of 6 %
+SCALES = tuple(10.0 ** (-k / 40.0) for k in range(240))  # 1 to 1e-6 in steps of 6 %
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def joint_bound(counts: KeyCounts, failure_probability: float) -> JointBound | N
         raised = raised_phase_error(counts.receiver, phase_error)
         # lambda depends on the number of detections alone, which says nothing of their intensities
         expected = _expected(counts, observed.detections, _EXPECTED_PART * phase_error)
-        found = {scale: weights(odds, ratios, scale, phase_error, raised) for scale in _SCALES}
+        found = {scale: weights(odds, ratios, scale, phase_error, raised) for scale in SCALES}
         bounds = {scale: (expected.weighed(w) - exponent) / scale for scale, w in found.items() if w}
         if not bounds:
             continue

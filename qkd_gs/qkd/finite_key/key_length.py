@@ -14,8 +14,8 @@ from qkd_gs.qkd.finite_key.budget import Analysis, Overhead, Shares, shares_of_t
 from qkd_gs.qkd.finite_key.counts import BasisCounts, KeyCounts, SourceTolerance
 from qkd_gs.qkd.finite_key.decoy import single_photons_without_fluctuations
 from qkd_gs.qkd.finite_key.entropy import binary_entropy
+from qkd_gs.qkd.finite_key.joined import all_given_away, failure_of_a_choice
 from qkd_gs.qkd.finite_key.joint_bound import JointBound, joint_bound
-from qkd_gs.qkd.finite_key.receiver_flaws import bits_given_away
 from qkd_gs.qkd.finite_key.separate_bounds import Group, groups_per_basis, pooled_group
 
 __all__ = ['Analysis', 'KeyLength', 'Overhead', 'key_length']
@@ -123,9 +123,10 @@ def key_length(
     analysis = analysis or ('additive' if comparison else 'joint')
     if comparison and analysis != 'additive':
         raise StationError(f'{analysis} is neither pooled nor without a total', where='analysis')
-    if analysis != 'joint' and (counts.tolerance != SourceTolerance() or counts.receiver is not None):
+    flaws = counts.tolerance != SourceTolerance() or counts.receiver is not None
+    if analysis != 'joint' and (flaws or counts.joined is not None):
         raise StationError(
-            f'{analysis} takes an exact source and an ideal receiver', where='analysis', hint='use joint'
+            f'{analysis} takes a single pass, an exact source and an ideal receiver', where='analysis', hint='use joint'
         )
     if epsilon_per_bound is not None:
         shares = shares_per_bound(epsilon_per_bound, pooled)
@@ -175,11 +176,12 @@ def _joint(counts: KeyCounts, shares: Shares) -> _Part:
     # what the tolerances of the source and the inequality of the detectors cost is the difference that they make
     ideal_receiver = counts.model_copy(update={'receiver': None})
     exact = ideal_receiver.model_copy(update={'tolerance': SourceTolerance()})
-    bounds = [joint_bound(exact, shares.phase)]
+    failure = failure_of_a_choice(counts, shares.phase)
+    bounds = [joint_bound(exact, failure)]
     for before, case in ((exact, ideal_receiver), (ideal_receiver, counts)):
-        bounds.append(bounds[-1] if case == before else joint_bound(case, shares.phase))
+        bounds.append(bounds[-1] if case == before else joint_bound(case, failure))
     entropies = [bound.entropy if bound else 0.0 for bound in bounds]
-    given_away = bits_given_away(counts.receiver, shares.count)
+    given_away = all_given_away(counts, shares.count)
     steps = {
         'multi_photon_and_vacuum': ideal.sifted_lower - both.signal.sifted,
         'phase_error': ideal_entropy - ideal.sifted_lower,

@@ -51,6 +51,8 @@ class Kind(IntEnum):
     SYNDROMES = 20
     MATRIX = 21
     CONFIRMED = 22
+    JOIN = 23
+    JOINED = 24
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from qkd_gs.arrays import ByteArray
 from qkd_gs.errors import StationError
 from qkd_gs.qkd.amplification import verify
 from qkd_gs.qkd.amplification.key_request import amplified_bits, compressed, matrix_bytes, request_key
@@ -25,11 +24,12 @@ from qkd_gs.qkd.protocol.confirmation import exchange_confirmation, greet
 from qkd_gs.qkd.protocol.detection_log import DetectionLog
 from qkd_gs.qkd.protocol.exchange_cascade import correct
 from qkd_gs.qkd.protocol.exchange_ldpc import correct_by_syndromes, design_rate, planned_bits
-from qkd_gs.qkd.protocol.key_budget import abort_reason, certified_length
+from qkd_gs.qkd.protocol.kept_bits import KeptBits, KeptPass
+from qkd_gs.qkd.protocol.key_budget import abort_reason, certified_length, may_be_kept, reason_to_keep
 from qkd_gs.qkd.protocol.leakage import LeakageAccount
 from qkd_gs.qkd.protocol.log_request import LogRequest
 from qkd_gs.qkd.protocol.progress import Progress, no_progress
-from qkd_gs.qkd.protocol.result import KeyResult
+from qkd_gs.qkd.protocol.result import Corrected, KeyResult
 from qkd_gs.qkd.protocol.session_record import AnnouncementDigest, Booking, SessionRecord
 from qkd_gs.qkd.reconciliation.cascade_bob import EFFICIENT, CascadeOptions
 from qkd_gs.qkd.reconciliation.key_blocks import block_sizes, dropped_bits, key_blocks, verified_bits
@@ -38,21 +38,10 @@ from qkd_gs.qkd.sifting.sifted import SiftedKey, Sifter, found_errors
 from qkd_gs.qkd.sifting.states import BeaconLog, PublicLog
 from qkd_gs.qkd.sifting.terms import Terms
 from qkd_gs.timing.pulse_period import PulsePeriod
-from qkd_gs.timing.spans import PulseSpan, ascending
+from qkd_gs.timing.spans import PulseSpan, checked_spans
 
 RandomBytes = Callable[[int], bytes]
 MIN_BIN_S = 5.0  # errors in shorter bins would reveal too much about single bits
-
-
-@dataclass(frozen=True)
-class _Corrected:
-    """The key after reconciliation and verification."""
-
-    bits: PackedBits
-    blocks: list[slice]
-    agreed: ByteArray  # 1 for each block whose digests agree
-    disclosed_bits: int
-    round_trips: int
 
 
 class GroundSession:
@@ -116,6 +105,7 @@ class GroundSession:
         self._options, self._bin_s = options, bin_s
         self._pulses_a_bin = round(bin_s * terms.pulse_rate_hz)
         self._spool = spool or Spool()
+        self._joins: list[str] = []
 
     def open(self) -> None:
         """Agree on the terms and on the pre-shared bits to use.
@@ -137,6 +127,7 @@ class GroundSession:
             terms=self._terms,
             pre_shared_slots=self._pre_shared.offers(),
             disclosed_before=self._leakage.own_earlier_bits,
+            joins=self._joins,
         )
         welcome = greet(self._link, hello, self._pre_shared)
         self._slot, self._leakage.other_earlier_bits = welcome.pre_shared_slot, welcome.disclosed_before
@@ -212,7 +203,7 @@ class GroundSession:
         ProtocolError
             See `qkd_gs.qkd.link.faults`; no key.
         """
-        spans = _checked(locked)
+        spans = checked_spans(locked)
         try:
             with self._link.ended_by_faults():
                 return self._make_key(self._sift(detections, spans, windows, receiver), examine)
@@ -233,11 +224,16 @@ class GroundSession:
 
     def _make_key(self, sifted: SiftedKey, examine: Callable[[KeyCounts], str]) -> KeyResult:
         blocks = key_blocks(len(sifted.bits))
-        reason = examine(sifted.counts) or self._abort_reason(sifted, blocks)
-        seed = int.from_bytes(self._random_bytes(8), 'big') >> 1
-        self._report_errors(sifted, reason, seed)
+        reason, keep = examine(sifted.counts), False
+        if not reason:
+            may = may_be_kept(self._terms, sifted.counts, sifted.qber, self._leakage.earlier_bits)
+            reason = reason_to_keep(self._terms, sifted.counts, block_sizes(blocks), sifted.qber) if may else ''
+            keep = bool(reason)
+            reason = reason or self._abort_reason(sifted, blocks)
+        seed = self._public_seed()
+        self._report_errors(sifted, reason, seed, keep)
         if reason:
-            return self._without_key(sifted, reason)
+            return self._without_key(sifted, reason, keep)
         corrected = self._verify(blocks, sifted.bits, *self._reconcile(sifted, blocks, seed))
         return self._amplify(sifted, corrected)
 
@@ -273,12 +269,16 @@ class GroundSession:
         period_ps = PulsePeriod(self._terms.pulse_rate_hz).exact_ps
         booking = Booking.of(self._session_id, self._source, head.locked, self._epoch_utc_ns, period_ps, digest.hex())
         self._record.book_pulses(booking)
+        self._last_ns = booking.spans_ns[-1][1]
 
-    def _report_errors(self, sifted: SiftedKey, reason: str, seed: int) -> None:
+    def _public_seed(self) -> int:
+        return int.from_bytes(self._random_bytes(8), 'big') >> 1
+
+    def _report_errors(self, sifted: SiftedKey, reason: str, seed: int, keep: bool) -> None:
         counts = sifted.counts
         errors = tuple((basis.decoy.errors, basis.vacuum.errors) for basis in (counts.hv, counts.da))
         report = messages.ErrorCounts(
-            errors=errors, receiver=counts.receiver, qber=sifted.qber, reason=reason, seed=seed
+            errors=errors, receiver=counts.receiver, qber=sifted.qber, reason=reason, seed=seed, keep=keep
         )
         self._link.send(Kind.ERROR_COUNTS, report)
 
@@ -302,7 +302,7 @@ class GroundSession:
         disclosed = correct(self._link, sifted.bits, sifted.qber, seed, self._options, record, self._progress)
         return disclosed, self._link.round_trips - before
 
-    def _verify(self, blocks: list[slice], bits: PackedBits, disclosed: int, trips: int) -> _Corrected:
+    def _verify(self, blocks: list[slice], bits: PackedBits, disclosed: int, trips: int) -> Corrected:
         self._progress('verification', 0.0)
         length = self._terms.verification_bits
         self._leakage.announce(disclosed + len(blocks) * (length + 1))
@@ -312,9 +312,9 @@ class GroundSession:
         mine = verify.digests(bits, blocks, seed, length)
         agreed = np.array([verify.same(*pair) for pair in zip(mine, theirs, strict=True)], np.uint8)
         self._progress('verification', 1.0)
-        return _Corrected(bits, blocks, agreed, disclosed, trips)
+        return Corrected(bits, blocks, agreed, disclosed, trips)
 
-    def _amplify(self, sifted: SiftedKey, corrected: _Corrected) -> KeyResult:
+    def _amplify(self, sifted: SiftedKey, corrected: Corrected) -> KeyResult:
         self._progress('amplification', 0.0)
         blocks, agreed = corrected.blocks, corrected.agreed
         length = certified_length(self._terms, sifted.counts, block_sizes(blocks), self._total_leakage(corrected))
@@ -325,32 +325,42 @@ class GroundSession:
         self._key_id = self._link.public_digest()
         self._link.send_tag()
         key, refill = compressed(kept, length.secret_bits, matrix)
-        theirs = self._link.receive_section(Kind.AMPLIFIED, messages.KeyId).key_id
-        self._link.verify_tag()
-        if theirs != self._key_id:
-            raise ProtocolError('disagreement', 'both sides give the key different names')
+        self._compare_names()
         result = self._result(sifted, corrected, length, key, refill)
         for held in (kept, corrected.bits, sifted.measured):
             held.wipe()
         self._progress('amplification', 1.0)
         return result
 
-    def _total_leakage(self, corrected: _Corrected) -> int:
+    def _compare_names(self) -> None:
+        """Wait until the satellite has stored its part, under the same name."""
+        theirs = self._link.receive_section(Kind.AMPLIFIED, messages.KeyId).key_id
+        self._link.verify_tag()
+        if theirs != self._key_id:
+            raise ProtocolError('disagreement', 'both sides give the key different names')
+
+    def _total_leakage(self, corrected: Corrected) -> int:
         """Bits that this and earlier runs disclosed, including those of dropped blocks."""
         dropped = dropped_bits(corrected.blocks, corrected.agreed)
         return corrected.disclosed_bits + dropped + self._leakage.earlier_bits
 
-    def _without_key(self, sifted: SiftedKey, reason: str) -> KeyResult:
+    def _without_key(self, sifted: SiftedKey, reason: str, keep: bool) -> KeyResult:
         """Result of a run that was aborted before anything of the key was disclosed."""
         self._key_id = self._link.public_digest()
-        nothing = _Corrected(sifted.bits, [], np.empty(0, np.uint8), 0, 0)
+        nothing = Corrected(sifted.bits, [], np.empty(0, np.uint8), 0, 0)
         length = certified_length(self._terms, sifted.counts, [], self._leakage.earlier_bits)
         given_up = {'given_up': -float(length.secret_bits), 'secret_bits': 0.0} if length.secret_bits else {}
         length = replace(length, secret_bits=0, reason=reason, cost=length.cost | given_up)
-        return self._result(sifted, nothing, length, PackedBits.zeros(0), PackedBits.zeros(0))
+        result = self._result(sifted, nothing, length, PackedBits.zeros(0), PackedBits.zeros(0))
+        if not keep:
+            return result
+        self._link.send_tag()
+        self._compare_names()
+        about = KeptPass(self._session_id, self._last_ns, sifted.counts)
+        return replace(result, kept=KeptBits(about, sifted.bits, sifted.basis))
 
     def _result(
-        self, sifted: SiftedKey, corrected: _Corrected, length: KeyLength, key: PackedBits, refill: PackedBits
+        self, sifted: SiftedKey, corrected: Corrected, length: KeyLength, key: PackedBits, refill: PackedBits
     ) -> KeyResult:
         good = [block for block, agreed in zip(corrected.blocks, corrected.agreed, strict=True) if agreed]
         found = found_errors(sifted, corrected.bits, good, self._pulses_a_bin)
@@ -363,6 +373,7 @@ class GroundSession:
             key_id=self._key_id,
             key=key,
             refill=refill,
+            kept=None,
             counts=found.counts,
             qber=found.qber,
             f_ec=corrected.disclosed_bits / found.limit_bits if found.limit_bits else float('nan'),
@@ -385,10 +396,3 @@ class GroundSession:
             bin_s=self._bin_s,
             error_bins=found.bins,
         )
-
-
-def _checked(locked: Sequence[PulseSpan]) -> list[PulseSpan]:
-    spans = [(int(first), int(last)) for first, last in locked]
-    if not ascending(spans):
-        raise ValueError('locked spans overlap or are not ascending')
-    return spans

@@ -12,17 +12,21 @@ from qkd_gs.qkd.finite_key.key_length import KeyLength, Overhead, key_length
 from qkd_gs.qkd.link import authenticated_channel
 from qkd_gs.qkd.sifting.terms import Terms
 
+_KEPT = 'its sifted bits are kept, to be joined with other passes'
+_ORDINARY_F = 1.2  # of reconciliation, so that no pass is lost whose bits are disclosed for nothing
 
-def overhead(terms: Terms, sizes: list[int]) -> Overhead:
+
+def overhead(terms: Terms, sizes: list[int], joined: int = 0) -> Overhead:
     """Bits and failure probability of verifying blocks of these sizes and of the pass's tags.
 
-    Each block discloses its digest and one bit that says whether the digests agree.
+    Each block discloses its digest and one bit that says whether the digests agree.  The tags of `joined` earlier runs
+    vouch for the bits, too.
     """
     return Overhead(
         verification_bits=len(sizes) * (terms.verification_bits + 1),
         verification_epsilon=sum(verify.collision_probability(size, terms.verification_bits) for size in sizes),
         authentication_bits=authenticated_channel.SECRET_BITS,
-        authentication_epsilon=authenticated_channel.EPSILON,
+        authentication_epsilon=(1 + joined) * authenticated_channel.EPSILON,
     )
 
 
@@ -43,7 +47,7 @@ def certified_length(terms: Terms, counts: KeyCounts, sizes: list[int], disclose
         counts,
         epsilon_total=terms.epsilon_total,
         disclosed_bits=disclosed_bits,
-        overhead=overhead(terms, sizes),
+        overhead=overhead(terms, sizes, counts.joined.passes if counts.joined else 0),
     )
 
 
@@ -64,8 +68,36 @@ def abort_reason(
         return 'no sifted bits'
     if qber > terms.max_qber:
         return f'the error rate estimated from the decoy states, {qber:.1%}, is above the limit of {terms.max_qber:.1%}'
-    limit = ceil(counts.sifted_bits * binary_entropy(qber)) if planned_bits is None else planned_bits
+    limit = _at_the_limit(counts, qber) if planned_bits is None else planned_bits
     try:
         return certified_length(terms, counts, sizes, limit + disclosed_before).reason
     except StationError as error:  # e.g. a failure probability that the hashes alone use up
         return error.what
+
+
+def expected_length(terms: Terms, counts: KeyCounts, sizes: list[int], qber: float, disclosed_before: int = 0) -> int:
+    """Key length after a reconciliation at the Slepian-Wolf limit; 0 where `abort_reason` has a reason."""
+    if abort_reason(terms, counts, sizes, qber, disclosed_before):
+        return 0
+    return certified_length(terms, counts, sizes, _at_the_limit(counts, qber) + disclosed_before).secret_bits
+
+
+def may_be_kept(terms: Terms, counts: KeyCounts, qber: float, disclosed_before: int) -> bool:
+    """True if the sifted bits of a pass may wait for other passes: the terms say so, and nothing of them is disclosed.
+
+    What an eavesdropper does to a later pass must not depend on parities of this one.
+    """
+    return terms.keep != 'never' and disclosed_before == 0 and counts.sifted_bits > 0 and qber <= terms.max_qber
+
+
+def reason_to_keep(terms: Terms, counts: KeyCounts, sizes: list[int], qber: float) -> str:
+    """Reason to keep a pass that may be kept: all are, or it gives no key after an ordinary reconciliation."""
+    if terms.keep == 'all':
+        return _KEPT
+    planned = ceil(_ORDINARY_F * _at_the_limit(counts, qber))
+    reason = abort_reason(terms, counts, sizes, qber, 0, planned)
+    return f'{_KEPT}: alone, {reason}' if reason else ''
+
+
+def _at_the_limit(counts: KeyCounts, qber: float) -> int:
+    return ceil(counts.sifted_bits * binary_entropy(qber))

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from qkd_gs.arrays import BoolArray, ByteArray, IntArray
-from qkd_gs.qkd.finite_key.counts import Receiver
+from qkd_gs.qkd.finite_key.counts import MOST_PASSES, Receiver
 from qkd_gs.qkd.link.codes import (
     pack_bits,
     pack_integers,
@@ -40,13 +40,14 @@ _SIZES = struct.Struct('>IIII')
 _DETECTIONS = struct.Struct('>QII')  # first pulse, number of detections, bytes of their coded gaps
 _LARGEST = 2**63 - 1
 _Slot = Annotated[str, Field(pattern='^[0-9a-z-]{1,80}$')]
+_Session = Annotated[str, Field(pattern='^[0-9a-f]{32}$')]
 _Count = Annotated[int, Field(ge=0, le=MAX_DETECTIONS)]
 
 
 class Hello(Section):
     """Ground to satellite: session, terms, unused pre-shared slots, and bits that the ground disclosed earlier."""
 
-    session_id: str = Field(pattern='^[0-9a-f]{32}$')
+    session_id: _Session
     terms: Terms
     pre_shared_slots: list[_Slot] = Field(min_length=1, max_length=16)
     disclosed_before: int = Field(ge=0, le=_LARGEST)
@@ -55,6 +56,7 @@ class Hello(Section):
         pattern='^([0-9a-f]{32})?$',
         description='key of an earlier run that is to be confirmed',
     )
+    joins: list[_Session] = Field(default=[], max_length=MOST_PASSES, description='sessions whose kept bits are joined')
 
 
 class Welcome(Section):
@@ -100,6 +102,16 @@ class ErrorCounts(Section):
     errors: tuple[tuple[_Count, _Count], tuple[_Count, _Count]]
     qber: float = Field(ge=0, le=0.5, description='estimated error rate of the signal bits')
     reason: str = Field(max_length=300, description='reason to end the run without a key; empty if it goes on')
+    seed: int = Field(ge=0, lt=2**63, description='of the public permutations')
+    keep: bool = Field(default=False, description='both sides keep their sifted bits, to be joined with other passes')
+
+
+class JoinRequest(Section):
+    """Ground to satellite: kept passes that are made into one key, and start of reconciliation."""
+
+    digests: list[Annotated[str, Field(pattern='^[0-9a-f]{64}$')]] = Field(description='`KeptPass.digest` of each')
+    choices: int = Field(ge=1, le=MOST_PASSES, description='passes announced within the time for which bits are kept')
+    qber: float = Field(ge=0, le=0.5, description='estimated error rate of the signal bits')
     seed: int = Field(ge=0, lt=2**63, description='of the public permutations')
 
 

@@ -7,8 +7,23 @@ from typing import Any
 
 import numpy as np
 
+from qkd_gs.arrays import ByteArray
 from qkd_gs.qkd.finite_key.counts import KeyCounts
+from qkd_gs.qkd.protocol.kept_bits import KeptBits
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
+
+_NOT_FIGURES = ('key', 'refill', 'kept', 'counts')
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """The key after reconciliation and verification."""
+
+    bits: PackedBits
+    blocks: list[slice]
+    agreed: ByteArray  # 1 for each block whose digests agree
+    disclosed_bits: int
+    round_trips: int
 
 
 @dataclass(frozen=True)
@@ -23,6 +38,8 @@ class KeyResult:
         Name of the key, the same on both sides; derived from the public messages.
     refill : PackedBits
         Pre-shared bits for a later run, as many as this one used; for the key store only.  Empty without a key.
+    kept : KeptBits or None
+        Sifted bits that wait to be joined with those of other passes; for the key store only.
     counts : KeyCounts
         By basis and intensity; signal errors are those found by reconciliation.
     sifted_bits : int
@@ -51,6 +68,7 @@ class KeyResult:
     key_id: str
     key: PackedBits = field(repr=False)
     refill: PackedBits = field(repr=False)
+    kept: KeptBits | None = field(repr=False)
     counts: KeyCounts
     qber: float
     f_ec: float
@@ -85,9 +103,9 @@ class KeyResult:
 
     def figures(self) -> dict[str, Any]:
         """All fields except the key, for JSON; NaN becomes None."""
-        plain = {name: value for name, value in self.__dict__.items() if name not in ('key', 'refill', 'counts')}
+        plain = {name: value for name, value in self.__dict__.items() if name not in _NOT_FIGURES}
         plain['f_ec'] = None if np.isnan(self.f_ec) else self.f_ec
-        sums = {'sifted_bits': self.sifted_bits, 'secret_bits': self.secret_bits}
+        sums = {'sifted_bits': self.sifted_bits, 'secret_bits': self.secret_bits, 'kept': self.kept is not None}
         return sums | plain | {'counts': self.counts.model_dump()}
 
 

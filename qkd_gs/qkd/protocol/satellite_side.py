@@ -21,7 +21,8 @@ from qkd_gs.qkd.link.transcript_file import TranscriptFile
 from qkd_gs.qkd.protocol import messages
 from qkd_gs.qkd.protocol.exchange_cascade import answer_until
 from qkd_gs.qkd.protocol.exchange_ldpc import design_rate, send_syndromes
-from qkd_gs.qkd.protocol.key_budget import certified_length
+from qkd_gs.qkd.protocol.kept_bits import KeptBits, KeptPass, counts_of_joined, joined_session
+from qkd_gs.qkd.protocol.key_budget import certified_length, may_be_kept
 from qkd_gs.qkd.protocol.leakage import LeakageAccount
 from qkd_gs.qkd.protocol.progress import Progress, no_progress
 from qkd_gs.qkd.protocol.result import SatelliteResult
@@ -43,6 +44,7 @@ class _Sifted:
     bits: PackedBits  # of the signal state
     pulses: int
     table: IntArray  # sifted bits by basis and intensity
+    last_ns: int  # when the last pulse was sent
 
 
 @dataclass(frozen=True)
@@ -134,9 +136,10 @@ class _Run:
         self._session_id = hello.session_id
         if hello.stored_key:
             return self._confirm_again(hello, hello.stored_key)
+        self._record.drop_old_kept(self._terms.keep_ns)
         self._leakage = LeakageAccount(self._record, hello.session_id)
         try:
-            return self._answer(hello)
+            return self._join(hello) if hello.joins else self._answer(hello)
         finally:
             self._leakage.settle()
 
@@ -149,9 +152,41 @@ class _Run:
         counts = self._counts(sifted, report)
         if report.reason:
             nothing = self._without_key(self._link.public_digest(), report.reason)
-            self._record.put(self._session_id, nothing.key_id, nothing.key, 0.0, {'reason': report.reason})
+            kept = self._kept(sifted, counts, report) if report.keep else None
+            self._record.put(self._session_id, nothing.key_id, nothing.key, 0.0, {'reason': report.reason}, kept=kept)
+            if kept:
+                self._link.send(Kind.AMPLIFIED, messages.KeyId(key_id=nothing.key_id))
+                self._link.send_tag()
             return self._await_storing(nothing)
-        return self._make_key(sifted, counts, report)
+        return self._make_key(sifted.bits, counts, report.seed)
+
+    def _kept(self, sifted: _Sifted, counts: KeyCounts, report: messages.ErrorCounts) -> KeptBits:
+        """Bits that wait to be joined with those of other passes; the ground keeps its own."""
+        self._verify_tag()
+        if not may_be_kept(self._terms, counts, report.qber, self._leakage.earlier_bits):
+            raise ProtocolError('disagreement', 'the ground keeps sifted bits that may not be kept')
+        about = KeptPass(self._session_id, sifted.last_ns, counts)
+        return KeptBits(about, sifted.bits, PackedBits.zeros(0))
+
+    def _join(self, hello: messages.Hello) -> SatelliteResult:
+        """Make one key of the kept bits of several passes."""
+        self._leakage.other_earlier_bits = hello.disclosed_before
+        self._welcome(hello, self._leakage.own_earlier_bits)
+        request = self._link.receive_section(Kind.JOIN, messages.JoinRequest)
+        self._verify_tag()
+        if joined_session(hello.joins) != hello.session_id:
+            raise ProtocolError('disagreement', 'the session is not named after those that it joins')
+        kept = self._record.take_kept(hello.session_id, hello.joins)
+        if [one.about.digest for one in kept] != request.digests:
+            raise ProtocolError('disagreement', 'the ground keeps other counts of the passes than the satellite')
+        passes = [one.about for one in kept]
+        last_ns = max(one.last_ns for one in passes)
+        if request.choices < self._record.announced_between(last_ns - self._terms.keep_ns, last_ns):
+            raise ProtocolError('disagreement', 'the ground knows of fewer passes than the satellite')
+        counts = counts_of_joined(passes, self._terms.keep_ns, request.choices)
+        self._link.send(Kind.JOINED)
+        self._link.send_tag()
+        return self._make_key(PackedBits.joined([one.bits for one in kept]), counts, request.seed)
 
     def _confirm_again(self, hello: messages.Hello, key_id: str) -> SatelliteResult:
         """The key was made in an earlier run whose last messages were lost."""
@@ -241,14 +276,15 @@ class _Run:
             table += sifted_table(basis[match], states.intensity[match])
             key.append(PackedBits.of(states.bit[match & (states.intensity == Intensity.SIGNAL)]))
         self._verify_tag()
-        self._record.book_pulses(
-            Booking.of(self._session_id, self._source, head.locked, window.epoch_utc_ns, window.period_ps, said.hex())
+        booking = Booking.of(
+            self._session_id, self._source, head.locked, window.epoch_utc_ns, window.period_ps, said.hex()
         )
+        self._record.book_pulses(booking)
         for answer in answers:
             self._link.send(Kind.SIFT_ANSWER, answer)
         self._link.send_tag()
         self._progress('sifting', 1.0)
-        return _Sifted(PackedBits.joined(key), self._terms.key_pulses(head.locked), table)
+        return _Sifted(PackedBits.joined(key), self._terms.key_pulses(head.locked), table, booking.spans_ns[-1][1])
 
     def _check_spans(self, locked: list[PulseSpan], window: _Window) -> None:
         """Refuse pulses outside the log that was asked for under a tag, and pulses that may still be on their way."""
@@ -268,19 +304,19 @@ class _Run:
             raise ProtocolError('disagreement', error.what) from error
         return counts.model_copy(update={'receiver': report.receiver})
 
-    def _make_key(self, sifted: _Sifted, counts: KeyCounts, report: messages.ErrorCounts) -> SatelliteResult:
-        blocks = key_blocks(len(sifted.bits))
-        request, disclosed = self._reconcile(sifted.bits, blocks, counts, report.seed)
+    def _make_key(self, bits: PackedBits, counts: KeyCounts, seed: int) -> SatelliteResult:
+        blocks = key_blocks(len(bits))
+        request, disclosed = self._reconcile(bits, blocks, counts, seed)
         length = self._terms.verification_bits
         if len(request.payload) != verify.seed_bytes(length):
             raise ProtocolError('malformed', 'the seed of verification has the wrong size')
         hashes = len(blocks) * (length + 1)
         self._leakage.announce(disclosed + hashes)
-        digests = verify.digests(sifted.bits, blocks, request.payload, length)
+        digests = verify.digests(bits, blocks, request.payload, length)
         self._link.send(Kind.VERIFY_ANSWER, messages.pack_digests(digests))
         agreed = unpack_bits(self._link.receive(Kind.VERIFY_OUTCOME).payload, len(blocks))
         dropped = dropped_bits(blocks, agreed)
-        secret_bits, theirs, matrix = requested_key(self._link, len(sifted.bits) - dropped)
+        secret_bits, theirs, matrix = requested_key(self._link, len(bits) - dropped)
         key_id = self._link.public_digest()
         self._verify_tag()
         if theirs != disclosed:
@@ -291,10 +327,10 @@ class _Run:
             raise ProtocolError(
                 'disagreement', f'the ground requests {secret_bits} bits, the data allow {certified.secret_bits}'
             )
-        kept = verified_bits(sifted.bits, blocks, agreed)
+        kept = verified_bits(bits, blocks, agreed)
         key, refill = compressed(kept, secret_bits, matrix)
         kept.wipe()
-        sifted.bits.wipe()
+        bits.wipe()
         self._record.put(self._session_id, key_id, key, certified.epsilon, {'disclosed_bits': disclosed}, refill)
         self._link.send(Kind.AMPLIFIED, messages.KeyId(key_id=key_id))
         self._link.send_tag()

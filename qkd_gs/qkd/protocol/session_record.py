@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from hashlib import sha256
 from typing import Any, Protocol
 
 from qkd_gs.errors import StationError
+from qkd_gs.qkd.protocol.kept_bits import KeptBits, KeptPass, not_kept, taken_already
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
 from qkd_gs.timing.spans import PulseSpan
 
@@ -103,8 +104,30 @@ class SessionRecord(Protocol):
         epsilon: float,
         result: dict[str, Any],
         refill: PackedBits | None = None,
+        kept: KeptBits | None = None,
     ) -> object:
-        """Store the key of a session, and pre-shared bits made with it, as pending: the other side may not have it."""
+        """Store the key of a session, and pre-shared bits made with it, as pending: the other side may not have it.
+
+        A session without a key may leave its sifted bits to be joined with others.
+        """
+
+    def kept(self, session_id: str) -> KeptPass | None:
+        """What is kept of a session, or None."""
+
+    def take_kept(self, joined_session: str, session_ids: Sequence[str]) -> list[KeptBits]:
+        """Kept bits of these sessions, which from now on are for this joined session and no other.
+
+        Raises
+        ------
+        StationError
+            One is not kept, or was taken for another one.
+        """
+
+    def drop_old_kept(self, keep_ns: int) -> None:
+        """Destroy bits that have been kept for longer than this time."""
+
+    def announced_between(self, first_ns: int, last_ns: int) -> int:
+        """Number of sessions that announced pulses whose spans end in (first, last], UTC ns."""
 
     def confirm(self, session_id: str, key_id: str) -> None:
         """Mark the key of a session as held by both sides; repeated calls change nothing.
@@ -132,6 +155,7 @@ class RecordInMemory:
         self.pending: dict[str, tuple[str, PackedBits]] = {}
         self._disclosed: dict[str, int] = {}
         self._bookings: dict[str, Booking] = {}
+        self._kept: dict[str, KeptBits] = {}
 
     def is_finished(self, session_id: str) -> bool:
         """True if the session is in `finished`."""
@@ -160,9 +184,39 @@ class RecordInMemory:
         epsilon: float,
         result: dict[str, Any],
         refill: PackedBits | None = None,
+        kept: KeptBits | None = None,
     ) -> None:
         """Keep the key as pending."""
         self.pending[session_id] = (key_id, bits)
+        if kept is not None:
+            self._kept[session_id] = KeptBits(kept.about, kept.bits.copy(), kept.basis.copy())
+
+    def kept(self, session_id: str) -> KeptPass | None:
+        """What is kept of a session."""
+        found = self._kept.get(session_id)
+        return found.about if found else None
+
+    def take_kept(self, joined_session: str, session_ids: Sequence[str]) -> list[KeptBits]:
+        """Copies of the kept bits."""
+        taken = []
+        for session_id in session_ids:
+            if session_id not in self._kept:
+                raise not_kept(session_id)
+            one = self._kept[session_id]
+            if one.about.joined_by not in ('', joined_session):
+                raise taken_already(one.about)
+            one = replace(one, about=replace(one.about, joined_by=joined_session))
+            self._kept[session_id] = one
+            taken.append(replace(one, bits=one.bits.copy(), basis=one.basis.copy()))
+        return taken
+
+    def drop_old_kept(self, keep_ns: int) -> None:
+        """Nothing: this record knows no time."""
+
+    def announced_between(self, first_ns: int, last_ns: int) -> int:
+        """Number of sessions."""
+        ends = (booking.spans_ns[-1][1] for booking in self._bookings.values())
+        return sum(first_ns < end <= last_ns for end in ends)
 
     def confirm(self, session_id: str, key_id: str) -> None:
         """Mark the session as finished."""

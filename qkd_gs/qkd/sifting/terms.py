@@ -11,9 +11,11 @@ from qkd_gs.qkd.finite_key.counts import Intensities, SourceTolerance
 from qkd_gs.qkd.sifting.states import Intensity
 from qkd_gs.settings.loader import Section
 from qkd_gs.settings.public_pulses import PublicPulses
-from qkd_gs.settings.station import StationSettings
+from qkd_gs.settings.station import Keep, StationSettings
 from qkd_gs.timing.public_pulses import public_in
 from qkd_gs.timing.spans import PulseSpan, pulses_in
+
+_DAY_NS = 86_400 * 10**9
 
 
 class Terms(Section):
@@ -31,6 +33,8 @@ class Terms(Section):
     max_qber: float = Field(gt=0, lt=0.5)
     analysis: Literal['joint'] = Field('joint', description='of the finite statistics: doc/security.md')
     reconciliation: Literal['cascade', 'ldpc'] = 'cascade'
+    keep: Keep = 'never'
+    keep_days: int = Field(default=30, ge=1, le=366)
 
     @property
     def one_way(self) -> bool:
@@ -53,7 +57,14 @@ class Terms(Section):
             verification_bits=key.verification_bits,
             max_qber=key.max_qber,
             reconciliation=key.reconciliation,
+            keep=key.keep,
+            keep_days=key.keep_days,
         )
+
+    @property
+    def keep_ns(self) -> int:
+        """Time for which sifted bits are kept at most."""
+        return self.keep_days * _DAY_NS
 
     def key_pulses(self, spans: Sequence[PulseSpan]) -> int:
         """Pulses in disjoint spans that may become part of the key: all but the public ones."""
