@@ -11,7 +11,7 @@ TAG_BITS, TAGS = 128, 8
 TAG_KEY_BITS = TAG_BITS * (TAGS + 1)  # a pad for each tag, and the point of the hash
 _LONGEST = 2**32  # bytes of a transcript
 _FIRST_TAGS = 16
-_MOST_JOINED = 64  # passes of the time for which bits are kept
+_MOST_JOINED = 256  # passes of the time for which bits are kept
 _LINEARIZED = (0.01, 0.018, 0.03, 0.05, 0.08)
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from qkd_gs.settings.loader import Section
 
-MOST_PASSES = 64  # of a satellite over a station within the time for which sifted bits are kept
+MOST_PASSES = 256  # of a satellite over a station within the time for which sifted bits are kept
 
 
 class Tally(Section):

@@ -27,12 +27,13 @@ def joined_counts(passes: Sequence[KeyCounts], choices: int) -> KeyCounts:
     Raises
     ------
     StationError
-        The passes have different sources, some have a receiver with flaws and some none, or there are too many.
+        The passes have different sources (intensities, tolerances, probabilities), some have a receiver with flaws and
+        some none, or there are too many.
     """
     if not len(passes) <= choices <= MOST_PASSES:
         raise StationError(f'{len(passes)} of {choices} passes cannot be joined, at most {MOST_PASSES} can')
     first = passes[0]
-    if any((one.intensities, one.tolerance) != (first.intensities, first.tolerance) for one in passes):
+    if any(not _same_source(one, first) for one in passes):
         raise StationError('passes of different sources cannot be joined')
     receivers = [one.receiver for one in passes if one.receiver is not None]
     if receivers and len(receivers) < len(passes):
@@ -62,6 +63,19 @@ def all_given_away(counts: KeyCounts, failure_probability: float) -> float:
     if counts.joined is None:
         return bits_given_away(counts.receiver, failure_probability)
     return sum(bits_given_away(one, failure_probability / MOST_PASSES) for one in counts.joined.receivers)
+
+
+def _same_source(one: KeyCounts, other: KeyCounts) -> bool:
+    """True if intensities, tolerances and probabilities are the same; the last up to rounded numbers of pulses."""
+    if (one.intensities, one.tolerance) != (other.intensities, other.tolerance):
+        return False
+    mine, theirs = _sent(one), _sent(other)
+    ratio = sum(mine) / max(1, sum(theirs))
+    return all(abs(a - ratio * b) <= 2 * (1 + ratio) for a, b in zip(mine, theirs, strict=True))
+
+
+def _sent(counts: KeyCounts) -> list[int]:
+    return [tally.sent for basis in (counts.hv, counts.da) for tally in (basis.signal, basis.decoy, basis.vacuum)]
 
 
 def _worst(receivers: Sequence[Receiver]) -> Receiver:

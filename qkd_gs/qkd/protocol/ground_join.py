@@ -72,29 +72,32 @@ class GroundJoin(GroundSession):
         self._open()
         counts = counts_together(self._terms, self._record, self._passes)
         check_gain(self._terms, self._passes, counts, self._leakage.earlier_bits)
+        blocks, qber, seed = key_blocks(counts.sifted_bits), expected_qber(counts), self._public_seed()
+        reason = self._abort_reason(counts, qber, blocks)
+        if reason:
+            raise StationError(f'the passes give no key together: {reason}')
+        digests, choices = [one.digest for one in self._passes], counts.joined.choices if counts.joined else 1
+        self._link.send(Kind.JOIN, messages.JoinRequest(digests=digests, choices=choices, qber=qber, seed=seed))
+        self._link.send_tag()
+        self._link.receive(Kind.JOINED)  # now the satellite has taken its bits
+        self._link.verify_tag()
+        self._pre_shared.accept(self._slot)
+        sifted = self._taken(counts, qber)
+        return self._amplify(sifted, self._verify(blocks, sifted.bits, *self._reconcile(sifted, blocks, seed)))
+
+    def _taken(self, counts: KeyCounts, qber: float) -> SiftedKey:
+        """The kept bits, which from now on are for this key and no other."""
         taken = self._record.take_kept(self._session_id, self._joins)
         bits = PackedBits.joined([one.bits for one in taken])
-        sifted = SiftedKey(
+        return SiftedKey(
             bits=bits,
             measured=bits.copy(),
             basis=PackedBits.joined([one.basis for one in taken]),
             bins=[(0, len(bits))],
             window_bits=[],
             counts=counts,
-            qber=expected_qber(counts),
+            qber=qber,
         )
-        blocks, seed = key_blocks(len(bits)), self._public_seed()
-        reason = self._abort_reason(sifted, blocks)
-        if reason:
-            raise StationError(f'the passes give no key together: {reason}')
-        digests, choices = [one.digest for one in self._passes], counts.joined.choices if counts.joined else 1
-        request = messages.JoinRequest(digests=digests, choices=choices, qber=sifted.qber, seed=seed)
-        self._link.send(Kind.JOIN, request)
-        self._link.send_tag()
-        self._link.receive(Kind.JOINED)
-        self._link.verify_tag()
-        self._pre_shared.accept(self._slot)
-        return self._amplify(sifted, self._verify(blocks, sifted.bits, *self._reconcile(sifted, blocks, seed)))
 
 
 def counts_together(terms: Terms, record: SessionRecord, passes: Sequence[KeptPass]) -> KeyCounts:

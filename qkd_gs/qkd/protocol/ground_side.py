@@ -229,7 +229,7 @@ class GroundSession:
             may = may_be_kept(self._terms, sifted.counts, sifted.qber, self._leakage.earlier_bits)
             reason = reason_to_keep(self._terms, sifted.counts, block_sizes(blocks), sifted.qber) if may else ''
             keep = bool(reason)
-            reason = reason or self._abort_reason(sifted, blocks)
+            reason = reason or self._abort_reason(sifted.counts, sifted.qber, blocks)
         seed = self._public_seed()
         self._report_errors(sifted, reason, seed, keep)
         if reason:
@@ -282,14 +282,14 @@ class GroundSession:
         )
         self._link.send(Kind.ERROR_COUNTS, report)
 
-    def _abort_reason(self, sifted: SiftedKey, blocks: list[slice]) -> str:
+    def _abort_reason(self, counts: KeyCounts, qber: float, blocks: list[slice]) -> str:
         """Reason to end the run here, or empty; with one-way reconciliation, records the leakage to come."""
         sizes, before = block_sizes(blocks), self._leakage.earlier_bits
-        reason = abort_reason(self._terms, sifted.counts, sizes, sifted.qber, before)
+        reason = abort_reason(self._terms, counts, sizes, qber, before)
         if reason or not self._terms.one_way:
             return reason
-        planned = planned_bits(blocks, design_rate(sifted.counts))
-        reason = abort_reason(self._terms, sifted.counts, sizes, sifted.qber, before, planned)
+        planned = planned_bits(blocks, design_rate(counts))
+        reason = abort_reason(self._terms, counts, sizes, qber, before, planned)
         if not reason:
             self._leakage.announce(planned)
         return reason
