@@ -43,6 +43,10 @@ class KeptRows:
         row = self._database.sql.execute(statement, (session_id,)).fetchone()
         return KeptPass(row[0], row[1], KeyCounts.model_validate_json(row[2]), row[3]) if row else None
 
+    def session_ids(self) -> list[str]:
+        """Sessions whose bits are kept, oldest first."""
+        return [str(row[0]) for row in self._database.sql.execute('SELECT key_id FROM kept ORDER BY last_ns')]
+
     def take(self, joined_session: str, session_ids: Sequence[str]) -> list[KeptBits]:
         """Bits of these sessions, which from now on are for this joined session and no other.
 

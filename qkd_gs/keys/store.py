@@ -283,6 +283,10 @@ class KeyStore:
         """What is kept of a session to be joined with others, or None."""
         return self._kept.about(session_id)
 
+    def kept_sessions(self) -> list[str]:
+        """Sessions whose sifted bits are kept to be joined, oldest first."""
+        return self._kept.session_ids()
+
     def take_kept(self, joined_session: str, session_ids: Sequence[str]) -> list[KeptBits]:
         """Kept bits of these sessions, which from now on are for this joined session and no other.
 

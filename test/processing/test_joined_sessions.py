@@ -1,5 +1,6 @@
 """Two passes that give nothing alone give a key together, the same at both ends; and what is refused."""
 
+import json
 import os
 import shutil
 import threading
@@ -111,11 +112,14 @@ def ends(taken, tmp_path):
     return ends
 
 
-def test_two_passes_that_give_nothing_alone_give_a_key_together(ends):
+def test_two_passes_that_give_nothing_alone_give_a_key_together(ends, capsys):
     sessions = [load_manifest(folder).session_id for folder in ends.folders]
     for session in sessions:  # what is kept is in the key store; nothing else opens the tags
         with pytest.raises(StationError, match='no key to the tags'):
             ends.keys.session_private_key(session)
+    for folder in (ends.keys, ends.satellite):
+        assert main(['keys', 'status', str(folder.path), '--json']) == 0
+        assert sorted(json.loads(capsys.readouterr().out)['kept_sessions']) == sorted(sessions)
     made = ends.join(ends.folders)
     assert made['secret_bits'] > 500
     assert sorted(made['sessions']) == sorted(sessions)

@@ -127,6 +127,7 @@ def _status(folder: KeyFolder, args: argparse.Namespace) -> int:
         else {'left_bits': pre_shared.left_bits, 'runs_left': pre_shared.runs_left},
         'keys': {str(state): sum(entry.state is state for _, entry in entries) for state in KeyStateName},
         'left_bits': {str(purpose): sum(entry.partition(purpose).left_bits for entry in usable) for purpose in Purpose},
+        'kept_sessions': _kept_sessions(folder),
         'memory': {'unprotected': list(protect_memory())},
     }
     status['delivery'] = delivery.stock(folder, args.config)
@@ -143,6 +144,8 @@ def _status(folder: KeyFolder, args: argparse.Namespace) -> int:
     print(f'pre-shared    {left}')
     print('keys          ' + ', '.join(f'{number} {state}' for state, number in status['keys'].items()))
     print('left          ' + ', '.join(f'{bits:,} bits to {way}' for way, bits in status['left_bits'].items()))
+    if status['kept_sessions']:
+        print('kept          to be joined: ' + ', '.join(status['kept_sessions']))
     for name, one in status['delivery'].items():
         low = ', which is low' if one['low'] else ''
         print(f'delivery      {name}: {one["left_bits"]:,} bits left to give{low}; {one["waiting_keys"]} keys wait')
@@ -150,6 +153,14 @@ def _status(folder: KeyFolder, args: argparse.Namespace) -> int:
             print(f'              {pair}: {bits:,} bits today')
     print('memory        ' + ('; '.join(protect_memory()) or 'protected from core dumps, other processes and the swap'))
     return 0
+
+
+def _kept_sessions(folder: KeyFolder) -> list[str]:
+    found = []
+    for side in folder.sides(simulated=False):
+        with folder.store(simulated=False, side=side) as store:
+            found += store.kept_sessions()
+    return found
 
 
 def _list(folder: KeyFolder, args: argparse.Namespace) -> int:
