@@ -31,11 +31,10 @@ class KeptRows:
     def add(self, kept: KeptBits) -> None:
         """Add the bits of a session, within a change."""
         about = kept.about
-        row = about.session_id, about.last_ns, self._now_ns(), about.counts.model_dump_json(), len(kept.bits)
-        self._database.sql.execute(
-            'INSERT INTO kept (key_id, last_ns, kept_ns, counts, size_bits, joined_by) VALUES (?, ?, ?, ?, ?, "")', row
-        )
-        self._database.keep(about.session_id, kept.bits.tobytes() + kept.basis.tobytes())
+        group = self._database.keep(about.session_id, kept.bits.tobytes() + kept.basis.tobytes())
+        counts = about.counts.model_dump_json()
+        row = about.session_id, about.last_ns, self._now_ns(), counts, len(kept.bits), '', group
+        self._database.sql.execute('INSERT INTO kept VALUES (?, ?, ?, ?, ?, ?, ?)', row)
 
     def about(self, session_id: str) -> KeptPass | None:
         """What is kept of a session, or None."""
@@ -70,14 +69,24 @@ class KeptRows:
 
     def drop(self, session_id: str) -> None:
         """Destroy the bits of a session, and those that it joins, within a change."""
-        self._database.sql.execute('DELETE FROM kept WHERE ? IN (key_id, joined_by)', (session_id,))
+        self._database.drop_kept(session_id)
+        self.drop_joined(session_id)
+
+    def drop_joined(self, joined_session: str) -> None:
+        """Destroy the bits that were taken for a joined session, within a change."""
+        self._drop('joined_by = ?', joined_session)
 
     def drop_old(self, keep_ns: int) -> None:
         """Destroy what has been kept for longer than this time, on the disk before it returns."""
-        before = (self._now_ns() - keep_ns,)
-        if self._database.sql.execute('SELECT 1 FROM kept WHERE kept_ns <= ?', before).fetchone():
+        before = self._now_ns() - keep_ns
+        if self._database.sql.execute('SELECT 1 FROM kept WHERE kept_ns <= ?', (before,)).fetchone():
             with self._database.change():
-                self._database.sql.execute('DELETE FROM kept WHERE kept_ns <= ?', before)
+                self._drop('kept_ns <= ?', before)
+
+    def _drop(self, clause: str, value: str | int) -> None:
+        found = self._database.sql.execute(f'SELECT key_id FROM kept WHERE {clause}', (value,)).fetchall()
+        for (session_id,) in found:
+            self._database.drop_kept(session_id)
 
     def _read(self, about: KeptPass) -> KeptBits:
         statement = 'SELECT size_bits FROM kept WHERE key_id = ?'
