@@ -12,6 +12,10 @@ from qkd_gs.qkd.finite_key.counts import KeyCounts
 from qkd_gs.qkd.protocol.kept_bits import KeptBits, KeptPass, not_kept, taken_already
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
 
+_TABLE = (
+    'CREATE TABLE IF NOT EXISTS kept (key_id TEXT PRIMARY KEY, last_ns INTEGER NOT NULL, kept_ns INTEGER NOT NULL,'
+    ' counts TEXT NOT NULL, size_bits INTEGER NOT NULL, joined_by TEXT NOT NULL, item_group INTEGER NOT NULL)'
+)
 _COLUMNS = 'key_id, last_ns, counts, joined_by'
 
 
@@ -27,11 +31,13 @@ class KeptRows:
 
     def __init__(self, database: SealedDatabase, now: Callable[[], datetime]) -> None:
         self._database, self._now = database, now
+        database.sql.execute(_TABLE)
 
     def add(self, kept: KeptBits) -> None:
         """Add the bits of a session, within a change."""
         about = kept.about
-        group = self._database.keep(about.session_id, kept.bits.tobytes() + kept.basis.tobytes())
+        group = self._database.items.new_group()
+        self._database.items.put(group, 0, kept.bits.tobytes() + kept.basis.tobytes(), _head(about.session_id))
         counts = about.counts.model_dump_json()
         row = about.session_id, about.last_ns, self._now_ns(), counts, len(kept.bits), '', group
         self._database.sql.execute('INSERT INTO kept VALUES (?, ?, ?, ?, ?, ?, ?)', row)
@@ -69,8 +75,12 @@ class KeptRows:
 
     def drop(self, session_id: str) -> None:
         """Destroy the bits of a session, and those that it joins, within a change."""
-        self._database.drop_kept(session_id)
+        self.drop_own(session_id)
         self.drop_joined(session_id)
+
+    def drop_own(self, session_id: str) -> None:
+        """Destroy the bits of a session, within a change."""
+        self._drop('key_id = ?', session_id)
 
     def drop_joined(self, joined_session: str) -> None:
         """Destroy the bits that were taken for a joined session, within a change."""
@@ -84,17 +94,25 @@ class KeptRows:
                 self._drop('kept_ns <= ?', before)
 
     def _drop(self, clause: str, value: str | int) -> None:
-        found = self._database.sql.execute(f'SELECT key_id FROM kept WHERE {clause}', (value,)).fetchall()
-        for (session_id,) in found:
-            self._database.drop_kept(session_id)
+        found = self._database.sql.execute(f'SELECT item_group FROM kept WHERE {clause}', (value,)).fetchall()
+        for (group,) in found:
+            self._database.items.drop_group(group)
+        self._database.sql.execute(f'DELETE FROM kept WHERE {clause}', (value,))
 
     def _read(self, about: KeptPass) -> KeptBits:
-        statement = 'SELECT size_bits FROM kept WHERE key_id = ?'
-        (size,) = self._database.sql.execute(statement, (about.session_id,)).fetchone()
-        material = np.frombuffer(self._database.unseal_kept(about.session_id), np.uint8)
+        statement = 'SELECT size_bits, item_group FROM kept WHERE key_id = ?'
+        size, group = self._database.sql.execute(statement, (about.session_id,)).fetchone()
+        sealed = self._database.items.get(group, 0, _head(about.session_id))
+        if sealed is None:
+            raise not_kept(about.session_id)
+        material = np.frombuffer(sealed, np.uint8)
         border = -(-size // 8)
         bits, basis = PackedBits(material[:border].copy(), size), material[border:].copy()
         return KeptBits(about, bits, PackedBits(basis, size if len(basis) else 0))
 
     def _now_ns(self) -> int:
         return int(self._now().timestamp() * 1e9)
+
+
+def _head(session_id: str) -> bytes:
+    return f'kept bits {session_id}'.encode()

@@ -42,10 +42,6 @@ _SCHEMA = (
     'CREATE INDEX IF NOT EXISTS bookings_by_time ON bookings (source, start_ns)',
 )
 _OLDER = {1: ('keys', 'store'), 2: ('keys', 'store', 'refills', 'held')}  # tables of older versions that are others now
-_KEPT_TABLE = (
-    'CREATE TABLE IF NOT EXISTS kept (key_id TEXT PRIMARY KEY, last_ns INTEGER NOT NULL, kept_ns INTEGER NOT NULL,'
-    ' counts TEXT NOT NULL, size_bits INTEGER NOT NULL, joined_by TEXT NOT NULL, item_group INTEGER NOT NULL)'
-)
 _HELD_TOGETHER = 64  # keys that wait, in one group
 _KEY_BYTES = 32
 _BUSY_S = 30.0
@@ -227,21 +223,10 @@ class SealedDatabase:
         for (key_id,) in self.sql.execute('SELECT key_id FROM held WHERE source = ?', (source,)).fetchall():
             self.drop_held(key_id)
 
-    def keep(self, session_id: str, material: bytes) -> int:
-        """Seal the sifted bits of a session, within `change`; returns their group, for the table `kept`."""
-        group = self._items.new_group()
-        self._items.put(group, 0, material, _kept_head(session_id))
-        return group
-
-    def unseal_kept(self, session_id: str) -> bytes:
-        """Sifted bits of a session, within `change`."""
-        return self._secret(self._group('kept', session_id), 0, _kept_head(session_id))
-
-    def drop_kept(self, session_id: str) -> None:
-        """Destroy the sifted bits of a session, if there are any, within `change`."""
-        if (group := self._group('kept', session_id)) is not None:
-            self._items.drop_group(group)
-            self.sql.execute('DELETE FROM kept WHERE key_id = ?', (session_id,))
+    @property
+    def items(self) -> SealedItems:
+        """Encrypted items, for other tables, within `change`."""
+        return self._items
 
     def rows(self, clause: str = '', *values: str) -> list[KeyRow]:
         """Keys that a clause of SQL selects, without their bits."""
@@ -288,7 +273,6 @@ class SealedDatabase:
                         hint='use the software that wrote it',
                     )
                 self._check_side()
-                self.sql.execute(_KEPT_TABLE)
                 self._opened(self._known_root(self._root.read(), self._count()))
             self._forget_other_roots()
 
@@ -405,10 +389,6 @@ def stored_side(path: Path) -> Side:
         raise StationError('is not a sound key store', where=path) from error
     finally:
         sql.close()
-
-
-def _kept_head(session_id: str) -> bytes:
-    return f'kept bits {session_id}'.encode()
 
 
 def _held_head(key_id: str) -> bytes:

@@ -113,7 +113,7 @@ class KeyStore:
                 return stored
             if stored is not None:
                 self._database.remove(self._database.rows('WHERE key_id = ?', stored.key_id)[0])
-                self._database.drop_kept(session_id)
+                self._kept.drop_own(session_id)
             created = self._now().isoformat(timespec='seconds')
             state = KeyStateName.PENDING
             row = KeyRow(key_id, session_id, created, len(bits), epsilon, json.dumps(result), state, 0, 0)
