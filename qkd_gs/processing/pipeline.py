@@ -100,6 +100,7 @@ def process_session(
             if stored.state is KeyStateName.PENDING:
                 confirm_stored(store, stored, manifest, keys, link, folder)
             return _finished(folder, dict(stored.result))
+        store.drop_old_kept(agreed_terms(manifest).keep_ns)
         private_key = keys.session_private_key(manifest.session_id)
         pre_shared = pre_shared_of(keys, manifest, store)
         # what is said in public waits in a file without a name, beside the tags: a temporary folder may be in memory
