@@ -208,7 +208,7 @@ def test_bits_are_taken_for_one_joined_key_only(fresh):
     two = fresh()
     two.join(Meddling('lose', False, 3))  # parities have been asked for
     fault, *_ = two.join(sessions=SESSIONS[:1])
-    assert 'were taken for the joined session' in fault.what
+    assert 'were taken for the joined session' in str(fault)
     two.finish()
 
 
