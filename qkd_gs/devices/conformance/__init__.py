@@ -20,5 +20,18 @@ counterpart cannot provoke is skipped.
 
 import pytest
 
-for _module in ('checks', 'mount', 'camera', 'beacon', 'hwp', 'gps', 'tdc', 'aircraft', 'weather', 'dome', 'focuser'):
+for _module in (
+    'checks',
+    'late',
+    'mount',
+    'camera',
+    'beacon',
+    'hwp',
+    'gps',
+    'tdc',
+    'aircraft',
+    'weather',
+    'dome',
+    'focuser',
+):
     pytest.register_assert_rewrite(f'{__name__}.{_module}')

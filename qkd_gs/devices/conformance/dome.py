@@ -6,29 +6,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from qkd_gs.devices.conformance.checks import DeviceConformance, Traits
+from qkd_gs.devices.conformance.late import LateConformance, LateTraits
 from qkd_gs.devices.conformance.rig import Rig
 from qkd_gs.devices.dome import Dome, Shutter
 from qkd_gs.devices.kinds import DOME
 
 
 @dataclass(frozen=True)
-class DomeTraits(Traits):
+class DomeTraits(LateTraits):
     """Properties of a dome.
 
     Attributes
     ----------
     move_s : float
         Longest time to open or close.
-    first_s : float
-        Time to the first reading.
     """
 
     move_s: float = 30.0
-    first_s: float = 10.0
 
 
-class DomeConformance(DeviceConformance):
+class DomeConformance(LateConformance):
     """Checks of the `Dome` Protocol."""
 
     kind = DOME
@@ -46,28 +43,6 @@ class DomeConformance(DeviceConformance):
         """Wait until the shutter is in a state."""
         told = rig.until(lambda: device.read(rig.now_ns).shutter is shutter, self.traits.move_s)
         assert told, f'the shutter does not get {shutter.name}'
-
-    def heard(self, rig: Rig[Dome], device: Dome) -> None:
-        """Wait for the first reading."""
-        assert rig.until(lambda: device.read(rig.now_ns).stamp_ns > 0, self.traits.first_s), 'nothing is heard'
-
-    def test_it_can_be_opened_again_after_close(self, rig: Rig[Dome], device: Dome) -> None:
-        device.close()
-        self.heard(rig, rig.open())
-
-    def test_stamps_are_recent_and_never_go_back(self, rig: Rig[Dome], device: Dome) -> None:
-        self.heard(rig, device)
-        before_ns = 0
-        for _ in range(30):
-            now_ns = rig.advance(0.05)
-            stamp_ns = device.read(now_ns).stamp_ns
-            assert now_ns - 2 * 10**9 <= stamp_ns <= now_ns
-            assert stamp_ns >= before_ns
-            before_ns = stamp_ns
-
-    def test_silence_is_a_fault(self, rig: Rig[Dome], device: Dome) -> None:
-        self.heard(rig, device)
-        super().test_silence_is_a_fault(rig, device)
 
     def test_the_shutter_opens_and_closes(self, rig: Rig[Dome], device: Dome) -> None:
         self.heard(rig, device)

@@ -8,14 +8,15 @@ from typing import ClassVar
 
 import pytest
 
-from qkd_gs.devices.conformance.checks import DeviceConformance, Traits, fault_of
+from qkd_gs.devices.conformance.checks import fault_of
+from qkd_gs.devices.conformance.late import LateConformance, LateTraits
 from qkd_gs.devices.conformance.rig import Rig
 from qkd_gs.devices.focuser import Focuser
 from qkd_gs.devices.kinds import FOCUSER
 
 
 @dataclass(frozen=True)
-class FocuserTraits(Traits):
+class FocuserTraits(LateTraits):
     """Properties of a focuser driver.
 
     Attributes
@@ -26,8 +27,6 @@ class FocuserTraits(Traits):
         Longest time of such a move.
     stop_s : float
         Time to stop.
-    first_s : float
-        Time to the first reading.
     tolerance_steps : int
         Greatest difference of a reading from the commanded position, at rest.
     """
@@ -35,11 +34,10 @@ class FocuserTraits(Traits):
     distance_steps: int = 2000
     move_s: float = 30.0
     stop_s: float = 2.0
-    first_s: float = 10.0
     tolerance_steps: int = 1
 
 
-class FocuserConformance(DeviceConformance):
+class FocuserConformance(LateConformance):
     """Checks of the `Focuser` Protocol."""
 
     kind = FOCUSER
@@ -52,10 +50,6 @@ class FocuserConformance(DeviceConformance):
     def calls(self, device: Focuser, now_ns: int) -> list[Callable[[], object]]:
         """Every call that needs an open device."""
         return [lambda: device.read(now_ns), device.travel, lambda: device.move(now_ns, 0)]
-
-    def heard(self, rig: Rig[Focuser], device: Focuser) -> None:
-        """Wait for the first reading."""
-        assert rig.until(lambda: device.read(rig.now_ns).stamp_ns > 0, self.traits.first_s), 'nothing is heard'
 
     def is_at(self, rig: Rig[Focuser], device: Focuser, position: int) -> bool:
         """Whether the focuser stands at a position."""
@@ -77,24 +71,6 @@ class FocuserConformance(DeviceConformance):
             there = here - self.traits.distance_steps
         assert low <= there <= high, f'the travel of {low} to {high} steps is too short for distance_steps'
         return here, there
-
-    def test_it_can_be_opened_again_after_close(self, rig: Rig[Focuser], device: Focuser) -> None:
-        device.close()
-        self.heard(rig, rig.open())
-
-    def test_stamps_are_recent_and_never_go_back(self, rig: Rig[Focuser], device: Focuser) -> None:
-        self.heard(rig, device)
-        before_ns = 0
-        for _ in range(30):
-            now_ns = rig.advance(0.05)
-            stamp_ns = device.read(now_ns).stamp_ns
-            assert now_ns - 2 * 10**9 <= stamp_ns <= now_ns
-            assert stamp_ns >= before_ns
-            before_ns = stamp_ns
-
-    def test_silence_is_a_fault(self, rig: Rig[Focuser], device: Focuser) -> None:
-        self.heard(rig, device)
-        super().test_silence_is_a_fault(rig, device)
 
     def test_it_goes_to_a_position_and_back(self, rig: Rig[Focuser], device: Focuser) -> None:
         here, there = self.places(rig, device)
