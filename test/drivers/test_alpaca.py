@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from observatory_servers import Polled, alpaca
 
-from qkd_gs.devices.conformance.checks import Traits, fault_of
+from qkd_gs.devices.conformance.checks import fault_of
 from qkd_gs.devices.conformance.dome import DomeConformance, DomeTraits
 from qkd_gs.devices.conformance.hwp import HwpConformance, HwpTraits
+from qkd_gs.devices.conformance.late import LateTraits
 from qkd_gs.devices.conformance.rig import START_NS
 from qkd_gs.devices.conformance.weather import WeatherConformance
 from qkd_gs.devices.dome import Shutter
@@ -54,7 +55,7 @@ class TestDome(DomeConformance):
 
 
 class TestWeather(WeatherConformance):
-    traits = Traits(silent_s=6.0, age_s=2.0)
+    traits = LateTraits(silent_s=6.0, age_s=2.0, recent_s=3.0)
 
     @pytest.fixture
     def rig(self, server):
