@@ -53,7 +53,7 @@ class IndiGps(IndiDevice):
         fixed = place.state == 'Ok' and time.state == 'Ok'
         longitude_deg = place.number('LONG')
         self._fix = GpsReading(
-            stamp_ns=min(place.stamp_ns, time.stamp_ns, now_ns),
+            stamp_ns=min(time.stamp_ns, now_ns),  # the place of the same second may have come before it began
             pps_utc_ns=utc_ns(time.values.get('UTC', '')) if fixed else self._fix.pps_utc_ns,
             latitude_deg=place.number('LAT'),
             longitude_deg=longitude_deg - 360 if longitude_deg > 180 else longitude_deg,
