@@ -48,6 +48,14 @@ class GpsConformance(DeviceConformance):
         assert -500 <= reading.altitude_m <= 9000
         assert 0 < reading.time_accuracy_s <= self.traits.accuracy_s
 
+    def test_stamps_are_recent_and_never_go_back(self, rig: Rig[Gps], device: Gps) -> None:
+        self.fixed(rig, device)
+        super().test_stamps_are_recent_and_never_go_back(rig, device)
+
+    def test_silence_is_a_fault(self, rig: Rig[Gps], device: Gps) -> None:
+        self.fixed(rig, device)
+        super().test_silence_is_a_fault(rig, device)
+
     def test_every_second_has_its_pps_pulse(self, rig: Rig[Gps], device: Gps) -> None:
         self.fixed(rig, device)
         seconds = []
