@@ -79,6 +79,7 @@ class PtyPeer:
         self.process.send_signal(signal.SIGCONT)
 
     def pull(self):
+        Path(self.port).unlink(missing_ok=True)  # as udev does; the next terminal that is opened gets the same number
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
