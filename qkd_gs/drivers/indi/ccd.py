@@ -62,7 +62,7 @@ class IndiCcd(IndiDevice):
         self._written: tuple[Roi, float] | None = None
         self._due_ns = self._newest_ns = 0
         self._begin_ms, self._arrival_ms = Latencies(), Latencies()
-        self.wait()
+        self.wait(lambda: self.prop(_INFO).number('CCD_MAX_X') > 0)
         info, model = self.prop(_INFO), self._model
         size = round(info.number('CCD_MAX_X')), round(info.number('CCD_MAX_Y'))
         if size != (model.width_px, model.height_px):

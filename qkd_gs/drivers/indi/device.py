@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from pydantic import Field, field_validator
 
@@ -59,8 +60,13 @@ class IndiDevice:
         self._round_trips = Latencies()
         self._state.is_open = True
 
-    def wait(self) -> None:
+    def wait(self, told: Callable[[], bool] = lambda: True) -> None:
         """Wait until the device is connected; for `open` of a driver alone.
+
+        Parameters
+        ----------
+        told : callable
+            Whether what is needed has been told: a property is announced with zeros before the hardware is read.
 
         Raises
         ------
@@ -69,7 +75,7 @@ class IndiDevice:
         """
         end_s = time.monotonic() + _CONNECT_S
         try:
-            while not self.step(time.time_ns()):
+            while not (self.step(time.time_ns()) and told()):
                 if time.monotonic() > end_s:
                     raise DeviceFault(f'{self._code}.silent', f'{self._options.device} does not get connected')
                 time.sleep(_WAIT_S)
