@@ -38,13 +38,13 @@ def own_server(tmp_path):
 
 
 def rig_of(server, made, options):
-    rig = Polled(made, options(port=server.port, timeout_s=4.0), server)
+    rig = Polled(made, options(port=server.port, timeout_s=12.0), server)
     server.restart_clock(rig.now_ns)
     return rig
 
 
 class TestDome(DomeConformance):
-    traits = DomeTraits(move_s=60, silent_s=6.0)
+    traits = DomeTraits(move_s=60, silent_s=16.0)
 
     @pytest.fixture
     def rig(self, server):
@@ -55,7 +55,7 @@ class TestDome(DomeConformance):
 
 
 class TestWeather(WeatherConformance):
-    traits = LateTraits(silent_s=6.0, age_s=2.0, recent_s=3.0)
+    traits = LateTraits(silent_s=16.0, age_s=2.0, recent_s=3.0)
 
     @pytest.fixture
     def rig(self, server):
@@ -66,7 +66,7 @@ class TestWeather(WeatherConformance):
 
 
 class TestRotator(HwpConformance):
-    traits = HwpTraits(silent_s=6.0, age_s=1.0, resolution_rad=0.005, move_s=60, stop_s=2.0, either_way=False)
+    traits = HwpTraits(silent_s=16.0, age_s=1.0, resolution_rad=0.005, move_s=60, stop_s=2.0, either_way=False)
 
     @pytest.fixture
     def rig(self, server):
@@ -82,14 +82,14 @@ class TestRotator(HwpConformance):
 def test_a_server_that_is_killed_is_told_and_serves_again_after_its_restart(own_server):
     rig = rig_of(own_server, alpaca_dome, AlpacaOptions)
     device = rig.open()
-    assert rig.until(lambda: device.read(rig.now_ns).shutter is not Shutter.UNKNOWN, 10.0)
+    assert rig.until(lambda: device.read(rig.now_ns).shutter is not Shutter.UNKNOWN, 30.0)
     own_server.kill()
-    assert rig.until(lambda: fault_of(lambda: device.read(rig.now_ns)) == 'dome.silent', 10.0)
+    assert rig.until(lambda: fault_of(lambda: device.read(rig.now_ns)) == 'dome.silent', 30.0)
     own_server.start()
     own_server.restart_clock(rig.now_ns)
     device.close()
     device.open()
-    assert rig.until(lambda: device.read(rig.now_ns).shutter is not Shutter.UNKNOWN, 10.0)
+    assert rig.until(lambda: device.read(rig.now_ns).shutter is not Shutter.UNKNOWN, 30.0)
     device.close()
 
 
