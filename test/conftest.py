@@ -38,8 +38,8 @@ def pytest_configure(config):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers():
-    """Two more than there are processors: one waits for the passes of stations, one for the counterparts of drivers."""
-    return len(os.sched_getaffinity(0)) + 2
+    """One more than there are processors: the worker of the stations mostly waits for their passes."""
+    return len(os.sched_getaffinity(0)) + 1
 
 
 @pytest.hookimpl(optionalhook=True)
