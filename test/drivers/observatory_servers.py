@@ -1,5 +1,6 @@
 """Servers of observatory equipment that others wrote, in processes of their own on loopback: INDI and Alpaca."""
 
+import http.client
 import os
 import select
 import shutil
@@ -8,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -47,10 +48,15 @@ class Server(Counterpart):
         end_s = time.monotonic() + 60
         while time.monotonic() < end_s:
             with suppress(OSError), socket.create_connection(('127.0.0.1', self.port), 1):
-                return
+                if self.serves():
+                    return
             assert self.process.poll() is None, f'{self._command[0]} has ended'
             select.select([], [], [], 0.02)
         raise AssertionError(f'{self._command[0]} does not listen')
+
+    def serves(self):
+        """Whether it answers its clients already."""
+        return True
 
     def advance(self, now_ns):
         left_s = (now_ns - (time.monotonic_ns() - self._zero_ns)) * 1e-9
@@ -99,10 +105,38 @@ def indi(folder, *drivers):
     return Server(['indiserver', '-p', str(port), '-u', fifo, *drivers], folder, port)
 
 
+ALPACA_TIMEOUT_S, ALPACA_SILENT_S = 12.0, 16.0  # of a driver, and until it must have told that nobody answers
+
+
+class AlpacaServer(Server):
+    """It listens before it answers."""
+
+    def serves(self):
+        asked = http.client.HTTPConnection('127.0.0.1', self.port, timeout=10)
+        try:
+            asked.request('GET', '/api/v1/dome/0/connected')
+            asked.getresponse().read()
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            asked.close()
+        return True
+
+
 def alpaca(folder):
     """The Alpaca simulators of PyPI's alpaca-simulators."""
     command = Path(sys.executable).with_name('alpaca-simulators')
     if not command.exists():
         pytest.skip('alpaca-simulators not installed (make setup)')
     port = free_port()
-    return Server([str(command), '--host', '127.0.0.1', '--port', str(port)], folder, port)
+    return AlpacaServer([str(command), '--host', '127.0.0.1', '--port', str(port)], folder, port)
+
+
+@contextmanager
+def alpaca_rig(server, driver, options):
+    """Rig of a driver at a server that other tests use too."""
+    rig = Polled(driver, options(port=server.port, timeout_s=ALPACA_TIMEOUT_S), server)
+    server.restart_clock(rig.now_ns)
+    yield rig
+    rig.close()
+    server.thaw()

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from observatory_servers import Polled, alpaca
+from observatory_servers import ALPACA_SILENT_S, alpaca, alpaca_rig
 
 from qkd_gs.devices.conformance.checks import fault_of
 from qkd_gs.devices.conformance.dome import DomeConformance, DomeTraits
@@ -37,60 +37,50 @@ def own_server(tmp_path):
     made.kill()
 
 
-def rig_of(server, made, options):
-    rig = Polled(made, options(port=server.port, timeout_s=12.0), server)
-    server.restart_clock(rig.now_ns)
-    return rig
-
-
 class TestDome(DomeConformance):
-    traits = DomeTraits(move_s=60, silent_s=16.0)
+    traits = DomeTraits(move_s=60, silent_s=ALPACA_SILENT_S)
 
     @pytest.fixture
     def rig(self, server):
-        rig = rig_of(server, alpaca_dome, AlpacaOptions)
-        yield rig
-        rig.close()
-        server.thaw()
+        with alpaca_rig(server, alpaca_dome, AlpacaOptions) as rig:
+            yield rig
 
 
 class TestWeather(WeatherConformance):
-    traits = LateTraits(silent_s=16.0, age_s=2.0, recent_s=3.0)
+    traits = LateTraits(silent_s=ALPACA_SILENT_S, age_s=2.0, recent_s=3.0)
 
     @pytest.fixture
     def rig(self, server):
-        rig = rig_of(server, alpaca_weather, AlpacaWeatherOptions)
-        yield rig
-        rig.close()
-        server.thaw()
+        with alpaca_rig(server, alpaca_weather, AlpacaWeatherOptions) as rig:
+            yield rig
 
 
 class TestRotator(HwpConformance):
-    traits = HwpTraits(silent_s=16.0, age_s=1.0, resolution_rad=0.005, move_s=60, stop_s=2.0, either_way=False)
+    traits = HwpTraits(
+        silent_s=ALPACA_SILENT_S, age_s=1.0, resolution_rad=0.005, move_s=60, stop_s=2.0, either_way=False
+    )
 
     @pytest.fixture
     def rig(self, server):
-        rig = rig_of(server, alpaca_rotator, AlpacaRotatorOptions)
-        yield rig
-        rig.close()
-        server.thaw()
+        with alpaca_rig(server, alpaca_rotator, AlpacaRotatorOptions) as rig:
+            yield rig
 
     def test_stop_ends_a_move(self):
         pytest.skip('the simulated rotator moves at once')
 
 
 def test_a_server_that_is_killed_is_told_and_serves_again_after_its_restart(own_server):
-    rig = rig_of(own_server, alpaca_dome, AlpacaOptions)
-    device = rig.open()
-    assert rig.until(lambda: device.read(rig.now_ns).shutter is not Shutter.UNKNOWN, 30.0)
-    own_server.kill()
-    assert rig.until(lambda: fault_of(lambda: device.read(rig.now_ns)) == 'dome.silent', 30.0)
-    own_server.start()
-    own_server.restart_clock(rig.now_ns)
-    device.close()
-    device.open()
-    assert rig.until(lambda: device.read(rig.now_ns).shutter is not Shutter.UNKNOWN, 30.0)
-    device.close()
+    with alpaca_rig(own_server, alpaca_dome, AlpacaOptions) as rig:
+        device = rig.open()
+        assert rig.until(lambda: device.read(rig.now_ns).shutter is not Shutter.UNKNOWN, 30.0)
+        own_server.kill()
+        assert rig.until(lambda: fault_of(lambda: device.read(rig.now_ns)) == 'dome.silent', 30.0)
+        own_server.start()
+        own_server.restart_clock(rig.now_ns)
+        device.close()
+        device.open()
+        assert rig.until(lambda: device.read(rig.now_ns).shutter is not Shutter.UNKNOWN, 30.0)
+        device.close()
 
 
 # --- the client, with a server of ours ---

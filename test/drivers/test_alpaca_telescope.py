@@ -3,7 +3,7 @@
 from math import radians
 
 import pytest
-from observatory_servers import Polled, alpaca
+from observatory_servers import ALPACA_SILENT_S, alpaca, alpaca_rig
 
 from qkd_gs.devices.capability import why_too_coarse
 from qkd_gs.devices.conformance.checks import fault_of
@@ -26,18 +26,10 @@ def server(tmp_path_factory):
     made.kill()
 
 
-def rig_of(server, driver, options):
-    rig = Polled(driver, options(port=server.port, timeout_s=12.0), server)
-    server.restart_clock(rig.now_ns)
-    return rig
-
-
 @pytest.fixture
 def scope(server):
-    rig = rig_of(server, alpaca_telescope, AlpacaTelescopeOptions)
-    yield rig
-    rig.close()
-    server.thaw()
+    with alpaca_rig(server, alpaca_telescope, AlpacaTelescopeOptions) as rig:
+        yield rig
 
 
 def goes(rig, device, az_rad, el_rad):
@@ -53,7 +45,7 @@ def goes(rig, device, az_rad, el_rad):
 
 @pytest.mark.long
 class TestAlpacaTelescope(MountConformance):
-    traits = MountTraits(silent_s=16.0, age_s=1.0, stop_s=4.0, following_rad=0.02, rate_rad_s=0.02)
+    traits = MountTraits(silent_s=ALPACA_SILENT_S, age_s=1.0, stop_s=4.0, following_rad=0.02, rate_rad_s=0.02)
 
     @pytest.fixture
     def rig(self, scope):
@@ -66,14 +58,12 @@ class TestAlpacaTelescope(MountConformance):
 
 @pytest.mark.long
 class TestAlpacaFocuser(FocuserConformance):
-    traits = FocuserTraits(distance_steps=5000)
+    traits = FocuserTraits(distance_steps=5000, silent_s=ALPACA_SILENT_S)
 
     @pytest.fixture
     def rig(self, server):
-        rig = rig_of(server, alpaca_focuser, AlpacaOptions)
-        yield rig
-        rig.close()
-        server.thaw()
+        with alpaca_rig(server, alpaca_focuser, AlpacaOptions) as rig:
+            yield rig
 
 
 def test_it_goes_where_it_is_told_stops_and_stands(scope):
