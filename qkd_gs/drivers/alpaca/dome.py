@@ -40,8 +40,7 @@ class AlpacaDome:
 
     def close_shutter(self, now_ns: int) -> None:
         """Begin to close; one that is not connected cannot be told."""
-        if self._session.state.is_open:
-            self._session.urgent('closeshutter')
+        self._session.urgent('closeshutter')
 
 
 @driver(AlpacaOptions)

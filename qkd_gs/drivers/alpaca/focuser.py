@@ -24,8 +24,7 @@ class AlpacaFocuser:
 
     def close(self) -> None:
         """Halt and disconnect."""
-        if self._session.state.is_open:
-            self._session.urgent('halt')
+        self._session.urgent('halt')
         self._session.close()
 
     def health(self) -> dict[str, str]:
@@ -49,18 +48,15 @@ class AlpacaFocuser:
 
     def halt(self, now_ns: int) -> None:
         """Stop at once."""
-        if self._session.state.is_open:
-            self._session.urgent('halt')
+        self._session.urgent('halt')
 
     def read(self, now_ns: int) -> FocuserReading:
         """Position and temperature, none until they are told; ``focuser.silent`` when the server does not answer."""
         session = self._session
         if not session.step(now_ns):
             return FocuserReading(0, 0, False)
-        told = session.values['ismoving']
-        moving = session.busy or told.stamp_ns <= session.commanded_ns or told.value is True
         position = round(session.number('position'))
-        return FocuserReading(session.oldest_ns(), position, moving, session.number('temperature'))
+        return FocuserReading(session.oldest_ns(), position, session.moving, session.number('temperature'))
 
 
 @driver(AlpacaOptions)

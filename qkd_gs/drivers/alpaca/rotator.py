@@ -32,8 +32,7 @@ class AlpacaRotator:
 
     def close(self) -> None:
         """Stop and disconnect."""
-        if self._session.state.is_open:
-            self._session.urgent('halt')
+        self._session.urgent('halt')
         self._session.close()
 
     def health(self) -> dict[str, str]:
@@ -45,9 +44,7 @@ class AlpacaRotator:
         if not self._session.step(now_ns):
             raise DeviceFault('hwp.silent', 'the rotator does not tell its angle')
         angle = radians(self._sign * self._session.number('position')) % pi
-        told = self._session.values['ismoving']
-        moving = self._session.busy or told.stamp_ns <= self._session.commanded_ns or told.value is True
-        return HwpReading(self._session.oldest_ns(), 0.0 if angle == pi else angle, moving)
+        return HwpReading(self._session.oldest_ns(), 0.0 if angle == pi else angle, self._session.moving)
 
     def move(self, now_ns: int, angle_rad: float) -> None:
         """Go to the nearer of the two angles of the rotator that turn the polarization alike."""
@@ -61,8 +58,7 @@ class AlpacaRotator:
 
     def stop(self, now_ns: int) -> None:
         """Stop at once; allowed in every state."""
-        if self._session.state.is_open:
-            self._session.urgent('halt')
+        self._session.urgent('halt')
 
 
 @driver(AlpacaRotatorOptions)

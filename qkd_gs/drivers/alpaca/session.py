@@ -144,9 +144,12 @@ class AlpacaSession:
     def urgent(self, name: str) -> None:
         """Send a command that makes the device safe at once, before what waits, on a connection of its own.
 
+        Allowed in every state: a device that is not open cannot be told.
         A thread waits for it, not the caller, and it goes out even if the device is closed meanwhile.  It is sent again
         after a command that is under way, which the server might take later.
         """
+        if not self.state.is_open:
+            return
         self._commands = deque([_Request('PUT', name)])
         where = self._options.host, self._options.port, self._options.timeout_s
         Thread(target=_put, args=(*where, f'{self._base}/{name}'), name=f'alpaca {name}').start()
@@ -155,6 +158,12 @@ class AlpacaSession:
     def busy(self) -> bool:
         """Whether a command waits for its answer, or to be sent."""
         return bool(self._commands) or (self._waiting is not None and self._waiting[0].method == 'PUT')
+
+    @property
+    def moving(self) -> bool:
+        """Whether a device with ``ismoving`` moves, or has not told since the last command that it stands."""
+        told = self.values['ismoving']
+        return self.busy or told.stamp_ns <= self.commanded_ns or told.value is True
 
     def step(self, now_ns: int) -> bool:
         """Take an answer and send the next request; whether every value that is needed has been told.

@@ -62,8 +62,7 @@ class AlpacaTelescope:
 
     def stop(self) -> None:
         """Abort the slew."""
-        if self._session.state.is_open:
-            self._session.urgent('abortslew')
+        self._session.urgent('abortslew')
 
     def step(self, now_ns: int) -> None:
         """Take an answer, and ask the next question.
