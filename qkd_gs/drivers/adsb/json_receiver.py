@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from qkd_gs.devices.aircraft import AircraftReading, AircraftReceiver
+from qkd_gs.devices.aircraft import AircraftReading, AircraftReceiver, AircraftReport
 from qkd_gs.devices.driver import DriverContext, driver
-from qkd_gs.devices.open_state import OpenState
-from qkd_gs.drivers.adsb.snapshot import Snapshot, parse_snapshot
+from qkd_gs.drivers.adsb.receiver import Receiver
+from qkd_gs.drivers.adsb.snapshot import parse_snapshot
 from qkd_gs.drivers.connection import Connection, checked_host
-from qkd_gs.drivers.steady import Forward
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.loader import Section
 
 _PERIOD_NS = 500_000_000
 _LONGEST = 1 << 24
-_TEST_S = 10.0
 
 
 class JsonOptions(Section):
@@ -102,76 +99,52 @@ class _Http:
         self._connection.close()
 
 
-class JsonReceiver:
+class JsonReceiver(Receiver):
     """Implements `AircraftReceiver`."""
+
+    news, first = 'new snapshot', 'snapshot'
 
     def __init__(self, options: JsonOptions) -> None:
         self._options = options
-        self._state = OpenState('aircraft')
         self._source = _File(options.file) if options.file is not None else _Http(str(options.url))
-        self._known: dict[str, str] = {}
+        super().__init__(self._source.name, options.timeout_s)
 
     def open(self) -> None:
         """Begin to fetch."""
-        self._forward = Forward('aircraft')
+        self._begin()
         self._asked_ns: int | None = None
         self._waiting = False
-        self._begun_ns, self._made_ns, self._refused = 0, 0, 0
-        self._state.is_open = True
 
     def close(self) -> None:
         """Stop fetching."""
         self._state.is_open = False
         self._source.close()
 
-    def health(self) -> dict[str, str]:
-        """Values for the diagnostics."""
-        return self._known
-
-    def read(self, now_ns: int) -> AircraftReading:
-        """Reports of a snapshot that is new since the last call."""
-        self._state.require()
-        self._forward.check(now_ns)
-        self._begun_ns = self._begun_ns or now_ns
-        snapshot, refused = self._newest(now_ns)
-        alive_ns = min(self._made_ns, now_ns)
-        since_s = (now_ns - max(alive_ns, self._begun_ns)) * 1e-9
-        if since_s > self._options.timeout_s:
-            raise DeviceFault('aircraft.silent', f'{self._source.name}: no new snapshot for {since_s:.0f} s')
-        return AircraftReading(alive_ns, snapshot.reports if snapshot else (), refused)
-
-    def _newest(self, now_ns: int) -> tuple[Snapshot | None, int]:
+    def _newest(self, now_ns: int) -> tuple[tuple[AircraftReport, ...], int]:
         if not self._waiting and (self._asked_ns is None or now_ns - self._asked_ns >= _PERIOD_NS):
             self._source.ask()
             self._asked_ns, self._waiting = now_ns, True
         text = self._source.answer() if self._waiting else None
         if text is None:
-            return None, 0
+            return (), 0
         self._waiting = False
         try:
             snapshot = parse_snapshot(text, now_ns)
         except ValueError:  # e.g. while it is being written
             self._refused += 1
-            return None, 1
+            return (), 1
         ahead_s = (snapshot.made_ns - now_ns) * 1e-9
         if ahead_s > self._options.max_offset_s:
-            raise DeviceFault('aircraft.clock', f'{self._source.name}: its clock is {ahead_s:.1f} s ahead')
+            raise DeviceFault('aircraft.clock', f'{self._name}: its clock is {ahead_s:.1f} s ahead')
         self._refused += snapshot.refused
-        self._known = {'refused_messages': str(self._refused), 'source': self._source.name}
-        if snapshot.made_ns <= self._made_ns:  # the same one again
-            return None, 0
-        self._made_ns = snapshot.made_ns
-        return snapshot, snapshot.refused
+        self._known = {'refused_messages': str(self._refused), 'source': self._name}
+        if snapshot.made_ns <= self._alive_ns:  # the same one again
+            return (), 0
+        self._alive_ns = snapshot.made_ns
+        return snapshot.reports, snapshot.refused
 
-    def self_test(self) -> str:
-        """Wait for the first snapshot."""
-        end_s = time.monotonic() + _TEST_S
-        while time.monotonic() < end_s:
-            reading = self.read(time.time_ns())
-            if reading.stamp_ns:
-                return f'{self._source.name}: {len(reading.reports)} aircraft'
-            time.sleep(0.05)
-        raise DeviceFault('aircraft.silent', f'{self._source.name}: no snapshot within {_TEST_S:g} s')
+    def _told(self, reading: AircraftReading) -> str:
+        return f'{len(reading.reports)} aircraft'
 
 
 @driver(JsonOptions)

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import time
-
 from pydantic import Field, field_validator
 
 from qkd_gs.devices.aircraft import AircraftReading, AircraftReceiver, AircraftReport
 from qkd_gs.devices.driver import DriverContext, Probed, driver
-from qkd_gs.devices.open_state import OpenState
 from qkd_gs.drivers.addresses import greeting_of, host_and_port
+from qkd_gs.drivers.adsb.receiver import Receiver
 from qkd_gs.drivers.adsb.sbs import parse_line
 from qkd_gs.drivers.connection import Connection, checked_host
-from qkd_gs.drivers.steady import Forward
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.loader import Section
 
 _LONGEST = 4096  # bytes without an end of line
-_TEST_S = 10.0
 
 
 class SbsOptions(Section):
@@ -33,44 +29,32 @@ class SbsOptions(Section):
         return checked_host(value)
 
 
-class SbsReceiver:
+class SbsReceiver(Receiver):
     """Implements `AircraftReceiver`."""
 
+    news = first = 'message'
+
     def __init__(self, options: SbsOptions) -> None:
-        self._options = options
-        self._state = OpenState('aircraft')
         self._connection = Connection('aircraft', options.host, options.port)
-        self._known: dict[str, str] = {}
+        super().__init__(self._connection.name, options.timeout_s)
 
     def open(self) -> None:
         """Begin to connect."""
         self._connection.open()
-        self._forward = Forward('aircraft')
-        self._rest, self._begun_ns, self._alive_ns, self._refused = b'', 0, 0, 0
-        self._state.is_open = True
+        self._rest = b''
+        self._begin()
 
     def close(self) -> None:
         """Disconnect."""
         self._state.is_open = False
         self._connection.close()
 
-    def health(self) -> dict[str, str]:
-        """Values for the diagnostics."""
-        return self._known
-
-    def read(self, now_ns: int) -> AircraftReading:
-        """Messages since the last call."""
-        self._state.require()
-        self._forward.check(now_ns)
-        self._begun_ns = self._begun_ns or now_ns
+    def _newest(self, now_ns: int) -> tuple[tuple[AircraftReport, ...], int]:
         data, closed = self._connection.receive()
         reports, refused = self._parse(now_ns, data)
         if closed:
-            raise DeviceFault('aircraft.silent', f'{self._connection.name} has closed the connection')
-        since_ns = now_ns - max(self._alive_ns, self._begun_ns)
-        if since_ns > self._options.timeout_s * 1e9:
-            raise DeviceFault('aircraft.silent', f'{self._connection.name}: no message for {since_ns * 1e-9:.0f} s')
-        return AircraftReading(self._alive_ns, reports, refused)
+            raise DeviceFault('aircraft.silent', f'{self._name} has closed the connection')
+        return reports, refused
 
     def _parse(self, now_ns: int, data: bytes) -> tuple[tuple[AircraftReport, ...], int]:
         *lines, rest = (self._rest + data).split(b'\n')
@@ -86,18 +70,11 @@ class SbsReceiver:
             if report is not None:
                 reports.append(report)
         self._refused += refused
-        self._known = {'refused_messages': str(self._refused), 'address': self._connection.name}
+        self._known = {'refused_messages': str(self._refused), 'address': self._name}
         return tuple(reports), refused
 
-    def self_test(self) -> str:
-        """Wait for the first message."""
-        end_s = time.monotonic() + _TEST_S
-        while time.monotonic() < end_s:
-            reading = self.read(time.time_ns())
-            if reading.stamp_ns:
-                return f'{self._connection.name}: messages arrive'
-            time.sleep(0.05)
-        raise DeviceFault('aircraft.silent', f'{self._connection.name}: no message within {_TEST_S:g} s')
+    def _told(self, reading: AircraftReading) -> str:
+        return 'messages arrive'
 
 
 def probe(address: str) -> Probed | None:
