@@ -16,12 +16,14 @@ from qkd_gs.bench.sync_links import (
     MARGIN_S,
     PS,
     SECONDS,
-    STATION_RATE,
     LinkCase,
     arrival,
+    clock_figures,
+    in_session,
     marks,
     paths,
     start_of,
+    tagged,
     transmitter_clock,
 )
 from qkd_gs.bench.sync_photons import PHOTON_LINKS, measure_photons
@@ -94,24 +96,14 @@ def _link(case: _Case) -> dict[str, Any]:
     tag_ps = arrival_ps[seen] + np.rint(rng.standard_normal(int(seen.sum())) * _JITTER_PS).astype(np.int64)
     noise_cps = min(_NOISE_CPS, _NOISE_SHARE * case.beacon_hz)
     noise_ps = rng.integers(0, SECONDS * PS, round(noise_cps * SECONDS))
-    tag_ps = np.sort(np.concatenate([tag_ps, noise_ps]))
-    tag_ps += np.rint(tag_ps * STATION_RATE).astype(np.int64)
+    tag_ps = tagged(np.sort(np.concatenate([tag_ps, noise_ps])))
     scale = fit_pps(marks(rng), 0, start_ns)
     from_scale_ps = (scale.first_utc_ns - predicted.epoch_ns) * 1000
     clock = recover_clock(
         tag_ps, scale, lambda utc_ps: predicted.emission_ps(utc_ps + from_scale_ps), PulseTimes.of(np.sort(log_ps))
     )
-    inside = seen & (np.abs(arrival_ps - SECONDS * PS // 2) < (SECONDS // 2 - MARGIN_S) * PS)  # as in a session
-    sample = np.flatnonzero(inside)[:: max(int(case.beacon_hz / 100), 1)]
-    at_ps = arrival_ps[sample] + np.rint(arrival_ps[sample] * STATION_RATE).astype(np.int64)
-    error_ns = (clock.to_satellite(at_ps) - log_ps[sample]) * 1e-3
-    return {
-        'tags': len(tag_ps),
-        'sync_rms_ns': clock.sync_rms_ns,
-        'true_rms_ns': float(np.std(error_ns)),
-        'constant_ns': float(np.mean(error_ns)),
-        'residual_single_ns': clock.residual_single_ns,
-    }
+    sample = np.flatnonzero(seen & in_session(arrival_ps))[:: max(int(case.beacon_hz / 100), 1)]
+    return clock_figures(clock, len(tag_ps), arrival_ps[sample], log_ps[sample])
 
 
 def _pps_cases() -> dict[str, Any]:
@@ -140,7 +132,7 @@ def _pps(tags_ps: IntArray, off_s: float) -> dict[str, Any]:
     scale = fit_pps(tags_ps, 0, CULMINATION_NS + round(off_s * 1e9))
     at_ps = np.arange(0, SECONDS * PS, PS // 10)
     true_ps = at_ps - (scale.first_utc_ns - CULMINATION_NS) * 1000
-    error_ns: AnyFloatArray = (scale.utc_ps(at_ps + np.rint(at_ps * STATION_RATE).astype(np.int64)) - true_ps) * 1e-3
+    error_ns: AnyFloatArray = (scale.utc_ps(tagged(at_ps)) - true_ps) * 1e-3
     return {
         'used': scale.pulses,
         'left_out': scale.rejected,

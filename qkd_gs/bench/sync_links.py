@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from qkd_gs.arrays import IntArray
+from qkd_gs.arrays import BoolArray, IntArray
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.orbit.trajectory import Trajectory
@@ -14,6 +15,7 @@ from qkd_gs.processing.light_path import FixedDelay, LightPath
 from qkd_gs.settings.site import load_site
 from qkd_gs.share import share_path
 from qkd_gs.sim.photons.clocks import DriftingClock
+from qkd_gs.timing.clock import ClockFit
 
 SECONDS, MARGIN_S = 60, 2
 PS = 10**12
@@ -62,6 +64,30 @@ def arrival(case: LinkCase, truth: LightPath, emission_ps: IntArray) -> IntArray
     extra_ps = 1e3 * (case.drift_ns_s * since_s + case.swing_ns * np.sin(2 * np.pi * since_s / 20.0))
     arrival: IntArray = truth.arrival_ps(emission_ps) + np.rint(extra_ps).astype(np.int64)
     return arrival
+
+
+def tagged(arrival_ps: IntArray) -> IntArray:
+    """Times that the station's time tagger gives, by its own frequency."""
+    times: IntArray = arrival_ps + np.rint(arrival_ps * STATION_RATE).astype(np.int64)
+    return times
+
+
+def in_session(arrival_ps: IntArray) -> BoolArray:
+    """Which arrivals lie within the time that a session counts."""
+    inside: BoolArray = np.abs(arrival_ps - SECONDS * PS // 2) < (SECONDS // 2 - MARGIN_S) * PS
+    return inside
+
+
+def clock_figures(clock: ClockFit, tags: int, arrival_ps: IntArray, emission_ps: IntArray) -> dict[str, Any]:
+    """What a recovered clock tells of itself, and its error at pulses whose true times are known."""
+    error_ns = (clock.to_satellite(tagged(arrival_ps)) - emission_ps) * 1e-3
+    return {
+        'tags': tags,
+        'sync_rms_ns': clock.sync_rms_ns,
+        'true_rms_ns': float(np.std(error_ns)),
+        'constant_ns': float(np.mean(error_ns)),
+        'residual_single_ns': clock.residual_single_ns,
+    }
 
 
 def marks(rng: np.random.Generator) -> IntArray:

@@ -12,12 +12,14 @@ from qkd_gs.bench.sync_links import (
     MARGIN_S,
     PS,
     SECONDS,
-    STATION_RATE,
     LinkCase,
     arrival,
+    clock_figures,
+    in_session,
     marks,
     paths,
     start_of,
+    tagged,
     transmitter_clock,
 )
 from qkd_gs.settings.public_pulses import PublicPulses
@@ -78,7 +80,7 @@ def measure_photons(case: PhotonCase) -> dict[str, Any]:
     inside = (true_ps > 0) & (true_ps < SECONDS * PS)
     click_ps = true_ps[inside] + np.rint(rng.standard_normal(int(inside.sum())) * case.jitter_ps).astype(np.int64)
     click_ps = np.concatenate([click_ps, rng.integers(0, SECONDS * PS, _NOISE_CPS * SECONDS)])
-    click_ps = np.sort(click_ps + np.rint(click_ps * STATION_RATE).astype(np.int64))
+    click_ps = np.sort(tagged(click_ps))
     tags = TagBlock(click_ps, rng.integers(Channel.H, Channel.A + 1, len(click_ps)).astype(np.uint8))
     scale = fit_pps(marks(rng), 0, start_ns)
     from_scale_ps = (scale.first_utc_ns - predicted.epoch_ns) * 1000
@@ -93,16 +95,8 @@ def measure_photons(case: PhotonCase) -> dict[str, Any]:
         lambda utc_ps: predicted.emission_ps(utc_ps + from_scale_ps),
         PublicTrain(rule, TimingModel(), period, _MU / float(_MU @ _P), starts, intensity),
     )
-    sample = np.flatnonzero(np.abs(true_ps - SECONDS * PS // 2) < (SECONDS // 2 - MARGIN_S) * PS)[:: len(pulse) // 5000]
-    at_ps = true_ps[sample] + np.rint(true_ps[sample] * STATION_RATE).astype(np.int64)
-    error_ns = (clock.to_satellite(at_ps) - emitted_ps[sample]) * 1e-3
-    return {
-        'tags': clock.pulses,
-        'sync_rms_ns': clock.sync_rms_ns,
-        'true_rms_ns': float(np.std(error_ns)),
-        'constant_ns': float(np.mean(error_ns)),
-        'residual_single_ns': clock.residual_single_ns,
-    }
+    sample = np.flatnonzero(in_session(true_ps))[:: len(pulse) // 5000]
+    return clock_figures(clock, clock.pulses, true_ps[sample], emitted_ps[sample])
 
 
 def _clicked(case: PhotonCase, first: int, last: int, rng: np.random.Generator) -> IntArray:
