@@ -162,6 +162,8 @@ class Inside:
 class Both:
     """Both sides, as they are on their disks, and what was seen of them."""
 
+    terms = TERMS  # of every run
+
     folder: object
     kept: dict = field(default_factory=dict)
     disclosed: dict = field(default_factory=Counter)  # by side and session: parities and hashes
@@ -209,12 +211,12 @@ class Both:
             pre_shared, stored = self.pre_shared(Side.GROUND, store), store.entry(session)
             if stored is not None:
                 if stored.state is KeyStateName.PENDING:
-                    confirm_again(channel, TERMS, session, stored.key_id, pre_shared)
+                    confirm_again(channel, self.terms, session, stored.key_id, pre_shared)
                     store.confirm(session, stored.key_id)
                 return
             self.runs += 1
             drawn = np.random.default_rng(self.runs).bytes
-            run = GroundSession(channel, TERMS, session, pre_shared, store, random_bytes=drawn)
+            run = GroundSession(channel, self.terms, session, pre_shared, store, random_bytes=drawn)
             run.open()
             run.request_beacon_log(*log_ns)
             made = run.make_key(DetectionLog.of(detections, locked), locked)
@@ -230,7 +232,7 @@ class Both:
         with self.store(Side.SATELLITE) as kept:
             store = MortalRecord(kept, dying.call, dying.after) if dying.side is Side.SATELLITE else kept
             try:
-                serve(channel, TRANSMITTER, TERMS, self.pre_shared(Side.SATELLITE, store), store, lambda: NOW_NS)
+                serve(channel, TRANSMITTER, self.terms, self.pre_shared(Side.SATELLITE, store), store, lambda: NOW_NS)
             except Exception as fault:  # noqa: BLE001  what it leaves behind is looked at
                 channel.fault = fault
                 channel.close()
@@ -239,7 +241,9 @@ class Both:
         """Count what each side said, whether it arrived or not."""
         queries = [len(unpack_queries(m.payload)[1]) for m in ground if m.kind is Kind.PARITY_REQUEST]
         answered = sum(m.kind is Kind.PARITY_ANSWER for m in satellite)
-        blocks = sum(len(m.payload) * 8 // TERMS.verification_bits for m in satellite if m.kind is Kind.VERIFY_ANSWER)
+        blocks = sum(
+            len(m.payload) * 8 // self.terms.verification_bits for m in satellite if m.kind is Kind.VERIFY_ANSWER
+        )
         self.disclosed[Side.GROUND, session] += sum(queries)
         self.disclosed[Side.SATELLITE, session] += sum(queries[:answered]) + blocks * HASH_BITS
         said = [m.payload for m in satellite if m.kind is Kind.SIFT_ANSWER]

@@ -10,9 +10,7 @@ import numpy as np
 import pytest
 from cheap_protocol import (
     LIGHT,
-    NOW_NS,
     SESSIONS,
-    TRANSMITTER,
     Both,
     Crash,
     Dying,
@@ -34,7 +32,6 @@ from qkd_gs.qkd.protocol.detection_log import DetectionLog
 from qkd_gs.qkd.protocol.ground_join import GroundJoin
 from qkd_gs.qkd.protocol.ground_side import GroundSession
 from qkd_gs.qkd.protocol.kept_bits import joined_session
-from qkd_gs.qkd.protocol.satellite_side import serve
 
 ALIVE = Dying()
 KEEPING = TERMS.model_copy(update={'keep': 'all'})
@@ -51,6 +48,8 @@ def stubs(monkeypatch):
 
 class Two(Both):
     """Both sides, whose terms say that passes are kept."""
+
+    terms = KEEPING
 
     def keep(self, session, *meddlings, dying=ALIVE):
         """Process a session; its bits are kept."""
@@ -104,15 +103,6 @@ class Two(Both):
             thread.join()
         self._note(session, inside.said, heard.said)
         return fault, inside.said, heard.said
-
-    def _satellite(self, channel, dying):
-        with self.store(Side.SATELLITE) as kept:
-            store = MortalRecord(kept, dying.call, dying.after) if dying.side is Side.SATELLITE else kept
-            try:
-                serve(channel, TRANSMITTER, KEEPING, self.pre_shared(Side.SATELLITE, store), store, lambda: NOW_NS)
-            except Exception as fault:  # noqa: BLE001  what it leaves behind is looked at
-                channel.fault = fault
-                channel.close()
 
     def booked(self):
         """Nothing of the joined bits was disclosed unbooked."""
