@@ -78,6 +78,12 @@ class Mount(Protocol):
     def close(self) -> None: ...
 
 
+def enable_if_off(mount: Mount, now_ns: int) -> None:
+    """Switch the drives on if they are off."""
+    if mount.read(now_ns).mode is MountMode.OFF:
+        mount.enable(now_ns)
+
+
 def check_set_point(settings: MountSettings, command: MountCommand) -> None:
     """Refuse a set-point that no driver may pass on to its drives.
 

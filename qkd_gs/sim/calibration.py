@@ -22,16 +22,14 @@ from qkd_gs.calibration.calibrator import (
 )
 from qkd_gs.calibration.finding.verdict import Found
 from qkd_gs.calibration.stars import star_azel
-from qkd_gs.devices.mount import MountCommand, MountMode
+from qkd_gs.devices.mount import MountCommand, enable_if_off
 from qkd_gs.errors import StationError
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.sim.physics.plant import Plant
+from qkd_gs.sim.star_cameras import StarCameras
 from qkd_gs.sim.world import World
-from qkd_gs.tracking.camera.camera_loop import CameraLoop
-from qkd_gs.tracking.control.requests import GUIDING_STARS, TRACKING_STARS
-from qkd_gs.tracking.types import CameraRole
 
 _HAND_ERROR_RAD = radians(0.1)  # error of centring a star by hand in the guiding field
 _STREAM = 0x5A4D
@@ -84,22 +82,16 @@ def calibrate(
         stars, model = stars_to_visit(site, start_ns, count, found.direction), found.model
     calibrator = Calibrator(stars, star_tracks(site), model, station, STAR_RULES, already)
     visited = len(already)
-    guiding = CameraLoop(CameraRole.GUIDING, station.guiding_camera, world.guiding_camera)
-    tracking = CameraLoop(CameraRole.TRACKING, station.tracking_camera, world.tracking_camera)
+    cameras = StarCameras(world, station)
     period_ns = round(1e9 / station.tracking.control_rate_hz)
-    if world.mount.read(start_ns).mode is MountMode.OFF:
-        world.mount.enable(start_ns)
+    enable_if_off(world.mount, start_ns)
     now_ns = start_ns
     while calibrator.state is CalibrationState.RUNNING:
         if now_ns - start_ns > _TIMEOUT_NS:
             raise StationError('the calibration takes more than an hour')
         now_ns += period_ns
         world.advance(now_ns)
-        inputs = CalibrationInputs(
-            world.mount.read(now_ns),
-            tuple(guiding.step(now_ns, GUIDING_STARS)),
-            tuple(tracking.step(now_ns, TRACKING_STARS)),
-        )
+        inputs = CalibrationInputs(world.mount.read(now_ns), *cameras.spots(now_ns))
         outputs = calibrator.step(now_ns, inputs)
         if outputs.axes is not None:
             world.mount.command(now_ns, MountCommand(**vars(outputs.axes)))
@@ -107,8 +99,7 @@ def calibrate(
             visited = outputs.visited
             keep(calibrator.report().stars)
         progress(now_ns, outputs)
-    for camera in (guiding, tracking):
-        camera.step(now_ns, None)
+    cameras.stop(now_ns)
     report = calibrator.report()
     if calibrator.state is CalibrationState.FAILED or report.guide_reference_px is None:
         raise StationError(f'the calibration failed: {outputs.message}')

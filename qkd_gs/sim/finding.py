@@ -12,7 +12,7 @@ from qkd_gs.calibration.finding.search import REQUEST, Search, SearchOutputs, Se
 from qkd_gs.calibration.finding.verdict import Found
 from qkd_gs.calibration.plate_solving.solver import PlateSolver
 from qkd_gs.devices.camera import Camera, CameraSettings, Frame
-from qkd_gs.devices.mount import Mount, MountCommand, MountMode
+from qkd_gs.devices.mount import Mount, MountCommand, enable_if_off
 from qkd_gs.errors import StationError
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.settings.site import Site
@@ -90,8 +90,7 @@ def find_itself(
     kept = KeptFrames(world.guiding_camera)
     loop = CameraLoop(CameraRole.GUIDING, station.guiding_camera, kept)
     period_ns = round(1e9 / station.tracking.control_rate_hz)
-    if mount.read(start_ns).mode is MountMode.OFF:
-        mount.enable(start_ns)
+    enable_if_off(mount, start_ns)
     now_ns = start_ns
     while search.state in (SearchState.RUNNING, SearchState.SOLVING):
         now_ns += period_ns

@@ -6,7 +6,7 @@ from qkd_gs.calibration.calibrator import star_tracks
 from qkd_gs.calibration.focus import Autofocus, FocusState
 from qkd_gs.calibration.stars import Star
 from qkd_gs.devices.focuser import Focuser
-from qkd_gs.devices.mount import MountCommand, MountMode
+from qkd_gs.devices.mount import MountCommand, enable_if_off
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
@@ -35,8 +35,7 @@ def autofocus(
     kept = KeptFrames(world.tracking_camera)
     loop = CameraLoop(CameraRole.TRACKING, station.tracking_camera, kept)
     period_ns = round(1e9 / station.tracking.control_rate_hz)
-    if world.mount.read(start_ns).mode is MountMode.OFF:
-        world.mount.enable(start_ns)
+    enable_if_off(world.mount, start_ns)
     run: Autofocus | None = None
     now_ns, ordered = start_ns, -1
     while run is None or run.state is FocusState.RUNNING:

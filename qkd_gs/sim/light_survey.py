@@ -7,17 +7,15 @@ from collections.abc import Callable, Sequence
 from qkd_gs.calibration.calibrator import star_tracks
 from qkd_gs.calibration.light.readings import DARK, LightReading
 from qkd_gs.calibration.light.survey import Direction, Survey, SurveyInputs, SurveyOutputs, SurveyState
-from qkd_gs.devices.mount import MountCommand, MountMode
+from qkd_gs.devices.mount import MountCommand, enable_if_off
 from qkd_gs.errors import StationError
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin_photonics import PhotonicsSettings
 from qkd_gs.sim.photons.light_meter import LightMeter
+from qkd_gs.sim.star_cameras import StarCameras
 from qkd_gs.sim.world import World
-from qkd_gs.tracking.camera.camera_loop import CameraLoop
-from qkd_gs.tracking.control.requests import GUIDING_STARS, TRACKING_STARS
-from qkd_gs.tracking.types import CameraRole
 
 _LONGEST_NS = 3600 * 10**9
 _STEP_NS = 10**8
@@ -50,26 +48,20 @@ def survey_light(
     survey = Survey(directions, star_tracks(site), model, station, start_ns)
     meter = LightMeter(photonics, site, seed, start_ns, start_ns + _LONGEST_NS)
     stars = any(one.star is not None for one in directions)
-    guiding = CameraLoop(CameraRole.GUIDING, station.guiding_camera, world.guiding_camera)
-    tracking = CameraLoop(CameraRole.TRACKING, station.tracking_camera, world.tracking_camera)
+    cameras = StarCameras(world, station)
     period_ns = round(1e9 / station.tracking.control_rate_hz)
-    if world.mount.read(start_ns).mode is MountMode.OFF:
-        world.mount.enable(start_ns)
+    enable_if_off(world.mount, start_ns)
     now_ns = start_ns
     while survey.state is SurveyState.RUNNING:
         now_ns += period_ns
         world.advance(now_ns)
         bins = meter.observe(now_ns, world.interval())
-        spots = (
-            tuple(guiding.step(now_ns, GUIDING_STARS if stars else None)),
-            tuple(tracking.step(now_ns, TRACKING_STARS if stars else None)),
-        )
+        spots = cameras.spots(now_ns) if stars else ((), ())
         outputs = survey.step(now_ns, SurveyInputs(world.mount.read(now_ns), *spots, tuple(bins)))
         if outputs.axes is not None:
             world.mount.command(now_ns, MountCommand(**vars(outputs.axes)))
         progress(now_ns, outputs)
-    for camera in (guiding, tracking):
-        camera.step(now_ns, None)
+    cameras.stop(now_ns)
     if survey.state is SurveyState.FAILED:
         raise StationError(outputs.message)
     return survey, now_ns

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import radians
 
 from qkd_gs.devices.aircraft import AircraftReceiver
-from qkd_gs.devices.mount import MountMode
+from qkd_gs.devices.mount import enable_if_off
 from qkd_gs.pointing.hwp import HwpFollower
 from qkd_gs.safety.laser.laser_safety import LaserSafety
 from qkd_gs.safety.supervisor import SafetyStatus, Supervisor, SupervisorInputs
@@ -93,8 +93,7 @@ class Lockstep:
         world, log = self._twin.world, self.log
         self._twin.tdc.start(start_ns)
         self._aircraft.open()
-        if world.mount.read(start_ns).mode is MountMode.OFF:
-            world.mount.enable(start_ns)
+        enable_if_off(world.mount, start_ns)
         outputs: TrackerOutputs | None = None
         counts: CountBin | None = None
         for now_ns in range(start_ns, end_ns, self._period_ns):
