@@ -8,16 +8,20 @@ probe moves nothing and emits no light.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from qkd_gs.devices.driver import Probed
+from qkd_gs.devices.driver import Probe
 from qkd_gs.devices.kinds import KINDS
 from qkd_gs.devices.registry import installed, load_driver
 from qkd_gs.errors import StationError
+
+_AT_ONCE = 16  # addresses
 
 _HEAD = """\
 # Written by `qkd-gs devices --discover`. Check every line: which axis or laser it is cannot be found out by asking.
@@ -54,22 +58,28 @@ def discover(addresses: Iterable[str]) -> list[Found]:
     StationError
         A library that a driver needs is not installed.
     """
-    return [found for address in addresses for found in _ask(address)]
+    asked = partial(_ask, _probes())
+    with ThreadPoolExecutor(_AT_ONCE) as pool:  # where nothing answers, every probe waits for its time-out
+        return [found for devices in pool.map(asked, addresses) for found in devices]
 
 
-def _ask(address: str) -> list[Found]:
+def _probes() -> list[tuple[str, str, Probe]]:
+    """Kind, driver, and its probe, in the order in which they are asked."""
+    named = [(kind, name, load_driver(kind, name).probe) for kind in KINDS for name in sorted(installed(kind))]
+    return [(kind, name, probe) for kind, name, probe in named if probe is not None]
+
+
+def _ask(probes: list[tuple[str, str, Probe]], address: str) -> list[Found]:
     """Devices at an address.
 
     Kinds are asked in their order: rotctld, which takes letters of other protocols for orders, is asked in its own
     first, and servers that speak by themselves are heard before others are spoken to.
     """
-    for kind in KINDS:
-        for name in sorted(installed(kind)):
-            probe = load_driver(kind, name).probe
-            answer: Probed | list[Probed] | None = probe(address) if probe is not None else None
-            if answer:
-                probed = answer if isinstance(answer, list) else [answer]
-                return [Found(one.kind or kind, name, address, one.options, one.said) for one in probed]
+    for kind, name, probe in probes:
+        answer = probe(address)
+        if answer:
+            probed = answer if isinstance(answer, list) else [answer]
+            return [Found(one.kind or kind, name, address, one.options, one.said) for one in probed]
     return []
 
 

@@ -21,10 +21,11 @@ from qkd_gs.monitoring.loops import Loop
 from qkd_gs.monitoring.readiness import ComingPass, Facts, readiness
 from qkd_gs.monitoring.tag_watch import TagWatch, size_of_tags
 from qkd_gs.nodes.conversions import messages, monitoring
-from qkd_gs.nodes.runtime.base import ABORT_PASS, IN_THE_LOOP, TRANSIENT_LOCAL, CoreNode
+from qkd_gs.nodes.runtime.base import ABORT_PASS, IN_THE_LOOP, CoreNode
 from qkd_gs.nodes.runtime.context import site_of, station_of
 from qkd_gs.nodes.runtime.gathered import NEWEST
 from qkd_gs.nodes.runtime.process import run
+from qkd_gs.nodes.runtime.qos import TRANSIENT_LOCAL
 from qkd_gs.nodes.runtime.surroundings import Surroundings
 from qkd_gs.orbit.sky import sun_at
 from qkd_gs.pointing.mount_model import MountModel

@@ -9,9 +9,10 @@ import numpy as np
 import qkd_gs.msg as m
 from qkd_gs.devices.capability import why_too_coarse
 from qkd_gs.nodes.conversions import messages
-from qkd_gs.nodes.runtime.base import TRANSIENT_LOCAL, CoreNode
+from qkd_gs.nodes.runtime.base import CoreNode
 from qkd_gs.nodes.runtime.context import mount_capability, site_of, station_of
 from qkd_gs.nodes.runtime.process import run, say_age_of_elements
+from qkd_gs.nodes.runtime.qos import TRANSIENT_LOCAL
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.pointing.pass_window import PassWindow, next_pass_window, spans_without_light
 

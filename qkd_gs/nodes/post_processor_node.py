@@ -16,9 +16,10 @@ from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.keys.delivery.stock import StockWatch
 from qkd_gs.keys.folder import KeyFolder, find_key_folder
 from qkd_gs.nodes.conversions import messages
-from qkd_gs.nodes.runtime.base import TRANSIENT_LOCAL, CoreNode
+from qkd_gs.nodes.runtime.base import CoreNode
 from qkd_gs.nodes.runtime.context import station_of
 from qkd_gs.nodes.runtime.process import run
+from qkd_gs.nodes.runtime.qos import TRANSIENT_LOCAL
 from qkd_gs.nodes.runtime.station_metrics import StationMetrics
 from qkd_gs.session.manifest import (
     FINISHED,

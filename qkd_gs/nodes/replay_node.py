@@ -22,8 +22,9 @@ import qkd_gs.msg as m
 from qkd_gs.errors import StationError
 from qkd_gs.nodes.conversions import messages, qos
 from qkd_gs.nodes.runtime import parameters
-from qkd_gs.nodes.runtime.base import SENSOR, TRANSIENT_LOCAL, CoreNode
+from qkd_gs.nodes.runtime.base import CoreNode
 from qkd_gs.nodes.runtime.process import run
+from qkd_gs.nodes.runtime.qos import SENSOR, TRANSIENT_LOCAL
 from qkd_gs.nodes.runtime.station_metrics import StationMetrics
 from qkd_gs.recording import Bag, ReplayComparison, compare_replay, open_bag, settings_of
 from qkd_gs.recording.reader import Raw

@@ -15,10 +15,11 @@ from qkd_gs.monitoring.load import Stage
 from qkd_gs.monitoring.scene_builder import SceneBuilder
 from qkd_gs.nodes.conversions import messages, scene
 from qkd_gs.nodes.conversions.monitoring import stage_of
-from qkd_gs.nodes.runtime.base import OK, SENSOR, TRANSIENT_LOCAL, WARN, CoreNode
+from qkd_gs.nodes.runtime.base import OK, WARN, CoreNode
 from qkd_gs.nodes.runtime.context import site_of, station_of
 from qkd_gs.nodes.runtime.gathered import NEWEST
 from qkd_gs.nodes.runtime.process import run
+from qkd_gs.nodes.runtime.qos import SENSOR, TRANSIENT_LOCAL
 from qkd_gs.orbit.sky import sun_at
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.pointing_file import load_pointing

@@ -22,11 +22,12 @@ from qkd_gs.errors import StationError
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime import parameters
 from qkd_gs.nodes.runtime.actions import conclude, take_or_answer
-from qkd_gs.nodes.runtime.base import ABORT_PASS, IN_THE_LOOP, SENSOR, TRANSIENT_LOCAL, CoreNode
+from qkd_gs.nodes.runtime.base import ABORT_PASS, IN_THE_LOOP, CoreNode
 from qkd_gs.nodes.runtime.camera_requests import CameraRequests
 from qkd_gs.nodes.runtime.context import mount_capability, site_of, station_of
 from qkd_gs.nodes.runtime.gathered import NEWEST
 from qkd_gs.nodes.runtime.process import run
+from qkd_gs.nodes.runtime.qos import SENSOR, TRANSIENT_LOCAL
 from qkd_gs.orbit.timescale import format_utc, parse_utc
 from qkd_gs.pointing.pointing_file import load_pointing
 from qkd_gs.session.disk_space import require_space

@@ -17,9 +17,10 @@ import qkd_gs.msg as m
 from qkd_gs.devices.mount import MountCommand
 from qkd_gs.monitoring.loops import Loop
 from qkd_gs.nodes.conversions import messages, monitoring
-from qkd_gs.nodes.runtime.base import IN_THE_LOOP, SENSOR, TRANSIENT_LOCAL, CoreNode
+from qkd_gs.nodes.runtime.base import IN_THE_LOOP, CoreNode
 from qkd_gs.nodes.runtime.context import simulation_setup, station_of
 from qkd_gs.nodes.runtime.process import run
+from qkd_gs.nodes.runtime.qos import SENSOR, TRANSIENT_LOCAL
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.pointing.pointing_file import FILE_NAME as POINTING
 from qkd_gs.pointing.pointing_file import StoredPointing, load_pointing

@@ -6,7 +6,7 @@ import numpy as np
 
 from qkd_gs.arrays import FloatArray
 from qkd_gs.downlink.budget import transmission
-from qkd_gs.report.style import BLUE, FAINT, GREEN, GREY, INK, ORANGE, RED, new_figure
+from qkd_gs.report.style import BLUE, FAINT, GREEN, GREY, INK, ORANGE, new_figure, scatter_axes
 from qkd_gs.report.view import Plot, SessionView, number
 from qkd_gs.settings.downlink import load_downlink
 
@@ -96,17 +96,8 @@ def calibration_stars(view: SessionView) -> Plot | None:
     axes.axhline(0, color=FAINT, lw=0.8)
     axes.axvline(0, color=FAINT, lw=0.8)
     axes.plot(x, y, 'o', ms=4, mew=0, color=BLUE, label='stars')
-    turn = np.linspace(0, 2 * np.pi, 181)
-    for radius, colour, dashes, name in (
-        (radial, INK, '-', f'RMS {radial:.1f} µrad'),
-        (_PAPER_STARS_URAD, RED, (0, (4, 3)), f'paper {_PAPER_STARS_URAD} µrad'),
-    ):
-        axes.plot(radius * np.cos(turn), radius * np.sin(turn), color=colour, lw=1.2, ls=dashes, label=name)
-    axes.set_aspect('equal')
-    axes.set_xlim(-reach, reach)
-    axes.set_ylim(-reach, reach)
-    axes.set_xlabel('cross-elevation (x), µrad')
-    axes.set_ylabel('elevation (y), µrad')
+    paper = (_PAPER_STARS_URAD, f'paper {_PAPER_STARS_URAD} µrad')
+    scatter_axes(axes, reach, (radial, f'RMS {radial:.1f} µrad'), paper)
     figure.legend(loc='outside lower center', ncols=3)
     return Plot(
         'calibration_stars',

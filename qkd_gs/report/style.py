@@ -116,3 +116,16 @@ def broken_at_gaps(t_s: FloatArray, *series: FloatArray, gap_s: float) -> tuple[
     """Times and series with NaN put in where samples are missing, so that no line bridges a gap."""
     after = np.flatnonzero(np.diff(t_s) > gap_s) + 1
     return tuple(np.insert(np.asarray(values, float), after, np.nan) for values in (t_s, *series))
+
+
+def scatter_axes(axes: Axes, reach_urad: float, ours: tuple[float, str], paper: tuple[float, str]) -> None:
+    """Equal axes of pointing errors with two circles, ours and the paper's: radius in urad, and name."""
+    turn = np.linspace(0, 2 * np.pi, 181)
+    styles: tuple[tuple[str, Any], ...] = ((INK, '-'), (RED, (0, (4, 3))))
+    for (radius, name), (colour, dashes) in zip((ours, paper), styles, strict=True):
+        axes.plot(radius * np.cos(turn), radius * np.sin(turn), color=colour, lw=1.3, ls=dashes, label=name)
+    axes.set_aspect('equal')
+    axes.set_xlim(-reach_urad, reach_urad)
+    axes.set_ylim(-reach_urad, reach_urad)
+    axes.set_xlabel('cross-elevation (x), µrad')
+    axes.set_ylabel('elevation (y), µrad')

@@ -10,12 +10,12 @@ from qkd_gs.report.style import (
     BLUE,
     GREEN,
     GREY,
-    INK,
     RED,
     broken_at_gaps,
     label_time,
     new_figure,
     quiet_right_axis,
+    scatter_axes,
 )
 from qkd_gs.report.text import shown
 from qkd_gs.report.view import Plot, SessionView, number, rms
@@ -130,18 +130,8 @@ def spot_scatter(view: SessionView) -> Plot | None:
     axes = figure.add_subplot(grid[1, 0])
     axes.plot(x, y, '.', ms=2.2, mew=0, color=BLUE, alpha=max(0.12, min(0.6, 3000 / len(x))), rasterized=True)
     radial = float(np.sqrt(np.mean(x**2 + y**2)))
-    turn = np.linspace(0, 2 * np.pi, 181)
     paper = float(np.hypot(SPOT_RMS_X_URAD, SPOT_RMS_Y_URAD))
-    for radius, colour, dashes, name in (
-        (radial, INK, '-', f'radial RMS {radial:.2f} µrad'),
-        (paper, RED, (0, (4, 3)), f'paper {paper:.2f} µrad'),
-    ):
-        axes.plot(radius * np.cos(turn), radius * np.sin(turn), color=colour, lw=1.3, ls=dashes, label=name)
-    axes.set_aspect('equal')
-    axes.set_xlim(-reach, reach)
-    axes.set_ylim(-reach, reach)
-    axes.set_xlabel('cross-elevation (x), µrad')
-    axes.set_ylabel('elevation (y), µrad')
+    scatter_axes(axes, reach, (radial, f'radial RMS {radial:.2f} µrad'), (paper, f'paper {paper:.2f} µrad'))
     axes.legend(loc='upper left', borderaxespad=0.3)
     bins = np.linspace(-reach, reach, 61).tolist()
     top, side = figure.add_subplot(grid[0, 0], sharex=axes), figure.add_subplot(grid[1, 1], sharey=axes)

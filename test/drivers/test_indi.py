@@ -5,12 +5,13 @@ import socket
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from observatory_servers import indi
+from observatory_servers import INDI_SILENT_S, INDI_TIMEOUT_S, indi
 from pty_peer import soon
 
 from qkd_gs.devices.conformance.checks import fault_of
 from qkd_gs.devices.conformance.dome import DomeConformance, DomeTraits
 from qkd_gs.devices.conformance.hwp import HwpConformance, HwpTraits
+from qkd_gs.devices.conformance.late import LateTraits
 from qkd_gs.devices.conformance.rig import Rig
 from qkd_gs.devices.conformance.weather import WeatherConformance
 from qkd_gs.devices.dome import Shutter
@@ -24,7 +25,7 @@ from qkd_gs.errors import DeviceFault
 
 def rig_of(folder, simulator, name, made, options=IndiOptions):
     server = indi(folder, simulator)
-    return Rig(made, options(port=server.port, device=name), server)
+    return Rig(made, options(port=server.port, device=name, timeout_s=INDI_TIMEOUT_S), server)
 
 
 @pytest.fixture
@@ -44,13 +45,15 @@ def serve(tmp_path):
 
 
 class TestWeather(WeatherConformance):
+    traits = LateTraits(silent_s=INDI_SILENT_S, first_s=30.0, recent_s=3.0)
+
     @pytest.fixture
     def rig(self, serve):
         return serve('indi_simulator_weather', 'Weather Simulator', indi_weather)
 
 
 class TestDome(DomeConformance):
-    traits = DomeTraits(move_s=40)
+    traits = DomeTraits(move_s=40, first_s=30.0, silent_s=INDI_SILENT_S)
 
     @pytest.fixture
     def rig(self, serve):
@@ -58,7 +61,7 @@ class TestDome(DomeConformance):
 
 
 class TestRotator(HwpConformance):
-    traits = HwpTraits(age_s=1.0, resolution_rad=0.01, move_s=40, stop_s=2.0, either_way=False)
+    traits = HwpTraits(silent_s=INDI_SILENT_S, age_s=1.0, resolution_rad=0.01, move_s=40, stop_s=10.0, either_way=False)
 
     @pytest.fixture
     def rig(self, serve):
@@ -83,7 +86,7 @@ def test_a_server_that_is_killed_is_told_and_serves_again_after_its_restart(serv
     device = rig.open()
     assert rig.until(lambda: device.read(rig.now_ns).shutter is not Shutter.UNKNOWN, 10.0)
     rig.counterpart.kill()
-    assert rig.until(lambda: fault_of(lambda: device.read(rig.now_ns)) == 'dome.silent', 2.0)
+    assert rig.until(lambda: fault_of(lambda: device.read(rig.now_ns)) == 'dome.silent', INDI_SILENT_S)
     rig.counterpart.start()
     rig.counterpart.restart_clock(rig.now_ns)
     device.close()
@@ -94,7 +97,7 @@ def test_a_server_that_is_killed_is_told_and_serves_again_after_its_restart(serv
 def test_a_name_that_the_server_does_not_know_is_told(serve):
     rig = serve('indi_simulator_dome', 'Roof', indi_dome)
     device = rig.open()
-    assert rig.until(lambda: fault_of(lambda: device.read(rig.now_ns)) == 'dome.silent', 2.0)
+    assert rig.until(lambda: fault_of(lambda: device.read(rig.now_ns)) == 'dome.silent', INDI_SILENT_S)
 
 
 # --- the client ---

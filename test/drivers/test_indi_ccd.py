@@ -8,7 +8,7 @@ import pytest
 from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
-from observatory_servers import indi
+from observatory_servers import INDI_SILENT_S, INDI_TIMEOUT_S, indi
 
 from qkd_gs.devices.camera import CameraSettings, Roi
 from qkd_gs.devices.conformance.camera import CameraConformance, CameraTraits
@@ -25,7 +25,7 @@ from qkd_gs.errors import DeviceFault
 NAMES = {'ccd': 'CCD Simulator', 'gps': 'GPS Simulator', 'focus': 'Focuser Simulator'}
 
 
-MORE = {'timeout_s': 4.0}  # on a busy machine the simulators answer late
+MORE = {'timeout_s': INDI_TIMEOUT_S}
 
 
 @pytest.fixture(scope='module')
@@ -54,15 +54,25 @@ def serve(server):
 
 
 class TestCcd(CameraConformance):
-    traits = CameraTraits(camera='guiding_camera', rate_hz=2.0, loss=0.3, latency_s=1.5, shortest_s=0.02, silent_s=6.0)
+    traits = CameraTraits(
+        camera='guiding_camera',
+        rate_hz=2.0,
+        loss=0.5,
+        latency_s=3.0,
+        shortest_s=0.02,
+        spacing=0.5,
+        settle_s=3.0,
+        patience_s=30.0,
+        silent_s=INDI_SILENT_S,
+    )
 
     @pytest.fixture
     def rig(self, serve):
-        return serve(indi_ccd, IndiCcdOptions, 'ccd')
+        return serve(indi_ccd, IndiCcdOptions, 'ccd', late_s=10.0)
 
 
 class TestGps(GpsConformance):
-    traits = GpsTraits(accuracy_s=1.0, fix_s=10.0, silent_s=6.0)
+    traits = GpsTraits(accuracy_s=1.0, fix_s=10.0, silent_s=INDI_SILENT_S)
 
     @pytest.fixture
     def rig(self, serve):
@@ -104,7 +114,7 @@ def test_a_camera_is_told_to_be_killed_and_serves_again(tmp_path):
     device.configure(rig.now_ns, settings)
     try:
         server.kill()
-        assert rig.until(lambda: fault_of(lambda: device.poll(rig.now_ns)) == 'camera.silent', 2.0)
+        assert rig.until(lambda: fault_of(lambda: device.poll(rig.now_ns)) == 'camera.silent', INDI_SILENT_S)
         device.close()
         server.start()
         server.restart_clock(rig.now_ns)

@@ -9,7 +9,7 @@ from astropy.coordinates import TETE, AltAz, EarthLocation, SkyCoord
 from astropy.time import Time
 from hypothesis import given
 from hypothesis import strategies as st
-from observatory_servers import Polled, indi
+from observatory_servers import INDI_SILENT_S, INDI_TIMEOUT_S, Polled, indi
 
 from qkd_gs.devices.capability import why_too_coarse
 from qkd_gs.devices.conformance.checks import fault_of
@@ -32,7 +32,10 @@ def rig_of(server):
     """A rig whose station time is the machine's, by which the simulator computes its sidereal time."""
     now_ns = time.time_ns()
     rig = Polled(
-        indi_telescope, IndiTelescopeOptions(port=server.port, device=NAME, timeout_s=4.0), server, start_ns=now_ns
+        indi_telescope,
+        IndiTelescopeOptions(port=server.port, device=NAME, timeout_s=INDI_TIMEOUT_S),
+        server,
+        start_ns=now_ns,
     )
     server.restart_clock(now_ns)
     return rig
@@ -72,7 +75,7 @@ def scope(pointed):
 
 @pytest.mark.long
 class TestIndiTelescope(MountConformance):
-    traits = MountTraits(silent_s=6.0, age_s=1.0, stop_s=4.0, following_rad=0.02, rate_rad_s=0.02)
+    traits = MountTraits(silent_s=INDI_SILENT_S, age_s=1.0, stop_s=4.0, following_rad=0.02, rate_rad_s=0.02)
 
     @pytest.fixture
     def rig(self, scope):

@@ -27,7 +27,7 @@ from rclpy.signals import SignalHandlerOptions
 from ros_domain import own_domain, whole_machine
 
 from qkd_gs.nodes.runtime.authentic import SigningPublisher, is_signed
-from qkd_gs.nodes.runtime.base import RELIABLE, TRANSIENT_LOCAL
+from qkd_gs.nodes.runtime.qos import RELIABLE, TRANSIENT_LOCAL
 from qkd_gs.pointing.pointing_file import FILE_NAME, load_pointing
 from qkd_gs.sim.remote.bus import Bus, bus_path
 from qkd_gs.station.authenticity import station_key

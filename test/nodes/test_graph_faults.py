@@ -12,7 +12,7 @@ from std_srvs.srv import Trigger
 from qkd_gs.bench.faults.injector import full_disk
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.nodes.conversions import messages
-from qkd_gs.nodes.runtime.base import TRANSIENT_LOCAL
+from qkd_gs.nodes.runtime.qos import TRANSIENT_LOCAL
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.session.manifest import load_manifest
 from qkd_gs.session.tag_files import tags_paths

@@ -20,7 +20,7 @@ from qkd_gs.devices.camera import Roi
 from qkd_gs.devices.mount import MountMode, MountReading
 from qkd_gs.monitoring.load import Stage
 from qkd_gs.nodes.conversions import messages
-from qkd_gs.nodes.runtime.base import IMAGES, TRANSIENT_LOCAL
+from qkd_gs.nodes.runtime.qos import IMAGES, TRANSIENT_LOCAL
 from qkd_gs.tracking.types import CameraRequest, CameraRole
 
 LEAD_S = 1200.0  # no pass comes while these tests run

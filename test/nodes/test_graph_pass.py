@@ -16,7 +16,7 @@ from rosbags.rosbag2 import Reader
 
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.nodes.conversions import messages
-from qkd_gs.nodes.runtime.base import TRANSIENT_LOCAL
+from qkd_gs.nodes.runtime.qos import TRANSIENT_LOCAL
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.session.manifest import load_manifest
 from qkd_gs.tracking.types import Phase

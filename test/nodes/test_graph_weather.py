@@ -9,7 +9,7 @@ import qkd_gs.msg as m
 from diagnostic_msgs.msg import DiagnosticStatus
 from graph_station import AT, running_station
 
-from qkd_gs.nodes.runtime.base import TRANSIENT_LOCAL
+from qkd_gs.nodes.runtime.qos import TRANSIENT_LOCAL
 from qkd_gs.tracking.types import Phase
 
 COMMAND = 'import sys; from qkd_gs.cli import main; sys.exit(main(sys.argv[1:]))'

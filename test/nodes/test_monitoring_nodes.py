@@ -24,7 +24,7 @@ from qkd_gs.monitoring.readiness import Level, Readiness
 from qkd_gs.nodes.clients.listener import StationListener
 from qkd_gs.nodes.clients.operator import Operator
 from qkd_gs.nodes.conversions import messages, monitoring
-from qkd_gs.nodes.runtime.base import TRANSIENT_LOCAL
+from qkd_gs.nodes.runtime.qos import TRANSIENT_LOCAL
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.station.instance_lock import take_part
 from qkd_gs.tracking.types import Phase

@@ -7,7 +7,7 @@ import qkd_gs.msg as m
 from one_graph import node_process, real_time
 
 from qkd_gs.keys.folder import KeyFolder
-from qkd_gs.nodes.runtime.base import TRANSIENT_LOCAL
+from qkd_gs.nodes.runtime.qos import TRANSIENT_LOCAL
 from qkd_gs.session.manifest import FINISHED, KEY, PENDING, load_manifest, sessions_without_key, update_manifest
 from qkd_gs.sim.synthetic_session import SyntheticSession
 from qkd_gs.tracking.types import Phase

@@ -15,7 +15,7 @@ from sgp4.exporter import export_tle
 
 from qkd_gs.devices.mount import MountMode, MountReading
 from qkd_gs.nodes.conversions import messages
-from qkd_gs.nodes.runtime.base import TRANSIENT_LOCAL
+from qkd_gs.nodes.runtime.qos import TRANSIENT_LOCAL
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.pass_window import next_pass_window

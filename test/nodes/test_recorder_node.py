@@ -16,7 +16,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
 
 from qkd_gs.nodes.conversions import messages
-from qkd_gs.nodes.runtime.base import SENSOR, TRANSIENT_LOCAL
+from qkd_gs.nodes.runtime.qos import SENSOR, TRANSIENT_LOCAL
 from qkd_gs.recording import open_bag
 from qkd_gs.tracking.types import Phase
 

@@ -14,7 +14,7 @@ from rosgraph_msgs.msg import Clock
 
 from qkd_gs.cli import main
 from qkd_gs.nodes.conversions import messages
-from qkd_gs.nodes.runtime.base import SENSOR, TRANSIENT_LOCAL
+from qkd_gs.nodes.runtime.qos import SENSOR, TRANSIENT_LOCAL
 from qkd_gs.recording import metrics_of_bag, open_bag
 from qkd_gs.session.manifest import Manifest, create_manifest, update_manifest
 from qkd_gs.settings.loader import load_yaml

@@ -13,7 +13,7 @@ from one_graph import node_process, real_time
 
 from qkd_gs.devices.mount import MountCommand, MountMode
 from qkd_gs.nodes.conversions import messages
-from qkd_gs.nodes.runtime.base import TRANSIENT_LOCAL
+from qkd_gs.nodes.runtime.qos import TRANSIENT_LOCAL
 from qkd_gs.safety.supervisor import SafetyStatus
 from qkd_gs.tracking.types import Phase
 

@@ -27,7 +27,7 @@ import qkd_gs.msg as m
 from qkd_gs.children import child_environment
 from qkd_gs.devices.mount import MountCommand
 from qkd_gs.nodes.conversions import messages
-from qkd_gs.nodes.runtime.base import RELIABLE
+from qkd_gs.nodes.runtime.qos import RELIABLE
 
 _BUSY = 'while True: pass'
 

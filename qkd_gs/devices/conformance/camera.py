@@ -32,6 +32,13 @@ class CameraTraits(Traits):
         Greatest time from the end of an exposure until ``poll()`` returns its image.
     shortest_s : float
         Exposure that the checks begin with; they take up to five times as much.
+    spacing : float
+        Greatest relative error of the time between two images.
+    settle_s : float
+        Time from new settings until the first exposure that is sure to have them.
+    patience_s : float
+        Greatest time until a few images have come: long for a counterpart in a process of its own, which a busy machine
+        delays.
     """
 
     age_s: float = 0.5
@@ -40,6 +47,9 @@ class CameraTraits(Traits):
     loss: float = 0.1
     latency_s: float = 0.3
     shortest_s: float = 0.002
+    spacing: float = 0.05
+    settle_s: float = 0.3
+    patience_s: float = 3.0
 
 
 class CameraConformance(DeviceConformance):
@@ -70,29 +80,40 @@ class CameraConformance(DeviceConformance):
         rig.run(seconds, lambda now_ns: images.extend(device.poll(now_ns)))
         return images + device.poll(rig.now_ns)
 
+    def first(self, rig: Rig[Camera], device: Camera, count: int = 1, since_ns: int = 0) -> list[Frame]:
+        """Poll until `count` images of after `since_ns` have come."""
+        images: list[Frame] = []
+
+        def enough() -> bool:
+            images.extend(device.poll(rig.now_ns))
+            return sum(image.stamp_ns > since_ns for image in images) >= count
+
+        assert rig.until(enough, self.traits.patience_s), f'{len(images)} images in {self.traits.patience_s} s'
+        return images
+
     def test_it_can_be_opened_again_after_close(self, rig: Rig[Camera], device: Camera) -> None:
         device.close()
         again = rig.open()
         again.configure(rig.now_ns, self.settings())
-        assert self.images(rig, again, 1.0)
+        self.first(rig, again)
 
     def test_stamps_are_recent_and_never_go_back(self, rig: Rig[Camera], device: Camera) -> None:
         device.configure(rig.now_ns, self.settings())
-        begin_ns, newest_ns = rig.now_ns, 0
+        begin_ns, newest_ns, count = rig.now_ns, 0, 0
 
-        def step(now_ns: int) -> None:
-            nonlocal newest_ns
-            for image in device.poll(now_ns):
-                assert max(newest_ns + 1, begin_ns) <= image.stamp_ns <= now_ns
-                assert now_ns - image.stamp_ns <= (self.traits.latency_s + image.exposure_s) * 1e9
-                newest_ns = image.stamp_ns
+        def enough() -> bool:
+            nonlocal newest_ns, count
+            for image in device.poll(rig.now_ns):
+                assert max(newest_ns + 1, begin_ns) <= image.stamp_ns <= rig.now_ns
+                assert rig.now_ns - image.stamp_ns <= (self.traits.latency_s + image.exposure_s) * 1e9
+                newest_ns, count = image.stamp_ns, count + 1
+            return count >= 5
 
-        rig.run(2.0, step)
-        assert newest_ns
+        assert rig.until(enough, self.traits.patience_s), f'{count} images in {self.traits.patience_s} s'
 
     def test_silence_is_a_fault(self, rig: Rig[Camera], device: Camera) -> None:
         device.configure(rig.now_ns, self.settings())
-        assert self.images(rig, device, 1.0)
+        self.first(rig, device)
         rig.counterpart.silence()
         silent = rig.until(lambda: fault_of(lambda: device.poll(rig.now_ns)) == 'camera.silent', self.traits.silent_s)
         assert silent, 'silence is not reported'
@@ -104,34 +125,33 @@ class CameraConformance(DeviceConformance):
     def test_images_come_at_the_rate_with_their_settings(self, rig: Rig[Camera], device: Camera, times: int) -> None:
         settings = replace(self.settings(), exposure_s=times * self.traits.shortest_s)
         device.configure(rig.now_ns, settings)
-        images = self.images(rig, device, 3.0)
-        expected = 3 * settings.rate_hz
-        assert (1 - self.traits.loss) * expected - settings.rate_hz * self.traits.latency_s - 1 <= len(images)
-        assert len(images) <= expected + 1
+        images = self.first(rig, device, 2)  # the stream may begin late
+        images += self.images(rig, device, 3.0)
+        expected = (images[-1].stamp_ns - images[0].stamp_ns) * 1e-9 * settings.rate_hz + 1
+        assert (1 - self.traits.loss) * expected <= len(images) <= expected * (1 + self.traits.spacing) + 1
         for image in images:
             assert (image.exposure_s, image.gain, image.roi) == (settings.exposure_s, settings.gain, settings.roi)
             assert image.image.dtype == np.uint16
             assert image.image.shape == (64, 128)
         spacing_s = np.diff([image.stamp_ns for image in images]) * 1e-9
-        assert np.median(spacing_s) == pytest.approx(1 / settings.rate_hz, rel=0.05)
+        assert np.median(spacing_s) == pytest.approx(1 / settings.rate_hz, rel=self.traits.spacing)
 
     def test_without_a_region_the_full_sensor_is_read(self, rig: Rig[Camera], device: Camera) -> None:
         model = self.model(rig)
         device.configure(rig.now_ns, replace(self.settings(), roi=None, rate_hz=5.0))
-        image = self.images(rig, device, 1.0)[-1]
+        image = self.first(rig, device)[0]
         assert image.roi == Roi(0, 0, model.width_px, model.height_px)
         assert image.image.shape == (model.height_px, model.width_px)
 
     def test_new_settings_hold_for_the_next_exposures(self, rig: Rig[Camera], device: Camera) -> None:
         device.configure(rig.now_ns, self.settings())
-        self.images(rig, device, 0.5)
+        self.first(rig, device)
         other = replace(self.settings(), exposure_s=4 * self.traits.shortest_s, gain=2.0, roi=Roi(64, 64, 96, 32))
-        changed_ns = rig.now_ns
-        device.configure(changed_ns, other)
-        for image in self.images(rig, device, 1.5):
-            if image.stamp_ns > changed_ns + 0.3e9:
+        since_ns = rig.now_ns + round(self.traits.settle_s * 1e9)
+        device.configure(rig.now_ns, other)
+        for image in self.first(rig, device, 2, since_ns):
+            if image.stamp_ns > since_ns:
                 assert (image.exposure_s, image.gain, image.roi) == (other.exposure_s, other.gain, other.roi)
-        assert image.stamp_ns > changed_ns + 0.3e9
 
     @pytest.mark.parametrize('name', ['exposure_low', 'exposure_high', 'gain_low', 'gain_high', 'outside', 'empty'])
     def test_settings_that_the_camera_does_not_have_are_refused(
@@ -151,10 +171,10 @@ class CameraConformance(DeviceConformance):
 
     def test_stop_ends_the_stream(self, rig: Rig[Camera], device: Camera) -> None:
         device.configure(rig.now_ns, self.settings())
-        assert self.images(rig, device, 1.0)
+        self.first(rig, device)
         device.stop(rig.now_ns)
         device.stop(rig.now_ns)
         self.images(rig, device, self.traits.latency_s + 0.1)  # images in transfer
         assert self.images(rig, device, 1.0) == []
         device.configure(rig.now_ns, self.settings())
-        assert self.images(rig, device, 1.0)
+        self.first(rig, device)

@@ -51,7 +51,8 @@ class DomeConformance(LateConformance):
         device.open_shutter(rig.now_ns)
         self.until(rig, device, Shutter.OPEN)
         device.close_shutter(rig.now_ns)
-        assert rig.until(lambda: device.read(rig.now_ns).shutter is not Shutter.OPEN, 3.0), 'it stays open'
+        left = rig.until(lambda: device.read(rig.now_ns).shutter is not Shutter.OPEN, self.traits.move_s)
+        assert left, 'it stays open'
         self.until(rig, device, Shutter.CLOSED)
 
     def test_closing_ends_opening(self, rig: Rig[Dome], device: Dome) -> None:

@@ -102,9 +102,9 @@ class HwpConformance(DeviceConformance):
         assert rig.until(lambda: device.read(rig.now_ns).moving, self.traits.move_s)
         device.stop(rig.now_ns)
         device.stop(rig.now_ns)
-        rig.advance(self.traits.stop_s)
+        stands = rig.until(lambda: not device.read(rig.now_ns).moving, self.traits.stop_s)
+        assert stands, 'it does not stop'
         stopped = device.read(rig.now_ns)
-        later = device.read(rig.advance(self.traits.move_s))
-        assert not stopped.moving
+        later = device.read(rig.advance(1.0))
         assert later.angle_rad == pytest.approx(stopped.angle_rad, abs=self.traits.resolution_rad)
         assert not self.is_at(rig, device, pi / 2)

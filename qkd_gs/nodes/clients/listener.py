@@ -19,7 +19,7 @@ from qkd_gs.monitoring.readiness import Level
 from qkd_gs.monitoring.snapshot import Snapshot
 from qkd_gs.monitoring.status_collector import StatusCollector
 from qkd_gs.nodes.conversions import messages, monitoring, scene
-from qkd_gs.nodes.runtime.base import RELIABLE, TRANSIENT_LOCAL
+from qkd_gs.nodes.runtime.qos import RELIABLE, TRANSIENT_LOCAL
 from qkd_gs.station.dds_profile import on_this_machine_alone, use_loopback_profile
 from qkd_gs.station.instance_lock import station_runs
 from qkd_gs.station.signals import signals_afterwards

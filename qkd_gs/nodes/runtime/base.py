@@ -18,7 +18,7 @@ from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile
 
 import qkd_gs.msg as m
 from qkd_gs.errors import DeviceFault, StationError
@@ -27,6 +27,7 @@ from qkd_gs.nodes.runtime import parameters
 from qkd_gs.nodes.runtime.authentic import Authentic, Refusals, SigningPublisher, is_signed
 from qkd_gs.nodes.runtime.gathered import NEWEST, Gathered
 from qkd_gs.nodes.runtime.heartbeat_values import loop_values, resident_mb
+from qkd_gs.nodes.runtime.qos import AMONG_OTHERS, RELIABLE, TRANSIENT_LOCAL
 from qkd_gs.nodes.runtime.real_time import CpuBudget
 from qkd_gs.share import share_path
 from qkd_gs.station.authenticity import station_key
@@ -34,14 +35,6 @@ from qkd_gs.station.instance_lock import take_part
 from qkd_gs.station.loop_timing import LoopWatch
 from qkd_gs.station.options import OF_THE_GRAPH, OPTIONS, Value, state_folder
 from qkd_gs.station.station_clock import ClockMapping, StationClock
-
-RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
-TRANSIENT_LOCAL = QoSProfile(
-    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
-)
-IMAGES = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
-_AMONG_OTHERS = QoSProfile(depth=32, reliability=ReliabilityPolicy.BEST_EFFORT)
-SENSOR = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 IN_THE_LOOP, IN_TIME = 20, 10  # real-time priorities: of the 100 Hz loop; of other hardware
 
@@ -165,7 +158,7 @@ class StationMixin:
         elif qos is NEWEST:  # what strangers send meanwhile would drive it out of a queue of one
             found = self._authentic(take, kind, topic)
             gathered = Gathered(
-                node, kind, topic, lambda data, _: found.keep(data), _AMONG_OTHERS, True, found.take_newest, **more
+                node, kind, topic, lambda data, _: found.keep(data), AMONG_OTHERS, True, found.take_newest, **more
             )
         else:
             found = self._authentic(take, kind, topic)

@@ -16,9 +16,10 @@ from qkd_gs.monitoring.load import Stage
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.conversions.monitoring import stage_of
 from qkd_gs.nodes.runtime import parameters
-from qkd_gs.nodes.runtime.base import IMAGES, IN_THE_LOOP, TRANSIENT_LOCAL
+from qkd_gs.nodes.runtime.base import IN_THE_LOOP
 from qkd_gs.nodes.runtime.context import device_of, station_of
 from qkd_gs.nodes.runtime.device import DeviceNode, require_open
+from qkd_gs.nodes.runtime.qos import IMAGES, TRANSIENT_LOCAL
 from qkd_gs.settings.station import CameraModel
 from qkd_gs.station.loop_timing import LoopWatch
 from qkd_gs.tracking.camera.camera_loop import CameraLoop

@@ -1,0 +1,13 @@
+"""Quality of service of the station's topics: a publisher and its subscribers take the same profile."""
+
+from __future__ import annotations
+
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+TRANSIENT_LOCAL = QoSProfile(
+    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
+IMAGES = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+SENSOR = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+AMONG_OTHERS = QoSProfile(depth=32, reliability=ReliabilityPolicy.BEST_EFFORT)  # of a topic with several publishers
