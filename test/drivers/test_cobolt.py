@@ -283,7 +283,8 @@ def test_more_power_than_the_laser_has_is_refused(bench):
 # --- processes: the laser behind a pseudo-terminal, its guard, and the program that gives the orders ---
 
 PROGRAM = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may have switched it off
 from qkd_gs.devices.conformance.rig import Rig
 from qkd_gs.drivers.cobolt.beacon import cobolt
 from qkd_gs.drivers.cobolt.options import CoboltOptions

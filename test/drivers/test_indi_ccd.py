@@ -72,7 +72,7 @@ class TestCcd(CameraConformance):
 
 
 class TestGps(GpsConformance):
-    traits = GpsTraits(accuracy_s=1.0, fix_s=10.0, silent_s=INDI_SILENT_S)
+    traits = GpsTraits(accuracy_s=1.0, own_clock=True, fix_s=30.0, silent_s=INDI_SILENT_S)
 
     @pytest.fixture
     def rig(self, serve):
