@@ -1,8 +1,8 @@
 """Find devices at given addresses, and write a devices file that names their drivers.
 
 An address is a serial port (``/dev/ttyUSB0``, or ``socket://HOST:PORT`` of a serial device server), ``HOST:PORT`` of a
-server, ``can:INTERFACE:CHANNEL`` of a CAN bus, or ``gige:IPV4`` of a camera.  Only drivers with a probe are asked; a
-probe moves nothing and emits no light.
+server, ``can:INTERFACE:CHANNEL`` of a CAN bus, ``gige:IPV4`` of a camera, or a VISA name.  Only drivers with a probe
+are asked; a probe moves nothing and emits no light.
 """
 
 from __future__ import annotations

@@ -32,6 +32,7 @@ _BUILT_IN = {f'{kind}.{SIMULATED}': f'qkd_gs.sim.remote.drivers:{kind}' for kind
     'mount.alpaca': 'qkd_gs.drivers.alpaca.telescope:alpaca_telescope',
     'mount.cia402': 'qkd_gs.drivers.cia402.mount:cia402',
     'beacon.cobolt': 'qkd_gs.drivers.cobolt.beacon:cobolt',
+    'beacon.scpi': 'qkd_gs.drivers.scpi.beacon:scpi',
     'gps.gpsd': 'qkd_gs.drivers.gnss.gpsd_receiver:gpsd',
     'gps.indi': 'qkd_gs.drivers.indi.gps:indi_gps',
     'gps.ublox': 'qkd_gs.drivers.gnss.ublox_receiver:ublox',

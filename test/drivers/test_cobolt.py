@@ -12,64 +12,23 @@ from pathlib import Path
 import pytest
 import serial
 from cobolt_emulator import Cobolt
+from guard_in_time import GuardInTime
 from pty_peer import PtyPeer, soon
 
 from qkd_gs.devices.conformance.beacon import BeaconConformance, BeaconTraits
 from qkd_gs.devices.conformance.checks import fault_of
-from qkd_gs.devices.conformance.rig import START_NS, Counterpart, Rig
+from qkd_gs.devices.conformance.rig import Counterpart, Rig
 from qkd_gs.devices.driver import driver
-from qkd_gs.drivers.cobolt.beacon import CoboltBeacon, cobolt
-from qkd_gs.drivers.cobolt.control import LaserControl, LaserState
+from qkd_gs.drivers.cobolt.beacon import cobolt
+from qkd_gs.drivers.cobolt.control import CoboltControl
 from qkd_gs.drivers.cobolt.options import CoboltOptions
+from qkd_gs.drivers.guarded_laser.beacon import GuardedBeacon
 from qkd_gs.errors import StationError
 
 if 'serial_emulators' not in serial.protocol_handler_packages:
     serial.protocol_handler_packages.append('serial_emulators')
 
-STEP_NS = 10_000_000
 OPTIONS = CoboltOptions(port='emulator://cobolt', rated_power_w=1.5, serial_number='123456')
-
-
-class GuardInTime:
-    """Does what a `GuardProcess` does, in the time of a test instead of a process of its own."""
-
-    def __init__(self, options, now_ns=START_NS):
-        self._options, self.now_ns = options, now_ns
-        self.control, self.state = None, LaserState()
-
-    def start(self):
-        self.control = LaserControl(self._options, 1.0)
-        self.advance(self.now_ns)
-        self.poll()
-
-    def advance(self, now_ns):
-        self.now_ns = now_ns
-        if self.control is not None:
-            self.control.step(now_ns)
-
-    def order(self, on):
-        if self.control is not None:
-            self.control.order(on, self.now_ns)
-
-    def poll(self):
-        if self.control is not None:
-            self.state = self.control.state
-        return True
-
-    def age_ns(self):
-        return self.now_ns - self.state.at_ns
-
-    def replace(self):
-        self.close()
-        self.start()
-
-    def close(self):
-        if self.control is not None:
-            self.control.order(False, self.now_ns)
-            for _ in range(3):
-                self.control.step(self.now_ns)
-            self.control.close()
-            self.control = None
 
 
 class Bench(Counterpart):
@@ -78,8 +37,8 @@ class Bench(Counterpart):
     def __init__(self, options=OPTIONS, **how):
         self.laser = Cobolt(**how)
         self.laser.plug_into('cobolt')
-        self.guard = GuardInTime(options)
-        self.rig = Rig(driver(CoboltOptions)(lambda context: CoboltBeacon(self.guard)), options, self)
+        self.guard = GuardInTime(CoboltControl, options)
+        self.rig = Rig(driver(CoboltOptions)(lambda context: GuardedBeacon(self.guard)), options, self)
 
     @property
     def lit(self):

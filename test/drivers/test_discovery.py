@@ -160,19 +160,20 @@ def test_drives_are_found_on_a_bus():
 
 
 OPTIONAL = [
-    ('hwp', 'elliptec', 'serial'),
-    ('beacon', 'cobolt', 'serial'),
-    ('gps', 'ublox', 'serial'),
-    ('mount', 'cia402', 'can'),
+    ('hwp', 'elliptec', 'serial', 'serial', '/dev/ttyUSB0'),
+    ('beacon', 'cobolt', 'serial', 'serial', '/dev/ttyUSB0'),
+    ('beacon', 'scpi', 'pyvisa', 'visa', 'TCPIP::127.0.0.1::1::SOCKET'),
+    ('beacon', 'scpi', 'pyvisa_py.protocols.rpc', 'visa', 'TCPIP::127.0.0.1::1::SOCKET'),
+    ('gps', 'ublox', 'serial', 'serial', '/dev/ttyUSB0'),
+    ('mount', 'cia402', 'can', 'can', 'can:socketcan:can0'),
 ]
 
 
-@pytest.mark.parametrize(('kind', 'name', 'module'), OPTIONAL)
-def test_a_missing_library_is_a_sentence_that_names_the_extra(kind, name, module, monkeypatch):
+@pytest.mark.parametrize(('kind', 'name', 'module', 'extra', 'address'), OPTIONAL)
+def test_a_missing_library_is_a_sentence_that_names_the_extra(kind, name, module, extra, address, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     assert name in installed(kind)
     loaded = load_driver(kind, name)
     assert loaded.options.model_json_schema()['properties']
-    address = 'can:socketcan:can0' if module == 'can' else '/dev/ttyUSB0'
-    with pytest.raises(StationError, match=rf"'{module}' is not installed \(pip install \"qkd_gs\[{module}\]\"\)"):
+    with pytest.raises(StationError, match=rf"'{module}' is not installed \(pip install \"qkd_gs\[{extra}\]\"\)"):
         loaded.probe(address)

@@ -15,11 +15,13 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 from typing import IO, Any
 
 from qkd_gs.children import child_environment
-from qkd_gs.drivers.cobolt.control import LaserControl, LaserState
-from qkd_gs.drivers.cobolt.options import CoboltOptions
+from qkd_gs.drivers.guarded_laser.control import LaserControl
+from qkd_gs.drivers.guarded_laser.options import LaserOptions
+from qkd_gs.drivers.guarded_laser.state import LaserState
 from qkd_gs.errors import DeviceFault
 
 _PRIORITY = 20  # real-time, that of the station's fastest loop; its work is 3 % of a processor
@@ -32,14 +34,21 @@ _START_S = 20.0  # to start an interpreter on a busy machine
 class GuardProcess:
     """The guard as the beacon's driver sees it.
 
+    Parameters
+    ----------
+    control : type
+        Control of the laser, whose module the process imports.
+    power_w : float
+        Full power.
+
     Attributes
     ----------
     state : LaserState
         Newest state that the guard has told.
     """
 
-    def __init__(self, options: CoboltOptions, power_w: float) -> None:
-        self._arguments = [options.model_dump_json(), repr(power_w)]
+    def __init__(self, control: type[LaserControl], options: LaserOptions, power_w: float) -> None:
+        self._arguments = [control.__module__, control.__name__, options.model_dump_json(), repr(power_w)]
         self._process: subprocess.Popen[bytes] | None = None
         self._told = bytearray()
         self.state = LaserState()
@@ -226,9 +235,11 @@ class Guard:
 
 
 def main(arguments: list[str]) -> int:
-    """Run a guard with options as JSON and the full power in W."""
-    options, power_w = CoboltOptions.model_validate_json(arguments[0]), float(arguments[1])
-    guard = Guard(LaserControl(options, power_w), sys.stdin.fileno(), sys.stdout.fileno())
+    """Run a guard with module and class of the laser's control, options as JSON and the full power in W."""
+    module, name, options, power_w = arguments
+    control = getattr(import_module(module), name)
+    laser = control(control.Options.model_validate_json(options), float(power_w))
+    guard = Guard(laser, sys.stdin.fileno(), sys.stdout.fileno())
 
     def end(*_: Any) -> None:
         guard.ending = True

@@ -1,0 +1,1 @@
+"""Lasers with SCPI commands as the station's beacon, through PyVISA."""
