@@ -45,7 +45,7 @@ class FeedInTime(Counterpart):
     def messages(self, second_ns):
         tpv = {'class': 'TPV', 'device': '/dev/gps0', 'mode': self.mode, 'leapseconds': self.leap_seconds}
         if self.mode > 1:
-            time = format_utc(second_ns + self.shift_s * SECOND_NS)
+            time = format_utc(second_ns + round(self.shift_s * SECOND_NS))
             tpv |= {'time': time, 'lat': self.lat, 'lon': self.lon, 'altHAE': 25.0}
         sky = {'class': 'SKY', 'device': '/dev/gps0', 'uSat': self.used, 'nSat': 14, 'pdop': 1.4}
         return {'class': 'DEVICE', 'path': '/dev/gps0', 'driver': 'u-blox', 'activated': 1.0}, sky, tpv | self.more

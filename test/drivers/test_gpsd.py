@@ -77,19 +77,27 @@ def test_a_lost_fix_keeps_its_messages_and_tells_no_position(rig, feed):
 def test_a_jump_of_the_second_is_told_and_stays_told(rig, feed, seconds):
     device = fixed(rig)
     feed.shift_s = seconds
-    assert told_within(rig, device, 'gps.time_jump') <= 2.1
+    assert told_within(rig, device, 'gps.time_jump') <= 1.1
     feed.shift_s = 0
     rig.advance(3.0)
     assert fault_of(lambda: device.read(rig.now_ns)) == 'gps.time_jump'
+
+
+def test_a_jump_back_by_less_than_a_second_is_told_by_the_second_message(rig, feed):
+    device = fixed(rig)
+    feed.shift_s = -0.8
+    assert 1.1 < told_within(rig, device, 'gps.time_jump') <= 2.1
 
 
 def test_one_late_message_is_no_jump(rig, feed):
     device = fixed(rig)
     feed.silent = True
     rig.run(1.0, device.read)
-    feed.silent = False
     second_ns = rig.now_ns // SECOND_NS * SECOND_NS
-    for message in feed.messages(second_ns - SECOND_NS):
+    late_ns = second_ns + 8 * SECOND_NS // 10
+    rig.run((late_ns - rig.now_ns) * 1e-9, device.read)
+    feed.silent = False
+    for message in feed.messages(second_ns):
         feed.send(**message)
     rig.run(3.0, device.read)
     assert device.read(rig.now_ns).satellites

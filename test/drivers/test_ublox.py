@@ -77,7 +77,7 @@ def test_a_fix_has_the_values_of_the_message(rig):
 def test_a_jump_of_the_second_is_told(rig, seconds):
     device = fixed(rig)
     rig.counterpart.ublox.shift_s = seconds
-    assert rig.until(lambda: fault_of(lambda: device.read(rig.now_ns)) == 'gps.time_jump', 2.1)
+    assert rig.until(lambda: fault_of(lambda: device.read(rig.now_ns)) == 'gps.time_jump', 1.1)
 
 
 def test_leap_seconds_that_no_satellite_has_told_are_not_compared(rig):

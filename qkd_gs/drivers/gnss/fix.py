@@ -17,7 +17,7 @@ _EARTH_M = 6_371_000.0
 _SECOND_NS = 1_000_000_000
 _TAI_MINUS_GPS_S = 19
 _EARLY_NS = 1_000_000  # a receiver solves for some ns before or after the second
-_LATE_FIXES = 2  # a message may be late once; the time of the receiver has gone back if the next one is, too
+_LATE_FIXES = 2  # a message may be late once; the time of the receiver has gone back if the next one is late, too
 
 
 class GnssLimits(Section):
@@ -88,6 +88,7 @@ class FixChecks:
     def __init__(self, limits: GnssLimits, site: Site) -> None:
         self._limits, self._site = limits, site
         self._offset_ns: int | None = None
+        self._newest_ns = 0  # UTC of the last message
         self._late = 0
         self.offset_s = self.distance_m = nan
 
@@ -115,6 +116,9 @@ class FixChecks:
         self.offset_s = offset_ns * 1e-9
         moved_ns = offset_ns - before_ns if before_ns is not None else 0
         self._late = self._late + 1 if moved_ns < -most_ns else 0
+        if self._late and fix.utc_ns < self._newest_ns + _EARLY_NS:
+            self._late = _LATE_FIXES  # the time of a late message is later than that of the message before
+        self._newest_ns = fix.utc_ns
         if moved_ns > most_ns or self._late >= _LATE_FIXES:
             said = f'{moved_ns * 1e-9:+.2f} s, to {format_utc(fix.utc_ns)}'
             raise DeviceFault('gps.time_jump', f'the time of the receiver moved by {said}')
