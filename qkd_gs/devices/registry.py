@@ -49,6 +49,7 @@ _BUILT_IN = {f'{kind}.{SIMULATED}': f'qkd_gs.sim.remote.drivers:{kind}' for kind
     'focuser.indi': 'qkd_gs.drivers.indi.focuser:indi_focuser',
     'focuser.alpaca': 'qkd_gs.drivers.alpaca.focuser:alpaca_focuser',
     'guiding_camera.indi': 'qkd_gs.drivers.indi.ccd:indi_ccd',
+    'guiding_camera.alpaca': 'qkd_gs.drivers.alpaca.camera:alpaca_camera',
     'guiding_camera.gige': 'qkd_gs.drivers.gige.camera:gige',
     'tracking_camera.gige': 'qkd_gs.drivers.gige.camera:gige',
 }

@@ -14,6 +14,7 @@ class Answer:
     status: int
     body: bytes
     closes: bool
+    content_type: str = ''
 
 
 def parse_answer(data: bytes, closed: bool) -> Answer | None:
@@ -47,20 +48,21 @@ def parse_answer(data: bytes, closed: bool) -> Answer | None:
         body = rest[: int(length)] if len(rest) >= int(length) else None
     else:
         body = rest if closed else None
-    return None if body is None else Answer(int(words[1]), body, closes)
+    return None if body is None else Answer(int(words[1]), body, closes, headers.get('content-type', ''))
 
 
 def _chunked(data: bytes) -> bytes | None:
     """Body made of chunks; None: not complete."""
     parts: list[bytes] = []
-    while True:
-        size_text, separator, data = data.partition(b'\r\n')
-        if not separator:
-            return None
-        size = int(size_text.split(b';')[0], 16)
-        if len(data) < size + 2:
+    at = 0
+    while (end := data.find(b'\r\n', at)) >= 0:
+        size, begin = int(data[at:end].split(b';')[0], 16), end + 2
+        if size < 0:
+            raise ValueError(f'a chunk of {size} bytes')
+        at = begin + size + 2
+        if len(data) < at:
             return None
         if size == 0:
             return b''.join(parts)
-        parts.append(data[:size])
-        data = data[size + 2 :]
+        parts.append(data[begin : begin + size])
+    return None

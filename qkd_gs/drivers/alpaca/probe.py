@@ -14,6 +14,7 @@ from qkd_gs.drivers.addresses import CONNECT_S, host_and_port
 _LONGEST = 1 << 20
 _KINDS = {
     'telescope': 'mount',
+    'camera': 'guiding_camera',
     'rotator': 'hwp',
     'dome': 'dome',
     'focuser': 'focuser',

@@ -50,6 +50,7 @@ class _Request:
     method: str
     name: str
     parameters: str = ''
+    accept: str = ''  # media type in which the value comes; '': in JSON
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ class AlpacaSession:
         self.state = OpenState(code)
         self.values: dict[str, Told] = {}
         self.commanded_ns = 0  # when the last command was answered; values asked for before may be of the time before
+        self.command_sent_ns = 0  # when that one was sent
 
     def open(self) -> None:
         """Begin to connect, and to ask."""
@@ -140,6 +142,14 @@ class AlpacaSession:
         told = {key: str(value).lower() if isinstance(value, bool) else value for key, value in parameters.items()}
         self._commands = deque(one for one in self._commands if one.name != name)
         self._commands.append(_Request('PUT', name, urlencode(told)))
+
+    def fetch(self, name: str, accept: str) -> None:
+        """Ask once for a value in a media type; `values` then has the `Answer` as it comes."""
+        self._commands.append(_Request('GET', name, accept=accept))
+
+    def ask_in_turn(self, *names: str) -> None:
+        """Ask for these values from now on."""
+        self._asked, self._next = names, 0
 
     def urgent(self, name: str) -> None:
         """Send a command that makes the device safe at once, before what waits, on a connection of its own.
@@ -205,6 +215,9 @@ class AlpacaSession:
         if answer.status != 200:
             why = answer.body[:80].decode('utf-8', 'replace')
             raise DeviceFault(f'{self._code}.refused', f'{self._name}, {request.name}: HTTP {answer.status} {why}')
+        if request.accept:
+            self.values[request.name] = Told(answer, sent_ns)
+            return
         try:
             told = json.loads(answer.body)
             number, message = int(told.get('ErrorNumber') or 0), str(told.get('ErrorMessage') or '')
@@ -213,7 +226,7 @@ class AlpacaSession:
         if number and request.name not in self._optional:
             raise DeviceFault(f'{self._code}.refused', f'{self._name}, {request.name}: {message or hex(number)}')
         if request.method == 'PUT':
-            self.commanded_ns = now_ns
+            self.commanded_ns, self.command_sent_ns = now_ns, sent_ns
         else:
             self.values[request.name] = Told(None if number else told.get('Value'), sent_ns)
 
@@ -231,7 +244,8 @@ class AlpacaSession:
         host = f'Host: {self._options.host}:{self._options.port}\r\n'
         path = f'{self._base}/{request.name}'
         if request.method == 'GET':
-            text = f'GET {path}?{ids} HTTP/1.1\r\n{host}\r\n'
+            accept = f'Accept: {request.accept}\r\n' if request.accept else ''
+            text = f'GET {path}?{ids} HTTP/1.1\r\n{host}{accept}\r\n'
         else:
             body = f'{request.parameters}&{ids}' if request.parameters else ids
             form = f'Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n'
