@@ -59,8 +59,8 @@ class _Folded:
     def of(cls, profile: SlotProfile, gate: Gate) -> _Folded:
         distance_ps = profile.distance_ps(gate.offset_ps)
         order = np.argsort(distance_ps)
+        level = profile.noise_level(profile.by_detector, gate.offset_ps, gate.width_ps)
         counts, inside = profile.by_detector[:, order], gate.inside(profile)[order]
-        level = profile.noise_level(counts, gate.offset_ps, gate.width_ps)
         light = np.maximum(counts[:, inside].sum(axis=1) - level * np.count_nonzero(inside), 1.0)
         return cls(counts, distance_ps[order], inside, level, light)
 

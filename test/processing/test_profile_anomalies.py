@@ -1,5 +1,7 @@
 """Anomalies of folded profiles: honest ones pass, and the least of each kind is found in enough light."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from honest_profiles import BINS, PERIOD_PS, POSITION_PS, cases, draw, gate_of
@@ -57,6 +59,20 @@ def test_a_drift_of_a_few_seconds_is_found(demo):
         return later
 
     assert kinds(changed(demo, drift)) == {'drift'}
+
+
+@pytest.mark.parametrize('bins', [1, 37, 100, 163])
+def test_it_does_not_matter_where_in_the_slot_the_light_is(demo, bins):
+    late = demo.counts + np.random.default_rng(5).poisson(3.0, demo.counts.shape)
+    late[:, 1] = np.roll(late[:, 1], 6, axis=1)
+    gate = gate_of(SlotProfile(late, PERIOD_PS))
+    moved = replace(gate, offset_ps=gate.offset_ps + bins * PERIOD_PS // BINS)
+    told, told_of_moved = (
+        sorted(one.detail for one in find_profile_anomalies(SlotProfile(counts, PERIOD_PS), at, 100.0, LIMIT))
+        for counts, at in ((late, gate), (np.roll(late, bins, axis=2), moved))
+    )
+    assert len(told) > 1
+    assert told_of_moved == told
 
 
 def test_a_gate_as_long_as_the_slot_leaves_nothing_outside():
