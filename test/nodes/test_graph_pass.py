@@ -23,7 +23,7 @@ from qkd_gs.tracking.types import Phase
 
 LOST_S = 2.0  # of the locked time with the tracker's death; half a second on a machine with nothing else to do
 NEVER_PUBLIC = ('/image', '/compressed', '/sim/')  # pixels; and the twin's own
-GAP_S = 10.0  # of a topic whose node or recorder was killed; three seconds on a machine with nothing else to do
+GAP_S = 40.0  # the recorder was killed; on a busy machine its successor is long in coming
 RATES_HZ = {'/mount/state': 100, '/safety/status': 20, '/beacon/state': 20, '/hwp/state': 50, '/detector/counts': 1}
 RECORDED = set(RATES_HZ) | {
     f'/{name}'
