@@ -72,7 +72,8 @@ def sky_track(view: SessionView) -> Plot | None:
     axes.annotate(
         f'{90 - zenith_deg[top]:.1f}°', (azimuth[top], zenith_deg[top]), (9, 7), textcoords='offset points', color=INK
     )
-    figure.legend(loc='outside lower center', ncols=2)
+    if axes.get_legend_handles_labels()[0]:  # none in a pass that was broken off before it began
+        figure.legend(loc='outside lower center', ncols=2)
     return Plot(
         'sky_track',
         'The way across the sky',
