@@ -41,6 +41,7 @@ def simulate_evening(
     repeat: Sequence[str] = (),
     least_bits: int = LEAST_BITS,
     compass_error_deg: float = 0.0,
+    stars: str | Path | None = None,
     station: StationSettings | None = None,
     keys: str | Path | None = None,
     force: bool = False,
@@ -68,6 +69,8 @@ def simulate_evening(
         Expected secret bits of a pass that is worth it.
     compass_error_deg : float
         Error of a compass that was misread, in addition to its own of up to 10 deg.
+    stars : str or Path, optional
+        List of the stars that the station calibrates on; config/stars.csv if not given.
 
     Returns
     -------
@@ -102,6 +105,7 @@ def simulate_evening(
         write_report=write_report,
         watcher=watcher,
         compass_error_rad=radians(compass_error_deg),
+        stars_file=Path(stars) if stars is not None else None,
     )
     return run_evening(given, until_ns, steps_of(skip), steps_of(repeat), least_bits)
 

@@ -38,18 +38,26 @@ _MOON_RAD = radians(8)  # its light in the cameras
 _ABOVE_RAD = radians(5)  # the site's horizon: in 20 minutes a star in the west sinks by as much
 
 
-def stars_to_visit(site: Site, now_ns: int, count: int = STARS, first: tuple[float, float] = _FIRST_RAD) -> list[Star]:
+def stars_to_visit(
+    site: Site,
+    now_ns: int,
+    count: int = STARS,
+    first: tuple[float, float] = _FIRST_RAD,
+    catalogue: Sequence[Star] | None = None,
+) -> list[Star]:
     """Stars for a calibration that begins now, in the order of the visits, away from the Moon and the site's horizon.
 
     Parameters
     ----------
     first : (az_rad, el_rad)
         Where the alignment is known: the first star is the nearest to it. Default: the operator's, in the south.
+    catalogue : sequence of Star, optional
+        Stars to choose from; all of config/stars.csv if not given.
     """
     moon_az, moon_el = (float(angle[0]) for angle in moon_azel(site, np.array([now_ns])))
     avoid = [(moon_az, moon_el, _MOON_RAD)] if moon_el > -_MOON_RAD else []
-    stars: Sequence[Star] = load_stars()
-    if site.horizon:
+    stars = load_stars() if catalogue is None else catalogue
+    if site.horizon and stars:
         az, el = star_azel(stars, site, now_ns)
         clear = el > horizon_rad(site, az) + _ABOVE_RAD
         stars = [star for star, free in zip(stars, clear, strict=True) if free]

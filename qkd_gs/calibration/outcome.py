@@ -9,6 +9,18 @@ from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.pointing_file import StoredPointing
 from qkd_gs.settings.site import Site
 
+ENOUGH = 12  # stars in the fit: with fewer the model holds where they stand only
+LIMIT_RAD = 60e-6  # held-out RMS; the published calibration was good to 56 urad
+
+
+def shortcoming(used: int, visited: int, heldout_rad: float | None) -> str:
+    """Why a calibration is not good enough to track a pass with; empty: it is."""
+    if used < ENOUGH or heldout_rad is None:
+        return f'only {used} of {visited} stars are in the fit, {ENOUGH} are needed'
+    if not heldout_rad <= LIMIT_RAD:
+        return f'stars left out of the fit are {heldout_rad * 1e6:.0f} urad off, {LIMIT_RAD * 1e6:.0f} are allowed'
+    return ''
+
 
 def outcome(
     report: CalibrationReport, model: MountModel, before: StoredPointing, site: Site, fitted_utc: str

@@ -11,6 +11,7 @@ import numpy as np
 
 from qkd_gs.calibration.stars import StarTrack
 from qkd_gs.devices.mount import MountReading
+from qkd_gs.pointing.azimuth_turn import nearest_turn
 from qkd_gs.pointing.camera_geometry import CameraGeometry
 from qkd_gs.pointing.mount_model import AxisMotion, MountModel
 from qkd_gs.settings.station import MountSettings
@@ -273,9 +274,7 @@ class StarVisit:
     def _commanded(self, t_ns: int, mount: MountReading) -> AxisMotion[float]:
         motion = self.model.encoder_command(self.track.at(t_ns))
         if self._turns is None:  # the azimuth turn nearest to the axis, within its travel
-            low, high = radians(self.mount.azimuth.min_deg), radians(self.mount.azimuth.max_deg)
-            options = [2 * pi * k for k in range(-2, 3) if low <= motion.az_rad + 2 * pi * k <= high]
-            self._turns = min(options, key=lambda turns: abs(motion.az_rad + turns - mount.az_rad), default=0.0)
+            self._turns = nearest_turn(motion.az_rad, self.mount.azimuth, mount.az_rad)
         return replace(
             motion,
             az_rad=motion.az_rad + self._turns + self._offset[0],

@@ -62,7 +62,7 @@ def load_stars(path: str | Path | None = None) -> tuple[Star, ...]:
     Raises
     ------
     StationError
-        File unreadable, a column missing, a value wrong, or a star given twice: file and line.
+        File unreadable or without a star, a column missing, a value wrong, or a star given twice: file and line.
     """
     return _read(Path(path) if path is not None else share_path('config', 'stars.csv'))
 
@@ -91,6 +91,8 @@ def _read(path: Path) -> tuple[Star, ...]:
         if hip in stars:
             raise StationError(f'HIP {hip} is given twice', where=where)
         stars[hip] = Star(hip=hip, name=row['name'], **values)
+    if not stars:
+        raise StationError('holds no star', where=path)
     return tuple(stars.values())
 
 
@@ -194,7 +196,7 @@ def select_stars(
     Raises
     ------
     StationError
-        No star of the catalogue can be used.
+        No star is given, or none can be used.
 
     Notes
     -----
@@ -202,6 +204,8 @@ def select_stars(
     Order: nearest neighbour by the longer of the two axes' travels, then improved by 2-opt.  Azimuth does not cross
     north, so the cable does not wind up.
     """
+    if not stars:
+        raise StationError('there is no star to choose from', hint='is the whole sky behind the horizon of the site?')
     az, el = star_azel(stars, site, t_ns)
     good = (el >= min_el_rad) & (el <= max_el_rad)
     for away_az, away_el, radius in avoid:

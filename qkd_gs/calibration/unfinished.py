@@ -10,7 +10,7 @@ from pydantic import Field
 
 from qkd_gs.calibration.calibrator import StarReport
 from qkd_gs.calibration.star_visit import StarMeasurement
-from qkd_gs.calibration.stars import load_stars
+from qkd_gs.calibration.stars import Star, load_stars
 from qkd_gs.errors import StationError
 from qkd_gs.session.atomic_file import replace_file
 from qkd_gs.settings.loader import Section, load_yaml
@@ -40,10 +40,11 @@ class UnfinishedRun(Section):
 
     site: str
     stars: tuple[MeasuredStar, ...] = Field(min_length=1)
+    missed: tuple[int, ...] = Field(default=(), description='numbers of the stars that were not found')
 
 
 def save_run(folder: Path, site: Site, reports: Sequence[StarReport]) -> None:
-    """Write the stars measured so far; nothing if there is none.
+    """Write the stars measured and missed so far; nothing if none was measured.
 
     Raises
     ------
@@ -58,11 +59,12 @@ def save_run(folder: Path, site: Site, reports: Sequence[StarReport]) -> None:
                 values[name] = values[name] if values[name] == values[name] else None
             stars.append(MeasuredStar(hip=report.star.hip, **values))
     if stars:
-        run = UnfinishedRun(site=site.name, stars=tuple(stars))
+        missed = tuple(report.star.hip for report in reports if report.measurement is None)
+        run = UnfinishedRun(site=site.name, stars=tuple(stars), missed=missed)
         replace_file(folder / FILE_NAME, run.model_dump_json(indent=2) + '\n', parents=True)
 
 
-def load_run(folder: Path, site: Site, now_ns: int) -> tuple[StarReport, ...]:
+def load_run(folder: Path, site: Site, now_ns: int, catalogue: Sequence[Star] | None = None) -> tuple[StarReport, ...]:
     """Stars of a calibration at this site that was interrupted within the last two hours; none if there is no such.
 
     Raises
@@ -70,22 +72,42 @@ def load_run(folder: Path, site: Site, now_ns: int) -> tuple[StarReport, ...]:
     StationError
         A damaged file.
     """
-    path = folder / FILE_NAME
-    if not path.exists():
+    run = _load(folder, site, now_ns)
+    if run is None:
         return ()
-    run = load_yaml(path, UnfinishedRun)
-    if run.site != site.name or not all(0 <= now_ns - star.t_ns < _VALID_NS for star in run.stars):
-        return ()
-    catalogue = {star.hip: star for star in load_stars()}
+    known = {star.hip: star for star in (load_stars() if catalogue is None else catalogue)}
     reports = []
     for one in run.stars:
-        if one.hip not in catalogue:
-            raise StationError(f'HIP {one.hip} is not in the catalogue', where=path, hint='delete the file')
+        if one.hip not in known:
+            raise StationError(
+                f'HIP {one.hip} is not in the catalogue', where=folder / FILE_NAME, hint='delete the file'
+            )
         values = one.model_dump(exclude={'hip'})
         for name in ('guide_x_px', 'guide_y_px'):
             values[name] = float('nan') if values[name] is None else values[name]
-        reports.append(StarReport(catalogue[one.hip], True, '', StarMeasurement(**values)))
+        reports.append(StarReport(known[one.hip], True, '', StarMeasurement(**values)))
     return tuple(reports)
+
+
+def missed_stars(folder: Path, site: Site, now_ns: int) -> frozenset[int]:
+    """Numbers of the stars that the same calibration has not found: hidden, or wrong in the list.
+
+    Raises
+    ------
+    StationError
+        A damaged file.
+    """
+    run = _load(folder, site, now_ns)
+    return frozenset() if run is None else frozenset(run.missed)
+
+
+def _load(folder: Path, site: Site, now_ns: int) -> UnfinishedRun | None:
+    path = folder / FILE_NAME
+    if not path.exists():
+        return None
+    run = load_yaml(path, UnfinishedRun)
+    good = run.site == site.name and all(0 <= now_ns - star.t_ns < _VALID_NS for star in run.stars)
+    return run if good else None
 
 
 def forget_run(folder: Path) -> None:

@@ -16,7 +16,8 @@ from qkd_gs.evening.journal import Entry, Journal
 from qkd_gs.evening.steps import OF_A_PASS, RULES, State, Step
 from qkd_gs.orbit.timescale import format_utc, parse_utc
 
-_NOTE_NS = 10 * 10**9
+NOTE_NS = 10 * 10**9  # between two notes of the time
+_SKIPPED = 'skipped by the operator'
 PAUSE_S = 300.0  # before a step that failed is tried again
 _OVER = (State.DONE, State.SKIPPED, State.NOT_NEEDED, State.UNAVAILABLE, State.FAILED, State.LEFT_OUT)
 
@@ -97,7 +98,7 @@ class Evening:
     # ---- the operator ----
 
     def skip(self, steps: Iterable[Step]) -> None:
-        """Leave steps out, unless they are over.
+        """Leave steps out, unless they are over; those of a pass also for passes chosen later.
 
         Raises
         ------
@@ -107,13 +108,15 @@ class Evening:
         for step in steps:
             if not RULES[step].skippable:
                 raise StationError(f'the step {step} cannot be skipped')
+            self._note(skipped=(*(one for one in self.journal.skipped if one is not step), step))
             for entry in self._of(step):
                 if entry.state is State.PENDING:
-                    self._change(entry, state=State.SKIPPED, sentence='skipped by the operator')
+                    self._change(entry, state=State.SKIPPED, sentence=_SKIPPED)
 
     def repeat(self, steps: Iterable[Step]) -> None:
         """Do steps again that are over; a repeated forecast chooses passes again."""
         for step in steps:
+            self._note(skipped=tuple(one for one in self.journal.skipped if one is not step))
             for entry in self._of(step):
                 if entry.state in _OVER:
                     self._change(entry, state=State.PENDING, sentence='to be repeated', tries=0, not_before_utc='')
@@ -158,9 +161,8 @@ class Evening:
 
     def seen(self, now_ns: int) -> None:
         """Note the time, at most every ten seconds."""
-        if now_ns - parse_utc(self.journal.seen_utc, 'seen_utc') >= _NOTE_NS:
-            self.journal = self.journal.model_copy(update={'seen_utc': format_utc(now_ns)})
-            self._save(self.journal)
+        if now_ns - parse_utc(self.journal.seen_utc, 'seen_utc') >= NOTE_NS:
+            self._note(seen_utc=format_utc(now_ns))
 
     def begin(self, now_ns: int, entry: Entry) -> None:
         """A step begins; the journal has it before anything is done."""
@@ -262,20 +264,24 @@ class Evening:
             if entry.step not in OF_A_PASS or entry.pass_utc in culminations or entry.state is not State.PENDING
         )
         known = {entry.pass_utc for entry in kept if entry.step is Step.TRACK}
-        added = [
-            Entry(step=step, pass_utc=utc) for utc in sorted(culminations) if utc not in known for step in OF_A_PASS
-        ]
-        self.journal = self.journal.model_copy(update={'entries': (*kept, *added)})
-        self._save(self.journal)
+        added = [self._of_a_pass(step, utc) for utc in sorted(culminations) if utc not in known for step in OF_A_PASS]
+        self._note(entries=(*kept, *added))
+
+    def _of_a_pass(self, step: Step, pass_utc: str) -> Entry:
+        if step in self.journal.skipped:
+            return Entry(step=step, pass_utc=pass_utc, state=State.SKIPPED, sentence=_SKIPPED)
+        return Entry(step=step, pass_utc=pass_utc)
 
     def _finish(self, now_ns: int, why: str) -> None:
-        self.journal = self.journal.model_copy(update={'ended_utc': format_utc(now_ns, 0), 'why_ended': why})
-        self._save(self.journal)
+        self._note(ended_utc=format_utc(now_ns, 0), why_ended=why)
 
     def _change(self, entry: Entry, **values: Any) -> None:
         entries = tuple(
             one.model_copy(update=values) if (one.step, one.pass_utc) == (entry.step, entry.pass_utc) else one
             for one in self.journal.entries
         )
-        self.journal = self.journal.model_copy(update={'entries': entries})
+        self._note(entries=entries)
+
+    def _note(self, **values: Any) -> None:
+        self.journal = self.journal.model_copy(update=values)
         self._save(self.journal)

@@ -46,6 +46,7 @@ class Journal(Section):
     simulated: bool
     seen_utc: str = Field(description='station time of the last note, at most some seconds before an interruption')
     restarts: int = 0
+    skipped: tuple[Step, ...] = Field(default=(), description='by the operator; also those of passes chosen later')
     ended_utc: str = ''
     why_ended: str = ''
     entries: tuple[Entry, ...]
@@ -104,13 +105,16 @@ def unfinished_journal(folder: Path, site: Site, now_ns: int, simulated: bool) -
     late = not parse_utc(found.begun_utc, 'begun_utc') <= now_ns < found.until_ns
     if found.ended_utc or late or found.site != site.name or found.simulated != simulated:
         return None
-    entries = tuple(_restarted(one) for one in found.entries)
+    seen_ns = parse_utc(found.seen_utc, 'seen_utc')
+    entries = tuple(_restarted(one, seen_ns) for one in found.entries)
     return found.model_copy(update={'entries': entries, 'restarts': found.restarts + 1})
 
 
-def _restarted(entry: Entry) -> Entry:
-    again = entry.state is State.DONE and RULES[entry.step].after_restart
-    if entry.state is State.RUNNING or again:
-        said = 'is done again after a restart' if again else 'was interrupted by a restart'
-        return entry.model_copy(update={'state': State.PENDING, 'sentence': said})
+def _restarted(entry: Entry, seen_ns: int) -> Entry:
+    if entry.state is State.RUNNING:
+        took_s = entry.took_s + max(seen_ns - parse_utc(entry.begun_utc, 'begun_utc'), 0) * 1e-9
+        changed = {'state': State.PENDING, 'sentence': 'was interrupted by a restart', 'took_s': round(took_s, 3)}
+        return entry.model_copy(update=changed)
+    if entry.state is State.DONE and RULES[entry.step].after_restart:
+        return entry.model_copy(update={'state': State.PENDING, 'sentence': 'is done again after a restart'})
     return entry

@@ -13,6 +13,7 @@ class Step(StrEnum):
     TIME_AND_PLACE = 'time-and-place'
     FIND = 'find'
     CALIBRATE = 'calibrate'
+    FOCUS = 'focus'
     EFFICIENCY = 'efficiency'
     NOISE = 'noise'
     POLARIZATION = 'polarization'
@@ -89,6 +90,13 @@ RULES = {
         under_the_sky=True,
         needed=True,
         tries=6,
+    ),
+    Step.FOCUS: StepRules(
+        'measures the width of a star at seven positions of the focuser, if the temperature has changed since the last '
+        'time; waits for a clear sky',
+        under_the_sky=True,
+        tries=2,
+        lasts_s=180,
     ),
     Step.EFFICIENCY: StepRules(
         'counts the photons of some stars of known brightness, and tells which part of them reaches the detectors; '

@@ -20,7 +20,7 @@ class CrossingAircraft(Section):
 class Shower(Section):
     """Rain that begins at a time."""
 
-    begins_s: float = Field(ge=-3600, le=600, description='after the culmination')
+    begins_s: float = Field(ge=-7200, le=600, description='after the culmination')
     duration_s: float = Field(gt=0, le=7200)
     rain_mm_h: float = Field(default=4, gt=0, le=200)
 

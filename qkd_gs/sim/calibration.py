@@ -21,7 +21,7 @@ from qkd_gs.calibration.calibrator import (
     stars_to_visit,
 )
 from qkd_gs.calibration.finding.verdict import Found
-from qkd_gs.calibration.stars import star_azel
+from qkd_gs.calibration.stars import Star, star_azel
 from qkd_gs.devices.mount import MountCommand, enable_if_off
 from qkd_gs.errors import StationError
 from qkd_gs.pointing.mount_model import MountModel
@@ -57,6 +57,7 @@ def calibrate(
     count: int = STARS,
     already: Sequence[StarReport] = (),
     keep: Callable[[Sequence[StarReport]], None] = lambda reports: None,
+    catalogue: Sequence[Star] | None = None,
 ) -> Calibrated:
     """Calibrate the world's mount on stars.
 
@@ -70,6 +71,8 @@ def calibrate(
         Stars that an interrupted calibration has measured.
     keep : callable
         Called with the reports after each star.
+    catalogue : sequence of Star, optional
+        Stars to choose from, if `found` is given; all of config/stars.csv if not.
 
     Raises
     ------
@@ -79,7 +82,7 @@ def calibrate(
     if found is None:
         stars, model = stars_to_visit(site, start_ns), manual_alignment(world, site, start_ns, seed)
     else:
-        stars, model = stars_to_visit(site, start_ns, count, found.direction), found.model
+        stars, model = stars_to_visit(site, start_ns, count, found.direction, catalogue), found.model
     calibrator = Calibrator(stars, star_tracks(site), model, station, STAR_RULES, already)
     visited = len(already)
     cameras = StarCameras(world, station)

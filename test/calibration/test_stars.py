@@ -107,12 +107,15 @@ def test_chosen_stars_cover_the_sky_and_keep_clear():
 def test_no_star_is_said():
     with pytest.raises(StationError, match='none of'):
         select_stars(load_stars(), SITE, NIGHT, 5, avoid=[(0.0, pi / 2, pi / 2)])
+    with pytest.raises(StationError, match='there is no star to choose from'):
+        select_stars([], SITE, NIGHT, 5)
 
 
 @pytest.mark.parametrize(
     ('text', 'complaint'),
     [
         ('', 'csv:1: column hip is missing'),
+        ('hip,name,ra_deg,dec_deg,pm_ra_mas_yr,pm_dec_mas_yr,parallax_mas,mag\n', 'csv: holds no star'),
         ('hip,name,ra_deg,dec_deg,pm_ra_mas_yr,pm_dec_mas_yr,parallax_mas,mag\n1,a,0,91,0,0,0,0', 'csv:2: dec_deg'),
         ('hip,name,ra_deg,dec_deg,pm_ra_mas_yr,pm_dec_mas_yr,parallax_mas,mag\n1,a,0,x,0,0,0,0', 'not a number'),
         ('hip,name,ra_deg,dec_deg,pm_ra_mas_yr,pm_dec_mas_yr,parallax_mas,mag\n1,a,0,0', 'csv:2: 4 values'),

@@ -205,9 +205,11 @@ def test_a_measurement_that_no_pass_needs_waits_until_after_the_pass(tmp_path):
         assert order.entry.step is step
         evening.begin(START_NS, order.entry)
         evening.end(START_NS, Outcome(State.DONE, ''))
-    soon = Conditions(next_pass_ns=START_NS + 200 * SECOND)
-    assert evening.next(START_NS, soon).entry.step is Step.POLARIZATION
-    assert evening.next(START_NS, Conditions(next_pass_ns=START_NS + 1000 * SECOND)).entry.step is Step.EFFICIENCY
+    for left_s, step in ((150, Step.POLARIZATION), (200, Step.FOCUS), (1000, Step.FOCUS)):
+        assert evening.next(START_NS, Conditions(next_pass_ns=START_NS + left_s * SECOND)).entry.step is step
+    evening.skip([Step.FOCUS])
+    for left_s, step in ((200, Step.POLARIZATION), (1000, Step.EFFICIENCY)):
+        assert evening.next(START_NS, Conditions(next_pass_ns=START_NS + left_s * SECOND)).entry.step is step
 
 
 def test_an_evening_of_another_night_or_site_is_not_resumed(tmp_path):
@@ -218,3 +220,24 @@ def test_an_evening_of_another_night_or_site_is_not_resumed(tmp_path):
     assert unfinished_journal(tmp_path, SITE, DAWN_NS + 1, True) is None
     assert unfinished_journal(tmp_path, load_site('lijiang'), performer.now_ns, True) is None
     assert unfinished_journal(tmp_path, SITE, performer.now_ns, False) is None
+
+
+def test_steps_of_a_pass_can_be_skipped_before_it_is_chosen(tmp_path):
+    performer = Performer(tmp_path)
+    evening = performer.evening()
+    evening.skip([Step.TRACK])
+    journal = performer.run(evening)
+    assert journal.entry(Step.TRACK, PASS).state is State.SKIPPED
+    assert journal.entry(Step.PROCESS, PASS).state is State.LEFT_OUT
+    assert performer.done == [*PREPARATION, Step.PARK]
+
+
+def test_a_step_of_a_pass_that_is_repeated_is_skipped_no_longer(tmp_path):
+    performer = Performer(tmp_path)
+    evening = performer.evening()
+    evening.skip([Step.REPORT, Step.PROCESS])
+    evening.repeat([Step.PROCESS])
+    journal = performer.run(evening)
+    assert journal.skipped == (Step.REPORT,)
+    assert journal.entry(Step.PROCESS, PASS).state is State.DONE
+    assert journal.entry(Step.REPORT, PASS).state is State.SKIPPED

@@ -5,12 +5,15 @@ from dataclasses import dataclass, field
 import pytest
 
 from qkd_gs.api.evening import evening_summary, simulate_evening
+from qkd_gs.devices.camera import CameraSettings
+from qkd_gs.errors import StationError
 from qkd_gs.evening.steps import State, Step
 from qkd_gs.share import share_path
+from qkd_gs.sim.evening import steps_before
 from qkd_gs.sim.simulate import Watcher
 
 START, UNTIL = '2018-10-03T14:40:00Z', '2018-10-03T15:20:00Z'  # before the pass: none is armed
-SKY = ('find', 'calibrate', 'efficiency', 'noise', 'polarization')
+SKY = ('find', 'calibrate', 'focus', 'efficiency', 'noise', 'polarization')
 
 
 class Killed(BaseException):
@@ -68,3 +71,22 @@ def test_an_evening_killed_in_its_first_step_goes_on_where_it_was(tmp_path):
     assert journal.restarts == 1
     assert {state(journal, Step(name)) for name in SKY} == {State.SKIPPED}
     assert journal.begun_utc == START
+
+
+def test_a_step_that_is_broken_off_leaves_no_camera_running(tmp_path, monkeypatch):
+    """Else the images of the time until its next try would fill the memory."""
+    worlds = []
+
+    def broken_off(given, world, now_ns, progress):
+        worlds.append((world.at(now_ns), now_ns))
+        for camera in (worlds[-1][0].guiding_camera, worlds[-1][0].tracking_camera):
+            camera.configure(now_ns, CameraSettings(0.01, 1.0, 10.0))
+        raise StationError('the mount stands still')
+
+    monkeypatch.setattr(steps_before, 'find', broken_off)
+    journal = run(tmp_path, skip=SKY[1:], until='2018-10-03T14:42:00Z')
+    assert (state(journal, Step.FIND), journal.why_ended) == (State.LEFT_OUT, 'it is dawn')
+    world, now_ns = worlds[-1]
+    assert world.now_ns > now_ns + 60 * 10**9  # parked at the end
+    assert len(world.guiding_camera.poll(world.now_ns)) <= 1
+    assert len(world.tracking_camera.poll(world.now_ns)) <= 1

@@ -21,6 +21,7 @@ from qkd_gs.orbit.diurnal import diurnal_rates
 from qkd_gs.orbit.sky import moon_azel
 from qkd_gs.orbit.timescale import to_time
 from qkd_gs.orbit.vectors import enu_from_azel, horizon_rotation
+from qkd_gs.pointing.azimuth_turn import nearest_turn
 from qkd_gs.pointing.mount_model import AxisMotion, MountModel
 from qkd_gs.pointing.sky_offsets import separation
 from qkd_gs.settings.site import Site
@@ -252,9 +253,7 @@ class Search:
         az_rate, el_rate = self._sense[0] * float(az_rate), self._sense[1] * float(el_rate)
         az, el = self._compass.encoder(az_rad, el_rad)
         if self._turns is None:
-            low, high = radians(self._station.mount.azimuth.min_deg), radians(self._station.mount.azimuth.max_deg)
-            options = [2 * pi * k for k in range(-2, 3) if low <= az + 2 * pi * k <= high]
-            self._turns = min(options, key=lambda turns: abs(az + turns - mount.az_rad), default=0.0)
+            self._turns = nearest_turn(az, self._station.mount.azimuth, mount.az_rad)
         since_s = (t_ns - self._begin_ns) * 1e-9
         return AxisMotion(
             t_ns,

@@ -19,6 +19,7 @@ from qkd_gs.devices.mount import MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.horizon import horizon_rad
 from qkd_gs.orbit.sky import moon_azel
+from qkd_gs.pointing.azimuth_turn import nearest_turn
 from qkd_gs.pointing.camera_geometry import CameraGeometry
 from qkd_gs.pointing.mount_model import AxisMotion, MountModel
 from qkd_gs.pointing.sky_offsets import separation
@@ -233,9 +234,7 @@ class Survey:
             motion = self._model.encoder_command(self._track.at(t_ns))
             return replace(motion, az_rad=motion.az_rad + self._offset[0], el_rad=motion.el_rad + self._offset[1])
         az, el = self._model.encoder(self._direction.az_rad, self._direction.el_rad)
-        axis = self._station.mount.azimuth
-        turns = [2 * pi * k for k in range(-2, 3) if radians(axis.min_deg) <= az + 2 * pi * k <= radians(axis.max_deg)]
-        az += min(turns, key=lambda turn: abs(az + turn - mount.az_rad), default=0.0)
+        az += nearest_turn(az, self._station.mount.azimuth, mount.az_rad)
         return AxisMotion(t_ns, az, el, 0.0, 0.0, 0.0, 0.0)
 
     def _within_travel(self, axes: AxisMotion[float]) -> bool:
@@ -244,7 +243,9 @@ class Survey:
         return all(radians(axis.min_deg) <= angle <= radians(axis.max_deg) for angle, axis in pairs)
 
 
-def star_directions(site: Site, now_ns: int, count: int = STARS) -> list[Direction]:
+def star_directions(
+    site: Site, now_ns: int, count: int = STARS, catalogue: Sequence[Star] | None = None
+) -> list[Direction]:
     """Stars for the efficiency test that begins now, spread over azimuth and air mass.
 
     Raises
@@ -254,7 +255,8 @@ def star_directions(site: Site, now_ns: int, count: int = STARS) -> list[Directi
     """
     moon_az, moon_el = _moon(site, now_ns)
     avoid = [(moon_az, moon_el, 2 * _MOON_RAD)] if moon_el > -_MOON_RAD else []
-    stars = [replace(star, mag=0.0) for star in suitable_stars(load_stars())]  # none is preferred for its brightness
+    suitable = suitable_stars(load_stars() if catalogue is None else catalogue)
+    stars = [replace(star, mag=0.0) for star in suitable]  # none is preferred for its brightness
     return [Direction(star) for star in select_stars(stars, site, now_ns, count, None, avoid, *_STAR_EL_RAD)]
 
 

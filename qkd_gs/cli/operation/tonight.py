@@ -56,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     twin.add_argument(
         '--compass-error-deg', type=float, default=0.0, metavar='DEG', help='error of a compass that was misread'
     )
+    twin.add_argument('--stars', type=Path, metavar='FILE', help='stars to calibrate on (config/stars.csv)')
     twin.add_argument('--keys', type=Path, metavar='DIR', help='key folder (default: $QKD_GS_KEYS)')
     twin.add_argument('--force', action='store_true', help='take elements older than 60 days')
     add_json_option(parser)
@@ -86,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
             repeat=args.repeat,
             least_bits=args.least_bits,
             compass_error_deg=args.compass_error_deg,
+            stars=args.stars,
             keys=args.keys,
             force=args.force,
             watcher=watcher,

@@ -127,6 +127,7 @@ class EveningOperator(Operator):
             Step.TIME_AND_PLACE: lambda: self._time_and_place(show),
             Step.FIND: self._find,
             Step.CALIBRATE: lambda: self._calibrate(show),
+            Step.FOCUS: lambda: Outcome(State.UNAVAILABLE, 'no node moves the focuser: focus by hand'),
             Step.EFFICIENCY: lambda: self._light(journal, 'efficiency', 'star-test'),
             Step.NOISE: lambda: self._light(journal, 'noise', 'noise-map'),
             Step.POLARIZATION: self._polarization,

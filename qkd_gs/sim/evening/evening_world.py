@@ -8,16 +8,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from qkd_gs.calibration.stars import Star, load_stars
 from qkd_gs.errors import StationError
 from qkd_gs.pointing.pass_window import pass_window_nearest
 from qkd_gs.settings.twin import TwinSettings
 from qkd_gs.sim.enclosure import SimWeather
 from qkd_gs.sim.imaging.catalogue_stars import NamedStars
+from qkd_gs.sim.physics.focus import SimFocuser
 from qkd_gs.sim.simulate import Simulation, Watcher
 from qkd_gs.sim.simulation_setup import SimulationSetup
 from qkd_gs.sim.world import World
 
 _NIGHT_NS = 16 * 3600 * 10**9
+_PIECE_NS = 10 * 10**9
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class EveningSimulation:
         Folder of calibration and journal, and of the passes' sessions.
     compass_error_rad : float
         Added to the error of the compass, which is within 10 deg: one that was misread.
+    stars_file : Path or None
+        List of stars of the station; None: config/stars.csv. The sky shows all stars in any case.
     sealing_key, make_key, write_report : callables
         Session id to public key; session folder to its result; session folder to its report.
     """
@@ -44,6 +49,17 @@ class EveningSimulation:
     write_report: Callable[[Path], object]
     watcher: Watcher
     compass_error_rad: float = 0.0
+    stars_file: Path | None = None
+
+    def stars(self) -> tuple[Star, ...]:
+        """List of stars of the station.
+
+        Raises
+        ------
+        StationError
+            As `load_stars`.
+        """
+        return load_stars(self.stars_file)
 
 
 class EveningWorld:
@@ -75,12 +91,22 @@ class EveningWorld:
             self._world = World(
                 self.settings, self.given.station, setup.truth, self.given.site, self.given.seed, now_ns, (stars,)
             )
+            self._world.tracking_camera.blur_px = self.focuser.blur_px
+        for until_ns in range(self._world.now_ns, now_ns, _PIECE_NS):  # the state of an hour would fill the memory
+            self._world.advance(until_ns)
         self._world.advance(now_ns)
         return self._world
 
     def leave(self) -> None:
         """A pass has its own world; afterwards another one begins with the telescope parked."""
         self._world = None
+
+    @cached_property
+    def focuser(self) -> SimFocuser:
+        """Focuser of the telescope, with a tube as warm as the site's air."""
+        focuser = SimFocuser(self.given.twin.surroundings.focus, self.given.site.temperature_c)
+        focuser.open()
+        return focuser
 
     @cached_property
     def _weather(self) -> SimWeather:

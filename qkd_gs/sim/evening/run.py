@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 
 from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.evening.choice import LEAST_BITS
-from qkd_gs.evening.evening import Conditions, Evening, Order, Outcome
+from qkd_gs.evening.evening import NOTE_NS, Conditions, Evening, Order, Outcome
 from qkd_gs.evening.journal import Entry, Journal, new_journal, unfinished_journal
 from qkd_gs.evening.steps import State, Step
 from qkd_gs.orbit.timescale import parse_utc
-from qkd_gs.sim.evening import steps_after, steps_before
+from qkd_gs.sim.evening import focus_step, steps_after, steps_before
 from qkd_gs.sim.evening.evening_world import EveningSimulation, EveningWorld, Interrupted
 from qkd_gs.sim.evening.steps_before import Result
 
@@ -50,35 +50,42 @@ class _Runner:
         if journal is None:
             journal = new_journal(site, self._now_ns, until_ns, True)
         else:
-            self._now_ns = max(self._now_ns, parse_utc(journal.seen_utc, 'seen_utc'))
+            # not before what was measured last: the time is noted now and then only
+            self._now_ns = max(self._now_ns, parse_utc(journal.seen_utc, 'seen_utc') + NOTE_NS)
         self._evening = Evening(journal, lambda now: now.save(given.state_dir))
         self._looked_ns = 0
+        self._said = ''
 
     def run(self, skip: Sequence[Step], repeat: Sequence[Step]) -> Journal:
         """See `run_evening`."""
-        evening, watcher = self._evening, self._given.watcher
+        evening = self._evening
         evening.skip(skip)
         evening.repeat(repeat)
-        said = ''
         while True:
             conditions = Conditions(self._world.bad_weather(self._now_ns), self._next_pass_ns())
             order = evening.next(self._now_ns, conditions)
-            if order.sentence != said:
-                said = order.sentence
-                watcher.step(said)
+            if order.order is Order.BEGIN:
+                assert order.entry is not None
+                evening.begin(self._now_ns, order.entry)
+            if order.sentence != self._said:
+                self._said = order.sentence
+                self._given.watcher.step(order.sentence)
             if order.order is Order.OVER:
                 return evening.journal
             if order.order is Order.WAIT:
                 self._now_ns += _WAIT_NS
                 evening.seen(self._now_ns)
-                continue
-            assert order.entry is not None
-            evening.begin(self._now_ns, order.entry)
-            started_s = time.perf_counter()
-            outcome = self._performed(order.entry)
-            values = outcome.values | {'real_s': round(time.perf_counter() - started_s, 1)}
-            evening.end(self._now_ns, Outcome(outcome.state, outcome.sentence, values))
-            watcher.step(f'  {outcome.state}: {outcome.sentence}')
+            else:
+                assert order.entry is not None
+                self._perform(order.entry)
+
+    def _perform(self, entry: Entry) -> None:
+        """Perform the step that has begun, and give its outcome to the evening."""
+        started_s = time.perf_counter()
+        outcome = self._performed(entry)
+        values = outcome.values | {'real_s': round(time.perf_counter() - started_s, 1)}
+        self._evening.end(self._now_ns, Outcome(outcome.state, outcome.sentence, values))
+        self._given.watcher.step(f'  {outcome.state}: {outcome.sentence}')
 
     def _next_pass_ns(self) -> int | None:
         """When the telescope must be ready for the pass that this evening is for."""
@@ -98,17 +105,20 @@ class _Runner:
         return outcome
 
     def _hold(self) -> None:
-        """Stop the mount where it is."""
-        self._world.at(self._now_ns).mount.stop(self._now_ns)
+        """Stop the mount where it is, and both cameras: a step that was broken off has not stopped them."""
+        world = self._world.at(self._now_ns)
+        for device in (world.mount, world.guiding_camera, world.tracking_camera):
+            device.stop(self._now_ns)
 
     def _result(self, entry: Entry) -> Result:
         given, world, now_ns = self._given, self._world, self._now_ns
         found = self._evening.journal.entry(Step.FIND).values
         performers: dict[Step, Callable[[], Result]] = {
-            Step.SELF_TEST: lambda: steps_before.self_test(world, now_ns),
+            Step.SELF_TEST: lambda: steps_before.self_test(given, world, now_ns),
             Step.TIME_AND_PLACE: lambda: steps_before.check_time_and_place(world, now_ns),
             Step.FIND: lambda: steps_before.find(given, world, now_ns, self._progress),
             Step.CALIBRATE: lambda: steps_before.calibrate_or_check(given, world, now_ns, self._progress, found),
+            Step.FOCUS: lambda: focus_step.focus(given, world, now_ns, self._progress),
             Step.EFFICIENCY: lambda: steps_after.efficiency(given, world, now_ns, self._progress),
             Step.NOISE: lambda: steps_after.noise(given, world, now_ns, self._progress),
             Step.POLARIZATION: lambda: steps_after.polarization(given, now_ns),

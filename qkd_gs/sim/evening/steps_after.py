@@ -11,7 +11,6 @@ from qkd_gs.calibration.light.noise_map import NoiseMap, noise_map
 from qkd_gs.calibration.light.readings import read_light, save_light
 from qkd_gs.calibration.light.star_test import efficiency_of_stars
 from qkd_gs.calibration.light.survey import SurveyOutputs, sky_directions, star_directions
-from qkd_gs.calibration.stars import load_stars
 from qkd_gs.devices.mount import MountCommand, MountMode
 from qkd_gs.evening.choice import MeasuredLight, choose_passes
 from qkd_gs.evening.evening import Outcome
@@ -42,14 +41,14 @@ def efficiency(given: EveningSimulation, world: EveningWorld, now_ns: int, progr
     simulation = given.simulation
     pointing = load_pointing(given.state_dir)
     station = pointing.refine(simulation.station)
-    directions = star_directions(simulation.site, now_ns)
+    directions = star_directions(simulation.site, now_ns, catalogue=given.stars())
     survey, end_ns = survey_light(
         world.at(now_ns), world.settings.photonics, station, pointing.model, simulation.site, directions, now_ns,
         simulation.seed, lambda t_ns, out: progress(t_ns, out.message),
     )  # fmt: skip
     save_light(given.state_dir / STAR_COUNTS, survey.readings)
     dead_ns = simulation.station.detectors.dead_time_ns
-    result = efficiency_of_stars(survey.readings, load_stars(), load_downlink().link, simulation.site, dead_ns)
+    result = efficiency_of_stars(survey.readings, given.stars(), load_downlink().link, simulation.site, dead_ns)
     change = keep_result(given.state_dir, simulation.site.name, end_ns, result)
     said = f'{result.summary}; {change}' if change else result.summary
     return Outcome(State.DONE, said, result.to_dict() | {'missing': survey.missing}), end_ns

@@ -12,10 +12,10 @@ from qkd_gs.calibration.check import Verdict, check
 from qkd_gs.calibration.finding.search import SearchOutputs
 from qkd_gs.calibration.finding.verdict import Found
 from qkd_gs.calibration.observations import Observations
-from qkd_gs.calibration.outcome import outcome
+from qkd_gs.calibration.outcome import ENOUGH, outcome, shortcoming
 from qkd_gs.calibration.plate_solving.catalogues import GAIA_EPOCH, gaia
 from qkd_gs.calibration.plate_solving.solver import TetraSolver
-from qkd_gs.calibration.unfinished import forget_run, load_run, save_run
+from qkd_gs.calibration.unfinished import forget_run, load_run, missed_stars, save_run
 from qkd_gs.errors import StationError
 from qkd_gs.evening.checks import time_and_place
 from qkd_gs.evening.evening import Outcome
@@ -38,8 +38,9 @@ _LOOK_NS = 2 * 10**9
 _STEP_NS = 10**7
 
 
-def self_test(world: EveningWorld, now_ns: int) -> Result:
-    """Read every device once; the cameras must send an image within two seconds."""
+def self_test(given: EveningSimulation, world: EveningWorld, now_ns: int) -> Result:
+    """Read the list of stars and every device once; the cameras must send an image within two seconds."""
+    given.stars()
     twin, station = world.at(now_ns), world.given.station
     twin.hwp.read(now_ns)
     twin.beacon.read(now_ns)
@@ -122,19 +123,30 @@ def calibrate_or_check(
             return Outcome(State.FAILED, f'the last calibration is not found again: {error}'), now_ns
         if verdict is not Verdict.NEEDED:
             return Outcome(State.DONE, said, {'check': verdict.name.lower()}), now_ns
-    already = load_run(given.state_dir, given.simulation.site, now_ns)
+    site = given.simulation.site
+    already = load_run(given.state_dir, site, now_ns, given.stars())
+    missed = missed_stars(given.state_dir, site, now_ns)  # others are visited in their place
 
     def keep(reports: Sequence[StarReport]) -> None:
-        save_run(given.state_dir, given.simulation.site, reports)
+        missing = [StarReport(star, False, '', None) for star in given.stars() if star.hip in missed]
+        save_run(given.state_dir, site, [*reports, *missing])
 
     done = calibrate(
-        world.at(now_ns), stored.refine(station), given.simulation.site, now_ns, given.simulation.seed,
+        world.at(now_ns), stored.refine(station), site, now_ns, given.simulation.seed,
         _said(progress), Found(stored.model, first, ''), already=already, keep=keep,
+        catalogue=[star for star in given.stars() if star.hip not in missed],
     )  # fmt: skip
-    result = outcome(done.report, done.model, stored, given.simulation.site, format_utc(done.end_ns))
+    measured, fit = sum(one.measured for one in done.report.stars), done.report.fit
+    used = 0 if fit is None else int(fit.kept.sum())
+    short = shortcoming(used, len(done.report.stars), None if fit is None else fit.heldout_rms_rad)
+    if short:
+        if used >= ENOUGH:
+            forget_run(given.state_dir)  # the stars themselves do not agree
+        return Outcome(State.FAILED, f'{said}; {short}' if said else short), done.end_ns
+    result = outcome(done.report, done.model, stored, site, format_utc(done.end_ns))
     result.save(given.state_dir)
     forget_run(given.state_dir)
-    values = {'stars': sum(one.measured for one in done.report.stars), 'heldout_urad': result.heldout_urad}
+    values = {'stars': measured, 'heldout_urad': result.heldout_urad}
     return Outcome(State.DONE, f'{said}; {result.summary}' if said else result.summary, values), done.end_ns
 
 
@@ -151,7 +163,7 @@ def _checked(
     simulation = given.simulation
     done = calibrate(
         world.at(now_ns), stored.refine(station), simulation.site, now_ns, simulation.seed, _said(progress),
-        Found(stored.model, first, ''), count=CHECK_STARS,
+        Found(stored.model, first, ''), count=CHECK_STARS, catalogue=given.stars(),
     )  # fmt: skip
     rows = [
         (m.az_rad, m.el_rad, m.enc_az_rad, m.enc_el_rad) for m in (one.measurement for one in done.report.stars) if m
