@@ -30,7 +30,7 @@ class GnssLimits(Section):
         0.5, ge=0.1, le=3600, description='[s] largest change of that difference from one message to the next'
     )
     max_distance_m: float = Field(
-        500.0, ge=10, le=1e7, description='[m] largest distance from the site of the station, in the horizontal'
+        500.0, ge=10, le=3e7, description='[m] largest distance from the site of the station, in the horizontal'
     )
     timeout_s: float = Field(2.0, ge=0.5, le=10, description='[s] longest time without a navigation message')
 
