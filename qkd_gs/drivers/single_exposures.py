@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,8 @@ from qkd_gs.devices.open_state import OpenState
 from qkd_gs.drivers.percentiles import Latencies
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.station import CameraModel
+
+_TEST_S = 0.01  # exposure of the self-test
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,18 @@ class SingleExposures(ABC):
         if self._camera_state.is_open and self._under_way is not None:
             self._under_way = None
             self._abort()
+
+    def self_test(self) -> str:
+        """One image of the whole sensor; a camera that sends none is reported by `poll`."""
+        exposure_s = min(
+            max(_TEST_S, self._model.min_exposure_s, self._exposure_limits()[0]), self._model.max_exposure_s
+        )
+        self.configure(time.time_ns(), CameraSettings(exposure_s, 1.0, self._model.max_rate_hz))
+        while not (frames := self.poll(time.time_ns())):
+            time.sleep(0.02)
+        self.stop(time.time_ns())
+        image = frames[0].image
+        return f'{self._camera_name}: an image of {image.shape[1]} x {image.shape[0]}, mean {image.mean():.0f}'
 
     def _latencies(self) -> dict[str, str]:
         """From order to begin, and from the end of an exposure to its image; for the diagnostics."""

@@ -98,7 +98,7 @@ class SimulatedCamera(Counterpart):
         parameters = {key: value[0] for key, value in parse_qs(body.decode()).items()}
         self.asked.append((method, name, parameters))
         told = self.answers.get(name)
-        if name == 'imageready' and self.now_ns < self.ready_ns:
+        if told is None and name == 'imageready' and self.now_ns < self.ready_ns:
             told = {'Value': False}
         if name == 'startexposure':
             self.ready_ns = self.now_ns + round(float(parameters['Duration']) * 1e9)

@@ -124,6 +124,14 @@ def test_a_sensor_of_another_size_is_refused(make):
         make(width_px=1920).open()
 
 
+def test_the_self_test_takes_an_image(make):
+    rig = make()
+    device = rig.open()
+    rig.counterpart.answers['imageready'] = {'Value': True}  # station time of a self-test is real time
+    assert 'an image of 1280 x 1024, mean ' in device.self_test()
+    assert not device.poll(time.time_ns())
+
+
 def test_a_failed_exposure_is_told(make):
     rig = make()
     device = rig.open()

@@ -26,6 +26,7 @@ NAMES = {'ccd': 'CCD Simulator', 'gps': 'GPS Simulator', 'focus': 'Focuser Simul
 
 
 MORE = {'timeout_s': INDI_TIMEOUT_S}
+ANYWHERE = {'max_distance_m': 3e7, 'max_offset_s': 3600}  # the simulator's place is not ours
 
 
 @pytest.fixture(scope='module')
@@ -76,7 +77,26 @@ class TestGps(GpsConformance):
 
     @pytest.fixture
     def rig(self, serve):
-        return serve(indi_gps, IndiGpsOptions, 'gps')
+        return serve(indi_gps, IndiGpsOptions, 'gps', **ANYWHERE)
+
+
+def gps_fault(rig):
+    device = rig.open()
+    said = []
+    assert rig.until(lambda: said.append(fault_of(lambda: device.read(rig.now_ns))) or said[-1], 60.0)
+    return said[-1]
+
+
+def test_a_receiver_that_is_not_at_the_site_is_told(serve):
+    """The simulator is in England, the site in Shanghai."""
+    assert gps_fault(serve(indi_gps, IndiGpsOptions, 'gps', max_offset_s=3600)) == 'gps.position'
+
+
+def test_a_receiver_whose_time_is_wrong_is_told(serve):
+    rig = serve(indi_gps, IndiGpsOptions, 'gps', **ANYWHERE)
+    rig.now_ns += 2 * 3600 * 10**9  # of the station
+    rig.counterpart.restart_clock(rig.now_ns)
+    assert gps_fault(rig) == 'gps.time_offset'
 
 
 def test_a_focuser_goes_where_it_is_told_and_refuses_what_is_outside(serve):
@@ -103,6 +123,11 @@ def test_a_sensor_of_another_size_is_refused(serve):
     with pytest.raises(DeviceFault, match=r'camera\.other.*1280 x 1024 pixels, 1920 x 1024') as refused:
         rig.open()
     assert refused.value.code == 'camera.other'
+
+
+def test_the_self_test_takes_an_image(serve):
+    rig = serve(indi_ccd, IndiCcdOptions, 'ccd')
+    assert 'CCD Simulator: an image of 1280 x 1024, mean ' in rig.open().self_test()
 
 
 def test_a_camera_is_told_to_be_killed_and_serves_again(tmp_path):
