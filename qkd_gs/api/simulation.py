@@ -51,7 +51,8 @@ def simulate_pass(
     session : str or Path
         Folder for the session; must not exist, or be empty.
     seed : int
-        0 or more; draws every error and all noise.  The same seed gives the same tracking and the same sifted bits.
+        0 or more; draws every error and all noise.  The same seed and `at` give the same tracking and the same sifted
+        bits.  Found from another `at`, the culmination may differ by some 10 us, and the noise is another one.
     scenario : str, optional
         From ``config/scenarios``: what goes wrong, e.g. ``'clouds'``.
     station : StationSettings, str or Path, optional
