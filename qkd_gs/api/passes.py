@@ -29,6 +29,7 @@ def find_passes(
     limits: Limits | None = None,
     force: bool = False,
     in_progress: bool = False,
+    processes: int | None = 1,
 ) -> list[Pass]:
     """Passes that culminate from `start` to `end`, in the order of culmination.
 
@@ -48,6 +49,9 @@ def find_passes(
         Use elements more than 60 days away.
     in_progress : bool
         List passes under way at the start that have culminated, too.
+    processes : int, optional
+        Divide the satellites among at most so many; None: as many as there are processors, for a search that takes
+        seconds.  The passes are the same.  A program with threads of its own stays one process.
 
     Returns
     -------
@@ -71,7 +75,8 @@ def find_passes(
     2018-10-03T15:56:42Z 72.0 deg True
     """
     span = utc_ns(start, 'start'), utc_ns(end, 'end')
-    return orbit_passes.find_passes(elements, site_of(site), *span, min_elevation_deg, limits, force, in_progress)
+    where = site_of(site)
+    return orbit_passes.find_passes(elements, where, *span, min_elevation_deg, limits, force, in_progress, processes)
 
 
 def forecast_pass(

@@ -156,6 +156,10 @@ class MeanElements:
         The terms for air drag are a power series of time: beyond re-entry, or far before the epoch, it gives any
         number, also one that looks like an orbit.  So the whole way is checked.
         """
+        return _checked(self, t_ns)
+
+    def _check(self, t_ns: int) -> tuple[int, str]:
+        """See `_believed`."""
         count = min(max(ceil(abs(t_ns - self.epoch_ns) / _CHECK_NS), 1), _MOST_CHECKS)
         good_ns = self.epoch_ns
         for k in range(count + 1):
@@ -188,6 +192,12 @@ class MeanElements:
         if not semi_major < _LARGEST_GROWTH * self.satrec.a:
             return f'its mean orbit has grown by {100 * (_LARGEST_GROWTH - 1):.0f} % or more'
         return ''
+
+
+@lru_cache(maxsize=16)
+def _checked(elements: MeanElements, t_ns: int) -> tuple[int, str]:
+    """Cached, as a search asks for the same times again and again."""
+    return elements._check(t_ns)
 
 
 class _Earth(NamedTuple):

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -302,3 +304,53 @@ def test_benchmark_compares_with_skyfield(monkeypatch):
     assert figures['worst_time_difference_s'] < 0.1
     assert figures['worst_elevation_difference_deg'] < 0.005
     json.dumps(figures, allow_nan=False)
+
+
+IN_PROCESSES = """
+import logging
+from dataclasses import replace
+
+from qkd_gs.orbit.elements import load_elements
+from qkd_gs.orbit.listing import Query
+from qkd_gs.orbit.listing_pool import Search, in_processes
+from qkd_gs.orbit.passes import Limits
+from qkd_gs.orbit.search.arcs import Place
+from qkd_gs.orbit.timescale import DAY_NS, parse_utc
+from qkd_gs.settings.site import load_site
+from qkd_gs.share import share_path
+
+told = []
+
+
+class Told(logging.Handler):
+    def emit(self, record):
+        told.append(record.getMessage())
+
+
+logging.getLogger('qkd_gs').addHandler(Told())
+first = load_elements(share_path('config', 'elements', 'micius.tle')).orbits[0]
+old = replace(first, name='OLD', epoch_ns=first.epoch_ns - 100 * DAY_NS)
+satellites = [[replace(first, name=f'S{k}')] if k != 3 else [old] for k in range(6)]
+start_ns = parse_utc('2018-09-20')
+hidden = load_site('mohe').model_copy(update={'horizon': ((0.0, 12.0), (180.0, 8.0))})
+query = Query(start_ns, start_ns + 2 * DAY_NS, (5.0, 30.0), Limits(), in_progress=True, force=False)
+search = Search(satellites, [Place.of(load_site('shanghai')), Place.of(hidden)], query, quiet=False)
+
+
+def comparable(outcomes):
+    return [str(one) if isinstance(one, ValueError) else one for one in outcomes]
+
+
+alone = comparable(search.outcome(k) for k in range(1, 6))
+said = [*told]
+told.clear()
+assert comparable(in_processes(search, 2)) == alone
+assert told == said and len(said) == 4, told
+assert 'OLD (41731)' in alone[2], alone[2]
+assert [listing.site for listing in alone[0][0]] == [0, 1]
+"""
+
+
+def test_processes_find_the_same_passes_and_say_the_same():
+    done = subprocess.run([sys.executable, '-c', IN_PROCESSES], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -50,6 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--in-progress', action='store_true', help='passes under way at the start, too; --start now: always'
     )
+    parser.add_argument(
+        '--processes', type=int, metavar='N', help='at most so many (default: one a processor, for a long search)'
+    )
     parser.add_argument('--force', action='store_true', help='use elements older than 60 days')
     parser.add_argument(
         '--forecast', action='store_true', help='expected sifted bits, error rate and secret bits of usable passes'
@@ -71,13 +74,15 @@ def run(args: argparse.Namespace) -> int:
     after = _AFTER.fullmatch(args.end)
     end_ns = start_ns + round(float(after[1]) * _UNIT_NS[after[2]]) if after else parse_utc(args.end, where='--end')
     levels = _levels(args.min_elevation)
+    if args.processes is not None and args.processes < 1:
+        raise StationError(f'{args.processes} is not 1 or more', where='--processes')
     sites = [load_site(text) for text in args.site]
     elements = load_elements(args.elements)
     if args.satellite is not None:
         elements = elements.only(args.satellite)
     found = find_passes_of_sites(
         elements, sites, start_ns, end_ns, levels, force=args.force,
-        in_progress=args.in_progress or args.start == 'now', progress=_bar(),
+        in_progress=args.in_progress or args.start == 'now', progress=_bar(), processes=args.processes,
     )  # fmt: skip
     forecasts = _forecasts(sites, found, args.station) if args.forecast else None
     if args.json or args.format == 'json':
@@ -110,8 +115,8 @@ def _bar() -> Callable[[int, int], None] | None:
 
     def show(done: int, of: int) -> None:
         if of >= _MANY:
-            end = '\r' if done + 1 < of else '\r\033[K'
-            print(f'satellite {done + 1} of {of}', end=end, file=sys.stderr, flush=True)
+            end = '\r' if done < of else '\r\033[K'
+            print(f'satellite {done} of {of}', end=end, file=sys.stderr, flush=True)
 
     return show
 

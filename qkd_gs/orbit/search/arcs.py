@@ -11,8 +11,7 @@ from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.orbit.propagate import Orbit
 from qkd_gs.orbit.search import interval_kernels
 from qkd_gs.orbit.search.detail_kernels import details
-from qkd_gs.orbit.search.path_kernels import ROWS, Nodes, sights
-from qkd_gs.orbit.sky import sun_and_moon_itrs_m
+from qkd_gs.orbit.search.path_kernels import ROWS, Nodes, polynomials, sights
 from qkd_gs.orbit.vectors import enu_rotation, site_itrs_m
 from qkd_gs.settings.site import Site
 
@@ -28,6 +27,19 @@ class Arcs(NamedTuple):
     times_s: FloatArray  # (n, 3) rise, culmination, set; s of the table
     no_rise: IntArray  # (n,) whether the satellite is up where the search begins
     no_set: IntArray  # (n,) and where it ends
+
+
+class Place(NamedTuple):
+    """A site, with what is computed from it once."""
+
+    site: Site
+    itrs_m: FloatArray  # (3,)
+    enu: FloatArray  # (3, 3) from Earth-fixed to east, north, up
+
+    @staticmethod
+    def of(site: Site) -> Place:
+        """The place of a site."""
+        return Place(site, site_itrs_m(site), enu_rotation(site))
 
 
 class PathTable:
@@ -50,11 +62,12 @@ class PathTable:
         steps = max(ceil(self.last_s / wanted_s), _FEWEST_STEPS)
         self.step_s = self.last_s / steps
         self.position_m, self.velocity_m_s = orbit.path(first_ns, self.step_s, steps + 1)
+        self.path = polynomials(self.position_m, self.velocity_m_s, self.step_s)
         self.radius_m = np.sqrt(np.einsum('ij,ij->j', self.position_m, self.position_m))
 
-    def seen_from(self, site: Site) -> View:
+    def seen_from(self, place: Place) -> View:
         """The path as a site sees it."""
-        return View(self, site)
+        return View(self, place)
 
     def t_ns(self, t_s: FloatArray) -> IntArray:
         """UTC, ns, of s of the table; any shape."""
@@ -64,16 +77,17 @@ class PathTable:
 class View:
     """A path seen from a site."""
 
-    def __init__(self, table: PathTable, site: Site):
+    def __init__(self, table: PathTable, place: Place):
         self.table = table
-        self._site_m = site_itrs_m(site)
+        self.place = place
         self._nodes = Nodes(
             step=table.step_s,
             r=table.position_m,
             v=table.velocity_m_s,
             radius=table.radius_m,
-            site=self._site_m,
-            enu=enu_rotation(site),
+            site=place.itrs_m,
+            enu=place.enu,
+            path=table.path,
         )
 
     def arcs(self, low: float, span_s: tuple[float, float], running: bool = False) -> Arcs:
@@ -93,13 +107,9 @@ class View:
             times[k, 1] = interval_kernels.highest(times[k, 0], times[k, 2], self._nodes)
         return Arcs(times, no_rise, no_set)
 
-    def details(self, times_s: FloatArray) -> FloatArray:
-        """Table (n, columns) of `detail_kernels.details` for intervals (n, 3)."""
-        bodies = np.empty((len(times_s), 2, 3))
-        for k, itrs_m in enumerate(sun_and_moon_itrs_m(self.table.t_ns(times_s[:, 1]))):
-            towards = itrs_m - self._site_m
-            bodies[:, k] = towards / np.sqrt(np.einsum('ij,ij->i', towards, towards))[:, None]
-        table: FloatArray = details(times_s, bodies, self._nodes)
+    def details(self, times_s: FloatArray, bodies_m: FloatArray) -> FloatArray:
+        """Table (n, columns) of `detail_kernels.details` for intervals (n, 3); places of Sun and Moon (n, 2, 3)."""
+        table: FloatArray = details(times_s, bodies_m, self._nodes)
         return table
 
     def crossings(self, times_s: FloatArray, lows: FloatArray) -> FloatArray:

@@ -9,7 +9,7 @@ import numpy as np
 from qkd_gs.arrays import FloatArray
 from qkd_gs.jit import njit
 from qkd_gs.orbit.kernel import EARTH_RATE_RAD_S
-from qkd_gs.orbit.search.path_kernels import Nodes, along, sight
+from qkd_gs.orbit.search.path_kernels import Nodes, along, motion, sight
 
 DETAILS = 10  # columns of `details`
 _SAMPLES = 8  # of the distance to Sun and Moon in a pass, before the smallest is refined
@@ -18,20 +18,19 @@ _GOLDEN = 0.6180339887498949
 _FINE, _COARSE = 10, 5  # steps of the golden section
 _CLOSE = 0.7  # cosine: within 45 deg
 _SMALL_TURN = 0.07
-_RANGE_STEP_S = 10.0
 _EARTH_M = 6378136.6
 _RISEN = -0.0145  # sine of -0.83 deg: refraction and half the disk
 _NEAR_RISEN = -0.18  # sine of an elevation below which a body does not rise in a pass of half an hour
 
 
 @njit(cache=True, error_model='numpy')
-def details(arcs: FloatArray, bodies: FloatArray, sky: Nodes) -> FloatArray:
+def details(arcs: FloatArray, bodies_m: FloatArray, sky: Nodes) -> FloatArray:
     """What is listed of each interval (rise, culmination, set).
 
     Parameters
     ----------
-    bodies : (n, 2, 3) array
-        Earth-fixed unit vectors to Sun and Moon at culmination; they are taken to stand still among the stars.
+    bodies_m : (n, 2, 3) array
+        Earth-fixed places of Sun and Moon at culmination; they are taken to stand still among the stars.
 
     Returns
     -------
@@ -41,41 +40,43 @@ def details(arcs: FloatArray, bodies: FloatArray, sky: Nodes) -> FloatArray:
         not), and whether the Sun's centre is seen from the satellite past the Earth's sphere (1 or 0).
     """
     table = np.empty((arcs.shape[0], DETAILS))
-    out = np.empty(3)
+    out, state = np.empty(3), np.empty((3, 3))
+    bodies = np.empty((2, 3))
     for i in range(arcs.shape[0]):
         rise, top, down = arcs[i]
+        for body in range(2):
+            towards = bodies_m[i, body] - sky.site
+            bodies[body] = towards / sqrt(towards[0] ** 2 + towards[1] ** 2 + towards[2] ** 2)
         for j in range(3):
             rho = sight(arcs[i, j], sky, out)
             table[i, j] = atan2(along(0, sky, out), along(1, sky, out)) % (2 * pi)
             table[i, 4] = rho if j == 0 else min(table[i, 4], rho)
             if j == 1:
                 table[i, 3] = along(2, sky, out) / rho
-                table[i, 9] = _lit(bodies[i, 0], sky, out)
-        table[i, 4] = min(table[i, 4], _vertex(rise, top, down, sky, out))
+                table[i, 9] = _lit(bodies[0], sky, out)
+        table[i, 4] = min(table[i, 4], _vertex(rise, top, down, sky, out, state))
         for body in range(2):
-            table[i, 5 + body] = along(2, sky, bodies[i, body])
+            table[i, 5 + body] = along(2, sky, bodies[body])
             table[i, 7 + body] = -1.0
         if max(table[i, 5], table[i, 6]) > _NEAR_RISEN or down - rise > _LONG_PASS_S:
-            _nearest(rise, top, down, bodies[i], sky, out, table[i, 7:9])
+            _nearest(rise, top, down, bodies, sky, out, table[i, 7:9])
     return table
 
 
-@njit(cache=True, error_model='numpy')
-def _vertex(rise: float, top: float, down: float, sky: Nodes, out: FloatArray) -> float:
+@njit(cache=True, error_model='numpy', forceinline=True)
+def _vertex(rise: float, top: float, down: float, sky: Nodes, out: FloatArray, state: FloatArray) -> float:
     """Smallest range: near culmination its square is a parabola in time, within metres."""
-    step = min(_RANGE_STEP_S, (down - rise) / 2)
-    middle = min(max(top, rise + step), down - step)
-    before, here = sight(middle - step, sky, out) ** 2, sight(middle, sky, out) ** 2
-    after = sight(middle + step, sky, out) ** 2
-    bend = before - 2 * here + after
-    if bend <= 0:
-        return sqrt(here)
-    t = min(max(middle + step * (before - after) / (2 * bend), rise), down)
+    motion(top, sky, state)
+    radial, bend = 0.0, 0.0
+    for i in range(3):
+        radial += state[0, i] * state[1, i]
+        bend += state[1, i] * state[1, i] + state[0, i] * state[2, i]
+    t = min(max(top - radial / bend, rise), down) if bend > 0 else top
     smallest: float = sight(t, sky, out)
     return smallest
 
 
-@njit(cache=True, error_model='numpy')
+@njit(cache=True, error_model='numpy', forceinline=True)
 def _lit(sun: FloatArray, sky: Nodes, line: FloatArray) -> float:
     """1 where the straight line from the satellite, at `line` from the site, to the Sun passes the Earth, else 0."""
     along, square = 0.0, 0.0
@@ -122,7 +123,7 @@ def _nearest(
             found[k] = max(found[k], c1, c2)
 
 
-@njit(cache=True, error_model='numpy')
+@njit(cache=True, error_model='numpy', forceinline=True)
 def _cosine(since_s: float, body: FloatArray, rho: float, sky: Nodes, line: FloatArray) -> float:
     """Cosine of the angle of a line of sight and a body, whose place was known `since_s` before; -1: it is not up."""
     turn = EARTH_RATE_RAD_S * since_s

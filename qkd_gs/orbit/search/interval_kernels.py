@@ -8,11 +8,9 @@ import numpy as np
 
 from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.jit import njit
-from qkd_gs.orbit.search.path_kernels import Nodes, sight, sine_at
+from qkd_gs.orbit.search.path_kernels import Nodes, motion, sine_and_slopes, sine_at
 
 NO_RISE, NO_SET = 1, 2  # bits: the interval is cut by the first or last node
-_SLOPE_S = 0.05  # half the base of numerical derivatives
-_BEND_S = 1.0  # half the base of second derivatives
 _TOP_S = 1e-3
 _SHIFT_S = 0.02  # of the last of Newton's steps, whose error goes with its square
 _NEVER = 0.02  # of the cosine: room for the secant steps
@@ -27,7 +25,7 @@ def find(sky: Nodes, low: float) -> tuple[FloatArray, IntArray]:
     found = np.empty((n + 2, 3))
     bits = np.zeros(n + 2, np.int64)
     count = 0
-    out = np.empty(3)
+    out, state = np.empty(3), np.empty((3, 3))
     low_rad = asin(low)
     size = sqrt(sky.site[0] ** 2 + sky.site[1] ** 2 + sky.site[2] ** 2)
     f, g, psi, turn = _nodes(sky)
@@ -44,9 +42,9 @@ def find(sky: Nodes, low: float) -> tuple[FloatArray, IntArray]:
             widest = acos(min(size / highest_m * cos(low_rad), 1.0)) - low_rad
             reach = widest + 0.6 * sky.step * max(turn[k], turn[k + 1]) + 0.02
             if reach > pi or max(psi[k], psi[k + 1]) > cos(reach):
-                te = _top(t0, t1, cos(widest), g0, sky, out)
+                te = _top(k, cos(widest), g0, sky, state)
         elif g0 < 0 and g1 >= 0 and f0 > low and f1 > low:
-            te = _level_slope(t0, t1, g0, sky, out)
+            te = _level_slope(t0, t1, g0, sky, state)
         if te > t0:
             fe = sine_at(te, sky, out)
         for half in range(2):
@@ -54,13 +52,13 @@ def find(sky: Nodes, low: float) -> tuple[FloatArray, IntArray]:
             if tb <= ta:
                 continue
             if fa <= low < fb:
-                rise = _crossing(ta, tb, fa - low, fb - low, low, sky, out)
+                rise = _crossing(ta, tb, fa - low, fb - low, low, sky, state)
                 up, top, best, cut = True, rise, low, 0
             if up and fb > best:
                 top, best = tb, fb
             if fa > low >= fb and up:
                 found[count, 0], found[count, 1] = rise, top
-                found[count, 2] = _crossing(ta, tb, fa - low, fb - low, low, sky, out)
+                found[count, 2] = _crossing(ta, tb, fa - low, fb - low, low, sky, state)
                 bits[count] = cut
                 count += 1
                 up = False
@@ -71,21 +69,26 @@ def find(sky: Nodes, low: float) -> tuple[FloatArray, IntArray]:
     return found[:count].copy(), bits[:count].copy()
 
 
-@njit(cache=True, error_model='numpy')
-def _top(t0: float, t1: float, widest: float, g0: float, sky: Nodes, out: FloatArray) -> float:
-    """Time of the largest elevation between two nodes; `t0` if the satellite stays too far to be seen.
+@njit(cache=True, error_model='numpy', forceinline=True)
+def _top(k: int, widest: float, g0: float, sky: Nodes, out: FloatArray) -> float:
+    """Time of the largest elevation after node `k`; that of the node if the satellite stays too far to be seen.
 
     The angle to the site at the Earth's centre is smooth in time: two secant steps come within seconds of its smallest
     value, from where Newton's method goes to the top of the elevation, which can be sharp.
     """
-    ta, tb = t0, t1
-    _, ya = _closeness(ta, sky, out)
-    _, yb = _closeness(tb, sky, out)
+    t0, t1 = k * sky.step, (k + 1) * sky.step
+    for i in range(3):
+        out[0, i], out[1, i] = sky.r[i, k] - sky.site[i], sky.v[i, k]
+    ta, ya = t0, _closeness(sky, out)[1]
+    for i in range(3):
+        out[0, i], out[1, i] = sky.r[i, k + 1] - sky.site[i], sky.v[i, k + 1]
+    tb, yb = t1, _closeness(sky, out)[1]
     t = (ta + tb) / 2
     if ya > 0 > yb:
         for _ in range(2):
             t = (ta * yb - tb * ya) / (yb - ya)
-            near, y = _closeness(t, sky, out)
+            motion(t, sky, out)
+            near, y = _closeness(sky, out)
             if near < widest - _NEVER:
                 return t0
             if y > 0:
@@ -94,12 +97,10 @@ def _top(t0: float, t1: float, widest: float, g0: float, sky: Nodes, out: FloatA
                 tb, yb = t, y
         t = (ta * yb - tb * ya) / (yb - ya)
     for _ in range(8):
-        before, here = sine_at(t - _BEND_S, sky, out), sine_at(t, sky, out)
-        after = sine_at(t + _BEND_S, sky, out)
-        bend = before - 2 * here + after
+        _, slope, bend = sine_and_slopes(t, sky, out)
         if bend >= 0:
             break
-        shift = _BEND_S * (before - after) / (2 * bend)
+        shift = -slope / bend
         t += shift
         if t < t0 or t > t1:
             break
@@ -108,31 +109,28 @@ def _top(t0: float, t1: float, widest: float, g0: float, sky: Nodes, out: FloatA
     return float(_level_slope(t0, t1, g0, sky, out))
 
 
-@njit(cache=True, error_model='numpy')
-def _closeness(t: float, sky: Nodes, out: FloatArray) -> tuple[float, float]:
-    """Cosine of the angle between satellite and site at the Earth's centre, and a number with the sign of its slope."""
-    sight(t - _BEND_S, sky, out)
-    before = _central(sky, out)
-    sight(t + _BEND_S, sky, out)
-    after = _central(sky, out)
-    return max(before, after), after - before
+@njit(cache=True, error_model='numpy', forceinline=True)
+def _closeness(sky: Nodes, line: FloatArray) -> tuple[float, float]:
+    """Cosine of the angle between satellite and site at the Earth's centre, and its derivative.
 
-
-@njit(cache=True, error_model='numpy')
-def _central(sky: Nodes, line: FloatArray) -> float:
-    square, dot, size = 0.0, 0.0, 0.0
+    `line`: vector from the site to the satellite, and its derivative.
+    """
+    square, dot, size, radial, rate = 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(3):
-        x = sky.site[i] + line[i]
+        x = sky.site[i] + line[0, i]
         square += x * x
         dot += x * sky.site[i]
         size += sky.site[i] * sky.site[i]
-    return dot / sqrt(square * size)
+        radial += x * line[1, i]
+        rate += line[1, i] * sky.site[i]
+    inverse = 1 / sqrt(square * size)
+    return dot * inverse, (rate - dot * radial / square) * inverse
 
 
 @njit(cache=True, error_model='numpy')
 def highest(ta: float, tb: float, sky: Nodes) -> float:
     """Time of the largest elevation from `ta` to `tb`."""
-    out = np.empty(3)
+    out, state = np.empty(3), np.empty((3, 3))
     top, best = ta, sine_at(ta, sky, out)
     f = sine_at(tb, sky, out)
     if f > best:
@@ -143,9 +141,9 @@ def highest(ta: float, tb: float, sky: Nodes) -> float:
         if f > best:
             top, best = k * sky.step, f
     a, b = max(top - sky.step, ta), min(top + sky.step, tb)
-    ga, gb = _slope(a, sky, out), _slope(b, sky, out)
+    ga, gb = _slope(a, sky, state), _slope(b, sky, state)
     if ga > 0 > gb:
-        te = _level_slope(a, b, ga, sky, out)
+        te = _level_slope(a, b, ga, sky, state)
         if sine_at(te, sky, out) > best:
             top = te
     return top
@@ -155,7 +153,7 @@ def highest(ta: float, tb: float, sky: Nodes) -> float:
 def crossings(arcs: FloatArray, lows: FloatArray, sky: Nodes) -> FloatArray:
     """Times (n, m, 2) at which each interval (rise, culmination, set) passes each sine `lows` (m,), else NaN."""
     times = np.full((arcs.shape[0], lows.size, 2), np.nan)
-    out = np.empty(3)
+    out, state = np.empty(3), np.empty((3, 3))
     for i in range(arcs.shape[0]):
         rise, top, down = arcs[i]
         f_top = sine_at(top, sky, out)
@@ -166,9 +164,9 @@ def crossings(arcs: FloatArray, lows: FloatArray, sky: Nodes) -> FloatArray:
                 continue
             times[i, j, 0], times[i, j, 1] = rise, down
             if f_rise < low:
-                times[i, j, 0] = _crossing(rise, top, f_rise - low, f_top - low, low, sky, out)
+                times[i, j, 0] = _crossing(rise, top, f_rise - low, f_top - low, low, sky, state)
             if f_down < low:
-                times[i, j, 1] = _crossing(top, down, f_top - low, f_down - low, low, sky, out)
+                times[i, j, 1] = _crossing(top, down, f_top - low, f_down - low, low, sky, state)
     return times
 
 
@@ -197,9 +195,9 @@ def _nodes(sky: Nodes) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     return f, g, psi, turn
 
 
-@njit(cache=True, error_model='numpy')
+@njit(cache=True, error_model='numpy', forceinline=True)
 def _slope(t: float, sky: Nodes, out: FloatArray) -> float:
-    return float(sine_at(t + _SLOPE_S, sky, out) - sine_at(t - _SLOPE_S, sky, out))
+    return float(sine_and_slopes(t, sky, out)[1])
 
 
 @njit(cache=True, error_model='numpy')
@@ -230,25 +228,25 @@ def _level_slope(ta: float, tb: float, ga: float, sky: Nodes, out: FloatArray) -
     return (ta + tb) / 2
 
 
-@njit(cache=True, error_model='numpy')
+@njit(cache=True, error_model='numpy', forceinline=True)
 def _crossing(ta: float, tb: float, ya: float, yb: float, low: float, sky: Nodes, out: FloatArray) -> float:
-    """Time between `ta` and `tb` at which the sine of the elevation is `low`; `ya`, `yb`: what it is above it there."""
-    side = 0
+    """Time between `ta` and `tb` at which the sine of the elevation is `low`; `ya`, `yb`: what it is above it there.
+
+    Halley's method, and bisection where it leaves the interval.
+    """
+    t = (ta * yb - tb * ya) / (yb - ya)
     for _ in range(80):
-        t = (ta * yb - tb * ya) / (yb - ya)
         if tb - ta < _EDGE_S or t <= ta or t >= tb:
             break
-        y = sine_at(t, sky, out) - low
+        f, slope, bend = sine_and_slopes(t, sky, out)
+        y = f - low
         if abs(y) < _SINE:
             return t
         if (y > 0) == (ya > 0):
-            ta, ya = t, y
-            if side == 1:
-                yb *= 0.5
-            side = 1
+            ta = t
         else:
-            tb, yb = t, y
-            if side == -1:
-                ya *= 0.5
-            side = -1
+            tb = t
+        t -= 2 * y * slope / (2 * slope * slope - y * bend)
+        if not ta < t < tb:
+            t = (ta + tb) / 2
     return min(max(t, ta), tb)
