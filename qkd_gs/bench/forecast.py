@@ -40,6 +40,7 @@ def run() -> dict[str, Any]:
     passes: dict[str, list[Pass]] = {}
     rows = [_compare(row, passes, station, downlink) for row in published_passes()]
     ratios = [row['sifted_ratio'] for row in rows]
+    culminations = [row['max_elevation_deg'] for row in rows]
     return {
         'assumptions': {
             'orbit': 'the pass of nearly the same culmination within 60 days of the elements of 2018-09-15, at the'
@@ -55,14 +56,22 @@ def run() -> dict[str, Any]:
         'qber_difference_sd': stdev(row['qber'] - row['published_qber'] for row in rows),
         'key_ratio_median': median(row['key_bits'] / row['published_key_bits'] for row in rows),
         'key_ratio_of_sums': sum(row['key_bits'] for row in rows) / sum(row['published_key_bits'] for row in rows),
-        'correlation_with_culmination': _correlation(rows, 'max_elevation_deg'),
+        'correlation_with_culmination': _correlation([10 * np.log10(ratio) for ratio in ratios], culminations),
+        'qber_correlations': {
+            name: _correlation([row['published_qber'] - row['qber'] for row in rows], values)
+            for name, values in (
+                ('culmination', culminations),
+                ('date', [datetime.fromisoformat(row['date']).timestamp() for row in rows]),
+                ('loss', [row['loss_db'] for row in rows]),
+                ('noise', [row['noise_cps'] for row in rows]),
+            )
+        },
         'rows': rows,
     }
 
 
-def _correlation(rows: list[dict[str, Any]], name: str) -> float:
-    errors_db = [10 * np.log10(row['sifted_ratio']) for row in rows]
-    return float(np.corrcoef(errors_db, [row[name] for row in rows])[0, 1])
+def _correlation(errors: list[float], values: list[float]) -> float:
+    return float(np.corrcoef(errors, values)[0, 1])
 
 
 def _compare(
