@@ -16,6 +16,7 @@ from time import perf_counter
 from typing import Any
 
 from qkd_gs.api.evening import evening_summary, simulate_evening
+from qkd_gs.bench.seeds import seed_numbers
 from qkd_gs.errors import StationError
 from qkd_gs.evening.journal import Journal
 from qkd_gs.evening.steps import PREPARATION, State, Step
@@ -127,7 +128,7 @@ def run(seeds: str = '1', cases: Sequence[str] = tuple(CASES)) -> dict[str, Any]
     StationError
         An unknown case, or seeds that are no numbers.
     """
-    numbers = _numbers(seeds)
+    numbers = seed_numbers(seeds)
     unknown = [name for name in cases if name not in CASES]
     if unknown:
         raise StationError(f'unknown case {unknown[0]!r}', where='--case', hint=f'one of {", ".join(CASES)}')
@@ -202,15 +203,3 @@ def _summary(evenings: Sequence[dict[str, Any]]) -> dict[str, Any]:
         'minutes_median': {str(step): value for step, value in minutes.items() if value},
         'real_s_median': round(median(one['real_s'] for one in evenings), 1),
     }
-
-
-def _numbers(seeds: str) -> list[int]:
-    """Seeds of a list as ``1-20`` or ``1,4,7``."""
-    numbers: list[int] = []
-    try:
-        for part in seeds.split(','):
-            first, _, last = part.partition('-')
-            numbers += range(int(first), int(last or first) + 1)
-    except ValueError as error:
-        raise StationError(f'{seeds!r} is no list of seeds', where='--seeds', hint='as 1-20 or 1,4,7') from error
-    return numbers

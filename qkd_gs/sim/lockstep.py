@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import radians
+from typing import Protocol
 
 from qkd_gs.devices.aircraft import AircraftReceiver
 from qkd_gs.devices.mount import enable_if_off
@@ -18,7 +19,7 @@ from qkd_gs.settings.station import StationSettings
 from qkd_gs.sim.pass_log import PassLog
 from qkd_gs.sim.twin import Twin
 from qkd_gs.timing.live import CountBin
-from qkd_gs.timing.recorder import TagRecorder
+from qkd_gs.timing.tags import TagBlock
 from qkd_gs.tracking.camera.camera_loop import CameraLoop
 from qkd_gs.tracking.control.tracker import Tracker
 from qkd_gs.tracking.record.light_log import LightLog
@@ -41,6 +42,16 @@ class Progress:
     counts: CountBin | None
 
 
+class TagSink(Protocol):
+    """What takes the tags of a pass; a `TagRecorder`."""
+
+    def step(self, now_ns: int, block: TagBlock) -> CountBin | None:
+        """Take the tags up to `now_ns`; a bin of counts when one is full."""
+
+    def close(self) -> None:
+        """No more tags come."""
+
+
 class Lockstep:
     """Run one pass.
 
@@ -51,7 +62,7 @@ class Lockstep:
         Built from the knowledge of the station.
     supervisor : Supervisor
         Independent of the tracker; commands that it forbids are not sent.
-    recorder : TagRecorder
+    recorder : TagSink
         Records the tags of the TDC.
     laser, aircraft : LaserSafety, AircraftReceiver
         The supervisor's, and the receiver that tells it of aircraft.
@@ -70,7 +81,7 @@ class Lockstep:
         station: StationSettings,
         tracker: Tracker,
         supervisor: Supervisor,
-        recorder: TagRecorder,
+        recorder: TagSink,
         laser: LaserSafety,
         aircraft: AircraftReceiver,
     ) -> None:

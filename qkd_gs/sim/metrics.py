@@ -59,13 +59,14 @@ def tracking_part(
 def polarization_part(
     log: PassLog, predicted: Trajectory, model: MountModel, truth: Trajectory, station: StationSettings
 ) -> dict[str, Any]:
-    """Part ``polarization``: largest polarization error while counted, and the error with the elements alone.
+    """Part ``polarization``: largest polarization error while counted and locked, and with the elements alone.
 
+    Without lock, as in a gap at the zenith, no light comes from the satellite whose polarization could be wrong.
     Open loop: the HWP exactly at the predicted polarization angle, without time bias and with the modelled roll of
     the mount.
     """
     samples = _samples(log, truth, station)
-    counted = counted_samples(samples, radians(station.tracking.data_el_deg))
+    counted = counted_samples(samples, radians(station.tracking.data_el_deg)) & samples.locked
     hwp_t_ns, error_rad = log.hwp()
     index = np.clip(np.searchsorted(samples.t_ns, hwp_t_ns), 0, len(samples.t_ns) - 1)
     during = counted[index]

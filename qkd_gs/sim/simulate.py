@@ -26,7 +26,7 @@ from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import TwinSettings
 from qkd_gs.sim.calibration import Calibrated, calibrate
 from qkd_gs.sim.imaging.catalogue_stars import NamedStars
-from qkd_gs.sim.lockstep import Lockstep, Progress
+from qkd_gs.sim.lockstep import Lockstep, Progress, TagSink
 from qkd_gs.sim.metrics import polarization_part, tracking_part
 from qkd_gs.sim.photons.polarized_light import measure_hwp_zero
 from qkd_gs.sim.simulation_setup import AFTER_NS, SimulationSetup
@@ -39,7 +39,7 @@ from qkd_gs.tracking.control.tracker import Tracker
 from qkd_gs.tracking.record.manifest_writer import ManifestWriter, finite, new_folder, tags_complete
 
 _NIGHT_NS = 3600 * 10**9  # from the start of the calibration to the rise of the satellite
-_ARMED_S = 30.0  # how long the mount waits at the first point
+ARMED_S = 30.0  # how long the mount waits at the first point
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def run_simulation(
     station, site, seed = simulation.station, simulation.site, simulation.seed
     watcher.step('planning the pass')
     window = pass_window_nearest(simulation.elements, site, simulation.at_ns, station, simulation.force)
-    setup = SimulationSetup(simulation.twin, station, site, window, _ARMED_S, seed)
+    setup = SimulationSetup(simulation.twin, station, site, window, ARMED_S, seed)
     new_folder(folder)  # errors are reported before the calibration, not after it
     watcher.step('calibrating the pointing on stars')
     calibrated = calibrate_before_pass(setup, lambda now_ns, out: watcher.calibrating(now_ns, out.message))
@@ -153,10 +153,7 @@ def track_pass(
     recipient = sealing_key(writer.session_id.hex())
     sealed = SealedWriter(next_tags_path(folder), writer.session_id, recipient, begin_ns, station.frozen_digest)
     tracker = Tracker(station, window.predicted, model, plan)
-    laser = LaserSafety(station, site)
-    supervisor = Supervisor(station, model, lambda t_ns: sun_at(site, t_ns), laser)
-    recorder = TagRecorder(sealed, station.source)
-    lockstep = Lockstep(twin, station, tracker, supervisor, recorder, laser, SimAircraft(setup))
+    lockstep = lockstep_of(twin, setup, station, model, tracker, TagRecorder(sealed, station.source))
     twin.record.save(folder)
     pointing.save(folder)
     log = lockstep.log
@@ -176,6 +173,16 @@ def track_pass(
         tracking=finite(asdict(tracking_part(log, truth, twin.world.tilt_residuals(), station))),
         polarization=finite(polarization_part(log, window.predicted, model, truth, station)),
     )
+
+
+def lockstep_of(
+    twin: Twin, setup: SimulationSetup, station: StationSettings, model: MountModel, tracker: Tracker, recorder: TagSink
+) -> Lockstep:
+    """A calibrated station, with what keeps it safe, on the devices of the twin."""
+    site = setup.site
+    laser = LaserSafety(station, site)
+    supervisor = Supervisor(station, model, lambda t_ns: sun_at(site, t_ns), laser)
+    return Lockstep(twin, station, tracker, supervisor, recorder, laser, SimAircraft(setup))
 
 
 def calibrate_before_pass(setup: SimulationSetup, progress: Callable[[int, CalibrationOutputs], None]) -> Calibrated:

@@ -13,7 +13,7 @@ from qkd_gs.errors import StationError
 NAMES = (
     'spot', 'passes', 'tracking', 'tags', 'reconcile', 'amplify', 'table1', 'forecast', 'pipeline', 'recovery', 'graph',
     'machine', 'faults', 'delivery', 'endurance', 'sync', 'rates', 'realtime', 'security',
-    'importers', 'evening',
+    'importers', 'evening', 'zenith',
 )  # fmt: skip
 
 
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--hours', type=float, metavar='H', help='how long endurance runs (2; with --lockstep 24)')
     parser.add_argument('--lockstep', action='store_true', help='endurance: the passes of a day, in one process')
     parser.add_argument('--minutes', type=float, metavar='M', help='how long each load of delivery lasts (2.5; 1.25)')
-    parser.add_argument('--seeds', metavar='LIST', help='seeds of evening, as 1-20 or 1,4,7 (1)')
+    parser.add_argument('--seeds', metavar='LIST', help='seeds of evening (1) or zenith (1-20), as 1-20 or 1,4,7')
     parser.add_argument('--case', action='append', metavar='NAME', help='evening: only this disturbance (all)')
     add_json_option(parser)
 
@@ -36,8 +36,10 @@ def run(args: argparse.Namespace) -> int:
         raise StationError('is for endurance', where='--lockstep')
     if args.minutes is not None and (args.name != 'delivery' or not 0 < args.minutes < inf):
         raise StationError('is for delivery, more than 0', where='--minutes')
-    if (args.seeds or args.case) and args.name != 'evening':
-        raise StationError('is for evening', where='--seeds' if args.seeds else '--case')
+    if args.seeds and args.name not in ('evening', 'zenith'):
+        raise StationError('is for evening and zenith', where='--seeds')
+    if args.case and args.name != 'evening':
+        raise StationError('is for evening', where='--case')
     given = (
         ('hours', args.hours), ('lockstep', args.lockstep), ('minutes', args.minutes),
         ('seeds', args.seeds), ('cases', args.case),

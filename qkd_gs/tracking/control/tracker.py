@@ -92,6 +92,11 @@ class Tracker:
         """The pass is over and the mount is parked."""
         return self.phase is Phase.IDLE
 
+    @property
+    def gaps_ns(self) -> list[tuple[int, int]]:
+        """Gaps at the zenith as planned last: UTC of the elements, first and last."""
+        return self._gaps.gaps
+
     def abort(self) -> None:
         """Abort the pass: beacon off, park."""
         if self.phase is not Phase.IDLE:
