@@ -12,6 +12,7 @@ from qkd_gs.calibration.outcome import ENOUGH, shortcoming
 from qkd_gs.calibration.star_visit import StarMeasurement
 from qkd_gs.calibration.stars import load_stars
 from qkd_gs.calibration.unfinished import load_run, missed_stars
+from qkd_gs.errors import StationError
 from qkd_gs.evening.steps import State
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.pointing.mount_model import MountModel
@@ -29,11 +30,12 @@ SITE = load_site('shanghai')
 
 @dataclass
 class Played:
-    """Stands in for the calibration in lockstep: the first stars are measured, the others are not found."""
+    """Stands in for the calibration in lockstep: some stars are measured, and the last one unless the sky is hidden."""
 
     measured: int = 20
     heldout_urad: float = 20.0
     visited: int = 20
+    hidden: bool = False
 
     def __call__(self, world, station, site, start_ns, seed, progress, found, already=(), keep=None, catalogue=()):
         self.catalogue = {star.hip for star in catalogue}
@@ -51,7 +53,8 @@ class Played:
         return Calibrated(MountModel(IA=0.2), (640.0, 512.0), report, start_ns + 10**9)
 
     def visit(self, number, star):
-        if number >= self.measured:
+        last = number == self.visited - 1 and not self.hidden
+        if number >= self.measured - (not self.hidden) and not last:
             return StarReport(star, False, 'not found', None)
         return StarReport(star, True, '', StarMeasurement(NOW_NS, 1.0, 1.0, 1.0, 1.0, 0.0, 25, nan, nan))
 
@@ -94,6 +97,13 @@ def test_what_a_second_try_misses_is_added_to_what_the_first_has_missed(calibrat
     calibrated(Played(measured=3))
     assert len(missed_stars(tmp_path, SITE, NOW_NS)) == 16 + 17
     assert len(load_run(tmp_path, SITE, NOW_NS)) == 7
+
+
+def test_a_hidden_sky_is_noticed_after_five_stars_and_what_was_measured_is_kept(calibrated, tmp_path):
+    with pytest.raises(StationError, match='were not found one after the other'):
+        calibrated(Played(measured=7, visited=12, hidden=True))
+    assert len(load_run(tmp_path, SITE, NOW_NS)) == 7
+    assert len(missed_stars(tmp_path, SITE, NOW_NS)) == 5
 
 
 def test_stars_that_contradict_each_other_are_not_tracked_with_and_not_kept(calibrated, tmp_path):

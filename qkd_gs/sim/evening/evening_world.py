@@ -97,6 +97,13 @@ class EveningWorld:
         self._world.advance(now_ns)
         return self._world
 
+    def hold(self, now_ns: int) -> None:
+        """Stop the mount where it is, and both cameras: a step that was broken off has not stopped them."""
+        if self._world is not None:
+            world = self.at(now_ns)
+            for device in (world.mount, world.guiding_camera, world.tracking_camera):
+                device.stop(now_ns)
+
     def leave(self) -> None:
         """A pass has its own world; afterwards another one begins with the telescope parked."""
         self._world = None

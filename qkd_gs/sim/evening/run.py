@@ -97,18 +97,12 @@ class _Runner:
         try:
             outcome, self._now_ns = self._result(entry)
         except Interrupted as error:
-            self._hold()
+            self._world.hold(self._now_ns)
             return Outcome(State.PENDING, f'interrupted: {error.what}')
         except (StationError, DeviceFault) as error:
-            self._hold()
+            self._world.hold(self._now_ns)
             return Outcome(State.FAILED, str(error))
         return outcome
-
-    def _hold(self) -> None:
-        """Stop the mount where it is, and both cameras: a step that was broken off has not stopped them."""
-        world = self._world.at(self._now_ns)
-        for device in (world.mount, world.guiding_camera, world.tracking_camera):
-            device.stop(self._now_ns)
 
     def _result(self, entry: Entry) -> Result:
         given, world, now_ns = self._given, self._world, self._now_ns

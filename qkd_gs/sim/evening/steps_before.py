@@ -36,6 +36,7 @@ Result = tuple[Outcome, int]  # and the time of the end
 Progress = Callable[[int, str], None]  # raises `Interrupted`
 _LOOK_NS = 2 * 10**9
 _STEP_NS = 10**7
+_IN_A_ROW = 5  # stars that are not found: the others are hidden, too
 
 
 def self_test(given: EveningSimulation, world: EveningWorld, now_ns: int) -> Result:
@@ -130,6 +131,9 @@ def calibrate_or_check(
     def keep(reports: Sequence[StarReport]) -> None:
         missing = [StarReport(star, False, '', None) for star in given.stars() if star.hip in missed]
         save_run(given.state_dir, site, [*reports, *missing])
+        if len(reports) >= _IN_A_ROW and not any(one.measured for one in reports[-_IN_A_ROW:]):
+            named = ', '.join(one.star.name for one in reports[-_IN_A_ROW:])
+            raise StationError(f'{named} were not found one after the other: hidden, or wrong in the list of stars')
 
     done = calibrate(
         world.at(now_ns), stored.refine(station), site, now_ns, given.simulation.seed,
