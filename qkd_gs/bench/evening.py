@@ -29,7 +29,7 @@ DAY = '2018-10-03T'
 UNTIL = f'{DAY}18:00:00Z'
 _MINUTE_S = 60
 # Seconds after its beginning at which a step is killed; the others are killed when they begin.
-_MIDDLE_S = {Step.FIND: 70, Step.CALIBRATE: 80, Step.FOCUS: 50, Step.EFFICIENCY: 50, Step.NOISE: 100}
+_MIDDLE_S = {Step.FIND: 70, Step.CALIBRATE: 80, Step.FOCUS: 20, Step.EFFICIENCY: 50, Step.NOISE: 100}
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,12 @@ def _displaced(lines: list[str], every: int) -> list[str]:
 CASES = {
     'undisturbed': Case(),
     'with star test and noise map': Case(light=True),
-    'cloud while finding': Case(start='14:40:40', scenario='cloud_bank'),
+    'cloud at the beginning': Case(start='14:45:30', scenario='cloud_bank'),
     'cloud while calibrating': Case(start='14:38:20', scenario='cloud_bank'),
     'cloud in star test and noise map': Case(start='14:35:00', scenario='cloud_bank', light=True),
     'rain while calibrating': Case(start='14:38:30', scenario='rain_evening'),
     'compass misread by 10 deg': Case(compass_error_deg=10),
     'compass misread by 25 deg': Case(compass_error_deg=25),
-    'compass misread by 70 deg': Case(compass_error_deg=70),
     'star list empty': Case(stars=lambda lines: lines[:1]),
     'one star in five wrong': Case(stars=lambda lines: _displaced(lines, 5)),
     'star list wrong': Case(stars=lambda lines: _displaced(lines, 1)),
