@@ -15,7 +15,7 @@ _HASH, _HEAD = 32, 6
 _KINDS = (
     'HELLO:h WELCOME:w LOG_REQUEST:l LOG_HEAD:L LOG_BLOCK:b SIFT_HEAD:s DETECTIONS:d SIFT_ANSWER:a ERROR_COUNTS:e'
     ' PARITY_REQUEST:p PARITY_ANSWER:P VERIFY_REQUEST:v VERIFY_ANSWER:V VERIFY_OUTCOME:o AMPLIFY:k AMPLIFIED:K TAG:t'
-    ' STORED:x REFUSE:r SYNDROMES:y MATRIX:m CONFIRMED:X JOIN:j JOINED:J'
+    ' STORED:x REFUSE:r SYNDROMES:y MATRIX:m CONFIRMED:X JOIN:j JOINED:J REPEATED:q'
 )
 KINDS = dict(enumerate(_KINDS.split(), start=1))
 
@@ -35,9 +35,9 @@ class Message:
 
     @property
     def letter(self) -> str:
-        """Letter of its kind; a tag is g by the ground, z by the satellite."""
+        """Letter of its kind; a tag is g by the ground and z by the satellite, a repetition q and Q."""
         letter = KINDS[self.kind].split(':')[1]
-        return letter if letter != 't' else 'g' if self.ground else 'z'
+        return {'t': 'gz', 'q': 'qQ'}.get(letter, 2 * letter)[not self.ground]
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,6 @@ class Transcript:
     messages: list[Message]
     chain: list[str]
     broken: str
-
-    def names(self) -> list[str]:
-        """Names of the messages."""
-        return [message.name for message in self.messages]
 
     def digest(self, count: int) -> str:
         """The name that the first `count` messages give to a key."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import lambertw
 
 TAG_BITS, TAGS = 128, 8
 TAG_KEY_BITS = TAG_BITS * (TAGS + 1)  # a pad for each tag, and the point of the hash
@@ -167,16 +168,7 @@ def _sum(logs: list[Any], sifted: Any, errors: Any) -> Any:
 def largest_expectation(count: int, failure: float) -> float:
     """Largest expectation E of independent events of which `count` were seen: E - n + n ln(n / E) = ln(2 / failure)."""
     exponent = np.log(2 / failure)
-    if count == 0:
-        return float(exponent)
-    low, high = float(count), count + 2 * exponent + 2 * np.sqrt(2 * exponent * count + exponent**2)
-    for _ in range(200):
-        middle = (low + high) / 2
-        if middle - count + count * np.log(count / middle) > exponent:
-            high = middle
-        else:
-            low = middle
-    return float(high)
+    return float(-count * lambertw(-np.exp(-1 - exponent / count), -1).real if count else exponent)
 
 
 def _given_away(receiver: dict[str, Any], failure: float) -> float:

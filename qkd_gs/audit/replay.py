@@ -3,66 +3,90 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import pairwise
+from hashlib import sha256
+from itertools import pairwise, zip_longest
 from typing import Any
 
 import numpy as np
 
 from qkd_gs.audit import decoding, formulas, public_pulses
-from qkd_gs.audit.chained_file import Message, Transcript
+from qkd_gs.audit.chained_file import Transcript
 from qkd_gs.audit.decoding import Undecodable
 
-_OF_THE_GROUND = set('hlsdepvokmxgj')  # tags: g by the ground, z by the satellite
+_OF_THE_GROUND = set('hlsdepvokmxjgq')
 _TAG_BYTES = 16
-_WHOLE = re.compile(r'hwlgLb*zsd*ga*ze(?:(?:(?:pP)*|y)vVokm*gKz|gKz)?(?:xg(?:Xz)?)?')
-_KEY_MADE = re.compile(r'hwlgLb*zsd*ga*ze(?:(?:(?:pP)*|y)vVokm*)?')
-_JOINED = re.compile(r'hwjgJz(?:(?:pP)*|y)vVokm*gKz(?:xg(?:Xz)?)?')
-_JOINED_KEY_MADE = re.compile(r'hwjgJz(?:(?:pP)*|y)vVokm*')
+_SIFTED, _CLAIMED = 'hwlgLb*zsd*ga*ze', 'hwjgJz'  # of a session, and of a run that joins some
+_RECONCILED = '(?:(?:pP)*|y)vVo(?:qQ)?km*'
+_STORED = '(?:xg(?:Xz)?)?'
 
 
 @dataclass
-class Replayed:
+class Run:
     """What a run said and disclosed.
 
     Attributes
     ----------
+    payloads : dict
+        Of the messages, by name.
     differences : list of str
         What is not as it should be.
     hello, welcome, report : dict
-        Of the first two messages, and of the errors.
-    announced : bytes
+        Of the first two messages, and of the one that begins reconciliation.
+    announced : list of bytes
         Spans and detections, as they were said.
     sifted : (2, 3) array
         Sifted bits by basis and intensity.
     pulses : int
         Of locked time.
-    asked, answered : int
-        Bits that the ground asked for and that the satellite gave: parities or syndromes, and hashes.
+    parities : int
+        Bits of parities, or of syndromes in whole bytes.
+    asked, answered : dict
+        Bits that the ground asked for and that the satellite gave, by a hash of all that was said before.
+    hashes : (int, int)
+        Bits of hashes that they are charged for.
+    repeated : list of int
+        Bits of earlier runs that ground and satellite do not charge, since they said them again.
     """
 
+    payloads: dict[str, list[bytes]]
     differences: list[str] = field(default_factory=list)
     hello: dict[str, Any] = field(default_factory=dict)
     welcome: dict[str, Any] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
-    announced: bytes = b''
+    announced: list[bytes] = field(default_factory=list)
     sifted: Any = None
     pulses: int = 0
     parities: int = 0
-    asked: int = 0
-    answered: int = 0
+    asked: dict[bytes, int] = field(default_factory=dict)
+    answered: dict[bytes, int] = field(default_factory=dict)
+    hashes: tuple[int, int] = (0, 0)
+    repeated: list[int] = field(default_factory=lambda: [0, 0])
     agreed: list[bool] = field(default_factory=list)
     requested: tuple[int, int] | None = None
     key_id: str = ''
+
+    def check(self, holds: bool, otherwise: str) -> None:
+        """Note what is not as it should be."""
+        if not holds:
+            self.differences.append(otherwise)
+
+    def said(self, name: str) -> list[bytes]:
+        """Payloads of the messages of a name."""
+        return self.payloads.get(name, [])
+
+    def first(self, name: str) -> dict[str, Any]:
+        """Fields of the first message of a name; none if there is no such message."""
+        return decoding.fields(self.said(name)[0]) if self.said(name) else {}
 
     @property
     def blocks(self) -> list[int]:
         """Sizes of the blocks that are verified one by one: about 100,000 bits each, as equal as possible."""
         total = int(self.sifted[:, 0].sum())
         number = max(1, round(total / 100_000))
-        borders = [total * k // number for k in range(number + 1)]
-        return [b - a for a, b in pairwise(borders)]
+        return [b - a for a, b in pairwise(total * k // number for k in range(number + 1))]
 
     @property
     def dropped(self) -> int:
@@ -71,189 +95,161 @@ class Replayed:
 
     def counts(self) -> formulas.Counts:
         """Counts that the bounds start from."""
-        terms = self.hello['terms']
-        p = np.array([terms['p_signal'], terms['p_decoy'], terms['p_vacuum']])
+        shares = [self.hello['terms'][name] for name in ('p_signal', 'p_decoy', 'p_vacuum')]
         errors = [[0, *of_basis] for of_basis in self.report['errors']]
-        sent = [[round(self.pulses * share / 4) for share in p.tolist()]] * 2
+        sent = [[round(self.pulses * share / 4) for share in shares]] * 2
         return formulas.Counts(np.array(sent, float), self.sifted.astype(float), np.array(errors, float))
 
     def earlier(self) -> int:
-        """Bits that earlier runs disclosed, as both sides say."""
-        return int(self.hello['disclosed_before']) + int(self.welcome['disclosed_before'])
+        """Bits of earlier runs that are charged."""
+        both = int(self.hello['disclosed_before']) + int(self.welcome['disclosed_before'])
+        return both - sum(self.repeated)
 
 
-def replay(transcript: Transcript, whole: bool) -> Replayed:
+def replay(transcript: Transcript, members: Sequence[Run] = (), whole: bool = True) -> Run:
     """Go through a run.
 
     Parameters
     ----------
     transcript : Transcript
+    members : sequence of Run
+        Of a run that makes one key of several sessions: the runs in which these were sifted.
     whole : bool
         True: the run made the key; False: it broke, and counts only for what it disclosed.
     """
-    found = _ordered(transcript, _WHOLE if whole else None, _KEY_MADE)
+    payloads: dict[str, list[bytes]] = {}
+    for message in transcript.messages:
+        payloads.setdefault(message.name, []).append(message.payload)
+    run = Run(payloads)
+    run.check(not transcript.broken, transcript.broken)
+    _order(run, transcript, bool(members), whole)
     try:
-        _read(transcript.messages, found)
+        run.hello, run.welcome = run.first('HELLO'), run.first('WELCOME')
+        if members:
+            run.report = run.first('JOIN')
+            run.sifted = np.sum([one.sifted for one in members], axis=0)
+        else:
+            run.report = run.first('ERROR_COUNTS')
+            _log(run)
+            if run.said('SIFT_HEAD'):
+                _announcement(run)
+                _answers(run)
+        _disclosures(run)
+        _key(run)
     except Undecodable as error:
-        found.differences.append(f'a message {error}')
+        run.differences.append(f'a message {error}')
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        found.differences.append(f'a message does not hold what it must: {error!r}')
-    return found
+        run.differences.append(f'a message does not hold what it must: {error!r}')
+    return run
 
 
-def read_joined(transcript: Transcript, members: list[Replayed], whole: bool) -> Replayed:
-    """Go through a run that makes one key of the kept bits of several sessions.
-
-    Parameters
-    ----------
-    transcript : Transcript
-    members : list of Replayed
-        The runs in which these sessions were sifted.
-    whole : bool
-        As of `replay`.
-    """
-    found = _ordered(transcript, _JOINED if whole else None, _JOINED_KEY_MADE)
-    found.sifted = np.sum([one.sifted for one in members], axis=0)
-    by_name = _by_name(transcript.messages)
-    try:
-        found.hello, found.welcome = _first(by_name, 'HELLO'), _first(by_name, 'WELCOME')
-        found.report = _first(by_name, 'JOIN')
-        _of_the_key(by_name, found)
-    except Undecodable as error:
-        found.differences.append(f'a message {error}')
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        found.differences.append(f'a message does not hold what it must: {error!r}')
-    return found
-
-
-def _ordered(transcript: Transcript, due: re.Pattern[str] | None, until_key: re.Pattern[str]) -> Replayed:
-    """Order and senders of the messages, and the name that they give to the key."""
-    found = Replayed()
-    if transcript.broken:
-        found.differences.append(transcript.broken)
+def _order(run: Run, transcript: Transcript, joins: bool, whole: bool) -> None:
+    """Order, senders and tags of the messages, and the name that they give to the key."""
     order = ''.join(message.letter for message in transcript.messages)
-    if any((message.letter in _OF_THE_GROUND) != message.ground for message in transcript.messages):
-        found.differences.append('a message is said by the wrong side')
-    match = until_key.match(order)
-    if due and not due.fullmatch(order):
-        place = match.end() if match else 0
-        found.differences.append(f'the order of the messages is not that of a run, from message {place + 1} on')
-    if any(message.name == 'TAG' and len(message.payload) != _TAG_BYTES for message in transcript.messages):
-        found.differences.append('a tag has another length than 16 bytes')
-    if match:
-        found.key_id = transcript.digest(match.end())
-    return found
-
-
-def _by_name(messages: list[Message]) -> dict[str, list[bytes]]:
-    by_name: dict[str, list[bytes]] = {}
-    for message in messages:
-        by_name.setdefault(message.name, []).append(message.payload)
-    return by_name
-
-
-def _first(by_name: dict[str, list[bytes]], name: str) -> dict[str, Any]:
-    return decoding.fields(by_name[name][0]) if name in by_name else {}
-
-
-def _read(messages: list[Message], found: Replayed) -> None:
-    """Take the messages by their kinds, and check each kind."""
-    by_name = _by_name(messages)
-
-    def first(name: str) -> dict[str, Any]:
-        return _first(by_name, name)
-
-    found.hello, found.welcome, found.report = first('HELLO'), first('WELCOME'), first('ERROR_COUNTS')
-    head = first('LOG_HEAD')
-    rule = found.hello.get('terms', {}).get('public_pulses')
-    blocks = sum(
-        len(decoding.intensities(block, rule['block'])) if rule else decoding.train_length(block)
-        for block in by_name.get('LOG_BLOCK', [])
+    start, often = (_CLAIMED, '') if joins else (_SIFTED, '?')
+    until_key = re.match(f'{start}(?:{_RECONCILED}){often}', order)
+    due = f'{start}(?:(?:{_RECONCILED}){often}gKz){often}{_STORED}'
+    place = until_key.end() if until_key else 0
+    run.check(
+        not whole or re.fullmatch(due, order) is not None,
+        f'the order of the messages is not that of a run, from message {place + 1} on',
     )
-    if head and blocks != head['pulses']:
-        found.differences.append(f'the beacon log has {blocks} pulses, {head["pulses"]} are said')
-    if 'SIFT_HEAD' in by_name:
-        _sifting(by_name, found, first('LOG_REQUEST'), head, first('SIFT_HEAD'))
-    _of_the_key(by_name, found)
+    right = all((message.letter in _OF_THE_GROUND) == message.ground for message in transcript.messages)
+    run.check(right, 'a message is said by the wrong side')
+    run.check(all(len(tag) == _TAG_BYTES for tag in run.said('TAG')), 'a tag has another length than 16 bytes')
+    run.key_id = transcript.digest(place) if place else ''
 
 
-def _of_the_key(by_name: dict[str, list[bytes]], found: Replayed) -> None:
-    """Pre-shared bits, disclosures, and the request of the key."""
-    if found.welcome and found.welcome['pre_shared_slot'] not in found.hello['pre_shared_slots']:
-        found.differences.append('the pre-shared bits that are used were not offered')
-    _disclosures(by_name, found)
-    if 'AMPLIFY' in by_name:
-        secret, disclosed, matrix = decoding.key_request(by_name['AMPLIFY'][0])
-        matrix += sum(map(len, by_name.get('MATRIX', [])))
-        found.requested = secret, disclosed
-        kept = sum(found.blocks) - found.dropped
-        due = -(-(kept + secret + formulas.TAG_KEY_BITS - 1) // 8) if secret else 0
-        if matrix != due:
-            found.differences.append(f'the matrix of privacy amplification has {matrix} bytes, not {due}')
-    for name in ('AMPLIFIED', 'STORED', 'CONFIRMED'):
-        if name in by_name and _first(by_name, name)['key_id'] != found.key_id:
-            found.differences.append(f'{name} names another key than the messages before it make')
+def _log(run: Run) -> None:
+    """Length of the beacon's log."""
+    head, rule = run.first('LOG_HEAD'), _rule(run)
+    blocks = run.said('LOG_BLOCK')
+    pulses = sum(
+        len(decoding.intensities(one, rule['block'])) if rule else decoding.train_length(one) for one in blocks
+    )
+    run.check(
+        not head or pulses == head['pulses'], f'the beacon log has {pulses} pulses, {head.get("pulses")} are said'
+    )
 
 
-def _sifting(
-    by_name: dict[str, list[bytes]],
-    found: Replayed,
-    request: dict[str, Any],
-    log: dict[str, Any],
-    head: dict[str, Any],
-) -> None:
-    """Announcement and answers."""
+def _announcement(run: Run) -> None:
+    """Locked time, and detections within it."""
+    head, request, log, rule = run.first('SIFT_HEAD'), run.first('LOG_REQUEST'), run.first('LOG_HEAD'), _rule(run)
     spans = np.array(head['locked'], np.int64).reshape(-1, 2)
-    found.announced = b''.join(
-        len(part).to_bytes(8, 'big') + part for part in (by_name['SIFT_HEAD'][0], *by_name.get('DETECTIONS', []))
-    )
-    rule = found.hello['terms'].get('public_pulses')
-    found.pulses = int((spans[:, 1] - spans[:, 0] + 1).sum()) - (public_pulses.number(rule, spans) if rule else 0)
-    if not len(spans) or (spans[:, 1] < spans[:, 0]).any() or (spans[1:, 0] <= spans[:-1, 1]).any():
-        found.differences.append('the spans of locked time are empty, unordered or overlapping')
-    period_ns = Fraction(10**9) / Fraction(found.hello['terms']['pulse_rate_hz'])
-    for pulse, low, high in ((spans[0, 0], 1, 0), (spans[-1, 1], 0, 1)):
-        sent_ns = log['epoch_utc_ns'] + int(pulse) * period_ns
-        if (low and sent_ns < request['first_utc_ns'] - 1) or (high and sent_ns > request['last_utc_ns'] + 1):
-            found.differences.append('locked time lies outside the beacon log that was asked for')
-    found.sifted, last, total = np.zeros((2, 3), np.int64), -1, 0
-    answers = by_name.get('SIFT_ANSWER', [])
-    for k, payload in enumerate(by_name.get('DETECTIONS', [])):
-        pulses, basis = decoding.detections(payload)
-        total += len(pulses)
+    run.announced = run.said('SIFT_HEAD') + run.said('DETECTIONS')
+    run.pulses = int((spans[:, 1] - spans[:, 0] + 1).sum()) - (public_pulses.number(rule, spans) if rule else 0)
+    sound = len(spans) and (spans[:, 1] >= spans[:, 0]).all() and (spans[1:, 0] > spans[:-1, 1]).all()
+    run.check(bool(sound), 'the spans of locked time are empty, unordered or overlapping')
+    period_ns = Fraction(10**9) / Fraction(run.hello['terms']['pulse_rate_hz'])
+    first_ns, last_ns = (log['epoch_utc_ns'] + int(pulse) * period_ns for pulse in (spans[0, 0], spans[-1, 1]))
+    inside = first_ns >= request['first_utc_ns'] - 1 and last_ns <= request['last_utc_ns'] + 1
+    run.check(inside, 'locked time lies outside the beacon log that was asked for')
+    last, total = -1, 0
+    for payload in run.said('DETECTIONS'):
+        pulses, _ = decoding.detections(payload)
         span = np.searchsorted(spans[:, 0], pulses, side='right') - 1
-        if pulses[0] <= last or (span < 0).any() or (pulses > spans[span, 1]).any():
-            found.differences.append('detections are out of order or outside locked time')
-        if rule and public_pulses.among(rule, pulses).any():
-            found.differences.append('public pulses are announced')
-        last = int(pulses[-1])
-        if k < len(answers):
-            match, intensity, _ = decoding.sift_answer(answers[k], len(pulses))
-            for b in range(2):
-                of_basis = intensity[basis[match.astype(bool)] == b]
-                found.sifted[b] += np.bincount(of_basis, minlength=3)
-    if total != head['detections']:
-        found.differences.append(f'{total} detections are announced, {head["detections"]} are said')
-    if answers and len(answers) != len(by_name.get('DETECTIONS', [])):
-        found.differences.append('not every block of detections has one answer')
+        inside = pulses[0] > last and (span >= 0).all() and (pulses <= spans[span, 1]).all()
+        run.check(bool(inside), 'detections are out of order or outside locked time')
+        run.check(not (rule and public_pulses.among(rule, pulses).any()), 'public pulses are announced')
+        last, total = int(pulses[-1]), total + len(pulses)
+    run.check(total == head['detections'], f'{total} detections are announced, {head["detections"]} are said')
 
 
-def _disclosures(by_name: dict[str, list[bytes]], found: Replayed) -> None:
+def _answers(run: Run) -> None:
+    """Sifted bits by basis and intensity, as the satellite's answers tell."""
+    run.sifted = np.zeros((2, 3), np.int64)
+    announced, answers = run.said('DETECTIONS'), run.said('SIFT_ANSWER')
+    run.check(len(answers) in (0, len(announced)), 'not every block of detections has one answer')
+    for block, answer in zip(announced, answers, strict=False):
+        _, basis = decoding.detections(block)
+        match, intensity = decoding.sift_answer(answer, len(basis))
+        np.add.at(run.sifted, (basis[match.astype(bool)], intensity), 1)
+
+
+def _disclosures(run: Run) -> None:
     """Bits of the key that were asked for, and that were given."""
-    asked = [decoding.queries(payload) for payload in by_name.get('PARITY_REQUEST', [])]
-    answers = by_name.get('PARITY_ANSWER', [])
-    if any(len(answer) != -(-number // 8) for number, answer in zip(asked, answers, strict=False)):
-        found.differences.append('an answer has another number of parities than were asked for')
-    syndromes = 8 * sum(map(len, by_name.get('SYNDROMES', [])))
-    found.parities = sum(asked) + syndromes
-    found.asked, found.answered = found.parities, sum(asked[: len(answers)]) + syndromes
-    if 'VERIFY_REQUEST' not in by_name:
-        return
-    size, blocks = found.hello['terms']['verification_bits'], len(found.blocks)
-    found.asked += blocks * (size + 1)
-    if 'VERIFY_ANSWER' in by_name:
-        found.answered += blocks * (size + 1)
-        if len(by_name['VERIFY_ANSWER'][0]) != blocks * -(-size // 8):
-            found.differences.append(f'the hashes are not those of {blocks} blocks')
-    if 'VERIFY_OUTCOME' in by_name:
-        found.agreed = decoding.bits(by_name['VERIFY_OUTCOME'][0], blocks).astype(bool).tolist()
+    queries, answers, syndromes = run.said('PARITY_REQUEST'), run.said('PARITY_ANSWER'), run.said('SYNDROMES')
+    name = sha256(b''.join(run.said('ERROR_COUNTS') + run.said('JOIN'))).digest()
+    if run.report and run.hello['terms']['reconciliation'] == 'ldpc' and not run.report.get('reason'):
+        run.asked[name] = 8 * sum(map(len, syndromes))
+        run.answered = dict(run.asked)
+    for query, answer in zip_longest(queries, answers):
+        name = sha256(name + query).digest()
+        run.asked[name] = number = decoding.queries(query)
+        if answer is not None:
+            run.answered[name] = number
+            run.check(len(answer) == -(-number // 8), 'an answer has another number of parities than were asked for')
+            name = sha256(name + answer).digest()
+    run.parities = sum(run.asked.values())
+    if run.said('VERIFY_REQUEST'):
+        size, blocks = run.hello['terms']['verification_bits'], len(run.blocks)
+        bits = blocks * (size + 1)
+        run.hashes = bits, bits if run.said('VERIFY_ANSWER') else 0
+        right = all(len(digests) == blocks * -(-size // 8) for digests in run.said('VERIFY_ANSWER'))
+        run.check(right, f'the hashes are not those of {blocks} blocks')
+        for outcome in run.said('VERIFY_OUTCOME'):
+            run.agreed = decoding.bits(outcome, blocks).astype(bool).tolist()
+    for side, payload in enumerate(run.said('REPEATED')):
+        run.repeated[side] = decoding.fields(payload)['bits']
+
+
+def _key(run: Run) -> None:
+    """Pre-shared bits, and the request of the key."""
+    offered = not run.welcome or run.welcome['pre_shared_slot'] in run.hello['pre_shared_slots']
+    run.check(offered, 'the pre-shared bits that are used were not offered')
+    if run.said('AMPLIFY'):
+        secret, disclosed, matrix = decoding.key_request(run.said('AMPLIFY')[0])
+        matrix += sum(map(len, run.said('MATRIX')))
+        run.requested = secret, disclosed
+        kept = sum(run.blocks) - run.dropped
+        due = -(-(kept + secret + formulas.TAG_KEY_BITS - 1) // 8) if secret else 0
+        run.check(matrix == due, f'the matrix of privacy amplification has {matrix} bytes, not {due}')
+    for name in ('AMPLIFIED', 'STORED', 'CONFIRMED'):
+        named = run.first(name).get('key_id', run.key_id)
+        run.check(named == run.key_id, f'{name} names another key than the messages before it make')
+
+
+def _rule(run: Run) -> dict[str, Any] | None:
+    """Rule of the public pulses of a source without a beacon."""
+    rule: dict[str, Any] | None = run.hello.get('terms', {}).get('public_pulses')
+    return rule

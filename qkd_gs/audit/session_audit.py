@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from math import floor, isclose
 from pathlib import Path
 from typing import Any
 
-from qkd_gs.audit import formulas
 from qkd_gs.audit.chained_file import Transcript, read_transcript
-from qkd_gs.audit.replay import Replayed, replay
+from qkd_gs.audit.earlier_runs import earlier_runs
+from qkd_gs.audit.figures import figures_of
+from qkd_gs.audit.replay import Run, replay
 from qkd_gs.errors import StationError
 from qkd_gs.session.manifest import FILE_NAME, Manifest, load_manifest
 from qkd_gs.session.tag_files import tags_paths
@@ -24,7 +24,6 @@ NOT_SEEN = (
 )
 _OF_THE_SOURCE = ('pulse_rate_hz', 'p_signal', 'p_decoy', 'p_vacuum')
 _OF_THE_KEY = ('epsilon_total', 'verification_bits', 'max_qber', 'reconciliation', 'keep', 'keep_days')
-_ROUNDING = 1e-6  # bits: that two computations of one formula may differ by
 
 
 @dataclass(frozen=True)
@@ -87,10 +86,9 @@ def audit_session(folder: str | Path, other: Path | None = None) -> Audit:
     if not about:
         raise StationError('has no transcript: it was processed by an older version', where=folder)
     transcript = read_transcript(folder / Path(about['file']).name)
-    run = replay(transcript, whole=True)
-    found = list(run.differences)
-    found += seal(transcript, about) + _settings(folder, manifest, run)
-    found += _earlier(folder, transcript, run, manifest.simulated) + other_side(folder, transcript, other)
+    run = replay(transcript)
+    found = run.differences + seal(transcript, about) + _settings(folder, manifest, run)
+    found += earlier_runs(transcript, run, manifest.simulated) + other_side(transcript, other)
     secret_bits, checked = 0, dict[str, Any]()
     if run.report and run.sifted is not None:
         try:
@@ -111,9 +109,8 @@ def seal(transcript: Transcript, about: dict[str, Any]) -> list[str]:
     return []
 
 
-def _settings(folder: Path, manifest: Manifest, run: Replayed) -> list[str]:
+def _settings(folder: Path, manifest: Manifest, run: Run) -> list[str]:
     """Whether the terms are the settings of the session, which the tag files seal."""
-    found = []
     source, settings = manifest.station.source, manifest.station.key
     due: dict[str, Any] = {name: getattr(source, name) for name in _OF_THE_SOURCE}
     due |= {name: getattr(settings, name) for name in _OF_THE_KEY}
@@ -121,9 +118,11 @@ def _settings(folder: Path, manifest: Manifest, run: Replayed) -> list[str]:
     due['public_pulses'] = source.public_pulses.model_dump() if source.public_pulses else None
     due['tolerance'] = {'intensity': source.mu_tolerance, 'probability': source.p_tolerance}
     terms = run.hello.get('terms', {})
-    for name, value in due.items():
-        if terms.get(name) != value:
-            found.append(f'the terms have {name} {terms.get(name)}, the settings {value}')
+    found = [
+        f'the terms have {name} {terms.get(name)}, the settings {value}'
+        for name, value in due.items()
+        if terms.get(name) != value
+    ]
     if run.hello and run.hello.get('session_id') != manifest.session_id:
         found.append('the transcript is of another session')
     for path in tags_paths(folder):
@@ -134,115 +133,12 @@ def _settings(folder: Path, manifest: Manifest, run: Replayed) -> list[str]:
     return found
 
 
-def _earlier(folder: Path, transcript: Transcript, run: Replayed, simulated: bool) -> list[str]:
-    """Whether earlier runs announced the same, used other pre-shared bits, and disclosed no more than is charged.
-
-    Those of a simulated session are public, and used again.
-    """
-    found, asked, answered = [], 0, 0
-    slots = {run.welcome.get('pre_shared_slot')}
-    for path in sorted(folder.glob('transcript-*.qgt')):
-        if path == transcript.path:
-            continue
-        one = replay(read_transcript(path), whole=False)
-        if one.hello.get('stored_key'):
-            continue
-        asked, answered = asked + one.asked, answered + one.answered
-        if one.announced and run.announced and one.announced != run.announced:
-            found.append(f'{path.name} announces other detections, bases or locked time')
-        slot = one.welcome.get('pre_shared_slot')
-        if slot is not None and slot in slots and not simulated:
-            found.append(f'{path.name} uses the same pre-shared bits as another run')
-        slots.add(slot)
-    for who, bits, said in (('ground', asked, run.hello), ('satellite', answered, run.welcome)):
-        if said and said['disclosed_before'] < bits:
-            found.append(f'earlier runs disclosed {bits} bits, the {who} charges {said["disclosed_before"]}')
-    return found
-
-
-def other_side(folder: Path, transcript: Transcript, other: Path | None) -> list[str]:
+def other_side(transcript: Transcript, other: Path | None) -> list[str]:
     """Whether the satellite has heard and said the same; the last messages may be missing at one side."""
-    paths = [other] if other else sorted(folder.glob('satellite-transcript-*.qgt'))
-    if not paths:
-        return []
+    paths = [other] if other else sorted(transcript.path.parent.glob('satellite-transcript-*.qgt'))
+    names = [message.name for message in transcript.messages]
+    made = names.index('AMPLIFIED') if 'AMPLIFIED' in names else len(names)
     sides = [read_transcript(path) for path in paths]
-    made = transcript.names().index('AMPLIFIED') if 'AMPLIFIED' in transcript.names() else len(transcript.chain)
-    if any(one.chain[:made] == transcript.chain[:made] and not one.broken for one in sides):
+    if not sides or any(one.chain[:made] == transcript.chain[:made] and not one.broken for one in sides):
         return []
     return ["no transcript of the satellite's side has the same messages"]
-
-
-def figures_of(
-    run: Replayed, counts: formulas.Counts, key: dict[str, Any], joined: formulas.Joined | None = None
-) -> tuple[int, dict[str, Any], list[str]]:
-    """Every count, charge and length of the key, against those of the session."""
-    terms, given_up = run.hello['terms'], bool(run.report.get('reason'))
-    blocks = [] if given_up else run.blocks
-    one_way = terms['reconciliation'] == 'ldpc'
-    disclosed = key['disclosed_bits'] if one_way else run.parities  # syndromes are told in whole bytes
-    dropped = 0 if given_up else run.dropped
-    length, epsilon = formulas.key_bits(
-        counts, terms, run.report.get('receiver'), blocks, disclosed + dropped + run.earlier(), joined
-    )
-    secret = 0 if given_up else floor(max(0.0, length) + _ROUNDING)
-    qber = counts.expected_error(terms['intensities']['signal'], terms['intensities']['decoy'])
-    figures = {
-        'sifted_bits': int(run.sifted[:, 0].sum()),
-        'disclosed_bits': disclosed,
-        'disclosed_before': run.earlier(),
-        'blocks': len(blocks),
-        'failed_blocks': 0 if given_up else run.agreed.count(False),
-        'pre_shared_bits': formulas.TAG_KEY_BITS,
-        'key_id': run.key_id,
-        'epsilon': epsilon,
-        'secret_bits': secret,
-    } | ({} if joined else {'kept': bool(run.report.get('keep'))})
-    if figures.get('kept') and (terms['keep'] == 'never' or run.earlier()):
-        figures['kept'] = False  # parities were disclosed, or nobody wants it
-    found = [
-        f'{name} is {key.get(name)} in the session, {value} by the transcript'
-        for name, value in figures.items()
-        if not _same(key.get(name), value)
-    ]
-    near_border = length > 0 and abs(length - round(length)) < _ROUNDING
-    if not given_up and run.requested is not None and run.requested[0] != secret and not near_border:
-        found.append(f'{run.requested[0]} bits were requested, the counts allow {secret}')
-    if run.requested is not None and run.requested[1] != disclosed:
-        found.append(f'{disclosed} bits were disclosed, the request says {run.requested[1]}')
-    if one_way and not given_up and -(-disclosed // 8) * 8 != run.parities:
-        found.append(f'{run.parities} bits of syndromes do not hold {disclosed}')
-    if not isclose(run.report['qber'], qber, rel_tol=1e-9, abs_tol=1e-12):
-        found.append(f'the error rate is said to be {run.report["qber"]}, the decoys tell {qber}')
-    if not given_up and qber > terms['max_qber']:
-        found.append(f'the error rate {qber:.3f} is over the limit of {terms["max_qber"]}')
-    return secret, figures, found + _tables(counts, key)
-
-
-def _tables(counts: formulas.Counts, key: dict[str, Any]) -> list[str]:
-    """The tables of counts and of failure probabilities."""
-    found = []
-    for b, basis in enumerate(('hv', 'da')):
-        for k, name in enumerate(('signal', 'decoy', 'vacuum')):
-            said = key['counts'][basis][name]
-            due = {'sent': counts.sent[b, k], 'sifted': counts.sifted[b, k]} | (
-                {'errors': counts.errors[b, k]} if k else {}
-            )
-            found += [
-                f'counts of {basis} {name}: {part} is {said[part]} in the session, {value:.0f} by the transcript'
-                for part, value in due.items()
-                if said[part] != value
-            ]
-    total = sum(key['epsilon_ledger'].values())
-    if not isclose(total, key['epsilon'], rel_tol=1e-9):
-        found.append(f'the ledger adds up to {total}, the session says {key["epsilon"]}')
-    cost = dict(key['cost'])
-    secret = cost.pop('secret_bits')
-    if abs(sum(cost.values()) - secret) > 1e-3 or secret != key['secret_bits']:
-        found.append(f'the costs add up to {sum(cost.values()):.3f} bits, the session says {key["secret_bits"]}')
-    return found
-
-
-def _same(said: Any, due: Any) -> bool:
-    if isinstance(due, float):
-        return isinstance(said, (int, float)) and isclose(said, due, rel_tol=1e-6)
-    return bool(said == due)

@@ -14,34 +14,14 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from qkd_gs.errors import StationError
+from qkd_gs.keys.database_schema import ADDED, OLDER, SCHEMA, SCHEMA_VERSION
 from qkd_gs.keys.entries import KeyRow, KeyStateName, Side, key_head
 from qkd_gs.keys.files import check_private, sync_folder
 from qkd_gs.keys.key_blocks import read_blocks, wipe_blocks, write_blocks
 from qkd_gs.keys.migration import keys_of_version_1, secrets_of_version_2
 from qkd_gs.keys.root_file import RootFile
-from qkd_gs.keys.sealed_items import ITEM_TABLES, SealedItems
+from qkd_gs.keys.sealed_items import SealedItems
 
-SCHEMA_VERSION = 3
-_SCHEMA = (
-    'CREATE TABLE store (schema INTEGER NOT NULL, simulated INTEGER NOT NULL, side TEXT NOT NULL,'
-    ' count INTEGER NOT NULL, group_keys BLOB NOT NULL)',
-    'CREATE TABLE keys (key_id TEXT PRIMARY KEY, session_id TEXT NOT NULL UNIQUE, created_utc TEXT NOT NULL,'
-    ' length_bits INTEGER NOT NULL CHECK (length_bits >= 0), epsilon REAL NOT NULL, result TEXT NOT NULL,'
-    " state TEXT NOT NULL CHECK (state IN ('pending', 'confirmed', 'given', 'erased')),"
-    ' sent_bits INTEGER NOT NULL DEFAULT 0, received_bits INTEGER NOT NULL DEFAULT 0, item_group INTEGER)',
-    'CREATE TABLE refills (key_id TEXT PRIMARY KEY, item_group INTEGER NOT NULL)',
-    'CREATE TABLE held (key_id TEXT PRIMARY KEY, source TEXT NOT NULL, item_group INTEGER NOT NULL,'
-    ' item INTEGER NOT NULL)',
-    'CREATE INDEX held_by_source ON held (source)',
-    'CREATE INDEX held_by_place ON held (item_group, item)',
-    *ITEM_TABLES,
-    'CREATE TABLE IF NOT EXISTS attempts (session_id TEXT PRIMARY KEY, disclosed_bits INTEGER NOT NULL)',
-    'CREATE TABLE IF NOT EXISTS announcements (session_id TEXT PRIMARY KEY, digest TEXT NOT NULL)',
-    'CREATE TABLE IF NOT EXISTS bookings (session_id TEXT NOT NULL, source TEXT NOT NULL, start_ns INTEGER NOT NULL,'
-    ' end_ns INTEGER NOT NULL)',
-    'CREATE INDEX IF NOT EXISTS bookings_by_time ON bookings (source, start_ns)',
-)
-_OLDER = {1: ('keys', 'store'), 2: ('keys', 'store', 'refills', 'held')}  # tables of older versions that are others now
 _HELD_TOGETHER = 64  # keys that wait, in one group
 _KEY_BYTES = 32
 _BUSY_S = 30.0
@@ -264,7 +244,7 @@ class SealedDatabase:
                     self._create(0)
                 schema, simulated = self.sql.execute('SELECT schema, simulated FROM store').fetchone()
                 self._check_simulated(bool(simulated))
-                if schema in _OLDER:
+                if schema in OLDER:
                     self._migrate(schema)
                 elif schema != SCHEMA_VERSION:
                     raise StationError(
@@ -273,13 +253,15 @@ class SealedDatabase:
                         hint='use the software that wrote it',
                     )
                 self._check_side()
+                for statement in ADDED:
+                    self.sql.execute(statement)
                 self._opened(self._known_root(self._root.read(), self._count()))
             self._forget_other_roots()
 
     def _create(self, count: int) -> None:
         if not self._root.exists():
             self._root.write({0: secrets.token_bytes(_KEY_BYTES)})
-        for statement in _SCHEMA:
+        for statement in SCHEMA:
             self.sql.execute(statement)
         wrapping_key = self._wrapping_key(self._known_root(self._root.read(), count))
         self._items = SealedItems(self.sql, self.path, wrapping_key, None)
@@ -298,7 +280,7 @@ class SealedDatabase:
             count = self._count()
             wrapping_key = self._wrapping_key(self._known_root(self._root.read(), count))
             keys, refills, held = secrets_of_version_2(self.sql, wrapping_key, self._simulated, self.path)
-        for table in _OLDER[schema]:
+        for table in OLDER[schema]:
             if self.sql.execute('SELECT 1 FROM sqlite_master WHERE name = ?', (table,)).fetchone():
                 self.sql.execute(f'ALTER TABLE {table} RENAME TO old_{table}')
         self.sql.execute('DROP INDEX IF EXISTS held_by_source')
@@ -311,7 +293,7 @@ class SealedDatabase:
             self.add_refill(key_id, packed)
         for key_id, source, material in held:
             self.hold(key_id, source, material)
-        for table in _OLDER[schema]:
+        for table in OLDER[schema]:
             self.sql.execute(f'DROP TABLE IF EXISTS old_{table}')
         self._finish(self._root.read()[count], count)
 

@@ -6,7 +6,7 @@ It is also the side's durable record of announced pulses and disclosed bits (`qk
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from qkd_gs.keys.sealed_database import SealedDatabase
 from qkd_gs.keys.secret import Secret
 from qkd_gs.keys.withdrawals import Withdrawals
 from qkd_gs.qkd.protocol.kept_bits import KeptBits, KeptPass
-from qkd_gs.qkd.protocol.session_record import Booking, check_booking, missing_key
+from qkd_gs.qkd.protocol.session_record import NO_NAMES, Booking, check_booking, missing_key
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
 
 
@@ -254,13 +254,30 @@ class KeyStore:
         row = self._database.sql.execute(statement, (session_id,)).fetchone()
         return int(row[0]) if row else 0
 
-    def record_leakage(self, session_id: str, bits: int) -> None:
-        """Set the bits that runs of this session may have disclosed up to now, on the disk before it returns."""
+    def record_leakage(self, session_id: str, bits: int, named: Mapping[str, int] = NO_NAMES) -> None:
+        """Set the bits that runs of this session may have disclosed up to now, on the disk before it returns.
+
+        The named disclosures among them are added to those of earlier calls.
+        """
         with self._database.change():
             self._database.sql.execute(
                 'INSERT INTO attempts VALUES (?, ?) ON CONFLICT DO UPDATE SET disclosed_bits = excluded.disclosed_bits',
                 (session_id, bits),
             )
+            rows = [(session_id, name, number) for name, number in named.items()]
+            self._database.sql.executemany('INSERT OR IGNORE INTO disclosures VALUES (?, ?, ?)', rows)
+
+    def named_disclosures(self, session_id: str) -> dict[str, int]:
+        """Bits of each named disclosure in earlier runs of this session."""
+        statement = 'SELECT name, bits FROM disclosures WHERE session_id = ?'
+        return dict(self._database.sql.execute(statement, (session_id,)).fetchall())
+
+    def public_seed(self, session_id: str, drawn: int) -> int:
+        """Public seed of a session: the one of its first run, or else `drawn`, on the disk before it returns."""
+        with self._database.note():
+            sql = self._database.sql
+            sql.execute('INSERT OR IGNORE INTO seeds VALUES (?, ?)', (session_id, drawn))
+            return int(sql.execute('SELECT seed FROM seeds WHERE session_id = ?', (session_id,)).fetchone()[0])
 
     def book_pulses(self, booking: Booking) -> None:
         """Book pulses as used, on the disk before it returns.

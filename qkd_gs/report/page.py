@@ -18,7 +18,7 @@ from qkd_gs.report.key_figures import waterfall
 from qkd_gs.report.link_figures import calibration_stars, link_efficiency
 from qkd_gs.report.paper import CITATION
 from qkd_gs.report.pass_figures import acquisition, polarization, sky_track
-from qkd_gs.report.result_tables import counts_table, forecast_table, losses_table, scenario_row
+from qkd_gs.report.result_tables import counts_table, forecast_table, joined_table, losses_table, scenario_row
 from qkd_gs.report.style import RED, house_style, svg_of
 from qkd_gs.report.tables import (
     Table,
@@ -152,6 +152,12 @@ def _sections(view: SessionView, folder: Path) -> list[Section]:
         key.tables += [table for each in tabulate if (table := each(view)) is not None]
     else:
         key.texts.append('The session has not been processed: there is no key yet.')
+    joined = view.joined
+    if joined is not None:
+        of_a_key = (account_table, processing_table, bounds_table, ledger_table)
+        tables = [joined_table(joined), *(table for each in of_a_key if (table := each(joined)) is not None)]
+        text = 'The sifted bits of this pass and of others were kept, and made into one key.'
+        sections.append(Section('Key of several passes', texts=[text], tables=tables))
     beside = Section('Beside the paper', tables=[comparison(view)])
     beside.texts.append(f'Published figures: {CITATION}, Fig. 5 and Table 1. A dash: not published.')
     return [s for s in sections if s.plots or s.tables or s.texts or s.tables_before] + [beside, _provenance(view)]

@@ -50,6 +50,20 @@ def counts_table(view: SessionView) -> Table | None:
     )
 
 
+def joined_table(joined: SessionView) -> Table:
+    """What the key of several passes was made of; the view is that of `SessionView.joined`."""
+    key = joined.key
+    rows = [
+        ('Sessions', ', '.join(key.get('sessions', []))),
+        ('Sifted bits of all', shown(number(key, 'sifted_bits'), 0)),
+        ('Error rate', f'{shown(number(key, "qber"), 2, 100)} %'),
+        ('Secret bits', shown(number(key, 'secret_bits'), 0)),
+        ('Failure probability', scientific(number(key, 'epsilon'))),
+        ('Name of the key', str(key.get('key_id', NONE))),
+    ]
+    return Table(('', ''), rows, title='Passes')
+
+
 def forecast_table(view: SessionView) -> Table | None:
     """The result beside the forecast that was made before the pass."""
     forecast = view.manifest.run.get('forecast')

@@ -43,6 +43,7 @@ def tiles(view: SessionView) -> list[Tile]:
     lowest = view.manifest.station.tracking.data_el_deg
     made = [
         Tile('Secret key', shown(number(key, 'secret_bits'), 1, 1e-3), 'kbit', 'whole pass, certified'),
+        *_joined_tile(view),
         *_window_tile(view),
         Tile('Sifted key', shown(number(key, 'sifted_bits'), 1, 1e-3), 'kbit', f'above {lowest:g}° of elevation'),
         Tile('Error rate', shown(number(key, 'qber'), 2, 100), '%', f'paper: {paper.qber}'),
@@ -65,6 +66,15 @@ def _spot_rms(view: SessionView) -> tuple[str, str]:
         return ' × '.join(shown(number(tracking, f'spot_rms_{axis}_urad'), 2) for axis in 'xy'), ''
     locked = view.above(t.spot_t_ns)
     return ' × '.join(shown(rms(values[locked]), 2) for values in (t.spot_x_urad, t.spot_y_urad)), 'while locked; '
+
+
+def _joined_tile(view: SessionView) -> list[Tile]:
+    """The key of several passes, if this one was joined with others."""
+    joined = view.joined
+    if joined is None:
+        return []
+    bits, passes = shown(number(joined.key, 'secret_bits'), 1, 1e-3), len(joined.key.get('sessions', []))
+    return [Tile('Joined key', bits, 'kbit', f'of {passes} passes together, certified')]
 
 
 def _window_tile(view: SessionView) -> list[Tile]:

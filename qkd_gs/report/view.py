@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
@@ -48,6 +48,12 @@ class SessionView:
     def timing(self) -> dict[str, Any]:
         """The synchronization's figures; empty if not processed."""
         return _part(self.manifest.result, 'timing')
+
+    @property
+    def joined(self) -> SessionView | None:
+        """The session with the key that it was joined to with others in the place of its own; None if it was not."""
+        part = _part(self.manifest.result, 'joined')
+        return replace(self, manifest=self.manifest.model_copy(update={'result': {'key': part}})) if part else None
 
     @property
     def processed(self) -> bool:

@@ -6,6 +6,7 @@ The key length is a stub (what was sifted less what was disclosed), so that litt
 import os
 import threading
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,7 +22,7 @@ from qkd_gs.qkd.link.authenticated_channel import SECRET_BITS
 from qkd_gs.qkd.link.channel import Kind, Message
 from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.qkd.link.streams import channel_pair
-from qkd_gs.qkd.protocol import ground_side, satellite_side
+from qkd_gs.qkd.protocol import ground_join, ground_side, satellite_side
 from qkd_gs.qkd.protocol.confirmation import confirm_again
 from qkd_gs.qkd.protocol.detection_log import DetectionLog
 from qkd_gs.qkd.protocol.exchange_cascade import unpack_queries
@@ -33,6 +34,9 @@ SESSIONS = ('a' * 32, 'b' * 32)
 FOLLOWED = (Kind.LOG_HEAD, Kind.LOG_BLOCK, Kind.SIFT_ANSWER, Kind.AMPLIFIED, Kind.CONFIRMED)  # of the same side
 HASH_BITS = TERMS.verification_bits + 1
 TRANSMITTER = KeyedTransmitter()
+MORTAL = (
+    'put', 'confirm', 'book_pulses', 'public_seed', 'record_leakage', 'drop_refills', 'refill', 'take_kept',
+)  # fmt: skip
 PADS = {}  # of the sides at work: pads that were used, and the tags that they made
 
 
@@ -83,7 +87,7 @@ class MortalRecord:
 
     def __getattr__(self, name):
         real = getattr(self._store, name)
-        if name not in ('put', 'confirm', 'book_pulses', 'record_leakage', 'drop_refills', 'refill', 'take_kept'):
+        if name not in MORTAL:
             return real
 
         def call(*arguments, **named):
@@ -106,10 +110,11 @@ class Inside:
         self._delayed = kept.pop('delayed', None)  # of the run before
         self._counts = Counter()
         self._held, self._late, self._cut = None, [], False
-        self.said = []
+        self.said, self.talk = [], []
 
     def send(self, message):
         self.said.append(message)
+        self.talk.append(message)
         for one in self._passed(message, True):
             self._channel.send(one)
 
@@ -120,6 +125,7 @@ class Inside:
             if self._cut:
                 self._lost()
             self._late += self._passed(self._channel.receive(), False)
+        self.talk.append(self._late[0])
         return self._late.pop(0)
 
     def close(self):
@@ -166,7 +172,10 @@ class Both:
 
     folder: object
     kept: dict = field(default_factory=dict)
-    disclosed: dict = field(default_factory=Counter)  # by side and session: parities and hashes
+    disclosed: dict = field(default_factory=Counter)  # by side and session: parities and hashes, the same ones once
+    parities: dict = field(default_factory=dict)  # by side and session: bits by all that was said before
+    hashes: dict = field(default_factory=Counter)
+    died: set = field(default_factory=set)  # sessions in which a side has died: more may be charged
     answers: dict = field(default_factory=dict)
     keys: dict = field(default_factory=dict)  # of the ground, by session
     runs: int = 0
@@ -190,9 +199,9 @@ class Both:
         heard = Listening(satellite_end)
         thread = threading.Thread(target=self._satellite, args=(heard, dying))
         thread.start()
-        before = dict(self.disclosed)
+        made = None
         try:
-            self._ground(inside, session, dying, before)
+            made = self._ground(inside, session, dying)
         except (ProtocolError, Crash):
             pass
         except Exception as fault:  # a refusal is an outcome, anything else is not
@@ -201,10 +210,23 @@ class Both:
         finally:
             inside.close()
             thread.join()
-        self._note(session, inside.said, heard.said)
+        if dying.side:
+            self.died.add(session)
+        self._note(session, inside, heard)
+        if made:
+            self._check_length(session, made)
         return inside.said, heard.said
 
-    def _ground(self, channel, session, dying, before):
+    def _check_length(self, session, made):
+        """All that both sides ever said of the key is subtracted: what they said twice, and both in this run, once."""
+        this_run = made.disclosed_bits + HASH_BITS * made.blocks
+        disclosed = sum(self.disclosed[side, session] for side in Side) - this_run
+        left = made.sifted_bits - SECRET_BITS - disclosed
+        assert made.secret_bits <= max(0, left), 'disclosed bits were not charged'
+        if session not in self.died and not made.failed_blocks:
+            assert made.secret_bits == max(0, left), 'bits that were disclosed once are charged twice'
+
+    def _ground(self, channel, session, dying):
         (detections, locked), log_ns = LIGHT[session]
         with self.store(Side.GROUND) as kept:
             store = MortalRecord(kept, dying.call, dying.after) if dying.side is Side.GROUND else kept
@@ -213,20 +235,18 @@ class Both:
                 if stored.state is KeyStateName.PENDING:
                     confirm_again(channel, self.terms, session, stored.key_id, pre_shared)
                     store.confirm(session, stored.key_id)
-                return
+                return None
             self.runs += 1
             drawn = np.random.default_rng(self.runs).bytes
             run = GroundSession(channel, self.terms, session, pre_shared, store, random_bytes=drawn)
             run.open()
             run.request_beacon_log(*log_ns)
             made = run.make_key(DetectionLog.of(detections, locked), locked)
-            earlier = sum(before.get((side, session), 0) for side in Side)
-            if made.secret_bits:
-                hashes = HASH_BITS * made.blocks
-                assert made.secret_bits <= made.sifted_bits - made.disclosed_bits - hashes - SECRET_BITS - earlier
             store.put(session, made.key_id, made.key, made.epsilon, {}, made.refill)
-            run.confirm()
-            store.confirm(session, made.key_id)
+            with suppress(ProtocolError):  # the key is there
+                run.confirm()
+                store.confirm(session, made.key_id)
+            return made
 
     def _satellite(self, channel, dying):
         with self.store(Side.SATELLITE) as kept:
@@ -238,15 +258,30 @@ class Both:
                 channel.close()
 
     def _note(self, session, ground, satellite):
-        """Count what each side said, whether it arrived or not."""
-        queries = [len(unpack_queries(m.payload)[1]) for m in ground if m.kind is Kind.PARITY_REQUEST]
-        answered = sum(m.kind is Kind.PARITY_ANSWER for m in satellite)
+        """Count what each side said, whether it arrived or not; the same after the same once."""
+        for side, end, kind in (
+            (Side.GROUND, ground, Kind.PARITY_REQUEST),
+            (Side.SATELLITE, satellite, Kind.PARITY_ANSWER),
+        ):
+            parities, asked, so_far = self.parities.setdefault((side, session), {}), 0, ()
+            for message in end.talk:
+                if message.kind is Kind.PARITY_REQUEST:
+                    with suppress(ProtocolError):
+                        asked = len(unpack_queries(message.payload)[1])
+                if message.kind in (Kind.ERROR_COUNTS, Kind.JOIN, Kind.PARITY_REQUEST, Kind.PARITY_ANSWER):
+                    so_far += ((message.kind, message.payload),)
+                if message.kind is kind:
+                    parities[so_far] = asked
+        kinds = [m.kind for m in ground.said]
         blocks = sum(
-            len(m.payload) * 8 // self.terms.verification_bits for m in satellite if m.kind is Kind.VERIFY_ANSWER
+            len(m.payload) * 8 // self.terms.verification_bits for m in satellite.said if m.kind is Kind.VERIFY_ANSWER
         )
-        self.disclosed[Side.GROUND, session] += sum(queries)
-        self.disclosed[Side.SATELLITE, session] += sum(queries[:answered]) + blocks * HASH_BITS
-        said = [m.payload for m in satellite if m.kind is Kind.SIFT_ANSWER]
+        self.hashes[Side.GROUND, session] += (Kind.VERIFY_REQUEST in kinds) * HASH_BITS
+        self.hashes[Side.SATELLITE, session] += blocks * HASH_BITS
+        for side in Side:
+            parities = sum(self.parities[side, session].values())
+            self.disclosed[side, session] = parities + self.hashes[side, session]
+        said = [m.payload for m in satellite.said if m.kind is Kind.SIFT_ANSWER]
         if said:
             assert self.answers.setdefault(session, said) == said, 'other pulses were answered'
 
@@ -269,7 +304,9 @@ class Both:
                     given = (mine.send, mine.receive, theirs.send, theirs.receive)
                     assert bits_of(ground, session, given) == bits_of(satellite, session, given)
                 for side, store in ((Side.GROUND, ground), (Side.SATELLITE, satellite)):
-                    assert store.disclosed_before(session) >= self.disclosed[side, session], 'disclosed unbooked'
+                    booked, disclosed = store.disclosed_before(session), self.disclosed[side, session]
+                    assert booked >= disclosed, 'disclosed unbooked'
+                    assert session in self.died or booked == disclosed, 'charged more than once'
 
     def exchange(self):
         """Each side sends with its next bits, and the other finds the same."""
@@ -304,14 +341,16 @@ class Listening:
 
     def __init__(self, channel):
         self._channel = channel
-        self.said, self.fault = [], None
+        self.said, self.talk, self.fault = [], [], None
 
     def send(self, message):
         self.said.append(message)
+        self.talk.append(message)
         self._channel.send(message)
 
     def receive(self):
-        return self._channel.receive()
+        self.talk.append(self._channel.receive())
+        return self.talk[-1]
 
     def close(self):
         self._channel.close()
@@ -334,4 +373,5 @@ def use_stubs(monkeypatch):
     """Let little light make a key."""
     for side in (ground_side, satellite_side):
         monkeypatch.setattr(side, 'certified_length', stub_length)
-    monkeypatch.setattr(ground_side, 'abort_reason', lambda *arguments: '')
+    for side in (ground_side, ground_join):
+        monkeypatch.setattr(side, 'reason_to_abort', lambda *arguments: '')

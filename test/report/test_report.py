@@ -100,6 +100,23 @@ def test_the_whole_report(session, capsys):
     assert str(synthetic.key_part()['secret_bits'] // 1000) in page.text
 
 
+def test_a_key_of_several_passes(tmp_path):
+    result = synthetic.manifest().result
+    assert 'Key of several passes' not in Page(write_at(tmp_path / 'single', result)).text
+    joined = synthetic.key_part() | {'sessions': ['5' * 32, '7' * 32], 'key_id': 'a1b2'}
+    text = Page(write_at(tmp_path / 'joined', result | {'joined': joined})).text
+    assert 'of 2 passes together' in text
+    _, _, chapter = text.partition('The sifted bits of this pass and of others were kept')
+    for words in ('5' * 32 + ', ' + '7' * 32, 'a1b2', 'The account', 'Epsilon budget'):
+        assert words in chapter
+
+
+def write_at(folder, result):
+    folder.mkdir()
+    create_manifest(folder, synthetic.manifest(result=result))
+    return write_report(folder).read_text(encoding='utf-8')
+
+
 def test_each_run_of_the_tdc_is_reported(session):
     text = Page(write_report(session).read_text()).text
     assert 'tags.sealed) started 2018-10-02 21:56:40, 5,100,000 tags, cut off' in text

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from qkd_gs.audit.session_audit import audit_session
 from qkd_gs.bench.security.row import Attack, Row
 from qkd_gs.bench.security.short_sessions import process, short_session
 from qkd_gs.errors import DeviceFault, StationError
@@ -17,11 +18,13 @@ from qkd_gs.keys.preshared import SLOT_BYTES, PreSharedKey
 from qkd_gs.qkd.link.channel import Channel, Kind, Message
 from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.qkd.protocol import messages
+from qkd_gs.qkd.protocol.exchange_cascade import pack_queries, unpack_queries
 from qkd_gs.qkd.protocol.session_record import RecordInMemory
 from qkd_gs.session.manifest import Manifest, update_manifest
 
 Change = Callable[[Message], list[Message]]
 _GREETINGS = 200
+_HASH_BITS = 65  # of a block
 
 
 class Inside:
@@ -121,14 +124,33 @@ def _other_settings(folder: Path, name: str, eve: str) -> Row:
 
 
 def _broken_again(folder: Path, name: str, eve: str) -> Row:
-    """A run is broken after all parities, and made again: both disclosures are charged."""
+    """A run is broken after all parities, and made again: it says the same parities once more, and no others."""
     session, keys = _session(folder)
     record = RecordInMemory()
     _fault(lambda: process(session, keys, wrap=cut_before(Kind.VERIFY_REQUEST), record=record))
     key = process(session, keys, record=record).key
+    how = f'the same parities; {key["disclosed_before"]} bits of hashes are charged'
+    held = audit_session(session).agrees and key['disclosed_before'] == _HASH_BITS * key['blocks']
+    return Row(name, eve, key['qber'], key['secret_bits'], how, held)
+
+
+def _other_parities(folder: Path, name: str, eve: str) -> Row:
+    """She has other parities from the satellite than the ground will ask for again."""
+    session, keys = _session(folder)
+    record, told = RecordInMemory(), list[int]()
+
+    def change(message: Message) -> list[Message]:
+        if message.kind is not Kind.PARITY_REQUEST:
+            return [message]
+        segment, batch = unpack_queries(message.payload)
+        told.append(len(batch) - 1)
+        return [Message(message.kind, pack_queries(segment, batch[1:]))]
+
+    _fault(lambda: process(session, keys, wrap=lambda channel: Inside(channel, change), record=record))
+    key = process(session, keys, record=record).key
     charged = key['disclosed_before']
-    held = charged >= 2 * 0.9 * key['disclosed_bits']
-    return Row(name, eve, key['qber'], key['secret_bits'], f'{charged} bits of both sides are charged', held)
+    how, held = f'{charged} bits are charged', audit_session(session).agrees and charged >= sum(told) > 0
+    return Row(name, eve, key['qber'], key['secret_bits'], how, held)
 
 
 def _altered(kind: Kind, folder: Path, name: str, eve: str) -> Row:
@@ -162,6 +184,7 @@ def link_attacks() -> list[Attack]:
         Attack('asks for pulses of her choice', 'bases and intensities of 200,000 pulses', _announce_her_own),
         Attack('other settings in a repeated run', 'parities of another key of the same bits', _other_settings),
         Attack('breaks a run after its parities', 'the parities of both runs', _broken_again),
+        Attack('breaks a run after other parities', 'parities of the key that nobody else asks for', _other_parities),
         Attack('changes a parity query', 'nothing', partial(_altered, Kind.PARITY_REQUEST)),
         Attack('changes the matrix', 'nothing', partial(_altered, Kind.AMPLIFY)),
         Attack('flood of greetings', 'nothing; she wants to use up the pre-shared key', _greetings),

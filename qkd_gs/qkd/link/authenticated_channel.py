@@ -91,9 +91,9 @@ class AuthenticatedChannel:
     def send(self, kind: Kind, content: bytes | Section = b'') -> None:
         """Send a message."""
         message = Message(kind, content if isinstance(content, bytes) else content.model_dump_json().encode())
+        self._record(self._me, message)  # first: a transcript has all that may have been heard
         self._channel.send(message)
         self._sent_last = True
-        self._record(self._me, message)
 
     def receive(self, *kinds: Kind) -> Message:
         """Receive a message of one of these kinds.

@@ -53,6 +53,7 @@ class Kind(IntEnum):
     CONFIRMED = 22
     JOIN = 23
     JOINED = 24
+    REPEATED = 25
 
 
 @dataclass(frozen=True)

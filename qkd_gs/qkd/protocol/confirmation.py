@@ -26,6 +26,20 @@ def greet(link: AuthenticatedChannel, hello: messages.Hello, pre_shared: PreShar
     return welcome
 
 
+def compare_names(link: AuthenticatedChannel, key_id: str) -> None:
+    """Ground: wait until the satellite has stored its part, under the same name.
+
+    Raises
+    ------
+    ProtocolError
+        No answer, a changed one, or another name.
+    """
+    theirs = link.receive_section(Kind.AMPLIFIED, messages.KeyId).key_id
+    link.verify_tag()
+    if theirs != key_id:
+        raise ProtocolError('disagreement', 'both sides give the key different names')
+
+
 def exchange_confirmation(link: AuthenticatedChannel, key_id: str) -> None:
     """Ground: say that the key is stored here, and wait until the satellite has confirmed its own copy.
 

@@ -20,7 +20,7 @@ from qkd_gs.qkd.reconciliation.cascade_bob import CascadeOptions, Corrector
 from qkd_gs.qkd.reconciliation.key_blocks import even_slices
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
 
-RecordLeakage = Callable[[int], None]
+RecordLeakage = Callable[..., None]  # total of disclosed bits, and payloads: `LeakageAccount.announce`
 _STEP = 'reconciliation'
 _SEGMENT = struct.Struct('>I')
 _SEGMENT_BITS = 1 << 23  # as many as a pass of 20 million tags has, at 13 bytes of memory a bit
@@ -68,7 +68,7 @@ def correct(
         Expected error rate and public seed, the same on both sides.
     options : CascadeOptions
     record_leakage : callable
-        Called with the total of disclosed bits before each query is sent.
+        Called with the total of disclosed bits, and what was said since the last call, before each query is sent.
     progress : callable
         Called with the step and an estimate of the fraction that is done.
 
@@ -82,7 +82,7 @@ def correct(
     ProtocolError
         The parities contradict each other, or the bits differ far more than expected.
     """
-    disclosed = 0
+    disclosed, answer = 0, b''
     estimate = 1.1 * len(bits) * binary_entropy(qber) + 1
     for number, segment in enumerate(segments(len(bits))):
         corrector = _corrector(bits, segment, qber, seed + number, options)
@@ -90,8 +90,9 @@ def correct(
             if not len(batch):  # only contradictory parities leave an error that no query can find
                 raise ProtocolError('disagreement', 'the parities of the satellite contradict each other')
             disclosed += len(batch)
-            record_leakage(disclosed)
-            link.send(Kind.PARITY_REQUEST, pack_queries(number, batch))
+            query = pack_queries(number, batch)
+            record_leakage(disclosed, answer, query)
+            link.send(Kind.PARITY_REQUEST, query)
             answer = link.receive(Kind.PARITY_ANSWER).payload
             try:
                 corrector.feed(unpack_bits(answer, len(batch)))
@@ -138,12 +139,12 @@ def answer_until(
         disclosed += len(batch)
         if disclosed > len(bits):
             raise ProtocolError('unexpected', 'more parities were requested than the key has bits')
-        record_leakage(disclosed)
         try:
-            answer = server.answer(batch)
+            answer = pack_bits(server.answer(batch))
         except StationError as error:
             raise ProtocolError('malformed', error.what) from error
-        link.send(Kind.PARITY_ANSWER, pack_bits(answer))
+        record_leakage(disclosed, message.payload, answer)
+        link.send(Kind.PARITY_ANSWER, answer)
         progress(_STEP, 0.5)  # only the ground knows the fraction that is done
     server.wipe()
     progress(_STEP, 1.0)

@@ -59,7 +59,7 @@ def send_syndromes(
     rate, seed : float, int
         Error rate from `design_rate`; public seed of the shuffles.
     record_leakage : callable
-        Called with the number of disclosed bits before they are sent.
+        Called with the number of disclosed bits, and the message, before they are sent.
     progress : callable
         Called with the step and the fraction that is done.
 
@@ -72,8 +72,9 @@ def send_syndromes(
         with bits.plain(codeword) as plain:
             parts.append(ldpc.syndrome(plain, rate, seed + number))
     sent = np.concatenate(parts)
-    record_leakage(len(sent))
-    link.send(Kind.SYNDROMES, pack_bits(sent))
+    syndromes = pack_bits(sent)
+    record_leakage(len(sent), syndromes)
+    link.send(Kind.SYNDROMES, syndromes)
     progress(_STEP, 1.0)
     return len(sent)
 

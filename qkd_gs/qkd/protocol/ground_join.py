@@ -11,7 +11,7 @@ from qkd_gs.qkd.link.channel import Channel, Kind
 from qkd_gs.qkd.protocol import messages
 from qkd_gs.qkd.protocol.ground_side import GroundSession
 from qkd_gs.qkd.protocol.kept_bits import KeptPass, counts_of_joined, joined_session
-from qkd_gs.qkd.protocol.key_budget import abort_reason, expected_length
+from qkd_gs.qkd.protocol.key_budget import abort_reason, expected_length, reason_to_abort
 from qkd_gs.qkd.protocol.result import KeyResult
 from qkd_gs.qkd.protocol.session_record import SessionRecord
 from qkd_gs.qkd.reconciliation.key_blocks import block_sizes, key_blocks
@@ -71,13 +71,14 @@ class GroundJoin(GroundSession):
     def _make_joined_key(self) -> KeyResult:
         self._open()
         counts = counts_together(self._terms, self._record, self._passes)
-        check_gain(self._terms, self._passes, counts, self._leakage.earlier_bits)
+        check_gain(self._terms, self._passes, counts, self._leakage.least_earlier_bits)
         blocks, qber, seed = key_blocks(counts.sifted_bits), expected_qber(counts), self._public_seed()
-        reason = self._abort_reason(counts, qber, blocks)
+        reason = reason_to_abort(self._terms, counts, blocks, qber, self._leakage.least_earlier_bits)
         if reason:
             raise StationError(f'the passes give no key together: {reason}')
         digests, choices = [one.digest for one in self._passes], counts.joined.choices if counts.joined else 1
-        self._link.send(Kind.JOIN, messages.JoinRequest(digests=digests, choices=choices, qber=qber, seed=seed))
+        request = messages.JoinRequest(digests=digests, choices=choices, qber=qber, seed=seed)
+        self._begin(Kind.JOIN, request, counts)
         self._link.send_tag()
         self._link.receive(Kind.JOINED)  # now the satellite has taken its bits
         self._link.verify_tag()

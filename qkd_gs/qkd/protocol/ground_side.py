@@ -16,19 +16,19 @@ from qkd_gs.qkd.finite_key.key_length import KeyLength
 from qkd_gs.qkd.link.authenticated_channel import AuthenticatedChannel, PreShared
 from qkd_gs.qkd.link.channel import Channel, Kind
 from qkd_gs.qkd.link.codes import pack_bits
-from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.qkd.link.spool import Spool
 from qkd_gs.qkd.link.transcript_file import TranscriptFile
 from qkd_gs.qkd.protocol import messages
-from qkd_gs.qkd.protocol.confirmation import exchange_confirmation, greet
+from qkd_gs.qkd.protocol.confirmation import compare_names, exchange_confirmation, greet
 from qkd_gs.qkd.protocol.detection_log import DetectionLog
 from qkd_gs.qkd.protocol.exchange_cascade import correct
 from qkd_gs.qkd.protocol.exchange_ldpc import correct_by_syndromes, design_rate, planned_bits
 from qkd_gs.qkd.protocol.kept_bits import KeptBits, KeptPass
-from qkd_gs.qkd.protocol.key_budget import abort_reason, certified_length, may_be_kept, reason_to_keep
+from qkd_gs.qkd.protocol.key_budget import certified_length, may_be_kept, reason_to_abort, reason_to_keep
 from qkd_gs.qkd.protocol.leakage import LeakageAccount
 from qkd_gs.qkd.protocol.log_request import LogRequest
 from qkd_gs.qkd.protocol.progress import Progress, no_progress
+from qkd_gs.qkd.protocol.repetition import tell_repeated
 from qkd_gs.qkd.protocol.result import Corrected, KeyResult
 from qkd_gs.qkd.protocol.session_record import AnnouncementDigest, Booking, SessionRecord
 from qkd_gs.qkd.reconciliation.cascade_bob import EFFICIENT, CascadeOptions
@@ -37,6 +37,7 @@ from qkd_gs.qkd.sifting.packed_bits import PackedBits
 from qkd_gs.qkd.sifting.sifted import SiftedKey, Sifter, found_errors
 from qkd_gs.qkd.sifting.states import BeaconLog, PublicLog
 from qkd_gs.qkd.sifting.terms import Terms
+from qkd_gs.settings.loader import Section
 from qkd_gs.timing.pulse_period import PulsePeriod
 from qkd_gs.timing.spans import PulseSpan, checked_spans
 
@@ -131,6 +132,7 @@ class GroundSession:
         )
         welcome = greet(self._link, hello, self._pre_shared)
         self._slot, self._leakage.other_earlier_bits = welcome.pre_shared_slot, welcome.disclosed_before
+        self._leakage.other_repeatable_bits = min(welcome.repeatable, welcome.disclosed_before)
         self._progress('open', 1.0)
 
     def request_beacon_log(self, first_utc_ns: int, last_utc_ns: int, beacon_rate_hz: float = 1e4) -> BeaconLog:
@@ -229,7 +231,8 @@ class GroundSession:
             may = may_be_kept(self._terms, sifted.counts, sifted.qber, self._leakage.earlier_bits)
             reason = reason_to_keep(self._terms, sifted.counts, block_sizes(blocks), sifted.qber) if may else ''
             keep = bool(reason)
-            reason = reason or self._abort_reason(sifted.counts, sifted.qber, blocks)
+            before = self._leakage.least_earlier_bits
+            reason = reason or reason_to_abort(self._terms, sifted.counts, blocks, sifted.qber, before)
         seed = self._public_seed()
         self._report_errors(sifted, reason, seed, keep)
         if reason:
@@ -272,7 +275,9 @@ class GroundSession:
         self._last_ns = booking.spans_ns[-1][1]
 
     def _public_seed(self) -> int:
-        return int.from_bytes(self._random_bytes(8), 'big') >> 1
+        """Seed of the permutations; that of the first run, so that a repeated run asks for the same parities."""
+        drawn = int.from_bytes(self._random_bytes(8), 'big') >> 1
+        return self._record.public_seed(self._session_id, drawn)
 
     def _report_errors(self, sifted: SiftedKey, reason: str, seed: int, keep: bool) -> None:
         counts = sifted.counts
@@ -280,19 +285,18 @@ class GroundSession:
         report = messages.ErrorCounts(
             errors=errors, receiver=counts.receiver, qber=sifted.qber, reason=reason, seed=seed, keep=keep
         )
-        self._link.send(Kind.ERROR_COUNTS, report)
+        if reason:
+            self._link.send(Kind.ERROR_COUNTS, report)
+        else:
+            self._begin(Kind.ERROR_COUNTS, report, counts)
 
-    def _abort_reason(self, counts: KeyCounts, qber: float, blocks: list[slice]) -> str:
-        """Reason to end the run here, or empty; with one-way reconciliation, records the leakage to come."""
-        sizes, before = block_sizes(blocks), self._leakage.earlier_bits
-        reason = abort_reason(self._terms, counts, sizes, qber, before)
-        if reason or not self._terms.one_way:
-            return reason
-        planned = planned_bits(blocks, design_rate(counts))
-        reason = abort_reason(self._terms, counts, sizes, qber, before, planned)
-        if not reason:
-            self._leakage.announce(planned)
-        return reason
+    def _begin(self, kind: Kind, report: Section, counts: KeyCounts) -> None:
+        """Begin reconciliation; the leakage of a one-way one is recorded now, since the answer discloses it."""
+        payload = report.model_dump_json().encode()
+        self._leakage.begin(payload)
+        if self._terms.one_way:
+            self._leakage.announce(planned_bits(key_blocks(counts.sifted_bits), design_rate(counts)))
+        self._link.send(kind, payload)
 
     def _reconcile(self, sifted: SiftedKey, blocks: list[slice], seed: int) -> tuple[int, int]:
         if self._terms.one_way:  # the syndromes answer the report of errors
@@ -305,7 +309,7 @@ class GroundSession:
     def _verify(self, blocks: list[slice], bits: PackedBits, disclosed: int, trips: int) -> Corrected:
         self._progress('verification', 0.0)
         length = self._terms.verification_bits
-        self._leakage.announce(disclosed + len(blocks) * (length + 1))
+        self._leakage.announce_hashes(disclosed + len(blocks) * (length + 1))
         seed = self._random_bytes(verify.seed_bytes(length))  # drawn only now, so nobody can construct collisions
         self._link.send(Kind.VERIFY_REQUEST, seed)
         theirs = messages.read_digests(self._link.receive(Kind.VERIFY_ANSWER).payload, len(blocks), length)
@@ -317,27 +321,21 @@ class GroundSession:
     def _amplify(self, sifted: SiftedKey, corrected: Corrected) -> KeyResult:
         self._progress('amplification', 0.0)
         blocks, agreed = corrected.blocks, corrected.agreed
+        self._link.send(Kind.VERIFY_OUTCOME, pack_bits(agreed))
+        tell_repeated(self._link, self._leakage)
         length = certified_length(self._terms, sifted.counts, block_sizes(blocks), self._total_leakage(corrected))
         kept = verified_bits(corrected.bits, blocks, agreed)
         matrix = self._random_bytes(matrix_bytes(len(kept), amplified_bits(length.secret_bits)))
-        self._link.send(Kind.VERIFY_OUTCOME, pack_bits(agreed))
         request_key(self._link, length.secret_bits, corrected.disclosed_bits, matrix)
         self._key_id = self._link.public_digest()
         self._link.send_tag()
         key, refill = compressed(kept, length.secret_bits, matrix)
-        self._compare_names()
+        compare_names(self._link, self._key_id)
         result = self._result(sifted, corrected, length, key, refill)
         for held in (kept, corrected.bits, sifted.measured):
             held.wipe()
         self._progress('amplification', 1.0)
         return result
-
-    def _compare_names(self) -> None:
-        """Wait until the satellite has stored its part, under the same name."""
-        theirs = self._link.receive_section(Kind.AMPLIFIED, messages.KeyId).key_id
-        self._link.verify_tag()
-        if theirs != self._key_id:
-            raise ProtocolError('disagreement', 'both sides give the key different names')
 
     def _total_leakage(self, corrected: Corrected) -> int:
         """Bits that this and earlier runs disclosed, including those of dropped blocks."""
@@ -355,7 +353,7 @@ class GroundSession:
         if not keep:
             return result
         self._link.send_tag()
-        self._compare_names()
+        compare_names(self._link, self._key_id)
         about = KeptPass(self._session_id, self._last_ns, sifted.counts)
         return replace(result, kept=KeptBits(about, sifted.bits, sifted.basis))
 

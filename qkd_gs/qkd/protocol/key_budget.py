@@ -10,6 +10,8 @@ from qkd_gs.qkd.finite_key.counts import KeyCounts
 from qkd_gs.qkd.finite_key.entropy import binary_entropy
 from qkd_gs.qkd.finite_key.key_length import KeyLength, Overhead, key_length
 from qkd_gs.qkd.link import authenticated_channel
+from qkd_gs.qkd.protocol.exchange_ldpc import design_rate, planned_bits
+from qkd_gs.qkd.reconciliation.key_blocks import block_sizes
 from qkd_gs.qkd.sifting.terms import Terms
 
 _KEPT = 'its sifted bits are kept, to be joined with other passes'
@@ -73,6 +75,16 @@ def abort_reason(
         return certified_length(terms, counts, sizes, limit + disclosed_before).reason
     except StationError as error:  # e.g. a failure probability that the hashes alone use up
         return error.what
+
+
+def reason_to_abort(terms: Terms, counts: KeyCounts, blocks: list[slice], qber: float, disclosed_before: int) -> str:
+    """`abort_reason` of a run of either kind of reconciliation; the leakage of a one-way one is known beforehand."""
+    sizes = block_sizes(blocks)
+    reason = abort_reason(terms, counts, sizes, qber, disclosed_before)
+    if reason or not terms.one_way:
+        return reason
+    planned = planned_bits(blocks, design_rate(counts))
+    return abort_reason(terms, counts, sizes, qber, disclosed_before, planned)
 
 
 def expected_length(terms: Terms, counts: KeyCounts, sizes: list[int], qber: float, disclosed_before: int = 0) -> int:

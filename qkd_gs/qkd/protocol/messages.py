@@ -64,6 +64,7 @@ class Welcome(Section):
 
     pre_shared_slot: _Slot
     disclosed_before: int = Field(ge=0, le=_LARGEST)
+    repeatable: int = Field(default=0, ge=0, le=_LARGEST, description='those that cost nothing if they are said again')
 
 
 class LogRequest(Section):
@@ -104,6 +105,12 @@ class ErrorCounts(Section):
     reason: str = Field(max_length=300, description='reason to end the run without a key; empty if it goes on')
     seed: int = Field(ge=0, lt=2**63, description='of the public permutations')
     keep: bool = Field(default=False, description='both sides keep their sifted bits, to be joined with other passes')
+
+
+class Repeated(Section):
+    """Either side: bits of earlier runs that it has said again in this one, so that they are charged once."""
+
+    bits: int = Field(ge=0, le=_LARGEST)
 
 
 class JoinRequest(Section):

@@ -25,6 +25,7 @@ from qkd_gs.qkd.protocol.kept_bits import KeptBits, KeptPass, counts_of_joined, 
 from qkd_gs.qkd.protocol.key_budget import certified_length, may_be_kept
 from qkd_gs.qkd.protocol.leakage import LeakageAccount
 from qkd_gs.qkd.protocol.progress import Progress, no_progress
+from qkd_gs.qkd.protocol.repetition import answer_repeated
 from qkd_gs.qkd.protocol.result import SatelliteResult
 from qkd_gs.qkd.protocol.session_record import AnnouncementDigest, Booking, SessionRecord
 from qkd_gs.qkd.reconciliation.key_blocks import block_sizes, dropped_bits, key_blocks, verified_bits
@@ -145,10 +146,12 @@ class _Run:
 
     def _answer(self, hello: messages.Hello) -> SatelliteResult:
         self._leakage.other_earlier_bits = hello.disclosed_before
-        self._welcome(hello, self._leakage.own_earlier_bits)
+        self._welcome(hello, self._leakage.own_earlier_bits, self._leakage.repeatable_bits)
         window = self._send_log()
         sifted = self._sift(window)
-        report = self._link.receive_section(Kind.ERROR_COUNTS, messages.ErrorCounts)
+        reported = self._link.receive(Kind.ERROR_COUNTS)
+        report = read_section(reported, messages.ErrorCounts)
+        self._leakage.begin(reported.payload)
         counts = self._counts(sifted, report)
         if report.reason:
             nothing = self._without_key(self._link.public_digest(), report.reason)
@@ -171,8 +174,10 @@ class _Run:
     def _join(self, hello: messages.Hello) -> SatelliteResult:
         """Make one key of the kept bits of several passes."""
         self._leakage.other_earlier_bits = hello.disclosed_before
-        self._welcome(hello, self._leakage.own_earlier_bits)
-        request = self._link.receive_section(Kind.JOIN, messages.JoinRequest)
+        self._welcome(hello, self._leakage.own_earlier_bits, self._leakage.repeatable_bits)
+        asked = self._link.receive(Kind.JOIN)
+        request = read_section(asked, messages.JoinRequest)
+        self._leakage.begin(asked.payload)
         self._verify_tag()
         if joined_session(hello.joins) != hello.session_id:
             raise ProtocolError('disagreement', 'the session is not named after those that it joins')
@@ -204,12 +209,13 @@ class _Run:
             reason=reason,
         )
 
-    def _welcome(self, hello: messages.Hello, disclosed_before: int) -> None:
+    def _welcome(self, hello: messages.Hello, disclosed_before: int, repeatable: int = 0) -> None:
         if hello.terms != self._terms:
             differing = [name for name, value in self._terms if getattr(hello.terms, name) != value]
             raise StationError(f'the ground has different terms: {", ".join(differing)}', where='terms')
         slot = self._pre_shared.choose(hello.pre_shared_slots)
-        self._link.send(Kind.WELCOME, messages.Welcome(pre_shared_slot=slot, disclosed_before=disclosed_before))
+        welcome = messages.Welcome(pre_shared_slot=slot, disclosed_before=disclosed_before, repeatable=repeatable)
+        self._link.send(Kind.WELCOME, welcome)
         self._link.authenticate(self._pre_shared.attempt(slot))
         self._greeting = [(slot, hello.pre_shared_slots)]
 
@@ -311,11 +317,12 @@ class _Run:
         if len(request.payload) != verify.seed_bytes(length):
             raise ProtocolError('malformed', 'the seed of verification has the wrong size')
         hashes = len(blocks) * (length + 1)
-        self._leakage.announce(disclosed + hashes)
+        self._leakage.announce_hashes(disclosed + hashes)
         digests = verify.digests(bits, blocks, request.payload, length)
         self._link.send(Kind.VERIFY_ANSWER, messages.pack_digests(digests))
         agreed = unpack_bits(self._link.receive(Kind.VERIFY_OUTCOME).payload, len(blocks))
         dropped = dropped_bits(blocks, agreed)
+        answer_repeated(self._link, self._leakage)
         secret_bits, theirs, matrix = requested_key(self._link, len(bits) - dropped)
         key_id = self._link.public_digest()
         self._verify_tag()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from qkd_gs.errors import StationError
 from qkd_gs.qkd.protocol.kept_bits import KeptBits, KeptPass, not_kept, taken_already
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
 from qkd_gs.timing.spans import PulseSpan
+
+NO_NAMES: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,14 @@ class SessionRecord(Protocol):
     def disclosed_before(self, session_id: str) -> int:
         """Bits that this side may have disclosed in earlier runs."""
 
-    def record_leakage(self, session_id: str, bits: int) -> None:
-        """Set the bits that this side may have disclosed so far."""
+    def record_leakage(self, session_id: str, bits: int, named: Mapping[str, int] = NO_NAMES) -> None:
+        """Set the bits that this side may have disclosed so far, and add the named disclosures among them."""
+
+    def named_disclosures(self, session_id: str) -> dict[str, int]:
+        """Bits of each named disclosure in earlier runs; all of them are among those of `disclosed_before`."""
+
+    def public_seed(self, session_id: str, drawn: int) -> int:
+        """Public seed of a session: the one of its first run, or else `drawn`, which is kept from now on."""
 
     def book_pulses(self, booking: Booking) -> None:
         """Book pulses as used, before anything of them is said.
@@ -154,6 +163,8 @@ class RecordInMemory:
         self.finished: set[str] = set()
         self.pending: dict[str, tuple[str, PackedBits]] = {}
         self._disclosed: dict[str, int] = {}
+        self._named: dict[str, dict[str, int]] = {}
+        self._seeds: dict[str, int] = {}
         self._bookings: dict[str, Booking] = {}
         self._kept: dict[str, KeptBits] = {}
 
@@ -165,9 +176,18 @@ class RecordInMemory:
         """Bits recorded so far."""
         return self._disclosed.get(session_id, 0)
 
-    def record_leakage(self, session_id: str, bits: int) -> None:
+    def record_leakage(self, session_id: str, bits: int, named: Mapping[str, int] = NO_NAMES) -> None:
         """Set the bits disclosed so far."""
         self._disclosed[session_id] = bits
+        self._named.setdefault(session_id, {}).update(named)
+
+    def named_disclosures(self, session_id: str) -> dict[str, int]:
+        """Bits of each named disclosure."""
+        return dict(self._named.get(session_id, {}))
+
+    def public_seed(self, session_id: str, drawn: int) -> int:
+        """The first one of a session."""
+        return self._seeds.setdefault(session_id, drawn)
 
     def book_pulses(self, booking: Booking) -> None:
         """Book pulses as used."""

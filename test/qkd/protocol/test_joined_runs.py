@@ -101,7 +101,7 @@ class Two(Both):
         finally:
             inside.close()
             thread.join()
-        self._note(session, inside.said, heard.said)
+        self._note(session, inside, heard)
         return fault, inside.said, heard.said
 
     def booked(self):
@@ -151,6 +151,7 @@ def fresh(kept_folder, tmp_path):
         folder.mkdir()
         two = object.__new__(Two)
         two.kept, two.answers, two.keys, two.runs, two.disclosed = {}, {}, {}, 0, Counter()
+        two.parities, two.hashes, two.died = {}, Counter(), set()
         for path in kept_folder.iterdir():
             (folder / path.name).write_bytes(path.read_bytes())
             (folder / path.name).chmod(0o600)
