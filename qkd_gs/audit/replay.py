@@ -217,8 +217,9 @@ def _disclosures(run: Run) -> None:
         name = sha256(name + query).digest()
         run.asked[name] = number = decoding.queries(query)
         if answer is not None:
-            run.answered[name] = number
-            run.check(len(answer) == -(-number // 8), 'an answer has another number of parities than were asked for')
+            fits = len(answer) == -(-number // 8)
+            run.check(fits, 'an answer has another number of parities than were asked for')
+            run.answered[name] = number if fits else 0  # what the satellite was asked for is not known
             name = sha256(name + answer).digest()
     run.parities = sum(run.asked.values())
     if run.said('VERIFY_REQUEST'):

@@ -143,8 +143,8 @@ def _other_parities(folder: Path, name: str, eve: str) -> Row:
         if message.kind is not Kind.PARITY_REQUEST:
             return [message]
         segment, batch = unpack_queries(message.payload)
-        told.append(len(batch) - 1)
-        return [Message(message.kind, pack_queries(segment, batch[1:]))]
+        told.append(len(batch) // 2)
+        return [Message(message.kind, pack_queries(segment, batch[: len(batch) // 2]))]
 
     _fault(lambda: process(session, keys, wrap=lambda channel: Inside(channel, change), record=record))
     key = process(session, keys, record=record).key
