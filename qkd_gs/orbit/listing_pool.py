@@ -14,6 +14,7 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from logging.handlers import BufferingHandler
 from math import ceil
 from multiprocessing import get_context
 from typing import NamedTuple
@@ -30,6 +31,7 @@ Outcome = tuple[list[Listing], int] | StationError
 _PR_SET_PDEATHSIG = 1
 _WORTH_DAYS = 1000  # of all satellites together: a shorter search takes less than a second
 _SHARES = 4  # for each process, so that none waits long for another
+_MESSAGES = 100_000  # of one satellite, a generous number
 _LARGEST = 16  # satellites in a share: so long an interrupt waits
 
 
@@ -100,33 +102,22 @@ def in_processes(search: Search, count: int) -> Iterator[Outcome]:
         _inherited.pop()
 
 
-class _Messages(logging.Handler):
-    """Keeps what is logged, for the process that the results go to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.kept: list[tuple[str, int, str]] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep a message."""
-        self.kept.append((record.name, record.levelno, record.getMessage()))
-
-
 def _begin() -> None:
     """In a new process: it ends with the one that started it, which takes interrupts and what is logged."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    root = logging.getLogger('qkd_gs')
-    root.handlers, root.propagate = [_Messages()], False
+    logging.getLogger().handlers = []
+    logging.getLogger('qkd_gs').handlers = [BufferingHandler(_MESSAGES)]
 
 
 def _outcomes(numbers: range) -> list[tuple[Outcome, list[tuple[str, int, str]]]]:
     """Outcomes of some satellites, each with what was logged."""
     (search,) = _inherited
     (messages,) = logging.getLogger('qkd_gs').handlers
-    assert isinstance(messages, _Messages)
+    assert isinstance(messages, BufferingHandler)
     found = []
     for k in numbers:
-        messages.kept = []
-        found.append((search.outcome(k), messages.kept))
+        outcome = search.outcome(k)
+        found.append((outcome, [(one.name, one.levelno, one.getMessage()) for one in messages.buffer]))
+        messages.flush()
     return found
