@@ -5,7 +5,7 @@ import ssl
 import sys
 from pathlib import Path
 
-from qkd_gs.bench.delivery_load import Access, Pair, load
+from qkd_gs.bench.delivery.load import Access, Pair, load
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'keys' / 'delivery'))
 from kmes import Kmes

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import exp, log
 from typing import Any
 
-from qkd_gs.bench import joined_passes
+from qkd_gs.bench.table1 import joined_passes
 from qkd_gs.qkd.finite_key.counts import BasisCounts, Intensities, KeyCounts, Tally
 from qkd_gs.qkd.finite_key.key_length import Analysis, key_length
 from qkd_gs.session.published import PublishedPass, published_passes

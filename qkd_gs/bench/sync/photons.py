@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from qkd_gs.arrays import ByteArray, IntArray
-from qkd_gs.bench.sync_links import (
+from qkd_gs.bench.sync.links import (
     MARGIN_S,
     PS,
     SECONDS,

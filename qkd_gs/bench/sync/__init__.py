@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from qkd_gs.arrays import AnyFloatArray, IntArray
-from qkd_gs.bench.sync_links import (
+from qkd_gs.bench.sync.links import (
     CULMINATION_NS,
     MARGIN_S,
     PS,
@@ -26,7 +26,7 @@ from qkd_gs.bench.sync_links import (
     tagged,
     transmitter_clock,
 )
-from qkd_gs.bench.sync_photons import PHOTON_LINKS, measure_photons
+from qkd_gs.bench.sync.photons import PHOTON_LINKS, measure_photons
 from qkd_gs.errors import StationError
 from qkd_gs.timing.clock import recover_clock
 from qkd_gs.timing.pps import fit_pps

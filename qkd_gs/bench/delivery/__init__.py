@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from qkd_gs.bench.delivery_load import Access, Pair, load
+from qkd_gs.bench.delivery.load import Access, Pair, load
 from qkd_gs.children import child_environment
 from qkd_gs.errors import DeviceFault
 from qkd_gs.keys.credentials import new_certificate
