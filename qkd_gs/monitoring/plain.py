@@ -106,7 +106,7 @@ def _concerns(tracking: Mapping[str, Any], key: Mapping[str, Any]) -> list[str]:
     found = []
     losses, share, qber = tracking.get('losses') or 0, tracking.get('locked_fraction'), key.get('qber')
     if losses:
-        found.append(f'the light was lost {losses} time{"s" if losses > 1 else ""}')
+        found.append(f'the light was lost {"once" if losses == 1 else f"{losses} times"}')
     if share is not None and share < _SHORT_LOCK:
         found.append(f'the satellite was held for {100 * share:.0f} % of the possible time only')
     if qber is not None and qber > _USUAL_ERROR_RATE:

@@ -60,7 +60,7 @@ def link_efficiency(view: SessionView) -> Plot | None:
         np.rad2deg(grid), parts, colors=(GREY, BLUE, ORANGE), labels=('detectors', 'night sky', 'city'), alpha=0.8
     )
     panels[1].set_ylabel('noise, counts/s')
-    panels[1].set_ylim(bottom=0)
+    panels[1].set_ylim(0, 1.3 * float(np.sum(parts, axis=0).max()))  # room for the legend
     panels[1].set_xlabel('elevation, degrees')
     panels[1].legend(loc='upper right', ncols=3)
     return Plot(

@@ -80,12 +80,14 @@ def _against_time(
     figure = new_figure(4.3)
     panels = figure.subplots(2, 1, sharex=True, sharey=True)
     limit = max(10.0, 1.4 * max(float(np.nanquantile(np.abs(values[counted]), 0.999)) for values in series[1:]))
-    shown = []
+    lost, shown, every = _was_lost(view), [], []
     for axes, values, known, (axis, colour) in zip(panels, series[1:], told, _AXES, strict=True):
-        value = known if known is not None else rms(values[counted])
-        shown.append(value)
+        locked = rms(values[counted])
+        every.append(locked if known is None else known)
+        shown.append(locked if lost else every[-1])
         seconds, line = broken_at_gaps(view.seconds(stamps), values, gap_s=0.5)
-        axes.plot(seconds, line, color=colour, lw=0.5, rasterized=True, label=f'{axis}: RMS {value:.2f} µrad')
+        label = f'{axis}: RMS {shown[-1]:.2f} µrad' + ' while locked' * lost
+        axes.plot(seconds, line, color=colour, lw=0.5, rasterized=True, label=label)
         axes.axhline(0, color=GREY, lw=0.6)
         axes.set_ylim(-limit, limit)
         axes.set_ylabel('µrad')
@@ -101,18 +103,25 @@ def _against_time(
         name,
         title,
         figure,
-        f'{caption} RMS over every sample from the first lock on, above '
-        f'{view.manifest.station.tracking.data_el_deg:g}°{_while_locked(view, series)}; red: elevation.',
+        f'{caption} {_counted(view, lost, every)}; red: elevation.',
         f'RMS {shown[0]:.2f} by {shown[1]:.2f} microradians.',
     )
 
 
-def _while_locked(view: SessionView, series: tuple[IntArray, FloatArray, FloatArray]) -> str:
-    """The RMS of the locked samples alone, where the lock was lost in between."""
-    if (number(view.manifest.tracking, 'locked_fraction') or 0.0) >= 1.0:
-        return ''
-    locked = [rms(values[view.above(series[0])]) for values in series[1:]]
-    return f' (while locked alone: {locked[0]:.2f} and {locked[1]:.2f} µrad)'
+def _was_lost(view: SessionView) -> bool:
+    """Whether the lock was lost, as in a gap at the zenith, in which the satellite is milliradians away."""
+    return (number(view.manifest.tracking, 'locked_fraction') or 0.0) < 1.0
+
+
+def _counted(view: SessionView, lost: bool, every_urad: list[float]) -> str:
+    """Which samples the RMS of the figure counts."""
+    above = f'above {view.manifest.station.tracking.data_el_deg:g}°'
+    if not lost:
+        return f'RMS over every sample from the first lock on, {above}'
+    return (
+        f'RMS of the locked samples, {above}; over every sample from the first lock on, the time without lock '
+        f'included, {every_urad[0]:.2f} and {every_urad[1]:.2f} µrad'
+    )
 
 
 def spot_scatter(view: SessionView) -> Plot | None:
