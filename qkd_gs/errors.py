@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
+
+
+def one_line(text: str) -> str:
+    """Text with its control characters and line separators as escapes.
+
+    What a file, a device or a peer has sent stands in sentences: it must neither break them nor reach a terminal.
+    """
+    if text.isprintable():
+        return text
+    return ''.join(one if not _breaks(one) else one.encode('unicode_escape').decode() for one in text)
+
+
+def _breaks(character: str) -> bool:
+    category = unicodedata.category(character)
+    return category.startswith('C') or category in ('Zl', 'Zp')
 
 
 class StationError(ValueError):
@@ -19,11 +35,11 @@ class StationError(ValueError):
     """
 
     def __init__(self, what: str, where: str | Path | None = None, hint: str | None = None):
-        self.what = what
+        self.what = what = one_line(what)
         self.where = str(where) if where is not None else None
         self.hint = hint
         sentence = f'{self.where}: {what}' if self.where else what
-        super().__init__(f'{sentence} ({hint})' if hint else sentence)
+        super().__init__(one_line(f'{sentence} ({hint})' if hint else sentence))
 
 
 class DeviceFault(RuntimeError):
@@ -38,7 +54,7 @@ class DeviceFault(RuntimeError):
     """
 
     def __init__(self, code: str, message: str):
-        super().__init__(f'{code}: {message}')
+        super().__init__(one_line(f'{code}: {message}'))
         self.code = code
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -3,6 +3,8 @@
 import pickle
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qkd_gs.drivers.cia402.bus import SdoAbort
 from qkd_gs.errors import DeviceFault, StationError
@@ -24,3 +26,15 @@ def test_an_error_is_the_same_after_pickling(error):
     assert type(found) is type(error)
     assert str(found) == str(error)
     assert vars(found) == vars(error)
+
+
+@given(st.text())
+def test_what_was_sent_neither_breaks_a_sentence_nor_reaches_the_terminal(sent):
+    for error in (StationError(f'frame {sent} is unknown', where=sent, hint=sent), DeviceFault('gps.silent', sent)):
+        assert len(str(error).splitlines()) == 1
+        assert not set(map(ord, str(error))) & {*range(32), *range(127, 160)}
+    assert 'µrad, 3 deg – ok' in str(StationError('1 µrad, 3 deg – ok'))
+
+
+def test_what_was_sent_can_still_be_read():
+    assert str(StationError('REF_FRAME is T\nM\x1b[2JE', where='a.json:2')) == r'a.json:2: REF_FRAME is T\nM\x1b[2JE'
