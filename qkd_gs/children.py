@@ -1,4 +1,4 @@
-"""The environment of the interpreters that this one starts.
+"""Processes that this one starts: their environment, and when they end.
 
 Python puts the current folder first on the module path of ``python -m`` and ``python -c``, and the latter is how
 `multiprocessing` starts its servers.  A file ``secrets.py`` in a session's folder would be executed beside the keys.
@@ -6,10 +6,13 @@ Python puts the current folder first on the module path of ``python -m`` and ``p
 
 from __future__ import annotations
 
+import ctypes
 import os
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+_PR_SET_PDEATHSIG = 1
 _CHANGED = ('PYTHONSAFEPATH', 'PYTHONPATH')
 
 
@@ -42,3 +45,20 @@ def _set(values: Mapping[str, str | None]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+
+
+def end_with_parent(number: int) -> None:
+    """Have this process sent a signal when the thread that started it ends (Linux, prctl(2))."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
+
+
+@contextmanager
+def ended_after(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Terminate a process at the end of the context, and wait for it."""
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()

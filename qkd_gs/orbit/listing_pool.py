@@ -7,7 +7,6 @@ satellites, and are the same to the bit.
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import signal
@@ -19,6 +18,7 @@ from math import ceil
 from multiprocessing import get_context
 from typing import NamedTuple
 
+from qkd_gs.children import end_with_parent
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.listing import Listing, Query, list_satellite
 from qkd_gs.orbit.propagate import Orbit
@@ -28,7 +28,6 @@ from qkd_gs.orbit.timescale import DAY_NS
 Outcome = tuple[list[Listing], int] | StationError
 """Passes of a satellite and the number of its old sets, or why it cannot be searched."""
 
-_PR_SET_PDEATHSIG = 1
 _WORTH_DAYS = 1000  # of all satellites together: a shorter search takes less than a second
 _SHARES = 4  # for each process, so that none waits long for another
 _MESSAGES = 100_000  # of one satellite, a generous number
@@ -104,7 +103,7 @@ def in_processes(search: Search, count: int) -> Iterator[Outcome]:
 
 def _begin() -> None:
     """In a new process: it ends with the one that started it, which takes interrupts and what is logged."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent(signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.getLogger().handlers = []
     logging.getLogger('qkd_gs').handlers = [BufferingHandler(_MESSAGES)]

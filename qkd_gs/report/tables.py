@@ -61,8 +61,7 @@ def tiles(view: SessionView) -> list[Tile]:
 def _spot_rms(view: SessionView) -> tuple[str, str]:
     """RMS of the spot per axis; of the locked spots alone, and said so, where the lock was lost in between."""
     t, tracking = view.telemetry, view.manifest.tracking
-    whole = number(tracking, 'locked_fraction') in (None, 1.0)
-    if whole or not len(t.spot_x_urad):
+    if not view.lock_was_lost or not len(t.spot_x_urad):
         return ' × '.join(shown(number(tracking, f'spot_rms_{axis}_urad'), 2) for axis in 'xy'), ''
     locked = view.above(t.spot_t_ns)
     return ' × '.join(shown(rms(values[locked]), 2) for values in (t.spot_x_urad, t.spot_y_urad)), 'while locked; '

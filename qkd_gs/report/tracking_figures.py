@@ -80,7 +80,7 @@ def _against_time(
     figure = new_figure(4.3)
     panels = figure.subplots(2, 1, sharex=True, sharey=True)
     limit = max(10.0, 1.4 * max(float(np.nanquantile(np.abs(values[counted]), 0.999)) for values in series[1:]))
-    lost, shown, every = _was_lost(view), [], []
+    lost, shown, every = view.lock_was_lost, [], []
     for axes, values, known, (axis, colour) in zip(panels, series[1:], told, _AXES, strict=True):
         locked = rms(values[counted])
         every.append(locked if known is None else known)
@@ -106,11 +106,6 @@ def _against_time(
         f'{caption} {_counted(view, lost, every)}; red: elevation.',
         f'RMS {shown[0]:.2f} by {shown[1]:.2f} microradians.',
     )
-
-
-def _was_lost(view: SessionView) -> bool:
-    """Whether the lock was lost, as in a gap at the zenith, in which the satellite is milliradians away."""
-    return (number(view.manifest.tracking, 'locked_fraction') or 0.0) < 1.0
 
 
 def _counted(view: SessionView, lost: bool, every_urad: list[float]) -> str:

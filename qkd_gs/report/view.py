@@ -78,6 +78,11 @@ class SessionView:
             inside |= (times_ns >= span.start_ns) & (times_ns <= span.end_ns)
         return inside
 
+    @property
+    def lock_was_lost(self) -> bool:
+        """Whether the lock was lost in between, as in a gap at the zenith, where the satellite is milliradians off."""
+        return number(self.manifest.tracking, 'locked_fraction') not in (None, 1.0)
+
     def elevation_at(self, times_ns: IntArray) -> FloatArray:
         """Elevation of the line of sight, rad; NaN where it was not recorded."""
         t = self.telemetry

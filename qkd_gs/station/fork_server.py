@@ -6,12 +6,11 @@ told to end at once, and the owner could not know when they have ended.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
 
-PR_SET_PDEATHSIG = 1
+from qkd_gs.children import end_with_parent
 
 
 def leave_the_group() -> None:
@@ -19,7 +18,7 @@ def leave_the_group() -> None:
     os.setsid()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent(signal.SIGKILL)
 
 
 if any('multiprocessing.forkserver' in word for word in sys.orig_argv):  # not where the module is imported otherwise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import multiprocessing
 import os
@@ -17,9 +16,8 @@ from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import Any
 
-from qkd_gs.children import protected_children
+from qkd_gs.children import end_with_parent, protected_children
 from qkd_gs.errors import StationError
-from qkd_gs.station.fork_server import PR_SET_PDEATHSIG
 from qkd_gs.station.graph import Process
 from qkd_gs.station.instance_lock import Held, started
 from qkd_gs.station.signals import signals_afterwards
@@ -210,7 +208,7 @@ def _run_node(process: Process, output: _Output, environment: Mapping[str, str])
     os.setsid()  # the parent handles Ctrl-C and stops the nodes in order
     for number in (signal.SIGTERM, signal.SIGHUP):  # which the server ignores
         signal.signal(number, signal.SIG_DFL)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # no node outlives a killed parent
+    end_with_parent(signal.SIGTERM)  # no node outlives a killed parent
     output.use()
     Path('/proc/self/comm').write_text(process.spec.name[:15], encoding='ascii')  # for ps and top
     os.environ.update(environment)

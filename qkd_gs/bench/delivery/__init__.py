@@ -19,7 +19,7 @@ import numpy as np
 import yaml
 
 from qkd_gs.bench.delivery.load import Access, Pair, load
-from qkd_gs.children import child_environment
+from qkd_gs.children import child_environment, ended_after
 from qkd_gs.errors import DeviceFault
 from qkd_gs.keys.credentials import new_certificate
 from qkd_gs.keys.delivery.place import DeliveryPlace
@@ -118,16 +118,11 @@ def _two_servers(place: Path, keys: int) -> Iterator[tuple[Access, Access]]:
 def _server(keys: Path, config: Path) -> Iterator[None]:
     words = [sys.executable, '-m', 'qkd_gs', 'keys', 'serve', str(keys), '--config', str(config)]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, env=child_environment(os.environ))
-    try:
+    with ended_after(process):
         assert process.stdout is not None
         if not process.stdout.readline():
             raise DeviceFault('bench.server', 'a server did not start')
         yield
-    finally:
-        process.terminate()
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
 
 
 def _access(sae: Path, place: DeliveryPlace, port: int) -> Access:

@@ -18,7 +18,7 @@ from pathlib import Path
 import yaml
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from qkd_gs.children import child_environment
+from qkd_gs.children import child_environment, ended_after
 from qkd_gs.cli.console.signals import ended_by_signals
 from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.keys.credentials import new_certificate
@@ -138,17 +138,12 @@ def _server(city: City, address: str) -> Iterator[None]:
     """The server of a city, until the end of the context."""
     words = ['keys', 'serve', city.keys, '--config', city.folder / 'delivery.yaml', '--simulated']
     process = _started(city, 'serve', words, stdout=subprocess.PIPE)
-    try:
+    with ended_after(process):
         assert process.stdout is not None
         if process.stdout.readline().decode().strip() != address:
             raise DeviceFault('demo.server', f'the server of {city.name} did not start: {city.folder / "serve.log"}')
         print(f'the server of {city.name} listens on {address}', flush=True)
         yield
-    finally:
-        process.terminate()
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
 
 
 def _send_file(sender: City, receiver: City, addresses: dict[str, str]) -> None:

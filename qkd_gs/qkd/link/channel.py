@@ -183,6 +183,6 @@ def expect(channel: Channel, *kinds: Kind) -> Message:
     channel.close()
     if message.kind is Kind.REFUSE:
         reason = message.payload[:200].decode('ascii', 'replace')
-        raise ProtocolError('refused', f'the other side ended the run: {"".join(c for c in reason if c.isprintable())}')
+        raise ProtocolError('refused', f'the other side ended the run: {reason}')
     expected = ' or '.join(kind.name for kind in kinds)
     raise ProtocolError('unexpected', f'received {message.kind.name} instead of {expected}')

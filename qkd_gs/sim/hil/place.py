@@ -7,10 +7,10 @@ import os
 import signal
 import sys
 import time
-from ctypes import CDLL
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from qkd_gs.children import end_with_parent
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.pointing.pass_window import pass_window_nearest
@@ -25,7 +25,6 @@ PLACE = Path('/tmp/qkd_gs-hil')  # of the pseudo-terminals, as config/devices/hi
 CAMERAS = {'tracking_camera': '127.0.0.1', 'guiding_camera': '127.0.0.2'}
 CAN_GROUP = '239.74.163.41'
 TAGS_PORT, GPSD_PORT = 5510, 29471
-_PR_SET_PDEATHSIG = 1
 AT_ONCE, IN_TIME = 25, 5  # above the loops of the station: what a microcontroller does; below: rendering images
 
 
@@ -82,7 +81,7 @@ def begun(priority: int) -> tuple[Place, list[str]]:
 
     It gets one of the real-time priorities below, where the rights allow it, as the nodes do.
     """
-    CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    end_with_parent(signal.SIGTERM)
     try:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(priority))
     except PermissionError:
