@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qkd_gs.bench.endurance.figure import draw, memory_figure
 from qkd_gs.bench.endurance.program import Samples
 from qkd_gs.bench.endurance.trend import Trend
 from qkd_gs.cli import main
+from qkd_gs.errors import StationError
 
 
 def trend_of(values, hours=2.0):
@@ -54,7 +56,22 @@ def test_samples_are_of_this_process_and_begin_after_the_warm_up():
     assert found['threads'][0] >= 1
 
 
-@pytest.mark.parametrize('options', [['--hours', '1'], ['--lockstep']])
+def test_the_figure_has_a_panel_for_each_node_with_its_slope(tmp_path):
+    samples = Samples(lambda: {'me': os.getpid()}, began_s=0.0)
+    for now_s in range(600, 900, 10):
+        samples.look(float(now_s))
+    nodes = {**samples.figures(), 'young': {'memory_mb_per_hour': [float('nan')] * 2, 'memory_mb_by_minute': []}}
+    assert [round(60 * hour, 1) for hour, _ in nodes['me']['memory_mb_by_minute']] == [10.5, 11.5, 12.5, 13.5, 14.5]
+    figures = {'nodes': nodes, 'done': [(0.0, 0.1, 'pass'), (0.15, 0.2, 'calibration')]}
+    titles = [axes.get_title(loc='left') for axes in memory_figure(figures).axes]
+    assert titles == ['me', 'young', '']
+    draw(figures, tmp_path / 'memory.svg')
+    assert (tmp_path / 'memory.svg').read_text().startswith('<?xml')
+    with pytest.raises(StationError, match=r'memory\.nothing'):
+        draw(figures, tmp_path / 'memory.nothing')
+
+
+@pytest.mark.parametrize('options', [['--hours', '1'], ['--lockstep'], ['--figure', 'memory.png']])
 def test_only_endurance_takes_a_time(capsys, options):
     assert main(['bench', 'machine', *options]) == 2
     assert options[0] in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -78,6 +79,7 @@ def _figures(process: _Process) -> dict[str, Any]:
     return {
         'memory_mb': [round(process.memory_mb.values[place]) for place in (0, -1)],
         'memory_mb_per_hour': [round(slope, 2), round(error, 2)],
+        'memory_mb_by_minute': process.memory_mb.by_minute(),
         'files': [round(process.files.values[0]), round(process.files.values[-1]), round(max(process.files.values))],
         'threads': [round(process.threads.values[0]), round(process.threads.values[-1])],
     }
@@ -97,7 +99,8 @@ def run(hours: float = 2.0) -> dict[str, Any]:
         ``hours``; ``passes``, ``calibrations``, ``failed``: what was done; ``restarts`` of nodes; ``logs_mb``;
         ``sessions_mb``, of all sessions; ``nodes``: by node ``memory_mb`` first and last after a warm-up of ten minutes
         (without shared memory), ``memory_mb_per_hour`` with its standard error, ``files`` and ``threads`` open first,
-        last (and at most).
+        last (and at most); ``memory_mb_by_minute``: hour and mean of each minute.  ``done``: hours from and to, and
+        what was done then.
     """
     with demo_processes(_FROM_EL_DEG) as place:
         station = place.processes
@@ -127,6 +130,7 @@ class _Evening:
         self._samples = Samples(place.processes.pids, began_s)
         self._passes = self._calibrations = 0
         self._failed: list[str] = []
+        self._done: list[tuple[float, float, str]] = []
 
     def run(self) -> None:
         """Until the time is up."""
@@ -146,18 +150,27 @@ class _Evening:
             raise _Over
 
     def _track(self, at_ns: int) -> None:
-        try:
+        with self._attempt('pass'):
             self._operator.track(at_ns, '', self._look, step_s=_LOOK_S, aborts=False)
             self._passes += 1
-        except StationError as error:
-            self._failed.append(str(error))
 
     def _calibrate(self) -> None:
-        try:
+        with self._attempt('calibration'):
             self._operator.calibrate(_STARS, self._look)
             self._calibrations += 1
+
+    @contextmanager
+    def _attempt(self, what: str) -> Iterator[None]:
+        from_h = self._hour()
+        try:
+            yield
         except StationError as error:
             self._failed.append(str(error))
+        finally:
+            self._done.append((round(from_h, 4), round(self._hour(), 4), what))
+
+    def _hour(self) -> float:
+        return (monotonic() - self._began_s) / 3600
 
     def _idle(self) -> None:
         """Wait some minutes; a pass that comes meanwhile is tracked."""
@@ -172,13 +185,14 @@ class _Evening:
     def figures(self) -> dict[str, Any]:
         """What `run` gives."""
         return {
-            'hours': round((monotonic() - self._began_s) / 3600, 3),
+            'hours': round(self._hour(), 3),
             'passes': self._passes,
             'calibrations': self._calibrations,
             'failed': self._failed,
             'restarts': sum(count - 1 for count in self._place.processes.starts().values()),
             'logs_mb': round(sum(_sizes(self._place.sessions.parent / 'logs')) / 1e6, 1),
             'sessions_mb': round(sum(_sizes(self._place.sessions)) / 1e6, 1),
+            'done': self._done,
             'nodes': self._samples.figures(),
         }
 

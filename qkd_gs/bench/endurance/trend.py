@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import nan, sqrt
+from statistics import fmean
 
 import numpy as np
 
@@ -40,3 +41,10 @@ class Trend:
         slope = float(x @ values / (x @ x))
         rest = values - values.mean() - slope * x
         return slope, sqrt(float(rest @ rest) / (_BLOCKS - 2) / float(x @ x))
+
+    def by_minute(self) -> list[tuple[float, float]]:
+        """Middle and mean of the samples of each minute, in hours and in units of the samples."""
+        minutes: dict[int, list[float]] = {}
+        for hour, value in zip(self.hours, self.values, strict=True):
+            minutes.setdefault(int(hour * 60), []).append(value)
+        return [(round((minute + 0.5) / 60, 4), round(fmean(values), 2)) for minute, values in minutes.items()]
