@@ -6,6 +6,7 @@ import pytest
 
 from qkd_gs.calibration.focus import FILE_NAME, Focus, FocusFit, FocusState, save_focus
 from qkd_gs.calibration.stars import load_stars
+from qkd_gs.evening.sequence import Interrupted
 from qkd_gs.evening.steps import State
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.pointing.mount_model import MountModel
@@ -16,7 +17,6 @@ from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin_surroundings import FocusSettings
 from qkd_gs.share import share_path
 from qkd_gs.sim.evening import focus_step
-from qkd_gs.sim.evening.evening_world import Interrupted
 from qkd_gs.sim.physics.focus import SimFocuser
 
 NOW_NS = parse_utc('2018-10-03T14:45:00Z')

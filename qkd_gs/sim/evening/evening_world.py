@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from qkd_gs.calibration.stars import Star, load_stars
-from qkd_gs.errors import StationError
 from qkd_gs.pointing.pass_window import pass_window_nearest
 from qkd_gs.settings.twin import TwinSettings
 from qkd_gs.sim.enclosure import SimWeather
@@ -128,7 +127,3 @@ class EveningWorld:
 
 
 _AHEAD_NS = 75 * 60 * 10**9  # of the beginning: the pass that an evening of this length is for
-
-
-class Interrupted(StationError):
-    """A step was ended from outside, by weather or dawn."""

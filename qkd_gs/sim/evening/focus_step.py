@@ -5,10 +5,11 @@ from __future__ import annotations
 from qkd_gs.calibration.focus import FILE_NAME, Focus, FocusState, save_focus, temperature_warning
 from qkd_gs.calibration.light.survey import star_directions
 from qkd_gs.evening.evening import Outcome
+from qkd_gs.evening.sequence import Interrupted
 from qkd_gs.evening.steps import State
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.pointing.pointing_file import load_pointing
-from qkd_gs.sim.evening.evening_world import EveningSimulation, EveningWorld, Interrupted
+from qkd_gs.sim.evening.evening_world import EveningSimulation, EveningWorld
 from qkd_gs.sim.evening.steps_before import Progress, Result
 from qkd_gs.sim.focusing import autofocus
 

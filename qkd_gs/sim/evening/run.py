@@ -1,18 +1,20 @@
-"""Run an evening in the twin: performs what the state machine of `qkd_gs.evening` asks for, in lockstep."""
+"""Run an evening in the twin: performs the steps of `qkd_gs.evening` in lockstep."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.evening.choice import LEAST_BITS
-from qkd_gs.evening.evening import NOTE_NS, Conditions, Evening, Order, Outcome
+from qkd_gs.evening.evening import NOTE_NS, Conditions, Evening, Outcome
 from qkd_gs.evening.journal import Entry, Journal, new_journal, unfinished_journal
+from qkd_gs.evening.sequence import Doing, EveningSequence, Interrupted, Performance, Status
 from qkd_gs.evening.steps import State, Step
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.sim.evening import focus_step, steps_after, steps_before
-from qkd_gs.sim.evening.evening_world import EveningSimulation, EveningWorld, Interrupted
+from qkd_gs.sim.evening.evening_world import EveningSimulation, EveningWorld
 from qkd_gs.sim.evening.steps_before import Result
 
 _WAIT_NS = 10 * 10**9  # between two looks at the weather
@@ -58,34 +60,36 @@ class _Runner:
 
     def run(self, skip: Sequence[Step], repeat: Sequence[Step]) -> Journal:
         """See `run_evening`."""
-        evening = self._evening
+        evening, steps = self._evening, EveningSequence[None](self._evening, self._performance)
         evening.skip(skip)
         evening.repeat(repeat)
         while True:
             conditions = Conditions(self._world.bad_weather(self._now_ns), self._next_pass_ns())
-            order = evening.next(self._now_ns, conditions)
-            if order.order is Order.BEGIN:
-                assert order.entry is not None
-                evening.begin(self._now_ns, order.entry)
-            if order.sentence != self._said:
-                self._said = order.sentence
-                self._given.watcher.step(order.sentence)
-            if order.order is Order.OVER:
+            progress = steps.advance(self._now_ns, None, conditions)
+            if progress.ended is not None:
+                self._given.watcher.step(f'  {progress.ended.state}: {progress.ended.sentence}')
+            else:
+                self._say(progress.sentence)
+            if progress.status is Status.OVER:
                 return evening.journal
-            if order.order is Order.WAIT:
+            if progress.waits:
                 self._now_ns += _WAIT_NS
                 evening.seen(self._now_ns)
-            else:
-                assert order.entry is not None
-                self._perform(order.entry)
 
-    def _perform(self, entry: Entry) -> None:
-        """Perform the step that has begun, and give its outcome to the evening."""
+    def _say(self, sentence: str) -> None:
+        if sentence != self._said:
+            self._said = sentence
+            self._given.watcher.step(sentence)
+
+    def _performance(self, entry: Entry, journal: Journal) -> Performance[None]:
+        """A step: it takes its station time in one piece, since whatever it needs is in this process."""
+        yield Doing()  # what it does is told before it begins
         started_s = time.perf_counter()
         outcome = self._performed(entry)
+        with suppress(Interrupted):  # it is over: the time of its end is what the evening waits for
+            yield Doing()
         values = outcome.values | {'real_s': round(time.perf_counter() - started_s, 1)}
-        self._evening.end(self._now_ns, Outcome(outcome.state, outcome.sentence, values))
-        self._given.watcher.step(f'  {outcome.state}: {outcome.sentence}')
+        return Outcome(outcome.state, outcome.sentence, values)
 
     def _next_pass_ns(self) -> int | None:
         """When the telescope must be ready for the pass that this evening is for."""

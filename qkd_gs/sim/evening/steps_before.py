@@ -19,13 +19,14 @@ from qkd_gs.calibration.unfinished import forget_run, load_run, missed_stars, sa
 from qkd_gs.errors import StationError
 from qkd_gs.evening.checks import time_and_place
 from qkd_gs.evening.evening import Outcome
+from qkd_gs.evening.sequence import Interrupted
 from qkd_gs.evening.steps import State
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.pointing_file import FILE_NAME, StoredPointing, load_pointing
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.sim.calibration import calibrate
-from qkd_gs.sim.evening.evening_world import EveningSimulation, EveningWorld, Interrupted
+from qkd_gs.sim.evening.evening_world import EveningSimulation, EveningWorld
 from qkd_gs.sim.finding import compass_alignment, find_itself
 from qkd_gs.sim.photons.tdc_gps import SimGps
 from qkd_gs.tracking.camera.camera_loop import CameraLoop
