@@ -8,10 +8,8 @@ import zlib
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Integers = NDArray[np.int64]
-Bits = NDArray[np.uint8]
+from qkd_gs.arrays import ByteArray, IntArray
 
 
 class Undecodable(Exception):
@@ -23,7 +21,7 @@ def _must(holds: bool, otherwise: str) -> None:
         raise Undecodable(otherwise)
 
 
-def _head(layout: str, payload: bytes) -> tuple[tuple[int, ...], bytes]:
+def head(layout: str, payload: bytes) -> tuple[tuple[int, ...], bytes]:
     """Numbers at the beginning of a payload, and the rest of it."""
     size = struct.calcsize(layout)
     _must(len(payload) >= size, 'has no header')
@@ -40,13 +38,13 @@ def fields(payload: bytes) -> dict[str, Any]:
     return dict(found)
 
 
-def bits(data: bytes, count: int) -> Bits:
+def bits(data: bytes, count: int) -> ByteArray:
     """`count` bits, eight to a byte, the first one highest."""
     _must(len(data) == -(-count // 8), f'has {len(data)} bytes for {count} bits')
     return np.unpackbits(np.frombuffer(data, np.uint8))[:count]
 
 
-def inflated(data: bytes, size: int) -> bytes:
+def inflated(data: bytes, size: int) -> ByteArray:
     """Plain bytes of a raw deflate stream; neither more nor fewer than `size`."""
     stream = zlib.decompressobj(wbits=-15)
     try:
@@ -55,60 +53,43 @@ def inflated(data: bytes, size: int) -> bytes:
     except zlib.error as error:
         raise Undecodable('does not inflate') from error
     _must(len(plain) == size, f'inflates to another size than {size}')
-    return plain
+    return np.frombuffer(plain, np.uint8)
 
 
-def integers(data: bytes) -> Integers:
+def integers(data: bytes) -> IntArray:
     """Signed numbers in eight planes of bytes, zigzag."""
-    (count, *sizes), rest = _head('>9I', data)
+    (count, *sizes), rest = head('>9I', data)
     _must(sum(sizes) == len(rest), 'has a list of numbers of another length than it says')
     total = np.zeros(count, np.uint64)
     for plane, size in enumerate(sizes):
-        column = np.frombuffer(inflated(rest[:size], count), np.uint8)
-        total |= column.astype(np.uint64) << np.uint64(8 * plane)
+        total |= inflated(rest[:size], count).astype(np.uint64) << np.uint64(8 * plane)
         rest = rest[size:]
     half = (total >> np.uint64(1)).astype(np.int64)
     return np.where(total & np.uint64(1), -half - 1, half)
 
 
-def detections(payload: bytes) -> tuple[Integers, Bits]:
+def detections(payload: bytes) -> tuple[IntArray, ByteArray]:
     """Pulse numbers and bases of a block."""
-    (first, count, size), rest = _head('>QII', payload)
+    (first, count, size), rest = head('>QII', payload)
     gaps = integers(rest[:size])
     ascend = len(gaps) == count - 1 and not (gaps < 1).any()
     _must(ascend, 'has pulse numbers that do not ascend, or another number of them than it says')
     return first + np.concatenate([np.zeros(1, np.int64), np.cumsum(gaps)]), bits(rest[size:], count)
 
 
-def sift_answer(payload: bytes, count: int) -> tuple[Bits, Bits]:
+def intensities(payload: bytes, count: int) -> ByteArray:
+    """Intensities of pulses."""
+    found = inflated(payload, count)
+    _must(not (found > 2).any(), 'has intensities that are none')
+    return found
+
+
+def sift_answer(payload: bytes, count: int) -> tuple[ByteArray, ByteArray]:
     """Matches of `count` detections, and intensities of the matching ones."""
-    (match_size, symbol_size, kept, opened), rest = _head('>4I', payload)
+    (match_size, symbol_size, kept, opened), rest = head('>4I', payload)
     match = bits(rest[:match_size], count)
     found = intensities(rest[match_size : match_size + symbol_size], kept)
     of_opened = len(rest) - match_size - symbol_size
     _must(kept == int(match.sum()) and of_opened == -(-opened // 8), 'contradicts its own header')
     _must(opened == int((found > 0).sum()), 'opens other bits than those of decoy and vacuum')
     return match, found
-
-
-def train_length(payload: bytes) -> int:
-    """Number of pulses in a block of the beacon log."""
-    return len(integers(payload[24:]))
-
-
-def intensities(payload: bytes, count: int) -> Bits:
-    """Intensities of pulses."""
-    found = np.frombuffer(inflated(payload, count), np.uint8)
-    _must(not (found > 2).any(), 'has intensities that are none')
-    return found
-
-
-def queries(payload: bytes) -> int:
-    """Number of parities that a query asks for."""
-    return len(integers(payload[4:]))
-
-
-def key_request(payload: bytes) -> tuple[int, int, int]:
-    """Secret bits, disclosed bits, and bytes of the matrix so far."""
-    (secret, disclosed), matrix = _head('>QQ', payload)
-    return secret, disclosed, len(matrix)

@@ -2,51 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from qkd_gs.audit.chained_file import Transcript, read_transcript
+from qkd_gs.audit.chained_file import read_transcript
 from qkd_gs.audit.replay import Run, replay
 
 _BYTE = 7  # bits by which syndromes may fall short of whole bytes
 
 
-def earlier_runs(transcript: Transcript, run: Run, simulated: bool, members: Sequence[Run] = ()) -> list[str]:
-    """Whether earlier runs announced the same, used other pre-shared bits, and disclosed no more than is charged.
+def check_earlier_runs(run: Run, simulated: bool) -> None:
+    """Check that earlier runs announced the same, used other pre-shared bits, and disclosed no more than is charged.
 
-    What two of them disclosed after the same words is the same, and counts once.  The pre-shared bits of a simulated
+    What two of them disclosed after the same words is the same, and counts once.  The pre-shared bits of a `simulated`
     session are public, and used again.
-
-    Parameters
-    ----------
-    transcript, run : Transcript, Run
-        The run that made the key.
-    simulated : bool
-    members : sequence of Run
-        As of `replay`.
     """
-    stem, _, _ = transcript.path.stem.rpartition('-')
-    paths = [path for path in sorted(transcript.path.parent.glob(f'{stem}-*.qgt')) if path != transcript.path]
-    runs = {path.name: replay(read_transcript(path), members, whole=False) for path in paths}
-    runs = {name: one for name, one in runs.items() if not one.hello.get('stored_key')}
-    found = [
-        f'{name} announces other detections, bases or locked time'
-        for name, one in runs.items()
-        if one.announced and run.announced and one.announced != run.announced
-    ]
-    slots = [one.welcome.get('pre_shared_slot') for one in (*members, run, *runs.values()) if one.welcome]
-    if len(set(slots)) < len(slots) and not simulated:
-        found.append('a run uses the same pre-shared bits as another run')
-    one_way = run.hello and run.hello['terms']['reconciliation'] == 'ldpc'
-    asked, answered = dict[bytes, int](), dict[bytes, int]()
-    for one in runs.values():
-        asked, answered = asked | one.asked, answered | one.answered
-    again = sum(bits for name, bits in run.asked.items() if name in asked)
-    sides = (('ground', asked, run.hello), ('satellite', answered, run.welcome))
-    for side, (who, named, said) in enumerate(sides):
-        hashes = sum(one.hashes[side] for one in runs.values())
-        least = sum(named.values()) + hashes - (_BYTE * len(named) if one_way else 0)
-        if said and said['disclosed_before'] < least:
-            found.append(f'earlier runs disclosed {least} bits, the {who} charges {said["disclosed_before"]}')
-        if run.repeated[side] > again:
-            found.append(f'the {who} does not charge {run.repeated[side]} earlier bits, {again} were said again')
-    return found
+    path = run.transcript.path
+    paths = sorted(path.parent.glob(f'{path.stem.rpartition("-")[0]}-*.qgt'))
+    runs = [replay(read_transcript(one), run.members) for one in paths if one != path]
+    runs = [one for one in runs if not one.hello.get('stored_key')]
+    for one in runs:
+        name, announced = one.transcript.path.name, [each.said('SIFT_HEAD', 'DETECTIONS') for each in (one, run)]
+        same = not all(announced) or announced[0] == announced[1]
+        run.check(same, f'{name} announces other detections, bases or locked time')
+    slots = [one.welcome.get('pre_shared_slot') for one in (*run.members, run, *runs) if one.welcome]
+    run.check(simulated or len(set(slots)) == len(slots), 'a run uses the same pre-shared bits as another run')
+    if not (run.hello and run.welcome):
+        return
+    short = _BYTE if run.hello['terms']['reconciliation'] == 'ldpc' else 0
+    for side, (who, said) in enumerate((('ground', run.hello), ('satellite', run.welcome))):
+        named = {name: bits for one in runs for name, bits in one.named[side].items()}
+        least = sum(named.values()) + sum(one.hashes[side] for one in runs) - short * len(named)
+        charged, repeated = said['disclosed_before'], run.repeated[side]
+        run.check(charged >= least, f'earlier runs disclosed {least} bits, the {who} charges {charged}')
+        again = sum(bits for name, bits in run.named[0].items() if any(name in one.named[0] for one in runs))
+        run.check(repeated <= again, f'the {who} does not charge {repeated} earlier bits, {again} were said again')

@@ -1,168 +1,107 @@
-"""Charges and bounds of a key, from the formulas of doc/security.md; written apart from those that made the key."""
+"""Charges and bounds of a key, from the formulas of doc/security.md; written apart from those that made the key.
+
+Counts are an array (3, 2, 3): pulses sent, sifted bits, errors; bases HV and DA; signal, decoy, vacuum.  The errors of
+the signal are not told, and 0 here.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from scipy.special import lambertw
 
-TAG_BITS, TAGS = 128, 8
-TAG_KEY_BITS = TAG_BITS * (TAGS + 1)  # a pad for each tag, and the point of the hash
-_LONGEST = 2**32  # bytes of a transcript
-_FIRST_TAGS = 16
+from qkd_gs.arrays import FloatArray
+
+Pair = tuple[float, float]
+TAG_KEY_BITS = 128 * 9  # a pad for each of eight tags, and the point of the hash
+_TAG_FAILURE = (7 + 16) * (-(-(2**32) // 15) + 3) * 2.0**-127  # seven tags, sixteen first ones; messages of 2^32 bytes
 _MOST_JOINED = 256  # passes of the time for which bits are kept
-_LINEARIZED = (0.01, 0.018, 0.03, 0.05, 0.08)
+_LINEARIZED = (0.01, 0.018, 0.03, 0.05, 0.08)  # values of e0
+_LAMBDA = 10.0 ** (-np.arange(240) / 40.0)
 
 
-def hash_failure(bits: int, digest_bits: int) -> float:
-    """Probability that two keys of so many bits have one digest: the polynomial over 2^521 - 1, then Toeplitz."""
-    coefficients = -(-(-(-bits // 8) + 8) // 65) + 1
-    return 2.0**-digest_bits + (coefficients + 1) * 2.0**-521
-
-
-def tag_failure() -> float:
-    """Probability that a tag of a pass is forged: seven tags, and sixteen attempts at the first."""
-    coefficients = -(-_LONGEST // 15) + 1
-    return (TAGS - 1 + _FIRST_TAGS) * (coefficients + 2) * 2.0**-127
-
-
-@dataclass(frozen=True)
-class Joined:
-    """Passes that are joined: how many there were to choose from, and the receiver of each."""
-
-    choices: int
-    receivers: list[dict[str, Any] | None]
-
-    def receiver(self) -> dict[str, Any] | None:
-        """The most unequal one."""
-        known = [one for one in self.receivers if one]
-        return {name: max(one[name] for one in known) for name in known[0]} if known else None
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What was sifted, by basis and intensity.
-
-    Attributes
-    ----------
-    sent, sifted, errors : (2, 3) array
-        Bases HV and DA; signal, decoy, vacuum.  Errors of the signal are not known.
-    """
-
-    sent: Any
-    sifted: Any
-    errors: Any
-
-    def expected_error(self, signal: float, decoy: float) -> float:
-        """Error rate of the signal as decoy and vacuum tell it; 0.5 without data."""
-        sent, sifted, errors = (part.sum(axis=0) for part in (self.sent, self.sifted, self.errors))
-        if not (sifted[0] and sent[1] and sent[2]):
-            return 0.5
-        noise = errors[2] / sent[2]
-        light = max(0.0, errors[1] / sent[1] - noise) * signal / decoy
-        return float(min(0.5, (noise + light) * sent[0] / sifted[0]))
+def expected_error(counts: FloatArray, signal: float, decoy: float) -> float:
+    """Error rate of the signal as decoy and vacuum tell it; 0.5 without data."""
+    sent, sifted, errors = (part.sum(axis=0) for part in counts)
+    if not (sifted[0] and sent[1] and sent[2]):
+        return 0.5
+    noise = errors[2] / sent[2]
+    light = max(0.0, errors[1] / sent[1] - noise) * signal / decoy
+    return float(min(0.5, (noise + light) * sent[0] / sifted[0]))
 
 
 def entropy_of_single_photons(
-    counts: Counts,
-    means: tuple[float, float],
-    tolerances: tuple[float, float] = (0.0, 0.0),
-    unequal: tuple[float, float] = (0.0, 0.0),
-    failure: float = 1e-21,
+    counts: FloatArray, means: Pair, tolerances: Pair, unequal: Pair, failure: float
 ) -> float:
-    """Lower bound L of doc/security.md, "Entropy of the single photons"; minus infinity without data.
+    """Lower bound L of doc/security.md, "Entropy of the single photons", in bits; minus infinity without data.
 
     Parameters
     ----------
-    counts : Counts
-    means : (float, float)
-        mu and nu.
-    tolerances : (float, float)
-        Relative, of the means and of the probabilities.
-    unequal : (float, float)
-        Inequality of the detectors within a basis, and of the bases.
+    counts : (3, 2, 3) array
+    means, tolerances, unequal : (float, float)
+        mu and nu; relative tolerances of means and probabilities; inequality of detectors within a basis, of the bases.
     failure : float
         Probability p.
     """
-    total = counts.sifted.sum()
-    if not total or not counts.sent.sum(axis=0).all():
-        return -np.inf
+    sent, sifted, errors = counts
     (mu_lo, nu_lo), (mu_hi, nu_hi) = ([m * (1 + s * tolerances[0]) for m in means] for s in (-1, 1))
-    if nu_hi >= mu_lo:
+    if not sifted.sum() or not sent.sum(axis=0).all() or nu_hi >= mu_lo:
         return -np.inf
-    p = counts.sent.sum(axis=0) / counts.sent.sum()
+    p = sent.sum(axis=0) / sent.sum()
     p_lo, p_hi = p * (1 - tolerances[1]), p * (1 + tolerances[1])
-    corner = [(m, n) for m in (mu_lo, mu_hi) for n in (nu_lo, nu_hi)]
+    mu, nu = np.meshgrid((mu_lo, mu_hi), (nu_lo, nu_hi))
+    r1, r2 = (np.exp(mu - nu) * (nu / mu) ** photons for photons in (1, 2))
+    r1_lo, r1_hi, r2_hi = p_lo[1] / p_hi[0] * r1.min(), p_hi[1] / p_lo[0] * r1.max(), p_hi[1] / p_lo[0] * r2.max()
+    w_lo, w_hi = p_lo * np.exp([-mu_hi, -nu_hi, 0.0]), p_hi * np.exp([-mu_lo, -nu_lo, 0.0])
+    per_basis = sent.sum(axis=1)
+    other = (per_basis[::-1] / per_basis)[:, None]  # pulses of the other basis over those of this one
+    seen, price = _classes(sifted.sum(axis=0), errors), np.log(len(_LINEARIZED) / failure)
 
-    def odds(photons: int) -> list[float]:
-        return [float(np.exp(m - n) * (n / m) ** photons) for m, n in corner]
+    def empty(z_s: Any, z_d: Any) -> Any:
+        """Weight of a vacuum bit."""
+        excess = sum(np.maximum((z - 1) * w_lo[k], (z - 1) * w_hi[k]) for k, z in enumerate((z_s, z_d)))
+        return 1 - np.maximum(excess / w_lo[2], excess / w_hi[2])
 
-    r1_lo, r1_hi = p_lo[1] / p_hi[0] * min(odds(1)), p_hi[1] / p_lo[0] * max(odds(1))
-    r2_hi = p_hi[1] / p_lo[0] * max(odds(2))
-    w_lo = p_lo * np.exp([-mu_hi, -nu_hi, 0.0])
-    w_hi = p_hi * np.exp([-mu_lo, -nu_lo, 0.0])
-    per_basis = counts.sent.sum(axis=1)
-    r = per_basis[::-1] / per_basis  # pulses of the other basis over those of this one
-
-    lam = 10.0 ** (-np.arange(240) / 40.0)
     best = -np.inf
     for e0 in _LINEARIZED:
         f, g = _raised(unequal, e0)
-        big_a, big_b = 1 + np.log2(1 - e0), np.log2((1 - e0) / e0)
+        a, w = np.exp(-_LAMBDA * (1 + np.log2(1 - e0))), np.exp(-_LAMBDA * (1 + np.log2(e0)))
         with np.errstate(over='ignore', invalid='ignore', divide='ignore'):
-            a, w = np.exp(-lam * big_a), np.exp(-lam * (big_a - big_b))
-            u = a + (w - a) * g
-            q = r2_hi / r1_hi
+            u, q = a + (w - a) * g, r2_hi / r1_hi
             z_s = (1 - q) / (1 - u * q)
             z_d = 1 + (1 - u * z_s) / r1_hi
-            z_db = z_d - (w - a) * z_s * f * r[:, None] / r1_lo
-            z_0, z_0b = (_empty(z_s, z, w_lo, w_hi) for z in (z_d, z_db))
-            usable = (u * q < 1) & (q < 1) & (z_0 > 0) & (z_0b > 0).all(axis=0) & (z_db > 0).all(axis=0)
-            logs = [np.log(z) for z in (z_s, z_d, z_0, z_db[0], z_db[1], z_0b[0], z_0b[1])]
-        if not usable.any():
-            continue
-        price = np.log(len(_LINEARIZED) / failure)
-        ordinary = np.where(usable, (_sum(logs, *_ordinary(counts, means, e0, total)) - price) / lam, -np.inf)
-        k = int(np.argmax(ordinary))
-        found = _sum([z[k] for z in logs], counts.sifted.sum(axis=0), counts.errors)
-        best = max(best, float((found - price) / lam[k]))
+            z_db = z_d - (w - a) * z_s * f * other / r1_lo
+            z = np.vstack([z_s, z_d, empty(z_s, z_d), z_db, empty(z_s, z_db)])
+            usable, logs = (u * q < 1) & (q < 1) & (z > 0).all(axis=0), np.log(z)
+            ordinary = (_ordinary(sent, means, e0, sifted.sum()) @ logs - price) / _LAMBDA
+        if usable.any():
+            k = int(np.argmax(np.where(usable, ordinary, -np.inf)))
+            best = max(best, float((seen @ logs[:, k] - price) / _LAMBDA[k]))
     return best
 
 
-def _raised(unequal: tuple[float, float], e0: float) -> tuple[float, float]:
+def _classes(sifted: FloatArray, errors: FloatArray) -> FloatArray:
+    """Bits for each weight: without an error by intensity; errors of decoys and of vacuum, each in both bases."""
+    wrong = errors[:, 1:]
+    return np.concatenate([sifted - [0, *wrong.sum(axis=0)], wrong[:, 0], wrong[:, 1]])
+
+
+def _ordinary(sent: FloatArray, means: Pair, e0: float, total: float) -> FloatArray:
+    """Classes of an ordinary pass with as many detections."""
+    light, pulses = np.array([*means, 0.0]), sent.sum(axis=0)
+    rates, wrong = pulses * (0.004 + light), pulses * (0.002 + 0.6 * e0 * light)
+    return _classes(rates, np.stack([wrong / 2] * 2)) * (total / float(rates.sum()))
+
+
+def _raised(unequal: Pair, e0: float) -> Pair:
     """Factor and floor by which unequal detectors raise the phase error."""
     m, b = unequal
     root = np.sqrt((1 + m) / (1 - m))
-    tilt = (root - 1) / (root + 1)
-    bases = (1 + b) / (1 - b) / (1 - m)
-    if tilt == 0.0:
-        return float(bases), 0.0
+    tilt, bases = (root - 1) / (root + 1), (1 + b) / (1 - b) / (1 - m)
     part = tilt / np.sqrt(e0)
-    return float((1 + part) * bases), float((1 + 1 / part) * tilt**2 / (1 - m))
-
-
-def _empty(z_s: Any, z_d: Any, w_lo: Any, w_hi: Any) -> Any:
-    """Weight of a vacuum bit."""
-    excess = sum(np.maximum(x * low, x * high) for x, low, high in zip((z_s - 1, z_d - 1), w_lo, w_hi, strict=False))
-    return 1 - np.maximum(excess / w_lo[2], excess / w_hi[2])
-
-
-def _ordinary(counts: Counts, means: tuple[float, float], e0: float, total: float) -> tuple[Any, Any]:
-    """Sifted bits and errors of an ordinary pass with as many detections."""
-    light = np.array([*means, 0.0])
-    sent = counts.sent.sum(axis=0)
-    rates, wrong = sent * (0.004 + light), sent * (0.002 + 0.6 * e0 * light)
-    unit = total / rates.sum()
-    return rates * unit, np.stack([wrong * unit / 2] * 2)
-
-
-def _sum(logs: list[Any], sifted: Any, errors: Any) -> Any:
-    """S of doc/security.md."""
-    z_s, z_d, z_0, z_dh, z_dd, z_0h, z_0d = logs
-    right = z_s * sifted[0] + z_d * (sifted[1] - errors[:, 1].sum()) + z_0 * (sifted[2] - errors[:, 2].sum())
-    return right + z_dh * errors[0, 1] + z_dd * errors[1, 1] + z_0h * errors[0, 2] + z_0d * errors[1, 2]
+    return float((1 + part) * bases), float((tilt + np.sqrt(e0)) * tilt / (1 - m))
 
 
 def largest_expectation(count: int, failure: float) -> float:
@@ -180,51 +119,38 @@ def _given_away(receiver: dict[str, Any], failure: float) -> float:
 
 
 def key_bits(
-    counts: Counts,
-    terms: dict[str, Any],
-    receiver: dict[str, Any] | None,
-    blocks: list[int],
-    leaked: int,
-    joined: Joined | None = None,
+    counts: FloatArray, terms: dict[str, Any], receivers: Sequence[Any], choices: int, blocks: int, leaked: int
 ) -> tuple[float, float]:
     """Length of the key before rounding, and its failure probability.
 
     Parameters
     ----------
-    counts : Counts
+    counts : (3, 2, 3) array
+        Of a joined key, the sums of its passes.
     terms : dict
         As said in the first message.
-    receiver : dict or None
-        Flaws of the receiver, as said with the errors.
-    blocks : list of int
-        Sizes of the verified blocks.
+    receivers : sequence of dict or None
+        Flaws of the receiver in each pass, as said with the errors.
+    choices : int
+        Passes that a joined key could choose from; 0 for a key of one pass.
+    blocks : int
+        Verified blocks.
     leaked : int
         Everything that was disclosed of the key, without hashes and tags.
-    joined : Joined, optional
-        The counts are the sums of several passes.
     """
-    correct, tags = sum(hash_failure(size, terms['verification_bits']) for size in blocks), tag_failure()
-    if joined:
-        tags *= 1 + len(joined.receivers)
-        receiver = joined.receiver()
+    known = [one for one in receivers if one]
+    correct = blocks * 2.0 ** -terms['verification_bits']  # the polynomial's 2^-500 vanish beside that
+    tags = _TAG_FAILURE * (1 + len(receivers) if choices else 1)
     left = terms['epsilon_total'] - correct - tags
     if left <= 0:
         return -np.inf, correct + tags
-    amplification = 0.05 * left
-    several = 0.01 * left if receiver else 0.0
+    amplification, several = 0.05 * left, 0.01 * left if known else 0.0
     smoothing = left - amplification - several
-    tolerance = terms.get('tolerance') or {}
+    failure = (smoothing / 2) ** 2 / (240 * 2 ** (choices - 1) if choices else 1)
     means = terms['intensities']['signal'], terms['intensities']['decoy']
-    unequal = (receiver['within_basis'], receiver['between_bases']) if receiver else (0.0, 0.0)
-    length = entropy_of_single_photons(
-        counts,
-        means,
-        (tolerance.get('intensity', 0.0), tolerance.get('probability', 0.0)),
-        unequal,
-        (smoothing / 2) ** 2 / (240 * 2 ** (joined.choices - 1) if joined else 1),
-    )
-    parts = joined.receivers if joined else [receiver]
-    length -= sum(_given_away(one, several / (_MOST_JOINED if joined else 1)) for one in parts if one)
-    length -= leaked + len(blocks) * (terms['verification_bits'] + 1) + TAG_KEY_BITS
-    length += 2 * np.log2(2 * amplification)
-    return float(length), correct + tags + smoothing + several + amplification
+    tolerances = terms['tolerance']['intensity'], terms['tolerance']['probability']
+    m, b = (max((one[name] for one in known), default=0.0) for name in ('within_basis', 'between_bases'))
+    length = entropy_of_single_photons(counts, means, tolerances, (m, b), failure)
+    length -= sum(_given_away(one, several / (_MOST_JOINED if choices else 1)) for one in known)
+    length -= leaked + blocks * (terms['verification_bits'] + 1) + TAG_KEY_BITS
+    return float(length + 2 * np.log2(2 * amplification)), correct + tags + smoothing + several + amplification

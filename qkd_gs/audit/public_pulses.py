@@ -8,31 +8,28 @@ import numpy as np
 
 from qkd_gs.arrays import BoolArray, IntArray
 
-_WORD = (1 << 64) - 1
-
 
 def number(rule: dict[str, Any], spans: IntArray) -> int:
     """Public pulses in spans (n, 2), first and last."""
     total, size = 0, rule['block'] * rule['every']
     for first, last in spans.tolist():
-        for group in range(first // size, last // size + 1):
-            begin = _begin(rule, group)
-            total += max(min(begin + rule['block'] - 1, last) - max(begin, first) + 1, 0)
+        begin = _begin(rule, np.arange(first // size, last // size + 1))
+        inside = np.minimum(begin + rule['block'], last + 1) - np.maximum(begin, first)
+        total += int(np.maximum(inside, 0).sum())
     return total
 
 
 def among(rule: dict[str, Any], pulses: IntArray) -> BoolArray:
     """Mask of the public ones."""
-    groups, where = np.unique(pulses // (rule['block'] * rule['every']), return_inverse=True)
-    begin = np.array([_begin(rule, group) for group in groups.tolist()], np.int64)[where]
+    begin = _begin(rule, pulses // (rule['block'] * rule['every']))
     mask: BoolArray = (pulses >= begin) & (pulses < begin + rule['block'])
     return mask
 
 
-def _begin(rule: dict[str, Any], group: int) -> int:
-    """First pulse of the public block of a group; its place is the SplitMix64 of the group's number."""
-    z = (group + 1) * 0x9E3779B97F4A7C15 & _WORD
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & _WORD
-    z = (z ^ z >> 27) * 0x94D049BB133111EB & _WORD
-    place = (z ^ z >> 31) % rule['every']
-    return int((group * rule['every'] + place) * rule['block'])
+def _begin(rule: dict[str, Any], groups: IntArray) -> IntArray:
+    """First pulse of the public block of each group; its place is the SplitMix64 of the group's number."""
+    z = (groups + 1).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)  # modulo 2^64, as all of it
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
+        z = (z ^ z >> np.uint64(shift)) * np.uint64(factor)
+    begin: IntArray = (groups * rule['every'] + (z % np.uint64(rule['every'])).astype(np.int64)) * rule['block']
+    return begin

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from hashlib import sha256
@@ -12,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from qkd_gs.audit import decoding, formulas, public_pulses
+from qkd_gs.arrays import FloatArray
+from qkd_gs.audit import decoding, public_pulses
 from qkd_gs.audit.chained_file import Transcript
 from qkd_gs.audit.decoding import Undecodable
 
-_OF_THE_GROUND = set('hlsdepvokmxjgq')
 _TAG_BYTES = 16
 _SIFTED, _CLAIMED = 'hwlgLb*zsd*ga*ze', 'hwjgJz'  # of a session, and of a run that joins some
 _RECONCILED = '(?:(?:pP)*|y)vVo(?:qQ)?km*'
@@ -25,61 +26,46 @@ _STORED = '(?:xg(?:Xz)?)?'
 
 @dataclass
 class Run:
-    """What a run said and disclosed.
+    """What a run said and disclosed."""
 
-    Attributes
-    ----------
-    payloads : dict
-        Of the messages, by name.
-    differences : list of str
-        What is not as it should be.
-    hello, welcome, report : dict
-        Of the first two messages, and of the one that begins reconciliation.
-    announced : list of bytes
-        Spans and detections, as they were said.
-    sifted : (2, 3) array
-        Sifted bits by basis and intensity.
-    pulses : int
-        Of locked time.
-    parities : int
-        Bits of parities, or of syndromes in whole bytes.
-    asked, answered : dict
-        Bits that the ground asked for and that the satellite gave, by a hash of all that was said before.
-    hashes : (int, int)
-        Bits of hashes that they are charged for.
-    repeated : list of int
-        Bits of earlier runs that ground and satellite do not charge, since they said them again.
-    """
-
-    payloads: dict[str, list[bytes]]
-    differences: list[str] = field(default_factory=list)
+    transcript: Transcript
+    members: Sequence[Run] = ()  # runs that sifted the sessions which this one joins
+    differences: list[str] = field(default_factory=list)  # what is not as it should be
     hello: dict[str, Any] = field(default_factory=dict)
     welcome: dict[str, Any] = field(default_factory=dict)
-    report: dict[str, Any] = field(default_factory=dict)
-    announced: list[bytes] = field(default_factory=list)
-    sifted: Any = None
-    pulses: int = 0
-    parities: int = 0
-    asked: dict[bytes, int] = field(default_factory=dict)
-    answered: dict[bytes, int] = field(default_factory=dict)
+    report: dict[str, Any] = field(default_factory=dict)  # the message that begins reconciliation
+    sifted: Any = None  # bits (2, 3) by basis and intensity
+    pulses: int = 0  # of locked time
+    # of ground and satellite: bits of parities or syndromes, asked and given, by a hash of all that was said before;
+    # bits of hashes; and bits of earlier runs that they said again and do not charge
+    named: tuple[dict[bytes, int], dict[bytes, int]] = field(default_factory=lambda: ({}, {}))
     hashes: tuple[int, int] = (0, 0)
     repeated: list[int] = field(default_factory=lambda: [0, 0])
-    agreed: list[bool] = field(default_factory=list)
-    requested: tuple[int, int] | None = None
+    agreed: list[bool] = field(default_factory=list)  # whether the hashes of a block do
     key_id: str = ''
 
-    def check(self, holds: bool, otherwise: str) -> None:
+    def check(self, holds: Any, otherwise: str) -> None:
         """Note what is not as it should be."""
         if not holds:
             self.differences.append(otherwise)
 
-    def said(self, name: str) -> list[bytes]:
-        """Payloads of the messages of a name."""
-        return self.payloads.get(name, [])
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """Note what cannot be read or computed in this context."""
+        try:
+            yield
+        except Undecodable as error:
+            self.differences.append(f'a message {error}')
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            self.differences.append(f'session or transcript does not hold what it must: {error!r}')
+
+    def said(self, *names: str) -> list[bytes]:
+        """Payloads of the messages of some kinds."""
+        return [one.payload for name in names for one in self.transcript.messages if one.name == name]
 
     def first(self, name: str) -> dict[str, Any]:
         """Fields of the first message of a name; none if there is no such message."""
-        return decoding.fields(self.said(name)[0]) if self.said(name) else {}
+        return next((decoding.fields(payload) for payload in self.said(name)), {})
 
     @property
     def blocks(self) -> list[int]:
@@ -88,145 +74,112 @@ class Run:
         number = max(1, round(total / 100_000))
         return [b - a for a, b in pairwise(total * k // number for k in range(number + 1))]
 
-    @property
-    def dropped(self) -> int:
-        """Bits of the blocks whose hashes differed."""
-        return sum(size for size, good in zip(self.blocks, self.agreed, strict=True) if not good)
-
-    def counts(self) -> formulas.Counts:
-        """Counts that the bounds start from."""
-        shares = [self.hello['terms'][name] for name in ('p_signal', 'p_decoy', 'p_vacuum')]
+    def counts(self) -> FloatArray:
+        """Counts that the bounds start from, as in `formulas`."""
+        if self.members:
+            return sum((one.counts() for one in self.members), np.zeros((3, 2, 3)))
+        shares = np.array([self.hello['terms'][name] for name in ('p_signal', 'p_decoy', 'p_vacuum')])
         errors = [[0, *of_basis] for of_basis in self.report['errors']]
-        sent = [[round(self.pulses * share / 4) for share in shares]] * 2
-        return formulas.Counts(np.array(sent, float), self.sifted.astype(float), np.array(errors, float))
+        return np.array([[np.round(self.pulses * shares / 4)] * 2, self.sifted, errors], float)
 
+    @property
     def earlier(self) -> int:
         """Bits of earlier runs that are charged."""
-        both = int(self.hello['disclosed_before']) + int(self.welcome['disclosed_before'])
-        return both - sum(self.repeated)
+        return int(self.hello['disclosed_before']) + int(self.welcome['disclosed_before']) - sum(self.repeated)
 
 
-def replay(transcript: Transcript, members: Sequence[Run] = (), whole: bool = True) -> Run:
-    """Go through a run.
-
-    Parameters
-    ----------
-    transcript : Transcript
-    members : sequence of Run
-        Of a run that makes one key of several sessions: the runs in which these were sifted.
-    whole : bool
-        True: the run made the key; False: it broke, and counts only for what it disclosed.
-    """
-    payloads: dict[str, list[bytes]] = {}
-    for message in transcript.messages:
-        payloads.setdefault(message.name, []).append(message.payload)
-    run = Run(payloads)
+def replay(transcript: Transcript, members: Sequence[Run] = ()) -> Run:
+    """Go through a run; one that joins sessions needs the runs (`members`) in which these were sifted."""
+    run = Run(transcript, members)
     run.check(not transcript.broken, transcript.broken)
-    _order(run, transcript, bool(members), whole)
-    try:
+    _order(run)
+    with run.noting():
         run.hello, run.welcome = run.first('HELLO'), run.first('WELCOME')
-        if members:
-            run.report = run.first('JOIN')
-            run.sifted = np.sum([one.sifted for one in members], axis=0)
-        else:
-            run.report = run.first('ERROR_COUNTS')
-            _log(run)
-            if run.said('SIFT_HEAD'):
-                _announcement(run)
-                _answers(run)
+        run.report = run.first('JOIN' if members else 'ERROR_COUNTS')
+        (_joining if members else _sifting)(run)
         _disclosures(run)
         _key(run)
-    except Undecodable as error:
-        run.differences.append(f'a message {error}')
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        run.differences.append(f'a message does not hold what it must: {error!r}')
     return run
 
 
-def _order(run: Run, transcript: Transcript, joins: bool, whole: bool) -> None:
+def _order(run: Run) -> None:
     """Order, senders and tags of the messages, and the name that they give to the key."""
-    order = ''.join(message.letter for message in transcript.messages)
-    start, often = (_CLAIMED, '') if joins else (_SIFTED, '?')
+    order = ''.join(message.letter for message in run.transcript.messages)
+    start, often = (_CLAIMED, '') if run.members else (_SIFTED, '?')
     until_key = re.match(f'{start}(?:{_RECONCILED}){often}', order)
-    due = f'{start}(?:(?:{_RECONCILED}){often}gKz){often}{_STORED}'
     place = until_key.end() if until_key else 0
-    run.check(
-        not whole or re.fullmatch(due, order) is not None,
-        f'the order of the messages is not that of a run, from message {place + 1} on',
-    )
-    right = all((message.letter in _OF_THE_GROUND) == message.ground for message in transcript.messages)
-    run.check(right, 'a message is said by the wrong side')
+    right = re.fullmatch(f'{start}(?:(?:{_RECONCILED}){often}gKz){often}{_STORED}', order)
+    run.check(right, f'the order of the messages is not that of a run, from message {place + 1} on')
+    run.check('-' not in order, 'a message is said by the wrong side')
     run.check(all(len(tag) == _TAG_BYTES for tag in run.said('TAG')), 'a tag has another length than 16 bytes')
-    run.key_id = transcript.digest(place) if place else ''
+    run.key_id = run.transcript.digest(place) if place else ''
 
 
-def _log(run: Run) -> None:
-    """Length of the beacon's log."""
-    head, rule = run.first('LOG_HEAD'), _rule(run)
-    blocks = run.said('LOG_BLOCK')
-    pulses = sum(
-        len(decoding.intensities(one, rule['block'])) if rule else decoding.train_length(one) for one in blocks
-    )
-    run.check(
-        not head or pulses == head['pulses'], f'the beacon log has {pulses} pulses, {head.get("pulses")} are said'
-    )
-
-
-def _announcement(run: Run) -> None:
-    """Locked time, and detections within it."""
-    head, request, log, rule = run.first('SIFT_HEAD'), run.first('LOG_REQUEST'), run.first('LOG_HEAD'), _rule(run)
+def _sifting(run: Run) -> None:
+    """Length of the log; locked time and detections within it; sifted bits, as the satellite's answers tell."""
+    head, request, log = run.first('SIFT_HEAD'), run.first('LOG_REQUEST'), run.first('LOG_HEAD')
+    rule = run.hello.get('terms', {}).get('public_pulses')  # of a source without a beacon
+    logged = run.said('LOG_BLOCK')
+    long = sum(len(decoding.intensities(x, rule['block']) if rule else decoding.integers(x[24:])) for x in logged)
+    run.check(not log or long == log['pulses'], f'the beacon log has {long} pulses, {log.get("pulses")} are said')
+    if not head:
+        return
     spans = np.array(head['locked'], np.int64).reshape(-1, 2)
-    run.announced = run.said('SIFT_HEAD') + run.said('DETECTIONS')
     run.pulses = int((spans[:, 1] - spans[:, 0] + 1).sum()) - (public_pulses.number(rule, spans) if rule else 0)
     sound = len(spans) and (spans[:, 1] >= spans[:, 0]).all() and (spans[1:, 0] > spans[:-1, 1]).all()
-    run.check(bool(sound), 'the spans of locked time are empty, unordered or overlapping')
+    run.check(sound, 'the spans of locked time are empty, unordered or overlapping')
     period_ns = Fraction(10**9) / Fraction(run.hello['terms']['pulse_rate_hz'])
     first_ns, last_ns = (log['epoch_utc_ns'] + int(pulse) * period_ns for pulse in (spans[0, 0], spans[-1, 1]))
     inside = first_ns >= request['first_utc_ns'] - 1 and last_ns <= request['last_utc_ns'] + 1
     run.check(inside, 'locked time lies outside the beacon log that was asked for')
+    announced, answers = run.said('DETECTIONS'), run.said('SIFT_ANSWER')
+    run.check(len(answers) in (0, len(announced)), 'not every block of detections has one answer')
+    run.sifted = np.zeros((2, 3), np.int64)
     last, total = -1, 0
-    for payload in run.said('DETECTIONS'):
-        pulses, _ = decoding.detections(payload)
+    for block, answer in zip_longest(announced, answers):
+        pulses, basis = decoding.detections(block)
         span = np.searchsorted(spans[:, 0], pulses, side='right') - 1
         inside = pulses[0] > last and (span >= 0).all() and (pulses <= spans[span, 1]).all()
-        run.check(bool(inside), 'detections are out of order or outside locked time')
+        run.check(inside, 'detections are out of order or outside locked time')
         run.check(not (rule and public_pulses.among(rule, pulses).any()), 'public pulses are announced')
         last, total = int(pulses[-1]), total + len(pulses)
+        if answer is not None:
+            match, intensity = decoding.sift_answer(answer, len(basis))
+            np.add.at(run.sifted, (basis[match.astype(bool)], intensity), 1)
     run.check(total == head['detections'], f'{total} detections are announced, {head["detections"]} are said')
 
 
-def _answers(run: Run) -> None:
-    """Sifted bits by basis and intensity, as the satellite's answers tell."""
-    run.sifted = np.zeros((2, 3), np.int64)
-    announced, answers = run.said('DETECTIONS'), run.said('SIFT_ANSWER')
-    run.check(len(answers) in (0, len(announced)), 'not every block of detections has one answer')
-    for block, answer in zip(announced, answers, strict=False):
-        _, basis = decoding.detections(block)
-        match, intensity = decoding.sift_answer(answer, len(basis))
-        np.add.at(run.sifted, (basis[match.astype(bool)], intensity), 1)
+def _joining(run: Run) -> None:
+    """Counts of the sessions that are joined, and whether they may be."""
+    run.sifted = np.sum([one.sifted for one in run.members], axis=0)
+    for one in run.members:
+        run.check(one.report.get('keep'), f'session {one.hello["session_id"]} does not keep its bits')
+        run.check(not one.earlier, f'session {one.hello["session_id"]} disclosed parities before')
+        same = one.hello['terms'] == run.hello['terms']
+        run.check(same, 'the sessions have other terms than the run that joined them')
+    same = run.hello['joins'] == [one.hello['session_id'] for one in run.members]
+    run.check(same, 'the first message joins other sessions')
+    choices = run.report.get('choices', len(run.members))  # a broken run may not have come so far
+    run.check(choices >= len(run.members), f'{choices} passes to choose from are fewer than {len(run.members)}')
 
 
 def _disclosures(run: Run) -> None:
     """Bits of the key that were asked for, and that were given."""
-    queries, answers, syndromes = run.said('PARITY_REQUEST'), run.said('PARITY_ANSWER'), run.said('SYNDROMES')
-    name = sha256(b''.join(run.said('ERROR_COUNTS') + run.said('JOIN'))).digest()
+    name = sha256(b''.join(run.said('ERROR_COUNTS', 'JOIN'))).digest()
     if run.report and run.hello['terms']['reconciliation'] == 'ldpc' and not run.report.get('reason'):
-        run.asked[name] = 8 * sum(map(len, syndromes))
-        run.answered = dict(run.asked)
-    for query, answer in zip_longest(queries, answers):
+        run.named[0][name] = run.named[1][name] = 8 * sum(map(len, run.said('SYNDROMES')))
+    for query, answer in zip_longest(run.said('PARITY_REQUEST'), run.said('PARITY_ANSWER')):
         name = sha256(name + query).digest()
-        run.asked[name] = number = decoding.queries(query)
+        run.named[0][name] = number = len(decoding.integers(query[4:]))
         if answer is not None:
             fits = len(answer) == -(-number // 8)
             run.check(fits, 'an answer has another number of parities than were asked for')
-            run.answered[name] = number if fits else 0  # what the satellite was asked for is not known
+            run.named[1][name] = number if fits else 0  # what the satellite was asked for is not known
             name = sha256(name + answer).digest()
-    run.parities = sum(run.asked.values())
     if run.said('VERIFY_REQUEST'):
-        size, blocks = run.hello['terms']['verification_bits'], len(run.blocks)
-        bits = blocks * (size + 1)
-        run.hashes = bits, bits if run.said('VERIFY_ANSWER') else 0
-        right = all(len(digests) == blocks * -(-size // 8) for digests in run.said('VERIFY_ANSWER'))
+        size, blocks, given = run.hello['terms']['verification_bits'], len(run.blocks), run.said('VERIFY_ANSWER')
+        run.hashes = blocks * (size + 1), blocks * (size + 1) if given else 0
+        right = all(len(digests) == blocks * -(-size // 8) for digests in given)
         run.check(right, f'the hashes are not those of {blocks} blocks')
         for outcome in run.said('VERIFY_OUTCOME'):
             run.agreed = decoding.bits(outcome, blocks).astype(bool).tolist()
@@ -235,22 +188,9 @@ def _disclosures(run: Run) -> None:
 
 
 def _key(run: Run) -> None:
-    """Pre-shared bits, and the request of the key."""
+    """Pre-shared bits and name of the key."""
     offered = not run.welcome or run.welcome['pre_shared_slot'] in run.hello['pre_shared_slots']
     run.check(offered, 'the pre-shared bits that are used were not offered')
-    if run.said('AMPLIFY'):
-        secret, disclosed, matrix = decoding.key_request(run.said('AMPLIFY')[0])
-        matrix += sum(map(len, run.said('MATRIX')))
-        run.requested = secret, disclosed
-        kept = sum(run.blocks) - run.dropped
-        due = -(-(kept + secret + formulas.TAG_KEY_BITS - 1) // 8) if secret else 0
-        run.check(matrix == due, f'the matrix of privacy amplification has {matrix} bytes, not {due}')
     for name in ('AMPLIFIED', 'STORED', 'CONFIRMED'):
         named = run.first(name).get('key_id', run.key_id)
         run.check(named == run.key_id, f'{name} names another key than the messages before it make')
-
-
-def _rule(run: Run) -> dict[str, Any] | None:
-    """Rule of the public pulses of a source without a beacon."""
-    rule: dict[str, Any] | None = run.hello.get('terms', {}).get('public_pulses')
-    return rule

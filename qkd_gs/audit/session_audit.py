@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qkd_gs.audit.chained_file import Transcript, read_transcript
-from qkd_gs.audit.earlier_runs import earlier_runs
+from qkd_gs.audit.earlier_runs import check_earlier_runs
 from qkd_gs.audit.figures import figures_of
 from qkd_gs.audit.replay import Run, replay
 from qkd_gs.errors import StationError
@@ -22,8 +22,10 @@ NOT_SEEN = (
     'whether the parities, hashes and states are those of the key and of the pulses: that needs the key and the log',
     'a run whose transcript was taken away, if neither side says that it disclosed anything',
 )
-_OF_THE_SOURCE = ('pulse_rate_hz', 'p_signal', 'p_decoy', 'p_vacuum')
-_OF_THE_KEY = ('epsilon_total', 'verification_bits', 'max_qber', 'reconciliation', 'keep', 'keep_days')
+_TERMS = {  # sections of the settings, and what the terms have of them
+    'source': ('pulse_rate_hz', 'p_signal', 'p_decoy', 'p_vacuum'),
+    'key': ('epsilon_total', 'verification_bits', 'max_qber', 'reconciliation', 'keep', 'keep_days'),
+}
 
 
 @dataclass(frozen=True)
@@ -77,68 +79,59 @@ def audit_session(folder: str | Path, other: Path | None = None) -> Audit:
     ...
     qkd_gs.errors.StationError: config: is not a session (it has no session.json)
     """
-    folder = Path(folder)
+    run, manifest, key = replay_session(Path(folder))
+    with run.noting():
+        _settings(run, Path(folder), manifest)
+    return conclude(run, key, manifest.simulated, other, NOT_SEEN)
+
+
+def replay_session(folder: Path) -> tuple[Run, Manifest, dict[str, Any]]:
+    """The run that made the key of a session, its manifest, and the key in it."""
     manifest = load_manifest(folder)
     key = (manifest.result or {}).get('key')
     if not key:
         raise StationError('is not processed: there is no key to audit', where=folder)
-    about = key.get('transcript')
-    if not about:
+    if not key.get('transcript'):
         raise StationError('has no transcript: it was processed by an older version', where=folder)
-    transcript = read_transcript(folder / Path(about['file']).name)
-    run = replay(transcript)
-    found = run.differences + seal(transcript, about) + _settings(folder, manifest, run)
-    found += earlier_runs(transcript, run, manifest.simulated) + other_side(transcript, other)
-    secret_bits, checked = 0, dict[str, Any]()
-    if run.report and run.sifted is not None:
-        try:
-            secret_bits, checked, more = figures_of(run, run.counts(), key)
-        except (KeyError, TypeError, ValueError) as error:
-            more = [f'the figures cannot be computed: {error!r}']
-        found += more
-    elif not found:
-        found.append('the transcript ends before the errors are told')
-    return Audit(not found, secret_bits, found, checked, list(NOT_SEEN))
+    return replay(read_transcript(folder / Path(key['transcript']['file']).name)), manifest, key
 
 
-def seal(transcript: Transcript, about: dict[str, Any]) -> list[str]:
-    """Whether the transcript is the one that the session names."""
-    number = about['messages']
-    if not 1 <= number <= len(transcript.chain) or transcript.chain[number - 1] != about['sha256']:
-        return [f'the hash after message {number} of {about["file"]} is not the one in {FILE_NAME}']
-    return []
+def conclude(run: Run, key: dict[str, Any], simulated: bool, other: Path | None, not_seen: tuple[str, ...]) -> Audit:
+    """Compare transcripts and figures of a replayed run with what the session says of its key."""
+    about, chain, checked = key['transcript'], run.transcript.chain, dict[str, Any]()
+    run.check(_heard(run.transcript, other), "no transcript of the satellite's side has the same messages")
+    with run.noting():
+        number = about['messages']
+        sealed = 1 <= number <= len(chain) and chain[number - 1] == about['sha256']
+        run.check(sealed, f'the hash after message {number} of {about["file"]} is not the one in {FILE_NAME}')
+        check_earlier_runs(run, simulated)
+        run.check(run.report, 'the transcript ends before the errors are told')
+        checked = figures_of(run, key) if run.report and run.sifted is not None else {}
+    return Audit(not run.differences, checked.get('secret_bits', 0), run.differences, checked, list(not_seen))
 
 
-def _settings(folder: Path, manifest: Manifest, run: Run) -> list[str]:
-    """Whether the terms are the settings of the session, which the tag files seal."""
-    source, settings = manifest.station.source, manifest.station.key
-    due: dict[str, Any] = {name: getattr(source, name) for name in _OF_THE_SOURCE}
-    due |= {name: getattr(settings, name) for name in _OF_THE_KEY}
+def _heard(transcript: Transcript, other: Path | None) -> bool:
+    """Whether the satellite has heard and said the same; the last messages may be missing at one side."""
+    paths = [other] if other else sorted(transcript.path.parent.glob('satellite-transcript-*.qgt'))
+    made = next((k for k, one in enumerate(transcript.messages) if one.name == 'AMPLIFIED'), len(transcript.messages))
+    sides = [read_transcript(path) for path in paths]
+    return not sides or any(one.chain[:made] == transcript.chain[:made] and not one.broken for one in sides)
+
+
+def _settings(run: Run, folder: Path, manifest: Manifest) -> None:
+    """Check that the terms are the settings of the session, which the tag files seal."""
+    station, source = manifest.station, manifest.station.source
+    due = {name: getattr(getattr(station, part), name) for part, names in _TERMS.items() for name in names}
     due['intensities'] = {'signal': source.mu_signal, 'decoy': source.mu_decoy, 'vacuum': source.mu_vacuum}
     due['public_pulses'] = source.public_pulses.model_dump() if source.public_pulses else None
     due['tolerance'] = {'intensity': source.mu_tolerance, 'probability': source.p_tolerance}
     terms = run.hello.get('terms', {})
-    found = [
-        f'the terms have {name} {terms.get(name)}, the settings {value}'
-        for name, value in due.items()
-        if terms.get(name) != value
-    ]
-    if run.hello and run.hello.get('session_id') != manifest.session_id:
-        found.append('the transcript is of another session')
+    for name, value in due.items():
+        run.check(terms.get(name) == value, f'the terms have {name} {terms.get(name)}, the settings {value}')
+    same = run.hello.get('session_id', manifest.session_id) == manifest.session_id
+    run.check(same, 'the transcript is of another session')
     for path in tags_paths(folder):
         try:
-            check_header(path, bytes.fromhex(manifest.session_id), manifest.station.frozen_digest)
+            check_header(path, bytes.fromhex(manifest.session_id), station.frozen_digest)
         except StationError as error:
-            found.append(f'{path.name}: {error.what}')
-    return found
-
-
-def other_side(transcript: Transcript, other: Path | None) -> list[str]:
-    """Whether the satellite has heard and said the same; the last messages may be missing at one side."""
-    paths = [other] if other else sorted(transcript.path.parent.glob('satellite-transcript-*.qgt'))
-    names = [message.name for message in transcript.messages]
-    made = names.index('AMPLIFIED') if 'AMPLIFIED' in names else len(names)
-    sides = [read_transcript(path) for path in paths]
-    if not sides or any(one.chain[:made] == transcript.chain[:made] and not one.broken for one in sides):
-        return []
-    return ["no transcript of the satellite's side has the same messages"]
+            run.differences.append(f'{path.name}: {error.what}')
