@@ -23,7 +23,7 @@ def figures_of(run: Run, key: dict[str, Any]) -> dict[str, Any]:
     receivers = [one.report.get('receiver') for one in run.members or [run]]
     choices = run.report['choices'] if run.members else 0
     leaked = disclosed + dropped + run.earlier
-    length, epsilon = formulas.key_bits(counts, terms, receivers, choices, len(blocks), leaked)
+    length, ledger = formulas.key_bits(counts, terms, receivers, choices, len(blocks), leaked, run.earlier)
     secret = 0 if given_up else floor(max(0.0, length) + _ROUNDING)
     figures = {
         'sifted_bits': int(run.sifted[:, 0].sum()),
@@ -33,7 +33,7 @@ def figures_of(run: Run, key: dict[str, Any]) -> dict[str, Any]:
         'failed_blocks': agreed.count(False),
         'pre_shared_bits': formulas.TAG_KEY_BITS,
         'key_id': run.key_id,
-        'epsilon': epsilon,
+        'epsilon': sum(ledger.values()),
         'secret_bits': secret,
     }
     if not run.members:  # nothing is kept of which parities were disclosed, or that nobody wants
@@ -41,7 +41,7 @@ def figures_of(run: Run, key: dict[str, Any]) -> dict[str, Any]:
     for name, value in figures.items():
         same = key.get(name) == value or (isinstance(value, float) and isclose(key.get(name, 0), value, rel_tol=1e-6))
         run.check(same, f'{name} is {key.get(name)} in the session, {value} by the transcript')
-    _tables(run, counts, key)
+    _tables(run, counts, ledger, key)
     qber = formulas.expected_error(counts, terms['intensities']['signal'], terms['intensities']['decoy'])
     said = run.report['qber']
     same = isclose(said, qber, rel_tol=1e-9, abs_tol=1e-12)
@@ -61,7 +61,7 @@ def figures_of(run: Run, key: dict[str, Any]) -> dict[str, Any]:
     return figures
 
 
-def _tables(run: Run, counts: FloatArray, key: dict[str, Any]) -> None:
+def _tables(run: Run, counts: FloatArray, ledger: dict[str, float], key: dict[str, Any]) -> None:
     """The tables of counts, of failure probabilities and of costs."""
     bases, intensities, parts = ('hv', 'da'), ('signal', 'decoy', 'vacuum'), ('sent', 'sifted', 'errors')
     for (part, values), (b, basis), (k, light) in product(
@@ -70,6 +70,9 @@ def _tables(run: Run, counts: FloatArray, key: dict[str, Any]) -> None:
         said, due = key['counts'][basis][light][part], values[b, k]
         same = said == due or (part == 'errors' and light == 'signal')  # these are not told
         run.check(same, f'counts of {basis} {light}: {part} is {said} in the session, {due:.0f} by the transcript')
+    for name, due in ledger.items():
+        said = key['epsilon_ledger'].get(name)
+        run.check(isclose(said, due, rel_tol=1e-6), f'the ledger has {said} for {name}, {due} by the transcript')
     total, said = sum(key['epsilon_ledger'].values()), key['epsilon']
     run.check(isclose(total, said, rel_tol=1e-9), f'the ledger adds up to {total}, the session says {said}')
     costs, secret = sum(key['cost'].values()) - key['cost']['secret_bits'], key['secret_bits']

@@ -6,7 +6,6 @@ the signal are not told, and 0 here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,8 @@ from qkd_gs.arrays import FloatArray
 
 Pair = tuple[float, float]
 TAG_KEY_BITS = 128 * 9  # a pad for each of eight tags, and the point of the hash
-_TAG_FAILURE = (7 + 16) * (-(-(2**32) // 15) + 3) * 2.0**-127  # seven tags, sixteen first ones; messages of 2^32 bytes
+# 2^30 runs with seven tags and sixteen attempts at the first one, messages of 2^32 bytes
+_TAG_FAILURE = 2**30 * (7 + 16) * (-(-(2**32) // 15) + 3) * 2.0**-127
 _MOST_JOINED = 256  # passes of the time for which bits are kept
 _LINEARIZED = (0.01, 0.018, 0.03, 0.05, 0.08)  # values of e0
 _LAMBDA = 10.0 ** (-np.arange(240) / 40.0)
@@ -119,9 +119,9 @@ def _given_away(receiver: dict[str, Any], failure: float) -> float:
 
 
 def key_bits(
-    counts: FloatArray, terms: dict[str, Any], receivers: Sequence[Any], choices: int, blocks: int, leaked: int
-) -> tuple[float, float]:
-    """Length of the key before rounding, and its failure probability.
+    counts: FloatArray, terms: dict[str, Any], receivers: list[Any], choices: int, blocks: int, leaked: int, before: int
+) -> tuple[float, dict[str, float]]:
+    """Length of the key before rounding, and the ledger of its failure probability.
 
     Parameters
     ----------
@@ -129,28 +129,31 @@ def key_bits(
         Of a joined key, the sums of its passes.
     terms : dict
         As said in the first message.
-    receivers : sequence of dict or None
+    receivers : list of dict or None
         Flaws of the receiver in each pass, as said with the errors.
     choices : int
         Passes that a joined key could choose from; 0 for a key of one pass.
     blocks : int
         Verified blocks.
-    leaked : int
-        Everything that was disclosed of the key, without hashes and tags.
+    leaked, before : int
+        Everything that was disclosed of the key, without hashes and tags of this run; that by earlier runs among it.
     """
     known = [one for one in receivers if one]
-    correct = blocks * 2.0 ** -terms['verification_bits']  # the polynomial's 2^-500 vanish beside that
+    hashes = blocks * (terms['verification_bits'] + 1)  # disclosed by each run that compared them
+    correct = blocks * 2.0 ** -terms['verification_bits'] * (1 + (before // hashes if hashes else 0))
     tags = _TAG_FAILURE * (1 + len(receivers) if choices else 1)
-    left = terms['epsilon_total'] - correct - tags
+    ledger, left = {'verification': correct, 'authentication': tags}, terms['epsilon_total'] - correct - tags
     if left <= 0:
-        return -np.inf, correct + tags
+        return -np.inf, ledger
     amplification, several = 0.05 * left, 0.01 * left if known else 0.0
     smoothing = left - amplification - several
+    ledger |= {'privacy_amplification': amplification, 'single_photons_and_phase_errors': smoothing}
+    ledger |= {'several_photons_at_the_receiver': several} if known else {}
     failure = (smoothing / 2) ** 2 / (240 * 2 ** (choices - 1) if choices else 1)
     means = terms['intensities']['signal'], terms['intensities']['decoy']
     tolerances = terms['tolerance']['intensity'], terms['tolerance']['probability']
     m, b = (max((one[name] for one in known), default=0.0) for name in ('within_basis', 'between_bases'))
     length = entropy_of_single_photons(counts, means, tolerances, (m, b), failure)
     length -= sum(_given_away(one, several / (_MOST_JOINED if choices else 1)) for one in known)
-    length -= leaked + blocks * (terms['verification_bits'] + 1) + TAG_KEY_BITS
-    return float(length + 2 * np.log2(2 * amplification)), correct + tags + smoothing + several + amplification
+    length -= leaked + hashes + TAG_KEY_BITS
+    return float(length + 2 * np.log2(2 * amplification)), ledger

@@ -27,7 +27,7 @@ from qkd_gs.keys.sealed_database import SealedDatabase
 from qkd_gs.keys.secret import Secret
 from qkd_gs.keys.withdrawals import Withdrawals
 from qkd_gs.qkd.protocol.kept_bits import KeptBits, KeptPass
-from qkd_gs.qkd.protocol.session_record import NO_NAMES, Booking, check_booking, missing_key
+from qkd_gs.qkd.protocol.session_record import NO_NAMES, Booking, another_run, check_booking, missing_key
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
 
 
@@ -129,6 +129,8 @@ class KeyStore:
     def confirm(self, session_id: str, key_id: str) -> None:
         """Mark a pending key as held by both sides; on any later state it changes nothing.
 
+        The names of what was disclosed of it are forgotten: nothing more will be.
+
         Raises
         ------
         StationError
@@ -141,6 +143,7 @@ class KeyStore:
             if row.state == KeyStateName.PENDING:
                 self._database.set_state(row, KeyStateName.CONFIRMED)
                 self._kept.drop_joined(session_id)
+                self._database.sql.execute('DELETE FROM disclosures WHERE session_id = ?', (session_id,))
 
     def entry(self, session_id: str) -> KeyEntry | None:
         """Entry of a session's key, or None."""
@@ -254,12 +257,21 @@ class KeyStore:
         row = self._database.sql.execute(statement, (session_id,)).fetchone()
         return int(row[0]) if row else 0
 
-    def record_leakage(self, session_id: str, bits: int, named: Mapping[str, int] = NO_NAMES) -> None:
+    def record_leakage(
+        self, session_id: str, bits: int, named: Mapping[str, int] = NO_NAMES, before: int | None = None
+    ) -> None:
         """Set the bits that runs of this session may have disclosed up to now, on the disk before it returns.
 
         The named disclosures among them are added to those of earlier calls.
+
+        Raises
+        ------
+        StationError
+            Other bits than `before` are recorded: another run of the session has begun since.
         """
         with self._database.change():
+            if before not in (None, self.disclosed_before(session_id)):
+                raise another_run(session_id)
             self._database.sql.execute(
                 'INSERT INTO attempts VALUES (?, ?) ON CONFLICT DO UPDATE SET disclosed_bits = excluded.disclosed_bits',
                 (session_id, bits),
@@ -295,6 +307,11 @@ class KeyStore:
                 sql.execute('INSERT INTO announcements VALUES (?, ?)', (session_id, booking.digest))
                 rows = [(session_id, booking.source, *span) for span in booking.spans_ns]
                 sql.executemany('INSERT INTO bookings VALUES (?, ?, ?, ?)', rows)
+
+    def has_announced(self, session_id: str) -> bool:
+        """Whether a run of this session has announced its detections."""
+        statement = 'SELECT 1 FROM announcements WHERE session_id = ?'
+        return self._database.sql.execute(statement, (session_id,)).fetchone() is not None
 
     def kept(self, session_id: str) -> KeptPass | None:
         """What is kept of a session to be joined with others, or None."""

@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from qkd_gs.errors import DeviceFault, StationError
-from qkd_gs.keys.entries import KeyEntry, KeyStateName
+from qkd_gs.keys.entries import KeyEntry, KeyStateName, Side
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.keys.preshared import SimulatedPreSharedKey
 from qkd_gs.keys.random_tape import RandomTape
@@ -93,6 +93,7 @@ def process_session(
         The link to the satellite failed; nothing was stored, the session can be processed again.
     """
     manifest = load_manifest(folder)
+    _check_never_simulated(keys, manifest)
     with keys.store(manifest.simulated) as store:
         stored = store.entry(manifest.session_id)
         if stored is not None:
@@ -154,6 +155,15 @@ def process_session(
                 store.confirm(manifest.session_id, made.key_id)
     _add_telemetry(folder, timed, made)
     return _finished(folder, result)
+
+
+def _check_never_simulated(keys: KeyFolder, manifest: Manifest) -> None:
+    """Refuse a real session that a run took for a simulated one: what that disclosed is in no real account."""
+    if manifest.simulated or Side.GROUND not in keys.sides(simulated=True):
+        return
+    with keys.store(simulated=True) as store:
+        if store.has_announced(manifest.session_id):
+            raise StationError('was processed as a simulated session', where=f'session {manifest.session_id}')
 
 
 def _satellite_log(

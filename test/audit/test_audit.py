@@ -120,6 +120,10 @@ def test_a_session_that_took_two_runs_agrees(tmp_path):
     assert audit.differences == []
     hashes = 65 * made.key['blocks']
     assert audit.checked['disclosed_before'] == made.key['disclosed_before'] == hashes  # the parities are the same ones
+    compared = made.key['epsilon_ledger']['verification']  # once, and as often as so many bits of hashes allow
+    assert compared == pytest.approx(2 * made.key['blocks'] * 2.0**-64)
+    change_key(session, epsilon_ledger=made.key['epsilon_ledger'] | {'verification': compared / 2})
+    assert any('for verification' in line for line in audit_session(session).differences)
     (session / 'transcript-1.qgt').unlink()
     told = f'the ground does not charge {made.key["disclosed_bits"]} earlier bits, 0 were said again'
     assert told in audit_session(session).differences

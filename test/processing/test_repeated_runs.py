@@ -1,6 +1,7 @@
 """A session that is processed again says what it said before, and both sides have the same key or none."""
 
 import os
+import shutil
 import threading
 from contextlib import contextmanager, suppress
 
@@ -21,6 +22,7 @@ from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.qkd.link.spool import Spool
 from qkd_gs.qkd.link.streams import channel_pair
 from qkd_gs.qkd.protocol.satellite_side import serve
+from qkd_gs.qkd.protocol.session_record import Booking
 from qkd_gs.qkd.sifting.terms import Terms
 from qkd_gs.session.manifest import load_manifest, update_manifest
 from qkd_gs.sim.photons.satellite_record import load_record
@@ -55,6 +57,17 @@ def test_the_announcement_of_a_session_is_always_the_same(taken, simulated):
     assert list(first.detections.announcements()) == list(again.detections.announcements())
     bits = [np.concatenate([block.bit for block in timed.detections.taken()]) for timed in (first, again)]
     np.testing.assert_array_equal(*bits)
+
+
+def test_a_real_session_that_was_taken_for_a_simulated_one_is_refused(taken, tmp_path):
+    """Somebody who may write session.json had parities told that the real record does not know of."""
+    folder, keys = tmp_path / 'session', KeyFolder.create(tmp_path / 'keys')
+    shutil.copytree(taken[0], folder)
+    session_id = update_manifest(folder, lambda _: {'simulated': False, 'seed': None}).session_id
+    with keys.store(simulated=True) as store:
+        store.book_pulses(Booking(session_id, 'micius', ((1000, 2000),), 'digest'))
+    with pytest.raises(StationError, match='was processed as a simulated session'):
+        process_session(folder, keys, None, lambda step, done: None)
 
 
 class Cut:

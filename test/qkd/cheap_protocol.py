@@ -51,7 +51,7 @@ def light_of(session):
 LIGHT = {session: light_of(session) for session in SESSIONS}
 
 
-def stub_length(terms, counts, sizes, disclosed_bits):
+def stub_length(terms, counts, sizes, disclosed_bits, earlier_bits):
     """Sifted bits less everything that was disclosed or is used for tags."""
     left = sum(sizes) - disclosed_bits - HASH_BITS * len(sizes) - SECRET_BITS
     return KeyLength(max(0, left), '' if left > 0 else 'nothing is left', {}, {'stub': 1e-10}, {'secret_bits': left})

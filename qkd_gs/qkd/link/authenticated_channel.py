@@ -22,8 +22,9 @@ MAX_JSON = 1 << 20
 _SATELLITE, _STATION = 0, 1
 _LONGEST_TRANSCRIPT = 1 << 32  # bytes; a long pass has 2^24
 FIRST_TAGS = 16  # wrong first tags that a slot of pre-shared bits may be tried with
-# that any tag of a pass is forged
-EPSILON = (TAGS - 1 + FIRST_TAGS) * forgery_probability(_LONGEST_TRANSCRIPT)
+MOST_RUNS = 1 << 30  # of a session; their pre-shared bits would be 155 GB
+# that any tag of any run of a pass is forged
+EPSILON = MOST_RUNS * (TAGS - 1 + FIRST_TAGS) * forgery_probability(_LONGEST_TRANSCRIPT)
 
 S = TypeVar('S', bound=Section)
 

@@ -323,7 +323,8 @@ class GroundSession:
         blocks, agreed = corrected.blocks, corrected.agreed
         self._link.send(Kind.VERIFY_OUTCOME, pack_bits(agreed))
         tell_repeated(self._link, self._leakage)
-        length = certified_length(self._terms, sifted.counts, block_sizes(blocks), self._total_leakage(corrected))
+        leaked, earlier = self._total_leakage(corrected), self._leakage.earlier_bits
+        length = certified_length(self._terms, sifted.counts, block_sizes(blocks), leaked, earlier)
         kept = verified_bits(corrected.bits, blocks, agreed)
         matrix = self._random_bytes(matrix_bytes(len(kept), amplified_bits(length.secret_bits)))
         request_key(self._link, length.secret_bits, corrected.disclosed_bits, matrix)
@@ -346,7 +347,8 @@ class GroundSession:
         """Result of a run that was aborted before anything of the key was disclosed."""
         self._key_id = self._link.public_digest()
         nothing = Corrected(sifted.bits, [], np.empty(0, np.uint8), 0, 0)
-        length = certified_length(self._terms, sifted.counts, [], self._leakage.earlier_bits)
+        earlier = self._leakage.earlier_bits
+        length = certified_length(self._terms, sifted.counts, [], earlier, earlier)
         given_up = {'given_up': -float(length.secret_bits), 'secret_bits': 0.0} if length.secret_bits else {}
         length = replace(length, secret_bits=0, reason=reason, cost=length.cost | given_up)
         result = self._result(sifted, nothing, length, PackedBits.zeros(0), PackedBits.zeros(0))
@@ -365,7 +367,7 @@ class GroundSession:
         # The key length is certified without the signal errors, which the satellite does not know. They only split a
         # row of the cost table into the Shannon limit and the disclosure above it.
         leakage, sizes = self._total_leakage(corrected), block_sizes(corrected.blocks)
-        split = certified_length(self._terms, found.counts, sizes, leakage)
+        split = certified_length(self._terms, found.counts, sizes, leakage, self._leakage.earlier_bits)
         return KeyResult(
             session_id=self._session_id,
             key_id=self._key_id,

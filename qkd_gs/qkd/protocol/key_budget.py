@@ -18,21 +18,25 @@ _KEPT = 'its sifted bits are kept, to be joined with other passes'
 _ORDINARY_F = 1.2  # of reconciliation, so that no pass is lost whose bits are disclosed for nothing
 
 
-def overhead(terms: Terms, sizes: list[int], joined: int = 0) -> Overhead:
+def overhead(terms: Terms, sizes: list[int], joined: int = 0, earlier_bits: int = 0) -> Overhead:
     """Bits and failure probability of verifying blocks of these sizes and of the pass's tags.
 
     Each block discloses its digest and one bit that says whether the digests agree.  The tags of `joined` earlier runs
-    vouch for the bits, too.
+    vouch for the bits, too.  Broken runs may have compared digests as often as the bits that they disclosed allow.
     """
+    bits = len(sizes) * (terms.verification_bits + 1)
+    once = sum(verify.collision_probability(size, terms.verification_bits) for size in sizes)
     return Overhead(
-        verification_bits=len(sizes) * (terms.verification_bits + 1),
-        verification_epsilon=sum(verify.collision_probability(size, terms.verification_bits) for size in sizes),
+        verification_bits=bits,
+        verification_epsilon=once * (1 + earlier_bits // bits) if bits else 0.0,
         authentication_bits=authenticated_channel.SECRET_BITS,
         authentication_epsilon=(1 + joined) * authenticated_channel.EPSILON,
     )
 
 
-def certified_length(terms: Terms, counts: KeyCounts, sizes: list[int], disclosed_bits: int) -> KeyLength:
+def certified_length(
+    terms: Terms, counts: KeyCounts, sizes: list[int], disclosed_bits: int, earlier_bits: int
+) -> KeyLength:
     """Key length of the pass for the agreed failure probability, estimated per basis.
 
     Parameters
@@ -44,12 +48,14 @@ def certified_length(terms: Terms, counts: KeyCounts, sizes: list[int], disclose
     disclosed_bits : int
         Parities disclosed by this run and earlier ones, plus all bits of the dropped blocks (they may have held all
         the single photons).
+    earlier_bits : int
+        Those of them that earlier runs disclosed.
     """
     return key_length(
         counts,
         epsilon_total=terms.epsilon_total,
         disclosed_bits=disclosed_bits,
-        overhead=overhead(terms, sizes, counts.joined.passes if counts.joined else 0),
+        overhead=overhead(terms, sizes, counts.joined.passes if counts.joined else 0, earlier_bits),
     )
 
 
@@ -72,7 +78,7 @@ def abort_reason(
         return f'the error rate estimated from the decoy states, {qber:.1%}, is above the limit of {terms.max_qber:.1%}'
     limit = _at_the_limit(counts, qber) if planned_bits is None else planned_bits
     try:
-        return certified_length(terms, counts, sizes, limit + disclosed_before).reason
+        return certified_length(terms, counts, sizes, limit + disclosed_before, disclosed_before).reason
     except StationError as error:  # e.g. a failure probability that the hashes alone use up
         return error.what
 
@@ -91,7 +97,8 @@ def expected_length(terms: Terms, counts: KeyCounts, sizes: list[int], qber: flo
     """Key length after a reconciliation at the Slepian-Wolf limit; 0 where `abort_reason` has a reason."""
     if abort_reason(terms, counts, sizes, qber, disclosed_before):
         return 0
-    return certified_length(terms, counts, sizes, _at_the_limit(counts, qber) + disclosed_before).secret_bits
+    disclosed = _at_the_limit(counts, qber) + disclosed_before
+    return certified_length(terms, counts, sizes, disclosed, disclosed_before).secret_bits
 
 
 def may_be_kept(terms: Terms, counts: KeyCounts, qber: float, disclosed_before: int) -> bool:

@@ -19,6 +19,9 @@ class LeakageAccount:
     A disclosure has a name: the hash of all that this side has said and heard since the report of errors.  One of the
     same name in an earlier run was the same bits, so it is charged once (doc/security.md, "Broken runs").
 
+    Two runs of a session at a time would not charge what the other one discloses.  So a run can record nothing more
+    once a later one has recorded something, which charges all that the earlier one had recorded by then.
+
     Parameters
     ----------
     record : SessionRecord
@@ -101,7 +104,8 @@ class LeakageAccount:
 
     def settle(self) -> None:
         """Record the exact number of bits at the end of the run, without the margin."""
-        if self._disclosed:
+        unwritten = self._named or self._recorded != self._total
+        if unwritten and self._record.disclosed_before(self._session_id) == self._recorded:  # no other run has begun
             self._write(self._total)
 
     @property
@@ -123,5 +127,5 @@ class LeakageAccount:
             self._write(self._total + _STEP_BITS)
 
     def _write(self, bits: int) -> None:
-        self._recorded = bits
-        self._record.record_leakage(self._session_id, bits, self._named)
+        self._record.record_leakage(self._session_id, bits, self._named, self._recorded)
+        self._recorded, self._named = bits, {}

@@ -328,8 +328,9 @@ class _Run:
         self._verify_tag()
         if theirs != disclosed:
             raise ProtocolError('disagreement', f'{disclosed} bits were disclosed, the ground counts {theirs}')
-        leaked = disclosed + dropped + self._leakage.earlier_bits  # of both sides
-        certified = certified_length(self._terms, counts, block_sizes(blocks), leaked)
+        earlier = self._leakage.earlier_bits  # of both sides
+        leaked = disclosed + dropped + earlier
+        certified = certified_length(self._terms, counts, block_sizes(blocks), leaked, earlier)
         if secret_bits > certified.secret_bits:
             raise ProtocolError(
                 'disagreement', f'the ground requests {secret_bits} bits, the data allow {certified.secret_bits}'
@@ -339,6 +340,7 @@ class _Run:
         kept.wipe()
         bits.wipe()
         self._record.put(self._session_id, key_id, key, certified.epsilon, {'disclosed_bits': disclosed}, refill)
+        self._leakage.settle()
         self._link.send(Kind.AMPLIFIED, messages.KeyId(key_id=key_id))
         self._link.send_tag()
         made = SatelliteResult(

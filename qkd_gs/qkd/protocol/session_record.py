@@ -87,8 +87,17 @@ class SessionRecord(Protocol):
     def disclosed_before(self, session_id: str) -> int:
         """Bits that this side may have disclosed in earlier runs."""
 
-    def record_leakage(self, session_id: str, bits: int, named: Mapping[str, int] = NO_NAMES) -> None:
-        """Set the bits that this side may have disclosed so far, and add the named disclosures among them."""
+    def record_leakage(
+        self, session_id: str, bits: int, named: Mapping[str, int] = NO_NAMES, before: int | None = None
+    ) -> None:
+        """Set the bits that this side may have disclosed so far, and add the named disclosures among them.
+
+        Raises
+        ------
+        StationError
+            Other bits than `before` are recorded: another run of the session has begun since, and does not charge
+            what this one would disclose now.
+        """
 
     def named_disclosures(self, session_id: str) -> dict[str, int]:
         """Bits of each named disclosure in earlier runs; all of them are among those of `disclosed_before`."""
@@ -141,6 +150,8 @@ class SessionRecord(Protocol):
     def confirm(self, session_id: str, key_id: str) -> None:
         """Mark the key of a session as held by both sides; repeated calls change nothing.
 
+        Nothing more of the session will be disclosed, so the names of its disclosures are forgotten.
+
         Raises
         ------
         StationError
@@ -176,8 +187,12 @@ class RecordInMemory:
         """Bits recorded so far."""
         return self._disclosed.get(session_id, 0)
 
-    def record_leakage(self, session_id: str, bits: int, named: Mapping[str, int] = NO_NAMES) -> None:
+    def record_leakage(
+        self, session_id: str, bits: int, named: Mapping[str, int] = NO_NAMES, before: int | None = None
+    ) -> None:
         """Set the bits disclosed so far."""
+        if before not in (None, self.disclosed_before(session_id)):
+            raise another_run(session_id)
         self._disclosed[session_id] = bits
         self._named.setdefault(session_id, {}).update(named)
 
@@ -243,6 +258,7 @@ class RecordInMemory:
         if self.pending.get(session_id, ('', None))[0] != key_id:
             raise missing_key(session_id, key_id)
         self.finished.add(session_id)
+        self._named.pop(session_id, None)
 
 
 def used_by(booking: Booking, others: Iterable[Booking]) -> str | None:
@@ -282,6 +298,13 @@ def check_booking(booking: Booking, first_digest: str | None, other_session: str
         )
     if other_session is not None:
         raise StationError(f'announces pulses that session {other_session} has used', where=where)
+
+
+def another_run(session_id: str) -> StationError:
+    """Error: two runs of a session at a time."""
+    return StationError(
+        'another run of this session has begun', where=f'session {session_id}', hint='process a session once at a time'
+    )
 
 
 def missing_key(session_id: str, key_id: str) -> StationError:

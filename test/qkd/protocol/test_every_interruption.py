@@ -52,6 +52,7 @@ def finish(both, session):
         mine, theirs = ground.entry(session), satellite.entry(session)
         assert mine.state is theirs.state is KeyStateName.CONFIRMED
         assert mine.key_id == theirs.key_id
+        assert ground.named_disclosures(session) == satellite.named_disclosures(session) == {}
         return mine.length_bits
 
 

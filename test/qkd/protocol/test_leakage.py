@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qkd_gs.errors import StationError
 from qkd_gs.keys.store import KeyStore
 from qkd_gs.qkd.protocol.leakage import LeakageAccount
 from qkd_gs.qkd.protocol.session_record import RecordInMemory
+from qkd_gs.qkd.sifting.packed_bits import PackedBits
 
 REPORT = b'errors and seed'
 HASHES = 65
@@ -78,6 +80,39 @@ def test_names_and_seed_outlive_the_process(tmp_path):
         assert record.public_seed('t', 8) == 8
         assert run(record, [(100, b'a')]).own_repeated_bits == 100
         assert record.named_disclosures('t') == {}
+
+
+def test_names_are_forgotten_once_both_sides_have_the_key(tmp_path):
+    with KeyStore(tmp_path / 'keys.db', bytes(32), simulated=True) as record:
+        for session in 'st':
+            account = LeakageAccount(record, session)
+            account.announce(100, b'a')
+            account.settle()
+        record.put('s', 'k', PackedBits.zeros(8), 1e-10, {})
+        assert record.named_disclosures('s')
+        record.confirm('s', 'k')
+        assert record.named_disclosures('s') == {}
+        assert record.disclosed_before('s') == 100
+        assert len(record.named_disclosures('t')) == 1
+
+
+@pytest.mark.parametrize('durable', [False, True])
+def test_of_two_runs_at_a_time_the_later_one_charges_what_the_earlier_may_still_say(tmp_path, durable):
+    with KeyStore(tmp_path / 'keys.db', bytes(32), simulated=True) as store:
+        record = store if durable else RecordInMemory()
+        silent, first = LeakageAccount(record, 's'), LeakageAccount(record, 's')
+        first.announce(100, b'a')
+        with pytest.raises(StationError, match='another run of this session has begun'):
+            silent.announce(100, b'a')
+        second = LeakageAccount(record, 's')
+        allowed = second.own_earlier_bits
+        second.announce(100, b'x')
+        first.announce(allowed, b'b')  # as much as is booked for it, which the second run charges
+        with pytest.raises(StationError, match='another run of this session has begun'):
+            first.announce(allowed + 1, b'c')
+        for account in (first, silent, second):
+            account.settle()
+        assert record.disclosed_before('s') == allowed + 100
 
 
 messages = st.lists(st.tuples(st.just(10), st.sampled_from([b'a', b'b'])), max_size=5)
