@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 
 import pytest
@@ -29,7 +30,13 @@ STATIONS = 'nodes/test_graph_'  # whole stations, one at a time: files of one wo
 
 
 def pytest_configure(config):
-    """Keep the folders of the tests in memory where there is room: a durable store mostly waits for its disk."""
+    """Signals as in the foreground, and folders in memory where there is room.
+
+    A durable store mostly waits for its disk.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's `&` has them ignored, by every child, too
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     chosen = config.option.basetemp or 'TMPDIR' in os.environ
     if chosen or not os.access(MEMORY, os.W_OK) or shutil.disk_usage(MEMORY).free < ROOM_BYTES:
         return

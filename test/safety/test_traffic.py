@@ -11,7 +11,7 @@ from skyfield.api import wgs84
 from qkd_gs.devices.aircraft import AircraftReading, AircraftReport
 from qkd_gs.orbit.vectors import azel_from_enu, enu_axes, enu_from_azel, enu_rotation, place_itrs_m, site_itrs_m
 from qkd_gs.safety.laser.laser_safety import BeamMotion, LaserSafety
-from qkd_gs.safety.laser.possible_positions import angle_to_segments, clearance, distance_to_segments
+from qkd_gs.safety.laser.possible_positions import angle_to_segment, clearance, distance_to_segment
 from qkd_gs.settings.laser_safety import LaserSafetySettings
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
@@ -63,7 +63,8 @@ def test_no_point_of_a_region_is_nearer_than_the_clearance(beam, low, high, part
     point = low + part * (high - low) + radius * way / max(np.linalg.norm(way), 1.0)
     assume(np.linalg.norm(point) > 1e-3)
     angle = np.arctan2(np.linalg.norm(np.cross(beam, point)), beam @ point)
-    assert clearance(beam, low, high, np.float64(radius)) <= angle + 1e-7
+    regions = low[None, None], high[None, None], np.array([[radius]])  # one, at one time
+    assert clearance(beam[None], *regions)[0, 0] <= angle + 1e-7
 
 
 @given(vectors, vectors, vectors)
@@ -73,9 +74,9 @@ def test_the_angle_to_a_segment_is_that_of_its_nearest_point(beam, low, high):
     lengths = np.linalg.norm(points, axis=1)
     assume(lengths.min() > 0.02)
     angles = np.arctan2(np.linalg.norm(np.cross(beam, points), axis=1), points @ beam)
-    assert angle_to_segments(beam, low, high) == pytest.approx(angles.min(), abs=0.02)
-    assert angle_to_segments(beam, low, high) <= angles.min() + 1e-9
-    assert distance_to_segments(low, high) == pytest.approx(lengths.min(), abs=2e-3)
+    assert angle_to_segment(beam, low, high) == pytest.approx(angles.min(), abs=0.02)
+    assert angle_to_segment(beam, low, high) <= angles.min() + 1e-9
+    assert distance_to_segment(low, high) == pytest.approx(lengths.min(), abs=2e-3)
 
 
 # --- the property that protects people ---

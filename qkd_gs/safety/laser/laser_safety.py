@@ -126,11 +126,14 @@ class LaserSafety:
         if not self._traffic.tracks:
             return []
         places = self._traffic.places(now_ns + self._offsets_s * 1e9, _STEP_S / 2)
-        here = enu_from_azel(beam.az_rad, beam.el_rad)
+        here = np.tile(enu_from_azel(beam.az_rad, beam.el_rad), (len(self._offsets_s), 1))
         margin = clearance(here, places.low, places.high, places.radius_m)
         if beam.az_rate_rad_s or beam.el_rate_rad_s:
-            moving = enu_from_azel(
-                beam.az_rad + self._offsets_s * beam.az_rate_rad_s, beam.el_rad + self._offsets_s * beam.el_rate_rad_s
+            moving = np.ascontiguousarray(
+                enu_from_azel(
+                    beam.az_rad + self._offsets_s * beam.az_rate_rad_s,
+                    beam.el_rad + self._offsets_s * beam.el_rate_rad_s,
+                )
             )
             sweep_rad = (abs(beam.az_rate_rad_s) + abs(beam.el_rate_rad_s)) * _STEP_S / 2
             margin = np.minimum(margin, clearance(moving, places.low, places.high, places.radius_m) - sweep_rad)

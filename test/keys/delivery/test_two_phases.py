@@ -203,7 +203,7 @@ def run_history(folder, history):
 
 
 @given(history=st.lists(st.one_of(asks, asks, fetches, fetches, restores), max_size=14))
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_history_of_requests_crashes_and_restores(tmp_path_factory, history):
     run_history(tmp_path_factory.mktemp('history'), history)
 
