@@ -275,7 +275,8 @@ def test_an_axis_keeps_its_place_when_its_driver_is_killed(station):
 
 def test_a_second_station_in_the_same_domain_is_refused_before_it_does_anything(station, tmp_path):
     environment = os.environ | {'QKD_GS_KEYS': str(tmp_path / 'keys')}
-    monitor_pid = station.processes.pids()['monitor']
+    pids = station.processes.pids()
+    monitor_pid = pids['monitor']
     up = ['qkd_gs.cli', 'up', '--logs', str(tmp_path / 'logs')]
     for command, holder in ((up, os.getpid()), (['qkd_gs.nodes.monitor_node'], monitor_pid)):
         start = f'import sys; from {command[0]} import main; sys.exit(main(sys.argv[1:]))'
@@ -294,4 +295,5 @@ def test_a_second_station_in_the_same_domain_is_refused_before_it_does_anything(
         assert 'Traceback' not in done.stderr
     assert not (tmp_path / 'logs').exists()
     station.beats_more('world', 2)
-    assert station.all_active()
+    station.until(station.all_active, 'every node works')
+    assert station.processes.pids() == pids
