@@ -82,7 +82,7 @@ def test_a_full_disk_in_mid_pass_is_told_and_costs_no_tag(taking):
         taking.says('no tags are recorded: their file has not grown')
         station.beats_more('detector', 3)  # so long it lasts at least
     taking.says('tags are recorded', absent=True)
-    assert station.is_active('detector', pid)
+    station.until(lambda: station.is_active('detector', pid), 'the same detector works')
     taking.phase(Phase.FINE)
     assert taking.abort(handle).error_code == TrackPass.Result.ABORTED
     station.until(lambda: has_end(path), 'the run has ended')
