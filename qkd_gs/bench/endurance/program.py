@@ -91,7 +91,7 @@ def run(hours: float = 2.0) -> dict[str, Any]:
     Parameters
     ----------
     hours : float
-        Of wall time.  Passes of the demo's satellite come at the start and about 95 minutes later.
+        Of wall time.  The demo's pass comes at the start; Shanghai has no other usable one on that evening.
 
     Returns
     -------
