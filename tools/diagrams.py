@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tomllib
 from itertools import pairwise
 from pathlib import Path
@@ -64,7 +64,9 @@ def _size(name: str) -> str:
 
 def main() -> None:
     """Write both diagrams."""
-    folder = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description='Draw the station graph and the layers as Graphviz files.')
+    parser.add_argument('folder', type=Path, help='where layers.dot and station.dot are written')
+    folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in (('station', station_dot()), ('layers', layers_dot())):
         (folder / f'{name}.dot').write_text(text, encoding='utf-8')

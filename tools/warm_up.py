@@ -56,7 +56,7 @@ def track_a_few_seconds(folder: Path, keys: KeyFolder) -> None:
     found, predicted, start_ns, end_ns = window
     truth = true_trajectory(twin_settings, found.orbit, site, start_ns, end_ns, SEED)
     begin_ns = start_ns - 6 * SECOND_NS
-    twin = Twin(twin_settings, station, truth, site, begin_ns, SEED, (NamedStars(site, begin_ns, end_ns),))
+    twin = Twin(twin_settings, station, truth, site, begin_ns, SEED, (NamedStars(site, begin_ns),))
     # zero points as the twin has them, so that the beacon comes into the field and spots are measured
     az, el = predicted.at(start_ns).az_rad, predicted.at(start_ns).el_rad
     enc_az, enc_el = twin.world.axes_at(az, el)

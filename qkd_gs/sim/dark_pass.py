@@ -86,7 +86,7 @@ def track_dark_pass(simulation: Simulation, model: MountModel, pointing: StoredP
     window, begin_ns = setup.window, setup.begin_ns
     station = pointing.refine(simulation.station)
     plan = plan_against_sun(window.predicted, window.start_ns, window.end_ns, model, station, site)
-    stars = NamedStars(site, begin_ns, window.end_ns)
+    stars = NamedStars(site, begin_ns)
     twin = DarkTwin(settings, simulation.station, setup.truth, site, begin_ns, seed, (stars,))
     tracker = Tracker(station, window.predicted, model, plan)
     lockstep = lockstep_of(twin, setup, station, model, tracker, NoRecorder())

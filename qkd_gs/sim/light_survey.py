@@ -17,7 +17,6 @@ from qkd_gs.sim.photons.light_meter import LightMeter
 from qkd_gs.sim.star_cameras import StarCameras
 from qkd_gs.sim.world import World
 
-_LONGEST_NS = 3600 * 10**9
 _STEP_NS = 10**8
 _DARK_S = 20
 
@@ -46,7 +45,7 @@ def survey_light(
         It failed; with the reason.
     """
     survey = Survey(directions, star_tracks(site), model, station, start_ns)
-    meter = LightMeter(photonics, site, seed, start_ns, start_ns + _LONGEST_NS)
+    meter = LightMeter(photonics, site, seed, start_ns)
     stars = any(one.star is not None for one in directions)
     cameras = StarCameras(world, station)
     period_ns = round(1e9 / station.tracking.control_rate_hz)
@@ -71,7 +70,7 @@ def count_dark(
     world: World, photonics: PhotonicsSettings, site: Site, start_ns: int, seed: int
 ) -> tuple[LightReading, int]:
     """Count for 20 s with the shutter closed; the reading, and the time of the end."""
-    meter = LightMeter(photonics, site, seed, start_ns, start_ns + _LONGEST_NS, closed=True)
+    meter = LightMeter(photonics, site, seed, start_ns, closed=True)
     counts, seconds, now_ns = [0, 0, 0, 0], 0.0, start_ns
     while seconds < _DARK_S:
         now_ns += _STEP_NS

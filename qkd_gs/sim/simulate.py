@@ -139,7 +139,7 @@ def track_pass(
     for note in plan.notes:
         watcher.step(note)
     watcher.step('tracking the pass')
-    stars = NamedStars(site, begin_ns, window.end_ns)
+    stars = NamedStars(site, begin_ns)
     twin = Twin(simulation.twin, simulation.station, truth, site, begin_ns, seed, (stars,))
     forecast = forecast_pass(window.found, site, station, load_downlink(), gaps_ns=plan.gaps)
     run = {
@@ -197,7 +197,7 @@ def calibrate_before_pass(setup: SimulationSetup, progress: Callable[[int, Calib
         The calibration failed.
     """
     night_ns = setup.window.start_ns - _NIGHT_NS
-    stars = NamedStars(setup.site, night_ns, setup.window.end_ns)
+    stars = NamedStars(setup.site, night_ns)
     world = World(setup.settings, setup.station, setup.truth, setup.site, setup.seed, night_ns, (stars,))
     return calibrate(world, setup.station, setup.site, night_ns, setup.seed, progress)
 

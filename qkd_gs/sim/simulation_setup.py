@@ -60,4 +60,4 @@ class SimulationSetup:
     @cached_property
     def stars(self) -> NamedStars:
         """Stars of the catalogue."""
-        return NamedStars(self.site, self.begin_ns, self.window.end_ns + AFTER_NS)
+        return NamedStars(self.site, self.begin_ns)

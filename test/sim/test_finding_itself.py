@@ -39,7 +39,7 @@ def evening(seed):
     elements = load_elements(share_path('config', 'elements', 'micius.tle'))
     window = pass_window_nearest(elements, site, parse_utc('2018-10-03T15:56:00Z'), station, True)
     setup = SimulationSetup(twin, station, site, window, EVENING_S, seed)
-    stars = NamedStars(site, setup.begin_ns, window.end_ns)
+    stars = NamedStars(site, setup.begin_ns)
     return World(twin, station, setup.truth, site, seed, setup.begin_ns, (stars,)), station, site, setup.begin_ns
 
 

@@ -42,7 +42,7 @@ def evening(seed):
     elements = load_elements(share_path('config', 'elements', 'micius.tle'))
     window = pass_window_nearest(elements, SITE, parse_utc('2018-10-03T15:56:00Z'), STATION, True)
     setup = SimulationSetup(twin, STATION, SITE, window, 3600, seed)
-    stars = NamedStars(SITE, setup.begin_ns, window.end_ns)
+    stars = NamedStars(SITE, setup.begin_ns)
     world = World(twin, STATION, setup.truth, SITE, seed, setup.begin_ns, (stars,))
     places = [(radians(az), radians(el)) for az in range(0, 360, 30) for el in (20, 40, 60, 80)]
     rows = [(az, el, *world.axes_at(az, el)) for az, el in places]

@@ -18,7 +18,6 @@ from qkd_gs.sim.simulate import Simulation, Watcher
 from qkd_gs.sim.simulation_setup import SimulationSetup
 from qkd_gs.sim.world import World
 
-_NIGHT_NS = 16 * 3600 * 10**9
 _PIECE_NS = 10 * 10**9
 
 
@@ -85,7 +84,7 @@ class EveningWorld:
     def at(self, now_ns: int) -> World:
         """The world, which has been advanced to `now_ns`."""
         if self._world is None or self._world.now_ns > now_ns:
-            stars = NamedStars(self.given.site, now_ns, now_ns + _NIGHT_NS)
+            stars = NamedStars(self.given.site, now_ns)
             setup = self.setup
             self._world = World(
                 self.settings, self.given.station, setup.truth, self.given.site, self.given.seed, now_ns, (stars,)

@@ -23,7 +23,6 @@ from qkd_gs.tracking.types import CameraRole
 
 _NOISE = 1 << 21  # numbers in a camera's noise bank
 _KEEP_S = 2.0  # of history: longer than any exposure
-_NIGHT_NS = 86_400 * 10**9  # places of stars are computed when they are asked for
 
 
 class SimCameraFeed:
@@ -78,7 +77,7 @@ def _faint_stars(sky: SkySettings, site: Site, start_ns: int, rng: np.random.Gen
     if sky.stars == 'gaia':
         table = gaia()
         fainter = table[table['mag'] > sky.stars_brightest_mag]
-        return CatalogueField(site, start_ns, start_ns + _NIGHT_NS, fainter, GAIA_EPOCH)
+        return CatalogueField(site, start_ns, fainter, GAIA_EPOCH)
     if sky.stars == 'tycho':
-        return CatalogueField(site, start_ns, start_ns + _NIGHT_NS, anonymous(), TYCHO_EPOCH)
+        return CatalogueField(site, start_ns, anonymous(), TYCHO_EPOCH)
     return RandomField(sky, site, rng)

@@ -28,14 +28,14 @@ class CatalogueField:
         Without the stars of the station's catalogue.
     epoch : float
         Of the table, Julian year.
-    start_ns, end_ns : int
-        UTC; before and after it the stars are at rest.
+    start_ns : int
+        UTC; steps of positions are counted from it.
     """
 
-    def __init__(self, site: Site, start_ns: int, end_ns: int, table: StarTable, epoch: float) -> None:
+    def __init__(self, site: Site, start_ns: int, table: StarTable, epoch: float) -> None:
         self._table = at_epoch(table, epoch, _J2000)
         self._vectors = unit_vectors(self._table)
-        self._site, self._start_ns, self._end_ns = site, start_ns, end_ns
+        self._site, self._start_ns = site, start_ns
         self._centre, self._reach_rad = np.zeros(3), -1.0
         self._nearby: NamedStars | None = None
 
@@ -54,4 +54,4 @@ class CatalogueField:
                  float(row['pm_dec_mas_yr']), 0.0, float(row['mag']))
             for row in rows
         ]  # fmt: skip
-        self._nearby = NamedStars(self._site, self._start_ns, self._end_ns, stars) if stars else None
+        self._nearby = NamedStars(self._site, self._start_ns, stars) if stars else None

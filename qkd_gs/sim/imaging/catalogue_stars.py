@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import cos, dist, radians
+from math import cos, dist, floor, radians
 
 import numpy as np
 
@@ -17,33 +17,33 @@ from qkd_gs.sim.imaging.starfield import NO_STARS, StarsInView, towards
 _STEP_NS = 5 * 10**9  # a chord of the sky's turning in 5 s lies 0.02 urad inside its arc
 _TURN_RAD = 4e-4  # of the sky in that time
 _AHEAD_RAD = 0.05
+_KEPT = 4  # steps: time goes on, and two are needed
 
 
 class NamedStars:
-    """Apparent positions of stars over a time span.
+    """Apparent positions of stars.
 
     Parameters
     ----------
-    start_ns, end_ns : int
-        UTC; before and after it the stars are at rest.
+    start_ns : int
+        UTC; steps of positions are counted from it.
     stars : sequence of Star, optional
         All of the station's catalogue if not given.
     """
 
-    def __init__(self, site: Site, start_ns: int, end_ns: int, stars: Sequence[Star] | None = None) -> None:
+    def __init__(self, site: Site, start_ns: int, stars: Sequence[Star] | None = None) -> None:
         self._start_ns = start_ns
         self._latitude_rad = radians(site.latitude_deg)
         self._site, self._stars = site, load_stars() if stars is None else stars
-        self._steps = -(-(end_ns - start_ns) // _STEP_NS)
         self._magnitude = np.array([star.mag for star in self._stars])
-        self._vectors: dict[int, FloatArray] = {}  # by step, computed on demand
+        self._vectors: dict[int, FloatArray] = {}  # by step, computed on demand; of the last steps asked for
         self._centre, self._first, self._reach_rad = np.zeros(3), 0, -1.0
         self._nearby = np.empty(0, np.int64)
 
     def near(self, t_ns: int, az_rad: float, el_rad: float, radius_rad: float, faintest_mag: float) -> StarsInView:
         """Stars within a cone about an apparent direction, down to a magnitude."""
-        place = min(max((t_ns - self._start_ns) / _STEP_NS, 0.0), float(self._steps))
-        first = int(place)
+        place = (t_ns - self._start_ns) / _STEP_NS
+        first = floor(place)
         direction = towards(az_rad, el_rad)
         nearby = self._around(first, direction, radius_rad)
         if not len(nearby):
@@ -68,5 +68,7 @@ class NamedStars:
         """Unit vectors of all stars at a step, (n, 3)."""
         if step not in self._vectors:
             place = star_azel(self._stars, self._site, self._start_ns + step * _STEP_NS)
+            if len(self._vectors) >= _KEPT:
+                del self._vectors[next(iter(self._vectors))]
             self._vectors[step] = enu_from_azel(*place)
         return self._vectors[step]

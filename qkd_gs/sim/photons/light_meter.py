@@ -38,14 +38,12 @@ class LightMeter:
         Shutter or cover closed: only the detectors' own counts.
     """
 
-    def __init__(
-        self, settings: PhotonicsSettings, site: Site, seed: int, start_ns: int, end_ns: int, closed: bool = False
-    ) -> None:
+    def __init__(self, settings: PhotonicsSettings, site: Site, seed: int, start_ns: int, closed: bool = False) -> None:
         self._settings, self._site, self._closed = settings, site, closed
         self._rng = np.random.default_rng(np.random.SeedSequence([seed, _STREAM, start_ns % 2**32]))
         drawn = np.random.default_rng(np.random.SeedSequence([seed, _STREAM]))
         stars = [replace(star, mag=star.i_mag + _MAGNITUDE * drawn.standard_normal()) for star in load_stars()]
-        self._stars = NamedStars(site, start_ns, end_ns, stars)
+        self._stars = NamedStars(site, start_ns, stars)
         self._zenith_loss_db = zenith_loss_db(site)
         self._relative = np.array([settings.spads.relative_efficiency[channel.name] for channel in QUANTUM])
         self._mean, self._begin_ns, self._last_ns = np.zeros(4), start_ns, start_ns

@@ -33,7 +33,6 @@ class RemoteCamera:
         self._state = OpenState('camera')
         self._role, self._setup, self._link = role, setup, link
         self._feed: SimCameraFeed | None = None
-        self._sent = 0
 
     def open(self) -> None:
         """Subscribe to the world."""
@@ -53,9 +52,10 @@ class RemoteCamera:
         self._next_ns = block.end_ns
         self._feed.update(block.end_ns, rows)
         if self._role is CameraRole.TRACKING:
-            for stamp_ns, x_rad, y_rad in self._feed.camera.tilt_residuals[self._sent :]:
+            residuals = self._feed.camera.tilt_residuals
+            for stamp_ns, x_rad, y_rad in residuals:
                 self._link.send('tilt_residual', TiltResidual(stamp_ns, x_rad, y_rad))
-            self._sent = len(self._feed.camera.tilt_residuals)
+            residuals.clear()
 
     def configure(self, now_ns: int, settings: CameraSettings) -> None:
         """Take effect with the next exposure; starts the stream."""

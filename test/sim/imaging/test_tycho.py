@@ -50,6 +50,6 @@ def test_stars_of_the_calibration_are_not_shown_twice():
     site, stars = load_site('Shanghai'), load_stars()
     az, el = star_azel(stars, site, NIGHT_NS)
     high = np.flatnonzero(el > radians(30))[0]
-    field = CatalogueField(site, NIGHT_NS, NIGHT_NS + 10**12, anonymous(), TYCHO_EPOCH)
+    field = CatalogueField(site, NIGHT_NS, anonymous(), TYCHO_EPOCH)
     assert len(field.near(NIGHT_NS, float(az[high]), float(el[high]), radians(0.005), 4.5).az_rad) == 0
     assert len(field.near(NIGHT_NS, float(az[high]), float(el[high]), radians(1.5), 10.0).az_rad) > 5
