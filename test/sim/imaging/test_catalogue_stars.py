@@ -1,5 +1,6 @@
 """Stars of the catalogue for a station that runs for hours: where they are at any time, and no memory for the past."""
 
+import gc
 import tracemalloc
 
 import numpy as np
@@ -27,15 +28,15 @@ def test_a_star_is_where_it_is_at_any_time(hours):
 def test_what_was_computed_for_the_past_is_forgotten():
     stars = NamedStars(SITE, START_NS)
 
-    def look(seconds):
+    def memory_after(seconds):
         for second in seconds:
             stars.near(START_NS + second * 10**9, 1.0, 0.8, 0.01, 8.0)
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
 
-    look(range(0, 120, 5))
+    memory_after(range(0, 120, 5))
     tracemalloc.start()
-    look(range(120, 240, 5))
-    first = tracemalloc.get_traced_memory()[0]
-    look(range(240, 840, 5))
-    grown = tracemalloc.get_traced_memory()[0] - first
+    first = memory_after(range(120, 240, 5))
+    grown = memory_after(range(240, 840, 5)) - first
     tracemalloc.stop()
     assert grown < 10 * len(load_stars()) * 24  # of 120 steps
