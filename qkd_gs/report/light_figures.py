@@ -12,9 +12,8 @@ from matplotlib.gridspec import SubplotSpec
 from qkd_gs.calibration.light.history import LightHistory
 from qkd_gs.calibration.light.noise_map import NoiseMap
 from qkd_gs.calibration.light.star_test import StarTest
-from qkd_gs.errors import StationError
 from qkd_gs.orbit.timescale import parse_utc
-from qkd_gs.report.style import BLUE, DETECTORS, GREY, RED, house_style, new_figure
+from qkd_gs.report.style import BLUE, DETECTORS, GREY, RED, house_style, new_figure, save_figure
 
 _HOUR_NS = 3600 * 10**9
 
@@ -44,7 +43,7 @@ def draw_star_test(result: StarTest, history: LightHistory, site: str, path: Pat
         stars.set_ylabel('counted part of the light, %')
         stars.legend(loc='lower left')
         _draw_nights(nights, history, site, 'efficiency', 100.0, 'efficiency, %')
-        _save(figure, path)
+        save_figure(figure, path)
 
 
 def draw_noise_map(result: NoiseMap, history: LightHistory, site: str, path: Path) -> None:
@@ -65,7 +64,7 @@ def draw_noise_map(result: NoiseMap, history: LightHistory, site: str, path: Pat
         shares.legend(ncols=2)
         nights = figure.add_subplot(grid[2])
         _draw_nights(nights, history, site, 'noise', 1.0, 'counts/s at the highest elevation')
-        _save(figure, path)
+        save_figure(figure, path)
 
 
 def _draw_sky(figure: Figure, place: SubplotSpec, result: NoiseMap) -> None:
@@ -96,10 +95,3 @@ def _draw_nights(axes: Axes, history: LightHistory, site: str, kind: str, factor
     axes.set_xlim(min(days, default=0.0) - 1, 1)
     axes.set_xlabel('days before the last test')
     axes.set_ylabel(label)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    try:
-        figure.savefig(path, dpi=150)
-    except (OSError, ValueError) as error:
-        raise StationError(f'cannot be drawn: {str(error)[:120]}', where=path, hint='.png, .svg or .pdf') from error

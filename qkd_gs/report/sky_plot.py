@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from qkd_gs.errors import StationError
 from qkd_gs.orbit.horizon import horizon_rad
 from qkd_gs.orbit.passes import Pass
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.orbit.vectors import azel_from_enu, enu_rotation, site_itrs_m
+from qkd_gs.report.style import save_figure
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import MountSettings, StationSettings
@@ -31,11 +31,7 @@ def draw_sky(passes: Sequence[Pass], site: Site, min_elevation_deg: float, path:
     StationError
         The file cannot be written, or has an ending that is not known.
     """
-    figure = sky_figure(passes, site, min_elevation_deg)
-    try:
-        figure.savefig(path, dpi=150)
-    except (OSError, ValueError) as error:
-        raise StationError(f'cannot be drawn: {str(error)[:120]}', where=path, hint='.png, .svg or .pdf') from error
+    save_figure(sky_figure(passes, site, min_elevation_deg), path)
 
 
 def sky_figure(passes: Sequence[Pass], site: Site, min_elevation_deg: float) -> Figure:

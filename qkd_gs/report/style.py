@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -13,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from qkd_gs.arrays import FloatArray, IntArray
+from qkd_gs.errors import StationError
 from qkd_gs.tracking.types import Phase
 
 INK, GREY, FAINT = '#1d2433', '#6b7280', '#d7dbe2'
@@ -88,6 +90,20 @@ def svg_of(figure: Figure) -> bytes:
     buffer = BytesIO()
     figure.savefig(buffer, format='svg', dpi=220, metadata={'Date': None})
     return buffer.getvalue()
+
+
+def save_figure(figure: Figure, path: str | Path) -> None:
+    """Draw into a file; its ending chooses the format.
+
+    Raises
+    ------
+    StationError
+        The file cannot be written, or has an ending that is not known.
+    """
+    try:
+        figure.savefig(path, dpi=150)
+    except (OSError, ValueError) as error:
+        raise StationError(f'cannot be drawn: {str(error)[:120]}', where=path, hint='.png, .svg or .pdf') from error
 
 
 def quiet_right_axis(axes: Axes, label: str, colour: str) -> Axes:

@@ -10,8 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from qkd_gs.errors import StationError
-from qkd_gs.report.style import BLUE, FAINT, GREY, INK, SKY, house_style, new_figure
+from qkd_gs.report.style import BLUE, FAINT, GREY, INK, SKY, house_style, new_figure, save_figure
 
 _COLUMNS = 3
 _LEAST_SPAN_MB = 8.0  # so that a flat line looks flat
@@ -27,11 +26,7 @@ def draw(figures: dict[str, Any], path: str | Path) -> None:
         The file cannot be written, or has an ending that is not known.
     """
     with house_style():
-        figure = memory_figure(figures)
-        try:
-            figure.savefig(path, dpi=150)
-        except (OSError, ValueError) as error:
-            raise StationError(f'cannot be drawn: {str(error)[:120]}', where=path, hint='.png, .svg or .pdf') from error
+        save_figure(memory_figure(figures), path)
 
 
 def memory_figure(figures: dict[str, Any]) -> Figure:
