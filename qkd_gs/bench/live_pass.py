@@ -16,7 +16,7 @@ from qkd_gs.monitoring.snapshot import Snapshot
 from qkd_gs.nodes.clients.listener import is_ready
 from qkd_gs.nodes.clients.operator import Operator
 from qkd_gs.orbit.timescale import parse_utc
-from qkd_gs.station.demo_station import AT, DemoStation
+from qkd_gs.station.demo_station import AT, SITE, DemoStation
 from qkd_gs.station.processes import StationProcesses
 
 
@@ -41,18 +41,22 @@ class Place:
 
 
 @contextmanager
-def demo_processes(from_el_deg: float, say: Callable[[str, str], None] = lambda *_: None) -> Iterator[Place]:
+def demo_processes(
+    from_el_deg: float, say: Callable[[str, str], None] = lambda *_: None, site: str = SITE, at: str = AT
+) -> Iterator[Place]:
     """Prepare a station for the demo's pass above an elevation, at real time, in a folder that goes away.
 
     Parameters
     ----------
     say : callable
         Told each line of output of a node, and what is said about it.
+    site, at : str
+        Another place, and a UTC near the culmination of another pass.
     """
     with tempfile.TemporaryDirectory(prefix='qkd_gs-bench-') as folder:
         place = Path(folder)
         os.environ['QKD_GS_KEYS'] = str(KeyFolder.create(place / 'keys').path)
-        graph = DemoStation(from_el_deg, speed=1.0).prepare(place, place / 'sessions')
+        graph = DemoStation(from_el_deg, speed=1.0, site=site, at=at).prepare(place, place / 'sessions')
         yield Place(StationProcesses(graph, place / 'logs', say), place / 'sessions', place / 'keys')
 
 

@@ -156,10 +156,7 @@ class WorldNode(CoreNode):
 
     def _save_record(self, folder: Path) -> None:
         """Record of the satellite, which a simulated TDC brings itself."""
-        from qkd_gs.sim.photons.receiver import simulated_receiver
-
-        setup = self._setup
-        record, _ = simulated_receiver(setup.settings, setup.station, setup.truth, setup.site, setup.seed)
+        record, _ = self._setup.receiver_at(self.clock.now_ns())
         record.save(folder)
 
     @property

@@ -14,7 +14,8 @@ from qkd_gs.sim.pass_log import PassLog
 from qkd_gs.sim.photons.polarized_light import measure_hwp_zero
 from qkd_gs.sim.physics.plant import Interval
 from qkd_gs.sim.simulate import ARMED_S, Simulation, calibrate_before_pass, lockstep_of, stored_pointing
-from qkd_gs.sim.simulation_setup import AFTER_NS, SimulationSetup
+from qkd_gs.sim.simulated_pass import AFTER_NS
+from qkd_gs.sim.simulation_setup import SimulationSetup
 from qkd_gs.sim.twin import Twin
 from qkd_gs.timing.tags import TagBlock
 from qkd_gs.tracking.control.tracker import Tracker

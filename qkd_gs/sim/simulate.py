@@ -29,7 +29,8 @@ from qkd_gs.sim.imaging.catalogue_stars import NamedStars
 from qkd_gs.sim.lockstep import Lockstep, Progress, TagSink
 from qkd_gs.sim.metrics import polarization_part, tracking_part
 from qkd_gs.sim.photons.polarized_light import measure_hwp_zero
-from qkd_gs.sim.simulation_setup import AFTER_NS, SimulationSetup
+from qkd_gs.sim.simulated_pass import AFTER_NS
+from qkd_gs.sim.simulation_setup import SimulationSetup
 from qkd_gs.sim.traffic import SimAircraft
 from qkd_gs.sim.twin import Twin
 from qkd_gs.sim.world import World

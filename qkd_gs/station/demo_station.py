@@ -23,7 +23,7 @@ from qkd_gs.station.graph import Process, station_graph
 from qkd_gs.station.processes import StationProcesses
 from qkd_gs.station.usage import usage_of
 
-AT = '2018-10-03T15:56:42Z'  # over Shanghai
+SITE, AT = 'shanghai', '2018-10-03T15:56:42Z'
 LEAD_S = 40.0
 
 
@@ -41,12 +41,16 @@ class DemoStation:
         Of everything random in the twin.
     devices : str
         Devices of the station.
+    site, at : str
+        Where, and a UTC near the culmination of the pass.
     """
 
     from_el_deg: float
     speed: float = 0.0
     seed: int = 1
     devices: str = 'sim'
+    site: str = SITE
+    at: str = AT
 
     def prepare(self, directory: Path, sessions: Path) -> list[Process]:
         """Calibrate in lockstep on the evening before, and build the graph of a station for this pass.
@@ -59,7 +63,7 @@ class DemoStation:
             Folder for the session.
         """
         settings = directory / 'station.yaml'
-        calibrated(write_settings(settings, self.from_el_deg), self.seed).save(directory / 'state')
+        calibrated(write_settings(settings, self.from_el_deg), self.seed, self.site, self.at).save(directory / 'state')
         return station_graph(
             {
                 'devices': self.devices,
@@ -69,7 +73,8 @@ class DemoStation:
                 'state_dir': str(directory / 'state'),
                 'speed': self.speed,
                 'seed': self.seed,
-                'at': AT,
+                'site': self.site,
+                'at': self.at,
                 'lead_s': LEAD_S,
             }
         )
@@ -84,10 +89,10 @@ def write_settings(path: Path, from_el_deg: float) -> StationSettings:
     return load_yaml(path, StationSettings)
 
 
-def calibrated(station: StationSettings, seed: int) -> StoredPointing:
+def calibrated(station: StationSettings, seed: int, site_name: str = SITE, at: str = AT) -> StoredPointing:
     """Pointing calibrated on the evening before."""
-    orbit, site = load_elements(_elements()), load_site('shanghai')
-    window = pass_window_nearest(orbit, site, parse_utc(AT, 'at'), station)
+    orbit, site = load_elements(_elements()), load_site(site_name)
+    window = pass_window_nearest(orbit, site, parse_utc(at, 'at'), station)
     setup = SimulationSetup(load_twin(), station, site, window, LEAD_S, seed)
     hwp = measure_hwp_zero(setup.settings, station, seed)
     return stored_pointing(calibrate_before_pass(setup, lambda now_ns, outputs: None), hwp, station)

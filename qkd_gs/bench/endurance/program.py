@@ -16,16 +16,16 @@ from qkd_gs.errors import StationError
 from qkd_gs.monitoring.snapshot import Snapshot
 from qkd_gs.nodes.clients.operator import Operator
 from qkd_gs.orbit.timescale import parse_utc
-from qkd_gs.station.demo_station import AT
 from qkd_gs.station.usage import usage_of
 
+_SITE, _AT = 'mohe', '2018-10-04T15:28:36Z'  # and again 94 minutes later
 _FROM_EL_DEG = 10.0
 _LOOK_S = 0.5
 _SAMPLE_S = 10.0
 _WARM_UP_S = 600.0  # the first pass and the first calibration load what they need
 _STARS = 6
 _PAUSE_S = 300.0  # idle between two calibrations
-_NEAR_NS = 240 * 10**9  # a pass that comes sooner is waited for
+_NEAR_NS = 360 * 10**9  # a pass that comes sooner is waited for
 
 
 @dataclass
@@ -91,7 +91,7 @@ def run(hours: float = 2.0) -> dict[str, Any]:
     Parameters
     ----------
     hours : float
-        Of wall time.  The demo's pass comes at the start; Shanghai has no other usable one on that evening.
+        Of wall time.  One pass over Mohe comes at the start, another one 94 minutes later.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def run(hours: float = 2.0) -> dict[str, Any]:
         last (and at most); ``memory_mb_by_minute``: hour and mean of each minute.  ``done``: hours from and to, and
         what was done then.
     """
-    with demo_processes(_FROM_EL_DEG) as place:
+    with demo_processes(_FROM_EL_DEG, site=_SITE, at=_AT) as place:
         station = place.processes
         operator: Operator | None = None
         try:
@@ -135,7 +135,7 @@ class _Evening:
     def run(self) -> None:
         """Until the time is up."""
         try:
-            self._track(parse_utc(AT, 'at'))
+            self._track(parse_utc(_AT, 'at'))
             while True:
                 self._calibrate()
                 self._idle()

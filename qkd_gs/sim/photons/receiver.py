@@ -18,6 +18,7 @@ from qkd_gs.sim.photons.satellite_record import SatelliteRecord
 from qkd_gs.sim.photons.tdc_gps import SimTdc
 from qkd_gs.sim.physics.plant import Interval
 
+_STRIDE = 64  # bits: so far apart are the draws of two passes
 _STREAM = 0x11C7  # keeps the photons' draws apart from the world's
 
 
@@ -31,13 +32,20 @@ class Received(IntEnum):
 
 
 def simulated_receiver(
-    settings: TwinSettings, station: StationSettings, truth: Trajectory, site: Site, seed: int
+    settings: TwinSettings, station: StationSettings, truth: Trajectory, site: Site, seed: int, number: int = 0
 ) -> tuple[SatelliteRecord, SimTdc]:
-    """The satellite's record and the TDC, drawn from the seed: the same in every process."""
+    """The satellite's record and the TDC, drawn from the seed: the same in every process.
+
+    Parameters
+    ----------
+    number : int
+        Of the pass in the simulated sky: delays and clock of the satellite are those of every pass, its bits and the
+        photons are not.
+    """
     rng = _rng(seed)
     clock = DriftingClock.drawn(0, settings.photonics.satellite_clock, rng)
     record = SatelliteRecord(
-        seed=seed,
+        seed=seed if number == 0 else int(np.random.SeedSequence([seed, number]).generate_state(1)[0]),
         source=station.source,
         beacon=settings.photonics.beacon,
         epoch_utc_ns=truth.epoch_ns,
@@ -46,6 +54,7 @@ def simulated_receiver(
         clock_drift_per_s=clock.drift_per_s,
     )
     source = PhotonSource(settings.photonics, station.detectors, record.transmitter(), truth, rng)
+    rng.bit_generator.advance(number << _STRIDE)  # type: ignore[attr-defined]  # of PCG64: no draw twice
     return record, SimTdc(settings.photonics, station.detectors, source, truth.epoch_ns, int(rng.integers(1 << 62)))
 
 

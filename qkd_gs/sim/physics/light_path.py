@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,8 +57,8 @@ class LightPath:
 
     Parameters
     ----------
-    trajectory : Trajectory
-        The true one.
+    trajectory_at : callable
+        The true trajectory that is nearest to a time (UTC ns); outside it the satellite is not seen.
     rise_ns : int
         Origin of the times of a scenario.
     """
@@ -65,14 +66,14 @@ class LightPath:
     def __init__(
         self,
         plant: PlantSettings,
-        trajectory: Trajectory,
+        trajectory_at: Callable[[int], Trajectory],
         site: Site,
         rise_ns: int,
         start_ns: int,
         seeds: np.random.Generator,
     ) -> None:
         self._air = plant.atmosphere
-        self._trajectory, self._rise_ns = trajectory, rise_ns
+        self._trajectory_at, self._rise_ns = trajectory_at, rise_ns
         grid = np.radians(np.arange(0.0, 90.0, 0.1))
         self._dispersion = grid, dispersion_rad(grid, site)
         self._sample_ns = 10**9 // plant.sample_hz
@@ -111,10 +112,11 @@ class LightPath:
         )
 
     def _target(self, t_ns: IntArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-        inside = (t_ns >= self._trajectory.start_ns) & (t_ns <= self._trajectory.end_ns)
+        trajectory = self._trajectory_at(int(t_ns[0]))
+        inside = (t_ns >= trajectory.start_ns) & (t_ns <= trajectory.end_ns)
         columns = np.full((5, len(t_ns)), np.nan)
         if inside.any():
-            place = self._trajectory.table(t_ns[inside])
+            place = trajectory.table(t_ns[inside])
             spread = np.interp(place.el_rad, *self._dispersion)
             columns[:, inside] = place.az_rad, place.el_rad, place.range_m, place.polarization_angle_rad, spread
         return columns[0], columns[1], columns[2], columns[3], columns[4]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from math import cos, hypot, isfinite, radians
 
@@ -61,11 +62,14 @@ class Plant:
     Parameters
     ----------
     truth : Trajectory
-        The satellite's true one: predicted with the errors of `truth.draw_orbit_error`.
+        The satellite's true one: predicted with the errors of `truth.draw_orbit_error`.  Times of a scenario are from
+        the rise in it.
     start_ns : int
         UTC at which the simulation begins, with the mount parked; may be long before the pass.
     seed : int
         The same seed and the same device calls give the same state, whatever the steps of `advance`.
+    truth_at : callable, optional
+        The true trajectory nearest to a time (UTC ns), for a sky with more than one pass.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class Plant:
         site: Site,
         seed: int,
         start_ns: int | None = None,
+        truth_at: Callable[[int], Trajectory] | None = None,
     ) -> None:
         plant, streams = settings.plant, draws(seed)
         self.now_ns = truth.start_ns if start_ns is None else start_ns
@@ -87,7 +92,7 @@ class Plant:
         self.hwp = SimHwp(plant.hwp, self.now_ns, plant.sample_hz, streams[HWP_STREAM])
         self.beacon = SimBeacon(plant.beacon, station.beacon, self.now_ns, streams[3])
         self.satellite = SatellitePlant(plant.satellite)
-        self._path = LightPath(plant, truth, site, self.rise_ns, self.now_ns, streams[4])
+        self._path = LightPath(plant, truth_at or (lambda _: truth), site, self.rise_ns, self.now_ns, streams[4])
         self._ahead: AirSegment | None = None
         self._used = 0  # samples of it that were used
         self.mount.set_gusts(plant.mount.gusts, self.rise_ns)

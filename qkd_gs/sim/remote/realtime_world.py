@@ -15,11 +15,13 @@ from qkd_gs.devices.mount import MountCommand
 from qkd_gs.errors import DeviceFault
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.session.atomic_file import replace_file
+from qkd_gs.settings.station import StationSettings
 from qkd_gs.sim.metrics import polarization_part, tracking_part
 from qkd_gs.sim.pass_log import PassLog, StationStatus
 from qkd_gs.sim.photons.receiver import receiver_rows
 from qkd_gs.sim.physics.plant import Interval, Plant
 from qkd_gs.sim.remote.actuators import Drive, TiltResidual, TruthBlock
+from qkd_gs.sim.simulated_pass import SimulatedPass
 from qkd_gs.sim.simulation_setup import SimulationSetup
 from qkd_gs.timing.live import CountBin
 from qkd_gs.tracking.record.manifest_writer import finite
@@ -38,10 +40,19 @@ class RealtimeWorld(Plant):
     """
 
     def __init__(self, setup: SimulationSetup, tell: Callable[[TruthBlock], None]) -> None:
-        super().__init__(setup.settings, setup.station, setup.truth, setup.site, setup.seed, setup.begin_ns)
+        super().__init__(
+            setup.settings,
+            setup.station,
+            setup.truth,
+            setup.site,
+            setup.seed,
+            setup.begin_ns,
+            lambda t_ns: setup.pass_at(t_ns).truth,
+        )
         self._setup, self._tell = setup, tell
         self._status = StationStatus()
         self._log: PassLog | None = None
+        self._pass = setup.pass_at(setup.begin_ns)
         self._tilt_residuals: list[TiltResidual] = []
 
     def _publish(self, rows: FloatArray, interval: Interval) -> None:
@@ -95,6 +106,7 @@ class RealtimeWorld(Plant):
     def begin_session(self) -> None:
         """A pass begins."""
         self._log, self._tilt_residuals = PassLog(self), []
+        self._pass = self._setup.pass_at(self.now_ns)
 
     def station_status(self, status: StationStatus) -> None:
         """Take the newest status of the station."""
@@ -120,18 +132,23 @@ class RealtimeWorld(Plant):
         """
         log, residuals = self._log, self._tilt_residuals
         self._log, self._tilt_residuals = None, []
-        setup = self._setup
-        return None if log is None else lambda folder: _save_truth(folder, log, residuals, setup, model)
+        one, station = self._pass, self._setup.station
+        return None if log is None else lambda folder: _save_truth(folder, log, residuals, one, station, model)
 
 
 def _save_truth(
-    folder: Path, log: PassLog, residuals: list[TiltResidual], setup: SimulationSetup, model: MountModel
+    folder: Path,
+    log: PassLog,
+    residuals: list[TiltResidual],
+    one: SimulatedPass,
+    station: StationSettings,
+    model: MountModel,
 ) -> None:
     """Write what only the truth can tell of a pass into its session's folder."""
     tilts = np.array([(f.stamp_ns, f.x_rad, f.y_rad) for f in residuals], float).reshape(-1, 3)
     figures = {
-        'tracking': finite(asdict(tracking_part(log, setup.truth, tilts, setup.station))),
-        'polarization': finite(polarization_part(log, setup.window.predicted, model, setup.truth, setup.station)),
+        'tracking': finite(asdict(tracking_part(log, one.truth, tilts, station))),
+        'polarization': finite(polarization_part(log, one.predicted, model, one.truth, station)),
     }
     log.telemetry().save(folder)
     replace_file(folder / TRUTH_FILE, json.dumps(figures, indent=2) + '\n')

@@ -11,8 +11,7 @@ import numpy as np
 from qkd_gs.devices.camera import CameraSettings, Frame
 from qkd_gs.devices.open_state import OpenState
 from qkd_gs.sim.imaging.camera_feed import SimCameraFeed
-from qkd_gs.sim.photons.receiver import Received, receiver_state, simulated_receiver
-from qkd_gs.sim.photons.satellite_record import SatelliteRecord
+from qkd_gs.sim.photons.receiver import Received, receiver_state
 from qkd_gs.sim.physics.state_history import Column
 from qkd_gs.sim.remote.actuators import SAMPLE_NS, Link, TiltResidual, TruthBlock
 from qkd_gs.sim.simulation_setup import SimulationSetup
@@ -88,14 +87,14 @@ class RemoteTdc:
     Attributes
     ----------
     record : SatelliteRecord
-        Transmission record of the simulated satellite; belongs into the session.
+        Transmission record of the simulated satellite for the pass of the last run; belongs into the session.
     """
 
     def __init__(self, setup: SimulationSetup, link: Link) -> None:
         self._state = OpenState('tdc')
-        self._link = link
-        self.record: SatelliteRecord
-        self.record, self._tdc = simulated_receiver(setup.settings, setup.station, setup.truth, setup.site, setup.seed)
+        self._setup, self._link = setup, link
+        self._number = setup.pass_at(setup.begin_ns).number
+        self.record, self._tdc = setup.receiver_at(setup.begin_ns)
         self._seen_ns = 0
         self._blocks: list[TruthBlock] = []  # not passed on yet
 
@@ -122,6 +121,10 @@ class RemoteTdc:
         """Begin a run."""
         self._state.require()
         self._update()
+        number = self._setup.pass_at(now_ns).number
+        if number != self._number:
+            self._number = number
+            self.record, self._tdc = self._setup.receiver_at(now_ns)
         self._tdc.start(now_ns)
 
     def poll(self, now_ns: int) -> TagBlock:
