@@ -21,6 +21,8 @@ _REPEAT_NS = 50_000_000  # the twin's laser goes off when it is not told for lon
 
 def _port() -> Any:
     """The emulator of the package, with the changes."""
+    # hardwarelibrary cannot be imported where there is no libusb: the one of libusb-package, loaded first, is taken
+    need('usb.backend.libusb1', 'hil').get_backend(find_library=need('libusb_package', 'hil').find_library)
     base: Any = need('hardwarelibrary.sources.cobolt', 'hil').CoboltDevice.DebugSerialPort
 
     class Port(base):  # type: ignore[misc]

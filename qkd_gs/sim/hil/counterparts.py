@@ -29,7 +29,10 @@ _MODULES = {
     'gps': ('serial_lines',),
 }
 _PACKAGES = {'gpsd': 'gpsd'}  # programs, and the Debian packages that they are in
-_LIBRARIES = {'canopen': 'hil', 'hardwarelibrary': 'hil', 'can': 'can', 'serial': 'serial', 'viva_genicam': 'gige'}
+_LIBRARIES = {
+    'canopen': 'hil', 'hardwarelibrary': 'hil', 'libusb_package': 'hil', 'can': 'can', 'serial': 'serial',
+    'viva_genicam': 'gige',
+}  # fmt: skip
 
 
 def missing_packages() -> list[str]:
