@@ -56,7 +56,7 @@ OPTIONS = (
         1.0,
         'seconds of station time a second, only with simulated devices; 0: as fast as the loops keep up',
     ),
-    Option('at', '2018-10-03T15:56:42Z', 'UTC near the simulated pass; only with simulated devices'),
+    Option('at', '2018-10-03T15:56:42Z', 'UTC near the first pass of the simulated sky; only with simulated devices'),
     Option('lead_s', 60.0, 'the simulated world begins this long before that pass, s; 3900 for a calibration first'),
     Option('scenario', '', 'disturbances of the simulated world, a name from config/scenarios; empty: none'),
     Option('seed', 1, 'random seed of the simulated world'),

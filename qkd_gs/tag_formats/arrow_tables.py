@@ -110,6 +110,9 @@ class ParquetFile:
                 )
                 self.counts.records += len(source)
                 yield RawTags(to_ps(values, unit_ps, self._path), source)
+            announced = file.metadata.num_rows
+        if self.counts.records != announced:
+            raise StationError(f'announces {announced} rows, and has {self.counts.records}', where=self._path)
 
 
 def _decimals(column: Any, digits: int, first_row: int, path: Path) -> Any:
