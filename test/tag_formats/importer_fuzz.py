@@ -246,18 +246,23 @@ def _csv(path, data):
 def _of_cell(cell):
     """Number of a cell; pyarrow knows hexadecimal ones, too."""
     cell = cell.strip()
-    return Fraction(int(cell, 16) if cell.startswith('0x') else Decimal(cell))
+    return Fraction(int(cell, 16) if cell.lower().startswith('0x') else Decimal(cell))
 
 
 def _parquet(path, data):
     table = pa.parquet.read_table(path)
-    return list(zip(table['time_ps'].to_pylist(), table['channel'].to_pylist(), strict=True))
+    return _rows(table.column_names, lambda name: table[name].to_pylist())
 
 
 def _hdf5(path, data):
-    with h5py.File(path) as file:  # a damaged name may still be one of the known ones, as `Channel`
-        time, source = ([name for name in file if (name[0] in 'tT') == is_time] for is_time in (True, False))
-        return list(zip(file[time[0]][:].tolist(), file[source[0]][:].tolist(), strict=True))
+    with h5py.File(path) as file:
+        return _rows(list(file), lambda name: file[name][:].tolist())
+
+
+def _rows(names, column):
+    """Rows of a table; a damaged name may still be one of the known ones, as `Channel`."""
+    time, source = ([name for name in names if (name[0] in 'tT') == is_time] for is_time in (True, False))
+    return list(zip(column(time[0]), column(source[0]), strict=True))
 
 
 _READERS = {'.ptu': _ptu, '.bin': _qutag, '.csv': _csv, '.parquet': _parquet, '.h5': _hdf5}
