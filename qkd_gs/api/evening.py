@@ -12,7 +12,7 @@ from qkd_gs.errors import StationError
 from qkd_gs.evening.choice import LEAST_BITS
 from qkd_gs.evening.dawn import next_dawn_ns
 from qkd_gs.evening.journal import Journal
-from qkd_gs.evening.steps import State, Step
+from qkd_gs.evening.steps import State, Step, steps_of
 from qkd_gs.keys.folder import find_key_folder
 from qkd_gs.orbit.elements import Elements, load_elements
 from qkd_gs.orbit.timescale import format_utc
@@ -139,18 +139,3 @@ def evening_summary(journal: Journal) -> dict[str, Any]:
             for one in journal.entries
         ],
     }
-
-
-def steps_of(names: Sequence[str]) -> list[Step]:
-    """Steps by their names.
-
-    Raises
-    ------
-    StationError
-        An unknown one.
-    """
-    try:
-        return [Step(name) for name in names]
-    except ValueError:
-        wrong = next(name for name in names if name not in list(Step))
-        raise StationError(f'{wrong!r} is no step of an evening', hint=f'one of {", ".join(Step)}') from None

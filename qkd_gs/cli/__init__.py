@@ -45,6 +45,7 @@ _PACKAGES = {
     'operation': {
         'track': 'ask a running station to take a pass',
         'calibrate': 'ask a running station to calibrate its pointing',
+        'park': 'ask a running station to move to its park position',
         'tonight': 'do the work of an evening, from self-test to park',
         'watch': 'show a running station in the terminal',
     },

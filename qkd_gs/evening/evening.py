@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from qkd_gs.errors import StationError
 from qkd_gs.evening.journal import Entry, Journal
-from qkd_gs.evening.steps import OF_A_PASS, RULES, State, Step
+from qkd_gs.evening.steps import OF_A_PASS, RULES, State, Step, require_skippable
 from qkd_gs.orbit.timescale import format_utc, parse_utc
 
 NOTE_NS = 10 * 10**9  # between two notes of the time
@@ -105,9 +104,7 @@ class Evening:
         StationError
             A step that must not be left out.
         """
-        for step in steps:
-            if not RULES[step].skippable:
-                raise StationError(f'the step {step} cannot be skipped')
+        for step in require_skippable(list(steps)):
             self._note(skipped=(*(one for one in self.journal.skipped if one is not step), step))
             for entry in self._of(step):
                 if entry.state is State.PENDING:
@@ -120,6 +117,10 @@ class Evening:
             for entry in self._of(step):
                 if entry.state in _OVER:
                     self._change(entry, state=State.PENDING, sentence='to be repeated', tries=0, not_before_utc='')
+
+    def expect(self, least_bits: int) -> None:
+        """Choose passes from now on by so many expected secret bits."""
+        self._note(least_bits=least_bits)
 
     # ---- whoever performs the steps ----
 

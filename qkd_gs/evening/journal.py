@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from qkd_gs.evening.choice import LEAST_BITS
 from qkd_gs.evening.steps import PREPARATION, RULES, State, Step
 from qkd_gs.orbit.timescale import format_utc, parse_utc
 from qkd_gs.session.atomic_file import replace_file
@@ -44,6 +45,7 @@ class Journal(Section):
     begun_utc: str
     until_utc: str = Field(description='the evening ends then: dawn, unless another time was asked for')
     simulated: bool
+    least_bits: int = Field(default=LEAST_BITS, ge=0, description='expected secret bits of a pass that is worth it')
     seen_utc: str = Field(description='station time of the last note, at most some seconds before an interruption')
     restarts: int = 0
     skipped: tuple[Step, ...] = Field(default=(), description='by the operator; also those of passes chosen later')
@@ -75,7 +77,7 @@ class Journal(Section):
         replace_file(self.path(folder), self.model_dump_json(indent=2) + '\n', parents=True)
 
 
-def new_journal(site: Site, now_ns: int, until_ns: int, simulated: bool) -> Journal:
+def new_journal(site: Site, now_ns: int, until_ns: int, simulated: bool, least_bits: int = LEAST_BITS) -> Journal:
     """Journal of an evening that begins now."""
     entries = tuple(Entry(step=step) for step in (*PREPARATION, Step.PARK))
     return Journal(
@@ -83,15 +85,21 @@ def new_journal(site: Site, now_ns: int, until_ns: int, simulated: bool) -> Jour
         begun_utc=format_utc(now_ns, 0),
         until_utc=format_utc(until_ns, 0),
         simulated=simulated,
+        least_bits=least_bits,
         seen_utc=format_utc(now_ns),
         entries=entries,
     )
 
 
-def unfinished_journal(folder: Path, site: Site, now_ns: int, simulated: bool) -> Journal | None:
+def unfinished_journal(folder: Path, site: Site, now_ns: int, simulated: bool, late: bool = False) -> Journal | None:
     """The evening at this site that was interrupted and is not over yet; None if there is none.
 
     What was under way is pending again, and the tests of the devices are repeated.
+
+    Parameters
+    ----------
+    late : bool
+        Also one whose last hour has come meanwhile: what was recorded is processed, and the telescope parked.
 
     Raises
     ------
@@ -102,8 +110,14 @@ def unfinished_journal(folder: Path, site: Site, now_ns: int, simulated: bool) -
     if not paths:
         return None
     found = load_yaml(paths[-1], Journal)
-    late = not parse_utc(found.begun_utc, 'begun_utc') <= now_ns < found.until_ns
-    if found.ended_utc or late or found.site != site.name or found.simulated != simulated:
+    began = parse_utc(found.begun_utc, 'begun_utc') <= now_ns
+    if (
+        found.ended_utc
+        or not began
+        or (now_ns >= found.until_ns and not late)
+        or found.site != site.name
+        or found.simulated != simulated
+    ):
         return None
     seen_ns = parse_utc(found.seen_utc, 'seen_utc')
     entries = tuple(_restarted(one, seen_ns) for one in found.entries)

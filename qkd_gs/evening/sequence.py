@@ -105,6 +105,11 @@ class EveningSequence(Generic[H]):
         entries = self.evening.journal.entries
         return sum(entry.state not in (State.PENDING, State.RUNNING) for entry in entries) / len(entries)
 
+    @property
+    def aborting(self) -> bool:
+        """Whether it is being ended, or has been."""
+        return bool(self._aborting)
+
     def abort(self, why: str) -> None:
         """End the step under way safely, and begin no other; `advance` goes on to be called until it says so."""
         self._aborting = self._aborting or why

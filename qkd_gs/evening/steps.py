@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+from qkd_gs.errors import StationError
 
 
 class Step(StrEnum):
@@ -122,3 +125,32 @@ RULES = {
 }
 PREPARATION = tuple(Step)[: tuple(Step).index(Step.TRACK)]
 OF_A_PASS = (Step.TRACK, Step.PROCESS, Step.REPORT)
+
+
+def steps_of(names: Sequence[str]) -> list[Step]:
+    """Steps by their names.
+
+    Raises
+    ------
+    StationError
+        An unknown one.
+    """
+    try:
+        return [Step(name) for name in names]
+    except ValueError:
+        wrong = next(name for name in names if name not in list(Step))
+        raise StationError(f'{wrong!r} is no step of an evening', hint=f'one of {", ".join(Step)}') from None
+
+
+def require_skippable(steps: Sequence[Step]) -> Sequence[Step]:
+    """The same steps, each of which may be left out.
+
+    Raises
+    ------
+    StationError
+        One may not.
+    """
+    for step in steps:
+        if not RULES[step].skippable:
+            raise StationError(f'the step {step} cannot be skipped')
+    return steps

@@ -9,9 +9,9 @@ from math import degrees, isfinite
 
 from qkd_gs.monitoring.health import NodeHealth
 from qkd_gs.pointing.light_limits import STANDING, LightLimit
-from qkd_gs.tracking.types import Phase
+from qkd_gs.tracking.types import MountTask, Phase
 
-OPTIONAL = ('recorder', 'scene')  # a pass can be tracked without them
+OPTIONAL = ('recorder', 'scene', 'evening')  # a pass can be tracked without them
 
 
 _SILENT_S = 1.0  # the tracker tells its state every 50 ms
@@ -88,7 +88,7 @@ class Facts:
     calibrated: bool
     phase: Phase = Phase.IDLE
     coming: ComingPass | None = None
-    calibrating: bool = False
+    task: MountTask = MountTask.NONE
     el_rad: float = float('nan')
     forbidden: tuple[str, ...] = ()
     interlock_open: bool = False
@@ -197,8 +197,10 @@ def _in_pass(now_ns: int, facts: Facts) -> Readiness:
 
 
 def _between_passes(now_ns: int, facts: Facts) -> Readiness:
-    if facts.calibrating:
+    if facts.task is MountTask.CALIBRATING:
         return Readiness(Level.OK, 'calibrating the pointing')
+    if facts.task is MountTask.PARKING:
+        return Readiness(Level.OK, 'moving to the park position')
     if not facts.calibrated:
         return Readiness(Level.WARN, 'not calibrated: run qkd-gs calibrate')
     also = f', making the key ({facts.making_key})' if facts.making_key else ''

@@ -1,15 +1,16 @@
-"""Calibrator node: the action `calibrate` visits stars, fits the pointing model and stores it."""
+"""Calibrator node: the action `calibrate` visits stars, fits and stores the pointing model; `park` parks the mount."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import nan
 from typing import Any
 
 from rclpy.action.server import ActionServer, CancelResponse, GoalResponse
-from std_msgs.msg import Bool
+from std_msgs.msg import UInt8
 
 import qkd_gs.msg as m
-from qkd_gs.action import Calibrate
+from qkd_gs.action import Calibrate, Park
 from qkd_gs.calibration.calibrator import (
     STAR_RULES,
     STARS,
@@ -32,10 +33,11 @@ from qkd_gs.nodes.runtime.gathered import NEWEST
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.nodes.runtime.qos import SENSOR, TRANSIENT_LOCAL
 from qkd_gs.orbit.timescale import format_utc
-from qkd_gs.pointing.pointing_file import load_pointing
+from qkd_gs.pointing.pointing_file import FILE_NAME, load_pointing
 from qkd_gs.station.loop_timing import Due
+from qkd_gs.tracking.control.parking import Parking, ParkState, away_rad, require_no_sun
 from qkd_gs.tracking.control.requests import GUIDING_STARS, TRACKING_STARS
-from qkd_gs.tracking.types import CameraRole, Phase, SpotMeasurement
+from qkd_gs.tracking.types import CameraRole, MountTask, Phase, SpotMeasurement
 
 _FEEDBACK_NS = 500_000_000
 _WAIT_S = 0.1
@@ -43,7 +45,7 @@ Result, Feedback = Calibrate.Result, Calibrate.Feedback
 
 
 class CalibratorNode(CoreNode):
-    """Runs one calibration at a time, and none during a pass."""
+    """Runs one calibration or park at a time, and none during a pass."""
 
     name = 'calibrator'
 
@@ -51,6 +53,7 @@ class CalibratorNode(CoreNode):
         super().__init__()
         self._station, self._site = station_of(self), site_of(self)
         self._calibrator: Calibrator | None = None
+        self._parking: Parking | None = None
         self._saved = 0  # stars visited that calibration-run.json knows
         self._goal: Any = None
         self._mount: MountReading | None = None
@@ -59,22 +62,31 @@ class CalibratorNode(CoreNode):
         self._timer = 0
         self._commands = self.publisher(m.MountCommand, 'mount/command')
         self._requests = CameraRequests(self)
-        self._busy = self.publisher(Bool, 'calibrator/busy', TRANSIENT_LOCAL)
-        self._busy.publish(Bool(data=False))
+        self._busy = self.publisher(UInt8, 'calibrator/busy', TRANSIENT_LOCAL)
+        self._busy.publish(UInt8(data=MountTask.NONE))
         self.gather(m.MountState, 'mount/state', self._take_mount, NEWEST)
         self.gather(m.SessionState, 'session/state', self._take_session, NEWEST)
         for role in CameraRole:
             self.gather(m.Spot, f'{messages.frame_of(role)}/spot', self._take_spot, SENSOR)
-        self._server = ActionServer(
+        self._servers = [
+            self._serve(Calibrate, 'calibrate', self._take_goal),
+            self._serve(Park, 'park', self._take_park),
+        ]
+        self._waiting = self.every(_WAIT_S, self._wait_for_mount)
+
+    def _serve(self, kind: Any, name: str, take: Callable[[Any], None]) -> ActionServer:
+        def start(goal: Any) -> None:
+            take_or_answer(goal, take, lambda: self._goal is goal, lambda why: _failed(kind.Result, why))
+
+        return ActionServer(
             self,
-            Calibrate,
-            'calibrate',
+            kind,
+            name,
             lambda goal: None,
             goal_callback=lambda goal: GoalResponse.ACCEPT,
-            handle_accepted_callback=self.guarded(self._start),
+            handle_accepted_callback=self.guarded(start),
             cancel_callback=self._cancel,
         )
-        self._waiting = self.every(_WAIT_S, self._wait_for_mount)
 
     @property
     def state_label(self) -> str:
@@ -98,17 +110,20 @@ class CalibratorNode(CoreNode):
         if self._calibrator is not None:
             self._spots[CameraRole(message.camera)].append(messages.from_spot(message))
 
-    def _start(self, goal: Any) -> None:
-        """Take a goal of the action or end it with the reason."""
-        take_or_answer(goal, self._take_goal, lambda: self._goal is goal, lambda why: _result(Result.FAILED, why))
+    def _why_not(self) -> tuple[int, str] | None:
+        """Code and reason why nothing can move the mount now; the codes of both actions are the same."""
+        self.fetch()
+        if self._in_pass or self._goal is not None:
+            return Result.BUSY, 'a pass, a calibration or a park is under way'
+        if self._mount is None:
+            return Result.NOT_READY, 'no state of the mount is received'
+        return None
 
     def _take_goal(self, goal: Any) -> None:
-        self.fetch()
+        why_not = self._why_not()
+        if why_not is not None:
+            return conclude(goal, _result(*why_not))
         now_ns = self.clock.now_ns()
-        if self._in_pass or self._calibrator is not None:
-            return conclude(goal, _result(Result.BUSY, 'a pass or another calibration is under way'))
-        if self._mount is None:
-            return conclude(goal, _result(Result.NOT_READY, 'no state of the mount is received'))
         try:
             start = load_pointing(self.state_dir)
             stars = stars_to_visit(self._site, now_ns, goal.request.stars or STARS)
@@ -119,16 +134,61 @@ class CalibratorNode(CoreNode):
             )
         except StationError as error:
             return conclude(goal, _result(Result.NOT_READY, str(error)))
+        return self._begin(goal, MountTask.CALIBRATING, self._step)
+
+    def _take_park(self, goal: Any) -> None:
+        why_not = self._why_not()
+        if why_not is not None:
+            return conclude(goal, Park.Result(error_code=why_not[0], error_msg=why_not[1]))
+        now_ns = self.clock.now_ns()
+        try:
+            if self._mount is not None and (self.state_dir / FILE_NAME).exists():  # if not, the supervisor knows
+                model = load_pointing(self.state_dir).model
+                require_no_sun(self._station, self._site, model, self._mount, now_ns)
+        except StationError as error:
+            return conclude(goal, Park.Result(error_code=Park.Result.NOT_READY, error_msg=str(error)))
+        self._parking = Parking(self._station.mount, now_ns)
+        return self._begin(goal, MountTask.PARKING, self._step_park)
+
+    def _begin(self, goal: Any, task: MountTask, step: Callable[[int], None]) -> None:
         self._goal = goal
         self._feedback_due = Due(_FEEDBACK_NS)
-        self._busy.publish(Bool(data=True))
-        self._timer = self.every(1 / self._station.tracking.control_rate_hz, self._step)
-        return None
+        self._busy.publish(UInt8(data=task))
+        self._timer = self.every(1 / self._station.tracking.control_rate_hz, step)
 
     def _cancel(self, goal: Any) -> CancelResponse:
-        if self._calibrator is not None:
-            self._calibrator.abort()
+        """End what this goal has begun; one that is over, or of a process that has died, is not that of the present."""
+        if self._goal is None or goal.goal_id != self._goal.goal_id:
+            return CancelResponse.REJECT
+        for task in (self._calibrator, self._parking):
+            if task is not None:
+                task.abort()
         return CancelResponse.ACCEPT
+
+    def _step_park(self, now_ns: int) -> None:
+        parking, mount = self._parking, self._mount
+        if parking is None or mount is None:
+            return
+        command = parking.step(now_ns, mount)
+        if command is not None:
+            self._commands.publish(messages.mount_command(command, m.MountCommand.CALIBRATOR))
+        if self._feedback_due.now(now_ns):
+            left_rad = away_rad(self._station.mount, mount)
+            self._goal.publish_feedback(Park.Feedback(message=parking.message, left_rad=left_rad))
+        if parking.state is not ParkState.MOVING:
+            self._parking = None
+            code = {ParkState.PARKED: Park.Result.DONE, ParkState.ABORTED: Park.Result.ABORTED}
+            result = Park.Result(error_code=code.get(parking.state, Park.Result.FAILED))
+            result.error_msg = parking.message if result.error_code else ''
+            self.get_logger().info(f'park: {parking.message}')
+            conclude(self._freed(), result)
+
+    def _freed(self) -> Any:
+        """Nothing moves the mount any more; the goal under way, to be concluded."""
+        self.cease(self._timer)
+        self._busy.publish(UInt8(data=MountTask.NONE))
+        goal, self._goal = self._goal, None
+        return goal
 
     def _step(self, now_ns: int) -> None:
         calibrator = self._calibrator
@@ -158,10 +218,8 @@ class CalibratorNode(CoreNode):
         """Store a good model, discard a bad one, stop both cameras."""
         calibrator, self._calibrator = self._calibrator, None
         assert calibrator is not None
-        self.cease(self._timer)
         self._requests.stop(now_ns)
-        self._busy.publish(Bool(data=False))
-        goal, self._goal = self._goal, None
+        goal = self._freed()
         try:
             result = self._stored(now_ns, calibrator, goal.is_cancel_requested, message)
         except StationError as error:
@@ -186,6 +244,10 @@ class CalibratorNode(CoreNode):
             result = _result(Result.ABORTED if canceled else Result.FAILED, message)
             result.summary = report.summary
         return result
+
+
+def _failed(kind: Any, why: str) -> Any:
+    return kind(error_code=kind.FAILED, error_msg=why)
 
 
 def _result(code: int, why: str) -> Any:

@@ -9,7 +9,7 @@ from math import isfinite, nan, pi, radians
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from std_msgs.msg import Bool, UInt8
+from std_msgs.msg import UInt8
 from std_srvs.srv import Trigger
 
 import qkd_gs.msg as m
@@ -40,7 +40,7 @@ from qkd_gs.station.instance_lock import acquire_instance_lock
 from qkd_gs.station.lifecycle_manager import LifecycleManager
 from qkd_gs.station.loop_timing import LoopWatch
 from qkd_gs.station.topics import COMMANDS
-from qkd_gs.tracking.types import Phase
+from qkd_gs.tracking.types import MountTask, Phase
 
 _SAFETY_S = 0.05
 _LIFECYCLE_S = 0.25  # of real time
@@ -86,7 +86,7 @@ class MonitorNode(CoreNode):
         self._strangers = ''
         self._troubled_s: dict[str, float] = {}  # since when a node does not work
         self._coming: ComingPass | None = None
-        self._calibrating = False
+        self._task = MountTask.NONE
         self._making_key = ''
         self._safety_statuses = self.publisher(m.SafetyStatus, 'safety/status')
         self._ready = self.publisher(DiagnosticStatus, 'readiness', TRANSIENT_LOCAL)
@@ -111,7 +111,7 @@ class MonitorNode(CoreNode):
         self.gather(m.Counts, 'detector/counts', self._take_counts)
         self.listen(m.NextPass, 'next_pass', self._take_next, TRANSIENT_LOCAL)
         self.listen(m.KeyState, 'key/state', self._take_key, TRANSIENT_LOCAL)
-        self.listen(Bool, 'calibrator/busy', self._take_calibrating, TRANSIENT_LOCAL)
+        self.listen(UInt8, 'calibrator/busy', self._take_task, TRANSIENT_LOCAL)
 
     def finish(self) -> None:
         """The process ends: close the shutter."""
@@ -138,7 +138,7 @@ class MonitorNode(CoreNode):
         self.guarded(self._stored_mapping.save)(self._discipline.mapping)
 
     def _discipline_clock(self) -> None:
-        before, idle = self._discipline.mapping, self._phase is Phase.IDLE and not self._calibrating
+        before, idle = self._discipline.mapping, self._phase is Phase.IDLE and self._task is MountTask.NONE
         news = self._discipline.step(*read_clocks(), may_jump=idle)
         if news:
             self.get_logger().warning(news)
@@ -186,8 +186,8 @@ class MonitorNode(CoreNode):
     def _take_key(self, message: m.KeyState) -> None:
         self._making_key = message.step if message.state == m.KeyState.WORKING else ''
 
-    def _take_calibrating(self, message: Bool) -> None:
-        self._calibrating = message.data
+    def _take_task(self, message: UInt8) -> None:
+        self._task = MountTask(message.data)
 
     # --- safety ---
 
@@ -211,7 +211,7 @@ class MonitorNode(CoreNode):
     def _demand(self) -> Demand:
         parked = self._phase is Phase.IDLE
         start_ns = self._coming.start_ns if self._coming is not None and self._coming.usable else None
-        return Demand(not parked, self._calibrating, start_ns)
+        return Demand(not parked, self._task is MountTask.CALIBRATING, start_ns)
 
     def _break_off(self, why: str) -> None:
         """Ask the tracker to park the mount, once for each reason."""
@@ -288,7 +288,7 @@ class MonitorNode(CoreNode):
             calibrated=self._calibrated,
             phase=self._phase,
             coming=self._coming,
-            calibrating=self._calibrating,
+            task=self._task,
             el_rad=self._el_rad,
             forbidden=forbidden,
             interlock_open=self._beacon is not None and not self._beacon.interlock_closed,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Bool, String, UInt8
+from std_msgs.msg import String, UInt8
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
@@ -23,7 +23,7 @@ from qkd_gs.nodes.runtime.qos import SENSOR, TRANSIENT_LOCAL
 from qkd_gs.orbit.sky import sun_at
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.pointing_file import load_pointing
-from qkd_gs.tracking.types import Phase
+from qkd_gs.tracking.types import MountTask, Phase
 
 _DRAW_S = 0.2
 
@@ -47,7 +47,7 @@ class SceneNode(CoreNode):
         self.gather(m.Target, 'target', lambda message: self._board.update_target(scene.seen(message)), NEWEST)
         self.gather(m.SessionState, 'session/state', self._take_session, NEWEST)
         self.gather(m.BeaconState, 'beacon/state', self._take_beacon, NEWEST)
-        self.listen(Bool, 'calibrator/busy', self._take_calibrator, TRANSIENT_LOCAL)
+        self.listen(UInt8, 'calibrator/busy', self._take_calibrator, TRANSIENT_LOCAL)
         self._stage = Stage.NOTHING
         self.listen(UInt8, 'load', self._take_load, TRANSIENT_LOCAL)
         self.every(_DRAW_S, self._draw)
@@ -84,9 +84,9 @@ class SceneNode(CoreNode):
     def _take_beacon(self, message: m.BeaconState) -> None:
         self._board.update_beacon(messages.stamp_of(message), message.emitting)
 
-    def _take_calibrator(self, busy: Bool) -> None:
+    def _take_calibrator(self, task: UInt8) -> None:
         """Reload the model when a calibration has ended."""
-        if not busy.data:
+        if task.data == MountTask.NONE:
             self._show_body()
 
     def _take_load(self, message: UInt8) -> None:

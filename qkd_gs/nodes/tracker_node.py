@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rclpy.action.server import ActionServer, CancelResponse, GoalResponse
-from std_msgs.msg import Bool
+from std_msgs.msg import UInt8
 from std_srvs.srv import Trigger
 
 import qkd_gs.msg as m
@@ -38,6 +38,7 @@ from qkd_gs.tracking.record.pass_run import Knowledge, PassRun
 from qkd_gs.tracking.types import (
     OVER,
     CameraRole,
+    MountTask,
     Phase,
     SpotMeasurement,
     TrackerInputs,
@@ -75,7 +76,7 @@ class TrackerNode(CoreNode):
         self._mount: MountReading | None = None
         self._beacon: BeaconReading | None = None
         self._safety: m.SafetyStatus | None = None
-        self._calibrating = False
+        self._other_task = MountTask.NONE
         self._current = CurrentPass(self.state_dir)
         self._spots: deque[SpotMeasurement] = deque(maxlen=64)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix='manifest')
@@ -110,7 +111,7 @@ class TrackerNode(CoreNode):
             self.gather(
                 m.Spot, f'{messages.frame_of(role)}/spot', lambda s: self._spots.append(messages.from_spot(s)), SENSOR
             )
-        self.listen(Bool, 'calibrator/busy', self._take_calibrating, TRANSIENT_LOCAL)
+        self.listen(UInt8, 'calibrator/busy', self._take_other_task, TRANSIENT_LOCAL)
 
     def _take_mount(self, message: m.MountState) -> None:
         first, self._mount = self._mount is None, messages.from_mount_state(message)
@@ -123,8 +124,8 @@ class TrackerNode(CoreNode):
     def _take_safety(self, status: m.SafetyStatus) -> None:
         self._safety = status
 
-    def _take_calibrating(self, message: Bool) -> None:
-        self._calibrating = message.data
+    def _take_other_task(self, message: UInt8) -> None:
+        self._other_task = MountTask(message.data)
 
     @property
     def state_label(self) -> str:
@@ -141,8 +142,9 @@ class TrackerNode(CoreNode):
         """Returns at once, since rclpy polls a waiting coroutine in a busy loop."""
         self.fetch()
         request, now_ns = goal.request, self.clock.now_ns()
-        if self._run is not None or self._calibrating:
-            what = 'a pass' if self._run is not None else 'a calibration'
+        if self._run is not None or self._other_task is not MountTask.NONE:
+            parking = self._other_task is MountTask.PARKING
+            what = 'a pass' if self._run is not None else 'the way to the park position' if parking else 'a calibration'
             return conclude(goal, _result(Result.BUSY, f'{what} is under way'))
         if self._mount is None or now_ns - self._mount.stamp_ns > _READING_NS:
             return conclude(goal, _result(Result.NOT_READY, 'no state of the mount is received'))

@@ -53,6 +53,7 @@ NODES = (
     NodeSpec('planner', 'predicts the next pass and the position of the satellite'),
     NodeSpec('tracker', 'tracks a pass'),
     NodeSpec('calibrator', 'fits the pointing model to stars'),
+    NodeSpec('evening', 'does the work of an evening, by the actions of the others'),
     NodeSpec('post_processor', 'makes the key of a finished session'),
     NodeSpec('recorder', 'writes every public topic of a pass into a bag'),
     NodeSpec('monitor', 'supervises the station: lifecycles, readiness, safety'),

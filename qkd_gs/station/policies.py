@@ -65,7 +65,9 @@ def _node(profile: Element, spec: NodeSpec, nodes: Sequence[NodeSpec]) -> None:
     _rule(profile, 'topic', 'subscribe', (*subscribed, *OF_EVERY_NODE.subscribes))
     _rule(profile, 'service', 'reply', (f'~/{name}' for name in _PARAMETERS))
     _rule(profile, 'service', 'reply', own.services)
+    _rule(profile, 'service', 'request', own.asks)
     _rule(profile, 'action', 'execute', own.actions)
+    _rule(profile, 'action', 'call', own.calls)
     if spec.lifecycle:
         _rule(profile, 'service', 'reply', (f'~/{name}' for name in _LIFECYCLE))
         _rule(profile, 'topic', 'publish', ('~/transition_event',))

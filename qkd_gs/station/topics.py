@@ -19,6 +19,8 @@ class Interfaces:
     subscribes: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()  # that it serves
     services: tuple[str, ...] = ()  # that it serves, besides those of parameters and lifecycle
+    calls: tuple[str, ...] = ()  # actions of other nodes
+    asks: tuple[str, ...] = ()  # services of other nodes, besides those of the lifecycle
     every_topic: bool = False  # it subscribes to all public topics
 
 
@@ -49,7 +51,16 @@ INTERFACES = {
     'calibrator': Interfaces(
         ('mount/command', 'calibrator/busy', *_both('request')),
         ('mount/state', 'session/state', *_both('spot')),
-        actions=('calibrate',),
+        actions=('calibrate', 'park'),
+    ),
+    'evening': Interfaces(
+        (),
+        ('mount/state', 'session/state', 'safety/status', 'readiness', 'next_pass', 'key/state', 'calibrator/busy',
+         'gps/fix', 'gps/time', '/diagnostics'),
+        actions=('tonight',),
+        services=('abort_evening',),
+        calls=('track_pass', 'calibrate', 'park'),
+        asks=('abort_pass',),
     ),
     'post_processor': Interfaces(('key/state',), ('session/state', 'target', 'guiding_camera/spot')),
     'recorder': Interfaces(every_topic=True),
@@ -57,6 +68,7 @@ INTERFACES = {
         ('station_clock', 'safety/status', 'readiness', 'load'),
         ('mount/state', 'mount/command', 'beacon/state', 'session/state', 'detector/counts', 'next_pass', 'key/state',
          'calibrator/busy', '/diagnostics'),
+        asks=('abort_pass',),
     ),
     'scene': Interfaces(
         ('/tf', '/tf_static', 'markers', 'robot_description'),

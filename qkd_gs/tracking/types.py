@@ -35,6 +35,14 @@ OVER = (Phase.END, Phase.PARK)
 RECORDED = (Phase.SLEW, Phase.WAIT, Phase.ACQUIRE, Phase.COARSE, Phase.FINE, Phase.LOST)  # with tags of the TDC
 
 
+class MountTask(IntEnum):
+    """What moves the mount between passes, as `calibrator/busy` tells it."""
+
+    NONE = 0
+    CALIBRATING = 1
+    PARKING = 2
+
+
 @dataclass(frozen=True)
 class SpotMeasurement:
     """Result of one image of a camera."""

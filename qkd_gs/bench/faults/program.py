@@ -25,7 +25,7 @@ from qkd_gs.session.tag_files import tags_paths
 
 _KILLED = (
     *('mount', 'tracking_camera', 'guiding_camera', 'beacon', 'hwp', 'gps', 'detector'),
-    *('planner', 'tracker', 'calibrator', 'post_processor', 'recorder', 'monitor', 'scene'),
+    *('planner', 'tracker', 'calibrator', 'evening', 'post_processor', 'recorder', 'monitor', 'scene'),
 )
 _FROZEN = ('tracker', 'tracking_camera', 'mount', 'monitor', 'detector')
 _FROZEN_S, _FULL_S, _STRANGER_S, _BUSY_S = 2.0, 2.6, 2.0, 10.0

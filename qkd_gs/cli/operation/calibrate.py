@@ -20,9 +20,10 @@ def run(args: argparse.Namespace) -> int:
     operator = Operator(args.namespace)
     try:
         with ended_by_signals(), Shown() as shown:
-            result = operator.calibrate(args.stars, lambda _, said: shown.say_once(said))
+            answer = operator.calibrate(args.stars, lambda _, said: shown.say_once(said))
     finally:
         operator.close()
-    print(result.summary)
-    print(f'RMS {result.rms_rad * 1e6:.1f} urad, of stars left out of the fit {result.heldout_rms_rad * 1e6:.1f} urad')
+    rms_urad, heldout_urad = (answer.values[name] * 1e6 for name in ('rms_rad', 'heldout_rms_rad'))
+    print(answer.sentence)
+    print(f'RMS {rms_urad:.1f} urad, of stars left out of the fit {heldout_urad:.1f} urad')
     return 0

@@ -5,51 +5,47 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from qkd_gs.api.evening import evening_summary, simulate_evening, steps_of
+from qkd_gs.api.evening import evening_summary, simulate_evening
 from qkd_gs.cli.console.output import add_json_option, print_json
 from qkd_gs.cli.console.progress import ConsoleWatcher
 from qkd_gs.cli.console.signals import ended_by_signals
 from qkd_gs.errors import StationError
 from qkd_gs.evening.choice import LEAST_BITS
-from qkd_gs.evening.dawn import next_dawn_ns
-from qkd_gs.evening.evening import Evening
-from qkd_gs.evening.journal import Journal, new_journal, unfinished_journal
-from qkd_gs.evening.steps import RULES, Step
+from qkd_gs.evening.journal import Journal
+from qkd_gs.evening.steps import RULES, Step, steps_of
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
-from qkd_gs.settings.station import StationSettings
-from qkd_gs.share import share_path
-from qkd_gs.station.options import option, state_folder
 
 _MINUTE_S = 60
+_OF_THE_TWIN = ('elements', 'site', 'state', 'start', 'scenario', 'stars', 'keys')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     steps = ', '.join(Step)
-    parser.add_argument('--until', metavar='T', help='UTC; when the evening ends (dawn)')
+    parser.add_argument(
+        '--until', metavar='T', help='UTC; when the evening ends (dawn); an interrupted one keeps its own'
+    )
     parser.add_argument('--skip', action='append', default=[], metavar='STEP', help=f'leave a step out: {steps}')
     parser.add_argument('--repeat', action='append', default=[], metavar='STEP', help='do a step again that is over')
     parser.add_argument(
         '--least-bits',
         type=int,
-        default=LEAST_BITS,
         metavar='N',
-        help='expected secret bits of a pass that is worth it (%(default)s)',
+        help=f'expected secret bits of a pass that is worth it ({LEAST_BITS})',
     )
     parser.add_argument('--steps', action='store_true', help='say what each step does and waits for, and end')
-    parser.add_argument('--elements', type=Path, metavar='FILE', help='OMM, TLE, OEM or CPF of one satellite')
-    parser.add_argument('--site', help='name from config/sites, or LAT_DEG,LON_DEG,ALT_M')
-    parser.add_argument('--state', type=Path, metavar='DIR', help='folder of calibration and journal')
-    station = parser.add_argument_group('on a running station, as it was started')
-    station.add_argument('--station', type=Path, metavar='FILE', help='settings (default: config/station.yaml)')
-    station.add_argument('--sessions-dir', type=Path, default=Path('sessions'), metavar='DIR', help='(%(default)s)')
+    station = parser.add_argument_group('on a running station')
+    station.add_argument('--anew', action='store_true', help='begin another evening, even if one was interrupted')
+    station.add_argument('--abort', action='store_true', help='end the step under way, and begin no other')
     station.add_argument('--namespace', default='', metavar='NAME', help="prefix of the station's names")
-    station.add_argument('--simulated-devices', action='store_true', help='its devices are simulated')
     twin = parser.add_argument_group('in the twin')
     twin.add_argument('--simulate', action='store_true', help='in lockstep, without ROS; sessions below --state')
+    twin.add_argument('--elements', type=Path, metavar='FILE', help='OMM, TLE, OEM or CPF of one satellite')
+    twin.add_argument('--site', help='name from config/sites, or LAT_DEG,LON_DEG,ALT_M')
+    twin.add_argument('--state', type=Path, metavar='DIR', help='folder of calibration and journal')
     twin.add_argument('--start', metavar='T', help='UTC; when the evening begins')
     twin.add_argument('--seed', type=int, default=1, metavar='N', help='random seed of the simulation (1)')
     twin.add_argument('--scenario', metavar='NAME', help='disturbances, a name from config/scenarios')
@@ -85,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
             scenario=args.scenario,
             skip=args.skip,
             repeat=args.repeat,
-            least_bits=args.least_bits,
+            least_bits=LEAST_BITS if args.least_bits is None else args.least_bits,
             compass_error_deg=args.compass_error_deg,
             stars=args.stars,
             keys=args.keys,
@@ -103,33 +99,37 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _on_the_station(args: argparse.Namespace) -> int:
-    """The evening on a running station."""
+    """The evening on a running station, which does the steps by itself; Ctrl-C ends the step under way."""
+    from qkd_gs.action import Tonight
     from qkd_gs.cli.operation.track import Shown
-    from qkd_gs.nodes.clients.evening_operator import EveningOperator, StationFiles
+    from qkd_gs.nodes.clients.operator import Operator
+    from qkd_gs.nodes.conversions.messages import to_time
 
-    site = load_site(args.site or str(option('site').default))
-    settings = load_yaml(args.station or share_path('config', 'station.yaml'), StationSettings)
-    elements = load_elements(args.elements or share_path('config', 'elements', 'micius.tle'))
-    state_dir = state_folder(str(args.state or ''), simulated=args.simulated_devices)
-    files = StationFiles(elements, site, settings, state_dir, args.sessions_dir, args.least_bits)
-    skip, repeat = steps_of(args.skip), steps_of(args.repeat)
-    operator = EveningOperator(args.namespace, files)
+    for name in _OF_THE_TWIN:
+        if getattr(args, name) is not None:
+            raise StationError('is for --simulate: a running station was started with its own', where=f'--{name}')
+    goal = Tonight.Goal(
+        until=to_time(parse_utc(args.until, '--until') if args.until else 0),
+        skip=[str(step) for step in steps_of(args.skip)],
+        repeat=[str(step) for step in steps_of(args.repeat)],
+        least_bits=args.least_bits or 0,
+        anew=args.anew,
+    )
+    operator = Operator(args.namespace)
     try:
+        if args.abort:
+            print(operator.abort_evening())
+            return 0
         with ended_by_signals(), Shown() as shown:
-            now_ns = operator.now_ns()
-            until_ns = parse_utc(args.until, '--until') if args.until else next_dawn_ns(site, now_ns)
-            journal = unfinished_journal(state_dir, site, now_ns, args.simulated_devices)
-            journal = journal or new_journal(site, now_ns, until_ns, args.simulated_devices)
-            evening = Evening(journal, lambda now: now.save(state_dir))
-            evening.skip(skip)
-            evening.repeat(repeat)
-            operator.run(evening, shown.show, shown.say_once)
+            answer = operator.tonight(goal, shown.evening)
     finally:
         operator.close()
+    journal = load_yaml(Path(answer.values['journal']), Journal)
     if args.json:
-        print_json(evening_summary(evening.journal))
+        print_json(evening_summary(journal))
     else:
-        print_journal(evening.journal)
+        print_journal(journal)
+        print(f'journal: {answer.values["journal"]}')
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 
 from rich.console import Console
 from rich.live import Live
@@ -14,6 +15,8 @@ from qkd_gs.nodes.clients.operator import Operator, sentence_of
 from qkd_gs.orbit.timescale import format_utc, parse_utc
 
 _LINE_NS = 10 * 10**9
+_FIGURES_NS = 60 * 10**9
+_FIGURES = re.compile(r'[\d.:]+')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,10 +36,10 @@ def run(args: argparse.Namespace) -> int:
     try:
         at_ns = _when(operator, args)
         with ended_by_signals(), Shown() as shown:
-            result = operator.track(at_ns, args.session, shown.show)
+            answer = operator.track(at_ns, args.session, shown.show)
     finally:
         operator.close()
-    print(f'the pass is over; session: {result.folder}')
+    print(f'the pass is over; session: {answer.values["folder"]}')
     return 0
 
 
@@ -74,6 +77,15 @@ class Shown:
         if text and text != self._said:
             self._said = text
             self.say(text)
+
+    def evening(self, snapshot: Snapshot, said: str) -> None:
+        """Show what an evening does: a line when that changes, and once a minute while only its figures do."""
+        kind = _FIGURES.sub('', said)
+        if kind != self._told or snapshot.now_ns - self._told_ns >= _FIGURES_NS:
+            self._told, self._told_ns = kind, snapshot.now_ns
+            self.say(f'{format_utc(snapshot.now_ns, 0)}  {said}')
+        if self._live is not None:
+            self._live.update(view(snapshot), refresh=True)
 
     def show(self, snapshot: Snapshot, said: str) -> None:
         """Show the status of the station."""

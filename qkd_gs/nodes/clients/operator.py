@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import isnan
 from typing import Any
 
 from rclpy.action.client import ActionClient
 from std_srvs.srv import Trigger
 
-from qkd_gs.action import Calibrate, TrackPass
+from qkd_gs.action import Calibrate, Park, Tonight, TrackPass
 from qkd_gs.errors import StationError
+from qkd_gs.evening.heard import LOST, Answer
 from qkd_gs.monitoring.snapshot import Snapshot
+from qkd_gs.nodes.clients.action_call import ActionCall
 from qkd_gs.nodes.clients.listener import StationListener
 from qkd_gs.nodes.conversions import messages
-from qkd_gs.nodes.runtime.base import ABORT_PASS
+from qkd_gs.nodes.runtime.base import ABORT_EVENING
 from qkd_gs.station.signals import signals_afterwards
 from qkd_gs.tracking.types import Phase
 
 _STEP_S = 0.2
-_SERVERS = {'track_pass': 'tracker', 'calibrate': 'calibrator'}
-_RESULTS = ('DONE', 'REFUSED', 'BUSY', 'NOT_READY', 'ABORTED', 'DEVICE_FAULT', 'NO_LOCK', 'FAILED')
+_STOPPING = {
+    'track_pass': 'stopping: beacon off, moving to the park position',
+    'calibrate': 'stopping: the mount brakes',
+    'park': 'stopping: the mount brakes',
+    'tonight': 'stopping: the step under way is ended',
+}  # while an action is aborted
+
+
+class Lost(StationError):
+    """The process that was asked has died."""
 
 
 class Operator(StationListener):
@@ -33,7 +43,7 @@ class Operator(StationListener):
         show: Callable[[Snapshot, str], None],
         step_s: float = _STEP_S,
         aborts: bool = True,
-    ) -> Any:
+    ) -> Answer:
         """Track a pass, and wait until the mount is parked.
 
         Parameters
@@ -52,7 +62,8 @@ class Operator(StationListener):
 
         Returns
         -------
-        TrackPass.Result
+        Answer
+            With ``folder`` and ``locked_s`` among its values.
 
         Raises
         ------
@@ -62,8 +73,8 @@ class Operator(StationListener):
         goal = TrackPass.Goal(at=messages.to_time(at_ns), session=session)
         return self._do(TrackPass, 'track_pass', goal, show, step_s, aborts)
 
-    def calibrate(self, stars: int, show: Callable[[Snapshot, str], None]) -> Any:
-        """Calibrate the pointing.
+    def calibrate(self, stars: int, show: Callable[[Snapshot, str], None]) -> Answer:
+        """Calibrate the pointing; ``rms_rad`` and ``heldout_rms_rad`` are among the values of the answer.
 
         Raises
         ------
@@ -71,6 +82,57 @@ class Operator(StationListener):
             No station, or the calibration failed; with the reason.
         """
         return self._do(Calibrate, 'calibrate', Calibrate.Goal(stars=stars), show)
+
+    def park(self, show: Callable[[Snapshot, str], None]) -> None:
+        """Move the telescope to its park position.
+
+        Raises
+        ------
+        StationError
+            No station, or it does not arrive; with the reason.
+        """
+        self._do(Park, 'park', Park.Goal(), show)
+
+    def tonight(self, goal: Any, show: Callable[[Snapshot, str], None]) -> Answer:
+        """Let the station do the work of an evening, or go on with it; ``journal`` is among the values of the answer.
+
+        An evening node that dies goes on by itself when it is back, and so does this call.
+
+        Parameters
+        ----------
+        goal : Tonight.Goal
+        show : callable
+            Called with the status of the station and what the evening does, again and again.
+
+        Raises
+        ------
+        StationError
+            No station, or it refuses, or the evening was aborted; with the reason.
+        """
+        while True:
+            try:
+                return self._do(Tonight, 'tonight', goal, show)
+            except Lost:
+                goal = Tonight.Goal()  # as it goes on by itself
+
+    def abort_evening(self) -> str:
+        """Let the evening end the step under way, and begin no other; what the station says to that.
+
+        Raises
+        ------
+        StationError
+            No station.
+        """
+        client = self._node.create_client(Trigger, ABORT_EVENING)
+        try:
+            while not client.service_is_ready():
+                self._listen_to_station()
+            answer = client.call_async(Trigger.Request())
+            while not answer.done():
+                self._listen_to_station()
+        finally:
+            self._node.destroy_client(client)
+        return str(answer.result().message)
 
     def next_pass_ns(self) -> int:
         """UTC of the culmination of the pass that comes next, as the planner says it.
@@ -95,51 +157,36 @@ class Operator(StationListener):
         show: Callable[[Snapshot, str], None],
         step_s: float = _STEP_S,
         aborts: bool = True,
-    ) -> Any:
-        sentence = [f'waiting until the station takes {name}']
-
-        def feedback(message: Any) -> None:
-            sentence[0] = message.feedback.message
+    ) -> Answer:
+        client = ActionClient(self._node, kind, name)
+        call = ActionCall(self._node, client, kind, name, goal)
 
         def look() -> Snapshot:
             snapshot = self._listen_to_station(step_s)
-            show(snapshot, sentence[0])
+            show(snapshot, call.said)
             return snapshot
 
-        client = ActionClient(self._node, kind, name)
-        server = _Server(_SERVERS[name])
         try:
             with signals_afterwards() as came:  # a signal neither loses the goal nor comes before its acceptance
-                while not client.server_is_ready() or not server.pid:
-                    server.see(look())
-                    _interrupt_if(came)
-                future = client.send_goal_async(goal, feedback_callback=feedback)
-                while not future.done():
-                    server.see(look())
-                    _interrupt_if(came and not aborts)
-                    if server.restarted:
-                        raise StationError(
-                            f'the {server.name} has died before it answered', hint='it comes back: try again'
-                        )
-                handle = future.result()
-                if not handle.accepted:
-                    raise StationError(f'the station does not take {name}')
-                result_future = handle.get_result_async()
-                result = self._until_done(result_future, server, look, came)
-                _interrupt_if(result is None and not aborts)
-                if result is None:
-                    came.clear()  # obeyed from here on; another signal ends the waiting
-                    canceled = None if server.restarted else handle.cancel_goal_async()
-            if result is None:
-                self._cancel(canceled, server)
-                show(self.listen(0.0), 'stopping: beacon off, moving to the park position')
-                result = self._until_done(result_future, server, look)
+                while (answer := call.step(look())) is None:
+                    if came and (not aborts or not call.sent):
+                        raise KeyboardInterrupt
+                    if came and call.accepted:
+                        call.end()
+                        came.clear()  # obeyed from here on; another signal ends the waiting
+                        break
+            if answer is None:
+                show(self.listen(0.0), _STOPPING[name])
+                while (answer := call.step(look())) is None:
+                    pass
         finally:
+            call.close()
             client.destroy()
-        if result.error_code:
-            names = {getattr(kind.Result, code): code for code in _RESULTS if hasattr(kind.Result, code)}
-            raise StationError(f'{result.error_msg} ({names[result.error_code]})', where=name)
-        return result
+        if answer.code == LOST and not call.ending:
+            raise Lost(answer.sentence, hint='it comes back: try again')
+        if answer.code != 'DONE':
+            raise StationError(f'{answer.sentence} ({answer.code})', where=name)
+        return answer
 
     def _listen_to_station(self, seconds: float = _STEP_S) -> Snapshot:
         """Listen; a station that is not there at all need not be waited for."""
@@ -149,88 +196,6 @@ class Operator(StationListener):
                 'no station runs here', hint='start one with `qkd-gs up`, in the same ROS_DOMAIN_ID and namespace'
             )
         return snapshot
-
-    @staticmethod
-    def _until_done(future: Any, server: _Server, look: Callable[[], Snapshot], came: Sequence[int] = ()) -> Any:
-        """Wait for a result, or for a signal (None).
-
-        A restarted server does not know this goal, but publishes its state.
-        """
-        while not future.done():
-            if came:
-                return None
-            snapshot = look()
-            server.see(snapshot)
-            if server.restarted and server.name != _SERVERS['track_pass']:
-                raise StationError(f'the {server.name} has died before it was done', hint='it comes back: try again')
-            if server.has_forgotten(snapshot):
-                return _LostGoal()
-        return future.result().result
-
-    def _cancel(self, canceled: Any | None, server: _Server) -> None:
-        """Wait for the answer to a cancellation; without a server that answers (None: it had died), abort the pass."""
-        if canceled is not None:
-            answer = self._answer(canceled, server)
-            if answer is not None and answer.goals_canceling:
-                return
-        client = self._node.create_client(Trigger, ABORT_PASS)
-        try:
-            answer = None
-            while answer is None:
-                while not client.service_is_ready():
-                    self._listen_to_station()
-                server.see(self.listen(0.0))
-                answer = self._answer(client.call_async(Trigger.Request()), server)
-        finally:
-            self._node.destroy_client(client)
-
-    def _answer(self, future: Any, server: _Server) -> Any:
-        """What a server answers; None if it died first."""
-        pid = server.pid
-        while not future.done() and server.pid == pid:
-            server.see(self._listen_to_station())
-        return future.result() if future.done() else None
-
-
-def _interrupt_if(asked: object) -> None:
-    if asked:
-        raise KeyboardInterrupt
-
-
-class _Server:
-    """The process that took a goal, as its heartbeats tell it."""
-
-    def __init__(self, name: str) -> None:
-        self.name, self.pid = name, 0
-        self._asked_pid = 0
-        self._restarted_ns = 0
-
-    def see(self, snapshot: Snapshot) -> None:
-        """Look for its newest heartbeat."""
-        pid = next((node.pid for node in snapshot.nodes if node.name == self.name), 0)
-        self._asked_pid = self._asked_pid or pid
-        if pid != self.pid and self.pid:
-            self._restarted_ns = snapshot.now_ns
-        self.pid = pid
-
-    @property
-    def restarted(self) -> bool:
-        """Whether the process that was asked has died."""
-        return self.pid != self._asked_pid
-
-    def has_forgotten(self, snapshot: Snapshot) -> bool:
-        """Whether a restarted tracker reports that no pass is under way; it would have continued one."""
-        session = snapshot.session
-        idle = session is not None and session.phase is Phase.IDLE and session.stamp_ns > self._restarted_ns
-        return self.restarted and idle
-
-
-class _LostGoal:
-    """Result of a goal whose server was restarted: the pass continued and is over."""
-
-    error_code = 0
-    error_msg = ''
-    folder = ''
 
 
 def sentence_of(snapshot: Snapshot, said: str) -> str:

@@ -167,6 +167,12 @@ def gps_time(reading: GpsReading) -> TimeReference:
     return TimeReference(header=header(reading.stamp_ns, 'gps'), time_ref=to_time(reading.pps_utc_ns), source='GPS PPS')
 
 
+def from_gps(fix: NavSatFix, said: TimeReference) -> GpsReading:
+    """GpsReading; how many satellites there are is not told beyond whether there is a fix."""
+    found = int(fix.status.status != NavSatStatus.STATUS_NO_FIX)
+    return GpsReading(stamp_of(said), from_time(said.time_ref), fix.latitude, fix.longitude, fix.altitude, found, nan)
+
+
 def station_clock(mapping: ClockMapping, began_ns: int) -> m.StationClock:
     """StationClock; `began_ns` is when (CLOCK_MONOTONIC) this station time began."""
     return m.StationClock(

@@ -50,7 +50,7 @@ class _Runner:
         self._now_ns, site = given.simulation.at_ns, given.simulation.site
         journal = unfinished_journal(given.state_dir, site, self._now_ns, True)
         if journal is None:
-            journal = new_journal(site, self._now_ns, until_ns, True)
+            journal = new_journal(site, self._now_ns, until_ns, True, least_bits)
         else:
             # not before what was measured last: the time is noted now and then only
             self._now_ns = max(self._now_ns, parse_utc(journal.seen_utc, 'seen_utc') + NOTE_NS)

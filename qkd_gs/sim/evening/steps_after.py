@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import degrees, hypot, radians
+from math import degrees
 from pathlib import Path
 
 from qkd_gs.calibration.light.history import keep_result
@@ -11,7 +11,7 @@ from qkd_gs.calibration.light.noise_map import NoiseMap, noise_map
 from qkd_gs.calibration.light.readings import read_light, save_light
 from qkd_gs.calibration.light.star_test import efficiency_of_stars
 from qkd_gs.calibration.light.survey import SurveyOutputs, sky_directions, star_directions
-from qkd_gs.devices.mount import MountCommand, MountMode
+from qkd_gs.devices.mount import MountMode
 from qkd_gs.evening.choice import MeasuredLight, choose_passes
 from qkd_gs.evening.evening import Outcome
 from qkd_gs.evening.steps import State
@@ -27,12 +27,11 @@ from qkd_gs.sim.lockstep import Progress as PassProgress
 from qkd_gs.sim.photons.polarized_light import measure_hwp_zero
 from qkd_gs.sim.simulate import Watcher, track_pass
 from qkd_gs.sim.simulation_setup import SimulationSetup
+from qkd_gs.tracking.control.parking import Parking, ParkState
 from qkd_gs.tracking.record.manifest_writer import new_folder
 
 STAR_COUNTS, SKY_COUNTS = 'star-counts.csv', 'sky-counts.csv'  # in the state folder
 _ARMED_S = 30.0
-_PARK_NS = 60 * 10**9
-_PARKED_RAD = 1e-4
 _STEP_NS = 10**7
 
 
@@ -176,22 +175,21 @@ def report(given: EveningSimulation, now_ns: int, pass_utc: str) -> Result:
 
 def park(given: EveningSimulation, world: EveningWorld, now_ns: int) -> Result:
     """Move to the park position and stop."""
-    mount, twin = given.simulation.station.mount, world.at(now_ns)
-    az, el = radians(mount.park_az_deg), radians(mount.park_el_deg)
+    twin = world.at(now_ns)
     if twin.mount.read(now_ns).mode is MountMode.OFF:
         return Outcome(State.DONE, 'parked: the drives are off'), now_ns
-    end_ns = now_ns + _PARK_NS
-    while now_ns < end_ns:
+    parking = Parking(given.simulation.station.mount, now_ns)
+    while parking.state is ParkState.MOVING:
         now_ns += _STEP_NS
         twin.advance(now_ns)
-        twin.mount.command(now_ns, MountCommand(now_ns, az, el, 0.0, 0.0, 0.0, 0.0))
-        reading = twin.mount.read(now_ns)
-        if hypot(reading.az_rad - az, reading.el_rad - el) < _PARKED_RAD:
-            twin.mount.stop(now_ns)
-            twin.beacon.off(now_ns)
-            return Outcome(State.DONE, 'parked, beacon off'), now_ns
+        command = parking.step(now_ns, twin.mount.read(now_ns))
+        if command is not None:
+            twin.mount.command(now_ns, command)
     twin.mount.stop(now_ns)
-    return Outcome(State.FAILED, f'not at the park position after {_PARK_NS // 10**9} s'), now_ns
+    twin.beacon.off(now_ns)
+    if parking.state is not ParkState.PARKED:
+        return Outcome(State.FAILED, parking.message), now_ns
+    return Outcome(State.DONE, 'parked, beacon off'), now_ns
 
 
 class _Interruptible(Watcher):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import cos, hypot, nan, radians, sin
+from math import cos, nan, radians, sin
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from qkd_gs.tracking.control.encoder_history import EncoderHistory
 from qkd_gs.tracking.control.estimator import Residual
 from qkd_gs.tracking.control.gap_planner import GapPlanner
 from qkd_gs.tracking.control.measured_polarization import measured_polarization_angle
+from qkd_gs.tracking.control.parking import axis_rate, is_parked, parked_aim
 from qkd_gs.tracking.control.prediction import Prediction
 from qkd_gs.tracking.control.requests import field_around, requests
 from qkd_gs.tracking.control.search import BeaconSearch
@@ -33,7 +34,6 @@ SEARCH_STEP_NS = 100_000_000
 AFTER_END_NS = 2_000_000_000  # the satellite may be late
 RELOCK_S = 3.0  # after a zenith gap
 ON_AIM_RAD = 5e-4  # a slew has arrived
-AT_REST_RAD = radians(0.01)
 
 
 class Tracker:
@@ -159,7 +159,7 @@ class Tracker:
         error_x = error_y = nan
         if self.phase not in LIT:
             return error_x, error_y
-        self._track_filter.estimator.advance(now_ns, _axis_rate(reading))
+        self._track_filter.estimator.advance(now_ns, axis_rate(reading))
         for measurement in measurements:
             if self._track_filter.add(measurement) and measurement.camera is CameraRole.TRACKING:
                 error_x, error_y = measurement.error_x_rad, measurement.error_y_rad
@@ -221,9 +221,7 @@ class Tracker:
         return Phase.PARK
 
     def _parking(self, now_ns: int, reading: MountReading) -> Phase:
-        parked = self._parked(now_ns)
-        away = hypot(reading.az_rad - parked.az_rad, reading.el_rad - parked.el_rad)
-        return Phase.IDLE if away < AT_REST_RAD and _axis_rate(reading) < AT_REST_RAD else Phase.PARK
+        return Phase.IDLE if is_parked(self._station.mount, reading) else Phase.PARK
 
     def _lose(self, now_ns: int, patience_s: float, phase: Phase) -> Phase:
         if self._silent_s(now_ns) <= patience_s:
@@ -283,10 +281,8 @@ class Tracker:
 
     def _aim(self, at_ns: int, reading: MountReading, state: TargetState[float]) -> AxisMotion[float]:
         if self.phase in OVER:
-            return self._parked(at_ns)
-        residual = (
-            self._track_filter.estimator.residual(_axis_rate(reading)) if self._track_filter.known else Residual()
-        )
+            return parked_aim(self._station.mount, at_ns)
+        residual = self._track_filter.estimator.residual(axis_rate(reading)) if self._track_filter.known else Residual()
         motion = self._model.encoder_command(self._prediction.aim(state, residual))
         motion = self._gaps.command(motion, self._track_filter.error[0])
         if at_ns < self._gaps.plan.start_ns:  # the state is that of the start: hold there
@@ -296,10 +292,6 @@ class Tracker:
     def _in_gap(self, t_ns: int, after_s: float = 0.0) -> bool:
         """Whether an axis is off the track at `t_ns`, or was no more than `after_s` before."""
         return self._gaps.in_gap(t_ns, self._track_filter.error[0], after_s)
-
-    def _parked(self, at_ns: int) -> AxisMotion[float]:
-        mount = self._station.mount
-        return AxisMotion(at_ns, radians(mount.park_az_deg), radians(mount.park_el_deg), 0.0, 0.0, 0.0, 0.0)
 
     def _beacon_on(self, inputs: TrackerInputs, line_of_sight_el_rad: float) -> bool:
         high = line_of_sight_el_rad >= radians(self._station.beacon.on_above_el_deg)
@@ -314,7 +306,3 @@ class Tracker:
             return None
         lift = self._prediction.dispersion(state.el_rad)
         return field_around(self._station.tracking_camera, lift * sin(roll_rad), lift * cos(roll_rad))
-
-
-def _axis_rate(reading: MountReading) -> float:
-    return hypot(reading.az_rate_rad_s, reading.el_rate_rad_s)

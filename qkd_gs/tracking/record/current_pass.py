@@ -1,4 +1,4 @@
-"""The note of which pass is under way, from which a tracker that was killed goes on with it."""
+"""The note of which pass, or which evening, is under way, from which a process that was killed goes on with it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from qkd_gs.errors import StationError
 
-_FILE = 'current_pass.json'
+OF_A_PASS, OF_AN_EVENING = 'current_pass.json', 'current_evening.json'
 
 
 class CurrentPass:
@@ -18,10 +18,12 @@ class CurrentPass:
     Parameters
     ----------
     state_dir : Path
+    file : str
+        Its name.
     """
 
-    def __init__(self, state_dir: Path) -> None:
-        self._path = state_dir / _FILE
+    def __init__(self, state_dir: Path, file: str = OF_A_PASS) -> None:
+        self._path = state_dir / file
         self._draft = self._path.with_suffix('.new')
 
     def prepare(self, folder: str, clock: str) -> None:
@@ -30,7 +32,7 @@ class CurrentPass:
         Parameters
         ----------
         folder : str
-            Name of the session's folder.
+            Name of the session's folder; of an evening that of its journal.
         clock : str
             Identity of the station clock: in another simulated world the pass does not go on.
 
@@ -73,7 +75,7 @@ class CurrentPass:
             return ''
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StationError(
-                f'cannot be read: {error}', where=self._path, hint='delete it: the pass under way then does not go on'
+                f'cannot be read: {error}', where=self._path, hint='delete it: what was under way then does not go on'
             ) from error
         if noted_clock != clock:
             self.forget()

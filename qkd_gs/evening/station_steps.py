@@ -1,0 +1,323 @@
+"""Performances of the steps of an evening on a running station: generators on what was heard; free of ROS.
+
+What moves the telescope is asked of the station's actions.  A performance that is interrupted ends what it has asked
+for, and waits until that has ended.  What went on during a restart of the evening, a pass or a calibration, is waited
+for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from qkd_gs.calibration.light.history import LightNight, load_history
+from qkd_gs.errors import StationError
+from qkd_gs.evening.checks import time_and_place
+from qkd_gs.evening.choice import READY_S, MeasuredLight
+from qkd_gs.evening.evening import Outcome
+from qkd_gs.evening.heard import LOST, Action, Answer, Ask, Choose, End, Heard
+from qkd_gs.evening.journal import Entry, Journal
+from qkd_gs.evening.sequence import Aborted, Doing, Interrupted, Performance
+from qkd_gs.evening.steps import State, Step
+from qkd_gs.monitoring.readiness import countdown
+from qkd_gs.monitoring.snapshot import KeyStep
+from qkd_gs.orbit.timescale import parse_utc
+from qkd_gs.pointing.pointing_file import FILE_NAME, StoredPointing, load_pointing
+from qkd_gs.session.manifest import FINISHED, KEY, load_manifest, session_path
+from qkd_gs.settings.downlink import load_downlink
+from qkd_gs.settings.site import Site
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.tracking.control.parking import is_parked
+from qkd_gs.tracking.types import MountTask
+
+_S = 10**9
+_ARMED_NS = round(2 * READY_S * _S)  # before the satellite rises
+_AGAIN_NS = 5 * _S  # before a question that was not answered is asked again
+_FRESH_NS = _S  # a reading of the mount that is older says nothing of the present
+_SAME_PASS_NS = 60 * _S
+_HALF_PASS_NS = 600 * _S
+_BY_HAND = 'the detector node counts during a pass only: count by hand'
+Waiting = Generator[Doing, Heard, Heard]
+
+
+@dataclass(frozen=True)
+class StationFiles:
+    """Settings and folders of the running station."""
+
+    site: Site
+    station: StationSettings
+    state_dir: Path
+    sessions_dir: Path
+
+
+class StationSteps:
+    """Performs the steps of an evening on a running station."""
+
+    def __init__(self, files: StationFiles) -> None:
+        self._files = files
+
+    def perform(self, entry: Entry, journal: Journal) -> Performance[Heard]:
+        """Performance of a step."""
+        performers: dict[Step, Callable[[], Performance[Heard]]] = {
+            Step.SELF_TEST: self._self_test,
+            Step.TIME_AND_PLACE: self._time_and_place,
+            Step.FIND: self._find,
+            Step.CALIBRATE: self._calibrate,
+            Step.FOCUS: lambda: _at_once(Outcome(State.UNAVAILABLE, 'no node moves the focuser: focus by hand')),
+            Step.EFFICIENCY: lambda: self._light(journal, 'efficiency', 'star-test'),
+            Step.NOISE: lambda: self._light(journal, 'noise', 'noise-map'),
+            Step.POLARIZATION: self._polarization,
+            Step.ARM: lambda: self._arm(journal),
+            Step.TRACK: lambda: self._track(entry, journal),
+            Step.PROCESS: lambda: self._process(_session(journal, entry)),
+            Step.REPORT: lambda: self._report(_session(journal, entry)),
+            Step.PARK: self._park,
+        }
+        return performers[entry.step]()
+
+    # ---- before the sky is needed ----
+
+    def _self_test(self) -> Performance[Heard]:
+        """Wait until the monitor has activated every node; it says what is missing meanwhile."""
+        heard = yield Doing('waits for the station')
+        while not heard.works:
+            heard = yield Doing(f'waits for the station: {heard.snapshot.readiness.sentence}')
+        found = heard.snapshot
+        return Outcome(State.DONE, f'{len(found.nodes)} nodes work: {found.readiness.sentence}')
+
+    def _time_and_place(self) -> Performance[Heard]:
+        heard = yield Doing('waits for a message of the GPS receiver')
+        begun_ns = heard.now_ns
+        while heard.gps is None or heard.gps.stamp_ns < begun_ns:
+            heard = yield Doing()
+        return time_and_place(heard.gps, heard.now_ns, self._files.site)
+
+    def _find(self) -> Performance[Heard]:
+        yield Doing()
+        stored = self._stored()
+        if stored is None:
+            why = 'the calibrator node does not photograph strips of sky: centre one star by hand'
+            return Outcome(State.UNAVAILABLE, why)
+        said = 'one star was centred by hand' if stored.coarse else f'calibrated on {stored.fitted_utc}'
+        return Outcome(State.NOT_NEEDED, said)
+
+    # ---- under the sky ----
+
+    def _calibrate(self) -> Performance[Heard]:
+        heard = yield Doing()
+        if heard.task is MountTask.CALIBRATING:
+            before = self._stored()
+            heard = yield from self._until_free(heard)
+            stored = self._stored()
+            if stored is not None and not stored.coarse and stored != before:
+                return Outcome(State.DONE, f'the calibration that was under way: {stored.summary}')
+        yield from self._until_free(heard)
+        answer = yield from _asked(Ask(Action.CALIBRATE))
+        return Outcome(State.DONE, answer.sentence, answer.values)
+
+    def _light(self, journal: Journal, kind: str, command: str) -> Performance[Heard]:
+        """Tonight's result of a test that was made by hand."""
+        yield Doing()
+        found = self._tonights(journal, kind)
+        if found is None:
+            return Outcome(State.UNAVAILABLE, f'{_BY_HAND}, and give the counts to `qkd-gs {command} --write`')
+        return Outcome(State.DONE, f'measured by hand: {found.summary}', {'value': found.value})
+
+    def _polarization(self) -> Performance[Heard]:
+        yield Doing()
+        stored = load_pointing(self._files.state_dir)
+        if stored.hwp_sigma_deg is None:
+            return Outcome(State.UNAVAILABLE, 'no polarized light: count it by hand for `qkd-gs calibrate-hwp`')
+        said = f'zero known to {stored.hwp_sigma_deg:.3f} deg, {stored.hwp_offset_deg:+.3f} deg from the setting'
+        return Outcome(State.NOT_NEEDED, said)
+
+    def _arm(self, journal: Journal) -> Performance[Heard]:
+        heard = yield Doing()
+        downlink, test = load_downlink(), self._tonights(journal, 'efficiency')
+        gain = test.value / downlink.link.system_efficiency if test is not None else 1.0
+        measured = MeasuredLight(downlink, self._files.site, gain)
+        heard = yield Doing('', Choose(measured, (heard.now_ns, journal.until_ns), journal.least_bits))
+        while heard.chosen is None:
+            heard = yield Doing()
+        if isinstance(heard.chosen, StationError):
+            raise heard.chosen
+        rows = heard.chosen
+        names = ', '.join(f'{row["culmination"][:19]}Z' for row in rows if row['worth'])
+        worth = sum(row['worth'] for row in rows)
+        said = f'{worth} of {len(rows)} passes until {journal.until_utc} are worth it{": " * bool(worth)}{names}'
+        return Outcome(State.DONE, said, {'passes': rows, 'gain': gain, 'noise_measured': False})
+
+    def _track(self, entry: Entry, journal: Journal) -> Performance[Heard]:
+        """Track a pass, or wait for the end of one that is under way already."""
+        at_ns = parse_utc(entry.pass_utc, 'pass')
+        heard = yield Doing()
+        session, coming = heard.snapshot.session, heard.snapshot.coming
+        this_one = coming is not None and abs(coming.culmination_ns - at_ns) < _SAME_PASS_NS
+        if heard.in_pass and this_one and session is not None:
+            yield from self._until_free(heard)
+            return self._tracked(session.folder)
+        rise_ns = _rise_ns(entry, journal, at_ns)
+        heard = yield from self._until_armed(heard, rise_ns - _ARMED_NS)
+        while True:
+            yield from self._until_free(heard)
+            answer = yield from _asked(Ask(Action.TRACK, at_ns), ('DONE', 'BUSY', 'NOT_READY', 'NO_LOCK'))
+            if answer.code in ('DONE', 'NO_LOCK'):
+                return self._tracked(str(answer.values.get('folder', '')))
+            heard = yield Doing(f'{answer.sentence}: asked again until the pass is over')
+            asked_ns = heard.now_ns
+            while heard.now_ns - asked_ns < _AGAIN_NS:
+                heard = yield Doing()
+            if heard.now_ns > 2 * at_ns - rise_ns:
+                raise StationError(answer.sentence, where=str(Action.TRACK))
+
+    def _until_armed(self, heard: Heard, armed_ns: int) -> Waiting:
+        """Wait parked until it is time to slew to the pass."""
+        if armed_ns - heard.now_ns > _ARMED_NS and heard.mount is not None and not self._is_parked(heard):
+            heard = yield from self._until_free(heard)
+            yield from _asked(Ask(Action.PARK))
+            heard = yield Doing('parked until the pass')
+        while heard.now_ns < armed_ns:
+            left = countdown((armed_ns - heard.now_ns) / _S)
+            heard = yield Doing(f'armed, slews to the first point in {left}')
+        return heard
+
+    def _tracked(self, folder: str) -> Outcome:
+        """Outcome of a pass, by its manifest: whoever has asked for it, and however often the tracker was restarted."""
+        if not folder:
+            return Outcome(State.FAILED, 'the pass has left no session')
+        manifest = load_manifest(session_path(self._files.sessions_dir, folder))
+        locked_s = sum(span.end_ns - span.start_ns for span in manifest.locked) * 1e-9
+        values = {'session': folder, 'locked_s': round(locked_s, 1)}
+        if not locked_s:
+            return Outcome(State.FAILED, 'the satellite was never locked', values)
+        return Outcome(State.DONE, f'locked for {locked_s:.0f} s', values)
+
+    # ---- afterwards ----
+
+    def _process(self, folder: str) -> Performance[Heard]:
+        """Wait for the post-processor; what it has said before a restart is in the session."""
+        heard = yield Doing('waits for the key')
+        looked_ns = 0
+        while True:
+            key = heard.snapshot.key
+            if key is not None and key.folder == folder and key.state is KeyStep.FAILED:
+                return Outcome(State.FAILED, key.message)
+            if key is not None and key.folder == folder and key.state is KeyStep.DONE:
+                return _key(key.secret_bits, key.qber)
+            if heard.now_ns - looked_ns >= _AGAIN_NS:
+                looked_ns = heard.now_ns
+                made = self._made(folder)
+                if made is not None:
+                    return made
+            working = key is not None and key.folder == folder and key.state is KeyStep.WORKING
+            heard = yield Doing(f'makes the key: {key.step}' if working and key is not None and key.step else '')
+
+    def _made(self, folder: str) -> Outcome | None:
+        manifest = load_manifest(session_path(self._files.sessions_dir, folder))
+        if manifest.run.get(KEY) != FINISHED:
+            return None
+        if manifest.result is None or 'key' not in manifest.result:
+            return Outcome(State.FAILED, f'the session allows no key; `qkd-gs process {folder}` says why')
+        return _key(manifest.result['key']['secret_bits'], manifest.result['key']['qber'])
+
+    def _report(self, folder: str) -> Performance[Heard]:
+        yield Doing()
+        path = session_path(self._files.sessions_dir, folder) / 'report.html'
+        if not path.exists():
+            return Outcome(State.FAILED, f'the station has not written {path}')
+        return Outcome(State.DONE, f'the station has written {path}')
+
+    def _park(self) -> Performance[Heard]:
+        heard = yield Doing()
+        heard = yield from self._until_free(heard)
+        while heard.mount is None or heard.now_ns - heard.mount.stamp_ns > _FRESH_NS:
+            heard = yield Doing('waits for the mount to tell where it is')
+        if not self._is_parked(heard):
+            yield from _asked(Ask(Action.PARK))
+        return Outcome(State.DONE, 'parked')
+
+    # ---- what several steps need ----
+
+    def _until_free(self, heard: Heard) -> Waiting:
+        """Wait until nobody moves the mount; an interruption ends what moves it."""
+        try:
+            while heard.in_pass or heard.task is not MountTask.NONE:
+                what = 'pass' if heard.in_pass else heard.task.name.lower()
+                heard = yield Doing(f'waits until the {what} under way is over')
+        except Interrupted:
+            action = Action.TRACK if heard.in_pass else Action(_OF_TASK[heard.task])
+            heard = yield Doing('ends what is under way', End(action))
+            while heard.in_pass or heard.task is not MountTask.NONE:
+                heard = yield Doing()
+            raise
+        return heard
+
+    def _is_parked(self, heard: Heard) -> bool:
+        return heard.mount is not None and is_parked(self._files.station.mount, heard.mount)
+
+    def _stored(self) -> StoredPointing | None:
+        folder = self._files.state_dir
+        return load_pointing(folder) if (folder / FILE_NAME).exists() else None
+
+    def _tonights(self, journal: Journal, kind: str) -> LightNight | None:
+        last = load_history(self._files.state_dir).before(self._files.site.name, kind)
+        fresh = last is not None and parse_utc(last.utc, 'utc') >= parse_utc(journal.begun_utc, 'begun_utc')
+        return last if fresh else None
+
+
+_OF_TASK = {MountTask.CALIBRATING: Action.CALIBRATE, MountTask.PARKING: Action.PARK}
+
+
+def _at_once(outcome: Outcome) -> Performance[Heard]:
+    yield Doing()
+    return outcome
+
+
+def _asked(ask: Ask, good: tuple[str, ...] = ('DONE',)) -> Generator[Doing, Heard, Answer]:
+    """Ask for an action, and wait for its end.
+
+    Raises
+    ------
+    StationError
+        The answer has none of the good codes.
+    Interrupted
+        It was thrown in, and what was asked for has ended.
+    Aborted
+        Somebody else has ended it.
+    """
+    try:
+        heard = yield Doing('', ask)
+        while heard.answer is None:
+            heard = yield Doing(heard.said)
+    except Interrupted as why:
+        heard = yield Doing(f'{why.what}: stops', End(ask.action))
+        while heard.answer is None:
+            heard = yield Doing()
+        raise
+    answer = heard.answer
+    if answer.code in good:
+        return answer
+    if answer.code == 'ABORTED' and heard.weather:
+        raise Interrupted(heard.weather)
+    if answer.code == 'ABORTED':
+        raise Aborted(f'{ask.action}: {answer.sentence}')
+    raise StationError(answer.sentence, where=str(ask.action), hint='it comes back' if answer.code == LOST else '')
+
+
+def _session(journal: Journal, entry: Entry) -> str:
+    return str(journal.entry(Step.TRACK, entry.pass_utc).values.get('session', ''))
+
+
+def _rise_ns(entry: Entry, journal: Journal, at_ns: int) -> int:
+    """UTC at which the satellite of a step rises; a while before its culmination if the forecast has no such pass."""
+    rows: list[dict[str, Any]] = journal.entry(Step.ARM).values.get('passes', [])
+    found = next((row for row in rows if row['culmination'] == entry.pass_utc), None)
+    return parse_utc(found['rise'], 'rise') if found is not None else at_ns - _HALF_PASS_NS
+
+
+def _key(bits: int, qber: float | None) -> Outcome:
+    rate = f', error rate {100 * qber:.2f} %' if qber is not None and isfinite(qber) else ''
+    return Outcome(State.DONE, f'{bits} secret bits{rate}', {'secret_bits': bits, 'qber': qber if rate else None})

@@ -1,0 +1,138 @@
+"""A goal of an action as something to look at again and again: nothing blocks, so a node can ask another one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from std_srvs.srv import Trigger
+
+from qkd_gs.evening.heard import LOST, Answer
+from qkd_gs.monitoring.snapshot import Snapshot
+from qkd_gs.nodes.clients.server import SERVERS, Server
+from qkd_gs.nodes.runtime.base import ABORT_PASS
+
+_CODES = ('DONE', 'REFUSED', 'BUSY', 'NOT_READY', 'ABORTED', 'DEVICE_FAULT', 'NO_LOCK', 'FAILED')
+_TRACK = 'track_pass'
+
+
+class ActionCall:
+    """One goal: sent when its server is there, ended when it is asked to be, and followed to its end.
+
+    A tracker that dies goes on with its pass when it is back, so the end of that is waited for.  Another server that
+    has died has forgotten the goal.
+
+    Parameters
+    ----------
+    node : Node
+        Whoever asks.
+    client : ActionClient
+        Of the action, of the same node.
+    kind, name, goal : Any
+        Of the action.
+    """
+
+    def __init__(self, node: Any, client: Any, kind: Any, name: str, goal: Any) -> None:
+        self._node, self._client, self._kind, self.name, self._goal = node, client, kind, name, goal
+        self._server = Server(name)
+        self._sent: Any = None
+        self._handle: Any = None
+        self._result: Any = None
+        self.ending = False
+        self._canceled: Any = None
+        self._aborter: Any = None  # client of `ABORT_PASS`, once it is needed
+        self._told_pid = 0  # the process that was told to abort
+        self._folder = ''
+        self.said = f'waiting until the station takes {name}'
+
+    @property
+    def sent(self) -> bool:
+        """Whether the goal is on its way."""
+        return self._sent is not None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the server has taken the goal."""
+        return self._handle is not None
+
+    def end(self) -> None:
+        """End it; its answer comes when it has ended."""
+        if not self.ending:
+            self.ending = True
+            if self._handle is not None and not self._server.restarted:
+                self._canceled = self._handle.cancel_goal_async()
+
+    def close(self) -> None:
+        """Ask no more."""
+        if self._aborter is not None:
+            self._node.destroy_client(self._aborter)
+
+    def step(self, snapshot: Snapshot) -> Answer | None:
+        """Look at it; the answer, or None as long as there is none.
+
+        Parameters
+        ----------
+        snapshot : Snapshot
+            With the heartbeats of the station, and with the state of the tracker.
+        """
+        self._server.see(snapshot)
+        if self._sent is None:
+            return self._send()
+        if self._handle is None:
+            answer = self._take()
+            if answer is not None or self._handle is None:
+                return answer
+        if self._result.done():
+            return self._of(self._result.result().result)
+        if snapshot.session is not None:
+            self._folder = snapshot.session.folder or self._folder
+        if self._server.restarted and self.name != _TRACK:
+            return Answer(LOST, f'the {self._server.name} has died before it was done')
+        if self._server.has_forgotten(snapshot):
+            return Answer('DONE', '', {'folder': self._folder})
+        if self.ending:
+            self._keep_ending()
+        return None
+
+    def _send(self) -> Answer | None:
+        if self.ending:
+            return Answer('ABORTED', 'ended before the station has taken it')
+        if self._client.server_is_ready() and self._server.pid:
+            self._sent = self._client.send_goal_async(self._goal, feedback_callback=self._hear)
+        return None
+
+    def _hear(self, message: Any) -> None:
+        self.said = message.feedback.message
+
+    def _take(self) -> Answer | None:
+        """See whether the server has taken the goal."""
+        if not self._sent.done():
+            lost = f'the {self._server.name} has died before it answered'
+            return Answer(LOST, lost) if self._server.restarted else None
+        handle = self._sent.result()
+        if not handle.accepted:
+            return Answer('REFUSED', f'the station does not take {self.name}')
+        self._handle, self._result = handle, handle.get_result_async()
+        if self.ending:
+            self._canceled = handle.cancel_goal_async()
+        return None
+
+    def _keep_ending(self) -> None:
+        """Without a server that has obeyed (it had died, or another one does not know the goal), abort the pass."""
+        canceled = self._canceled
+        asked = not self._server.restarted and canceled is not None
+        if asked and (not canceled.done() or canceled.result().goals_canceling):
+            return
+        if SERVERS[self.name] != SERVERS[_TRACK] or self._told_pid == self._server.pid:
+            return
+        if self._aborter is None:
+            self._aborter = self._node.create_client(Trigger, ABORT_PASS)
+        if self._aborter.service_is_ready():
+            self._told_pid = self._server.pid
+            self._aborter.call_async(Trigger.Request())
+
+    def _of(self, result: Any) -> Answer:
+        names = {getattr(self._kind.Result, code): code for code in _CODES if hasattr(self._kind.Result, code)}
+        values = {name: getattr(result, name) for name in result.get_fields_and_field_types()}
+        sentence = values.pop('error_msg')
+        code = names[values.pop('error_code')]
+        return Answer(code, sentence or str(values.get('summary', '')), values)
