@@ -30,7 +30,7 @@ from qkd_gs.session.manifest import FINISHED, KEY, load_manifest, session_path
 from qkd_gs.settings.downlink import load_downlink
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
-from qkd_gs.tracking.control.parking import is_parked
+from qkd_gs.tracking.control.parking import rests_near_park
 from qkd_gs.tracking.types import MountTask
 
 _S = 10**9
@@ -256,7 +256,7 @@ class StationSteps:
         return heard
 
     def _is_parked(self, heard: Heard) -> bool:
-        return heard.mount is not None and is_parked(self._files.station.mount, heard.mount)
+        return heard.mount is not None and rests_near_park(self._files.station.mount, heard.mount)
 
     def _stored(self) -> StoredPointing | None:
         folder = self._files.state_dir

@@ -40,6 +40,7 @@ from qkd_gs.station.instance_lock import acquire_instance_lock
 from qkd_gs.station.lifecycle_manager import LifecycleManager
 from qkd_gs.station.loop_timing import LoopWatch
 from qkd_gs.station.topics import COMMANDS
+from qkd_gs.tracking.control.parking import rests_near_park
 from qkd_gs.tracking.types import MountTask, Phase
 
 _SAFETY_S = 0.05
@@ -49,6 +50,7 @@ _TAGS_S = 0.25
 _STRANGERS_S = 2.0
 _CLOCK_S = 0.5
 _COARSE_RAD = radians(0.5)
+_READING_NS = 500_000_000  # a reading of the mount that is older says nothing of where it is
 _PROCESSORS = len(os.sched_getaffinity(0))
 
 
@@ -198,7 +200,7 @@ class MonitorNode(CoreNode):
         )
 
     def _supervise(self, now_ns: int) -> None:
-        enclosure = self._surroundings.step(now_ns, self.clock.steady_ns(), self._demand())
+        enclosure = self._surroundings.step(now_ns, self.clock.steady_ns(), self._demand(now_ns))
         self._break_off(enclosure.break_off)
         age_ns = None if self._control_ns is None else self.clock.steady_ns() - self._control_ns
         self._safety = self._supervisor.step(
@@ -208,10 +210,12 @@ class MonitorNode(CoreNode):
         if self._mount is not None:
             self._el_rad = self._model.apparent(self._mount.az_rad, self._mount.el_rad)[1]
 
-    def _demand(self) -> Demand:
-        parked = self._phase is Phase.IDLE
+    def _demand(self, now_ns: int) -> Demand:
+        in_pass, mount = self._phase is not Phase.IDLE, self._mount
+        known = mount is not None and now_ns - mount.stamp_ns <= _READING_NS
+        at_park = known and mount is not None and rests_near_park(self._station.mount, mount)
         start_ns = self._coming.start_ns if self._coming is not None and self._coming.usable else None
-        return Demand(not parked, self._task is MountTask.CALIBRATING, start_ns)
+        return Demand(in_pass, self._task is MountTask.CALIBRATING, start_ns, at_park)
 
     def _break_off(self, why: str) -> None:
         """Ask the tracker to park the mount, once for each reason."""

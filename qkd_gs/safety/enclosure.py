@@ -39,11 +39,14 @@ class Demand:
     calibrating : bool
     next_start_ns : int or None
         Start of the next pass.
+    at_park : bool
+        The mount rests at its park position; false also if that is not known.
     """
 
     in_pass: bool = False
     calibrating: bool = False
     next_start_ns: int | None = None
+    at_park: bool = True
 
 
 @dataclass(frozen=True)
@@ -166,14 +169,14 @@ class Enclosure:
 
     def _wanted(self, now_ns: int, demand: Demand, bad: bool, serious: bool) -> ShutterOrder | None:
         busy = demand.in_pass or demand.calibrating
+        waits = self._settings.shutter.close_after_park and (demand.in_pass or not demand.at_park)
         if serious or self._dome is None:
-            waits = self._settings.shutter.close_after_park and demand.in_pass
             return None if waits else ShutterOrder.CLOSE
         soon = demand.next_start_ns is not None and (
             -900 * 10**9 < demand.next_start_ns - now_ns < self._settings.shutter.open_before_s * 1e9
         )
         if not busy and not soon:
-            return ShutterOrder.CLOSE
+            return None if waits else ShutterOrder.CLOSE
         good_s = (now_ns - self._bad_ns) * 1e-9 if self._bad_ns is not None else None
         settled = good_s is None or good_s >= self._settings.weather.settle_s
         return ShutterOrder.OPEN if settled and not bad else None

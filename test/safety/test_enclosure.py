@@ -121,6 +121,16 @@ def test_a_roof_waits_for_the_parked_mount():
     assert made.step(NOW, Demand()).order is ShutterOrder.CLOSE
 
 
+@pytest.mark.parametrize('rain_mm_h', [0, 1])
+def test_a_roof_waits_for_a_mount_that_a_calibration_has_left_where_it_was(rain_mm_h):
+    made = enclosure(replace(FINE, rain_mm_h=rain_mm_h), settings={'shutter': {'close_after_park': True}})
+    assert made.step(NOW, Demand(at_park=False)).order is None
+    assert made.step(NOW, Demand(calibrating=True, at_park=False)).order is not ShutterOrder.CLOSE
+    assert made.step(NOW, Demand()).order is ShutterOrder.CLOSE
+    dome = enclosure(replace(FINE, rain_mm_h=rain_mm_h))
+    assert dome.step(NOW, Demand(at_park=False)).order is ShutterOrder.CLOSE
+
+
 def test_a_station_without_weather_and_shutter_says_so_in_writing():
     made = enclosure(None, None, settings={'weather': {'watch': False}, 'shutter': {'watch': False}})
     assert made.step(NOW, PASS).limits == ()

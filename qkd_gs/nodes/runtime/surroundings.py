@@ -32,7 +32,7 @@ class Surroundings:
         chosen = node.devices.chosen()
         self._dome: DeviceWatch[Dome] | None = None
         self._watches: dict[str, DeviceWatch[Any]] = {}
-        self._in_pass = False
+        self._in_the_way = False  # a mount that is not parked
         if AIRCRAFT.name in chosen:
             self._watches['aircraft'] = DeviceWatch(lambda: device_of(node, AIRCRAFT, station), self._hear, laser.lost)
         if WEATHER.name in chosen:
@@ -57,7 +57,7 @@ class Surroundings:
         """Read everything, and send the shutter what the enclosure orders."""
         for watch in self._watches.values():
             watch.step(now_ns, steady_ns)
-        self._in_pass = demand.in_pass
+        self._in_the_way = demand.in_pass or not demand.at_park
         status = self._enclosure.step(now_ns, demand)
         if self._dome is not None and self._dome.device is not None and status.order is not None:
             self._order(self._dome.device, now_ns, status.order)
@@ -86,7 +86,7 @@ class Surroundings:
     def close(self, now_ns: int) -> None:
         """The process ends: order the shutter closed, unless a mount that is not parked may be in its way."""
         dome = self._dome.device if self._dome is not None else None
-        if dome is not None and not (self._after_park and self._in_pass):
+        if dome is not None and not (self._after_park and self._in_the_way):
             self._order(dome, now_ns, ShutterOrder.CLOSE)
         for watch in self._watches.values():
             watch.close()

@@ -17,6 +17,7 @@ from qkd_gs.tracking.control.setpoints import Controller
 from qkd_gs.tracking.control.tuning import Tuning
 
 AT_REST_RAD = radians(0.01)  # and rad/s
+_NEAR_RAD = radians(1.0)
 _NEARER_RAD = radians(0.1)
 _STUCK_NS = 10 * 10**9
 _SILENT_NS = 10**9
@@ -35,6 +36,11 @@ def away_rad(mount: MountSettings, reading: MountReading) -> float:
 def is_parked(mount: MountSettings, reading: MountReading) -> bool:
     """Whether the mount rests at the park position."""
     return away_rad(mount, reading) < AT_REST_RAD and axis_rate(reading) < AT_REST_RAD
+
+
+def rests_near_park(mount: MountSettings, reading: MountReading) -> bool:
+    """Whether the mount rests within a degree of its park position: the brakes may give by a little."""
+    return away_rad(mount, reading) < _NEAR_RAD and axis_rate(reading) < AT_REST_RAD
 
 
 def axis_rate(reading: MountReading) -> float:

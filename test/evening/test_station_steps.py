@@ -1,0 +1,598 @@
+"""The evening's steps on a running station: the test plays the station, second by second."""
+
+from dataclasses import replace
+from math import radians
+from types import SimpleNamespace
+
+import pytest
+
+from qkd_gs.calibration.light.history import FILE_NAME as HISTORY
+from qkd_gs.calibration.light.history import LightHistory, LightNight
+from qkd_gs.devices.gps import GpsReading
+from qkd_gs.devices.mount import MountMode, MountReading
+from qkd_gs.errors import StationError
+from qkd_gs.evening import station_steps as module
+from qkd_gs.evening.choice import choose_passes
+from qkd_gs.evening.evening import Evening
+from qkd_gs.evening.heard import LOST, Action, Answer, Ask, Choose, End, Heard, WeatherWatch
+from qkd_gs.evening.journal import new_journal, unfinished_journal
+from qkd_gs.evening.sequence import EveningSequence, Status
+from qkd_gs.evening.station_steps import StationFiles, StationSteps
+from qkd_gs.evening.steps import PREPARATION, State, Step
+from qkd_gs.monitoring.health import NodeHealth
+from qkd_gs.monitoring.readiness import ComingPass, Level, Readiness
+from qkd_gs.monitoring.snapshot import KeyProgress, KeyStep, SessionStatus, Snapshot
+from qkd_gs.orbit.elements import load_elements
+from qkd_gs.orbit.timescale import parse_utc
+from qkd_gs.pointing.mount_model import MountModel
+from qkd_gs.pointing.pointing_file import StoredPointing
+from qkd_gs.session.manifest import FINISHED, KEY
+from qkd_gs.settings.loader import load_yaml
+from qkd_gs.settings.site import load_site
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.share import share_path
+from qkd_gs.tracking.types import MountTask, Phase
+
+SITE = load_site('shanghai')
+NOW_NS = parse_utc('2018-10-03T14:40:00Z')
+DAWN_NS = parse_utc('2018-10-03T18:00:00Z')
+CULMINATION_NS = parse_utc('2018-10-03T15:56:42Z')
+SECOND, MINUTE = 10**9, 60 * 10**9
+COMING = ComingPass('MICIUS', CULMINATION_NS - 300 * SECOND, CULMINATION_NS, CULMINATION_NS + 300 * SECOND, 1.25)
+KEY_MADE = KeyProgress(KeyStep.DONE, 'pass-1', True, secret_bits=110_000, qber=0.0145)
+BEFORE_THE_PASS = tuple(step for step in PREPARATION if step is not Step.ARM)
+SETTINGS = load_yaml(share_path('config', 'station.yaml'), StationSettings)
+
+
+def pointing(coarse=False, sigma_deg=0.01, utc='2018-10-02T20:00:00Z'):
+    return StoredPointing.of(MountModel(IA=0.1), (639.5, 511.5), '20 stars', utc, coarse, (1.0, sigma_deg))
+
+
+@pytest.fixture(scope='module')
+def passes():
+    """The passes of that night with their forecast."""
+    from qkd_gs.evening.choice import MeasuredLight
+    from qkd_gs.settings.downlink import load_downlink
+
+    elements = load_elements(share_path('config', 'elements', 'micius.tle'))
+    return choose_passes(elements, SITE, SETTINGS, MeasuredLight(load_downlink(), SITE), (NOW_NS, DAWN_NS))
+
+
+class Station:
+    """A station as the evening hears it, with an evening on it; one look a second.
+
+    Attributes
+    ----------
+    asked : list
+        Everything that was asked for.
+    answers : dict
+        By action: answers that come two looks after the question, oldest first; the last one stays.
+    """
+
+    def __init__(self, folder, passes, skip=(), stored=True):
+        self.folder, self.passes = folder, passes
+        if stored:
+            pointing().save(folder)
+        steps = StationSteps(StationFiles(SITE, SETTINGS, folder, folder / 'sessions'))
+        journal = unfinished_journal(folder, SITE, NOW_NS + SECOND, True) or new_journal(SITE, NOW_NS, DAWN_NS, True)
+        self.evening = Evening(journal, lambda now: now.save(folder))
+        self.evening.skip(skip)
+        self.sequence = EveningSequence(self.evening, steps.perform)
+        self.now_ns = NOW_NS
+        self.asked, self.told = [], []
+        self.answers = {
+            Action.CALIBRATE: [Answer('DONE', '20 of 20 stars', {'rms_rad': 15e-6})],
+            Action.TRACK: [Answer('DONE', '', {'folder': 'pass-1', 'locked_s': 500.0})],
+            Action.PARK: [Answer('DONE')],
+        }
+        self.level, self.sentence, self.trouble = Level.OK, 'ready', ''
+        self.weather, self.task, self.phase, self.session = '', MountTask.NONE, Phase.IDLE, ''
+        self.key, self.gps_silent, self.chosen = KEY_MADE, False, None
+        self.el_deg = 40.0
+        self.answer, self._pending, self._looks = None, None, 0
+
+    def heard(self):
+        nodes = (NodeHealth('mount', 0.1, 'active', self.trouble, self.trouble), NodeHealth('scene', None))
+        snapshot = Snapshot(
+            self.now_ns,
+            readiness=Readiness(self.level, self.sentence),
+            session=SessionStatus(self.now_ns, self.phase, folder=self.session),
+            coming=COMING,
+            key=self.key,
+            nodes=nodes,
+        )
+        gps = GpsReading(self.now_ns, self.now_ns // SECOND * SECOND, 31.1263, 121.5424, 25.0, 9, 1e-8)
+        mount = MountReading(self.now_ns, 0.0, radians(self.el_deg), 0.0, 0.0, MountMode.HOLD)
+        gps = None if self.gps_silent else gps
+        return Heard(snapshot, self.weather, self.task, gps, mount, 'going', self.answer, self.chosen)
+
+    def take(self, ask):
+        """Do what is asked for."""
+        self.asked.append(ask)
+        if isinstance(ask, Choose):
+            self.chosen = self.passes
+        elif isinstance(ask, End):
+            self._pending, self._looks = Answer('ABORTED', 'aborted by the operator'), 2
+        else:
+            queue = self.answers[ask.action]
+            self._pending, self._looks, self.answer = queue.pop(0) if len(queue) > 1 else queue[0], 2, None
+            self.begin(ask.action)
+
+    def begin(self, action):
+        self.task = {Action.CALIBRATE: MountTask.CALIBRATING, Action.PARK: MountTask.PARKING}.get(
+            action, MountTask.NONE
+        )
+        if action is Action.TRACK:
+            self.phase, self.session = Phase.SLEW, 'pass-1'
+
+    def over(self):
+        """What moved the mount has ended."""
+        arrived = self.answer is None or self.answer.code != 'FAILED'
+        if arrived and (self.task is MountTask.PARKING or self.phase is not Phase.IDLE):
+            self.el_deg = 0.0
+        self.task, self.phase, self.session = MountTask.NONE, Phase.IDLE, ''
+
+    def go(self):
+        self.now_ns += SECOND
+        if self._pending is not None:
+            self._looks -= 1
+            if not self._looks:
+                self.answer, self._pending = self._pending, None
+                self.over()
+        heard = self.heard()
+        progress = self.sequence.advance(self.now_ns, heard, heard.conditions)
+        if progress.ask is not None:
+            self.take(progress.ask)
+        self.told.append(progress.sentence)
+        return progress
+
+    def until(self, done, looks=20_000):
+        for _ in range(looks):
+            progress = self.go()
+            if done(progress):
+                return progress
+        raise AssertionError(self.told[-5:])
+
+    def to_the_end(self):
+        return self.until(lambda now: now.status is not Status.GOES_ON)
+
+    def begun(self, step):
+        """Go on until a step is under way."""
+        self.until(lambda now: now.step.startswith(str(step)) and now.ended is None)
+
+    def ended(self, step):
+        """Go on until a step has ended; its outcome."""
+        return self.until(lambda now: now.step.startswith(str(step)) and now.ended is not None).ended
+
+    def state(self, step):
+        return next(one for one in self.evening.journal.entries if one.step is step).state
+
+    @property
+    def actions(self):
+        return [ask.action for ask in self.asked if isinstance(ask, Ask)]
+
+
+@pytest.fixture
+def make(tmp_path, passes, monkeypatch):
+    """Maker of stations whose sessions need no files."""
+    manifest = SimpleNamespace(locked=[SimpleNamespace(start_ns=0, end_ns=500 * SECOND)], run={}, result=None)
+    monkeypatch.setattr(module, 'load_manifest', lambda folder: manifest)
+    (tmp_path / 'sessions' / 'pass-1').mkdir(parents=True)
+    (tmp_path / 'sessions' / 'pass-1' / 'report.html').write_text('')
+
+    def make(skip=(), stored=True):
+        station = Station(tmp_path, passes, skip, stored)
+        station.manifest = manifest
+        return station
+
+    return make
+
+
+BY_HAND = (Step.EFFICIENCY, Step.NOISE)  # unavailable without counts
+
+
+def test_an_evening_from_the_self_test_to_the_key(make):
+    station = make()
+    assert station.to_the_end().sentence == 'all steps are over'
+    states = {one.step: one.state for one in station.evening.journal.entries}
+    assert {step for step, state in states.items() if state is State.UNAVAILABLE} == {*BY_HAND, Step.FOCUS}
+    assert {step for step, state in states.items() if state is State.NOT_NEEDED} == {Step.FIND, Step.POLARIZATION}
+    assert {states[step] for step in (Step.CALIBRATE, Step.ARM, Step.TRACK, Step.PROCESS, Step.PARK)} == {State.DONE}
+    assert station.actions == [Action.CALIBRATE, Action.PARK, Action.TRACK]  # it waits for the pass parked
+    asked = [ask for ask in station.asked if isinstance(ask, Ask)][-1]
+    assert abs(asked.at_ns - CULMINATION_NS) < SECOND
+    assert any('armed, slews to the first point in ' in said for said in station.told)
+
+
+def test_the_self_test_waits_until_every_node_works(make):
+    station = make()
+    station.level, station.sentence = Level.ERROR, 'not ready: mount is silent'
+    for _ in range(3):
+        assert station.go().step == 'self-test'
+    assert station.told[-1] == 'self-test: waits for the station: not ready: mount is silent'
+    station.level, station.trouble = Level.OK, 'mount.silent'
+    assert station.go().ended is None
+    station.trouble = ''
+    assert station.go().ended.state is State.DONE
+
+
+def test_time_and_place_wait_for_a_message_that_is_new(make):
+    station = make(skip=[Step.SELF_TEST])
+    station.gps_silent = True
+    for _ in range(30):
+        assert station.go().ended is None
+    station.gps_silent = False
+    assert station.go().ended.state is State.DONE
+
+
+@pytest.mark.parametrize(
+    ('stored', 'state', 'said'),
+    [
+        (None, State.UNAVAILABLE, 'centre one star by hand'),
+        (pointing(coarse=True), State.NOT_NEEDED, 'one star was centred by hand'),
+        (pointing(), State.NOT_NEEDED, 'calibrated on 2018-10-02'),
+    ],
+)
+def test_the_orientation_is_not_claimed_to_be_found(make, stored, state, said):
+    station = make(stored=False)
+    if stored is not None:
+        stored.save(station.folder)
+    outcome = station.ended(Step.FIND)
+    assert outcome.state is state
+    assert said in outcome.sentence
+
+
+def test_a_light_test_counts_only_if_it_was_made_tonight(make):
+    for utc, state in (('2018-10-02T20:00:00Z', State.UNAVAILABLE), ('2018-10-03T14:50:00Z', State.DONE)):
+        station = make()
+        night = LightNight(utc=utc, site='Shanghai', kind='efficiency', value=0.02, summary='weak')
+        (station.folder / HISTORY).write_text(LightHistory(nights=(night,)).model_dump_json())
+        station.evening.repeat([Step.EFFICIENCY])
+        assert station.ended(Step.EFFICIENCY).state is state
+    station.ended(Step.ARM)
+    (choice,) = [ask for ask in station.asked if isinstance(ask, Choose)]
+    assert choice.measured.gain == pytest.approx(0.05)
+    assert choice.span_ns[1] == DAWN_NS
+
+
+def test_a_forecast_that_fails_is_told(make):
+    station = make()
+    station.passes = StationError('the elements are 80 days old')
+    outcome = station.ended(Step.ARM)
+    assert (outcome.state, outcome.sentence) == (State.FAILED, 'the elements are 80 days old')
+    station.to_the_end()
+    assert station.state(Step.PARK) is State.DONE
+    assert Action.TRACK not in station.actions
+
+
+def test_the_choice_waits_for_its_thread(make, passes):
+    station = make()
+    station.take = lambda ask: station.asked.append(ask) if isinstance(ask, Choose) else Station.take(station, ask)
+    station.begun(Step.ARM)
+    for _ in range(50):
+        assert station.go().ended is None
+    station.chosen = passes
+    assert station.go().ended.state is State.DONE
+
+
+# ---- what is refused, dies, or is ended by others ----
+
+
+def test_a_calibration_that_fails_is_tried_again_and_then_the_evening_ends_parked(make):
+    station = make()
+    station.answers[Action.CALIBRATE] = [Answer('FAILED', 'only 2 of 20 stars measured, 3 are needed')]
+    said = station.to_the_end().sentence
+    assert said == 'calibrate failed: calibrate: only 2 of 20 stars measured, 3 are needed'
+    assert station.actions.count(Action.CALIBRATE) == 6
+    assert station.actions[-1] is Action.PARK
+    assert station.state(Step.PARK) is State.DONE
+
+
+@pytest.mark.parametrize(
+    'answer', [Answer(LOST, 'the calibrator has died before it was done'), Answer('NOT_READY', 'no state of the mount')]
+)
+def test_a_calibrator_that_dies_in_mid_step_is_asked_again(make, answer):
+    station = make()
+    station.answers[Action.CALIBRATE].insert(0, answer)
+    outcome = station.ended(Step.CALIBRATE)
+    assert outcome.state is State.FAILED
+    assert answer.sentence in outcome.sentence
+    assert station.state(Step.CALIBRATE) is State.PENDING  # tried again
+    assert station.ended(Step.CALIBRATE).state is State.DONE
+
+
+def test_a_pass_of_which_the_tracker_was_restarted_is_told_by_its_session(make):
+    station = make()
+    station.answers[Action.TRACK] = [Answer('DONE', '', {'folder': 'pass-1'})]  # all that is known after a restart
+    outcome = station.ended(Step.TRACK)
+    assert outcome.values == {'session': 'pass-1', 'locked_s': 500.0}
+    assert station.ended(Step.PROCESS).values['secret_bits'] == 110_000
+
+
+def test_a_pass_without_light_makes_no_key(make):
+    station = make()
+    station.manifest.locked = []
+    station.answers[Action.TRACK] = [Answer('NO_LOCK', 'the satellite was never locked', {'folder': 'pass-1'})]
+    station.to_the_end()
+    assert station.state(Step.TRACK) is State.FAILED
+    assert station.state(Step.PROCESS) is State.LEFT_OUT
+    assert station.state(Step.PARK) is State.DONE
+
+
+def test_a_pass_that_cannot_begin_yet_is_asked_for_again_until_it_is_over(make):
+    station = make()
+    station.answers[Action.TRACK] = [Answer('NOT_READY', 'no state of the mount'), *station.answers[Action.TRACK]]
+    assert station.ended(Step.TRACK).state is State.DONE
+    assert station.actions.count(Action.TRACK) == 2
+
+
+def test_a_pass_that_can_never_begin_is_given_up_when_it_is_over(make):
+    station = make(skip=BEFORE_THE_PASS)
+    station.answers[Action.TRACK] = [Answer('BUSY', 'a calibration is under way')]
+    outcome = station.ended(Step.TRACK)
+    assert (outcome.state, outcome.sentence) == (State.FAILED, 'track_pass: a calibration is under way')
+    assert CULMINATION_NS + 4 * MINUTE < station.now_ns < CULMINATION_NS + 10 * MINUTE
+
+
+def test_a_pass_that_is_refused_is_lost_and_the_evening_goes_on(make):
+    station = make()
+    station.answers[Action.TRACK] = [Answer('REFUSED', 'the slew comes within 20 deg of the Sun')]
+    station.to_the_end()
+    assert station.state(Step.TRACK) is State.FAILED
+    assert station.actions.count(Action.TRACK) == 1
+    assert station.state(Step.PARK) is State.DONE
+
+
+@pytest.mark.parametrize('action', [Action.CALIBRATE, Action.TRACK])
+def test_what_somebody_else_aborts_stops_the_evening_until_it_is_gone_on_with(make, action):
+    station = make()
+    station.answers[action] = [Answer('ABORTED', 'aborted by the operator')]
+    progress = station.to_the_end()
+    assert progress.status is Status.ABORTED
+    assert progress.sentence == f'{action}: aborted by the operator'
+    step = Step.TRACK if action is Action.TRACK else Step.CALIBRATE
+    assert station.state(step) is State.PENDING
+    assert not station.evening.journal.ended_utc
+    again = make()
+    assert again.evening.journal.restarts == 1
+    again.to_the_end()
+    assert again.state(step) is State.DONE
+
+
+def test_a_key_that_is_not_allowed(make):
+    station = make()
+    station.key = KeyProgress(KeyStep.FAILED, 'pass-1', True, message='the error rate is too high')
+    station.to_the_end()
+    entry = next(one for one in station.evening.journal.entries if one.step is Step.PROCESS)
+    assert (entry.state, entry.sentence) == (State.FAILED, 'the error rate is too high')
+
+
+@pytest.mark.parametrize('result', [None, {'key': {'secret_bits': 99, 'qber': None}}])
+def test_a_key_that_was_made_while_nobody_listened_is_in_the_session(make, result):
+    station = make()
+    station.key = KeyProgress()  # of a post-processor that was restarted
+    station.begun(Step.PROCESS)
+    for _ in range(20):
+        assert station.go().ended is None
+    station.manifest.run, station.manifest.result = {KEY: FINISHED}, result
+    outcome = station.ended(Step.PROCESS)
+    assert outcome.state is (State.FAILED if result is None else State.DONE)
+    assert ('allows no key' if result is None else '99 secret bits') in outcome.sentence
+
+
+def test_a_report_that_is_missing_is_told(make):
+    station = make()
+    (station.folder / 'sessions' / 'pass-1' / 'report.html').unlink()
+    station.to_the_end()
+    assert station.state(Step.REPORT) is State.FAILED
+
+
+def test_a_mount_that_does_not_arrive_is_not_called_parked(make):
+    station = make(skip=(*BEFORE_THE_PASS, Step.TRACK))
+    station.answers[Action.PARK] = [Answer('FAILED', 'the mount stands 40.0 deg from its park position')]
+    station.to_the_end()
+    assert station.actions == [Action.PARK] * 3
+    assert station.state(Step.PARK) is State.FAILED
+
+
+# ---- weather, dawn, abort, restart ----
+
+
+def safe(station):
+    """Nothing moves any more, and what was asked for has been ended or is over."""
+    return station.task is MountTask.NONE and station.phase is Phase.IDLE
+
+
+def test_rain_ends_a_calibration_parks_and_it_is_done_again_afterwards(make):
+    station = make()
+    station.answers[Action.CALIBRATE].insert(0, None)  # it never ends by itself
+    station.begun(Step.CALIBRATE)
+    station.until(lambda now: station.actions == [Action.CALIBRATE])
+    station.weather = 'it rains'
+    outcome = station.ended(Step.CALIBRATE)
+    assert (outcome.state, outcome.sentence) == (State.PENDING, 'interrupted: it rains')
+    assert End(Action.CALIBRATE) in station.asked
+    assert safe(station)
+    assert station.ended(Step.PARK).state is State.DONE
+    for _ in range(30):
+        assert station.go().sentence == 'waits for the weather: it rains'
+    station.weather = ''
+    assert station.ended(Step.CALIBRATE).state is State.DONE
+
+
+def test_rain_that_the_station_was_faster_to_act_on_does_not_stop_the_evening(make):
+    """The monitor breaks a pass off by itself; its answer comes with the weather."""
+    station = make(skip=BEFORE_THE_PASS)
+    station.answers[Action.TRACK].insert(0, None)
+    station.begun(Step.TRACK)
+    station.until(lambda now: Action.TRACK in station.actions)
+    station.go()
+    station.weather, station.answer = 'it rains', Answer('ABORTED', 'aborted by the operator')
+    station.over()
+    outcome = station.ended(Step.TRACK)
+    assert outcome.state is State.PENDING
+    assert not station.sequence.aborting
+
+
+@pytest.mark.parametrize('step', [Step.CALIBRATE, Step.TRACK])
+def test_dawn_ends_what_is_under_the_sky_and_parks(make, step):
+    station = make()
+    station.answers[Action.TRACK if step is Step.TRACK else Action.CALIBRATE].insert(0, None)
+    station.begun(step)
+    station.until(lambda now: station.phase is not Phase.IDLE or station.task is MountTask.CALIBRATING)
+    station.now_ns = DAWN_NS
+    assert station.ended(step).sentence == 'interrupted: it is dawn'
+    assert safe(station)
+    assert station.to_the_end().sentence == 'it is dawn'
+    assert station.state(Step.PARK) is State.DONE
+    assert station.el_deg == 0.0
+
+
+@pytest.mark.parametrize('step', [*BEFORE_THE_PASS, Step.ARM, Step.TRACK, Step.PROCESS, Step.PARK])
+def test_an_abort_ends_each_step_safely_and_the_same_evening_goes_on(make, step):
+    station = make()
+    if step is Step.PROCESS:
+        station.key = KeyProgress()
+    endless = {Step.CALIBRATE: Action.CALIBRATE, Step.TRACK: Action.TRACK}.get(step)
+    if endless is not None:
+        station.answers[endless].insert(0, None)
+    station.begun(step)
+    if endless is not None:
+        station.until(lambda now: endless in station.actions)
+    for _ in range(4):
+        if station.evening.running is not None and station.evening.running.step is step:
+            station.go()
+    station.sequence.abort('aborted by the operator')
+    progress = station.to_the_end()
+    assert progress.status is Status.ABORTED
+    assert safe(station)
+    assert station.evening.running is None
+    begun = [ask for ask in station.asked if isinstance(ask, Ask)]
+    again = make()
+    again.el_deg = station.el_deg
+    again.to_the_end()
+    assert again.state(Step.TRACK) is State.DONE
+    assert again.state(Step.PARK) is State.DONE
+    assert len(begun) <= 3
+
+
+def test_after_a_restart_the_calibration_that_went_on_is_waited_for(make):
+    make().begun(Step.CALIBRATE)
+    station = make()
+    station.task = MountTask.CALIBRATING
+    station.begun(Step.CALIBRATE)
+    for _ in range(10):
+        station.go()
+    assert station.told[-1] == 'calibrate: waits until the calibrating under way is over'
+    assert not station.actions
+    pointing(utc='2018-10-03T14:50:00Z').save(station.folder)
+    station.task = MountTask.NONE
+    outcome = station.ended(Step.CALIBRATE)
+    assert outcome.state is State.DONE
+    assert outcome.sentence == 'the calibration that was under way: 20 stars'
+    assert not station.actions
+
+
+def test_after_a_restart_a_calibration_that_came_to_nothing_is_done_again(make):
+    make().begun(Step.CALIBRATE)
+    station = make()
+    station.task = MountTask.CALIBRATING
+    station.begun(Step.CALIBRATE)
+    station.go()
+    station.task = MountTask.NONE
+    assert station.ended(Step.CALIBRATE).sentence == '20 of 20 stars'
+    assert station.actions == [Action.CALIBRATE]
+
+
+def test_after_a_restart_in_mid_pass_its_end_is_waited_for_and_it_is_processed(make):
+    first = make()
+    first.answers[Action.TRACK].insert(0, None)
+    first.begun(Step.TRACK)
+    first.until(lambda now: first.phase is not Phase.IDLE)
+    station = make()
+    station.now_ns, station.phase, station.session = first.now_ns, Phase.FINE, 'pass-1'
+    station.begun(Step.TRACK)
+    for _ in range(10):
+        station.go()
+    station.over()
+    assert station.ended(Step.TRACK).values['session'] == 'pass-1'
+    assert station.ended(Step.PROCESS).state is State.DONE
+    assert Action.TRACK not in station.actions
+
+
+@pytest.mark.parametrize('why', ['abort', 'rain'])
+def test_what_went_on_during_a_restart_is_ended_with_the_step_that_waits_for_it(make, why):
+    make().begun(Step.CALIBRATE)
+    station = make()
+    station.task = MountTask.CALIBRATING
+    station.begun(Step.CALIBRATE)
+    station.go()
+    if why == 'rain':
+        station.weather = 'it rains'
+    else:
+        station.sequence.abort('aborted by the operator')
+    assert station.ended(Step.CALIBRATE).state is State.PENDING
+    assert station.asked == [End(Action.CALIBRATE)]
+    assert safe(station)
+
+
+def test_another_pass_under_way_is_waited_for(make):
+    station = make(skip=BEFORE_THE_PASS)
+    station.phase, station.session = Phase.FINE, 'of-somebody'
+    station.begun(Step.TRACK)
+    station.heard = lambda: replace(Station.heard(station), snapshot=without_coming(station))
+    station.now_ns = CULMINATION_NS - 5 * MINUTE
+    for _ in range(5):
+        station.go()
+    assert Action.TRACK not in station.actions
+    station.over()
+    assert station.ended(Step.TRACK).values['session'] == 'pass-1'
+
+
+def without_coming(station):
+    return replace(Station.heard(station).snapshot, coming=None)
+
+
+def test_the_journal_of_last_night_is_left_alone(make, tmp_path):
+    last = new_journal(SITE, NOW_NS - 86_400 * SECOND, DAWN_NS - 86_400 * SECOND, True)
+    last.save(tmp_path)
+    before = last.path(tmp_path).read_text()
+    assert unfinished_journal(tmp_path, SITE, NOW_NS, True) is None
+    assert unfinished_journal(tmp_path, SITE, NOW_NS, True, late=True).restarts == 1  # to park after a crash
+    station = make()
+    assert station.evening.journal.restarts == 0
+    station.to_the_end()
+    assert last.path(tmp_path).read_text() == before
+
+
+def test_an_evening_whose_dawn_came_while_its_process_was_dead_is_ended_parked(make, tmp_path):
+    make().begun(Step.CALIBRATE)
+    journal = unfinished_journal(tmp_path, SITE, DAWN_NS + MINUTE, True, late=True)
+    station = make()
+    station.sequence.evening.journal = journal
+    station.now_ns = DAWN_NS + MINUTE
+    assert station.to_the_end().sentence == 'it is dawn'
+    assert station.actions == [Action.PARK]
+
+
+# ---- weather ----
+
+
+def test_weather_that_is_not_known_counts_when_that_lasts():
+    watch = WeatherWatch(0.0)
+    assert watch.step(NOW_NS, ['beacon.elevation']) == ''
+    assert watch.step(NOW_NS, ['weather.unknown', 'mount.silent']) == ''
+    assert watch.step(NOW_NS + 9 * SECOND, ['weather.unknown']) == ''
+    assert watch.step(NOW_NS + 10 * SECOND, ['weather.unknown']) == 'the weather is not known'
+    assert watch.step(NOW_NS + 11 * SECOND, ['weather.rain', 'weather.wind']) == 'it rains, it is too windy'
+    assert watch.step(NOW_NS + 12 * SECOND, []) == ''
+    assert watch.step(NOW_NS + 13 * SECOND, ['weather.unknown']) == ''  # patience anew
+
+
+def test_after_bad_weather_the_shutter_is_waited_for():
+    watch = WeatherWatch(300.0)
+    assert watch.step(NOW_NS, []) == ''
+    assert watch.step(NOW_NS + SECOND, ['weather.rain']) == 'it rains'
+    assert '5 min' in watch.step(NOW_NS + 2 * SECOND, [])
+    assert '5 min' in watch.step(NOW_NS + 300 * SECOND, [])
+    assert watch.step(NOW_NS + 301 * SECOND, []) == ''
