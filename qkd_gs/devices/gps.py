@@ -15,7 +15,7 @@ class GpsReading:
     latitude_deg: float  # WGS-84, north positive
     longitude_deg: float  # east positive
     altitude_m: float  # above the ellipsoid
-    satellites: int
+    satellites: int  # -1: a fix, but their number is not told
     time_accuracy_s: float  # receiver's own one-sigma estimate of the PPS edge
 
 

@@ -45,5 +45,7 @@ def time_and_place(reading: GpsReading, now_ns: int, site: Site) -> Outcome:
     if away_m > PLACE_M or abs(higher_m) > HEIGHT_M:
         said = f'the GPS receiver is {away_m:.0f} m from the site {site.name} and {higher_m:+.0f} m above it'
         return Outcome(State.FAILED, f'{said}: correct the site, or choose another one', values)
-    said = f'clock right within a second, site right within {max(away_m, 1):.0f} m, {reading.satellites} satellites'
+    said = f'clock right within a second, site right within {max(away_m, 1):.0f} m'
+    if reading.satellites > 0:
+        said += f', {reading.satellites} satellites'
     return Outcome(State.DONE, said, values)

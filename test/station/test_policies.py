@@ -50,9 +50,19 @@ def test_the_monitor_and_operators_alone_may_call_the_lifecycle(profiles):
 
 
 def test_an_operator_may_ask_for_a_pass_and_command_nothing(profiles):
-    assert profiles['watch']['action', 'call'] == {'track_pass', 'calibrate'}
-    assert 'abort_pass' in profiles['watch']['service', 'request']
+    assert profiles['watch']['action', 'call'] == {'track_pass', 'calibrate', 'park', 'tonight'}
+    assert {'abort_pass', 'abort_evening'} <= profiles['watch']['service', 'request']
     assert profiles['watch']['topic', 'publish'] == {'/rosout', '/parameter_events'}
+
+
+def test_a_node_may_ask_for_what_another_one_serves_and_for_nothing_else(profiles):
+    assert profiles['evening']['action', 'call'] == {'track_pass', 'calibrate', 'park'}
+    for name in ('evening', 'monitor'):
+        assert 'abort_pass' in profiles[name]['service', 'request']
+    assert not set(INTERFACES['evening'].publishes) & set(COMMANDS)
+    served = {action for one in INTERFACES.values() for action in one.actions}
+    for interfaces in INTERFACES.values():
+        assert set(interfaces.calls) <= served
 
 
 def test_the_command_writes_them_and_lists_the_enclaves(tmp_path, capsys):

@@ -168,9 +168,10 @@ def gps_time(reading: GpsReading) -> TimeReference:
 
 
 def from_gps(fix: NavSatFix, said: TimeReference) -> GpsReading:
-    """GpsReading; how many satellites there are is not told beyond whether there is a fix."""
-    found = int(fix.status.status != NavSatStatus.STATUS_NO_FIX)
-    return GpsReading(stamp_of(said), from_time(said.time_ref), fix.latitude, fix.longitude, fix.altitude, found, nan)
+    """GpsReading; with a fix the number of satellites is -1: the messages do not tell it."""
+    found = -1 if fix.status.status != NavSatStatus.STATUS_NO_FIX else 0
+    place = fix.latitude, fix.longitude, fix.altitude
+    return GpsReading(stamp_of(said), from_time(said.time_ref), *place, found, nan)
 
 
 def station_clock(mapping: ClockMapping, began_ns: int) -> m.StationClock:

@@ -1,0 +1,215 @@
+"""The evening node in a process of its own: the test plays all other nodes, and its calibrator takes goals."""
+
+import json
+import os
+import signal
+import time
+from types import SimpleNamespace
+
+import pytest
+import qkd_gs.msg as m
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from one_graph import node_process
+from qkd_gs.action import Calibrate, Park, Tonight
+from rclpy.action.client import ActionClient
+from rclpy.action.server import ActionServer, CancelResponse, GoalResponse
+from std_msgs.msg import UInt8
+from std_srvs.srv import Trigger
+
+from qkd_gs.devices.mount import MountMode, MountReading
+from qkd_gs.evening.steps import State, Step
+from qkd_gs.monitoring.readiness import Level, Readiness
+from qkd_gs.nodes.conversions import messages, monitoring
+from qkd_gs.nodes.runtime.actions import conclude
+from qkd_gs.nodes.runtime.base import ABORT_EVENING
+from qkd_gs.nodes.runtime.qos import TRANSIENT_LOCAL
+from qkd_gs.orbit.timescale import parse_utc
+from qkd_gs.pointing.mount_model import MountModel
+from qkd_gs.pointing.pointing_file import StoredPointing
+from qkd_gs.tracking.types import MountTask, Phase
+
+NOW_NS, UNTIL_NS = parse_utc('2018-10-03T14:40:00Z'), parse_utc('2018-10-03T15:00:00Z')
+SKY = ['time-and-place', 'find', 'focus', 'efficiency', 'noise', 'polarization']
+KINDS = {'calibrate': (Calibrate, MountTask.CALIBRATING), 'park': (Park, MountTask.PARKING)}
+
+
+class Others:
+    """All other nodes of a station: ready, between two passes, in good weather, the mount at rest."""
+
+    def __init__(self, station, state_dir):
+        self.station, station.state_dir = station, state_dir
+        self.clock = m.StationClock(epoch_ns=NOW_NS, monotonic_ns=time.monotonic_ns(), speed=1.0)
+        self.goals, self.canceled, self.task = [], [], MountTask.NONE
+        self.reasons = ''
+        station.hear(DiagnosticArray, '/diagnostics')
+        self.client = ActionClient(station.node, Tonight, 'tonight')
+        self.servers = [
+            ActionServer(
+                station.node, kind, name, lambda goal: None, goal_callback=lambda goal: GoalResponse.ACCEPT,
+                handle_accepted_callback=lambda goal, name=name: self.take(name, goal),
+                cancel_callback=self.cancel,
+            )
+            for name, (kind, _) in KINDS.items()
+        ]  # fmt: skip
+
+    def take(self, name, goal):
+        self.goals.append((name, goal))
+        self.task = KINDS[name][1]
+
+    def cancel(self, goal):
+        self.canceled.append(goal)
+        return CancelResponse.ACCEPT
+
+    def finish(self, code=0, why=''):
+        """The calibrator is done with the last goal."""
+        name, goal = self.goals[-1]
+        self.task = MountTask.NONE
+        conclude(goal, KINDS[name][0].Result(error_code=code, error_msg=why))
+
+    def speak(self):
+        now_ns = self.clock.epoch_ns + time.monotonic_ns() - self.clock.monotonic_ns
+        say = self.station.say
+        say('station_clock', self.clock, TRANSIENT_LOCAL)
+        beats = [
+            DiagnosticStatus(
+                name=f'{name}: {name}', hardware_id=name, message='active',
+                values=[KeyValue(key=k, value=v) for k, v in (('state', 'active'), ('pid', '77'), ('namespace', '/'))],
+            )
+            for name in ('calibrator', 'mount')
+        ]  # fmt: skip
+        say('/diagnostics', DiagnosticArray(status=beats))
+        say('readiness', monitoring.readiness(Readiness(Level.OK, 'ready')), TRANSIENT_LOCAL)
+        say('session/state', m.SessionState(header=messages.header(now_ns), phase=int(Phase.IDLE), simulated=True))
+        say('mount/state', messages.mount_state(MountReading(now_ns, 1.0, 0.7, 0.0, 0.0, MountMode.HOLD)))
+        say('safety/status', m.SafetyStatus(header=messages.header(now_ns), reasons=self.reasons))
+        say('calibrator/busy', UInt8(data=self.task), TRANSIENT_LOCAL)
+
+    def until(self, done):
+        self.station.until(done, self.speak)
+
+    def ask(self, **goal):
+        """Send a goal; its handle, and the result as it comes."""
+        self.until(self.client.server_is_ready)
+        sent = self.client.send_goal_async(Tonight.Goal(**{'until': messages.to_time(UNTIL_NS)} | goal))
+        self.until(sent.done)
+        handle = sent.result()
+        return SimpleNamespace(handle=handle, future=handle.get_result_async())
+
+    def result(self, asked):
+        self.until(asked.future.done)
+        return asked.future.result().result
+
+    def said(self):
+        """What the evening's newest heartbeat tells of it."""
+        statuses = [one for array in self.station.heard['/diagnostics'] for one in array.status]
+        values = [{pair.key: pair.value for pair in one.values} for one in statuses if one.hardware_id == 'evening']
+        return values[-1].get('evening', '') if values else ''
+
+
+@pytest.fixture
+def others(station, tmp_path):
+    state = tmp_path / 'state'
+    hwp = (0.0, 0.01)
+    StoredPointing.of(MountModel(IA=0.1), (639.5, 511.5), '20 stars', '2018-10-02T20:00:00Z', False, hwp).save(state)
+    return Others(station, state)
+
+
+@pytest.fixture
+def options(others, tmp_path):
+    return {'state_dir': others.station.state_dir, 'sessions_dir': tmp_path / 'sessions'}
+
+
+def journals(others):
+    return [json.loads(path.read_text()) for path in sorted((others.station.state_dir / 'evenings').glob('*.json'))]
+
+
+def state_of(journal, step):
+    return next(State(one['state']) for one in journal['entries'] if one['step'] == step)
+
+
+def test_goals_are_refused_with_their_reason_and_an_evening_is_done_to_its_end(others, options):
+    with node_process('evening', **options):
+        for goal, code, why in (
+            ({'skip': ['supper']}, Tonight.Result.REFUSED, "'supper' is no step of an evening"),
+            ({'skip': ['park']}, Tonight.Result.REFUSED, 'the step park cannot be skipped'),
+            ({'until': messages.to_time(NOW_NS)}, Tonight.Result.REFUSED, '2018-10-03T14:40:00Z has gone by'),
+        ):
+            result = others.result(others.ask(**goal))
+            assert result.error_code == code
+            assert why in result.error_msg
+        assert not (others.station.state_dir / 'evenings').exists()
+        first = others.ask(skip=SKY)
+        others.until(lambda: others.goals)
+        assert others.result(others.ask(anew=True)).error_code == Tonight.Result.BUSY
+        second = others.ask()  # of another operator, who watches from now on
+        assert others.result(first).error_msg == 'another operator goes on with the evening'
+        assert others.goals[0][0] == 'calibrate'
+        others.finish()
+        others.until(lambda: len(others.goals) == 2)  # there is no pass before the end of this evening
+        assert others.goals[1][0] == 'park'
+        others.finish()
+        result = others.result(second)
+    assert (result.error_code, result.summary) == (Tonight.Result.DONE, 'all steps are over')
+    (journal,) = journals(others)
+    assert result.journal.startswith(str(others.station.state_dir / 'evenings'))
+    assert {state_of(journal, step) for step in (Step.CALIBRATE, Step.ARM, Step.PARK)} == {State.DONE}
+    assert {state_of(journal, step) for step in SKY} == {State.SKIPPED}
+    assert not (others.station.state_dir / 'current_evening.json').exists()
+
+
+def test_a_process_that_is_killed_resumes_the_evening_and_can_be_told_to_end_what_went_on(others, options):
+    with node_process('evening', **options) as process:
+        others.ask(skip=SKY)
+        others.until(lambda: others.goals)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert state_of(journals(others)[0], Step.CALIBRATE) is State.RUNNING
+    assert not others.canceled  # the calibrator goes on, and ends by itself
+    others.station.heard['/diagnostics'].clear()
+    with node_process('evening', **options):
+        others.until(lambda: 'waits until the calibrating under way is over' in others.said())
+        abort = others.station.node.create_client(Trigger, ABORT_EVENING)
+        others.until(abort.service_is_ready)
+        answer = abort.call_async(Trigger.Request())
+        others.until(lambda: others.canceled)
+        assert answer.result().success
+        others.finish(Calibrate.Result.ABORTED, 'aborted by the operator')
+        others.until(lambda: not (others.station.state_dir / 'current_evening.json').exists())
+        others.until(lambda: not others.said())
+        assert len(others.goals) == 1
+    (journal,) = journals(others)
+    assert journal['restarts'] == 1
+    assert state_of(journal, Step.CALIBRATE) is State.PENDING
+    assert not journal['ended_utc']
+
+
+def test_a_cancelled_goal_and_rain_end_what_was_asked_for(others, options):
+    with node_process('evening', **options):
+        asked = others.ask(skip=SKY)
+        others.until(lambda: others.goals)
+        others.reasons = 'control.silent weather.rain'
+        others.until(lambda: others.canceled)
+        others.finish(Calibrate.Result.ABORTED, 'aborted by the operator')
+        others.until(lambda: len(others.goals) == 2)
+        assert others.goals[1][0] == 'park'
+        others.finish()
+        others.until(lambda: 'waits for the weather: it rains' in others.said())
+        asked.handle.cancel_goal_async()
+        result = others.result(asked)
+    assert (result.error_code, result.error_msg) == (Tonight.Result.ABORTED, 'aborted by the operator')
+    (journal,) = journals(others)
+    assert state_of(journal, Step.CALIBRATE) is State.PENDING
+
+
+def test_a_journal_that_cannot_be_written_refuses_the_evening(others, options):
+    if not os.geteuid():
+        (others.station.state_dir / 'evenings').write_text(
+            ''
+        )  # a file where a folder should be: root may write anywhere
+    else:
+        (others.station.state_dir / 'evenings').mkdir(mode=0o500)
+    with node_process('evening', **options):
+        result = others.result(others.ask(skip=SKY))
+    assert result.error_code == Tonight.Result.FAILED
+    assert 'evenings' in result.error_msg
+    assert not others.goals
