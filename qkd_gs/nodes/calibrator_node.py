@@ -68,10 +68,10 @@ class CalibratorNode(CoreNode):
         self.gather(m.SessionState, 'session/state', self._take_session, NEWEST)
         for role in CameraRole:
             self.gather(m.Spot, f'{messages.frame_of(role)}/spot', self._take_spot, SENSOR)
-        self._servers = [
+        self._server = (
             self._serve(Calibrate, 'calibrate', self._take_goal),
             self._serve(Park, 'park', self._take_park),
-        ]
+        )
         self._waiting = self.every(_WAIT_S, self._wait_for_mount)
 
     def _serve(self, kind: Any, name: str, take: Callable[[Any], None]) -> ActionServer:

@@ -116,7 +116,7 @@ def test_a_pass_under_way_is_the_only_one(taking):
     assert 'a pass is under way (BUSY)' in asked(AT)
     operator = Operator()
     try:
-        with pytest.raises(StationError, match=r'a pass or another calibration is under way \(BUSY\)'):
+        with pytest.raises(StationError, match=r'a pass, a calibration or a park is under way \(BUSY\)'):
             operator.calibrate(5, lambda snapshot, said: None)
     finally:
         operator.close()
