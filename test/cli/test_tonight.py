@@ -34,6 +34,20 @@ def test_what_makes_no_evening_is_refused(tmp_path, capsys, arguments, said):
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ('arguments', 'said'),
+    [
+        (['--site', 'Shanghai'], '--site: is for --simulate: a running station was started with its own'),
+        (['--start', '2018-10-03T14:40:00Z'], '--start: is for --simulate'),
+        (['--skip', 'supper'], "'supper' is no step of an evening"),
+        (['--until', 'soon'], '--until'),
+    ],
+)
+def test_what_a_running_station_is_not_asked_is_refused_before_it_is_looked_for(capsys, arguments, said):
+    assert main(['tonight', *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_a_noise_map_is_printed_drawn_and_kept(tmp_path, capsys):
     rows = [SKY.format(az=az, el=el, n=100 + az) for az in (0, 90, 180, 270) for el in (20, 40, 60)]
     path = tmp_path / 'counts.csv'

@@ -23,7 +23,7 @@ from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.session.manifest import load_manifest
 from qkd_gs.tracking.types import Phase
 
-TOGETHER = {'gps', 'planner', 'calibrator', 'post_processor', 'scene'}  # the satellite is held without them
+TOGETHER = {'gps', 'planner', 'calibrator', 'evening', 'post_processor', 'scene'}  # the satellite is held without them
 ENOUGH_S = 40.0  # locked, for a key
 LOST_S = 2.0  # of the locked time with the tracker's death; half a second on a machine with nothing else to do
 NEVER_PUBLIC = ('/image', '/compressed', '/sim/')  # pixels; and the twin's own

@@ -196,7 +196,10 @@ def test_watch_without_a_station_says_so(domain, capfd):
     assert capfd.readouterr().out.startswith('no station found')
 
 
-@pytest.mark.parametrize('command', [['track', '--pass', 'next'], ['track', '--at', AT], ['calibrate']])
+@pytest.mark.parametrize(
+    'command',
+    [['track', '--pass', 'next'], ['track', '--at', AT], ['calibrate'], ['park'], ['tonight'], ['tonight', '--abort']],
+)
 def test_without_a_station_nothing_is_waited_for(domain, command, capfd):
     assert main(command) == 2
     assert f'qkd-gs {command[0]}: no station runs here' in capfd.readouterr().err
