@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from qkd_gs.monitoring.health import NodeHealth, health_of, loops_since
 from qkd_gs.monitoring.readiness import ComingPass, Facts, Level, countdown, readiness
-from qkd_gs.tracking.types import Phase
+from qkd_gs.tracking.types import MountTask, Phase
 
 S = 10**9
 NOW = 1_538_581_000 * S
@@ -52,7 +52,8 @@ def without(name, **changes):
             'tracking, locked; no images until it has not been busy for a while',
         ),
         ({'calibrated': False}, Level.WARN, 'not calibrated: run qkd-gs calibrate'),
-        ({'calibrated': False, 'calibrating': True}, Level.OK, 'calibrating the pointing'),
+        ({'calibrated': False, 'task': MountTask.CALIBRATING}, Level.OK, 'calibrating the pointing'),
+        ({'calibrated': False, 'task': MountTask.PARKING}, Level.OK, 'moving to the park position'),
         ({'making_key': 'reconciliation'}, Level.OK, 'ready, MICIUS in 03:12, making the key (reconciliation)'),
         (
             {'coming': replace(COMING, usable=False, reasons='the Sun is up')},
