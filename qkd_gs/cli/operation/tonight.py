@@ -134,7 +134,7 @@ def _on_the_station(args: argparse.Namespace) -> int:
 
 
 def print_journal(journal: Journal) -> None:
-    """One line a step."""
-    for one in journal.entries:
+    """One line a step, in the order in which they are done."""
+    for one in sorted(journal.entries, key=lambda one: one.step is Step.PARK):
         print(f'{one.name:<35} {one.state:<12} {one.took_s / _MINUTE_S:5.1f} min  {one.sentence}')
     print(f'ended {journal.ended_utc}: {journal.why_ended}')
