@@ -49,10 +49,13 @@ class Conditions:
         Why nothing is done under the sky at present; empty: the weather is good.
     next_pass_ns : int or None
         When the telescope must be ready for the next usable pass; what is not needed for it waits until after it.
+    dark_ns : int
+        UTC from which the sky is dark; what needs the sky waits for it.
     """
 
     bad_weather: str = ''
     next_pass_ns: int | None = None
+    dark_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,9 @@ class Evening:
         rules, passing_ns = RULES[entry.step], conditions.next_pass_ns
         if rules.under_the_sky and conditions.bad_weather:
             return self._shelter(now_ns, conditions.bad_weather)
+        if rules.under_the_sky and now_ns < conditions.dark_ns:
+            said = f'{entry.name}: waits for a dark sky, at {format_utc(conditions.dark_ns, 0)}'
+            return Next(Order.WAIT, said, entry, min(conditions.dark_ns, self.journal.until_ns))
         wait_ns = parse_utc(entry.not_before_utc, 'not_before_utc') if entry.not_before_utc else 0
         if wait_ns > now_ns:
             said = f'{entry.name}: {entry.sentence}; tried again at {format_utc(wait_ns, 0)}'

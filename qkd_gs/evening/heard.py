@@ -94,6 +94,8 @@ class Heard:
     ----------
     weather : str
         Why nothing is done under the sky; empty: nothing is known against it.
+    dark_ns : int
+        UTC from which the sky is dark.
     task : MountTask
         What the calibrator does.
     gps, mount : reading or None
@@ -108,6 +110,7 @@ class Heard:
 
     snapshot: Snapshot
     weather: str = ''
+    dark_ns: int = 0
     task: MountTask = MountTask.NONE
     gps: GpsReading | None = None
     mount: MountReading | None = None
@@ -135,10 +138,10 @@ class Heard:
 
     @property
     def conditions(self) -> Conditions:
-        """Weather and next pass."""
+        """Weather, next pass and night."""
         coming = self.snapshot.coming
         ahead = coming is not None and coming.usable and coming.start_ns > self.now_ns
-        return Conditions(self.weather, coming.start_ns if ahead and coming is not None else None)
+        return Conditions(self.weather, coming.start_ns if ahead and coming is not None else None, self.dark_ns)
 
 
 class WeatherWatch:

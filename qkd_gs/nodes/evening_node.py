@@ -20,7 +20,7 @@ from qkd_gs.action import Tonight
 from qkd_gs.devices.mount import MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.evening.choice import LEAST_BITS, choose_passes
-from qkd_gs.evening.dawn import next_dawn_ns
+from qkd_gs.evening.dawn import dark_from_ns, next_dawn_ns
 from qkd_gs.evening.evening import Evening
 from qkd_gs.evening.heard import Choose, Heard, WeatherWatch
 from qkd_gs.evening.journal import Journal, new_journal, unfinished_journal
@@ -184,8 +184,9 @@ class EveningNode(CoreNode):
         Raises
         ------
         StationError
-            They cannot be written.
+            They cannot be written, or the sky is not dark within a day.
         """
+        self._dark_ns = dark_from_ns(self._site, now_ns)
         journal.save(self.state_dir)
         self._current.prepare(journal.path(self.state_dir).name, self.clock.identity)
         self._current.keep()
@@ -230,6 +231,7 @@ class EveningNode(CoreNode):
         return Heard(
             snapshot,
             self._weather.step(now_ns, self._reasons),
+            self._dark_ns,
             self._task,
             messages.from_gps(self._fix, self._pps) if self._fix is not None and self._pps is not None else None,
             self._mount,

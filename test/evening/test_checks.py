@@ -10,7 +10,7 @@ from qkd_gs.devices.gps import GpsReading
 from qkd_gs.errors import StationError
 from qkd_gs.evening.checks import time_and_place
 from qkd_gs.evening.choice import MeasuredLight, choose_passes
-from qkd_gs.evening.dawn import next_dawn_ns
+from qkd_gs.evening.dawn import dark_from_ns, next_dawn_ns
 from qkd_gs.evening.steps import State
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.sky import sun_azel
@@ -91,3 +91,12 @@ def test_a_pass_that_begins_too_soon_or_ends_too_late_says_so():
     assert late['why'] == 'it sets after the end of the evening'
     (soon,) = chosen(stated, start_ns=parse_utc('2018-10-03T15:51:00Z'))
     assert soon['why'] == 'it rises before the telescope is ready'
+
+
+def test_the_sky_is_dark_from_dusk_on():
+    dusk_ns = dark_from_ns(SITE, parse_utc('2018-10-03T04:00:00Z'))  # noon
+    _, el = np.degrees(sun_azel(SITE, dusk_ns + 60 * SECOND * np.array([-1, 0])))
+    assert el[1] < -6 <= el[0]
+    assert dark_from_ns(SITE, NOW_NS) == NOW_NS
+    with pytest.raises(StationError, match='the sky is not dark within a day'):
+        dark_from_ns(SITE.model_copy(update={'latitude_deg': 80.0}), parse_utc('2018-06-21T12:00:00Z'))

@@ -89,6 +89,7 @@ class Station:
         self.weather, self.task, self.phase, self.session = '', MountTask.NONE, Phase.IDLE, ''
         self.key, self.gps_silent, self.chosen = KEY_MADE, False, None
         self.el_deg = 40.0
+        self.dark_ns = 0
         self.answer, self._pending, self._looks = None, None, 0
 
     def heard(self):
@@ -104,7 +105,7 @@ class Station:
         gps = GpsReading(self.now_ns, self.now_ns // SECOND * SECOND, 31.1263, 121.5424, 25.0, 9, 1e-8)
         mount = MountReading(self.now_ns, 0.0, radians(self.el_deg), 0.0, 0.0, MountMode.HOLD)
         gps = None if self.gps_silent else gps
-        return Heard(snapshot, self.weather, self.task, gps, mount, 'going', self.answer, self.chosen)
+        return Heard(snapshot, self.weather, self.dark_ns, self.task, gps, mount, 'going', self.answer, self.chosen)
 
     def take(self, ask):
         """Do what is asked for."""
@@ -575,7 +576,20 @@ def test_an_evening_whose_dawn_came_while_its_process_was_dead_is_ended_parked(m
     assert station.actions == [Action.PARK]
 
 
-# ---- weather ----
+# ---- night and weather ----
+
+
+def test_what_needs_the_sky_waits_for_the_night(make):
+    station = make()
+    station.dark_ns = NOW_NS + 10 * MINUTE
+    station.until(lambda now: now.waits)
+    assert station.told[-1] == 'find: waits for a dark sky, at 2018-10-03T14:50:00Z'
+    assert station.state(Step.TIME_AND_PLACE) is State.DONE
+    station.begun(Step.FIND)
+    assert station.now_ns >= station.dark_ns
+    assert not station.asked
+
+
 
 
 def test_weather_that_is_not_known_counts_when_that_lasts():
