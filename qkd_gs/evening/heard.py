@@ -129,12 +129,18 @@ class Heard:
         session = self.snapshot.session
         return session is not None and session.phase is not Phase.IDLE
 
-    @property
-    def works(self) -> bool:
-        """Whether every node that a pass needs works."""
+    def works(self, names: Iterable[str]) -> bool:
+        """Whether these nodes work, as far as they are not such that a pass can be tracked without them."""
         now = self.snapshot
-        troubled = any(node.trouble for node in now.nodes if node.name not in OPTIONAL)
-        return now.readiness.level is not Level.ERROR and bool(now.nodes) and not troubled
+        well = {node.name for node in now.nodes if not node.trouble}
+        return now.readiness.level is not Level.ERROR and set(names) - set(OPTIONAL) <= well
+
+    @property
+    def moving(self) -> Action | None:
+        """Action that holds the mount, whoever has asked for it; None: nobody does."""
+        if self.in_pass:
+            return Action.TRACK
+        return {MountTask.CALIBRATING: Action.CALIBRATE, MountTask.PARKING: Action.PARK}.get(self.task)
 
     @property
     def conditions(self) -> Conditions:

@@ -31,7 +31,6 @@ from qkd_gs.settings.downlink import load_downlink
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.tracking.control.parking import rests_near_park
-from qkd_gs.tracking.types import MountTask
 
 _S = 10**9
 _ARMED_NS = round(2 * READY_S * _S)  # before the satellite rises
@@ -45,12 +44,13 @@ Waiting = Generator[Doing, Heard, Heard]
 
 @dataclass(frozen=True)
 class StationFiles:
-    """Settings and folders of the running station."""
+    """Settings, folders and names of the nodes of the running station."""
 
     site: Site
     station: StationSettings
     state_dir: Path
     sessions_dir: Path
+    nodes: tuple[str, ...]
 
 
 class StationSteps:
@@ -74,7 +74,7 @@ class StationSteps:
             Step.TRACK: lambda: self._track(entry, journal),
             Step.PROCESS: lambda: self._process(_session(journal, entry)),
             Step.REPORT: lambda: self._report(_session(journal, entry)),
-            Step.PARK: self._park,
+            Step.PARK: lambda: self._park(journal),
         }
         return performers[entry.step]()
 
@@ -83,10 +83,9 @@ class StationSteps:
     def _self_test(self) -> Performance[Heard]:
         """Wait until the monitor has activated every node; it says what is missing meanwhile."""
         heard = yield Doing('waits for the station')
-        while not heard.works:
+        while not heard.works(self._files.nodes):
             heard = yield Doing(f'waits for the station: {heard.snapshot.readiness.sentence}')
-        found = heard.snapshot
-        return Outcome(State.DONE, f'{len(found.nodes)} nodes work: {found.readiness.sentence}')
+        return Outcome(State.DONE, f'{len(self._files.nodes)} nodes work: {heard.snapshot.readiness.sentence}')
 
     def _time_and_place(self) -> Performance[Heard]:
         heard = yield Doing('waits for a message of the GPS receiver')
@@ -108,7 +107,7 @@ class StationSteps:
 
     def _calibrate(self) -> Performance[Heard]:
         heard = yield Doing()
-        if heard.task is MountTask.CALIBRATING:
+        if heard.moving is Action.CALIBRATE:
             before = self._stored()
             heard = yield from self._until_free(heard)
             stored = self._stored()
@@ -230,8 +229,11 @@ class StationSteps:
             return Outcome(State.FAILED, f'the station has not written {path}')
         return Outcome(State.DONE, f'the station has written {path}')
 
-    def _park(self) -> Performance[Heard]:
+    def _park(self, journal: Journal) -> Performance[Heard]:
         heard = yield Doing()
+        night = not heard.weather and heard.now_ns < journal.until_ns
+        if heard.moving is Action.CALIBRATE and not night:  # one that went on during a restart; the monitor ends a pass
+            yield Doing('ends the calibration under way', End(Action.CALIBRATE))
         heard = yield from self._until_free(heard)
         while heard.mount is None or heard.now_ns - heard.mount.stamp_ns > _FRESH_NS:
             heard = yield Doing('waits for the mount to tell where it is')
@@ -244,13 +246,12 @@ class StationSteps:
     def _until_free(self, heard: Heard) -> Waiting:
         """Wait until nobody moves the mount; an interruption ends what moves it."""
         try:
-            while heard.in_pass or heard.task is not MountTask.NONE:
-                what = 'pass' if heard.in_pass else heard.task.name.lower()
-                heard = yield Doing(f'waits until the {what} under way is over')
+            while heard.moving is not None:
+                heard = yield Doing(f'waits until the {_NOUNS[heard.moving]} under way is over')
         except Interrupted:
-            action = Action.TRACK if heard.in_pass else Action(_OF_TASK[heard.task])
-            heard = yield Doing('ends what is under way', End(action))
-            while heard.in_pass or heard.task is not MountTask.NONE:
+            if heard.moving is not None:
+                heard = yield Doing('ends what is under way', End(heard.moving))
+            while heard.moving is not None:
                 heard = yield Doing()
             raise
         return heard
@@ -268,7 +269,7 @@ class StationSteps:
         return last if fresh else None
 
 
-_OF_TASK = {MountTask.CALIBRATING: Action.CALIBRATE, MountTask.PARKING: Action.PARK}
+_NOUNS = {Action.TRACK: 'pass', Action.CALIBRATE: 'calibration', Action.PARK: 'way to the park position'}
 
 
 def _at_once(outcome: Outcome) -> Performance[Heard]:

@@ -22,7 +22,7 @@ from qkd_gs.errors import StationError
 from qkd_gs.evening.choice import LEAST_BITS, choose_passes
 from qkd_gs.evening.dawn import dark_from_ns, next_dawn_ns
 from qkd_gs.evening.evening import Evening
-from qkd_gs.evening.heard import Choose, Heard, WeatherWatch
+from qkd_gs.evening.heard import Choose, End, Heard, WeatherWatch
 from qkd_gs.evening.journal import Journal, new_journal, unfinished_journal
 from qkd_gs.evening.sequence import EveningSequence, Progress, Status
 from qkd_gs.evening.station_steps import StationFiles, StationSteps
@@ -38,6 +38,7 @@ from qkd_gs.nodes.runtime.process import run
 from qkd_gs.nodes.runtime.qos import TRANSIENT_LOCAL
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.timescale import format_utc
+from qkd_gs.station.graph import nodes_of
 from qkd_gs.station.loop_timing import Due
 from qkd_gs.tracking.record.current_pass import OF_AN_EVENING, CurrentPass
 from qkd_gs.tracking.types import MountTask
@@ -58,7 +59,10 @@ class EveningNode(CoreNode):
         self._station, self._site = station_of(self), site_of(self)
         self._elements = load_elements(self.elements_path())
         self._current = CurrentPass(self.state_dir, OF_AN_EVENING)
-        self._steps = StationSteps(StationFiles(self._site, self._station, self.state_dir, self.sessions_dir))
+        self._nodes = tuple(spec.name for spec in nodes_of(self.simulated, bool(self.options['record'])))
+        files = StationFiles(self._site, self._station, self.state_dir, self.sessions_dir, self._nodes)
+        self._steps = StationSteps(files)
+        self._left_behind = False  # what a process that died has asked for may go on
         self._sequence: EveningSequence[Heard] | None = None
         self._goal: Any = None
         self._tried_to_resume = False
@@ -105,7 +109,7 @@ class EveningNode(CoreNode):
             NEWEST,
         )
         self.gather(m.MountState, 'mount/state', self._take_mount, NEWEST)
-        self.gather(m.SafetyStatus, 'safety/status', self._take_safety, NEWEST)
+        self.listen(m.SafetyStatus, 'safety/status', self._take_safety)  # one that waits would be too old
 
     def _take_heartbeats(self, message: DiagnosticArray) -> None:
         for health in monitoring.from_diagnostics(message, self.get_namespace()):
@@ -219,6 +223,7 @@ class EveningNode(CoreNode):
             return
         self.get_logger().warning('resumed after a crash')
         self._begin(journal, now_ns)
+        self._left_behind = True
 
     # --- the evening ---
 
@@ -243,14 +248,25 @@ class EveningNode(CoreNode):
     def _step(self, now_ns: int) -> None:
         sequence = self._sequence
         if sequence is None:
-            return
+            return self._asks.keep_ending()
         heard = self._heard(now_ns)
+        if self._left_behind:
+            self._look_behind(heard, sequence.aborting)
         progress = sequence.advance(now_ns, heard, heard.conditions)
         if progress.ask is not None:
             self._asks.ask(progress.ask)
         self._tell(now_ns, sequence, progress)
         if progress.status is not Status.GOES_ON:
             self._end(progress)
+        return None
+
+    def _look_behind(self, heard: Heard, aborting: bool) -> None:
+        """An abort also ends what a process that died has asked for, whichever step is under way now."""
+        if heard.moving is not None and aborting:
+            self._asks.ask(End(heard.moving))
+        elif heard.moving is not None or heard.snapshot.session is None or not heard.works(self._nodes):
+            return  # it goes on, or not everybody was heard yet
+        self._left_behind = False
 
     def _tell(self, now_ns: int, sequence: EveningSequence[Heard], progress: Progress) -> None:
         news = progress.sentence != self._said

@@ -73,7 +73,7 @@ class Station:
         self.folder, self.passes = folder, passes
         if stored:
             pointing().save(folder)
-        steps = StationSteps(StationFiles(SITE, SETTINGS, folder, folder / 'sessions'))
+        steps = StationSteps(StationFiles(SITE, SETTINGS, folder, folder / 'sessions', ('mount', 'scene', 'evening')))
         journal = unfinished_journal(folder, SITE, NOW_NS + SECOND, True) or new_journal(SITE, NOW_NS, DAWN_NS, True)
         self.evening = Evening(journal, lambda now: now.save(folder))
         self.evening.skip(skip)
@@ -484,7 +484,7 @@ def test_after_a_restart_the_calibration_that_went_on_is_waited_for(make):
     station.begun(Step.CALIBRATE)
     for _ in range(10):
         station.go()
-    assert station.told[-1] == 'calibrate: waits until the calibrating under way is over'
+    assert station.told[-1] == 'calibrate: waits until the calibration under way is over'
     assert not station.actions
     pointing(utc='2018-10-03T14:50:00Z').save(station.folder)
     station.task = MountTask.NONE
@@ -519,6 +519,30 @@ def test_after_a_restart_in_mid_pass_its_end_is_waited_for_and_it_is_processed(m
     assert station.ended(Step.TRACK).values['session'] == 'pass-1'
     assert station.ended(Step.PROCESS).state is State.DONE
     assert Action.TRACK not in station.actions
+
+
+@pytest.mark.parametrize('why', ['rain', 'dawn'])
+def test_a_calibration_that_went_on_during_a_restart_is_ended_before_the_telescope_is_parked(make, why):
+    """The rain comes while the tests after the restart are done, in which nothing moves."""
+    make().begun(Step.CALIBRATE)
+    station = make()
+    station.task = MountTask.CALIBRATING
+    if why == 'rain':
+        station.weather = 'it rains'
+    else:
+        station.now_ns = DAWN_NS
+    assert station.ended(Step.PARK).state is State.DONE
+    assert station.asked == [End(Action.CALIBRATE), Ask(Action.PARK)]
+
+
+def test_a_station_of_which_a_node_was_not_heard_yet_does_not_work(make):
+    station = make()
+    whole = station.heard
+    station.heard = lambda: replace(whole(), snapshot=replace(whole().snapshot, nodes=()))
+    for _ in range(5):
+        assert station.go().ended is None
+    station.heard = whole
+    assert station.go().ended.state is State.DONE
 
 
 @pytest.mark.parametrize('why', ['abort', 'rain'])
@@ -588,8 +612,6 @@ def test_what_needs_the_sky_waits_for_the_night(make):
     station.begun(Step.FIND)
     assert station.now_ns >= station.dark_ns
     assert not station.asked
-
-
 
 
 def test_weather_that_is_not_known_counts_when_that_lasts():

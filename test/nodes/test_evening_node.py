@@ -26,6 +26,7 @@ from qkd_gs.nodes.runtime.qos import TRANSIENT_LOCAL
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.pointing_file import StoredPointing
+from qkd_gs.station.graph import NODES
 from qkd_gs.tracking.types import MountTask, Phase
 
 NOW_NS, UNTIL_NS = parse_utc('2018-10-03T14:40:00Z'), parse_utc('2018-10-03T15:00:00Z')
@@ -41,6 +42,7 @@ class Others:
         self.clock = m.StationClock(epoch_ns=NOW_NS, monotonic_ns=time.monotonic_ns(), speed=1.0)
         self.goals, self.canceled, self.task = [], [], MountTask.NONE
         self.reasons = ''
+        self.nodes = [spec.name for spec in NODES if spec.name != 'evening']
         station.hear(DiagnosticArray, '/diagnostics')
         self.client = ActionClient(station.node, Tonight, 'tonight')
         self.servers = [
@@ -75,7 +77,7 @@ class Others:
                 name=f'{name}: {name}', hardware_id=name, message='active',
                 values=[KeyValue(key=k, value=v) for k, v in (('state', 'active'), ('pid', '77'), ('namespace', '/'))],
             )
-            for name in ('calibrator', 'mount')
+            for name in self.nodes
         ]  # fmt: skip
         say('/diagnostics', DiagnosticArray(status=beats))
         say('readiness', monitoring.readiness(Readiness(Level.OK, 'ready')), TRANSIENT_LOCAL)
@@ -157,7 +159,9 @@ def test_goals_are_refused_with_their_reason_and_an_evening_is_done_to_its_end(o
     assert not (others.station.state_dir / 'current_evening.json').exists()
 
 
-def test_a_process_that_is_killed_resumes_the_evening_and_can_be_told_to_end_what_went_on(others, options):
+@pytest.mark.parametrize('said', ['waits until the calibration under way is over', 'self-test: waits for the station'])
+def test_a_process_that_is_killed_resumes_the_evening_and_can_be_told_to_end_what_went_on(others, options, said):
+    """Whether it already waits for the end of that, or still tests the devices again."""
     with node_process('evening', **options) as process:
         others.ask(skip=SKY)
         others.until(lambda: others.goals)
@@ -166,8 +170,10 @@ def test_a_process_that_is_killed_resumes_the_evening_and_can_be_told_to_end_wha
     assert state_of(journals(others)[0], Step.CALIBRATE) is State.RUNNING
     assert not others.canceled  # the calibrator goes on, and ends by itself
     others.station.heard['/diagnostics'].clear()
+    if 'self-test' in said:
+        others.nodes.remove('hwp')
     with node_process('evening', **options):
-        others.until(lambda: 'waits until the calibrating under way is over' in others.said())
+        others.until(lambda: said in others.said())
         abort = others.station.node.create_client(Trigger, ABORT_EVENING)
         others.until(abort.service_is_ready)
         answer = abort.call_async(Trigger.Request())

@@ -66,12 +66,16 @@ class StationAsks:
 
     def step(self, snapshot: Snapshot) -> None:
         """Look whether there is an answer."""
-        if self._ending is not None and self._end_of_others(self._ending):
-            self._ending = None
+        self.keep_ending()
         if self._call is not None:
             self.answer = self._call.step(snapshot)
             if self.answer is not None:
                 self.forget()
+
+    def keep_ending(self) -> None:
+        """End what others have asked for, if that could not be done yet."""
+        if self._ending is not None and self._end_of_others(self._ending):
+            self._ending = None
 
     def forget(self) -> None:
         """The answer is not waited for any more."""
@@ -92,6 +96,7 @@ class StationAsks:
             self._call.end()
         else:
             self._ending = action
+            self.keep_ending()
 
     def _end_of_others(self, action: Action) -> bool:
         """Cancel every goal of an action, of whichever client; whether it could be asked for."""
