@@ -195,4 +195,13 @@ def test_gps_without_a_fix_says_so():
         assert messages.gps_fix(lost).status.status == fix.status.STATUS_NO_FIX
 
 
+def test_the_receiver_is_read_back_but_for_the_number_of_satellites():
+    reading = GpsReading(1_538_582_202_300_000_000, 1_538_582_202_000_000_000, 31.1, 121.5, 25.0, 9, 1e-8)
+    for one, found in ((reading, -1), (replace(reading, satellites=0), 0)):
+        back = messages.from_gps(wired(messages.gps_fix(one)), wired(messages.gps_time(one)))
+        assert back.satellites == found
+        for name in ('stamp_ns', 'pps_utc_ns', 'latitude_deg', 'longitude_deg', 'altitude_m'):
+            assert getattr(back, name) == getattr(one, name)
+
+
 # --- channels of the simulated devices ---
