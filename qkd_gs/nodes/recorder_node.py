@@ -8,11 +8,11 @@ from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.serialization import deserialize_message
 
 import qkd_gs.msg as m
 from qkd_gs.errors import StationError
 from qkd_gs.nodes.conversions import qos
+from qkd_gs.nodes.conversions.cdr import Codec
 from qkd_gs.nodes.runtime import parameters
 from qkd_gs.nodes.runtime.base import CoreNode
 from qkd_gs.nodes.runtime.context import site_of, station_of
@@ -43,6 +43,7 @@ class RecorderNode(CoreNode):
         self._rates_hz = {camera: self._declare_rate(camera, rate_hz) for camera, rate_hz in _RATES_HZ.items()}
         self._recorder = PassRecorder(self.sessions_dir, site_of(self).name, self._namespace, station_of(self).storage)
         self._seen: set[str] = set()
+        self._state_codec = Codec(m.SessionState)
         self._states = Verifier(self._key, self._namespace + STATE)
         self._arrived: list[tuple[int, str, bytes]] = []
         monotonic_ns, utc_ns = read_clocks()
@@ -111,7 +112,7 @@ class RecorderNode(CoreNode):
             self._refusals.add(name, objection)
         if objection or not self.clock.is_set:
             return
-        state = deserialize_message(data, m.SessionState)
+        state = self._state_codec.decode(data)
         if not state.folder:  # the end of the pass belongs into its bag
             self._recorder.take(name, now_ns, data)
         self._follow(now_ns, state)

@@ -16,6 +16,7 @@ from qkd_gs.devices.gps import GpsReading
 from qkd_gs.devices.hwp import HwpReading
 from qkd_gs.devices.mount import MountCommand, MountMode, MountReading
 from qkd_gs.monitoring.readiness import ComingPass
+from qkd_gs.nodes.conversions.cdr import build
 from qkd_gs.pointing.enu import JOINT_NAMES, joint_positions, joint_rates
 from qkd_gs.settings.station import CameraModel
 from qkd_gs.station.station_clock import ClockMapping
@@ -31,7 +32,7 @@ _S = 10**9
 
 def to_time(t_ns: int) -> Time:
     """Time message."""
-    return Time(sec=t_ns // _S, nanosec=t_ns % _S)
+    return build(Time, sec=t_ns // _S, nanosec=t_ns % _S)
 
 
 def from_time(stamp: Time) -> int:
@@ -41,7 +42,7 @@ def from_time(stamp: Time) -> int:
 
 def header(t_ns: int, frame_id: str = '') -> Header:
     """Header of a stamp."""
-    return Header(stamp=to_time(t_ns), frame_id=frame_id)
+    return build(Header, stamp=to_time(t_ns), frame_id=frame_id)
 
 
 def stamp_of(message: object) -> int:
@@ -54,7 +55,8 @@ def stamp_of(message: object) -> int:
 
 def mount_command(command: MountCommand, commander: int) -> m.MountCommand:
     """MountCommand; `commander` is one of its constants."""
-    return m.MountCommand(
+    return build(
+        m.MountCommand,
         commander=commander,
         header=header(command.at_ns, 'mount_base'),
         az_rad=command.az_rad,
@@ -81,7 +83,8 @@ def from_mount_command(message: m.MountCommand) -> MountCommand:
 
 def mount_state(reading: MountReading) -> m.MountState:
     """MountState."""
-    return m.MountState(
+    return build(
+        m.MountState,
         header=header(reading.stamp_ns, 'mount_base'),
         az_rad=reading.az_rad,
         el_rad=reading.el_rad,
@@ -110,12 +113,13 @@ def from_mount_state(message: m.MountState) -> MountReading:
 
 def beacon_command(now_ns: int, emit: bool) -> m.BeaconCommand:
     """BeaconCommand."""
-    return m.BeaconCommand(header=header(now_ns, 'beacon'), emit=emit)
+    return build(m.BeaconCommand, header=header(now_ns, 'beacon'), emit=emit)
 
 
 def beacon_state(reading: BeaconReading, commanded: bool, fault: str = '') -> m.BeaconState:
     """BeaconState."""
-    return m.BeaconState(
+    return build(
+        m.BeaconState,
         header=header(reading.stamp_ns, 'beacon'),
         commanded=commanded,
         emitting=reading.emitting,
@@ -132,7 +136,8 @@ def from_beacon_state(message: m.BeaconState) -> BeaconReading:
 
 def hwp_state(reading: HwpReading, commanded_rad: float = nan, fault: str = '') -> m.HwpState:
     """HwpState."""
-    return m.HwpState(
+    return build(
+        m.HwpState,
         header=header(reading.stamp_ns, 'hwp'),
         angle_rad=reading.angle_rad,
         commanded_rad=commanded_rad,
@@ -190,7 +195,7 @@ def station_clock(mapping: ClockMapping, began_ns: int) -> m.StationClock:
 
 def camera_request(now_ns: int, camera: CameraRole, request: CameraRequest | None) -> m.CameraRequest:
     """CameraRequest; None stops the camera."""
-    message = m.CameraRequest(header=header(now_ns, frame_of(camera)), expose=request is not None, rate_hz=nan)
+    message = build(m.CameraRequest, header=header(now_ns, frame_of(camera)), expose=request is not None, rate_hz=nan)
     if request is not None:
         message.rate_hz, message.stars = float(request.rate_hz), request.stars
         if request.roi is not None:
@@ -219,7 +224,8 @@ def frame_of(camera: CameraRole) -> str:
 
 def spot(measurement: SpotMeasurement) -> m.Spot:
     """Spot."""
-    return m.Spot(
+    return build(
+        m.Spot,
         header=header(measurement.stamp_ns, frame_of(measurement.camera)),
         camera=int(measurement.camera),
         found=measurement.found,
@@ -277,7 +283,8 @@ def session_state(
     now_ns: int, outputs: TrackerOutputs, session_id: str, folder: str, satellite: str, simulated: bool
 ) -> m.SessionState:
     """SessionState."""
-    return m.SessionState(
+    return build(
+        m.SessionState,
         header=header(now_ns),
         session_id=session_id,
         folder=folder,
@@ -293,7 +300,8 @@ def session_state(
 
 def target(now_ns: int, state: TargetState[float], satellite: str) -> m.Target:
     """Target."""
-    return m.Target(
+    return build(
+        m.Target,
         header=header(now_ns, 'station'),
         satellite=satellite,
         az_rad=state.az_rad,
@@ -312,7 +320,8 @@ def target(now_ns: int, state: TargetState[float], satellite: str) -> m.Target:
 
 def polarization_angle(outputs: TrackerOutputs, at_ns: int, follow: bool) -> m.PolarizationAngle:
     """PolarizationAngle."""
-    return m.PolarizationAngle(
+    return build(
+        m.PolarizationAngle,
         header=header(at_ns, 'tube'),
         follow=follow,
         polarization_angle_rad=outputs.polarization_angle_rad,
@@ -322,7 +331,8 @@ def polarization_angle(outputs: TrackerOutputs, at_ns: int, follow: bool) -> m.P
 
 def safety_status(now_ns: int, status: SafetyStatus) -> m.SafetyStatus:
     """SafetyStatus."""
-    return m.SafetyStatus(
+    return build(
+        m.SafetyStatus,
         header=header(now_ns),
         motion_permitted=status.motion_permitted,
         light_permitted=status.light_permitted,
@@ -334,7 +344,8 @@ def safety_status(now_ns: int, status: SafetyStatus) -> m.SafetyStatus:
 def counts(full: CountBin) -> m.Counts:
     """Counts."""
     h, v, d, a, beacon, pps = full.counts
-    return m.Counts(
+    return build(
+        m.Counts,
         header=header(full.start_ns),
         bin_s=(full.end_ns - full.start_ns) * 1e-9,
         h=h,

@@ -16,6 +16,7 @@ import qkd_gs.msg as m
 from qkd_gs.monitoring.kinematics import Transform
 from qkd_gs.monitoring.markers import Kind, Shape
 from qkd_gs.monitoring.scene import TargetPosition
+from qkd_gs.nodes.conversions.cdr import build
 from qkd_gs.nodes.conversions.messages import header, stamp_of
 
 
@@ -42,12 +43,14 @@ def markers(t_ns: int, things: Sequence[Shape], gone: Iterable[str]) -> MarkerAr
 
 def _transform(t_ns: int, step: Transform) -> TransformStamped:
     x, y, z, w = step.quaternion
-    return TransformStamped(
+    return build(
+        TransformStamped,
         header=header(t_ns, step.parent),
         child_frame_id=step.child,
-        transform=TransformMessage(
-            translation=Vector3(x=step.xyz_m[0], y=step.xyz_m[1], z=step.xyz_m[2]),
-            rotation=Quaternion(x=x, y=y, z=z, w=w),
+        transform=build(
+            TransformMessage,
+            translation=build(Vector3, x=step.xyz_m[0], y=step.xyz_m[1], z=step.xyz_m[2]),
+            rotation=build(Quaternion, x=x, y=y, z=z, w=w),
         ),
     )
 
@@ -60,11 +63,11 @@ def _marker(t_ns: int, thing: Shape) -> Marker:
         action=Marker.ADD,
         frame_locked=True,  # what is fixed to a moving frame moves with it between two messages
         text=thing.text,
-        points=[Point(x=x, y=y, z=z) for x, y, z in thing.points_m],
+        points=[build(Point, x=x, y=y, z=z) for x, y, z in thing.points_m],
     )
     colour = thing.colour
-    marker.color = ColorRGBA(r=colour.red, g=colour.green, b=colour.blue, a=colour.opacity)
-    marker.pose.position = Point(x=thing.at_m[0], y=thing.at_m[1], z=thing.at_m[2])
+    marker.color = build(ColorRGBA, r=colour.red, g=colour.green, b=colour.blue, a=colour.opacity)
+    marker.pose.position = build(Point, x=thing.at_m[0], y=thing.at_m[1], z=thing.at_m[2])
     size = 1.0 if thing.kind is Kind.TRIANGLE_LIST else thing.size_m
-    marker.scale = Vector3(x=size, y=size, z=size)
+    marker.scale = build(Vector3, x=size, y=size, z=size)
     return marker

@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from rclpy.serialization import deserialize_message, serialize_message
-
+from qkd_gs.nodes.conversions.cdr import Codec
 from qkd_gs.station.authenticity import Signer, Verifier
 
 _PROOF = ['counter', 'tag']  # the last fields of a message that carries one
@@ -24,10 +23,22 @@ class SigningPublisher:
 
     def __init__(self, publisher: Any, key: bytes) -> None:
         self._publisher, self._signer = publisher, Signer(key, publisher.topic_name)
+        self._codec = Codec(publisher.msg_type)
 
     def publish(self, message: Any) -> None:
         """Sign and publish."""
-        self._publisher.publish(self._signer.sign(serialize_message(message)))
+        self._publisher.publish(self._signer.sign(self._codec.encode(message)))
+
+
+class PlainPublisher:
+    """Publisher of a topic whose type `Codec` can serialize."""
+
+    def __init__(self, publisher: Any) -> None:
+        self._publisher, self._codec = publisher, Codec(publisher.msg_type)
+
+    def publish(self, message: Any) -> None:
+        """Publish."""
+        self._publisher.publish(self._codec.encode(message))
 
 
 class Refusals:
@@ -70,14 +81,14 @@ class Authentic:
         age_ns: Callable[[int], int],
         refusals: Refusals,
     ) -> None:
-        self._deliver, self._kind, self._topic, self._refusals = take, kind, topic, refusals
+        self._deliver, self._codec, self._topic, self._refusals = take, Codec(kind), topic, refusals
         self._verifier = Verifier(key, topic, fresh_ns, age_ns)
         self._newest: bytes | None = None
 
     def take(self, data: bytes) -> None:
         """Verify a serialized message and hand it over."""
         if self._accepts(data):
-            self._deliver(deserialize_message(data, self._kind))
+            self._deliver(self._codec.decode(data))
 
     def keep(self, data: bytes) -> None:
         """Verify a serialized message, which `take_newest` hands over if no other comes before."""
@@ -88,7 +99,7 @@ class Authentic:
         """Hand over the newest message kept, if there is one."""
         newest, self._newest = self._newest, None
         if newest is not None:
-            self._deliver(deserialize_message(newest, self._kind))
+            self._deliver(self._codec.decode(newest))
 
     def _accepts(self, data: bytes) -> bool:
         objection = self._verifier.objection(data)

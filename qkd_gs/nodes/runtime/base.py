@@ -23,8 +23,9 @@ from rclpy.qos import QoSProfile
 import qkd_gs.msg as m
 from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.nodes.conversions import messages
+from qkd_gs.nodes.conversions.cdr import is_plain
 from qkd_gs.nodes.runtime import parameters
-from qkd_gs.nodes.runtime.authentic import Authentic, Refusals, SigningPublisher, is_signed
+from qkd_gs.nodes.runtime.authentic import Authentic, PlainPublisher, Refusals, SigningPublisher, is_signed
 from qkd_gs.nodes.runtime.gathered import NEWEST, Gathered
 from qkd_gs.nodes.runtime.heartbeat_values import loop_values, resident_mb
 from qkd_gs.nodes.runtime.qos import AMONG_OTHERS, RELIABLE, TRANSIENT_LOCAL
@@ -182,7 +183,10 @@ class StationMixin:
         """Publisher of a topic; it signs messages of a type that carries a proof of its origin."""
         node: Any = self
         publisher = node.create_publisher(kind, topic, qos)
-        return SigningPublisher(publisher, self._key) if self._verifies(kind) else publisher
+        if self._verifies(kind):
+            return SigningPublisher(publisher, self._key)
+        ours = kind.__module__.startswith(f'{m.__name__}.')
+        return PlainPublisher(publisher) if ours and is_plain(kind) else publisher
 
     def _verifies(self, kind: type) -> bool:
         return self.of_a_station and is_signed(kind)
