@@ -30,6 +30,7 @@ from qkd_gs.nodes.runtime.gathered import NEWEST, Gathered
 from qkd_gs.nodes.runtime.heartbeat_values import loop_values, resident_mb
 from qkd_gs.nodes.runtime.qos import AMONG_OTHERS, RELIABLE, TRANSIENT_LOCAL
 from qkd_gs.nodes.runtime.real_time import CpuBudget
+from qkd_gs.nodes.runtime.schedule import Periodic, Schedule
 from qkd_gs.share import share_path
 from qkd_gs.station.authenticity import station_key
 from qkd_gs.station.instance_lock import take_part
@@ -89,7 +90,8 @@ class StationMixin:
         self.clock = StationClock(must_be_set=True)
         self._clock_message: m.StationClock | None = None
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timers_made: dict[int, tuple[float, Callable[[int], None], LoopWatch | None, Any]] = {}
+        self.schedule = Schedule()
+        self._timers_made: dict[int, tuple[float, Callable[[int], None], LoopWatch | None, Periodic | None]] = {}
         self._gathered: list[Gathered] = []
         self._logged_s: dict[str, float] = {}
         self._started_s = time.monotonic()
@@ -208,22 +210,18 @@ class StationMixin:
 
     def cease(self, number: int) -> None:
         """Cancel a periodic call."""
-        node: Any = self
-        *_, timer = self._timers_made.pop(number)
-        if timer is not None:
-            node.destroy_timer(timer)
+        *_, call = self._timers_made.pop(number)
+        if call is not None:
+            self.schedule.remove(call)
 
     def _make_timer(self, number: int) -> None:
-        node: Any = self
-        period_s, work, watch, timer = self._timers_made[number]
-        if timer is not None:
-            node.destroy_timer(timer)
-            timer = None
+        period_s, work, watch, call = self._timers_made[number]
+        if call is not None:
+            self.schedule.remove(call)
+            call = None
         if self.clock.is_set and self.clock.speed > 0:
 
             def tick() -> None:
-                if number not in self._timers_made:  # cancelled while it was waiting
-                    return
                 now_ns = self.clock.now_ns()
                 if watch is None:
                     self.fetch()
@@ -235,8 +233,8 @@ class StationMixin:
                 work(now_ns)
                 watch.busy(time.perf_counter() - began)
 
-            timer = node.create_timer(period_s / self.clock.speed, self.guarded(tick), clock=self._steady)
-        self._timers_made[number] = (period_s, work, watch, timer)
+            call = self.schedule.add(time.monotonic(), period_s / self.clock.speed, self.guarded(tick))
+        self._timers_made[number] = (period_s, work, watch, call)
 
     def _set_clock(self, message: m.StationClock) -> None:
         if message == self._clock_message:

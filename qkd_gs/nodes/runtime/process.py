@@ -47,7 +47,7 @@ def run(make: Callable[[], Any], arguments: list[str] | None = None) -> int:
         print(f'{make.__name__}: {error}', file=sys.stderr)  # noqa: T201  the logger adds time and name to it
         rclpy.utilities.try_shutdown()
         return 2
-    real_time = RealTime(node.priority)
+    real_time, look_s = RealTime(node.priority), 0.0
     executor = EventsExecutor()
     executor.add_node(node)
     gc.collect()
@@ -55,11 +55,15 @@ def run(make: Callable[[], Any], arguments: list[str] | None = None) -> int:
     try:
         while not ending.over(time.monotonic(), node) and not node.finalized:
             try:
-                executor.spin_once(timeout_sec=_SPIN_S)
+                executor.spin_once(timeout_sec=node.schedule.wait_s(time.monotonic(), _SPIN_S))
             except Exception as error:  # noqa: BLE001  our callbacks are guarded; this is rclpy's own, e.g. an impossible transition
                 node.get_logger().warning(f'refused: {error}')
-            if real_time.step(time.monotonic(), time.process_time(), node.clock.speed):
-                node.say_priority(real_time.budget)
+            now_s = time.monotonic()
+            node.schedule.run(now_s)
+            if now_s >= look_s:
+                look_s = now_s + _SPIN_S
+                if real_time.step(now_s, time.process_time(), node.clock.speed):
+                    node.say_priority(real_time.budget)
     finally:
         node.finish()
         executor.shutdown()
