@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from xml.etree import ElementTree
 
 import numpy as np
 from transforms3d.axangles import axangle2mat
 from transforms3d.euler import euler2mat
-from transforms3d.quaternions import mat2quat
+from transforms3d.quaternions import axangle2quat, mat2quat, qmult
 
 from qkd_gs.arrays import FloatArray
 
@@ -38,6 +39,12 @@ class Joint:
     upper_rad: float
     rate_rad_s: float
 
+    @cached_property
+    def _quaternion(self) -> FloatArray:
+        """Of `rotation`: w, x, y, z."""
+        quaternion: FloatArray = mat2quat(self.rotation)
+        return quaternion
+
     def turned(self, position_rad: float) -> FloatArray:
         """Rotation (3, 3), parent from child, at a position."""
         if self.axis is None:
@@ -47,7 +54,8 @@ class Joint:
 
     def transform(self, position_rad: float) -> Transform:
         """The joint at a position."""
-        w, x, y, z = map(float, mat2quat(self.turned(position_rad)))
+        turn = (1.0, 0.0, 0.0, 0.0) if self.axis is None else axangle2quat(self.axis, position_rad)
+        w, x, y, z = qmult(self._quaternion, turn).tolist()
         return Transform(self.parent, self.child, self.xyz_m, (x, y, z, w))
 
 
