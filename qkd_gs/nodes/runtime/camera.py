@@ -26,6 +26,7 @@ from qkd_gs.tracking.camera.camera_loop import CameraLoop
 from qkd_gs.tracking.types import CameraRequest, CameraRole
 
 _POLL_S = 0.01
+_SLOW_HZ, _SLOW_POLL_S = 2.5, 0.04  # a slower stream is looked at less often: its images wait a tenth of their period
 IMAGES_LOST = 'camera.images'  # fault: many images are lost, damaged or late, though the camera works
 _SILENCE_NS = 3_000_000_000  # a request is repeated every second
 _MOST_HZ = 1000.0
@@ -76,7 +77,8 @@ class CameraNode(DeviceNode):
     def started(self) -> None:
         """Start to process requests."""
         self._loop = CameraLoop(self.role, self._model, _TappedCamera(require_open(self._camera), self._show))
-        self.while_active(_POLL_S, self._step, LoopWatch(_POLL_S))
+        self._watch = LoopWatch(_POLL_S)
+        self.while_active(_POLL_S, self._step, self._watch)
 
     def stopped(self) -> None:
         """Stop the stream."""
@@ -96,15 +98,24 @@ class CameraNode(DeviceNode):
         self._stage = stage_of(message)
 
     def _step(self, now_ns: int) -> None:
-        fresh = self.clock.steady_ns() - self._request_ns < _SILENCE_NS
+        request = self._request if self.clock.steady_ns() - self._request_ns < _SILENCE_NS else None
         assert self._loop is not None  # active
-        for measurement in self._loop.step(now_ns, self._request if fresh else None):
+        for measurement in self._loop.step(now_ns, request):
             self._spots.publish(messages.spot(measurement))
+        self._look_every(_SLOW_POLL_S if request is None or request.rate_hz <= _SLOW_HZ else _POLL_S)
         trouble = getattr(self._camera, 'trouble', '')
         if trouble:
             self.degraded(IMAGES_LOST, trouble)
         else:
             self.recovered(IMAGES_LOST)
+
+    def _look_every(self, period_s: float) -> None:
+        if period_s == self._watch.period_s:
+            return
+        self._cease_all()
+        self._watch.period_s = period_s
+        self._watch.pause()
+        self.while_active(period_s, self._step, self._watch)
 
     def _show(self, frame: Frame) -> None:
         """Publish an image, if one is due."""
