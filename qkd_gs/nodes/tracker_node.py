@@ -45,7 +45,7 @@ from qkd_gs.tracking.types import (
     TrackerOutputs,
 )
 
-_STATE_NS = 50_000_000
+_STATE_NS = 45_000_000  # since the last state: twenty a second of steps that are 10 ms apart, if there are no spots
 _BEACON_NS = 50_000_000
 _ANGLE_NS = 20_000_000
 _FEEDBACK_NS = 500_000_000
@@ -178,7 +178,7 @@ class TrackerNode(CoreNode):
 
     def _start(self, run: PassRun) -> None:
         self._run, self._aborting = run, ''
-        self._state_due, self._beacon_due, self._angle_due = Due(_STATE_NS), Due(_BEACON_NS), Due(_ANGLE_NS)
+        self._stated_ns, self._beacon_due, self._angle_due = 0, Due(_BEACON_NS), Due(_ANGLE_NS)
         self._feedback_due, self._keep_due = Due(_FEEDBACK_NS), Due(_KEEP_NS)
         self._start_ns, self._started_ns = self.clock.now_ns(), time.monotonic_ns()
         self._spots.clear()
@@ -312,7 +312,8 @@ class TrackerNode(CoreNode):
             self._angles.publish(messages.polarization_angle(outputs, stamp_ns, follow))
         self._requests.ask(now_ns, CameraRole.GUIDING, outputs.guiding)
         self._requests.ask(now_ns, CameraRole.TRACKING, outputs.tracking)
-        if self._state_due.now(now_ns) or outputs.error_x_urad == outputs.error_x_urad:
+        if outputs.error_x_urad == outputs.error_x_urad or now_ns - self._stated_ns >= _STATE_NS:
+            self._stated_ns = now_ns
             manifest, folder = run.writer.manifest, run.writer.folder.name
             self._states.publish(
                 messages.session_state(
