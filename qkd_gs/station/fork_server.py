@@ -14,8 +14,12 @@ from qkd_gs.children import end_with_parent
 
 
 def leave_the_group() -> None:
-    """Heed no signal of the owner's terminal or group, and end when the owner does."""
+    """Heed no signal of the owner's terminal or group, and end when the owner does.
+
+    Nodes inherit that SIGINT is blocked: one that comes before a node has a handler for it waits until then.
+    """
     os.setsid()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     end_with_parent(signal.SIGKILL)

@@ -37,6 +37,7 @@ def run(make: Callable[[], Any], arguments: list[str] | None = None) -> int:
     ending = Ending()
     for number in _SIGNALS:
         signal.signal(number, lambda *_: ending.tell(time.monotonic()))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)  # as the server that forks nodes has blocked SIGINT
     logging.getLogger(_AGE_LOG).setLevel(
         logging.ERROR
     )  # most nodes load the elements; the planner says how old they are

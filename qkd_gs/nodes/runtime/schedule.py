@@ -49,4 +49,6 @@ class Schedule:
             if call not in self._calls:  # removed by an earlier one
                 continue
             call.due_s += call.period_s * (floor((now_s - call.due_s) / call.period_s) + 1)
+            if call.due_s <= now_s:  # rounding
+                call.due_s += call.period_s
             call.work()
