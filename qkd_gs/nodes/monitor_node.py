@@ -53,6 +53,8 @@ _COARSE_RAD = radians(0.5)
 _READING_NS = 500_000_000  # a reading of the mount that is older says nothing of where it is
 _PROCESSORS = len(os.sched_getaffinity(0))
 
+_CLOCK_SET = 'monitor.clock_set'  # fault: station time does not follow the machine's clock
+
 
 class MonitorNode(CoreNode):
     """Supervises the station independently of the tracker, from the devices' own readings."""
@@ -89,7 +91,7 @@ class MonitorNode(CoreNode):
         self._troubled_s: dict[str, float] = {}  # since when a node does not work
         self._coming: ComingPass | None = None
         self._task = MountTask.NONE
-        self._making_key = ''
+        self._making_key = self._clock_set = ''
         self._safety_statuses = self.publisher(m.SafetyStatus, 'safety/status')
         self._ready = self.publisher(DiagnosticStatus, 'readiness', TRANSIENT_LOCAL)
         self._load, self._loads = Load(), self.publisher(UInt8, 'load', TRANSIENT_LOCAL)
@@ -146,10 +148,11 @@ class MonitorNode(CoreNode):
             self.get_logger().warning(news)
         if self._discipline.held_ns:
             off_s = self._discipline.held_ns * 1e-9
-            words = f'the clock of this machine was set by {off_s:+.3f} s, station time goes on as before'
-            self.degraded('monitor.clock_set', words)
+            self._clock_set = f'the clock of this machine was set by {off_s:+.3f} s, station time goes on as before'
+            self.degraded(_CLOCK_SET, self._clock_set)
         else:
-            self.recovered('monitor.clock_set')
+            self._clock_set = ''
+            self.recovered(_CLOCK_SET)
         if self._discipline.mapping is not before:
             self._publish_clock()
 
@@ -282,6 +285,8 @@ class MonitorNode(CoreNode):
             return
         now_s = time.monotonic()
         nodes = [self._health(name, now_s) for name in self._expected]
+        if self._clock_set and self.fault != _CLOCK_SET:  # another fault of this node must not hide it
+            nodes.append(NodeHealth(self.name, 0.0, 'active', _CLOCK_SET, self._clock_set))
         if self.fault:
             nodes.append(NodeHealth(self.name, 0.0, 'active', self.fault, self.message))
         self._troubled_s = {node.name: self._troubled_s.get(node.name, now_s) for node in nodes if node.trouble}
