@@ -14,7 +14,8 @@ from qkd_gs.keys.entries import KeyStateName, Side
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.keys.preshared import SLOT_BYTES
 from qkd_gs.keys.refilled import RefilledKey
-from qkd_gs.processing.pipeline import process_session, tie_breaker_of
+from qkd_gs.processing.agreement import tie_breaker_of
+from qkd_gs.processing.pipeline import process_session
 from qkd_gs.processing.tag_runs import scan_session
 from qkd_gs.processing.timing_stage import number_clicks
 from qkd_gs.qkd.link.channel import Kind
