@@ -20,10 +20,10 @@ def check_earlier_runs(run: Run, simulated: bool) -> None:
     runs = [one for one in runs if one.named[0] or not one.hello.get('stored_key')]
     for one in runs:
         name, announced = one.transcript.path.name, [each.said('SIFT_HEAD', 'DETECTIONS') for each in (one, run)]
-        same = not all(announced) or announced[0] == announced[1]
+        same = all(a == b for a, b in zip(*announced, strict=False))
         run.check(same, f'{name} announces other detections, bases or locked time')
         run.check('chain' not in one.transcript.broken, f'{name}: {one.transcript.broken}')  # not: cut short by a crash
-    slots = [one.welcome.get('pre_shared_slot') for one in (*run.members, run, *runs) if one.welcome]
+    slots = [slot for one in (*run.members, run, *runs) for slot in one.slots]
     run.check(simulated or len(set(slots)) == len(slots), 'a run uses the same pre-shared bits as another run')
     if not (run.hello and run.welcome):
         return

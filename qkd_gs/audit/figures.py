@@ -23,7 +23,8 @@ def figures_of(run: Run, key: dict[str, Any]) -> dict[str, Any]:
     receivers = [one.report.get('receiver') for one in run.members or [run]]
     choices = run.report['choices'] if run.members else 0
     leaked = disclosed + dropped + run.earlier
-    length, ledger = formulas.key_bits(counts, terms, receivers, choices, len(blocks), leaked, run.earlier)
+    charged, parts, tag_key = (leaked, run.earlier), (run.parts, run.expected), formulas.tag_key_bits(run.parts)
+    length, ledger = formulas.key_bits(counts, terms, receivers, choices, len(blocks), charged, parts)
     secret = 0 if given_up else floor(max(0.0, length) + _ROUNDING)
     figures = {
         'sifted_bits': int(run.sifted[:, 0].sum()),
@@ -31,13 +32,13 @@ def figures_of(run: Run, key: dict[str, Any]) -> dict[str, Any]:
         'disclosed_before': run.earlier,
         'blocks': len(blocks),
         'failed_blocks': agreed.count(False),
-        'pre_shared_bits': formulas.TAG_KEY_BITS,
+        'pre_shared_bits': tag_key,
         'key_id': run.key_id,
         'epsilon': sum(ledger.values()),
         'secret_bits': secret,
     }
     if not run.members:  # nothing is kept of which parities were disclosed, or that nobody wants
-        figures['kept'] = bool(run.report.get('keep')) and terms['keep'] != 'never' and not run.earlier
+        figures['kept'] = bool(run.report.get('keep')) and terms['keep'] != 'never' and not (run.earlier + told)
     for name, value in figures.items():
         same = key.get(name) == value or (isinstance(value, float) and isclose(key.get(name, 0), value, rel_tol=1e-6))
         run.check(same, f'{name} is {key.get(name)} in the session, {value} by the transcript')
@@ -52,11 +53,10 @@ def figures_of(run: Run, key: dict[str, Any]) -> dict[str, Any]:
         run.check(fits, f'{bits} bits were requested, the counts allow {secret}')
         run.check(said == disclosed, f'{disclosed} bits were disclosed, the request says {said}')
         size = len(matrix) + sum(map(len, run.said('MATRIX')))
-        due = -(-(sum(blocks) - dropped + bits + formulas.TAG_KEY_BITS - 1) // 8) if bits else 0
+        due = -(-(sum(blocks) - dropped + bits + tag_key - 1) // 8) if bits else 0
         run.check(size == due, f'the matrix of privacy amplification has {size} bytes, not {due}')
     if not given_up:
-        fits = not one_way or -(-disclosed // 8) * 8 == told
-        run.check(fits, f'{told} bits of syndromes do not hold {disclosed}')
+        run.check(not one_way or -(-disclosed // 8) * 8 == told, f'{told} bits of syndromes do not hold {disclosed}')
         run.check(qber <= terms['max_qber'], f'the error rate {qber:.3f} is over the limit of {terms["max_qber"]}')
     return figures
 

@@ -14,12 +14,18 @@ from scipy.special import lambertw
 from qkd_gs.arrays import FloatArray
 
 Pair = tuple[float, float]
-TAG_KEY_BITS = 128 * 9  # a pad for each of eight tags, and the point of the hash
-# 2^30 runs with seven tags and sixteen attempts at the first one, messages of 2^32 bytes
-_TAG_FAILURE = 2**30 * (7 + 16) * (-(-(2**32) // 15) + 3) * 2.0**-127
+Ints = tuple[int, int]
+# 2^30 runs with seven tags, four for each further part and sixteen attempts at the first one; messages of 2^32 bytes
+_TAG_FAILURES = [2**30 * (3 + 4 * parts + 16) * (-(-(2**32) // 15) + 3) * 2.0**-127 for parts in range(4)]
+_STEPS = 8 * 2.0 ** (-np.arange(16) / 2)  # t, for what was seen of an adversary who knew of it
 _MOST_JOINED = 256  # passes of the time for which bits are kept
 _LINEARIZED = (0.01, 0.018, 0.03, 0.05, 0.08)  # values of e0
 _LAMBDA = 10.0 ** (-np.arange(240) / 40.0)
+
+
+def tag_key_bits(parts: int) -> int:
+    """A pad for each of eight tags and the point of the hash; twice as many for a pass in parts."""
+    return 128 * 9 * min(parts, 2)
 
 
 def expected_error(counts: FloatArray, signal: float, decoy: float) -> float:
@@ -33,7 +39,7 @@ def expected_error(counts: FloatArray, signal: float, decoy: float) -> float:
 
 
 def entropy_of_single_photons(
-    counts: FloatArray, means: Pair, tolerances: Pair, unequal: Pair, failure: float
+    counts: FloatArray, means: Pair, tolerances: Pair, unequal: Pair, failure: float, expected: int = 0
 ) -> float:
     """Lower bound L of doc/security.md, "Entropy of the single photons", in bits; minus infinity without data.
 
@@ -44,6 +50,8 @@ def entropy_of_single_photons(
         mu and nu; relative tolerances of means and probabilities; inequality of detectors within a basis, of the bases.
     failure : float
         Probability p.
+    expected : int
+        Detections for which lambda is best; 0: as many as there are.
     """
     sent, sifted, errors = counts
     (mu_lo, nu_lo), (mu_hi, nu_hi) = ([m * (1 + s * tolerances[0]) for m in means] for s in (-1, 1))
@@ -75,7 +83,7 @@ def entropy_of_single_photons(
             z_db = z_d - (w - a) * z_s * f * other / r1_lo
             z = np.vstack([z_s, z_d, empty(z_s, z_d), z_db, empty(z_s, z_db)])
             usable, logs = (u * q < 1) & (q < 1) & (z > 0).all(axis=0), np.log(z)
-            ordinary = (_ordinary(sent, means, e0, sifted.sum()) @ logs - price) / _LAMBDA
+            ordinary = (_ordinary(sent, means, e0, expected or sifted.sum()) @ logs - price) / _LAMBDA
         if usable.any():
             k = int(np.argmax(np.where(usable, ordinary, -np.inf)))
             best = max(best, float((seen @ logs[:, k] - price) / _LAMBDA[k]))
@@ -110,16 +118,22 @@ def largest_expectation(count: int, failure: float) -> float:
     return float(-count * lambertw(-np.exp(-1 - exponent / count), -1).real if count else exponent)
 
 
-def _given_away(receiver: dict[str, Any], failure: float) -> float:
+def largest_adaptive(count: int, failure: float) -> float:
+    """The same of events that may depend on those before: the least (n t + ln(16 / failure)) / (1 - exp(-t))."""
+    return float(((count * _STEPS + np.log(len(_STEPS) / failure)) / -np.expm1(-_STEPS)).min())
+
+
+def _given_away(receiver: dict[str, Any], failure: float, parts: int) -> float:
     """Bits that a receiver gives away: D of doc/security.md."""
     m, b = receiver['within_basis'], receiver['between_bases']
     least = (1 - m) * (1 - b) / ((1 + m) * (1 + b))
-    several = largest_expectation(receiver['cross_clicks'], failure) / (least**2 / 2)
+    largest = largest_adaptive if parts > 1 else largest_expectation
+    several = largest(receiver['cross_clicks'], failure) / (least**2 / 2)
     return float(several + receiver['excess_dark_bits'] + receiver['edge_bits'])
 
 
 def key_bits(
-    counts: FloatArray, terms: dict[str, Any], receivers: list[Any], choices: int, blocks: int, leaked: int, before: int
+    counts: FloatArray, terms: dict[str, Any], receivers: list[Any], choices: int, blocks: int, told: Ints, parts: Ints
 ) -> tuple[float, dict[str, float]]:
     """Length of the key before rounding, and the ledger of its failure probability.
 
@@ -135,13 +149,15 @@ def key_bits(
         Passes that a joined key could choose from; 0 for a key of one pass.
     blocks : int
         Verified blocks.
-    leaked, before : int
+    told : (int, int)
         Everything that was disclosed of the key, without hashes and tags of this run; that by earlier runs among it.
+    parts : (int, int)
+        Parts in which a pass may be sifted, and detections as expected before the first answer.
     """
-    known = [one for one in receivers if one]
+    known, (leaked, before), (most, expected) = [one for one in receivers if one], told, parts
     hashes = blocks * (terms['verification_bits'] + 1)  # disclosed by each run that compared them
     correct = blocks * 2.0 ** -terms['verification_bits'] * (1 + (before // hashes if hashes else 0))
-    tags = _TAG_FAILURE * (1 + len(receivers) if choices else 1)
+    tags = _TAG_FAILURES[most] * (1 + len(receivers) if choices else 1)
     ledger, left = {'verification': correct, 'authentication': tags}, terms['epsilon_total'] - correct - tags
     if left <= 0:
         return -np.inf, ledger
@@ -153,7 +169,7 @@ def key_bits(
     means = terms['intensities']['signal'], terms['intensities']['decoy']
     tolerances = terms['tolerance']['intensity'], terms['tolerance']['probability']
     m, b = (max((one[name] for one in known), default=0.0) for name in ('within_basis', 'between_bases'))
-    length = entropy_of_single_photons(counts, means, tolerances, (m, b), failure)
-    length -= sum(_given_away(one, several / (_MOST_JOINED if choices else 1)) for one in known)
-    length -= leaked + hashes + TAG_KEY_BITS
+    length = entropy_of_single_photons(counts, means, tolerances, (m, b), failure, expected)
+    length -= sum(_given_away(one, several / (_MOST_JOINED if choices else 1), most) for one in known)
+    length -= leaked + hashes + tag_key_bits(most)
     return float(length + 2 * np.log2(2 * amplification)), ledger

@@ -19,7 +19,8 @@ from qkd_gs.audit.chained_file import Transcript
 from qkd_gs.audit.decoding import Undecodable
 
 _TAG_BYTES = 16
-_SIFTED, _CLAIMED = 'hwlgLb*zsd*ga*ze', 'hwjgJz'  # of a session, and of a run that joins some
+_PART = 'lgLb*zsd*ga*z'
+_SIFTED, _CLAIMED = f'hw{_PART}(?:c(?:pP)*{_PART})*e', 'hwjgJz'  # of a session, and of a run that joins some
 _RECONCILED = '(?:(?:pP)*|y)vVo(?:qQ)?km*'
 _STORED = '(?:xg(?:Xz)?)?'
 
@@ -36,6 +37,10 @@ class Run:
     report: dict[str, Any] = field(default_factory=dict)  # the message that begins reconciliation
     sifted: Any = None  # bits (2, 3) by basis and intensity
     pulses: int = 0  # of locked time
+    parts: int = 1  # in which a pass may be sifted
+    expected: int = 0  # sifted bits, as said before the first answer to several parts
+    slots: Sequence[str] = ()  # of pre-shared bits
+    order: str = ''  # of the messages, a letter each
     # of ground and satellite: bits of parities or syndromes, asked and given, by a hash of all that was said before;
     # bits of hashes; and bits of earlier runs that they said again and do not charge
     named: tuple[dict[bytes, int], dict[bytes, int]] = field(default_factory=lambda: ({}, {}))
@@ -60,8 +65,8 @@ class Run:
             self.differences.append(f'session or transcript does not hold what it must: {error!r}')
 
     def said(self, *names: str) -> list[bytes]:
-        """Payloads of the messages of some kinds."""
-        return [one.payload for name in names for one in self.transcript.messages if one.name == name]
+        """Payloads of the messages of some kinds, in their order."""
+        return [one.payload for one in self.transcript.messages if one.name in names]
 
     def first(self, name: str) -> dict[str, Any]:
         """Fields of the first message of a name; none if there is no such message."""
@@ -95,6 +100,8 @@ def replay(transcript: Transcript, members: Sequence[Run] = ()) -> Run:
     _order(run)
     with run.noting():
         run.hello, run.welcome = run.first('HELLO'), run.first('WELCOME')
+        run.parts = int(run.hello.get('parts', 1))
+        run.slots = [one for one in map(run.welcome.get, ('pre_shared_slot', 'second_slot')) if one]
         run.report = run.first('JOIN' if members else 'ERROR_COUNTS')
         (_joining if members else _sifting)(run)
         _disclosures(run)
@@ -104,7 +111,7 @@ def replay(transcript: Transcript, members: Sequence[Run] = ()) -> Run:
 
 def _order(run: Run) -> None:
     """Order, senders and tags of the messages, and the name that they give to the key."""
-    order = ''.join(message.letter for message in run.transcript.messages)
+    run.order = order = ''.join(message.letter for message in run.transcript.messages)
     start, often = (_CLAIMED, '') if run.members else (_SIFTED, '?')
     until_key = re.match(f'{start}(?:{_RECONCILED}){often}', order)
     place = until_key.end() if until_key else 0
@@ -117,23 +124,32 @@ def _order(run: Run) -> None:
 
 def _sifting(run: Run) -> None:
     """Length of the log; locked time and detections within it; sifted bits, as the satellite's answers tell."""
-    head, request, log = run.first('SIFT_HEAD'), run.first('LOG_REQUEST'), run.first('LOG_HEAD')
+    heads, requests, logs = ([*map(decoding.fields, run.said(x))] for x in ('SIFT_HEAD', 'LOG_REQUEST', 'LOG_HEAD'))
     rule = run.hello.get('terms', {}).get('public_pulses')  # of a source without a beacon
     logged = run.said('LOG_BLOCK')
     long = sum(len(decoding.intensities(x, rule['block']) if rule else decoding.integers(x[24:])) for x in logged)
-    run.check(not log or long == log['pulses'], f'the beacon log has {long} pulses, {log.get("pulses")} are said')
-    if not head:
+    due = sum(log['pulses'] for log in logs)
+    run.check(long == due, f'the beacon log has {long} pulses, {due} are said')
+    if not heads:
         return
-    spans = np.array(head['locked'], np.int64).reshape(-1, 2)
+    run.expected = heads[0].get('expected', 0)
+    saying = [k for k, head in enumerate(heads) if head.get('expected')]
+    run.check(
+        len(heads) <= run.parts <= 3 and saying == [0] * (run.parts > 1), 'the parts are not as was said at first'
+    )
+    spans = np.array([span for head in heads for span in head['locked']], np.int64).reshape(-1, 2)
     run.pulses = int((spans[:, 1] - spans[:, 0] + 1).sum()) - (public_pulses.number(rule, spans) if rule else 0)
     sound = len(spans) and (spans[:, 1] >= spans[:, 0]).all() and (spans[1:, 0] > spans[:-1, 1]).all()
     run.check(sound, 'the spans of locked time are empty, unordered or overlapping')
     period_ns = Fraction(10**9) / Fraction(run.hello['terms']['pulse_rate_hz'])
-    first_ns, last_ns = (log['epoch_utc_ns'] + int(pulse) * period_ns for pulse in (spans[0, 0], spans[-1, 1]))
-    inside = first_ns >= request['first_utc_ns'] - 1 and last_ns <= request['last_utc_ns'] + 1
-    run.check(inside, 'locked time lies outside the beacon log that was asked for')
+    for head, request, log in zip(heads, requests, logs, strict=False):
+        first_ns, last_ns = (log['epoch_utc_ns'] + int(one) * period_ns for one in np.ravel(head['locked'])[[0, -1]])
+        inside = first_ns >= request['first_utc_ns'] - 1 and last_ns <= request['last_utc_ns'] + 1
+        run.check(inside, 'locked time lies outside the beacon log that was asked for')
     announced, answers = run.said('DETECTIONS'), run.said('SIFT_ANSWER')
-    run.check(len(answers) in (0, len(announced)), 'not every block of detections has one answer')
+    *earlier, last_part = re.findall('s(d*)g?(a*)', run.order)
+    answered = all(len(d) == len(a) for d, a in earlier) and len(last_part[1]) in (0, len(last_part[0]))
+    run.check(answered, 'not every block of detections has one answer')
     run.sifted = np.zeros((2, 3), np.int64)
     last, total = -1, 0
     for block, answer in zip_longest(announced, answers):
@@ -146,7 +162,7 @@ def _sifting(run: Run) -> None:
         if answer is not None:
             match, intensity = decoding.sift_answer(answer, len(basis))
             np.add.at(run.sifted, (basis[match.astype(bool)], intensity), 1)
-    run.check(total == head['detections'], f'{total} detections are announced, {head["detections"]} are said')
+    run.check(total == sum(head['detections'] for head in heads), f'{total} detections are announced, others are said')
 
 
 def _joining(run: Run) -> None:
@@ -165,17 +181,19 @@ def _joining(run: Run) -> None:
 
 def _disclosures(run: Run) -> None:
     """Bits of the key that were asked for, and that were given."""
-    name = sha256(b''.join(run.said('ERROR_COUNTS', 'JOIN'))).digest()
+    name, number = sha256(b''.join(run.said('ERROR_COUNTS', 'JOIN'))).digest(), 0
     if run.report and run.hello['terms']['reconciliation'] == 'ldpc' and not run.report.get('reason'):
         run.named[0][name] = run.named[1][name] = 8 * sum(map(len, run.said('SYNDROMES')))
-    for query, answer in zip_longest(run.said('PARITY_REQUEST'), run.said('PARITY_ANSWER')):
-        name = sha256(name + query).digest()
-        run.named[0][name] = number = len(decoding.integers(query[4:]))
-        if answer is not None:
-            fits = len(answer) == -(-number // 8)
+    name = b''
+    for one in run.transcript.messages:
+        if one.name == 'PARITY_ANSWER':
+            fits = len(one.payload) == -(-number // 8)
             run.check(fits, 'an answer has another number of parities than were asked for')
             run.named[1][name] = number if fits else 0  # what the satellite was asked for is not known
-            name = sha256(name + answer).digest()
+        if one.name in ('CORRECT', 'ERROR_COUNTS', 'JOIN', 'PARITY_REQUEST', 'PARITY_ANSWER'):
+            name = sha256(name + one.payload).digest()
+        if one.name == 'PARITY_REQUEST':
+            run.named[0][name] = number = len(decoding.integers(one.payload[4:]))
     if run.said('VERIFY_REQUEST'):
         size, blocks, given = run.hello['terms']['verification_bits'], len(run.blocks), run.said('VERIFY_ANSWER')
         run.hashes = blocks * (size + 1), blocks * (size + 1) if given else 0
@@ -189,8 +207,8 @@ def _disclosures(run: Run) -> None:
 
 def _key(run: Run) -> None:
     """Pre-shared bits and name of the key."""
-    offered = not run.welcome or run.welcome['pre_shared_slot'] in run.hello['pre_shared_slots']
-    run.check(offered, 'the pre-shared bits that are used were not offered')
+    right = len({*run.slots} & {*run.hello['pre_shared_slots']}) == min(run.parts, 2) * bool(run.welcome)
+    run.check(right, 'the pre-shared bits that are used were not offered, or are too few')
     for name in ('AMPLIFIED', 'STORED', 'CONFIRMED'):
         named = run.first(name).get('key_id', run.key_id)
         run.check(named == run.key_id, f'{name} names another key than the messages before it make')

@@ -15,7 +15,7 @@ from typing import Any
 
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.processing.pipeline import process_session
-from qkd_gs.qkd.protocol.satellite_side import SETTLED_NS
+from qkd_gs.qkd.protocol.satellite_sifting import SETTLED_NS
 from qkd_gs.sim.satellite import simulated_satellite
 from qkd_gs.sim.synthetic_session import SyntheticSession
 

@@ -144,7 +144,7 @@ def secret_bits(counts: KeyCounts, station: StationSettings, f_ec: float) -> int
         verification_bits=station.key.verification_bits,
         verification_epsilon=2.0**-station.key.verification_bits,
         authentication_bits=authenticated_channel.SECRET_BITS,
-        authentication_epsilon=authenticated_channel.EPSILON,
+        authentication_epsilon=authenticated_channel.forgery_epsilon(1),
     )
     return key_length(counts, epsilon_total=station.key.epsilon_total, f_ec=f_ec, overhead=overhead).secret_bits
 

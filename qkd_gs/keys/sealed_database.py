@@ -24,6 +24,7 @@ from qkd_gs.keys.sealed_items import SealedItems
 
 _HELD_TOGETHER = 64  # keys that wait, in one group
 _KEY_BYTES = 32
+_SECOND = '-2'  # behind the name of a key: its second slot of pre-shared bits
 _BUSY_S = 30.0
 
 
@@ -128,7 +129,8 @@ class SealedDatabase:
     def remove(self, row: KeyRow) -> None:
         """Delete a key, and the pre-shared bits that came with it, within `change`."""
         self.destroy(row)
-        self.drop_refill(row.key_id)
+        for name in (row.key_id, f'{row.key_id}{_SECOND}'):
+            self.drop_refill(name)
         self.sql.execute('DELETE FROM keys WHERE key_id = ?', (row.key_id,))
 
     def read(self, row: KeyRow, first_byte: int, end_byte: int) -> bytearray:
@@ -154,6 +156,12 @@ class SealedDatabase:
         group = self._items.new_group()
         self._items.put(group, 0, packed, _refill_head(key_id))
         self.sql.execute('INSERT INTO refills VALUES (?, ?)', (key_id, group))
+
+    def add_refills(self, key_id: str, packed: bytes, slot_bytes: int) -> None:
+        """Add the pre-shared bits that come with a key, of one slot or of two, within `change`."""
+        self.add_refill(key_id, packed[:slot_bytes])
+        if len(packed) > slot_bytes:
+            self.add_refill(f'{key_id}{_SECOND}', packed[slot_bytes:])
 
     def unseal_refill(self, key_id: str) -> bytes:
         """Pre-shared bits that came with a key, within `change`."""

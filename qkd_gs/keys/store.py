@@ -26,8 +26,16 @@ from qkd_gs.keys.root_file import RootFile
 from qkd_gs.keys.sealed_database import SealedDatabase
 from qkd_gs.keys.secret import Secret
 from qkd_gs.keys.withdrawals import Withdrawals
+from qkd_gs.qkd.link.authenticated_channel import SECRET_BITS
 from qkd_gs.qkd.protocol.kept_bits import KeptBits, KeptPass
-from qkd_gs.qkd.protocol.session_record import NO_NAMES, Booking, another_run, check_booking, missing_key
+from qkd_gs.qkd.protocol.session_record import (
+    NO_NAMES,
+    Booking,
+    another_run,
+    check_booking,
+    missing_key,
+    name_of_part,
+)
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
 
 
@@ -119,7 +127,7 @@ class KeyStore:
             row = KeyRow(key_id, session_id, created, len(bits), epsilon, json.dumps(result), state, 0, 0)
             self._database.add(row, bits.tobytes())
             if refill:
-                self._database.add_refill(key_id, refill.tobytes())
+                self._database.add_refills(key_id, refill.tobytes(), SECRET_BITS // 8)
             if kept:
                 self._kept.add(kept)
             if self._side is Side.GROUND:  # the satellite may have to make the key again
@@ -217,10 +225,13 @@ class KeyStore:
             self._kept.drop(session_id)
 
     def refills(self) -> list[str]:
-        """Keys that brought pre-shared bits which are not used yet and which both sides hold; oldest first."""
+        """Slots of pre-shared bits that came with keys which both sides hold, not used yet; oldest first.
+
+        A slot has the name of its key; the second one of a key has `-2` behind it.
+        """
         statement = (
-            'SELECT refills.key_id FROM refills JOIN keys ON keys.key_id = refills.key_id'
-            f" WHERE keys.state <> '{KeyStateName.PENDING}' ORDER BY keys.created_utc, keys.rowid"
+            'SELECT refills.key_id FROM refills JOIN keys ON keys.key_id = substr(refills.key_id, 1, 32)'
+            f" WHERE keys.state <> '{KeyStateName.PENDING}' ORDER BY keys.created_utc, keys.rowid, refills.key_id"
         )
         return [str(key_id) for (key_id,) in self._database.sql.execute(statement)]
 
@@ -284,12 +295,12 @@ class KeyStore:
         statement = 'SELECT name, bits FROM disclosures WHERE session_id = ?'
         return dict(self._database.sql.execute(statement, (session_id,)).fetchall())
 
-    def public_seed(self, session_id: str, drawn: int) -> int:
-        """Public seed of a session: the one of its first run, or else `drawn`, on the disk before it returns."""
+    def public_seed(self, session_id: str, drawn: int, part: int = 1) -> int:
+        """Public seed of a part of a session: that of the first run, or else `drawn`, on the disk when it returns."""
         with self._database.note():
-            sql = self._database.sql
-            sql.execute('INSERT OR IGNORE INTO seeds VALUES (?, ?)', (session_id, drawn))
-            return int(sql.execute('SELECT seed FROM seeds WHERE session_id = ?', (session_id,)).fetchone()[0])
+            sql, name = self._database.sql, name_of_part(session_id, part)
+            sql.execute('INSERT OR IGNORE INTO seeds VALUES (?, ?)', (name, drawn))
+            return int(sql.execute('SELECT seed FROM seeds WHERE session_id = ?', (name,)).fetchone()[0])
 
     def book_pulses(self, booking: Booking) -> None:
         """Book pulses as used, on the disk before it returns.
@@ -301,10 +312,10 @@ class KeyStore:
         """
         with self._database.change():
             sql, session_id = self._database.sql, booking.session_id
-            first = sql.execute('SELECT digest FROM announcements WHERE session_id = ?', (session_id,)).fetchone()
+            first = sql.execute('SELECT digest FROM announcements WHERE session_id = ?', (booking.name,)).fetchone()
             check_booking(booking, first[0] if first else None, self._other_user(booking))
             if first is None:
-                sql.execute('INSERT INTO announcements VALUES (?, ?)', (session_id, booking.digest))
+                sql.execute('INSERT INTO announcements VALUES (?, ?)', (booking.name, booking.digest))
                 rows = [(session_id, booking.source, *span) for span in booking.spans_ns]
                 sql.executemany('INSERT INTO bookings VALUES (?, ?, ?, ?)', rows)
 

@@ -11,7 +11,7 @@ from qkd_gs.keys.entries import KeyStateName
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.keys.store import KeyStore
 from qkd_gs.processing.agreement import agreed_terms, pre_shared_of, public_random
-from qkd_gs.processing.pipeline import Progress
+from qkd_gs.processing.session_run import Progress
 from qkd_gs.processing.stored_keys import Link, confirm_stored, confirming
 from qkd_gs.qkd.link.transcript_file import TranscriptFile
 from qkd_gs.qkd.protocol.ground_join import GroundJoin, check_gain, counts_together

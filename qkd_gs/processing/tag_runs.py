@@ -117,6 +117,8 @@ class ScannedRun:
         UTC of the first and last of `beacon_ps`, ns.
     beacon_ps : (n,) int64
         Tags of the beacon about it, cable delay taken off; without a beacon, the ends of the blocks of tags.
+    last_ps : int or None
+        Tags behind this time are not looked at, whether they are there yet or not.
     """
 
     report: RunReport
@@ -126,10 +128,11 @@ class ScannedRun:
     usable_ps: Spans
     seen_ns: tuple[int, int]
     beacon_ps: IntArray
+    last_ps: int | None = None
 
     def blocks(self) -> Iterator[TagBlock]:
         """Its tags once more."""
-        return self.sealed.blocks(require_end=not self.report.cut_short)
+        return _until(self.sealed.blocks(require_end=not self.report.cut_short), self.last_ps)
 
     def release_beacon(self) -> IntArray:
         """Return `beacon_ps` and free them: only the clock fit needs them."""
@@ -162,8 +165,13 @@ class Scanned:
         return min(first for first, _ in seen) - MARGIN_NS, max(last for _, last in seen) + MARGIN_NS
 
 
-def scan_session(folder: Path, manifest: Manifest, private_key: SealingKey) -> Scanned:
+def scan_session(folder: Path, manifest: Manifest, private_key: SealingKey, until_ns: int | None = None) -> Scanned:
     """Read the tags through once.
+
+    Parameters
+    ----------
+    until_ns : int, optional
+        UTC up to which they are looked at, by the start of each run.
 
     Raises
     ------
@@ -179,7 +187,7 @@ def scan_session(folder: Path, manifest: Manifest, private_key: SealingKey) -> S
             sealed = SealedFile(path, private_key, bytes.fromhex(manifest.session_id), manifest.station.frozen_digest)
             # a writer that was followed by another one has died; that of a whole session has not
             report.cut_short = not (has_end(path) or (manifest.closed and path == paths[-1]))
-            runs.append(_scan(folder, manifest, sealed, report, delay_ps))
+            runs.append(_scan(folder, manifest, sealed, report, delay_ps, until_ns))
     reports.require(len(runs), folder)
     return Scanned(folder, sorted(runs, key=lambda run: run.seen_ns), reports, delay_ps)
 
@@ -215,11 +223,28 @@ def _trajectory(folder: Path, manifest: Manifest, first_ns: int, last_ns: int) -
     )
 
 
-def _scan(folder: Path, manifest: Manifest, sealed: SealedFile, report: RunReport, delay_ps: IntArray) -> ScannedRun:
+def _until(blocks: Iterator[TagBlock], last_ps: int | None) -> Iterator[TagBlock]:
+    """Tags up to a time; what lies behind is not read."""
+    for block in blocks:
+        number = len(block) if last_ps is None else int(np.searchsorted(block.time_ps, last_ps, side='right'))
+        yield block if number == len(block) else TagBlock(block.time_ps[:number], block.channel[:number])
+        if number < len(block):
+            return
+
+
+def _scan(
+    folder: Path,
+    manifest: Manifest,
+    sealed: SealedFile,
+    report: RunReport,
+    delay_ps: IntArray,
+    until_ns: int | None,
+) -> ScannedRun:
     start_ns = sealed.start_ns()
+    last_ps = None if until_ns is None else (until_ns - start_ns) * 1000
     pps_pulses, clock = [np.empty(0, np.int64)], Thinned()
     with_beacon = manifest.station.source.public_pulses is None
-    for block in sealed.blocks(require_end=not report.cut_short):
+    for block in _until(sealed.blocks(require_end=not report.cut_short), last_ps):
         pps_pulses.append(block.of(Channel.PPS))
         clock.add(block.of(Channel.BEACON) if with_beacon else block.time_ps[[0, -1]] if len(block) else block.time_ps)
         report.tags += len(block)
@@ -238,7 +263,7 @@ def _scan(folder: Path, manifest: Manifest, sealed: SealedFile, report: RunRepor
         beacon_ps = beacon_ps[first:end]
     if not len(usable_ps) or not len(beacon_ps):
         raise StationError('the satellite was never locked while its beacon was seen', where=sealed.path)
-    return ScannedRun(report, sealed, scale, path, usable_ps, _utc_of_ends(scale, beacon_ps), beacon_ps)
+    return ScannedRun(report, sealed, scale, path, usable_ps, _utc_of_ends(scale, beacon_ps), beacon_ps, last_ps)
 
 
 def _utc_of_ends(scale: PpsTimescale, tdc_ps: IntArray) -> tuple[int, int]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -109,6 +111,7 @@ def number_clicks(
     tie_breaker: RandomBits,
     spool: Spool,
     progress: Callable[[str], None],
+    offsets_ps: Mapping[str, int] = MappingProxyType({}),
 ) -> Timed:
     """Recover the satellite's clock from its log, find the gate, and number the clicks, run by run.
 
@@ -116,6 +119,8 @@ def number_clicks(
     ----------
     tie_breaker : callable
         Source of the bits for pulses with several clicks.
+    offsets_ps : mapping
+        Offset of the gate of a run, by the name of its file, that its light has told before: the gate stays there.
 
     Raises
     ------
@@ -125,7 +130,7 @@ def number_clicks(
     reports, runs = scanned.reports, list[NumberedRun]()
     for run in scanned.runs:
         with reports.confine_faults(run.report):
-            numbered = _numbered(manifest.station, scanned, run, log, progress)
+            numbered = _numbered(manifest.station, scanned, run, log, progress, offsets_ps.get(run.report.file))
             if runs and numbered.pulse_spans[0][0] <= runs[-1].pulse_spans[-1][1]:
                 raise StationError(
                     f'covers the same time as {runs[-1].scanned.report.file}: a pulse counts once',
@@ -136,8 +141,7 @@ def number_clicks(
     progress('numbering the clicks')
     taken = _taken(manifest.station, scanned, runs, tie_breaker, spool)
     kept = [part.run for part in taken]
-    path = predicted(scanned.folder, manifest, kept[0].scanned.seen_ns[0], kept[-1].scanned.seen_ns[1])
-    utc_ns, pulse_at_utc = _naming(path, log, kept[0].slots.period)
+    utc_ns, pulse_at_utc = naming(scanned.folder, manifest, kept, log)
     return Timed(
         detections=DetectionLog.joined([part.detections for part in taken]),
         admitted=np.sum([part.admitted for part in taken], axis=0),
@@ -153,7 +157,12 @@ def number_clicks(
 
 
 def _numbered(
-    station: StationSettings, scanned: Scanned, run: ScannedRun, log: SatelliteLog, progress: Callable[[str], None]
+    station: StationSettings,
+    scanned: Scanned,
+    run: ScannedRun,
+    log: SatelliteLog,
+    progress: Callable[[str], None],
+    offset_ps: int | None,
 ) -> NumberedRun:
     progress("recovering the satellite's clock")
     clock = _clock(station.source, scanned.delay_ps, run, log)
@@ -168,7 +177,7 @@ def _numbered(
     tolerance_ps = round(station.detectors.delay_tolerance_ns * 1e3)
     width_ps = round(station.key.gate_ns * 1e3)
     profile = fold_clicks(run.blocks(), slots, width_ps)
-    gate = find_gate(profile, tolerance_ps, width_ps)
+    gate = find_gate(profile, tolerance_ps, width_ps, offset_ps)
     return NumberedRun(run, clock, slots, profile, gate, pulse_spans)
 
 
@@ -249,10 +258,14 @@ def _to_log_ps(path: LightPath, log: SatelliteLog) -> int:
     return (path.epoch_ns - log.epoch_utc_ns) * 1000
 
 
-def _naming(
-    path: LightPath, log: SatelliteLog, period: PulsePeriod
+def naming(
+    folder: Path, manifest: Manifest, runs: Sequence[NumberedRun], log: SatelliteLog
 ) -> tuple[Callable[[IntArray], IntArray], Callable[[IntArray], IntArray]]:
-    """`Timed.utc_ns` and `Timed.pulse_at_utc`."""
+    """`Timed.utc_ns` and `Timed.pulse_at_utc` of runs in the order of time."""
+    path, period = (
+        predicted(folder, manifest, runs[0].scanned.seen_ns[0], runs[-1].scanned.seen_ns[1]),
+        runs[0].slots.period,
+    )
     to_log_ps = _to_log_ps(path, log)
 
     def utc_ns(pulse: IntArray) -> IntArray:

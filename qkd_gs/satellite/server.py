@@ -16,7 +16,8 @@ from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.qkd.link.tls import Listener
 from qkd_gs.qkd.link.transcript_file import TranscriptFile
 from qkd_gs.qkd.protocol.result import SatelliteResult
-from qkd_gs.qkd.protocol.satellite_side import SETTLED_NS, serve
+from qkd_gs.qkd.protocol.satellite_side import serve
+from qkd_gs.qkd.protocol.satellite_sifting import SETTLED_NS
 from qkd_gs.qkd.sifting.terms import Terms
 from qkd_gs.satellite.log_transmitter import LogTransmitter
 

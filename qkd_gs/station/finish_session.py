@@ -9,7 +9,7 @@ from typing import Any
 
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.pointing.pointing_file import load_pointing
-from qkd_gs.processing.pipeline import Progress
+from qkd_gs.processing.session_run import Progress
 from qkd_gs.recording import Bag, metrics_of_bag, open_bag, telemetry_of_bag
 from qkd_gs.report import write_report
 from qkd_gs.session.durable_file import release_left_behind

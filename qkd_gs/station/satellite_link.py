@@ -14,7 +14,8 @@ from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.processing.joining import join_sessions
-from qkd_gs.processing.pipeline import DEFAULT_WINDOW_S, Progress, process_session
+from qkd_gs.processing.pipeline import DEFAULT_WINDOW_S, process_session
+from qkd_gs.processing.session_run import Progress
 from qkd_gs.processing.stored_keys import Link
 from qkd_gs.qkd.link.channel import Channel
 from qkd_gs.qkd.link.faults import ProtocolError

@@ -6,6 +6,7 @@ by side: before the gate, inside it, behind it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,10 +48,19 @@ class ClickStatistics:
     @classmethod
     def of_all(cls, parts: list[ClickStatistics]) -> ClickStatistics:
         """Sum of the statistics of several runs over the same range of pulses."""
+        return cls._together(parts, lambda arrays: np.sum(arrays, axis=0))
+
+    @classmethod
+    def one_behind_the_other(cls, parts: list[ClickStatistics]) -> ClickStatistics:
+        """Statistics of ranges of pulses that follow each other."""
+        return cls._together(parts, np.concatenate)
+
+    @classmethod
+    def _together(cls, parts: list[ClickStatistics], seconds: Callable[[list[IntArray]], IntArray]) -> ClickStatistics:
         return cls(
-            counts=np.sum([part.counts for part in parts], axis=0),
-            outside=np.sum([part.outside for part in parts], axis=0),
-            multiple=np.sum([part.multiple for part in parts], axis=0),
+            counts=seconds([part.counts for part in parts]),
+            outside=seconds([part.outside for part in parts]),
+            multiple=seconds([part.multiple for part in parts]),
             too_soon=sum(part.too_soon for part in parts),
             same=np.sum([part.same for part in parts], axis=0),
             other=np.sum([part.other for part in parts], axis=0),

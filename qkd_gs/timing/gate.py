@@ -68,7 +68,7 @@ class GatedEvents:
         return f'<GatedEvents: {len(self)}>'
 
 
-def find_gate(profile: SlotProfile, tolerance_ps: int, width_ps: int) -> Gate:
+def find_gate(profile: SlotProfile, tolerance_ps: int, width_ps: int, offset_ps: int | None = None) -> Gate:
     """Find the offset that the four detectors share: the peak of the sum of their profiles.
 
     Parameters
@@ -77,6 +77,8 @@ def find_gate(profile: SlotProfile, tolerance_ps: int, width_ps: int) -> Gate:
         Largest offset.
     width_ps : int
         Width of the gate, fixed before the pass.
+    offset_ps : int, optional
+        The offset, if earlier light of the same run has told it.
 
     Raises
     ------
@@ -84,7 +86,8 @@ def find_gate(profile: SlotProfile, tolerance_ps: int, width_ps: int) -> Gate:
         No peak, a peak beyond the tolerance, or a detector without photons in the peak of the others.
     """
     counts = profile.by_detector
-    offset_ps = _find_peak(profile, counts.sum(axis=0), width_ps)
+    if offset_ps is None:
+        offset_ps = _find_peak(profile, counts.sum(axis=0), width_ps)
     if abs(offset_ps) > tolerance_ps:
         raise StationError(
             f'the photons come {offset_ps * 1e-3:.2f} ns from where the beacon says,'

@@ -4,7 +4,7 @@ import pytest
 
 from qkd_gs.audit.session_audit import audit_session
 from qkd_gs.bench.security.short_sessions import make, station_with
-from qkd_gs.qkd.protocol.satellite_side import SETTLED_NS
+from qkd_gs.qkd.protocol.satellite_sifting import SETTLED_NS
 from qkd_gs.session.manifest import load_manifest
 from qkd_gs.settings.public_pulses import PublicPulses
 from qkd_gs.settings.station import StationSettings

@@ -6,7 +6,7 @@ import struct
 from math import ceil
 
 from qkd_gs.qkd.amplification.amplify import compress
-from qkd_gs.qkd.link.authenticated_channel import SECRET_BITS, AuthenticatedChannel
+from qkd_gs.qkd.link.authenticated_channel import AuthenticatedChannel
 from qkd_gs.qkd.link.channel import MAX_PAYLOAD, Kind
 from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
@@ -15,14 +15,16 @@ _HEAD = struct.Struct('>QQ')  # secret bits, disclosed bits
 _PART = MAX_PAYLOAD - _HEAD.size  # bytes of a matrix in one message
 
 
-def amplified_bits(secret_bits: int) -> int:
+def amplified_bits(link: AuthenticatedChannel, secret_bits: int) -> int:
     """Bits that privacy amplification makes: the key, and as many pre-shared bits as the tags of the run used."""
-    return secret_bits + SECRET_BITS if secret_bits else 0
+    return secret_bits + link.pre_shared_bits if secret_bits else 0
 
 
-def compressed(bits: PackedBits, secret_bits: int, matrix: bytes) -> tuple[PackedBits, PackedBits]:
+def compressed(
+    link: AuthenticatedChannel, bits: PackedBits, secret_bits: int, matrix: bytes
+) -> tuple[PackedBits, PackedBits]:
     """Key and pre-shared bits of a corrected key."""
-    whole = compress(bits, amplified_bits(secret_bits), matrix)
+    whole = compress(bits, amplified_bits(link, secret_bits), matrix)
     with whole.plain(slice(0, secret_bits)) as key, whole.plain(slice(secret_bits, None)) as refill:
         parts = PackedBits.of(key), PackedBits.of(refill)
     whole.wipe()
@@ -53,9 +55,9 @@ def requested_key(link: AuthenticatedChannel, key_bits: int) -> tuple[int, int, 
     if len(payload) < _HEAD.size:
         raise ProtocolError('malformed', 'the request to amplify is too short')
     secret_bits, disclosed_bits = _HEAD.unpack(payload[: _HEAD.size])
-    if amplified_bits(secret_bits) > key_bits:
+    if amplified_bits(link, secret_bits) > key_bits:
         raise ProtocolError('malformed', f'{secret_bits} secret bits are requested of {key_bits}')
-    size, parts = matrix_bytes(key_bits, amplified_bits(secret_bits)), [payload[_HEAD.size :]]
+    size, parts = matrix_bytes(key_bits, amplified_bits(link, secret_bits)), [payload[_HEAD.size :]]
     for start in range(0, size, _PART):
         if start:
             parts.append(link.receive(Kind.MATRIX).payload)

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from qkd_gs.settings.loader import Section
 
 MOST_PASSES = 256  # of a satellite over a station within the time for which sifted bits are kept
+MOST_PARTS = 3  # of a pass, for whose tags two slots of pre-shared bits are enough
 
 
 class Tally(Section):
@@ -94,6 +95,13 @@ class Joined(Section):
     receivers: list[Receiver] = Field(default=[], description='of each pass; none: taken for ideal')
 
 
+class Parted(Section):
+    """That the bits of a pass were sifted in parts, the first ones while light of later ones was still to come."""
+
+    parts: int = Field(ge=1, le=MOST_PARTS, description='parts for whose tags there were pre-shared bits')
+    expected: int = Field(ge=1, le=10**12, description='sifted bits of all states, as expected before the first answer')
+
+
 class KeyCounts(Section):
     """Counts of a pass in both bases, or of several that are joined.
 
@@ -104,6 +112,7 @@ class KeyCounts(Section):
     tolerance: SourceTolerance = SourceTolerance()
     receiver: Receiver | None = None
     joined: Joined | None = None
+    parted: Parted | None = None
     hv: BasisCounts
     da: BasisCounts
 

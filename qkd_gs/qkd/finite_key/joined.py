@@ -61,7 +61,7 @@ def failure_of_a_choice(counts: KeyCounts, failure_probability: float) -> float:
 def all_given_away(counts: KeyCounts, failure_probability: float) -> float:
     """Bits that the receiver gives away (`bits_given_away`): of joined passes the sum, each with its own bound."""
     if counts.joined is None:
-        return bits_given_away(counts.receiver, failure_probability)
+        return bits_given_away(counts.receiver, failure_probability, adaptive=counts.parted is not None)
     return sum(bits_given_away(one, failure_probability / MOST_PASSES) for one in counts.joined.receivers)
 
 

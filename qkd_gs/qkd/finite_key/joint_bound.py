@@ -119,8 +119,10 @@ def joint_bound(counts: KeyCounts, failure_probability: float) -> JointBound | N
     best = None
     for phase_error in PHASE_ERRORS:
         raised = raised_phase_error(counts.receiver, phase_error)
-        # lambda depends on the number of detections alone, which says nothing of their intensities
-        expected = _expected(counts, observed.detections, _EXPECTED_PART * phase_error)
+        # lambda depends on the number of detections alone, which says nothing of their intensities; where some of these
+        # were told before the last detection, it depends on the number that was expected before the first was told
+        number = counts.parted.expected if counts.parted else observed.detections
+        expected = _expected(counts, number, _EXPECTED_PART * phase_error)
         found = {scale: weights(odds, ratios, scale, phase_error, raised) for scale in SCALES}
         bounds = {scale: (expected.weighed(w) - exponent) / scale for scale, w in found.items() if w}
         if not bounds:

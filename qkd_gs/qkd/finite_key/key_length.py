@@ -124,7 +124,7 @@ def key_length(
     if comparison and analysis != 'additive':
         raise StationError(f'{analysis} is neither pooled nor without a total', where='analysis')
     flaws = counts.tolerance != SourceTolerance() or counts.receiver is not None
-    if analysis != 'joint' and (flaws or counts.joined is not None):
+    if analysis != 'joint' and (flaws or (counts.joined or counts.parted)):
         raise StationError(
             f'{analysis} takes a single pass, an exact source and an ideal receiver', where='analysis', hint='use joint'
         )

@@ -5,7 +5,7 @@ Derivations: ``doc/security.md``, "The receiver".
 
 from __future__ import annotations
 
-from math import sqrt
+from math import exp, log, sqrt
 
 from qkd_gs.qkd.finite_key.bounds import expectation_bounds
 from qkd_gs.qkd.finite_key.counts import Receiver
@@ -35,15 +35,33 @@ def raised_phase_error(receiver: Receiver | None, expected: float) -> tuple[floa
     return (1.0 + share) * unequal, (1.0 + 1.0 / share) * tilt * tilt / (1.0 - m)
 
 
-def bits_given_away(receiver: Receiver | None, failure_probability: float) -> float:
+_STEPS: tuple[float, ...] = tuple(8.0 * 2.0 ** (-k / 2.0) for k in range(16))  # 8 to 0.044
+
+
+def adaptive_expectation(count: int, failure_probability: float) -> float:
+    """Upper bound on the sum of the probabilities of events of which `count` were seen, whatever they depend on.
+
+    Whoever chooses each event may know the outcomes before.  For a fixed t the product of exp(-t) for each one seen
+    and exp((1 - exp(-t)) q) for each of probability q has a mean of at most 1; all t are paid for.
+    """
+    exponent = log(len(_STEPS) / failure_probability)
+    return min((count * t + exponent) / (1.0 - exp(-t)) for t in _STEPS)
+
+
+def bits_given_away(receiver: Receiver | None, failure_probability: float, adaptive: bool = False) -> float:
     """Upper bound on the key bits that are given away: several photons at once, unequal dark counts, edges of the gate.
 
     Two photons click in both bases with probability q at least, more photons no less often.  So at most E / q pulses
-    arrive with several, with E the largest expectation of the pulses with clicks in both bases.
+    arrive with several, with E the largest expectation of the pulses with clicks in both bases.  `adaptive`: bases were
+    announced while light was still to come.
     """
     if receiver is None:
         return 0.0
     m, b = receiver.within_basis, receiver.between_bases
     least = (1.0 - m) * (1.0 - b) / ((1.0 + m) * (1.0 + b))  # smallest efficiency over the largest
-    several = expectation_bounds(receiver.cross_clicks, failure_probability).upper / (least * least / 2.0)
+    if adaptive:
+        clicks = adaptive_expectation(receiver.cross_clicks, failure_probability)
+    else:
+        clicks = expectation_bounds(receiver.cross_clicks, failure_probability).upper
+    several = clicks / (least * least / 2.0)
     return several + receiver.excess_dark_bits + receiver.edge_bits

@@ -13,7 +13,7 @@ from qkd_gs.errors import StationError
 from qkd_gs.qkd.link.polynomial import PolynomialHash, agreement_probability
 
 TAG_BYTES = 16
-MAX_TAGS = 8  # in a pass; with the point this is 1152 bits of pre-shared key
+MAX_TAGS = 17  # in a run that sifts in parts, of two slots of pre-shared bits; others have eight
 _EXPONENT = 127
 _PRIME = (1 << _EXPONENT) - 1
 

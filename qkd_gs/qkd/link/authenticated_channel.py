@@ -17,14 +17,13 @@ from qkd_gs.qkd.link.transcript_file import TranscriptFile
 from qkd_gs.settings.loader import Section
 
 TAGS = 8  # of both sides: log, announcement and answer, key, and that it is stored
-SECRET_BITS = 8 * secret_bytes(TAGS)
+SECRET_BITS = 8 * secret_bytes(TAGS)  # a slot of the pre-shared key
+TAGS_A_PART = 4  # log, announcement and answer once more
 MAX_JSON = 1 << 20
 _SATELLITE, _STATION = 0, 1
 _LONGEST_TRANSCRIPT = 1 << 32  # bytes; a long pass has 2^24
 FIRST_TAGS = 16  # wrong first tags that a slot of pre-shared bits may be tried with
 MOST_RUNS = 1 << 30  # of a session; their pre-shared bits would be 155 GB
-# that any tag of any run of a pass is forged
-EPSILON = MOST_RUNS * (TAGS - 1 + FIRST_TAGS) * forgery_probability(_LONGEST_TRANSCRIPT)
 
 S = TypeVar('S', bound=Section)
 
@@ -58,6 +57,17 @@ class PreShared(Protocol):
         """The other side's first tag was right: use up the slot, and give up what its greeting skipped."""
 
 
+def tag_key_bits(parts: int) -> int:
+    """Pre-shared bits of a run that may sift in so many parts: one slot, or two."""
+    return SECRET_BITS if parts == 1 else 2 * SECRET_BITS
+
+
+def forgery_epsilon(parts: int) -> float:
+    """Probability that any tag of any run of a pass is forged, if each may sift in so many parts."""
+    tags = TAGS + (parts - 1) * TAGS_A_PART
+    return MOST_RUNS * (tags - 1 + FIRST_TAGS) * forgery_probability(_LONGEST_TRANSCRIPT)
+
+
 class AuthenticatedChannel:
     """Sends and receives messages, and authenticates them by tags.
 
@@ -76,6 +86,8 @@ class AuthenticatedChannel:
     ----------
     round_trips : int
         Turns of this side that the other side answered.
+    pre_shared_bits : int
+        Bits of pre-shared key consumed.
     """
 
     def __init__(self, channel: Channel, station: bool, transcript: TranscriptFile | None = None):
@@ -87,7 +99,7 @@ class AuthenticatedChannel:
         self._tags = 0
         self._digest = hashlib.sha256()
         self._sent_last = False
-        self.round_trips = 0
+        self.round_trips = self.pre_shared_bits = 0
 
     def send(self, kind: Kind, content: bytes | Section = b'') -> None:
         """Send a message."""
@@ -112,10 +124,12 @@ class AuthenticatedChannel:
         """Receive a small message with named fields."""
         return read_section(self.receive(kind), model)
 
-    def authenticate(self, secret: ReservedBits) -> None:
+    def authenticate(self, *slots: ReservedBits) -> None:
         """Use these pre-shared bits for the tags of this channel, and overwrite them."""
-        self._authenticator = Authenticator(secret.reveal())
-        secret.wipe()
+        self._authenticator = Authenticator(b''.join(slot.reveal() for slot in slots))
+        self.pre_shared_bits = SECRET_BITS * len(slots)
+        for slot in slots:
+            slot.wipe()
         self._transcript = self._authenticator.transcript()
         for sender, parts in self._unrecorded:
             self._transcript.record(sender, *parts)
@@ -176,11 +190,6 @@ class AuthenticatedChannel:
     def public_digest(self) -> str:
         """Digest of all messages so far, 32 hexadecimal digits: the same on both sides, not secret."""
         return self._digest.hexdigest()[:32]
-
-    @property
-    def pre_shared_bits(self) -> int:
-        """Bits of pre-shared key consumed."""
-        return SECRET_BITS if self._authenticator else 0
 
     def _expect(self, *kinds: Kind) -> Message:
         message = expect(self._channel, *kinds)

@@ -54,6 +54,7 @@ class Kind(IntEnum):
     JOIN = 23
     JOINED = 24
     REPEATED = 25
+    CORRECT = 26
 
 
 @dataclass(frozen=True)

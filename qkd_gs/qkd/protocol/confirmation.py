@@ -11,18 +11,19 @@ from qkd_gs.qkd.sifting.terms import Terms
 
 
 def greet(link: AuthenticatedChannel, hello: messages.Hello, pre_shared: PreShared) -> messages.Welcome:
-    """Ground: send the first message, and use the pre-shared slot that the answer names.
+    """Ground: send the first message, and use the pre-shared slots that the answer names: one, or two for parts.
 
     Raises
     ------
     ProtocolError
-        The answer names a slot that was not offered.
+        The answer names a slot that was not offered, or another number of them than is needed.
     """
     link.send(Kind.HELLO, hello)
     welcome = link.receive_section(Kind.WELCOME, messages.Welcome)
-    if welcome.pre_shared_slot not in hello.pre_shared_slots:
+    slots = welcome.slots
+    if len(set(slots)) != (2 if hello.parts > 1 else 1) or not set(slots) <= set(hello.pre_shared_slots):
         raise ProtocolError('disagreement', 'the satellite wants pre-shared bits that were not offered')
-    link.authenticate(pre_shared.take(welcome.pre_shared_slot))
+    link.authenticate(*(pre_shared.take(slot) for slot in slots))
     return welcome
 
 
@@ -80,7 +81,7 @@ def confirm_again(
             disclosed_before=0,
             stored_key=key_id,
         )
-        slot = greet(link, hello, pre_shared).pre_shared_slot
+        (slot,) = greet(link, hello, pre_shared).slots
         exchange_confirmation(link, key_id)
         pre_shared.accept(slot)
     link.close()

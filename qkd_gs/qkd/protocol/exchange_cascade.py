@@ -26,12 +26,13 @@ _SEGMENT = struct.Struct('>I')
 _SEGMENT_BITS = 1 << 23  # as many as a pass of 20 million tags has, at 13 bytes of memory a bit
 
 
-def segments(bits: int) -> list[slice]:
-    """Slices of a long key that are corrected one after the other, so that memory stays bounded.
+def segments(bits: int, start: int = 0) -> list[slice]:
+    """Slices of a long key, from `start` on, that are corrected one after the other, so that memory stays bounded.
 
     A pass is one segment, in which all blocks share their round trips.
     """
-    return even_slices(bits, max(1, -(-bits // _SEGMENT_BITS)))
+    size = bits - start
+    return [slice(start + one.start, start + one.stop) for one in even_slices(size, max(1, -(-size // _SEGMENT_BITS)))]
 
 
 def pack_queries(segment: int, batch: IntArray) -> bytes:
@@ -55,6 +56,7 @@ def correct(
     options: CascadeOptions,
     record_leakage: RecordLeakage,
     progress: Progress,
+    start: int = 0,
 ) -> int:
     """Ground: send parity queries until the key is corrected.
 
@@ -71,6 +73,8 @@ def correct(
         Called with the total of disclosed bits, and what was said since the last call, before each query is sent.
     progress : callable
         Called with the step and an estimate of the fraction that is done.
+    start : int
+        First bit to be corrected; those before are right.
 
     Returns
     -------
@@ -83,8 +87,8 @@ def correct(
         The parities contradict each other, or the bits differ far more than expected.
     """
     disclosed, answer = 0, b''
-    estimate = 1.1 * len(bits) * binary_entropy(qber) + 1
-    for number, segment in enumerate(segments(len(bits))):
+    estimate = 1.1 * (len(bits) - start) * binary_entropy(qber) + 1
+    for number, segment in enumerate(segments(len(bits), start)):
         corrector = _corrector(bits, segment, qber, seed + number, options)
         while (batch := corrector.next_batch()) is not None:
             if not len(batch):  # only contradictory parities leave an error that no query can find

@@ -78,13 +78,12 @@ class GroundJoin(GroundSession):
             raise StationError(f'the passes give no key together: {reason}')
         digests, choices = [one.digest for one in self._passes], counts.joined.choices if counts.joined else 1
         request = messages.JoinRequest(digests=digests, choices=choices, qber=qber, seed=seed)
-        self._begin(Kind.JOIN, request, counts)
+        self._reconciliation.begin(Kind.JOIN, request, counts)
         self._link.send_tag()
         self._link.receive(Kind.JOINED)  # now the satellite has taken its bits
-        self._link.verify_tag()
-        self._pre_shared.accept(self._slot)
+        self._accept_tag()
         sifted = self._taken(counts, qber)
-        return self._amplify(sifted, self._verify(blocks, sifted.bits, *self._reconcile(sifted, blocks, seed)))
+        return self._amplify(sifted, self._corrected(sifted, blocks, seed))
 
     def _taken(self, counts: KeyCounts, qber: float) -> SiftedKey:
         """The kept bits, which from now on are for this key and no other."""

@@ -18,19 +18,20 @@ _KEPT = 'its sifted bits are kept, to be joined with other passes'
 _ORDINARY_F = 1.2  # of reconciliation, so that no pass is lost whose bits are disclosed for nothing
 
 
-def overhead(terms: Terms, sizes: list[int], joined: int = 0, earlier_bits: int = 0) -> Overhead:
+def overhead(terms: Terms, sizes: list[int], joined: int = 0, earlier_bits: int = 0, parts: int = 1) -> Overhead:
     """Bits and failure probability of verifying blocks of these sizes and of the pass's tags.
 
     Each block discloses its digest and one bit that says whether the digests agree.  The tags of `joined` earlier runs
-    vouch for the bits, too.  Broken runs may have compared digests as often as the bits that they disclosed allow.
+    vouch for the bits, too; a run that may sift in `parts` has more of them.  Broken runs may have compared digests as
+    often as the bits that they disclosed allow.
     """
     bits = len(sizes) * (terms.verification_bits + 1)
     once = sum(verify.collision_probability(size, terms.verification_bits) for size in sizes)
     return Overhead(
         verification_bits=bits,
         verification_epsilon=once * (1 + earlier_bits // bits) if bits else 0.0,
-        authentication_bits=authenticated_channel.SECRET_BITS,
-        authentication_epsilon=(1 + joined) * authenticated_channel.EPSILON,
+        authentication_bits=authenticated_channel.tag_key_bits(parts),
+        authentication_epsilon=(1 + joined) * authenticated_channel.forgery_epsilon(parts),
     )
 
 
@@ -55,8 +56,21 @@ def certified_length(
         counts,
         epsilon_total=terms.epsilon_total,
         disclosed_bits=disclosed_bits,
-        overhead=overhead(terms, sizes, counts.joined.passes if counts.joined else 0, earlier_bits),
+        overhead=overhead(
+            terms,
+            sizes,
+            counts.joined.passes if counts.joined else 0,
+            earlier_bits,
+            counts.parted.parts if counts.parted else 1,
+        ),
     )
+
+
+def too_many_errors(terms: Terms, qber: float) -> str:
+    """Reason to tell no parity: an error rate above the agreed limit; empty if it is not."""
+    if qber <= terms.max_qber:
+        return ''
+    return f'the error rate estimated from the decoy states, {qber:.1%}, is above the limit of {terms.max_qber:.1%}'
 
 
 def abort_reason(
@@ -74,8 +88,8 @@ def abort_reason(
     """
     if not counts.sifted_bits:
         return 'no sifted bits'
-    if qber > terms.max_qber:
-        return f'the error rate estimated from the decoy states, {qber:.1%}, is above the limit of {terms.max_qber:.1%}'
+    if reason := too_many_errors(terms, qber):
+        return reason
     limit = _at_the_limit(counts, qber) if planned_bits is None else planned_bits
     try:
         return certified_length(terms, counts, sizes, limit + disclosed_before, disclosed_before).reason

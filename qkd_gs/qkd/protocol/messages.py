@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
 from qkd_gs.arrays import BoolArray, ByteArray, IntArray
-from qkd_gs.qkd.finite_key.counts import MOST_PASSES, Receiver
+from qkd_gs.qkd.finite_key.counts import MOST_PARTS, MOST_PASSES, Receiver
 from qkd_gs.qkd.link.codes import (
     pack_bits,
     pack_integers,
@@ -57,14 +57,21 @@ class Hello(Section):
         description='key of an earlier run that is to be confirmed',
     )
     joins: list[_Session] = Field(default=[], max_length=MOST_PASSES, description='sessions whose kept bits are joined')
+    parts: int = Field(default=1, ge=1, le=MOST_PARTS, description='parts in which the session may be sifted')
 
 
 class Welcome(Section):
     """Satellite to ground: terms accepted; pre-shared slot to use, and bits that this side disclosed earlier."""
 
     pre_shared_slot: _Slot
+    second_slot: _Slot | None = Field(default=None, description='of a run in parts, which has more tags')
     disclosed_before: int = Field(ge=0, le=_LARGEST)
     repeatable: int = Field(default=0, ge=0, le=_LARGEST, description='those that cost nothing if they are said again')
+
+    @property
+    def slots(self) -> list[str]:
+        """Slots of the run, in the order in which their bits are used."""
+        return [slot for slot in (self.pre_shared_slot, self.second_slot) if slot is not None]
 
 
 class LogRequest(Section):
@@ -91,6 +98,19 @@ class SiftHead(Section):
 
     locked: list[PulseSpan] = Field(min_length=1, max_length=10_000)
     detections: _Count
+    expected: int | None = Field(
+        default=None, ge=1, le=10**12, description='sifted bits of the whole pass; in the first of several parts'
+    )
+
+    def payload(self) -> bytes:
+        """Payload; that of a session sifted as a whole is as it always was, so a repeated run says the same."""
+        return self.model_dump_json(exclude_none=True).encode()
+
+
+class Correct(Section):
+    """Ground to satellite: start of the reconciliation of a part behind which others follow."""
+
+    seed: int = Field(ge=0, lt=2**63, description='of the public permutations')
 
 
 class ErrorCounts(Section):
@@ -128,10 +148,12 @@ class KeyId(Section):
     key_id: str = Field(pattern='^[0-9a-f]{32}$')
 
 
-def log_blocks(log: BeaconLog) -> Iterator[bytes]:
-    """Payloads that carry a beacon log."""
+def log_blocks(log: BeaconLog, wait_until: Callable[[int], None] = lambda _: None) -> Iterator[bytes]:
+    """Payloads that carry a beacon log; each after `wait_until` has returned from the UTC, ns, of its last pulse."""
     for start in range(0, len(log.time_ps), LOG_BLOCK):
-        yield pack_train(log.time_ps[start : start + LOG_BLOCK])
+        times_ps = log.time_ps[start : start + LOG_BLOCK]
+        wait_until(log.epoch_utc_ns + int(times_ps[-1]) // 1000)
+        yield pack_train(times_ps)
 
 
 def read_log(head: LogHead, blocks: Iterator[bytes], beacon_period_ps: float, spool: Spool) -> BeaconLog:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
-from qkd_gs.arrays import IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.qkd.amplification import verify
 from qkd_gs.qkd.amplification.key_request import compressed, requested_key
@@ -27,38 +25,13 @@ from qkd_gs.qkd.protocol.leakage import LeakageAccount
 from qkd_gs.qkd.protocol.progress import Progress, no_progress
 from qkd_gs.qkd.protocol.repetition import answer_repeated
 from qkd_gs.qkd.protocol.result import SatelliteResult
-from qkd_gs.qkd.protocol.session_record import AnnouncementDigest, Booking, SessionRecord
+from qkd_gs.qkd.protocol.satellite_sifting import SatelliteSifting, Sifted
+from qkd_gs.qkd.protocol.session_record import SessionRecord
 from qkd_gs.qkd.reconciliation.key_blocks import block_sizes, dropped_bits, key_blocks, verified_bits
-from qkd_gs.qkd.sifting.key_counts import key_counts, sifted_table
+from qkd_gs.qkd.sifting.key_counts import key_counts
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
-from qkd_gs.qkd.sifting.states import Intensity, Transmitter
+from qkd_gs.qkd.sifting.states import Transmitter
 from qkd_gs.qkd.sifting.terms import Terms
-from qkd_gs.timing.public_pulses import disclosed_in, is_public
-from qkd_gs.timing.pulse_period import PulsePeriod
-from qkd_gs.timing.spans import PulseSpan, ascending, within
-
-SETTLED_NS = 10 * 10**9  # longer than light to any Earth orbit and the errors of both clocks
-
-
-@dataclass(frozen=True)
-class _Sifted:
-    bits: PackedBits  # of the signal state
-    pulses: int
-    table: IntArray  # sifted bits by basis and intensity
-    last_ns: int  # when the last pulse was sent
-
-
-@dataclass(frozen=True)
-class _Window:
-    """Interval of the beacon log, which the ground requested under a tag."""
-
-    utc_ns: tuple[int, int]
-    period_ps: Fraction
-    epoch_utc_ns: int
-
-    def sent_ns(self, pulse: int) -> int:
-        """UTC at which a pulse was sent, by the satellite's clock."""
-        return self.epoch_utc_ns + pulse * self.period_ps // 1000
 
 
 def serve(
@@ -72,6 +45,7 @@ def serve(
     source: str = 'own',
     progress: Progress = no_progress,
     transcript: TranscriptFile | None = None,
+    wait_until: Callable[[int], None] = lambda _: None,
 ) -> SatelliteResult:
     """Answer one protocol run of the ground on this channel, from its first message to its end.
 
@@ -96,6 +70,8 @@ def serve(
         Told the name of each step and how much of it is done.
     transcript : TranscriptFile, optional
         Gets all messages, for an auditor.
+    wait_until : callable
+        Returns once a UTC, ns, has come by the satellite's clock: a log of pulses to come is sent as these leave.
 
     Returns
     -------
@@ -111,7 +87,7 @@ def serve(
     """
     link = AuthenticatedChannel(channel, station=False, transcript=transcript)
     with link.ended_by_faults():
-        result = _Run(link, transmitter, terms, pre_shared, record, now_utc_ns, source, progress).run()
+        result = _Run(link, transmitter, terms, pre_shared, record, now_utc_ns, wait_until, source, progress).run()
     link.close()
     return result
 
@@ -125,12 +101,14 @@ class _Run:
         pre_shared: PreShared,
         record: SessionRecord,
         now_utc_ns: Callable[[], int],
+        wait_until: Callable[[int], None],
         source: str,
         progress: Progress,
     ):
         self._link, self._transmitter, self._terms = link, transmitter, terms
         self._pre_shared, self._record, self._progress = pre_shared, record, progress
-        self._now_utc_ns, self._source = now_utc_ns, source
+        self._now_utc_ns, self._wait_until, self._source = now_utc_ns, wait_until, source
+        self._disclosed = 0  # by the reconciliation of earlier parts
 
     def run(self) -> SatelliteResult:
         hello = self._link.receive_section(Kind.HELLO, messages.Hello)
@@ -147,9 +125,7 @@ class _Run:
     def _answer(self, hello: messages.Hello) -> SatelliteResult:
         self._leakage.other_earlier_bits = hello.disclosed_before
         self._welcome(hello, self._leakage.own_earlier_bits, self._leakage.repeatable_bits)
-        window = self._send_log()
-        sifted = self._sift(window)
-        reported = self._link.receive(Kind.ERROR_COUNTS)
+        sifted, reported = self._parts(hello.parts)
         report = read_section(reported, messages.ErrorCounts)
         self._leakage.begin(reported.payload)
         counts = self._counts(sifted, report)
@@ -161,15 +137,45 @@ class _Run:
                 self._link.send(Kind.AMPLIFIED, messages.KeyId(key_id=nothing.key_id))
                 self._link.send_tag()
             return self._await_storing(nothing)
-        return self._make_key(sifted.bits, counts, report.seed)
+        return self._make_key(sifted.bits(), counts, report.seed, sifted.corrected_bits)
 
-    def _kept(self, sifted: _Sifted, counts: KeyCounts, report: messages.ErrorCounts) -> KeptBits:
+    def _parts(self, most: int) -> tuple[Sifted, Message]:
+        """Sift the pass as a whole, or part after part; the report of errors that follows the last one.
+
+        Of a part behind which others follow, parities are told before the light of those is over (doc/security.md).
+        """
+        if most > 1 and self._terms.one_way:
+            raise StationError('a pass is sifted in parts with interactive reconciliation only', where='terms')
+        sifting = SatelliteSifting(
+            self._link,
+            self._transmitter,
+            self._terms,
+            self._record,
+            self._session_id,
+            self._source,
+            self._now_utc_ns,
+            self._wait_until,
+            self._verify_tag,
+            self._progress,
+        )
+        sifted, request = Sifted(most), self._link.receive(Kind.LOG_REQUEST)
+        while True:
+            sifting.sift(sifting.send_log(request), sifted)
+            message = self._link.receive(*(Kind.ERROR_COUNTS, Kind.CORRECT)[: 1 if sifted.parts == most else 2])
+            if message.kind is Kind.ERROR_COUNTS:
+                return sifted, message
+            seed = read_section(message, messages.Correct).seed
+            self._leakage.begin(message.payload)
+            request, self._disclosed = self._answer_parities(Kind.LOG_REQUEST, sifted.fresh, seed)
+            sifted.keep()
+
+    def _kept(self, sifted: Sifted, counts: KeyCounts, report: messages.ErrorCounts) -> KeptBits:
         """Bits that wait to be joined with those of other passes; the ground keeps its own."""
         self._verify_tag()
-        if not may_be_kept(self._terms, counts, report.qber, self._leakage.earlier_bits):
+        if not may_be_kept(self._terms, counts, report.qber, self._leakage.earlier_bits + self._disclosed):
             raise ProtocolError('disagreement', 'the ground keeps sifted bits that may not be kept')
         about = KeptPass(self._session_id, sifted.last_ns, counts)
-        return KeptBits(about, sifted.bits, PackedBits.zeros(0))
+        return KeptBits(about, sifted.bits(), PackedBits.zeros(0))
 
     def _join(self, hello: messages.Hello) -> SatelliteResult:
         """Make one key of the kept bits of several passes."""
@@ -213,11 +219,15 @@ class _Run:
         if hello.terms != self._terms:
             differing = [name for name, value in self._terms if getattr(hello.terms, name) != value]
             raise StationError(f'the ground has different terms: {", ".join(differing)}', where='terms')
-        slot = self._pre_shared.choose(hello.pre_shared_slots)
-        welcome = messages.Welcome(pre_shared_slot=slot, disclosed_before=disclosed_before, repeatable=repeatable)
+        first, second = self._pre_shared.choose(hello.pre_shared_slots), None
+        if hello.parts > 1:
+            second = self._pre_shared.choose([slot for slot in hello.pre_shared_slots if slot != first])
+        welcome = messages.Welcome(
+            pre_shared_slot=first, second_slot=second, disclosed_before=disclosed_before, repeatable=repeatable
+        )
         self._link.send(Kind.WELCOME, welcome)
-        self._link.authenticate(self._pre_shared.attempt(slot))
-        self._greeting = [(slot, hello.pre_shared_slots)]
+        self._link.authenticate(*(self._pre_shared.attempt(slot) for slot in welcome.slots))
+        self._greeting = [(slot, hello.pre_shared_slots) for slot in welcome.slots]
 
     def _verify_tag(self) -> None:
         """Verify the ground's tag; the first right one uses up the slot of pre-shared bits that it is made with."""
@@ -225,94 +235,18 @@ class _Run:
         while self._greeting:
             self._pre_shared.accept(*self._greeting.pop())
 
-    def _send_log(self) -> _Window:
-        request = self._link.receive_section(Kind.LOG_REQUEST, messages.LogRequest)
-        self._verify_tag()
-        if not 0 <= request.last_utc_ns - request.first_utc_ns <= messages.MAX_LOG_NS:
-            raise ProtocolError('malformed', 'the requested beacon log is longer than any pass')
-        head, blocks, pulses = self._public_log(request) if self._terms.public_pulses else self._beacon_log(request)
-        self._link.send(Kind.LOG_HEAD, head)
-        for done, block in enumerate(blocks):
-            self._link.send(Kind.LOG_BLOCK, block)
-            self._progress('beacon log', min(1.0, (done + 1) * pulses / head.pulses))
-        self._link.send_tag()
-        return _Window(
-            (request.first_utc_ns, request.last_utc_ns),
-            PulsePeriod(self._terms.pulse_rate_hz).exact_ps,
-            head.epoch_utc_ns,
-        )
-
-    def _beacon_log(self, request: messages.LogRequest) -> tuple[messages.LogHead, Iterator[bytes], int]:
-        """Head, blocks, and pulses of a block."""
-        log = self._transmitter.beacon_log(request.first_utc_ns, request.last_utc_ns)
-        head = messages.LogHead(first_index=log.first_index, pulses=len(log.time_ps), epoch_utc_ns=log.epoch_utc_ns)
-        return head, messages.log_blocks(log), messages.LOG_BLOCK
-
-    def _public_log(self, request: messages.LogRequest) -> tuple[messages.LogHead, Iterator[bytes], int]:
-        """The same of the disclosed pulses; none is told of before its light has passed."""
-        rule = self._terms.public_pulses
-        assert rule is not None
-        last_ns = min(request.last_utc_ns, self._now_utc_ns() - SETTLED_NS)
-        first, last, epoch_utc_ns = self._transmitter.logged(request.first_utc_ns, last_ns)
-        starts = disclosed_in(rule, first, last)
-        if len(starts) * rule.block > messages.MAX_LOG:
-            raise StationError(
-                f'{len(starts)} blocks of {rule.block} pulses are too many to disclose',
-                where='source.public_pulses.disclosed',
-            )
-        first_index = int(starts[0]) if len(starts) else 0
-        head = messages.LogHead(first_index=first_index, pulses=len(starts) * rule.block, epoch_utc_ns=epoch_utc_ns)
-        return head, messages.public_blocks(rule, self._transmitter, starts), rule.block
-
-    def _sift(self, window: _Window) -> _Sifted:
-        """Sift announced detections; nothing is said of them before their tag is verified and they are booked."""
-        announced = self._link.receive(Kind.SIFT_HEAD)
-        head = read_section(announced, messages.SiftHead)
-        self._check_spans(head.locked, window)
-        table, key, answers = np.zeros((2, 3), np.int64), list[PackedBits](), list[bytes]()
-        said = AnnouncementDigest(announced.payload)
-        for pulse, basis in messages.read_detections(head.detections, self._each(Kind.DETECTIONS, said)):
-            if not within(pulse, head.locked).all():
-                raise ProtocolError('malformed', 'detections outside locked time')
-            if self._terms.public_pulses and is_public(self._terms.public_pulses, pulse).any():
-                raise ProtocolError('malformed', 'detections of public pulses')
-            states = self._transmitter.states(pulse)
-            match = states.basis == basis
-            answers.append(messages.pack_sift(match.astype(np.uint8), states.intensity, states.bit))
-            table += sifted_table(basis[match], states.intensity[match])
-            key.append(PackedBits.of(states.bit[match & (states.intensity == Intensity.SIGNAL)]))
-        self._verify_tag()
-        booking = Booking.of(
-            self._session_id, self._source, head.locked, window.epoch_utc_ns, window.period_ps, said.hex()
-        )
-        self._record.book_pulses(booking)
-        for answer in answers:
-            self._link.send(Kind.SIFT_ANSWER, answer)
-        self._link.send_tag()
-        self._progress('sifting', 1.0)
-        return _Sifted(PackedBits.joined(key), self._terms.key_pulses(head.locked), table, booking.spans_ns[-1][1])
-
-    def _check_spans(self, locked: list[PulseSpan], window: _Window) -> None:
-        """Refuse pulses outside the log that was asked for under a tag, and pulses that may still be on their way."""
-        if not ascending(locked):
-            raise ProtocolError('malformed', 'the spans of locked time are empty, unordered or overlapping')
-        first_ns, last_ns = window.sent_ns(locked[0][0]), window.sent_ns(locked[-1][1])
-        if first_ns < window.utc_ns[0] or last_ns > window.utc_ns[1]:
-            raise ProtocolError('malformed', 'locked time lies outside the beacon log')
-        if last_ns + SETTLED_NS > self._now_utc_ns():
-            raise ProtocolError('malformed', 'locked time is not over yet, or only just')
-
-    def _counts(self, sifted: _Sifted, report: messages.ErrorCounts) -> KeyCounts:
+    def _counts(self, sifted: Sifted, report: messages.ErrorCounts) -> KeyCounts:
         errors = np.array([(0, *basis) for basis in report.errors], np.int64)
         try:
-            counts = key_counts(self._terms, sifted.pulses, sifted.table, errors)
+            counts = key_counts(self._terms, self._terms.key_pulses(sifted.spans), sifted.table, errors)
         except StationError as error:
             raise ProtocolError('disagreement', error.what) from error
-        return counts.model_copy(update={'receiver': report.receiver})
+        return counts.model_copy(update={'receiver': report.receiver, 'parted': sifted.parted})
 
-    def _make_key(self, bits: PackedBits, counts: KeyCounts, seed: int) -> SatelliteResult:
+    def _make_key(self, bits: PackedBits, counts: KeyCounts, seed: int, corrected: int = 0) -> SatelliteResult:
+        """Make the key of all bits, the first of which (`corrected`) the ground has corrected before."""
         blocks = key_blocks(len(bits))
-        request, disclosed = self._reconcile(bits, blocks, counts, seed)
+        request, disclosed = self._reconcile(bits, blocks, counts, seed, corrected)
         length = self._terms.verification_bits
         if len(request.payload) != verify.seed_bytes(length):
             raise ProtocolError('malformed', 'the seed of verification has the wrong size')
@@ -336,7 +270,7 @@ class _Run:
                 'disagreement', f'the ground requests {secret_bits} bits, the data allow {certified.secret_bits}'
             )
         kept = verified_bits(bits, blocks, agreed)
-        key, refill = compressed(kept, secret_bits, matrix)
+        key, refill = compressed(self._link, kept, secret_bits, matrix)
         kept.wipe()
         bits.wipe()
         self._record.put(self._session_id, key_id, key, certified.epsilon, {'disclosed_bits': disclosed}, refill)
@@ -354,13 +288,31 @@ class _Run:
         )
         return self._await_storing(made)
 
-    def _reconcile(self, bits: PackedBits, blocks: list[slice], counts: KeyCounts, seed: int) -> tuple[Message, int]:
+    def _reconcile(
+        self, bits: PackedBits, blocks: list[slice], counts: KeyCounts, seed: int, corrected: int
+    ) -> tuple[Message, int]:
         """Run reconciliation; the ground's request to verify, and the number of bits disclosed."""
-        record, progress = self._leakage.announce, self._progress
         if self._terms.one_way:
+            record, progress = self._leakage.announce, self._progress
             disclosed = send_syndromes(self._link, bits, blocks, design_rate(counts), seed, record, progress)
             return self._link.receive(Kind.VERIFY_REQUEST), disclosed
-        return answer_until(self._link, Kind.VERIFY_REQUEST, bits, seed, record, progress)
+        if not corrected:
+            return self._answer_parities(Kind.VERIFY_REQUEST, bits, seed)
+        with bits.plain(slice(corrected, None)) as plain:
+            rest = PackedBits.of(plain)
+        answered = self._answer_parities(Kind.VERIFY_REQUEST, rest, seed)
+        rest.wipe()
+        return answered
+
+    def _answer_parities(self, end: Kind, bits: PackedBits, seed: int) -> tuple[Message, int]:
+        """Answer the ground's queries about these bits; the message that ends them, and all that the run disclosed."""
+        told = self._disclosed
+
+        def record(disclosed: int, *said: bytes) -> None:
+            self._leakage.announce(told + disclosed, *said)
+
+        message, disclosed = answer_until(self._link, end, bits, seed, record, self._progress)
+        return message, told + disclosed
 
     def _await_storing(self, made: SatelliteResult) -> SatelliteResult:
         """Wait for the ground's message that it stored the key, and confirm it on both sides.
@@ -382,9 +334,3 @@ class _Run:
         except ProtocolError:  # the ground asks again
             pass
         return confirmed
-
-    def _each(self, kind: Kind, said: AnnouncementDigest) -> Iterator[bytes]:
-        while True:
-            payload = self._link.receive(kind).payload
-            said.add(payload)
-            yield payload

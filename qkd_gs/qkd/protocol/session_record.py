@@ -30,12 +30,20 @@ class Booking:
         Emission times by the transmitter's clock, UTC ns, [start, end), rounded outwards.
     digest : str
         SHA-256 of the announcement, hexadecimal.
+    part : int
+        Number of the announcement, from 1, of a session that announces in parts.
     """
 
     session_id: str
     source: str
     spans_ns: tuple[tuple[int, int], ...]
     digest: str
+    part: int = 1
+
+    @property
+    def name(self) -> str:
+        """Name of the announcement in a record."""
+        return name_of_part(self.session_id, self.part)
 
     @classmethod
     def of(
@@ -46,13 +54,14 @@ class Booking:
         epoch_utc_ns: int,
         period_ps: Fraction,
         digest: str,
+        part: int = 1,
     ) -> Booking:
         """Booking of pulse spans; pulse n leaves `n * period_ps` after the epoch of the transmitter's clock."""
         spans_ns = (
             (epoch_utc_ns + first * period_ps // 1000, epoch_utc_ns - -(last + 1) * period_ps // 1000)
             for first, last in spans
         )
-        return cls(session_id, source, tuple(spans_ns), digest)
+        return cls(session_id, source, tuple(spans_ns), digest, part)
 
 
 class AnnouncementDigest:
@@ -62,10 +71,12 @@ class AnnouncementDigest:
     ----------
     head : bytes
         Payload with the spans.
+    before : str
+        Digest of the part before; empty for the first one.
     """
 
-    def __init__(self, head: bytes) -> None:
-        self._digest = sha256()
+    def __init__(self, head: bytes, before: str = '') -> None:
+        self._digest = sha256(bytes.fromhex(before))
         self.add(head)
 
     def add(self, payload: bytes) -> None:
@@ -102,8 +113,8 @@ class SessionRecord(Protocol):
     def named_disclosures(self, session_id: str) -> dict[str, int]:
         """Bits of each named disclosure in earlier runs; all of them are among those of `disclosed_before`."""
 
-    def public_seed(self, session_id: str, drawn: int) -> int:
-        """Public seed of a session: the one of its first run, or else `drawn`, which is kept from now on."""
+    def public_seed(self, session_id: str, drawn: int, part: int = 1) -> int:
+        """Public seed of a part of a session: that of the first run, or else `drawn`, which is kept from now on."""
 
     def book_pulses(self, booking: Booking) -> None:
         """Book pulses as used, before anything of them is said.
@@ -200,16 +211,16 @@ class RecordInMemory:
         """Bits of each named disclosure."""
         return dict(self._named.get(session_id, {}))
 
-    def public_seed(self, session_id: str, drawn: int) -> int:
-        """The first one of a session."""
-        return self._seeds.setdefault(session_id, drawn)
+    def public_seed(self, session_id: str, drawn: int, part: int = 1) -> int:
+        """The first one of a part of a session."""
+        return self._seeds.setdefault(name_of_part(session_id, part), drawn)
 
     def book_pulses(self, booking: Booking) -> None:
         """Book pulses as used."""
-        first = self._bookings.get(booking.session_id)
+        first = self._bookings.get(booking.name)
         others = [b for b in self._bookings.values() if b.session_id != booking.session_id]
         check_booking(booking, first.digest if first else None, used_by(booking, others))
-        self._bookings[booking.session_id] = booking
+        self._bookings[booking.name] = booking
 
     def put(
         self,
@@ -250,8 +261,8 @@ class RecordInMemory:
 
     def announced_between(self, first_ns: int, last_ns: int) -> int:
         """Number of sessions."""
-        ends = (booking.spans_ns[-1][1] for booking in self._bookings.values())
-        return sum(first_ns < end <= last_ns for end in ends)
+        ends = {booking.session_id: booking.spans_ns[-1][1] for booking in self._bookings.values()}
+        return sum(first_ns < end <= last_ns for end in ends.values())
 
     def confirm(self, session_id: str, key_id: str) -> None:
         """Mark the session as finished."""
@@ -259,6 +270,11 @@ class RecordInMemory:
             raise missing_key(session_id, key_id)
         self.finished.add(session_id)
         self._named.pop(session_id, None)
+
+
+def name_of_part(session_id: str, part: int) -> str:
+    """Name in a record of a part of a session; the first part has that of the session."""
+    return session_id if part == 1 else f'{session_id} part {part}'
 
 
 def used_by(booking: Booking, others: Iterable[Booking]) -> str | None:

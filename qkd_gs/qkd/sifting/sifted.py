@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 
 from qkd_gs.arrays import BoolArray, ByteArray
-from qkd_gs.qkd.finite_key.counts import KeyCounts, Receiver
+from qkd_gs.qkd.finite_key.counts import KeyCounts, Parted, Receiver
 from qkd_gs.qkd.finite_key.entropy import binary_entropy
 from qkd_gs.qkd.sifting.detections import Detections
 from qkd_gs.qkd.sifting.error_rate import expected_qber
@@ -44,19 +45,25 @@ class Sifter:
         Agreed terms.
     pulses_a_bin : int
         Width of the time bins.
-    windows : sequence of (first, last) pulse
-        Intervals in which sifted bits are counted.
     """
 
-    def __init__(self, terms: Terms, pulses_a_bin: int, windows: Sequence[PulseSpan]):
-        self._terms, self._pulses_a_bin, self._windows = terms, pulses_a_bin, windows
+    def __init__(self, terms: Terms, pulses_a_bin: int):
+        self._terms, self._pulses_a_bin = terms, pulses_a_bin
         self._table, self._errors = np.zeros((2, 3), np.int64), np.zeros((2, 3), np.int64)
         self._bits: list[PackedBits] = []  # of the signal state
         self._bases: list[PackedBits] = []
         self._bins: dict[int, int] = {}
-        self._in_windows = np.zeros(len(windows), np.int64)
+        self._in_windows: list[int] = []
+        self._given = 0  # blocks whose bits `new_bits` has returned
 
-    def add(self, block: Detections, match: BoolArray, intensity: ByteArray, opened: ByteArray) -> None:
+    def add(
+        self,
+        block: Detections,
+        match: BoolArray,
+        intensity: ByteArray,
+        opened: ByteArray,
+        windows: Sequence[PulseSpan] = (),
+    ) -> None:
         """Append a block of detections.
 
         Parameters
@@ -69,6 +76,8 @@ class Sifter:
             Intensities of the matching ones.
         opened : uint8
             The satellite's bits of decoy and vacuum states among the matching ones.
+        windows : sequence of (first, last) pulse
+            Intervals in which sifted bits are counted, as many in each call.
         """
         pulse, basis, bit = block.pulse[match], block.basis[match], block.bit[match]
         signal = intensity == Intensity.SIGNAL
@@ -79,20 +88,29 @@ class Sifter:
         self._bases.append(PackedBits.of(basis[signal]))
         for number, bits in zip(*np.unique(pulse[signal] // self._pulses_a_bin, return_counts=True), strict=True):
             self._bins[int(number)] = self._bins.get(int(number), 0) + int(bits)
-        inside = [within(pulse[signal], [window]).sum() for window in self._windows]
-        self._in_windows += np.array(inside, np.int64)
+        inside = [int(within(pulse[signal], [window]).sum()) for window in windows]
+        self._in_windows = [sum(pair) for pair in zip_longest(self._in_windows, inside, fillvalue=0)]
 
-    def finish(self, locked_pulses: int, receiver: Receiver | None = None) -> SiftedKey:
-        """Sifted key of all blocks, for `locked_pulses` pulses in locked time, by a receiver with these flaws."""
+    def new_bits(self) -> PackedBits:
+        """Copy of the signal bits that were added since the last call."""
+        fresh = [block.copy() for block in self._bits[self._given :]]
+        self._given = len(self._bits)
+        return PackedBits.joined(fresh)
+
+    def counts(self, locked_pulses: int, receiver: Receiver | None = None, parted: Parted | None = None) -> KeyCounts:
+        """Counts of all blocks, for `locked_pulses` pulses in locked time, by a receiver with these flaws."""
         counts = key_counts(self._terms, locked_pulses, self._table, self._errors)
-        counts = counts.model_copy(update={'receiver': receiver})
+        return counts.model_copy(update={'receiver': receiver, 'parted': parted})
+
+    def finish(self, counts: KeyCounts) -> SiftedKey:
+        """Sifted key of all blocks, with their counts."""
         bits = PackedBits.joined(self._bits)
         return SiftedKey(
             bits=bits,
             measured=bits.copy(),
             basis=PackedBits.joined(self._bases),
             bins=sorted(self._bins.items()),
-            window_bits=[int(n) for n in self._in_windows],
+            window_bits=self._in_windows,
             counts=counts,
             qber=expected_qber(counts),
         )

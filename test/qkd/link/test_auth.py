@@ -67,12 +67,13 @@ def test_no_pad_serves_twice():
         alice.tag(3, transcript(alice, TALK))
 
 
-def test_a_pass_stays_within_two_kilobits():
-    assert 8 * secret_bytes(MAX_TAGS) <= 2048
+def test_the_pre_shared_bits_of_a_run_are_limited():
+    assert 8 * secret_bytes(8) == 1152  # a slot
+    assert secret_bytes(MAX_TAGS) == 2 * secret_bytes(8)
     for tags in (0, MAX_TAGS + 1):
         with pytest.raises(ValueError, match='tags'):
             secret_bytes(tags)
-    for wrong in (b'', b'x' * 16, b'x' * 33, b'x' * 16 * 10):
+    for wrong in (b'', b'x' * 16, b'x' * 33, b'x' * 16 * 19):
         with pytest.raises(ValueError, match='secret'):
             Authenticator(wrong)
 

@@ -10,7 +10,7 @@ from qkd_gs.keys.store import KeyStore
 from qkd_gs.qkd.link.channel import Kind, Message
 from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.qkd.protocol import messages
-from qkd_gs.qkd.protocol.satellite_side import SETTLED_NS
+from qkd_gs.qkd.protocol.satellite_sifting import SETTLED_NS
 from qkd_gs.qkd.protocol.session_record import RecordInMemory
 
 EASY = TERMS.model_copy(update={'epsilon_total': 9e-4})

@@ -8,7 +8,7 @@ from qkd_gs.qkd.finite_key.key_length import key_length
 from qkd_gs.qkd.link.channel import Kind, Message
 from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.qkd.link.streams import LinkMeter
-from qkd_gs.qkd.protocol import ground_side
+from qkd_gs.qkd.protocol import ground_reconciliation
 from qkd_gs.qkd.protocol.exchange_ldpc import design_rate, planned_bits
 from qkd_gs.qkd.protocol.session_record import RecordInMemory
 from qkd_gs.qkd.reconciliation.key_blocks import key_blocks
@@ -124,13 +124,13 @@ def test_what_a_broken_run_disclosed_is_charged_once(light, run):
 
 
 def test_a_frame_that_does_not_decode_is_dropped_and_paid_for(light, run, monkeypatch):
-    right = ground_side.correct_by_syndromes
+    right = ground_reconciliation.correct_by_syndromes
 
     def noisy(talk, bits, *arguments):
         bits[1000:9000] ^= 1
         return right(talk, bits, *arguments)
 
-    monkeypatch.setattr(ground_side, 'correct_by_syndromes', noisy)
+    monkeypatch.setattr(ground_reconciliation, 'correct_by_syndromes', noisy)
     second = Run(*light, terms=ONE_WAY)
     assert second.result.failed_blocks == 1
     np.testing.assert_array_equal(second.result.key[:], second.satellite.key[:])

@@ -58,13 +58,13 @@ def sift(detections):
             log.add(Detections(pulse, basis, bit))
         for _ in log.announcements():
             pass
-        sifter = Sifter(TERMS, 10**8, [])
+        sifter = Sifter(TERMS, 10**8)
         for block in log.taken():
             states = transmitter.states(block.pulse)
             match = states.basis == block.basis
             intensity = states.intensity[match]
             sifter.add(block, match, intensity, states.bit[match][intensity != Intensity.SIGNAL])
-        return sifter.finish(10**9)
+        return sifter.finish(sifter.counts(10**9))
 
 
 def test_a_detection_needs_less_than_half_a_byte():

@@ -108,6 +108,8 @@ def test_a_log_of_the_wrong_length_or_rate_is_refused():
 class Line:
     """A conversation with oneself."""
 
+    pre_shared_bits = 1152
+
     def __init__(self):
         self.said = []
 
@@ -125,9 +127,9 @@ class Line:
 @given(key_bits=st.integers(0, 4000), share=st.floats(0, 1), part=st.integers(1, 40))
 @settings(max_examples=60, deadline=None)
 def test_a_matrix_comes_back_in_whatever_parts_it_goes(key_bits, share, part):
-    refill = key_request.amplified_bits(1) - 1  # pre-shared bits that come with a key
+    refill = key_request.amplified_bits(Line(), 1) - 1  # pre-shared bits that come with a key
     secret_bits, line = max(int(share * key_bits) - refill, 0), Line()
-    matrix = RNG.bytes(key_request.matrix_bytes(key_bits, key_request.amplified_bits(secret_bits)))
+    matrix = RNG.bytes(key_request.matrix_bytes(key_bits, key_request.amplified_bits(line, secret_bits)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(key_request, '_PART', part)
         key_request.request_key(line, secret_bits, 17, matrix)

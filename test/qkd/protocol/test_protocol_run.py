@@ -18,7 +18,7 @@ from qkd_gs.qkd.link.authenticated_channel import SECRET_BITS, TAGS
 from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.qkd.link.streams import LinkMeter
 from qkd_gs.qkd.link.tls import Listener, connect
-from qkd_gs.qkd.protocol import exchange_cascade, ground_side, satellite_side
+from qkd_gs.qkd.protocol import exchange_cascade, ground_reconciliation, ground_side, satellite_side
 from qkd_gs.qkd.protocol.detection_log import DetectionLog
 from qkd_gs.qkd.protocol.ground_side import GroundSession
 from qkd_gs.qkd.protocol.satellite_side import serve
@@ -236,14 +236,14 @@ def test_a_long_matrix_comes_in_parts_and_makes_the_same_key(light, run, monkeyp
 
 
 def test_a_block_that_stays_wrong_is_dropped_and_subtracted(light, run, monkeypatch):
-    right = ground_side.correct
+    right = ground_reconciliation.correct
 
     def careless(link, bits, *arguments):
         disclosed = right(link, bits, *arguments)
         bits[5:6] ^= 1
         return disclosed
 
-    monkeypatch.setattr(ground_side, 'correct', careless)
+    monkeypatch.setattr(ground_reconciliation, 'correct', careless)
     for side in (ground_side, satellite_side):
         monkeypatch.setattr(side, 'key_blocks', lambda bits: even_slices(bits, 15))
     second = Run(*light)
@@ -255,7 +255,7 @@ def test_a_block_that_stays_wrong_is_dropped_and_subtracted(light, run, monkeypa
 
 
 def test_nothing_verified_makes_no_key(light, monkeypatch):
-    monkeypatch.setattr(ground_side, 'correct', lambda link, bits, *arguments: 0)
+    monkeypatch.setattr(ground_reconciliation, 'correct', lambda link, bits, *arguments: 0)
     run = Run(*light)
     assert run.result.secret_bits == len(run.satellite.key) == 0
     assert run.result.failed_blocks == run.result.blocks

@@ -6,7 +6,7 @@ from protocol_twin import EPOCH_NS, LOG_NS, TERMS, KeyedTransmitter, Run, receiv
 
 from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.qkd.protocol import messages
-from qkd_gs.qkd.protocol.satellite_side import SETTLED_NS
+from qkd_gs.qkd.protocol.satellite_sifting import SETTLED_NS
 from qkd_gs.settings.public_pulses import PublicPulses
 from qkd_gs.timing.public_pulses import disclosed_in, is_public, public_in
 

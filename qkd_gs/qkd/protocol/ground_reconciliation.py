@@ -1,0 +1,112 @@
+"""Reconciliation and verification at the ground: of a pass as a whole, or of its parts one after the other."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qkd_gs.arrays import ByteArray
+from qkd_gs.qkd.amplification import verify
+from qkd_gs.qkd.finite_key.counts import KeyCounts
+from qkd_gs.qkd.link.authenticated_channel import AuthenticatedChannel
+from qkd_gs.qkd.link.channel import Kind
+from qkd_gs.qkd.protocol import messages
+from qkd_gs.qkd.protocol.exchange_cascade import correct
+from qkd_gs.qkd.protocol.exchange_ldpc import correct_by_syndromes, design_rate, planned_bits
+from qkd_gs.qkd.protocol.leakage import LeakageAccount
+from qkd_gs.qkd.protocol.progress import Progress
+from qkd_gs.qkd.protocol.result import Corrected
+from qkd_gs.qkd.reconciliation.cascade_bob import CascadeOptions
+from qkd_gs.qkd.reconciliation.key_blocks import key_blocks
+from qkd_gs.qkd.sifting.packed_bits import PackedBits
+from qkd_gs.qkd.sifting.sifted import SiftedKey
+from qkd_gs.qkd.sifting.terms import Terms
+from qkd_gs.settings.loader import Section
+
+
+class GroundReconciliation:
+    """Corrects the ground's bits.
+
+    Parameters
+    ----------
+    link : AuthenticatedChannel
+    terms : Terms
+        They say whether Cascade or one-way reconciliation is used.
+    leakage : LeakageAccount
+        Told of each disclosure before it is made.
+    options : CascadeOptions
+    progress : callable
+
+    Attributes
+    ----------
+    disclosed : int
+        Bits disclosed so far.
+    """
+
+    def __init__(
+        self,
+        link: AuthenticatedChannel,
+        terms: Terms,
+        leakage: LeakageAccount,
+        options: CascadeOptions,
+        progress: Progress,
+    ) -> None:
+        self._link, self._terms, self._leakage = link, terms, leakage
+        self._options, self._progress = options, progress
+        self._earlier: list[PackedBits] = []  # corrected parts
+        self.disclosed = self._trips = 0
+
+    def correct_part(self, bits: PackedBits, qber: float, seed: int) -> None:
+        """Correct the bits of a part behind which others follow."""
+        payload = messages.Correct(seed=seed).model_dump_json().encode()
+        self._leakage.begin(payload)
+        self._link.send(Kind.CORRECT, payload)
+        self._cascade(bits, qber, seed)
+        self._earlier.append(bits)
+
+    def begin(self, kind: Kind, report: Section, counts: KeyCounts) -> None:
+        """Begin the last reconciliation; what a one-way one discloses is recorded now: the answer discloses it."""
+        payload = report.model_dump_json().encode()
+        self._leakage.begin(payload)
+        if self._terms.one_way:
+            self._leakage.announce(planned_bits(key_blocks(counts.sifted_bits), design_rate(counts)))
+        self._link.send(kind, payload)
+
+    def correct(self, sifted: SiftedKey, blocks: list[slice], seed: int) -> None:
+        """Correct all bits of the pass; those of earlier parts are corrected already."""
+        if self._terms.one_way:  # the syndromes answer the report of errors
+            rate = design_rate(sifted.counts)
+            self.disclosed = correct_by_syndromes(self._link, sifted.bits, blocks, rate, seed, self._progress)
+            return
+        at = 0
+        for part in self._earlier:
+            with part.plain() as right:
+                sifted.bits[at : at + len(part)] = right
+            at += len(part)
+            part.wipe()
+        self._cascade(sifted.bits, sifted.qber, seed, at)
+
+    def verify(self, blocks: list[slice], bits: PackedBits, seed: bytes) -> Corrected:
+        """Compare digests of all blocks; `seed` was drawn only now, so nobody can construct collisions."""
+        self._progress('verification', 0.0)
+        length = self._terms.verification_bits
+        self._leakage.announce_hashes(self.disclosed + len(blocks) * (length + 1))
+        self._link.send(Kind.VERIFY_REQUEST, seed)
+        theirs = messages.read_digests(self._link.receive(Kind.VERIFY_ANSWER).payload, len(blocks), length)
+        mine = verify.digests(bits, blocks, seed, length)
+        agreed = np.array([verify.same(*pair) for pair in zip(mine, theirs, strict=True)], np.uint8)
+        self._progress('verification', 1.0)
+        return self.corrected(bits, blocks, agreed)
+
+    def corrected(self, bits: PackedBits, blocks: list[slice], agreed: ByteArray) -> Corrected:
+        """What was corrected, and what that disclosed."""
+        return Corrected(bits, blocks, agreed, self.disclosed, self._trips)
+
+    def _cascade(self, bits: PackedBits, qber: float, seed: int, start: int = 0) -> None:
+        """Correct bits from `start` on, and count what that discloses."""
+        before, told = self._link.round_trips, self.disclosed
+
+        def record(disclosed: int, *said: bytes) -> None:
+            self._leakage.announce(told + disclosed, *said)
+
+        self.disclosed += correct(self._link, bits, qber, seed, self._options, record, self._progress, start)
+        self._trips += self._link.round_trips - before

@@ -1,0 +1,102 @@
+"""A pass in parts has the bits of the pass as a whole, and a run that breaks says nothing else in the next one."""
+
+import shutil
+from contextlib import contextmanager
+
+import pytest
+
+from qkd_gs.audit.session_audit import audit_session
+from qkd_gs.bench.security.short_sessions import short_session
+from qkd_gs.keys.entries import Side
+from qkd_gs.keys.folder import KeyFolder
+from qkd_gs.processing.parts import Recorded
+from qkd_gs.processing.pipeline import process_session
+from qkd_gs.qkd.link.channel import Kind
+from qkd_gs.qkd.link.faults import ProtocolError
+from qkd_gs.sim.satellite import simulated_satellite
+
+SECONDS = 12.0
+
+
+@pytest.fixture(scope='module')
+def taken(tmp_path_factory):
+    """A session, its key folder, and the result as a whole."""
+    folder = tmp_path_factory.mktemp('taken')
+    keys = KeyFolder.create(folder / 'keys')
+    manifest = short_session(seconds=SECONDS, before_s=6.0, gain=8.0).write(folder / 'session', keys.session_public_key)
+    shutil.copytree(folder / 'keys', folder / 'keys-of-the-whole')
+    shutil.copytree(folder / 'session', folder / 'whole')
+    whole = processed(folder / 'whole', KeyFolder(folder / 'keys-of-the-whole'))
+    start_ns = manifest.locked[0].start_ns
+    ends_ns = [start_ns + round(end_s * 1e9) for end_s in (6.0, 9.0, SECONDS)]
+    return folder, Recorded(start_ns, ends_ns), whole
+
+
+@pytest.fixture
+def fresh(taken, tmp_path):
+    for name in ('keys', 'session'):
+        shutil.copytree(taken[0] / name, tmp_path / name)
+    return tmp_path / 'session', KeyFolder(tmp_path / 'keys')
+
+
+def processed(folder, keys, recording=None, cut=None):
+    """Process a session, over a link that breaks before the n-th message of a kind (`cut`)."""
+
+    @contextmanager
+    def link():
+        with simulated_satellite(folder, keys) as channel:
+            yield Cut(channel, *cut) if cut else channel
+
+    return process_session(folder, keys, link, lambda step, done: None, recording=recording)['key']
+
+
+class Cut:
+    """A link that breaks when the ground sends the n-th message of some kind."""
+
+    def __init__(self, channel, kind, number):
+        self._channel, self._kind, self._left = channel, kind, number
+
+    def send(self, message):
+        if message.kind is self._kind:
+            self._left -= 1
+            if not self._left:
+                self._channel.close()
+        self._channel.send(message)
+
+    def __getattr__(self, name):
+        return getattr(self._channel, name)
+
+
+def both_have_the_key(keys):
+    with keys.store(True) as ground, keys.store(True, Side.SATELLITE) as satellite:
+        piece = ground.take(4096, simulated=True)
+        other = satellite.take_named(piece.name, simulated=True)
+        assert other.material.reveal() == piece.material.reveal()
+        assert ground.refills() == satellite.refills()
+        return len(ground.refills())
+
+
+def test_parts_make_the_key_of_the_whole(taken, fresh):
+    whole, key = taken[2], processed(*fresh, taken[1])
+    assert key['sifted_bits'] == pytest.approx(whole['sifted_bits'], rel=1e-3)  # a second slot of bits, no more
+    assert key['secret_bits'] == pytest.approx(whole['secret_bits'], rel=0.03)
+    assert key['qber'] == pytest.approx(whole['qber'], rel=0.01)
+    assert key['pre_shared_bits'] == 2 * whole['pre_shared_bits']
+    assert both_have_the_key(fresh[1]) == 2
+    assert audit_session(fresh[0]).differences == []
+
+
+@pytest.mark.parametrize(
+    'cut',
+    [(Kind.DETECTIONS, 1), (Kind.CORRECT, 1), (Kind.PARITY_REQUEST, 9), (Kind.SIFT_HEAD, 2), (Kind.CORRECT, 2),
+     (Kind.ERROR_COUNTS, 1), (Kind.AMPLIFY, 1)],
+)  # fmt: skip
+def test_a_broken_run_is_repeated_afterwards_in_the_parts_that_it_had(taken, fresh, cut):
+    with pytest.raises(ProtocolError):
+        processed(*fresh, taken[1], cut)
+    key = processed(*fresh)
+    assert key['sifted_bits'] == pytest.approx(taken[2]['sifted_bits'], rel=1e-3)
+    assert key['disclosed_before'] < 4096  # parities are said again after the same words, and cost once
+    assert key['secret_bits'] > 0.9 * taken[2]['secret_bits']
+    both_have_the_key(fresh[1])
+    assert audit_session(fresh[0]).differences == []
