@@ -17,11 +17,11 @@ from qkd_gs.qkd.link.tls import Listener
 from qkd_gs.qkd.link.transcript_file import TranscriptFile
 from qkd_gs.qkd.protocol.result import SatelliteResult
 from qkd_gs.qkd.protocol.satellite_side import serve
-from qkd_gs.qkd.protocol.satellite_sifting import SETTLED_NS
 from qkd_gs.qkd.sifting.terms import Terms
 from qkd_gs.satellite.log_transmitter import LogTransmitter
 
 _log = logging.getLogger(__name__)
+_LOOK_S = 1.0  # between two looks at a clock that may be set meanwhile
 _WAIT_S = 30.0  # for a connection and its handshake; then the wait begins again
 
 Progress = Callable[[str, float], None]
@@ -32,8 +32,8 @@ def serve_log(
 ) -> SatelliteResult | None:
     """Answer the ground until interrupted, or once.
 
-    Every pulse of a log lies in the past: a log is made when all of it was sent.  The key folder keeps what was
-    disclosed and which pulses were announced, over any number of runs.
+    It answers for pulses that are safely past by the clock of this computer.  The key folder keeps what was disclosed
+    and which pulses were announced, over any number of runs.
 
     Parameters
     ----------
@@ -64,6 +64,12 @@ def serve_log(
             continue
         if once:
             return result
+
+
+def sleep_until(t_ns: int) -> None:
+    """Return once a UTC, ns, has come by the clock of this computer."""
+    while (left_ns := t_ns - time.time_ns()) > 0:
+        time.sleep(min(left_ns * 1e-9, _LOOK_S))
 
 
 def _client(listener: Listener) -> Channel:
@@ -97,9 +103,10 @@ def _one_run(
             terms,
             RefilledKey(keys.pre_shared_key(), store),
             store,
-            lambda: max(time.time_ns(), transmitter.end_utc_ns + SETTLED_NS),
+            time.time_ns,
             progress=progress,
             transcript=transcript,
+            wait_until=sleep_until,
         )
     _log.info('session %s: %d bits, %s', result.session_id, len(result.key), 'stored' if result.confirmed else 'open')
     return result

@@ -1,6 +1,6 @@
 """The simulated satellite's side of the protocol, in its own process, on a TLS socket on loopback.
 
-``python -m qkd_gs.sim.satellite SESSION KEYS`` prints its port, answers one run, and ends.  It listens before it
+``python -m qkd_gs.sim.satellite SESSION KEYS [AHEAD_NS]`` prints its port, answers one run, and ends.  It listens before it
 imports the rest, so the ground can read its tags meanwhile.
 """
 
@@ -26,13 +26,16 @@ if TYPE_CHECKING:
 
 _START_S = 60.0  # for a new process to import and to listen
 _STOP_S = 5.0
-_ARGUMENTS = 2
+_ARGUMENTS = (2, 3)
 _AFTER_PASS_NS = 60 * 10**9
 
 
 @contextmanager
 def simulated_satellite(
-    folder: Path, keys: KeyFolder, way: Callable[[int], AbstractContextManager[int]] = nullcontext
+    folder: Path,
+    keys: KeyFolder,
+    way: Callable[[int], AbstractContextManager[int]] = nullcontext,
+    ahead_ns: int | None = None,
 ) -> Iterator[Channel]:
     """Start the satellite of a simulated session and connect to it.
 
@@ -40,6 +43,9 @@ def simulated_satellite(
     ----------
     way : callable
         Opens a relay to the port on which it listens; yields the port to connect to instead.
+    ahead_ns : int, optional
+        By how much the satellite's clock is ahead of this computer's, of a pass that is under way.  If not given, the
+        pass is over.
 
     Raises
     ------
@@ -51,8 +57,9 @@ def simulated_satellite(
     from qkd_gs.sim.photons.satellite_record import load_record
 
     load_record(folder)  # raises here, not in a process that ends
+    clock = [] if ahead_ns is None else [ahead_ns]
     process = subprocess.Popen(
-        [sys.executable, '-m', 'qkd_gs.sim.satellite', str(folder), str(keys.path)],
+        [sys.executable, '-m', 'qkd_gs.sim.satellite', str(folder), str(keys.path), *map(str, clock)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -80,24 +87,25 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 def main(arguments: list[str]) -> int:
     """Serve one run."""
-    if len(arguments) != _ARGUMENTS:
-        print('usage: python -m qkd_gs.sim.satellite SESSION KEYS', file=sys.stderr)  # noqa: T201
+    if len(arguments) not in _ARGUMENTS:
+        print('usage: python -m qkd_gs.sim.satellite SESSION KEYS [AHEAD_NS]', file=sys.stderr)  # noqa: T201
         return 2
     folder, keys = Path(arguments[0]), KeyFolder(Path(arguments[1]))
     with Listener(keys.tls_simulated_satellite()) as listener:
         print(listener.port, flush=True)  # noqa: T201 - the protocol with the parent
         channel = listener.accept(_START_S)
-    _answer(channel, folder, keys)
+    _answer(channel, folder, keys, *map(int, arguments[2:]))
     return 0
 
 
-def _answer(channel: Channel, folder: Path, keys: KeyFolder) -> None:
+def _answer(channel: Channel, folder: Path, keys: KeyFolder, ahead_ns: int | None = None) -> None:
     from qkd_gs.keys.entries import Side
     from qkd_gs.keys.preshared import SimulatedPreSharedKey
     from qkd_gs.keys.refilled import RefilledKey
     from qkd_gs.qkd.link.transcript_file import TranscriptFile
     from qkd_gs.qkd.protocol.satellite_side import serve
     from qkd_gs.qkd.sifting.terms import Terms
+    from qkd_gs.satellite.server import sleep_until
     from qkd_gs.session.manifest import load_manifest
     from qkd_gs.sim.photons.satellite_record import load_record
 
@@ -113,9 +121,10 @@ def _answer(channel: Channel, folder: Path, keys: KeyFolder) -> None:
             Terms.of_station(manifest.station),
             RefilledKey(simulated, store),
             store,
-            lambda: present_ns(manifest),
+            (lambda: present_ns(manifest)) if ahead_ns is None else (lambda: time.time_ns() + ahead_ns),
             source=manifest.session_id,
             transcript=transcript,
+            wait_until=(lambda _: None) if ahead_ns is None else (lambda t_ns: sleep_until(t_ns - ahead_ns)),
         )
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import suppress
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -115,7 +116,7 @@ def three(light):
 
 def answers(run):
     """Parts that were answered: each answer ends with the satellite's tag."""
-    return sum(a is Kind.SIFT_ANSWER and b is Kind.TAG for a, b in zip(run.inside.received, run.inside.received[1:]))
+    return sum(pair == (Kind.SIFT_ANSWER, Kind.TAG) for pair in pairwise(run.inside.received))
 
 
 def test_three_parts_make_one_key(three, light):
@@ -183,7 +184,7 @@ def test_more_parts_than_were_said_are_refused(light):
 
 
 def test_the_last_part_cannot_be_left_out_by_somebody_else(three):
-    """She says that the errors are told where the ground asks for parities; the ground goes on, and nobody has a key."""
+    """She says that the errors are told where the ground asks for parities; nobody has a key."""
 
     def shorten(message, number, sent):
         if message.kind is Kind.CORRECT and number == 1:
@@ -222,9 +223,8 @@ def test_what_a_broken_run_disclosed_is_charged_once(three):
     whole = Parts(three).result
     for kind, number in ((Kind.PARITY_REQUEST, 20), (Kind.SIFT_HEAD, 1), (Kind.PARITY_REQUEST, 160)):
         with suppress(ProtocolError):
-            Parts(
-                three, lambda m, n, _, due=(kind, number): [] if (m.kind, n) == due else [m], timeout_s=1.0, **records
-            )
+            lost = lambda m, n, _, due=(kind, number): [] if (m.kind, n) == due else [m]  # noqa: E731
+            Parts(three, lost, timeout_s=1.0, **records)
     again = Parts(three, **records).result
     assert again.disclosed_bits == whole.disclosed_bits
     assert again.disclosed_before == 0
