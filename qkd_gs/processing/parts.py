@@ -23,6 +23,7 @@ from qkd_gs.processing.timing_stage import NumberedRun, Timed, naming
 from qkd_gs.qkd.finite_key.counts import MOST_PARTS
 from qkd_gs.qkd.protocol.session_record import name_of_part
 from qkd_gs.qkd.sifting.states import BeaconLog
+from qkd_gs.qkd.sifting.terms import Terms
 from qkd_gs.session.manifest import Manifest, load_manifest
 from qkd_gs.timing.clicks import ClickStatistics
 
@@ -64,6 +65,22 @@ class Recorded:
 
     def wait(self, until_ns: int) -> None:
         """All is recorded."""
+
+
+def check_parts(terms: Terms) -> None:
+    """Refuse a pass that has to be processed as a whole.
+
+    Raises
+    ------
+    StationError
+        With the reason.
+    """
+    if terms.one_way or terms.public_pulses or terms.keep != 'never':
+        raise StationError(
+            'is made with interactive reconciliation, of a source with a beacon, and of bits that are not kept for'
+            ' other passes',
+            where='a key in parts',
+        )
 
 
 def as_begun(folder: Path, manifest: Manifest, store: KeyStore) -> Recorded | None:

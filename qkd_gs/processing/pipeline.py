@@ -14,7 +14,7 @@ import numpy as np
 from qkd_gs.keys.entries import KeyStateName
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.processing.agreement import agreed_terms, pre_shared_of, public_random, source_of
-from qkd_gs.processing.parts import Recording, as_begun, distil_in_parts
+from qkd_gs.processing.parts import Recording, as_begun, check_parts, distil_in_parts
 from qkd_gs.processing.session_run import Distilled, Progress, SessionRun
 from qkd_gs.processing.stored_keys import (
     Link,
@@ -92,6 +92,8 @@ def process_session(
             return _finished(folder, dict(stored.result))
         store.drop_old_kept(agreed_terms(manifest).keep_ns)
         recording = as_begun(folder, manifest, store) or recording
+        if recording:
+            check_parts(agreed_terms(manifest))
         private_key = keys.session_private_key(manifest.session_id)
         pre_shared = pre_shared_of(keys, manifest, store)
         # what is said in public waits in a file without a name, beside the tags: a temporary folder may be in memory

@@ -1,7 +1,7 @@
 """The simulated satellite's side of the protocol, in its own process, on a TLS socket on loopback.
 
-``python -m qkd_gs.sim.satellite SESSION KEYS [AHEAD_NS]`` prints its port, answers one run, and ends.  It listens before it
-imports the rest, so the ground can read its tags meanwhile.
+``python -m qkd_gs.sim.satellite SESSION KEYS [AHEAD_NS]`` prints its port, answers one run, and ends.  It listens
+before it imports the rest, so the ground can read its tags meanwhile.
 """
 
 from __future__ import annotations

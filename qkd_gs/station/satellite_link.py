@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from qkd_gs.errors import StationError
+from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.processing.joining import join_sessions
@@ -20,8 +20,11 @@ from qkd_gs.processing.stored_keys import Link
 from qkd_gs.qkd.link.channel import Channel
 from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.qkd.link.tls import connect
+from qkd_gs.satellite.server import sleep_until
 from qkd_gs.session.manifest import Manifest, load_manifest
+from qkd_gs.session.writers import wait_until_written
 from qkd_gs.settings.satellite import BENCH, PeerSettings, load_peer, parse_address
+from qkd_gs.station.live_recording import LiveRecording
 
 RECORD_OF_THE_TWIN = 'simulated_satellite.json'  # `sim.photons.satellite_record`, which a real session never imports
 
@@ -63,6 +66,41 @@ def make_key(
         )
     link = _server_of(folder, manifest, keys, peer)
     return process_session(folder, keys, link, progress, window_s, partial(wait_until_settled, progress))
+
+
+def make_key_live(
+    folder: Path,
+    keys: KeyFolder,
+    progress: Progress,
+    window_s: float = DEFAULT_WINDOW_S,
+    peer: PeerSettings | None = None,
+) -> dict[str, Any]:
+    """Process a session in parts while it is recorded; afterwards, if that is not possible.
+
+    Parameters
+    ----------
+    peer : PeerSettings, optional
+        As of `make_key`.
+
+    Raises
+    ------
+    StationError
+        As of `make_key`, or a simulated session: its clock is that of the twin.
+    """
+    manifest = load_manifest(folder)
+    if manifest.simulated:
+        raise StationError('is simulated, with a clock of its own: process it when the pass is over', where=folder)
+    link, settle = _server_of(folder, manifest, keys, peer), partial(wait_until_settled, progress)
+    try:
+        recording = LiveRecording(folder, keys.session_private_key(manifest.session_id), time.time_ns, time.sleep)
+        progress('waiting for the light of the pass', 0.0)
+        sleep_until(recording.start_ns)
+        return process_session(folder, keys, link, progress, window_s, settle, recording)
+    except (StationError, DeviceFault) as fault:
+        _log.warning('%s; the key is made when the pass is over, of all of it', fault)
+    progress('waiting for the end of the pass', 0.0)
+    wait_until_written(folder)
+    return make_key(folder, keys, progress, window_s, peer)
 
 
 def join_keys(

@@ -16,7 +16,7 @@ from qkd_gs.processing.pipeline import DEFAULT_WINDOW_S
 from qkd_gs.session.manifest import load_manifest
 from qkd_gs.settings.loader import reason
 from qkd_gs.settings.satellite import PeerSettings
-from qkd_gs.station.satellite_link import join_keys, make_key
+from qkd_gs.station.satellite_link import join_keys, make_key, make_key_live
 
 
 def add_window_option(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='SESSION',
         help='processed sessions whose sifted bits are kept (key.keep), to be made into one key',
     )
+    parser.add_argument(
+        '--live',
+        action='store_true',
+        help='begin while the session is recorded: sift and correct it in parts (doc/realtime.md)',
+    )
     parser.add_argument('--keys', type=Path, metavar='DIR', help='key folder (default: $QKD_GS_KEYS)')
     parser.add_argument(
         '--satellite',
@@ -67,6 +72,8 @@ def _peer(address: str) -> PeerSettings:
 
 def run(args: argparse.Namespace) -> int:
     """Process the session or join several, or print the stored result."""
+    if args.live and args.join:
+        raise StationError('joined sessions are over: nothing of them is live', where='--live')
     manifest = load_manifest(args.join[0] if args.join else args.session)
     keys = find_key_folder(args.keys, simulated=manifest.simulated)
     peer = None if args.satellite is None else _peer(args.satellite)
@@ -77,7 +84,8 @@ def run(args: argparse.Namespace) -> int:
         if args.join:
             result = join_keys(args.join, keys, watcher.making_key, peer)
         else:
-            result = make_key(args.session, keys, watcher.making_key, args.window, peer)
+            make = make_key_live if args.live else make_key
+            result = make(args.session, keys, watcher.making_key, args.window, peer)
     finally:
         watcher.done()
     if args.json:
