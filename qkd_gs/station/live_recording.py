@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +59,7 @@ class LiveRecording:
         self._now_ns, self._sleep = now_ns, sleep
         first_ns, end_ns = light_of_pass(folder, load_manifest(folder))
         self.start_ns = max(first_ns, now_ns())
-        self.ends_ns = [end_ns - before_ns for before_ns in BEFORE_END_NS]
+        self.ends_ns: Sequence[int] = [end_ns - before_ns for before_ns in BEFORE_END_NS]
         if self.ends_ns[0] - self.start_ns < _LEAST_NS:
             raise StationError('too little of the pass is left to make its key in parts', where=folder)
 
