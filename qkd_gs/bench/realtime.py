@@ -21,11 +21,11 @@ from qkd_gs.qkd.protocol.satellite_sifting import SETTLED_NS
 from qkd_gs.satellite.server import sleep_until
 from qkd_gs.sim.satellite import simulated_satellite
 from qkd_gs.sim.synthetic_session import SyntheticSession
-from qkd_gs.station.live_recording import BEFORE_END_NS
+from qkd_gs.station.live_recording import BEFORE_END_NS, light_of_pass
 
 ROUND_TRIP_S, RATE_BIT_S = 0.25, 1e6
 _SECONDS, _BEFORE_S = 330.0, 165.0
-_LIVE_NS = 175 * 10**9  # of the pass in real time; what came before is recorded already
+_LIVE_NS = 150 * 10**9  # of the pass in real time; what came before is recorded already
 _ANSWER_NS = 50_000_000  # later than the satellite may be asked, of which both clocks are the same
 
 Way = Callable[[int], AbstractContextManager[int]]
@@ -69,8 +69,9 @@ def _played(
 ) -> dict[str, Any]:
     manifest = session.write(folder, keys.session_public_key)
     (locked,) = manifest.locked
-    ahead_ns = locked.end_ns - time.time_ns() - (_LIVE_NS if live else 0)
-    recording = Played(locked.start_ns, [locked.end_ns - before for before in BEFORE_END_NS], ahead_ns)
+    end_ns = min(locked.end_ns, light_of_pass(folder, manifest)[1])  # of the light that is used
+    ahead_ns = end_ns - time.time_ns() - (_LIVE_NS if live else 0)
+    recording = Played(locked.start_ns, [end_ns - before for before in BEFORE_END_NS], ahead_ns)
     steps: list[tuple[float, str]] = []
 
     def since_s(t_ns: int) -> float:
@@ -78,7 +79,7 @@ def _played(
 
     def progress(step: str, _: float) -> None:
         if not steps or steps[-1][1] != step:
-            steps.append((round(since_s(locked.end_ns), 2), step))
+            steps.append((round(since_s(end_ns), 2), step))
 
     result = process_session(
         folder,
@@ -88,7 +89,7 @@ def _played(
         settle=lambda t_ns: sleep_until(t_ns + _ANSWER_NS - ahead_ns),
         recording=recording if live else None,
     )
-    key_s, key = since_s(locked.end_ns), result['key']
+    key_s, key = since_s(end_ns), result['key']
     return {
         'key_s': key_s,
         'key_after_release_s': key_s - SETTLED_NS * 1e-9,
