@@ -31,8 +31,6 @@ class LogTransmitter:
     ----------
     path : Path
     head : LogHead
-    end_utc_ns : int
-        UTC after which nothing of the log was sent.
 
     Raises
     ------
@@ -48,9 +46,6 @@ class LogTransmitter:
             self._beacon_ps: IntArray = file[BEACON][:]  # a pass has 30 MB of them
         self._states: ByteArray = np.memmap(path, np.uint8, 'r', offset, (-(-head.pulses // PER_BYTE),))
         allow_swapping(self._states)
-        sent_s = (head.first_pulse + head.pulses) / head.source.pulse_rate_hz
-        last_beacon_ps = int(self._beacon_ps[-1]) if len(self._beacon_ps) else 0
-        self.end_utc_ns = head.epoch_utc_ns + max(round(sent_s * 1e9), last_beacon_ps // 1000)
 
     def states(self, pulse: IntArray) -> PulseStates:
         """States of these pulse numbers.

@@ -24,7 +24,6 @@ class Last(BaseException):
 
 
 class Transmitter:
-    end_utc_ns = 0
 
     def __init__(self, path):
         path.touch(0o600)
