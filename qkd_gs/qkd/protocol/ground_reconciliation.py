@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from qkd_gs.arrays import ByteArray
@@ -15,12 +17,15 @@ from qkd_gs.qkd.protocol.exchange_ldpc import correct_by_syndromes, design_rate,
 from qkd_gs.qkd.protocol.leakage import LeakageAccount
 from qkd_gs.qkd.protocol.progress import Progress
 from qkd_gs.qkd.protocol.result import Corrected
-from qkd_gs.qkd.reconciliation.cascade_bob import CascadeOptions
+from qkd_gs.qkd.reconciliation.cascade_bob import QUICK, CascadeOptions
 from qkd_gs.qkd.reconciliation.key_blocks import key_blocks
 from qkd_gs.qkd.sifting.packed_bits import PackedBits
 from qkd_gs.qkd.sifting.sifted import SiftedKey
 from qkd_gs.qkd.sifting.terms import Terms
 from qkd_gs.settings.loader import Section
+
+# the last of several parts is short, and waited for: some parities more cost less than the round trips
+_LAST_PART = replace(QUICK, hard=False)
 
 
 class GroundReconciliation:
@@ -60,7 +65,7 @@ class GroundReconciliation:
         payload = messages.Correct(seed=seed).model_dump_json().encode()
         self._leakage.begin(payload)
         self._link.send(Kind.CORRECT, payload)
-        self._cascade(bits, qber, seed)
+        self._cascade(bits, qber, seed, self._options)
         self._earlier.append(bits)
 
     def begin(self, kind: Kind, report: Section, counts: KeyCounts) -> None:
@@ -83,7 +88,8 @@ class GroundReconciliation:
                 sifted.bits[at : at + len(part)] = right
             at += len(part)
             part.wipe()
-        self._cascade(sifted.bits, sifted.qber, seed, at)
+        options = _LAST_PART if self._earlier else self._options
+        self._cascade(sifted.bits, sifted.qber, seed, options, at)
 
     def verify(self, blocks: list[slice], bits: PackedBits, seed: bytes) -> Corrected:
         """Compare digests of all blocks; `seed` was drawn only now, so nobody can construct collisions."""
@@ -101,12 +107,12 @@ class GroundReconciliation:
         """What was corrected, and what that disclosed."""
         return Corrected(bits, blocks, agreed, self.disclosed, self._trips)
 
-    def _cascade(self, bits: PackedBits, qber: float, seed: int, start: int = 0) -> None:
+    def _cascade(self, bits: PackedBits, qber: float, seed: int, options: CascadeOptions, start: int = 0) -> None:
         """Correct bits from `start` on, and count what that discloses."""
         before, told = self._link.round_trips, self.disclosed
 
         def record(disclosed: int, *said: bytes) -> None:
             self._leakage.announce(told + disclosed, *said)
 
-        self.disclosed += correct(self._link, bits, qber, seed, self._options, record, self._progress, start)
+        self.disclosed += correct(self._link, bits, qber, seed, options, record, self._progress, start)
         self._trips += self._link.round_trips - before
