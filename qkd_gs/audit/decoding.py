@@ -72,8 +72,7 @@ def detections(payload: bytes) -> tuple[IntArray, ByteArray]:
     """Pulse numbers and bases of a block."""
     (first, count, size), rest = head('>QII', payload)
     gaps = integers(rest[:size])
-    ascend = len(gaps) == count - 1 and not (gaps < 1).any()
-    _must(ascend, 'has pulse numbers that do not ascend, or another number of them than it says')
+    _must(len(gaps) == count - 1 and not (gaps < 1).any(), 'has pulse numbers that do not ascend, or too many or few')
     return first + np.concatenate([np.zeros(1, np.int64), np.cumsum(gaps)]), bits(rest[size:], count)
 
 
@@ -89,7 +88,7 @@ def sift_answer(payload: bytes, count: int) -> tuple[ByteArray, ByteArray]:
     (match_size, symbol_size, kept, opened), rest = head('>4I', payload)
     match = bits(rest[:match_size], count)
     found = intensities(rest[match_size : match_size + symbol_size], kept)
-    of_opened = len(rest) - match_size - symbol_size
-    _must(kept == int(match.sum()) and of_opened == -(-opened // 8), 'contradicts its own header')
+    fits = len(rest) - match_size - symbol_size == -(-opened // 8)
+    _must(kept == int(match.sum()) and fits, 'contradicts its own header')
     _must(opened == int((found > 0).sum()), 'opens other bits than those of decoy and vacuum')
     return match, found

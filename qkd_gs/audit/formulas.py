@@ -63,8 +63,7 @@ def entropy_of_single_photons(
     r1, r2 = (np.exp(mu - nu) * (nu / mu) ** photons for photons in (1, 2))
     r1_lo, r1_hi, r2_hi = p_lo[1] / p_hi[0] * r1.min(), p_hi[1] / p_lo[0] * r1.max(), p_hi[1] / p_lo[0] * r2.max()
     w_lo, w_hi = p_lo * np.exp([-mu_hi, -nu_hi, 0.0]), p_hi * np.exp([-mu_lo, -nu_lo, 0.0])
-    per_basis = sent.sum(axis=1)
-    other = (per_basis[::-1] / per_basis)[:, None]  # pulses of the other basis over those of this one
+    other = (sent.sum(axis=1)[::-1] / sent.sum(axis=1))[:, None]  # pulses of the other basis over those of this one
     seen, price = _classes(sifted.sum(axis=0), errors), np.log(len(_LINEARIZED) / failure)
 
     def empty(z_s: Any, z_d: Any) -> Any:
@@ -108,8 +107,7 @@ def _raised(unequal: Pair, e0: float) -> Pair:
     m, b = unequal
     root = np.sqrt((1 + m) / (1 - m))
     tilt, bases = (root - 1) / (root + 1), (1 + b) / (1 - b) / (1 - m)
-    part = tilt / np.sqrt(e0)
-    return float((1 + part) * bases), float((tilt + np.sqrt(e0)) * tilt / (1 - m))
+    return float((1 + tilt / np.sqrt(e0)) * bases), float((tilt + np.sqrt(e0)) * tilt / (1 - m))
 
 
 def largest_expectation(count: int, failure: float) -> float:
@@ -127,9 +125,8 @@ def _given_away(receiver: dict[str, Any], failure: float, parts: int) -> float:
     """Bits that a receiver gives away: D of doc/security.md."""
     m, b = receiver['within_basis'], receiver['between_bases']
     least = (1 - m) * (1 - b) / ((1 + m) * (1 + b))
-    largest = largest_adaptive if parts > 1 else largest_expectation
-    several = largest(receiver['cross_clicks'], failure) / (least**2 / 2)
-    return float(several + receiver['excess_dark_bits'] + receiver['edge_bits'])
+    largest = (largest_adaptive if parts > 1 else largest_expectation)(receiver['cross_clicks'], failure)
+    return float(largest / (least**2 / 2) + receiver['excess_dark_bits'] + receiver['edge_bits'])
 
 
 def key_bits(

@@ -10,7 +10,7 @@ from qkd_gs.audit.replay import replay
 from qkd_gs.audit.session_audit import NOT_SEEN, Audit, audit_session, conclude, replay_session
 from qkd_gs.errors import StationError
 
-_NOT_SEEN_HERE = 'how many passes both sides announced within the time for which bits are kept: ask both key stores'
+_HERE = 'how many passes both sides announced within the time for which bits are kept: ask both key stores'
 
 
 def audit_joined(folders: Sequence[str | Path], other: Path | None = None) -> Audit:
@@ -32,18 +32,16 @@ def audit_joined(folders: Sequence[str | Path], other: Path | None = None) -> Au
     found = [f'{path.name}: {line}' for path in paths for line in audit_session(path).differences]
     sessions = [replay_session(path)[:2] for path in paths]
     runs = {manifest.session_id: run for run, manifest in sessions}
-    keys = [(manifest.result or {}).get('joined') for _, manifest in sessions]
-    key = keys[0]
+    key, *others = [(manifest.result or {}).get('joined') for _, manifest in sessions]
     if not key:
         raise StationError('is not joined with others', where=paths[0])
     files = [path / Path(key['transcript']['file']).name for path in paths]
     transcript = read_transcript(next((file for file in files if file.exists()), files[0]))
-    not_seen = (*NOT_SEEN, _NOT_SEEN_HERE)
     if sorted(key['sessions']) != sorted(runs):
         found.append(f'the key joins {len(key["sessions"])} other sessions than these {len(runs)}')
-        return Audit(False, 0, found, {}, list(not_seen))
+        return Audit(False, 0, found, {}, [*NOT_SEEN, _HERE])
     members = [runs[name] for name in key['sessions']]
     run = replay(transcript, members)
     run.differences += found
-    run.check(all(one == key for one in keys), 'the sessions have different joined keys')
-    return conclude(run, key, key['simulated'], other, not_seen)
+    run.check(all(one == key for one in others), 'the sessions have different joined keys')
+    return conclude(run, key, key['simulated'], other, (*NOT_SEEN, _HERE))

@@ -14,16 +14,14 @@ def number(rule: dict[str, Any], spans: IntArray) -> int:
     total, size = 0, rule['block'] * rule['every']
     for first, last in spans.tolist():
         begin = _begin(rule, np.arange(first // size, last // size + 1))
-        inside = np.minimum(begin + rule['block'], last + 1) - np.maximum(begin, first)
-        total += int(np.maximum(inside, 0).sum())
+        total += int(np.maximum(np.minimum(begin + rule['block'], last + 1) - np.maximum(begin, first), 0).sum())
     return total
 
 
 def among(rule: dict[str, Any], pulses: IntArray) -> BoolArray:
     """Mask of the public ones."""
     begin = _begin(rule, pulses // (rule['block'] * rule['every']))
-    mask: BoolArray = (pulses >= begin) & (pulses < begin + rule['block'])
-    return mask
+    return np.asarray((pulses >= begin) & (pulses < begin + rule['block']))
 
 
 def _begin(rule: dict[str, Any], groups: IntArray) -> IntArray:

@@ -84,8 +84,8 @@ class Run:
         if self.members:
             return sum((one.counts() for one in self.members), np.zeros((3, 2, 3)))
         shares = np.array([self.hello['terms'][name] for name in ('p_signal', 'p_decoy', 'p_vacuum')])
-        errors = [[0, *of_basis] for of_basis in self.report['errors']]
-        return np.array([[np.round(self.pulses * shares / 4)] * 2, self.sifted, errors], float)
+        sent, errors = [np.round(self.pulses * shares / 4)] * 2, [[0, *basis] for basis in self.report['errors']]
+        return np.array([sent, self.sifted, errors], float)
 
     @property
     def earlier(self) -> int:
@@ -128,15 +128,12 @@ def _sifting(run: Run) -> None:
     rule = run.hello.get('terms', {}).get('public_pulses')  # of a source without a beacon
     logged = run.said('LOG_BLOCK')
     long = sum(len(decoding.intensities(x, rule['block']) if rule else decoding.integers(x[24:])) for x in logged)
-    due = sum(log['pulses'] for log in logs)
-    run.check(long == due, f'the beacon log has {long} pulses, {due} are said')
+    run.check(long == sum(log['pulses'] for log in logs), f'the beacon log has {long} pulses, others are said')
     if not heads:
         return
-    run.expected = heads[0].get('expected', 0)
-    saying = [k for k, head in enumerate(heads) if head.get('expected')]
-    run.check(
-        len(heads) <= run.parts <= 3 and saying == [0] * (run.parts > 1), 'the parts are not as was said at first'
-    )
+    run.expected, *others = [head.get('expected') or 0 for head in heads]
+    right = len(heads) <= run.parts <= 3 and (run.expected > 0) == (run.parts > 1) and not any(others)
+    run.check(right, 'the parts are not as was said at first')
     spans = np.array([span for head in heads for span in head['locked']], np.int64).reshape(-1, 2)
     run.pulses = int((spans[:, 1] - spans[:, 0] + 1).sum()) - (public_pulses.number(rule, spans) if rule else 0)
     sound = len(spans) and (spans[:, 1] >= spans[:, 0]).all() and (spans[1:, 0] > spans[:-1, 1]).all()
@@ -210,5 +207,5 @@ def _key(run: Run) -> None:
     right = len({*run.slots} & {*run.hello['pre_shared_slots']}) == min(run.parts, 2) * bool(run.welcome)
     run.check(right, 'the pre-shared bits that are used were not offered, or are too few')
     for name in ('AMPLIFIED', 'STORED', 'CONFIRMED'):
-        named = run.first(name).get('key_id', run.key_id)
-        run.check(named == run.key_id, f'{name} names another key than the messages before it make')
+        same = run.first(name).get('key_id', run.key_id) == run.key_id
+        run.check(same, f'{name} names another key than the messages before it make')

@@ -114,8 +114,8 @@ def _heard(transcript: Transcript, other: Path | None) -> bool:
     """Whether the satellite has heard and said the same; the last messages may be missing at one side."""
     paths = [other] if other else sorted(transcript.path.parent.glob('satellite-transcript-*.qgt'))
     made = next((k for k, one in enumerate(transcript.messages) if one.name == 'AMPLIFIED'), len(transcript.messages))
-    sides = [read_transcript(path) for path in paths]
-    return not sides or any(one.chain[:made] == transcript.chain[:made] and not one.broken for one in sides)
+    same = (one.chain[:made] == transcript.chain[:made] and not one.broken for one in map(read_transcript, paths))
+    return not paths or any(same)
 
 
 def _settings(run: Run, folder: Path, manifest: Manifest) -> None:
