@@ -24,7 +24,6 @@ class Last(BaseException):
 
 
 class Transmitter:
-
     def __init__(self, path):
         path.touch(0o600)
         self.path = path
