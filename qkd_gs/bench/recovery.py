@@ -106,7 +106,7 @@ class Killing:
     def _look_for_the_new_one(self, now_s: float, snapshot: Snapshot) -> None:
         for node in snapshot.nodes:
             ours = node.name == self._victim and node.pid not in (0, self._pid)
-            if ours and node.heartbeat_age_s is not None and node.state == 'active' and not node.fault:
+            if ours and node.heartbeat_age_s is not None and node.state == 'active' and not node.faults:
                 self.back_s[node.name] = now_s - node.heartbeat_age_s - self._killed_s
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import nan
 
+from qkd_gs.monitoring.node_faults import NodeFault, from_text
+
 SILENT_S = 3.0  # heartbeats come once a second of wall time
 
 
@@ -19,10 +21,8 @@ class NodeHealth:
         Wall time since its last heartbeat; None: none yet.
     state : str
         State of its life cycle; 'active' for a node without one.
-    fault : str
-        Stable code of the fault; empty: none.
-    message : str
-        The fault in words.
+    faults : tuple of NodeFault
+        All present faults, the worst first.
     cpu_percent, memory_mb : float
         NaN: unknown.
     pid : int
@@ -36,8 +36,7 @@ class NodeHealth:
     name: str
     heartbeat_age_s: float | None
     state: str = ''
-    fault: str = ''
-    message: str = ''
+    faults: tuple[NodeFault, ...] = ()
     cpu_percent: float = nan
     memory_mb: float = nan
     pid: int = 0
@@ -51,17 +50,22 @@ class NodeHealth:
         return self.heartbeat_age_s is None or self.heartbeat_age_s > SILENT_S
 
     @property
-    def trouble(self) -> str:
-        """Why it does not work, as a phrase that follows its name; empty if it works."""
+    def troubles(self) -> tuple[str, ...]:
+        """Why it does not work, as phrases that follow its name; of several faults each has its own."""
         if self.heartbeat_age_s is None:
-            return 'has sent no heartbeat'
+            return ('has sent no heartbeat',)
         if self.silent:
-            return f'has sent no heartbeat for {self.heartbeat_age_s:.0f} s'
-        if self.fault:
-            return f'reports {self.message or self.fault}'
+            return (f'has sent no heartbeat for {self.heartbeat_age_s:.0f} s',)
+        if self.faults:
+            return tuple(f'reports {fault.message or fault.code}' for fault in self.faults)
         if self.state != 'active':
-            return f'is {self.state or "in an unknown state"}'
-        return ''
+            return (f'is {self.state or "in an unknown state"}',)
+        return ()
+
+    @property
+    def trouble(self) -> str:
+        """Why it does not work, in one phrase; empty if it works."""
+        return '; '.join(self.troubles)
 
     @property
     def missed_share(self) -> float:
@@ -76,8 +80,7 @@ def health_of(name: str, values: Mapping[str, str], message: str, heartbeat_age_
         name=name,
         heartbeat_age_s=heartbeat_age_s,
         state=values.get('state', ''),
-        fault=values.get('fault', ''),
-        message=message,
+        faults=_faults(values, message),
         cpu_percent=_number(values.get('cpu_percent')),
         memory_mb=_number(values.get('memory_mb')),
         pid=_count(values.get('pid')),
@@ -85,6 +88,16 @@ def health_of(name: str, values: Mapping[str, str], message: str, heartbeat_age_
         steps=_of_all_loops(values, 'steps'),
         period_ms=_periods(values),
     )
+
+
+def _faults(values: Mapping[str, str], message: str) -> tuple[NodeFault, ...]:
+    """All faults; of a heartbeat that does not list them, the one that it names."""
+    try:
+        faults = from_text(values.get('faults', ''))
+    except ValueError:
+        faults = ()
+    code = values.get('fault', '')
+    return faults or ((NodeFault(code, message),) if code else ())
 
 
 def _number(text: str | None) -> float:

@@ -8,13 +8,15 @@ from enum import IntEnum
 from math import degrees, isfinite
 
 from qkd_gs.monitoring.health import NodeHealth
+from qkd_gs.monitoring.node_faults import Severity
 from qkd_gs.pointing.light_limits import STANDING, LightLimit
 from qkd_gs.tracking.types import MountTask, Phase
 
 OPTIONAL = ('recorder', 'scene', 'evening')  # a pass can be tracked without them
 
-
 _SILENT_S = 1.0  # the tracker tells its state every 50 ms
+_DOES_NOT_WORK = 1  # after a fault, which explains it, and before what a node works on with
+_RANK = {Severity.FAILED: 0, Severity.DEGRADED: 2}
 
 
 class Level(IntEnum):
@@ -81,7 +83,7 @@ class Facts:
     tracker_silent_s : float
         Time since the tracker has last told its state.
     lasting_s : mapping
-        How long the trouble of a node has lasted.
+        How long nodes have been silent or not active; their faults tell it themselves.
     """
 
     nodes: Sequence[NodeHealth]
@@ -106,8 +108,9 @@ def readiness(now_ns: int, facts: Facts) -> Readiness:
     """Readiness at station time `now_ns` (UTC).
 
     Everything that is wrong comes first, the worst before the rest: motion forbidden during a pass, tags that are not
-    recorded, nodes that do not work (a fault before silence, what has lasted longest before the rest).  Then the phase
-    of the pass; between passes a calibration in progress, pointing not calibrated, the next pass.
+    recorded, faults, nodes that are silent or not active, faults that a node works on with; of those what has lasted
+    longest before the rest.  Then the phase of the pass; between passes a calibration in progress, pointing not
+    calibrated, the next pass.
     """
     in_pass = facts.phase is not Phase.IDLE
     doing = _in_pass(now_ns, facts) if in_pass else _between_passes(now_ns, facts)
@@ -164,13 +167,26 @@ def countdown(seconds: float) -> str:
     return f'{hours}:{minute:02d}:{second:02d}' if hours else f'{minute:02d}:{second:02d}'
 
 
+def _troubles_of(node: NodeHealth, facts: Facts) -> list[tuple[int, float, str, str]]:
+    """What the troubles of a node are sorted by (rank, and since when), the trouble, and the node."""
+    if node.silent or not node.faults:
+        lasting_s = facts.lasting_s.get(node.name, 0.0)
+        return [(_DOES_NOT_WORK, -lasting_s, trouble, node.name) for trouble in node.troubles]
+    return [
+        (_RANK[fault.severity], -fault.for_s, trouble, node.name)
+        for fault, trouble in zip(node.faults, node.troubles, strict=True)
+    ]
+
+
 def _troubles(facts: Facts, optional: bool) -> list[str]:
     """Nodes that do not work; those with the same trouble in one phrase."""
-    bad = [node for node in facts.nodes if node.trouble and (node.name in OPTIONAL) == optional]
-    bad.sort(key=lambda node: (not node.fault, -facts.lasting_s.get(node.name, 0.0)))  # a fault explains a silence
+    bad = [
+        trouble for node in facts.nodes if (node.name in OPTIONAL) == optional for trouble in _troubles_of(node, facts)
+    ]
+    bad.sort(key=lambda one: one[:2])
     alike: dict[str, list[str]] = {}
-    for node in bad:
-        alike.setdefault(node.trouble, []).append(node.name)
+    for _, _, trouble, name in bad:
+        alike.setdefault(trouble, []).append(name)
     return [
         f'{names[0]} {trouble}' if len(names) == 1 else f'{", ".join(names)}: each {trouble}'
         for trouble, names in alike.items()

@@ -158,8 +158,8 @@ def _node_table(nodes: tuple[NodeHealth, ...]) -> RenderableType:
 def _node_cells(node: NodeHealth) -> tuple[str | Text, ...]:
     if node.silent:
         return node.name, Text('silent', _LEVEL_STYLE[Level.ERROR]), '', ''
-    if node.fault:
-        state = Text('fault', _LEVEL_STYLE[Level.ERROR])
+    if node.faults:
+        state = Text('fault' if len(node.faults) == 1 else f'{len(node.faults)} faults', _LEVEL_STYLE[Level.ERROR])
     else:
         state = Text(node.state, '' if node.state == 'active' else _LEVEL_STYLE[Level.WARN])
     share = node.missed_share

@@ -7,7 +7,6 @@ from sensor_msgs.msg import NavSatFix, TimeReference
 from qkd_gs.devices.gps import Gps
 from qkd_gs.devices.kinds import GPS
 from qkd_gs.nodes.conversions import messages
-from qkd_gs.nodes.runtime.base import OK, WARN
 from qkd_gs.nodes.runtime.context import device_of, station_of
 from qkd_gs.nodes.runtime.device import DeviceNode, require_open
 from qkd_gs.nodes.runtime.process import run
@@ -49,7 +48,7 @@ class GpsNode(DeviceNode):
         self._last_ns = reading.stamp_ns
         self._fixes.publish(messages.gps_fix(reading))
         self._times.publish(messages.gps_time(reading))
-        self.level, self.message = (OK, '') if reading.satellites else (WARN, 'no satellites')
+        self.warning = '' if reading.satellites else 'no satellites'
         self.metrics = {
             'satellites': str(reading.satellites),
             'time_accuracy_ns': f'{reading.time_accuracy_s * 1e9:.0f}',

@@ -91,7 +91,7 @@ class MonitorNode(CoreNode):
         self._troubled_s: dict[str, float] = {}  # since when a node does not work
         self._coming: ComingPass | None = None
         self._task = MountTask.NONE
-        self._making_key = self._clock_set = ''
+        self._making_key = ''
         self._safety_statuses = self.publisher(m.SafetyStatus, 'safety/status')
         self._ready = self.publisher(DiagnosticStatus, 'readiness', TRANSIENT_LOCAL)
         self._load, self._loads = Load(), self.publisher(UInt8, 'load', TRANSIENT_LOCAL)
@@ -148,10 +148,9 @@ class MonitorNode(CoreNode):
             self.get_logger().warning(news)
         if self._discipline.held_ns:
             off_s = self._discipline.held_ns * 1e-9
-            self._clock_set = f'the clock of this machine was set by {off_s:+.3f} s, station time goes on as before'
-            self.degraded(_CLOCK_SET, self._clock_set)
+            words = f'the clock of this machine was set by {off_s:+.3f} s, station time goes on as before'
+            self.degraded(_CLOCK_SET, words)
         else:
-            self._clock_set = ''
             self.recovered(_CLOCK_SET)
         if self._discipline.mapping is not before:
             self._publish_clock()
@@ -285,10 +284,9 @@ class MonitorNode(CoreNode):
             return
         now_s = time.monotonic()
         nodes = [self._health(name, now_s) for name in self._expected]
-        if self._clock_set and self.fault != _CLOCK_SET:  # another fault of this node must not hide it
-            nodes.append(NodeHealth(self.name, 0.0, 'active', _CLOCK_SET, self._clock_set))
-        if self.fault:
-            nodes.append(NodeHealth(self.name, 0.0, 'active', self.fault, self.message))
+        own = self.faults.present(now_s)
+        if own:
+            nodes.append(NodeHealth(self.name, 0.0, 'active', own))
         self._troubled_s = {node.name: self._troubled_s.get(node.name, now_s) for node in nodes if node.trouble}
         self._follow_load(nodes)
         forbidden = () if self._safety is None or self._safety.motion_permitted else self._safety.reasons

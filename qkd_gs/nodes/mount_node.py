@@ -12,7 +12,7 @@ from qkd_gs.devices.mount import Mount, MountMode
 from qkd_gs.errors import DeviceFault
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime import parameters
-from qkd_gs.nodes.runtime.base import IN_THE_LOOP, WARN
+from qkd_gs.nodes.runtime.base import IN_THE_LOOP
 from qkd_gs.nodes.runtime.context import device_of, station_of
 from qkd_gs.nodes.runtime.device import DeviceNode, require_open
 from qkd_gs.nodes.runtime.gathered import NEWEST
@@ -120,8 +120,8 @@ class MountNode(DeviceNode):
             self._stop(now_ns, 'stopped: no set-point')
         elif not self._stopped and not self._permitted():
             self._stop(now_ns, 'stopped: the supervisor is silent')
-        elif not self._stopped and self.level == WARN:
-            self.all_well()
+        elif not self._stopped:
+            self.warning = ''
         if reading.mode is not MountMode.OFF or isnan(reading.az_rad):  # on, or not heard yet: no word of their power
             self._powered_ns = steady_ns
         elif steady_ns - self._powered_ns > _OFF_NS:
@@ -133,7 +133,7 @@ class MountNode(DeviceNode):
         if self.active and not self._stopped:
             require_open(self._mount).stop(now_ns)
             self._stopped = True
-            self.level, self.message = WARN, why
+            self.warning = why
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -126,7 +126,7 @@ class RecorderNode(CoreNode):
         if bag is not before:
             what = f'recording into {bag.path}' if bag is not None else 'the bag is complete'
             self.get_logger().info(what)
-            self.all_well('' if bag is None else what)
+            self.note = '' if bag is None else what
         while self._recorder.retired:
             self.get_logger().info(f'{self._recorder.retired.pop(0)} is deleted, newer bags are kept')
 

@@ -15,7 +15,7 @@ from qkd_gs.monitoring.load import Stage
 from qkd_gs.monitoring.scene_builder import SceneBuilder
 from qkd_gs.nodes.conversions import messages, scene
 from qkd_gs.nodes.conversions.monitoring import stage_of
-from qkd_gs.nodes.runtime.base import OK, WARN, CoreNode
+from qkd_gs.nodes.runtime.base import CoreNode
 from qkd_gs.nodes.runtime.context import site_of, station_of
 from qkd_gs.nodes.runtime.gathered import NEWEST
 from qkd_gs.nodes.runtime.process import run
@@ -69,9 +69,9 @@ class SceneNode(CoreNode):
         try:
             model = load_pointing(self.state_dir).model
         except StationError as error:
-            self.level, self.message = WARN, f'drawn with an ideal mount: {error}'
+            self.warning = f'drawn with an ideal mount: {error}'
             return MountModel()
-        self.level, self.message = OK, ''
+        self.warning = ''
         return model
 
     def _move(self, message: JointState) -> None:

@@ -186,7 +186,7 @@ class WorldNode(CoreNode):
             folder, held, self._writing = session_path(self.sessions_dir, self._folder), self._writing, None
             write = self._world.take_truth(load_pointing(folder).model)
             # the world does not stand still meanwhile
-            work = self.guarded(lambda: _write_truth(write, folder, held))
+            work = self.guarded(lambda: _write_truth(write, folder, held), _write_truth)
             threading.Thread(target=work, name='truth').start()
         if state.folder and state.folder != self._folder:
             folder = session_path(self.sessions_dir, state.folder)

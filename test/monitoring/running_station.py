@@ -3,6 +3,7 @@
 from math import nan, radians
 
 from qkd_gs.monitoring.health import NodeHealth
+from qkd_gs.monitoring.node_faults import NodeFault
 from qkd_gs.monitoring.readiness import ComingPass, Level, Readiness
 from qkd_gs.monitoring.scene import TargetPosition
 from qkd_gs.monitoring.snapshot import KeyProgress, KeyStep, SessionStatus
@@ -32,6 +33,6 @@ def running_board():
     board.update_key(KeyProgress(KeyStep.WORKING, 'folder', True, 'reconciliation', 0.43, 345_912, -1, 0.0102, 0.4))
     board.update_node(NodeHealth('tracker', 0.0, 'active', cpu_percent=28.0, missed=3, steps=9997), WALL_S)
     board.update_node(NodeHealth('mount', 0.0, 'inactive', cpu_percent=3.0), WALL_S)
-    board.update_node(NodeHealth('hwp', 0.0, 'active', fault='hwp.stuck'), WALL_S)
+    board.update_node(NodeHealth('hwp', 0.0, 'active', (NodeFault('hwp.stuck', ''),)), WALL_S)
     board.update_node(NodeHealth('scene', 0.0, 'active', cpu_percent=1.0), WALL_S - 8)
     return board

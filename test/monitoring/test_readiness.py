@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qkd_gs.monitoring.health import NodeHealth, health_of, loops_since
+from qkd_gs.monitoring.node_faults import NodeFault, Severity, to_text
 from qkd_gs.monitoring.readiness import ComingPass, Facts, Level, countdown, readiness
 from qkd_gs.tracking.types import MountTask, Phase
 
@@ -21,6 +22,10 @@ READY = Facts(nodes=GOOD, calibrated=True, coming=COMING)
 def said(**changes):
     judged = readiness(NOW, replace(READY, **changes))
     return judged.level, judged.sentence
+
+
+def fault(message, for_s=0.0, severity=Severity.FAILED):
+    return (NodeFault(message.split(':')[0], message, severity, for_s),)
 
 
 def without(name, **changes):
@@ -77,7 +82,7 @@ def without(name, **changes):
         ),
         ({'nodes': without('mount', state='inactive')}, Level.ERROR, 'not ready: mount is inactive'),
         (
-            {'nodes': without('mount', fault='mount.following_error', message='mount.following_error: 7 mrad')},
+            {'nodes': without('mount', faults=fault('mount.following_error: 7 mrad'))},
             Level.ERROR,
             'not ready: mount reports mount.following_error: 7 mrad',
         ),
@@ -107,7 +112,7 @@ def test_the_sentence(changes, level, sentence):
 def test_a_fault_is_named_before_a_silence():
     nodes = (
         replace(GOOD[0], heartbeat_age_s=8.0),
-        replace(GOOD[1], fault='camera.lost', message='camera.lost: unplugged'),
+        replace(GOOD[1], faults=fault('camera.lost: unplugged')),
         *GOOD[2:],
     )
     assert (
@@ -118,16 +123,38 @@ def test_a_fault_is_named_before_a_silence():
 
 def test_of_several_faults_each_is_told_and_the_oldest_first():
     nodes = (
-        replace(GOOD[0], fault='mount.stall', message='mount.stall: azimuth'),
-        replace(GOOD[1], fault='camera.lost', message='camera.lost: unplugged'),
-        replace(GOOD[2], fault='recorder.not_recorded', message='images not recorded'),
+        replace(GOOD[0], faults=fault('mount.stall: azimuth', 2.0)),
+        replace(GOOD[1], faults=fault('camera.lost: unplugged', 60.0)),
+        replace(GOOD[2], faults=fault('images not recorded', 500.0)),
         GOOD[3],
     )
-    lasting_s = {'mount': 2.0, 'guiding_camera': 60.0, 'recorder': 500.0}
-    assert said(nodes=nodes, lasting_s=lasting_s, phase=Phase.FINE, tags='no photons are counted') == (
+    assert said(nodes=nodes, phase=Phase.FINE, tags='no photons are counted') == (
         Level.ERROR,
         'no photons are counted; guiding_camera reports camera.lost: unplugged; mount reports mount.stall: azimuth; '
         'tracking, locked; recorder reports images not recorded',
+    )
+
+
+def test_of_several_faults_of_one_node_none_is_hidden():
+    """Also none of another node that lies between them, and the worst of all nodes is the first."""
+    minor = fault('2 messages refused', 900.0, Severity.DEGRADED)
+    nodes = (
+        replace(GOOD[0], faults=fault('no power', 70.0) + fault('mount.stall: azimuth', 2.0) + minor),
+        replace(GOOD[1], faults=fault('unplugged', 60.0)),
+        *GOOD[2:],
+    )
+    assert said(nodes=nodes)[1] == (
+        'not ready: mount reports no power; guiding_camera reports unplugged; mount reports mount.stall: azimuth; '
+        'mount reports 2 messages refused'
+    )
+    assert nodes[0].trouble == 'reports no power; reports mount.stall: azimuth; reports 2 messages refused'
+
+
+def test_what_a_node_works_on_with_is_told_after_a_silence():
+    minor = fault('2 messages refused', 900.0, Severity.DEGRADED)
+    nodes = (replace(GOOD[0], faults=minor), replace(GOOD[1], heartbeat_age_s=8.0), *GOOD[2:])
+    assert said(nodes=nodes)[1] == (
+        'not ready: guiding_camera has sent no heartbeat for 8 s; mount reports 2 messages refused'
     )
 
 
@@ -137,7 +164,7 @@ def test_nodes_with_the_same_trouble_are_told_together():
 
 
 def test_a_fault_of_a_station_that_starts_is_told_first():
-    nodes = (replace(GOOD[0], heartbeat_age_s=None), replace(GOOD[1], fault='camera.lost', message='unplugged'))
+    nodes = (replace(GOOD[0], heartbeat_age_s=None), replace(GOOD[1], faults=fault('unplugged')))
     assert said(nodes=nodes) == (
         Level.ERROR,
         'guiding_camera reports unplugged; starting: 1 of 2 nodes are there, waiting for mount',
@@ -177,6 +204,19 @@ def test_a_heartbeat_is_read():
     health = health_of('tracker', values, 'active', 0.2)
     assert (health.cpu_percent, health.missed_share, health.trouble) == (12.5, 0.003, '')
     assert health.memory_mb != health.memory_mb  # not told
+
+
+def test_all_faults_of_a_heartbeat_are_read():
+    faults = fault('mount.off: no power', 12.5) + fault('node.stranger: 2 messages', 3.0, Severity.DEGRADED)
+    values = {'state': 'active', 'fault': 'mount.off', 'faults': to_text(faults)}
+    assert health_of('mount', values, 'mount.off: no power', 0.2).faults == faults
+
+
+@pytest.mark.parametrize('listed', ['', '[]', '[{"code": "mount.off"}]', '[1]', '7', '{"a": 1}', 'no power', 'null'])
+def test_a_heartbeat_whose_list_of_faults_is_unreadable_still_tells_the_one_it_names(listed):
+    values = {'state': 'active', 'fault': 'mount.off', 'faults': listed}
+    health = health_of('mount', values, 'the drives have no power', 0.2)
+    assert health.faults == (NodeFault('mount.off', 'the drives have no power'),)
 
 
 def test_nonsense_in_a_heartbeat_is_not_believed():

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import ParameterDescriptor
@@ -21,11 +20,12 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 import qkd_gs.msg as m
-from qkd_gs.errors import DeviceFault, StationError
+from qkd_gs.monitoring.node_faults import to_text
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.conversions.cdr import is_plain
 from qkd_gs.nodes.runtime import parameters
 from qkd_gs.nodes.runtime.authentic import Authentic, PlainPublisher, Refusals, SigningPublisher, is_signed
+from qkd_gs.nodes.runtime.fault_reports import FaultReports
 from qkd_gs.nodes.runtime.gathered import NEWEST, Gathered
 from qkd_gs.nodes.runtime.heartbeat_values import loop_values, resident_mb
 from qkd_gs.nodes.runtime.qos import AMONG_OTHERS, RELIABLE, TRANSIENT_LOCAL
@@ -52,13 +52,10 @@ _HEARTBEAT_S = 1.0
 _FIRST_S = 0.1  # the first heartbeats come early, since the monitor waits for a new process
 _FIRST_BEATS = 5
 _SLEW = 2e-3  # a speed that differs by less is the same for timers: UTC is slewed by less
-_REPEAT_S = 5.0  # a repeated fault is logged once in this time
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
-F = TypeVar('F', bound=Callable[..., Any])
 
-
-class StationMixin:
+class StationMixin(FaultReports):
     """Station functions of a node; mixed into rclpy's `Node` or `LifecycleNode`, whose constructor comes first."""
 
     name: ClassVar[str]
@@ -75,6 +72,7 @@ class StationMixin:
         StationError
             An option that does not fit, or a recorded pass is played in this ROS domain.
         """
+        FaultReports.__init__(self)
         node: Any = self
         self._part = take_part(node.get_namespace()) if self.of_a_station else None
         self.options: dict[str, Value] = {
@@ -93,10 +91,9 @@ class StationMixin:
         self.schedule = Schedule()
         self._timers_made: dict[int, tuple[float, Callable[[int], None], LoopWatch | None, Periodic | None]] = {}
         self._gathered: list[Gathered] = []
-        self._logged_s: dict[str, float] = {}
         self._started_s = time.monotonic()
         self._cpu_s, self._cpu_at_s = time.process_time(), time.monotonic()
-        self.level, self.message, self.fault = OK, '', ''
+        self.warning = self.note = ''  # what needs attention, or is of interest, although the node works
         self.metrics: dict[str, str] = {}
         self._diagnostics = node.create_publisher(DiagnosticArray, '/diagnostics', RELIABLE)
         self.listen(m.StationClock, 'station_clock', self._set_clock, TRANSIENT_LOCAL)
@@ -147,7 +144,7 @@ class StationMixin:
         if self._verifies(kind):
             check = self._authentic(take, kind, topic).take
             return node.create_subscription(kind, topic, check, qos, raw=True, **more)
-        return node.create_subscription(kind, topic, self.guarded(take), qos, **more)
+        return node.create_subscription(kind, topic, self.guarded(take, (take, topic)), qos, **more)
 
     def gather(
         self, kind: type, topic: str, take: Callable[[Any], None], qos: QoSProfile = RELIABLE, **more: Any
@@ -158,7 +155,7 @@ class StationMixin:
         """
         node: Any = self
         if not self._verifies(kind):
-            gathered = Gathered(node, kind, topic, self.guarded(take), qos, **more)
+            gathered = Gathered(node, kind, topic, self.guarded(take, (take, topic)), qos, **more)
         elif qos is NEWEST:  # what strangers send meanwhile would drive it out of a queue of one
             found = self._authentic(take, kind, topic)
             gathered = Gathered(
@@ -197,7 +194,8 @@ class StationMixin:
         node: Any = self
         fresh_ns = _FRESH_NS if kind in _COMMANDS else None
         name = node.resolve_topic_name(topic)
-        return Authentic(self.guarded(take), kind, name, self._key, fresh_ns, self.clock.age_ns, self._refusals)
+        guarded = self.guarded(take, (take, topic))
+        return Authentic(guarded, kind, name, self._key, fresh_ns, self.clock.age_ns, self._refusals)
 
     # --- time ---
 
@@ -209,10 +207,11 @@ class StationMixin:
         return number
 
     def cease(self, number: int) -> None:
-        """Cancel a periodic call."""
-        *_, call = self._timers_made.pop(number)
+        """Cancel a periodic call; a fault of it is over, since nobody does that work any more."""
+        _, work, _, call = self._timers_made.pop(number)
         if call is not None:
             self.schedule.remove(call)
+        self.end_reports(work)
 
     def _make_timer(self, number: int) -> None:
         period_s, work, watch, call = self._timers_made[number]
@@ -233,7 +232,7 @@ class StationMixin:
                 work(now_ns)
                 watch.busy(time.perf_counter() - began)
 
-            call = self.schedule.add(time.monotonic(), period_s / self.clock.speed, self.guarded(tick))
+            call = self.schedule.add(time.monotonic(), period_s / self.clock.speed, self.guarded(tick, work))
         self._timers_made[number] = (period_s, work, watch, call)
 
     def _set_clock(self, message: m.StationClock) -> None:
@@ -256,48 +255,6 @@ class StationMixin:
 
     # --- faults ---
 
-    def guarded(self, work: F) -> F:
-        """Wrap `work`: its exceptions are logged and reported in the heartbeat, until it succeeds again."""
-        failed = ''
-
-        def call(*arguments: Any) -> Any:
-            nonlocal failed
-            try:
-                result = work(*arguments)
-            except DeviceFault as fault:
-                failed = fault.code
-                self.complain(failed, str(fault))
-            except StationError as error:
-                failed = 'node.refused'
-                self.complain(failed, str(error))
-            except Exception as error:  # noqa: BLE001  no exception may leave a callback
-                failed = 'node.error'
-                self.complain(failed, f'{type(error).__name__}: {error}', traceback.format_exc())
-            else:
-                if failed:
-                    self.recovered(failed)
-                    failed = ''
-                return result
-            return None
-
-        return call  # type: ignore[return-value]
-
-    def complain(self, code: str, message: str, trace: str = '') -> None:
-        """Log a fault (a repeated one every few seconds) and report it in the heartbeat."""
-        node: Any = self
-        now_s = time.monotonic()
-        if now_s - self._logged_s.get(code, -_REPEAT_S) >= _REPEAT_S:
-            self._logged_s[code] = now_s
-            node.get_logger().error(f'{message}\n{trace}' if trace else message)
-        reported = self.fault == code
-        self.fault, self.level, self.message = code, ERROR, message
-        if not reported:
-            self.heartbeat()
-
-    def degraded(self, code: str, message: str) -> None:
-        """Report a fault that the node itself works on, and goes on with; `recovered` ends it."""
-        StationMixin.complain(self, code, message)
-
     def say_priority(self, budget: CpuBudget) -> None:
         """The process has been without its real-time priority for some time, or has it again."""
         if budget.over:
@@ -305,18 +262,6 @@ class StationMixin:
             self.degraded(_OVER_BUDGET, f'{words}: {budget.used:.0%} of a processor in the last second')
         else:
             self.recovered(_OVER_BUDGET)
-
-    def recovered(self, code: str) -> None:
-        """A fault that `degraded` has reported is over."""
-        if self.fault == code:
-            node: Any = self
-            node.get_logger().info(f'over: {self.message}')
-            self.all_well()
-            self.heartbeat()
-
-    def all_well(self, message: str = '') -> None:
-        """Clear the fault."""
-        self.fault, self.level, self.message = '', OK, message
 
     # --- heartbeat ---
 
@@ -331,14 +276,14 @@ class StationMixin:
 
     def own_warning(self) -> str:
         """What needs attention although the node works; '' if nothing does."""
-        return ''
+        return self.warning
 
     def _beat(self) -> None:
         refused = self._refusals.report()
-        if refused and self.fault in ('', STRANGER):
+        if refused:
             self.degraded(STRANGER, refused)
-        elif not refused and self.fault == STRANGER:
-            self.all_well()
+        else:
+            self.recovered(STRANGER)
         self.heartbeat()
 
     def heartbeat(self) -> None:
@@ -348,9 +293,11 @@ class StationMixin:
         share = (cpu_s - self._cpu_s) / max(now_s - self._cpu_at_s, 1e-3)
         if now_s - self._cpu_at_s > _HEARTBEAT_S / 2:
             self._cpu_s, self._cpu_at_s = cpu_s, now_s
+        faults = self.faults.present(now_s)
         values = {
             'state': self.state_label,
-            'fault': self.fault,
+            'fault': faults[0].code if faults else '',
+            'faults': to_text(faults),
             'pid': str(os.getpid()),
             'namespace': node.get_namespace(),
             'cpu_percent': f'{100 * share:.1f}',
@@ -360,13 +307,12 @@ class StationMixin:
         for number, (period_s, _, watch, _) in self._timers_made.items():
             if watch is not None:
                 values |= loop_values(period_s, watch, '' if number == 1 else f'_{number}')
-        level, message = self.level, self.message
-        if level == OK and (warning := self.own_warning()):
-            level, message = WARN, warning
+        warning = self.own_warning()
+        level = ERROR if faults else WARN if warning else OK
         status = DiagnosticStatus(
             level=level,
             name=f'{self.name}: {self.name.replace("_", " ")}',
-            message=message or self.state_label,
+            message=(faults[0].message if faults else warning or self.note) or self.state_label,
             hardware_id=self.name,
             values=[KeyValue(key=key, value=value) for key, value in (values | self.metrics).items()],
         )

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
-from qkd_gs.nodes.runtime.base import ERROR, StationMixin
+from qkd_gs.monitoring.node_faults import Severity
+from qkd_gs.nodes.runtime.base import StationMixin
+from qkd_gs.nodes.runtime.fault_reports import BY_NODE
 from qkd_gs.station.loop_timing import LoopWatch
+
+_DEVICE = 'device'  # source of what has closed the device
 
 D = TypeVar('D')
 
@@ -74,18 +79,18 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
         """Call periodically like `every`, until the node is deactivated."""
         self._running.append(self.every(period_s, work, watch))
 
-    def complain(self, code: str, message: str, trace: str = '') -> None:
-        """Report a fault; an active node goes to its error state, which stops and closes the device."""
-        super().complain(code, message, trace)
+    def complain(self, code: str, message: str, trace: str = '', source: Hashable = BY_NODE) -> None:
+        """Report a fault; an active node goes to its error state, which stops and closes the device.
+
+        What has closed the device is told until it is open again, whether its callback is called meanwhile or not.
+        """
+        super().complain(code, message, trace, source)
         if self.active and not self._failing:
+            self.faults.begin(time.monotonic(), code, message, Severity.FAILED, _DEVICE)
+            self.faults.end(source, code)
             self._failing = True
             self.trigger_deactivate()
             self._failing = False
-
-    def recovered(self, code: str) -> None:
-        """A fault is over; one that has closed the device, once it is open again."""
-        if self.active:
-            super().recovered(code)
 
     def _LifecycleNodeMixin__change_state(self, transition_id: int) -> TransitionCallbackReturn:
         """Refuse a transition that the state does not allow; rclpy would not answer the request."""
@@ -104,15 +109,14 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
         self, work: Callable[[], None], state: str, deactivated_by_operator: bool
     ) -> TransitionCallbackReturn:
         """Do the work of a transition; a fault makes it fail."""
-        before, self.fault = self.fault, ''
         self.guarded(work)()
-        if self.fault:
+        if self.faults.reported_by(work):
             return TransitionCallbackReturn.FAILURE
-        self.fault = before if state == 'unconfigured' else ''
-        self._state = state
+        self._state, self.warning = state, ''
         self._deactivated_by_operator = deactivated_by_operator
-        if not self.fault:
-            self.all_well()
+        if state != 'unconfigured':  # the device is open: what has closed it, or went wrong when it was, is over
+            for source in (_DEVICE, self.stopped, self.closed):
+                self.end_reports(source)
         self.heartbeat()
         return TransitionCallbackReturn.SUCCESS
 
@@ -147,10 +151,8 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
 
     def on_error(self, state: object) -> TransitionCallbackReturn:
         """Stop and close; the monitor configures the node again."""
-        fault, message = self.fault, self.message
         self._state, self._deactivated_by_operator = 'unconfigured', False
         self.finish()
-        self.fault, self.level, self.message = fault, ERROR, message
         self.heartbeat()
         return TransitionCallbackReturn.SUCCESS
 
