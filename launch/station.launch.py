@@ -4,9 +4,18 @@ Nodes, names and parameters come from the declaration that `qkd-gs up` also read
 """
 
 import os
+import time
 
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.actions import (
+    DeclareLaunchArgument,
+    LogInfo,
+    OpaqueFunction,
+    RegisterEventHandler,
+    SetEnvironmentVariable,
+    TimerAction,
+)
 from launch.conditions import IfCondition
+from launch.event_handlers import OnProcessExit, OnProcessStart
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
 
@@ -15,11 +24,13 @@ from qkd_gs.errors import StationError
 from qkd_gs.share import share_path
 from qkd_gs.station.dds_profile import loopback_environment
 from qkd_gs.station.graph import station_graph
+from qkd_gs.station.hang_watch import HangWatch
 from qkd_gs.station.instance_lock import started
 from qkd_gs.station.options import OPTIONS
 from qkd_gs.station.policies import enclave_of
 
 RESPAWN_S = 0.5
+LOOK_S = 0.5
 SECURITY = {'ROS_SECURITY_ENABLE': 'true', 'ROS_SECURITY_STRATEGY': 'Enforce'}
 _held = []
 
@@ -58,7 +69,7 @@ def nodes(context):
         _held.append(started(given['namespace']))  # before a second station starts anything; until this process ends
     except StationError as error:
         raise RuntimeError(str(error)) from None
-    return [
+    made = [
         (LifecycleNode if process.spec.lifecycle else Node)(
             package='qkd_gs',
             executable=process.spec.name,
@@ -74,6 +85,48 @@ def nodes(context):
         )
         for process in graph
     ]
+    return [*made, *Hangs({action: process.spec.name for action, process in zip(made, graph, strict=True)}).entities()]
+
+
+class Hangs:
+    """Ends processes that hang, which are then respawned.
+
+    Parameters
+    ----------
+    names : dict
+        Node by its action.
+    """
+
+    def __init__(self, names):
+        self.names, self.pids, self.said = names, {}, []
+        self.watch = HangWatch(lambda name, words: self.said.append(f'[{name}] {words}'))
+
+    def entities(self):
+        """What launch has to do for it."""
+        return [
+            RegisterEventHandler(OnProcessStart(on_start=self.started)),
+            RegisterEventHandler(OnProcessExit(on_exit=self.ended)),
+            self.again(),
+        ]
+
+    def again(self):
+        """Look in a moment."""
+        return TimerAction(period=LOOK_S, actions=[OpaqueFunction(function=self.look)])
+
+    def started(self, event, context):
+        """A process was started, for the first time or again."""
+        if event.action in self.names:
+            self.pids[self.names[event.action]] = event.pid
+
+    def ended(self, event, context):
+        """A process has ended."""
+        self.pids.pop(self.names.get(event.action), None)
+
+    def look(self, context):
+        """Look at all processes."""
+        self.watch.step(time.monotonic(), self.pids)
+        said, self.said = self.said, []
+        return [*(LogInfo(msg=line) for line in said), self.again()]
 
 
 def enclave(process, secure):

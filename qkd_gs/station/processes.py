@@ -19,6 +19,7 @@ from typing import Any
 from qkd_gs.children import end_with_parent, protected_children
 from qkd_gs.errors import StationError
 from qkd_gs.station.graph import Process
+from qkd_gs.station.hang_watch import HangWatch
 from qkd_gs.station.instance_lock import Held, started
 from qkd_gs.station.signals import signals_afterwards
 
@@ -70,6 +71,7 @@ class StationProcesses:
         self._context.set_forkserver_preload(['qkd_gs.station.fork_server', 'qkd_gs.nodes.runtime.preload'])
         self._running: dict[str, _Running] = {}
         self._alone: Held | None = None
+        self._hangs = HangWatch(say)
 
     def start(self) -> None:
         """Start every node.
@@ -95,7 +97,7 @@ class StationProcesses:
         return {name: running.starts for name, running in self._running.items()}
 
     def watch(self, now_s: float) -> None:
-        """Restart nodes that have died; to be called about every 0.1 s.
+        """End nodes that hang, restart those that have died; to be called about every 0.1 s.
 
         Raises
         ------
@@ -119,6 +121,9 @@ class StationProcesses:
                     if not came:  # after the order to stop nothing is restarted
                         running.starts += 1
                         running.child = self._spawn(running.process)
+        self._hangs.step(
+            now_s, {name: one.child.pid or 0 for name, one in self._running.items() if one.child.exitcode is None}
+        )
 
     def stop(self) -> None:
         """Stop every process; those that do not end in time are killed."""

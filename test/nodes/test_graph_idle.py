@@ -2,6 +2,7 @@
 
 import math
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -271,6 +272,15 @@ def test_an_axis_keeps_its_place_when_its_driver_is_killed(station):
     after = states[-1]
     assert math.hypot(after.az_rad - before.az_rad, after.el_rad - before.el_rad) < 2e-6
     assert max(abs(state.az_rad - before.az_rad) for state in states) < 2e-6
+
+
+def test_a_node_that_is_stopped_for_good_is_ended_and_started_again(station):
+    """The one that watches all others."""
+    starts = station.processes.starts()
+    pid = station.kill('monitor', signal.SIGSTOP)
+    station.back('monitor', pid)
+    assert station.processes.starts() == starts | {'monitor': starts['monitor'] + 1}
+    assert any(name == 'monitor' and line.endswith('is stopped by a signal; killed') for name, line in station.lines)
 
 
 def test_a_second_station_in_the_same_domain_is_refused_before_it_does_anything(station, tmp_path):

@@ -54,12 +54,12 @@ def launch_packages(monkeypatch):
     kinds = {
         'launch': {'LaunchDescription': lambda entities: SimpleNamespace(entities=entities)},
         'launch.actions': dict.fromkeys(
-            ('SetEnvironmentVariable', 'EmitEvent', 'RegisterEventHandler', 'Shutdown'), Noted
+            ('SetEnvironmentVariable', 'EmitEvent', 'LogInfo', 'RegisterEventHandler', 'Shutdown', 'TimerAction'), Noted
         )
         | {'DeclareLaunchArgument': DeclareLaunchArgument, 'OpaqueFunction': OpaqueFunction},
         'launch.conditions': {'IfCondition': Noted},
         'launch.substitutions': {'LaunchConfiguration': LaunchConfiguration},
-        'launch.event_handlers': {'OnProcessExit': Noted},
+        'launch.event_handlers': {'OnProcessExit': Noted, 'OnProcessStart': Noted},
         'launch.events': {'Shutdown': Noted},
         'launch_ros': {},
         'launch_ros.parameter_descriptions': {'ParameterValue': Noted},
@@ -89,7 +89,8 @@ def chosen(description, **given):
 
 def nodes_of(description, **given):
     (function,) = (one for one in description.entities if isinstance(one, OpaqueFunction))
-    return function.named['function'](chosen(description, **given))
+    made = function.named['function'](chosen(description, **given))
+    return [one for one in made if isinstance(one, Node | LifecycleNode)]
 
 
 @pytest.fixture(autouse=True)

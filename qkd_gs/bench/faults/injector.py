@@ -84,6 +84,13 @@ def frozen(pid: int) -> Iterator[None]:
 
 
 @contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """A process stands still for good; only who supervises it can help."""
+    os.kill(pid, signal.SIGSTOP)
+    yield
+
+
+@contextmanager
 def full_disk(pid: int, size: int = 0) -> Iterator[None]:
     """No file of a process can grow beyond `size` bytes: EFBIG, as a full disk's ENOSPC in all that matters."""
     before = resource.prlimit(pid, resource.RLIMIT_FSIZE)

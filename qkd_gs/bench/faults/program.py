@@ -19,6 +19,7 @@ from qkd_gs.bench.faults.injector import (
     killed,
     moved,
     shutdown_request,
+    stopped,
     stranger,
 )
 from qkd_gs.session.tag_files import tags_paths
@@ -28,6 +29,7 @@ _KILLED = (
     *('planner', 'tracker', 'calibrator', 'evening', 'post_processor', 'recorder', 'monitor', 'scene'),
 )
 _FROZEN = ('tracker', 'tracking_camera', 'mount', 'monitor', 'detector')
+_STOPPED = ('detector', 'monitor')
 _FROZEN_S, _FULL_S, _STRANGER_S, _BUSY_S = 2.0, 2.6, 2.0, 10.0
 _NOT_CUT = 'world'  # the twin's physical state needs no power
 
@@ -40,6 +42,10 @@ def _kill(*names: str) -> Inject:
 
 def _freeze(name: str) -> Inject:
     return lambda station, session: frozen(station.pids()[name])
+
+
+def _stop(name: str) -> Inject:
+    return lambda station, session: stopped(station.pids()[name])
 
 
 def _fill(name: str, grows: bool = True) -> Inject:
@@ -79,6 +85,7 @@ FAULTS = (
     *(Fault(f'kill -9 {name}', _kill(name), (f'{name}: ended', f'{name} has', f'{name} is')) for name in _KILLED),
     Fault('kill -9 detector and recorder', _kill('detector', 'recorder'), ('detector: ended', 'no tags')),
     *(Fault(f'{name} frozen', _freeze(name), _SILENCE, _FROZEN_S) for name in _FROZEN),
+    *(Fault(f'{name} stopped for good', _stop(name), _SILENCE) for name in _STOPPED),
     Fault('disk full for the detector', _fill('detector'), _TAGS, _FULL_S),
     Fault('disk full for the recorder', _fill('recorder'), ('recorder reports',), _FULL_S),
     Fault('disk full for the tracker', _fill('tracker', grows=False), ('tracker reports',), _FULL_S),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import logging
 import signal
@@ -18,6 +19,7 @@ from rclpy.signals import SignalHandlerOptions
 from qkd_gs.errors import StationError
 from qkd_gs.nodes.runtime.real_time import RealTime
 from qkd_gs.station.dds_profile import use_loopback_profile
+from qkd_gs.station.hang_watch import SAY_WHERE
 
 _SPIN_S = 0.1  # a signal is noticed after so long
 _WIND_DOWN_S = 2.2  # to bring the mount towards its park position
@@ -33,6 +35,7 @@ def run(make: Callable[[], Any], arguments: list[str] | None = None) -> int:
     int
         0 ended on request, 2 refused to start (one sentence on standard error).
     """
+    faulthandler.register(SAY_WHERE)
     use_loopback_profile()
     ending = Ending()
     for number in _SIGNALS:

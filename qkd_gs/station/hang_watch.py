@@ -1,0 +1,147 @@
+"""Finds processes that hang for good: their main thread sleeps, though it should turn a loop ten times a second.
+
+How long a node has been silent proves nothing, since a busy, paused or slow machine makes everybody late.  The kernel
+knows more: it counts how often a thread was given a processor.  The main thread of a node waits for at most a tenth of
+a second at a time, so a thread that sleeps and was not given a processor since the last look, a second ago, is stopped
+by a signal or waits for something else than its next message.  A thread that waits for a processor or for the disk does
+not sleep; and if other threads of the process compute, the main thread may wait for them.  Twenty such looks in a row
+are a hang.  A look that is late counts as one, so a pause of the machine is no hang, whoever goes on first after it.
+
+What is not found: a main thread that computes for ever, and one that waits for Python's global lock, for which it wakes
+200 times a second.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from qkd_gs.errors import StationError
+
+_EVERY_S = 1.0
+_LOOKS = 20  # the longest that a driver waits for anything in one go is 10 s
+_ASK = 10  # looks until it is asked where it hangs
+_BUSY_S = 0.2  # of processor time from one look to the next; the threads of DDS alone use less
+_ASLEEP = 'ST'
+SAY_WHERE = signal.SIGUSR1  # a node then writes the stack of each of its threads to its log
+
+
+@dataclass(frozen=True)
+class _Main:
+    """Main thread of a process, as the kernel says."""
+
+    state: str
+    debugger: int
+    switches: int
+
+
+@dataclass
+class _Seen:
+    """A process as the last look has found it."""
+
+    pid: int
+    switches: int
+    cpu_s: float = 0.0  # so the first look at a process finds it busy, and does not count
+    looks: int = 0
+    asked: bool = False
+    told: int = 0  # process of a debugger that was named
+
+
+class HangWatch:
+    """Ends processes that hang; to be told often which processes there are.
+
+    Parameters
+    ----------
+    say : callable
+        Told (name, words) of what is found and done.
+    proc : Path
+        Of the kernel.
+    send : callable
+        Sends (process, signal).
+    """
+
+    def __init__(
+        self,
+        say: Callable[[str, str], None],
+        proc: Path = Path('/proc'),
+        send: Callable[[int, int], None] = os.kill,
+    ) -> None:
+        self._say, self._proc, self._send = say, proc, send
+        self._seen: dict[str, _Seen] = {}
+        self._next_s = 0.0
+
+    def step(self, now_s: float, pids: Mapping[str, int]) -> None:
+        """Look at processes that have not ended, once a second, and end those that hang.
+
+        Parameters
+        ----------
+        now_s : float
+            Of a steady clock.
+        pids : mapping
+            Process by name.
+        """
+        if now_s < self._next_s:
+            return
+        self._next_s = now_s + _EVERY_S
+        self._seen = {name: seen for name, seen in self._seen.items() if pids.get(name) == seen.pid}
+        for name, pid in pids.items():
+            try:
+                self._look(name, pid)
+            except (FileNotFoundError, ProcessLookupError):  # it has just ended
+                self._seen.pop(name, None)
+
+    def _look(self, name: str, pid: int) -> None:
+        main, seen = self._main(pid), self._seen.get(name)
+        if seen is not None and seen.asked and main.switches != seen.switches:
+            seen.asked, seen.switches = False, main.switches  # it woke to say where it hangs
+            return
+        if seen is None or main.switches != seen.switches:
+            if seen is not None and seen.looks >= _ASK:
+                self._say(name, 'goes on')
+            self._seen[name] = _Seen(pid, main.switches)
+            return
+        cpu_s, idle = self._rest(pid)
+        used_s, seen.cpu_s = cpu_s - seen.cpu_s, cpu_s
+        if main.debugger:
+            seen.looks = 0
+            if seen.told != main.debugger:
+                self._say(name, f'is held by a debugger (process {main.debugger}) and left alone')
+            seen.told = main.debugger
+        elif main.state in _ASLEEP and idle and used_s < _BUSY_S:
+            seen.looks += 1
+            self._act(name, pid, seen, 'is stopped by a signal' if main.state == 'T' else 'sleeps and does not wake')
+
+    def _act(self, name: str, pid: int, seen: _Seen, why: str) -> None:
+        if seen.looks == _ASK:
+            left = _LOOKS - _ASK
+            self._say(name, f'hangs: its main thread {why}; the process is killed in {left} s, unless it goes on')
+            seen.asked = True
+            self._send(pid, SAY_WHERE)
+        elif seen.looks == _LOOKS:
+            self._say(name, f'hangs: its main thread {why}; killed')
+            self._send(pid, signal.SIGKILL)
+
+    def _main(self, pid: int) -> _Main:
+        text = (self._proc / f'{pid}/status').read_text(encoding='utf-8', errors='replace')
+        found = dict(line.split(':', 1) for line in text.splitlines() if ':' in line)
+        try:
+            switches = int(found['voluntary_ctxt_switches']) + int(found['nonvoluntary_ctxt_switches'])
+            return _Main(found['State'].split()[0], int(found['TracerPid']), switches)
+        except (KeyError, ValueError) as error:
+            raise StationError(f'this kernel does not say how a process does: {error}', where=f'/proc/{pid}') from None
+
+    def _rest(self, pid: int) -> tuple[float, bool]:
+        """Processor time of all threads, and whether all others sleep, too."""
+        fields = (self._proc / f'{pid}/stat').read_text(encoding='utf-8', errors='replace').rsplit(')', 1)[1].split()
+        cpu_s = (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+        states = []
+        for thread in (self._proc / f'{pid}/task').iterdir():
+            try:
+                text = (thread / 'stat').read_text(encoding='utf-8', errors='replace')
+            except (FileNotFoundError, ProcessLookupError):  # that thread has ended
+                continue
+            states.append(text.rsplit(')', 1)[1].split()[0])
+        return cpu_s, all(state in _ASLEEP for state in states)
