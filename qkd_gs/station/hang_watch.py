@@ -99,7 +99,7 @@ class HangWatch:
             seen.asked, seen.switches = False, main.switches  # it woke to say where it hangs
             return
         if seen is None or main.switches != seen.switches:
-            if seen is not None and seen.looks >= _ASK:
+            if seen is not None and _ASK <= seen.looks < _LOOKS:  # one that was killed runs once more
                 self._say(name, 'goes on')
             self._seen[name] = _Seen(pid, main.switches)
             return

@@ -78,6 +78,9 @@ def test_a_main_thread_that_does_not_run_is_told_asked_and_killed(kernel, state)
     assert kernel.said[0].endswith('the process is killed in 10 s, unless it goes on')
     kernel.looks(3, LOOKS + 1)
     assert kernel.sent == [SAY_WHERE, signal.SIGKILL]
+    kernel.switches += 1  # it runs once more, to end
+    kernel.state = 'Z'
+    kernel.looks(3, LOOKS + 4)
     assert len(kernel.said) == 2
 
 
