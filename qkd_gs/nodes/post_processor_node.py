@@ -107,6 +107,7 @@ class PostProcessorNode(CoreNode):
     def _work(self) -> None:
         """Process sessions in the background thread; uses nothing of rclpy."""
         from qkd_gs.station.finish_session import after_pass
+        from qkd_gs.station.usage import give_back_memory
 
         while True:
             name, own = self._sessions.get()
@@ -123,6 +124,7 @@ class PostProcessorNode(CoreNode):
             except Exception as error:  # noqa: BLE001  the thread must live on for the next session
                 message = f'{type(error).__name__}: {error}'
                 self._updates.put({'state': m.KeyState.FAILED, 'message': message, 'trace': traceback.format_exc()})
+            give_back_memory()
 
     def _progress(self, step: str, fraction: float) -> None:
         self._updates.put({'step': step, 'fraction': float(fraction)})

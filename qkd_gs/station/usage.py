@@ -1,7 +1,9 @@
-"""What a process has used so far, as the kernel counts."""
+"""What a process has used so far, as the kernel counts, and what it can give back."""
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,3 +42,14 @@ def usage_of(pid: int) -> Usage:
     resident, shared = map(int, Path(f'/proc/{pid}/statm').read_text(encoding='ascii').split()[1:3])
     up_s = float(Path('/proc/uptime').read_text(encoding='ascii').split()[0]) - int(fields[19]) / tick_s
     return Usage((int(fields[11]) + int(fields[12])) / tick_s, up_s, resident * page / 1e6, shared * page / 1e6)
+
+
+def give_back_memory() -> None:
+    """Return memory that is free within this process to the system.
+
+    The allocator of glibc keeps what is freed below a block in use, for as long as the process lives.
+    """
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)
+    if trim is not None:  # of glibc alone
+        trim(0)
