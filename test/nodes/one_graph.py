@@ -12,6 +12,7 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from std_srvs.srv import Trigger
 
 from qkd_gs.nodes.runtime.authentic import SigningPublisher, is_signed
 from qkd_gs.station.authenticity import station_key
@@ -45,6 +46,13 @@ class Station:
             self._publishers[topic] = SigningPublisher(publisher, station_key(self.state_dir)) if mine else publisher
         self._publishers[topic].publish(message)
 
+    def forget(self, topic):
+        """Publish it no more: what was said last is not told to newcomers."""
+        del self._publishers[topic]
+        name = self.node.resolve_topic_name(topic)
+        (made,) = (one for one in self.node.publishers if one.topic_name == name)
+        self.node.destroy_publisher(made)
+
     def until(self, done, meanwhile=lambda: None):
         """Spin, saying `meanwhile` again and again."""
         end_s = time.monotonic() + WAIT_S
@@ -52,6 +60,15 @@ class Station:
             assert time.monotonic() < end_s, {topic: len(got) for topic, got in self.heard.items()}
             meanwhile()
             self.executor.spin_once(timeout_sec=0.05)
+
+    def trigger(self, service, meanwhile):
+        """Answer of a service; asked again and again, since the graph still has the service of a process killed before."""
+        client, calls = self.node.create_client(Trigger, service), []
+        self.until(
+            lambda: any(call.done() for call in calls),
+            lambda: meanwhile() or calls.append(client.call_async(Trigger.Request())),
+        )
+        return next(call.result() for call in calls if call.done())
 
     def close(self):
         self.executor.shutdown()
