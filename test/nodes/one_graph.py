@@ -18,6 +18,7 @@ from qkd_gs.nodes.runtime.authentic import SigningPublisher, is_signed
 from qkd_gs.station.authenticity import station_key
 
 WAIT_S = 300.0  # ends a test that fails; nothing is concluded from it
+PERIOD_S = 0.02
 DEEP = QoSProfile(depth=5000, reliability=ReliabilityPolicy.RELIABLE)  # who is not served for seconds loses nothing
 
 
@@ -54,15 +55,19 @@ class Station:
         self.node.destroy_publisher(made)
 
     def until(self, done, meanwhile=lambda: None):
-        """Spin, saying `meanwhile` again and again."""
+        """Spin, saying `meanwhile` again and again, as often as a station does."""
         end_s = time.monotonic() + WAIT_S
+        again_s = 0.0
         while not done():
-            assert time.monotonic() < end_s, {topic: len(got) for topic, got in self.heard.items()}
-            meanwhile()
-            self.executor.spin_once(timeout_sec=0.05)
+            now_s = time.monotonic()
+            assert now_s < end_s, {topic: len(got) for topic, got in self.heard.items()}
+            if now_s >= again_s:
+                meanwhile()
+                again_s = time.monotonic() + PERIOD_S
+            self.executor.spin_once(timeout_sec=PERIOD_S)
 
     def trigger(self, service, meanwhile):
-        """Answer of a service; asked again and again, since the graph still has the service of a process killed before."""
+        """Answer of a service; asked again and again, since the graph may still show that of a killed process."""
         client, calls = self.node.create_client(Trigger, service), []
         self.until(
             lambda: any(call.done() for call in calls),

@@ -168,7 +168,7 @@ def test_goals_are_refused_with_their_reason_and_an_evening_is_done_to_its_end(o
     'said', ['waits until the calibration under way is over', 'self-test: waits for the station', '']
 )
 def test_a_process_that_is_killed_resumes_the_evening_and_can_be_told_to_end_what_went_on(others, options, said):
-    """Whether it already waits for the end of that, still tests the devices again, or does not know station time yet."""
+    """Whether it already waits for the end of that, tests the devices again, or does not know station time yet."""
     with node_process('evening', **options) as process:
         others.ask(skip=SKY)
         others.until(lambda: others.goals)
