@@ -45,8 +45,8 @@ def pytest_configure(config):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers():
-    """One more than there are processors: the worker of the stations mostly waits for their passes."""
-    return len(os.sched_getaffinity(0)) + 1
+    """Two more than there are processors: stations wait for their passes, drivers for their devices."""
+    return len(os.sched_getaffinity(0)) + 2
 
 
 @pytest.hookimpl(optionalhook=True)

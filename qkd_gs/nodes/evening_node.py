@@ -31,7 +31,7 @@ from qkd_gs.monitoring.status_collector import StatusCollector
 from qkd_gs.nodes.clients.station_asks import StationAsks
 from qkd_gs.nodes.conversions import messages, monitoring
 from qkd_gs.nodes.runtime.actions import conclude, take_or_answer
-from qkd_gs.nodes.runtime.base import ABORT_EVENING, CoreNode
+from qkd_gs.nodes.runtime.base import ABORT_EVENING, BY_OPERATOR, CoreNode
 from qkd_gs.nodes.runtime.context import site_of, station_of
 from qkd_gs.nodes.runtime.gathered import NEWEST
 from qkd_gs.nodes.runtime.process import run
@@ -65,7 +65,7 @@ class EveningNode(CoreNode):
         self._left_behind = False  # what a process that died has asked for may go on
         self._sequence: EveningSequence[Heard] | None = None
         self._goal: Any = None
-        self._tried_to_resume = False
+        self._tried_to_resume = self._abort_at_once = False
         self._said = ''
         self._board = StatusCollector()
         self._mount: MountReading | None = None
@@ -224,6 +224,8 @@ class EveningNode(CoreNode):
         self.get_logger().warning('resumed after a crash')
         self._begin(journal, now_ns)
         self._left_behind = True
+        if self._abort_at_once:
+            self._abort(BY_OPERATOR)
 
     # --- the evening ---
 
@@ -307,14 +309,18 @@ class EveningNode(CoreNode):
         """Abort the evening of this goal; one that is over, or whose process has died, is not the present one."""
         if self._goal is None or goal.goal_id != self._goal.goal_id:
             return CancelResponse.REJECT
-        self._abort('aborted by the operator')
+        self._abort(BY_OPERATOR)
         return CancelResponse.ACCEPT
 
     def _abort_asked(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """Abort like cancelling the action, for an evening whose client or goal is gone."""
-        response.success = self._sequence is not None
-        response.message = 'the step under way is ended' if response.success else 'no evening is under way'
-        self._abort('aborted by the operator')
+        self._abort_at_once = not self._tried_to_resume
+        response.success = self._sequence is not None or self._abort_at_once
+        if self._abort_at_once:
+            response.message = 'an evening that was under way ends once station time is known'
+        else:
+            response.message = 'the step under way is ended' if response.success else 'no evening is under way'
+        self._abort(BY_OPERATOR)
         return response
 
     def wind_down(self) -> None:

@@ -22,7 +22,7 @@ from qkd_gs.errors import StationError
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime import parameters
 from qkd_gs.nodes.runtime.actions import conclude, take_or_answer
-from qkd_gs.nodes.runtime.base import ABORT_PASS, IN_THE_LOOP, CoreNode
+from qkd_gs.nodes.runtime.base import ABORT_PASS, BY_OPERATOR, IN_THE_LOOP, CoreNode
 from qkd_gs.nodes.runtime.camera_requests import CameraRequests
 from qkd_gs.nodes.runtime.context import mount_capability, site_of, station_of
 from qkd_gs.nodes.runtime.gathered import NEWEST
@@ -72,7 +72,7 @@ class TrackerNode(CoreNode):
         self._run: PassRun | None = None
         self._goal: Any = None
         self._aborting = ''
-        self._tried_to_resume = False
+        self._tried_to_resume = self._abort_at_once = False
         self._mount: MountReading | None = None
         self._beacon: BeaconReading | None = None
         self._safety: m.SafetyStatus | None = None
@@ -230,14 +230,18 @@ class TrackerNode(CoreNode):
         """Abort the pass of this goal; one that is over, or whose tracker has died, is not that of the present pass."""
         if self._goal is None or goal.goal_id != self._goal.goal_id:
             return CancelResponse.REJECT
-        self._abort('aborted by the operator')
+        self._abort(BY_OPERATOR)
         return CancelResponse.ACCEPT
 
     def _abort_asked(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """Abort like cancelling the action, for a pass whose goal was lost when this process restarted."""
-        response.success = self._run is not None
-        response.message = 'beacon off, moving to the park position' if response.success else 'no pass is under way'
-        self._abort('aborted by the operator')
+        self._abort_at_once = not self._tried_to_resume
+        response.success = self._run is not None or self._abort_at_once
+        if self._abort_at_once:
+            response.message = 'a pass that was under way ends once station time is known'
+        else:
+            response.message = 'beacon off, moving to the park position' if response.success else 'no pass is under way'
+        self._abort(BY_OPERATOR)
         return response
 
     def _abort(self, why: str) -> None:
@@ -262,6 +266,8 @@ class TrackerNode(CoreNode):
         if self.clock.now_ns() < run.end_ns:
             self.get_logger().warning(f'{folder}: resumed after a crash')
             self._start(run)
+            if self._abort_at_once:
+                self._abort(BY_OPERATOR)
         else:
             self._current.forget()
 

@@ -94,22 +94,30 @@ def main(arguments: list[str]) -> int:
     with Listener(keys.tls_simulated_satellite()) as listener:
         print(listener.port, flush=True)  # noqa: T201 - the protocol with the parent
         channel = listener.accept(_START_S)
-    _answer(channel, folder, keys, *map(int, arguments[2:]))
+    answer(channel, folder, keys, *map(int, arguments[2:]))
     return 0
 
 
-def _answer(channel: Channel, folder: Path, keys: KeyFolder, ahead_ns: int | None = None) -> None:
+def answer(channel: Channel, folder: Path, keys: KeyFolder, ahead_ns: int | None = None) -> None:
+    """Answer one run as the satellite of a simulated session; see `simulated_satellite`."""
     from qkd_gs.keys.entries import Side
     from qkd_gs.keys.preshared import SimulatedPreSharedKey
     from qkd_gs.keys.refilled import RefilledKey
     from qkd_gs.qkd.link.transcript_file import TranscriptFile
     from qkd_gs.qkd.protocol.satellite_side import serve
     from qkd_gs.qkd.sifting.terms import Terms
-    from qkd_gs.satellite.server import sleep_until
     from qkd_gs.session.manifest import load_manifest
     from qkd_gs.sim.photons.satellite_record import load_record
 
     manifest, record = load_manifest(folder), load_record(folder)
+    clock: Callable[[], int]
+    wait_until: Callable[[int], None]
+    if ahead_ns is None:
+        clock, wait_until = (lambda: present_ns(manifest)), (lambda _: None)
+    else:
+        from qkd_gs.satellite.server import sleep_until
+
+        clock, wait_until = (lambda: time.time_ns() + ahead_ns), (lambda t_ns: sleep_until(t_ns - ahead_ns))
     simulated = SimulatedPreSharedKey(record.seed, manifest.session_id)
     with (
         keys.store(simulated=True, side=Side.SATELLITE) as store,
@@ -121,10 +129,10 @@ def _answer(channel: Channel, folder: Path, keys: KeyFolder, ahead_ns: int | Non
             Terms.of_station(manifest.station),
             RefilledKey(simulated, store),
             store,
-            (lambda: present_ns(manifest)) if ahead_ns is None else (lambda: time.time_ns() + ahead_ns),
+            clock,
             source=manifest.session_id,
             transcript=transcript,
-            wait_until=(lambda _: None) if ahead_ns is None else (lambda t_ns: sleep_until(t_ns - ahead_ns)),
+            wait_until=wait_until,
         )
 
 

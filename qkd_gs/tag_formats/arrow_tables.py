@@ -90,10 +90,8 @@ class ParquetFile:
         self._path = path
         with _told(path), pyarrow.parquet.ParquetFile(path) as file:
             schema = file.schema_arrow
-        names = list(schema.names)
-        if resolution_ps is None:  # a column of the type timestamp or duration has its unit in the type
-            resolution_ps = next((_unit_ps(field.type) for field in schema if _unit_ps(field.type)), None)
-        self._columns = find_columns(names, resolution_ps, path)
+        typed_ps = {field.name: _unit_ps(field.type) for field in schema if hasattr(field.type, 'unit')}
+        self._columns = find_columns(list(schema.names), resolution_ps, path, typed_ps)
         self.format = 'Parquet'
         self.resolution_ps = self._columns.unit_ps
         self.counts = RecordCounts()
@@ -136,8 +134,8 @@ def _ticks(column: Any, unit_ps: float, path: Path) -> tuple[IntArray, float]:
         if (high != low >> 63).any():
             raise StationError('has a time below 0 or beyond 13 days', where=path)
         return low, unit_ps / 10**column.type.scale
-    if pa.types.is_temporal(column.type):
-        column = column.cast(pa.int64())
+    if hasattr(column.type, 'unit'):
+        column = column.view(pa.int32() if column.type.bit_width == 32 else pa.int64())
     return checked_times(column.to_numpy(zero_copy_only=False), path), unit_ps
 
 
@@ -152,9 +150,8 @@ def _refuse_nulls(column: Any, path: Path) -> None:
         raise StationError(f'has {column.null_count} empty cells', where=path)
 
 
-def _unit_ps(kind: Any) -> float | None:
-    if not (pa.types.is_timestamp(kind) or pa.types.is_duration(kind)):
-        return None
+def _unit_ps(kind: Any) -> float:
+    """Picoseconds of the unit of a type that has one: timestamp, duration, time of day."""
     return {'s': 1e12, 'ms': 1e9, 'us': 1e6, 'ns': 1e3}[kind.unit]
 
 

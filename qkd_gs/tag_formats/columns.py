@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,9 @@ class Columns:
     unit_ps: float
 
 
-def find_columns(names: Sequence[str], resolution_ps: float | None, where: Path) -> Columns:
+def find_columns(
+    names: Sequence[str], resolution_ps: float | None, where: Path, typed_ps: Mapping[str, float] = MappingProxyType({})
+) -> Columns:
     """Choose the columns of times and inputs.
 
     Parameters
@@ -41,11 +44,13 @@ def find_columns(names: Sequence[str], resolution_ps: float | None, where: Path)
         Of all columns.
     resolution_ps : float, optional
         Unit of a column of times whose name has none.
+    typed_ps : mapping
+        Picoseconds of a unit, of the columns whose type has a unit.
 
     Raises
     ------
     StationError
-        None or several fit, or the unit is not known.
+        None or several fit, the unit is not known, or the type has another than the name or `resolution_ps` says.
     """
     times = {name: found for name in names if (found := _TIME.fullmatch(name.strip().lower()))}
     inputs = [name for name in names if _INPUT.fullmatch(name.strip().lower())]
@@ -56,7 +61,15 @@ def find_columns(names: Sequence[str], resolution_ps: float | None, where: Path)
             hint=_HINT,
         )
     name, found = next(iter(times.items()))
-    unit_ps = _UNIT_PS[found[1]] if found[1] else resolution_ps
+    type_ps = typed_ps.get(name)
+    unit_ps = _UNIT_PS[found[1]] if found[1] else resolution_ps or type_ps
+    if type_ps is not None and unit_ps != type_ps:
+        said = 'its name' if found[1] else 'resolution_ps'
+        raise StationError(
+            f'its column {name[:40]} counts units of {type_ps:g} ps by its type, and of {unit_ps:g} ps by {said}',
+            where=where,
+            hint='rename the column, or convert it to whole counts (int64) of the unit that its name says',
+        )
     if unit_ps is None:
         raise StationError(f'the unit of its column {name} is not known', where=where, hint=_HINT)
     return Columns(name, inputs[0], check_resolution(unit_ps, where) if not found[1] else unit_ps)

@@ -14,7 +14,6 @@ from qkd_gs.action import Calibrate, Park, Tonight
 from rclpy.action.client import ActionClient
 from rclpy.action.server import ActionServer, CancelResponse, GoalResponse
 from std_msgs.msg import UInt8
-from std_srvs.srv import Trigger
 
 from qkd_gs.devices.mount import MountMode, MountReading
 from qkd_gs.evening.steps import State, Step
@@ -41,7 +40,7 @@ class Others:
         self.station, station.state_dir = station, state_dir
         self.clock = m.StationClock(epoch_ns=NOW_NS, monotonic_ns=time.monotonic_ns(), speed=1.0)
         self.goals, self.canceled, self.task = [], [], MountTask.NONE
-        self.reasons = ''
+        self.reasons, self.keeps_time = '', True
         self.nodes = [spec.name for spec in NODES if spec.name != 'evening']
         station.hear(DiagnosticArray, '/diagnostics')
         self.client = ActionClient(station.node, Tonight, 'tonight')
@@ -71,7 +70,8 @@ class Others:
     def speak(self):
         now_ns = self.clock.epoch_ns + time.monotonic_ns() - self.clock.monotonic_ns
         say = self.station.say
-        say('station_clock', self.clock, TRANSIENT_LOCAL)
+        if self.keeps_time:
+            say('station_clock', self.clock, TRANSIENT_LOCAL)
         beats = [
             DiagnosticStatus(
                 name=f'{name}: {name}', hardware_id=name, message='active',
@@ -85,6 +85,11 @@ class Others:
         say('mount/state', messages.mount_state(MountReading(now_ns, 1.0, 0.7, 0.0, 0.0, MountMode.HOLD)))
         say('safety/status', m.SafetyStatus(header=messages.header(now_ns), reasons=self.reasons))
         say('calibrator/busy', UInt8(data=self.task), TRANSIENT_LOCAL)
+
+    def hide_time(self):
+        """No new process learns station time until `keeps_time` is set again."""
+        self.keeps_time = False
+        self.station.forget('station_clock')
 
     def until(self, done):
         self.station.until(done, self.speak)
@@ -159,9 +164,11 @@ def test_goals_are_refused_with_their_reason_and_an_evening_is_done_to_its_end(o
     assert not (others.station.state_dir / 'current_evening.json').exists()
 
 
-@pytest.mark.parametrize('said', ['waits until the calibration under way is over', 'self-test: waits for the station'])
+@pytest.mark.parametrize(
+    'said', ['waits until the calibration under way is over', 'self-test: waits for the station', '']
+)
 def test_a_process_that_is_killed_resumes_the_evening_and_can_be_told_to_end_what_went_on(others, options, said):
-    """Whether it already waits for the end of that, or still tests the devices again."""
+    """Whether it already waits for the end of that, tests the devices again, or does not know station time yet."""
     with node_process('evening', **options) as process:
         others.ask(skip=SKY)
         others.until(lambda: others.goals)
@@ -172,13 +179,13 @@ def test_a_process_that_is_killed_resumes_the_evening_and_can_be_told_to_end_wha
     others.station.heard['/diagnostics'].clear()
     if 'self-test' in said:
         others.nodes.remove('hwp')
+    if not said:
+        others.hide_time()
     with node_process('evening', **options):
         others.until(lambda: said in others.said())
-        abort = others.station.node.create_client(Trigger, ABORT_EVENING)
-        others.until(abort.service_is_ready)
-        answer = abort.call_async(Trigger.Request())
+        assert others.station.trigger(ABORT_EVENING, others.speak).success
+        others.keeps_time = True
         others.until(lambda: others.canceled)
-        assert answer.result().success
         others.finish(Calibrate.Result.ABORTED, 'aborted by the operator')
         others.until(lambda: not (others.station.state_dir / 'current_evening.json').exists())
         others.until(lambda: not others.said())

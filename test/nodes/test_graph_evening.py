@@ -15,6 +15,7 @@ from std_msgs.msg import UInt8
 from std_srvs.srv import Trigger
 
 from qkd_gs.devices.mount import MountMode
+from qkd_gs.evening.choice import READY_S
 from qkd_gs.evening.steps import State, Step
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime.base import ABORT_EVENING, ABORT_PASS
@@ -29,6 +30,7 @@ from qkd_gs.tracking.types import MountTask, Phase
 COMMAND = 'import sys; from qkd_gs.cli import main; sys.exit(main(sys.argv[1:]))'
 REST_RAD_S = radians(0.01)
 ENOUGH_S = 40.0  # locked, for a key
+ASKED_S = 30.0  # from the first heartbeats of all nodes, before which time hardly goes on, to the choice of the passes
 UNTIL = '2018-10-03T16:40:00Z'
 SKY = ['find', 'calibrate', 'focus', 'efficiency', 'noise', 'polarization']
 
@@ -75,7 +77,7 @@ class Watched:
 
 @pytest.fixture(scope='module')
 def watched(tmp_path_factory):
-    with running_station(tmp_path_factory, el_deg=45, lead_s=150.0) as station:
+    with running_station(tmp_path_factory, el_deg=45, lead_s=READY_S + ASKED_S, speed=0.0) as station:
         running = Watched(station)
         station.until(lambda: running.drives and running.states and running.laser, 'the station is heard')
         yield running

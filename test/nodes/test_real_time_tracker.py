@@ -7,7 +7,7 @@ from math import pi
 import foreign_drivers
 import pytest
 import qkd_gs.msg as m
-from one_graph import node_process, real_time
+from one_graph import Started, node_process, real_time
 from qkd_gs.action import TrackPass
 from rclpy.action import ActionClient
 from sgp4.api import WGS72, Satrec
@@ -15,6 +15,7 @@ from sgp4.exporter import export_tle
 
 from qkd_gs.devices.mount import MountMode, MountReading
 from qkd_gs.nodes.conversions import messages
+from qkd_gs.nodes.runtime.base import ABORT_PASS
 from qkd_gs.nodes.runtime.qos import TRANSIENT_LOCAL
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.pointing.mount_model import MountModel
@@ -88,7 +89,7 @@ def test_a_pass_goes_on_after_its_tracker_was_killed(station, tmp_path, drivers)
     def under_way():
         return states and states[-1].phase in (Phase.SLEW, Phase.WAIT)
 
-    with node_process('tracker', **options) as process:
+    with node_process('tracker', Started, **options) as process:
         client = ActionClient(station.node, TrackPass, 'track_pass')
         station.until(client.server_is_ready)
         station.until(lambda: states, tell)
@@ -100,8 +101,16 @@ def test_a_pass_goes_on_after_its_tracker_was_killed(station, tmp_path, drivers)
         process.send_signal(signal.SIGKILL)
         process.wait()
         killed_ns = time.monotonic_ns()
-    with node_process('tracker', **options):
+    with node_process('tracker', Started, **options) as process:
         station.until(lambda: states[-1].counter > killed_ns and under_way(), tell)  # not one still on its way
         assert (states[-1].folder, states[-1].session_id) == ('tonight', first.session_id)
         assert not load_manifest(tmp_path / 'sessions' / 'tonight').simulated
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        killed_ns = time.monotonic_ns()
+    station.forget('station_clock')
+    with node_process('tracker', Started, **options):
+        assert station.trigger(ABORT_PASS, tell).success  # it cannot know yet whether a pass goes on
+        station.say('station_clock', real_time(), TRANSIENT_LOCAL)
+        station.until(lambda: states[-1].counter > killed_ns and states[-1].phase == Phase.PARK, tell)
     assert not (tmp_path / 'state' / 'current_pass.json').exists()  # it was stopped as asked: nothing to go on with

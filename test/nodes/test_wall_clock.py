@@ -9,7 +9,7 @@ import qkd_gs.msg as m
 from diagnostic_msgs.msg import DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from one_graph import node_process, real_time
+from one_graph import Started, node_process, real_time
 
 from qkd_gs.devices.mount import MountCommand, MountMode
 from qkd_gs.nodes.conversions import messages
@@ -72,7 +72,7 @@ def test_a_mount_without_set_points_stops(station, options, wall_clock, by_ns):
         now_ns = real_time().epoch_ns
         station.say('mount/command', messages.mount_command(MountCommand(now_ns, 0.6, 0.6), 1))
 
-    with node_process('mount', **options):
+    with node_process('mount', Started, **options):
         station.say('station_clock', real_time(), TRANSIENT_LOCAL)
         activate(station, 'mount')
         station.until(lambda: states and states[-1].mode == MountMode.TRACK, lead)
@@ -90,7 +90,7 @@ def test_a_beacon_without_commands_goes_dark(station, options, wall_clock):
         permit(station)
         station.say('beacon/command', messages.beacon_command(real_time().epoch_ns, True))
 
-    with node_process('beacon', **options):
+    with node_process('beacon', Started, **options):
         station.say('station_clock', real_time(), TRANSIENT_LOCAL)
         activate(station, 'beacon')
         station.until(lambda: states and states[-1].emitting, ask)
@@ -110,7 +110,7 @@ def test_in_a_pass_station_time_goes_on_and_the_monitor_says_so(station, options
         before = len(told)
         station.until(lambda: any(words in one.message for one in told[before:]), meanwhile)
 
-    with node_process('monitor', **options):
+    with node_process('monitor', Started, **options):
         station.until(lambda: clocks)
         first = clocks[-1]
         says('tracking, locked', in_pass)

@@ -1,7 +1,8 @@
 """A pass in parts has the bits of the pass as a whole, and a run that breaks says nothing else in the next one."""
 
 import shutil
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext, suppress
+from threading import Thread
 
 import pytest
 
@@ -13,9 +14,11 @@ from qkd_gs.processing.parts import Recorded
 from qkd_gs.processing.pipeline import process_session
 from qkd_gs.qkd.link.channel import Kind
 from qkd_gs.qkd.link.faults import ProtocolError
-from qkd_gs.sim.satellite import simulated_satellite
+from qkd_gs.qkd.link.tls import Listener, connect
+from qkd_gs.sim.satellite import answer
 
 SECONDS = 12.0
+WAIT_S = 300.0  # ends a test that fails; nothing is concluded from it
 
 
 @pytest.fixture(scope='module')
@@ -44,10 +47,34 @@ def processed(folder, keys, recording=None, cut=None):
 
     @contextmanager
     def link():
-        with simulated_satellite(folder, keys) as channel:
+        with satellite_of(folder, keys, cut is not None) as channel:
             yield Cut(channel, *cut) if cut else channel
 
     return process_session(folder, keys, link, lambda step, done: None, recording=recording)['key']
+
+
+@contextmanager
+def satellite_of(folder, keys, is_cut_off):
+    """The simulated satellite behind its socket, in a thread: a process of its own would mostly import."""
+    failed = []
+
+    def satellite():
+        try:
+            with suppress(ProtocolError) if is_cut_off else nullcontext():
+                answer(listener.accept(WAIT_S), folder, keys)
+        except Exception as error:  # noqa: BLE001  raised where the test is
+            failed.append(error)
+
+    with Listener(keys.tls_simulated_satellite()) as listener:
+        thread = Thread(target=satellite)
+        thread.start()
+        try:
+            with closing(connect(keys.tls_ground(simulated=True), listener.port)) as channel:
+                yield channel
+        finally:
+            thread.join(WAIT_S)
+    assert not thread.is_alive()
+    assert not failed, failed
 
 
 class Cut:

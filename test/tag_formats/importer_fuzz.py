@@ -1,8 +1,8 @@
 """Damaged files of tags by the thousand: each must give the tags that stand in it, or one sentence.
 
-``python test/tag_formats/importer_fuzz.py --files 100000 --seed 1`` runs a campaign and prints what came of it.
-What stands in a file is found by another hand: records of a PTU and of a quTAG one by one, rows of a CSV as decimal
-numbers, tables of Parquet and HDF5 by their libraries at once.
+``PYTHONPATH=test python test/tag_formats/importer_fuzz.py --files 100000 --seed 1`` runs a campaign and prints what it
+found.  What stands in a file is found by another hand: records of a PTU and of a quTAG one by one, rows of a CSV as
+decimal numbers, tables of Parquet and HDF5 by their libraries at once.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from collections import Counter
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 
 import h5py
 import numpy as np
@@ -32,7 +33,7 @@ GENERIC, PICOHARP, HYDRAHARP_1, HYDRAHARP_2 = 0x00010207, 0x00010203, 0x00010204
 HUGE = (0, 1, 0xFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 62, 0x8000000000000000, 0x7FF8000000000000)
 NUMBERS = ('0', '-1', '1e9', 'nan', '9' * 20, '', '1.5', '0x10', '1_000', '٣', ' 7', '7 ', '+7', '00007', '1e-3')
 _SNAP = Fraction(1, 10**6)  # a resolution that is nearly a whole number of picoseconds is taken for one
-_DIGITS = {'ps': 0, 'ns': 3, 'us': 6, 's': 12}
+_DIGITS = {'ps': 0, 'ns': 3, 'us': 6, 'ms': 9, 's': 12}
 
 
 def originals(folder):
@@ -66,6 +67,9 @@ def originals(folder):
     path = Path(folder) / 'made'
     pa.parquet.write_table(pa.table({'time_ps': times, 'channel': inputs.astype(np.int16)}), path)
     found['.parquet', 'table'] = path.read_bytes()
+    durations = pa.array(times, pa.duration('ns'))
+    pa.parquet.write_table(pa.table({'time_ns': durations, 'channel': inputs.astype(np.int16)}), path)
+    found['.parquet', 'durations'] = path.read_bytes()
     with h5py.File(path, 'w') as file:
         file['time_ps'], file['channel'] = times, inputs.astype(np.int16)
     found['.h5', 'datasets'] = path.read_bytes()
@@ -235,12 +239,17 @@ def _csv(path, data):
     names = [name.strip().lower() for name in names]
     column = next(k for k, name in enumerate(names) if name.startswith('t'))
     source = next(k for k, name in enumerate(names) if name.startswith(('ch', 'in', 'de')))
-    unit = re.search(r'(fs|ps|ns|us|s)?[])]?$', names[column])[1]
-    scale = 10 ** _DIGITS[unit] if unit in _DIGITS else 1
+    scale_ps = _scale_ps(names[column])
     try:
-        return [(_of_cell(row[column]) * scale, int(_of_cell(row[source]))) for row in rows if row]
+        return [(_of_cell(row[column]) * scale_ps, int(_of_cell(row[source]))) for row in rows if row]
     except (InvalidOperation, ValueError) as error:
         raise AssertionError(f'read, but {error}') from error
+
+
+def _scale_ps(name):
+    """Picoseconds of the unit at the end of a column's name."""
+    unit = re.search(r'(fs|ps|ns|us|s)?[])]?$', name.lower())[1]
+    return 10 ** _DIGITS[unit] if unit in _DIGITS else 1
 
 
 def _of_cell(cell):
@@ -250,8 +259,14 @@ def _of_cell(cell):
 
 
 def _parquet(path, data):
+    """Counts; of a moment or duration in the unit of its type, since a name that says another one is refused."""
     table = pa.parquet.read_table(path)
-    return _rows(table.column_names, lambda name: table[name].to_pylist())
+    typed = {field.name: field.type.unit for field in table.schema if pa.types.is_temporal(field.type)}
+    return _rows(
+        table.column_names,
+        lambda name: [one.value for one in table[name]] if name in typed else table[name].to_pylist(),
+        typed,
+    )
 
 
 def _hdf5(path, data):
@@ -259,10 +274,11 @@ def _hdf5(path, data):
         return _rows(list(file), lambda name: file[name][:].tolist())
 
 
-def _rows(names, column):
-    """Rows of a table; a damaged name may still be one of the known ones, as `Channel`."""
-    time, source = ([name for name in names if (name[0] in 'tT') == is_time] for is_time in (True, False))
-    return list(zip(column(time[0]), column(source[0]), strict=True))
+def _rows(names, column, typed=MappingProxyType({})):
+    """Rows of a table; a damaged name may still be one of the known ones, as `Channel` or `time_ns`."""
+    time, source = (next(name for name in names if (name[0] in 'tT') == is_time) for is_time in (True, False))
+    scale_ps = 10 ** _DIGITS[typed[time]] if time in typed else _scale_ps(time)
+    return [(count * scale_ps, of) for count, of in zip(column(time), column(source), strict=True)]
 
 
 _READERS = {'.ptu': _ptu, '.bin': _qutag, '.csv': _csv, '.parquet': _parquet, '.h5': _hdf5}

@@ -95,6 +95,43 @@ def test_parquet(tmp_path):
             read(tmp_path / 'z.parquet')
 
 
+@pytest.mark.parametrize(
+    ('name', 'kind', 'unit_ps'),
+    [
+        ('time', pa.timestamp('ns'), 1000),
+        ('time_ns', pa.timestamp('ns'), 1000),
+        ('time_ns', pa.duration('ns'), 1000),
+        ('time', pa.duration('us'), 10**6),
+        ('t_us', pa.time64('us'), 10**6),
+        ('time_s', pa.duration('s'), 10**12),
+    ],
+)
+def test_parquet_of_moments_and_durations(tmp_path, name, kind, unit_ps):
+    """Their counts are those of the unit of the type; another such column has no say."""
+    written = pa.array([1, 2], pa.timestamp('s'))
+    table = pa.table({'written': written, name: pa.array([7, 9], kind), 'channel': [1, 2]})
+    pyarrow.parquet.write_table(table, tmp_path / 'x.parquet')
+    stored = pyarrow.parquet.read_table(tmp_path / 'x.parquet')
+    assert stored[name].type == kind
+    assert read(tmp_path / 'x.parquet')[0].tolist() == [7 * unit_ps, 9 * unit_ps]
+
+
+@pytest.mark.parametrize('kind', [pa.timestamp('ns'), pa.duration('ns'), pa.duration('us'), pa.time64('ns')])
+@pytest.mark.parametrize(('name', 'resolution_ps'), [('time_ps', None), ('time', 4.0)])
+def test_a_unit_that_the_name_and_the_type_tell_differently_is_refused(tmp_path, name, resolution_ps, kind):
+    table = pa.table({name: pa.array([7, 9], kind), 'channel': [1, 2]})
+    pyarrow.parquet.write_table(table, tmp_path / 'x.parquet')
+    with pytest.raises(StationError, match=rf'x\.parquet: its column {name} counts units of 1\S+ ps by its type'):
+        read(tmp_path / 'x.parquet', resolution_ps)
+
+
+def test_the_unit_of_another_column_is_not_taken_for_that_of_the_times(tmp_path):
+    table = pa.table({'written': pa.array([1, 2], pa.timestamp('ns')), 'time': [7, 9], 'channel': [1, 2]})
+    pyarrow.parquet.write_table(table, tmp_path / 'x.parquet')
+    with pytest.raises(StationError, match='unit of its column time is not known'):
+        read(tmp_path / 'x.parquet')
+
+
 def test_photon_hdf5(tmp_path):
     with h5py.File(tmp_path / 'x.h5', 'w') as file:
         data = file.create_group('photon_data')

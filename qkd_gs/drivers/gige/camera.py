@@ -196,7 +196,10 @@ class GigeCamera:
             raise self._lost
 
     def _frame(self, received: Received) -> Frame | None:
-        """Image with station time; None: from before the stream, or with a stamp that does not go forward."""
+        """Image with station time; None: from before the stream, or with a stamp that does not go forward.
+
+        Once the stream has given an image, a stamp from before the stream is a step back of the camera's clock.
+        """
         given, roi = received.settings.given, received.settings.roi
         arrival_ns = self._station.of(received.arrival_ns)
         self._heard_ns = max(self._heard_ns, arrival_ns)
@@ -206,7 +209,7 @@ class GigeCamera:
             begin_ns -= exposure_ns
         mid_ns = begin_ns + exposure_ns // 2
         late_s = (arrival_ns - begin_ns - exposure_ns) * 1e-9
-        if self._settings is None or mid_ns < self._since_ns:
+        if self._settings is None or mid_ns < self._since_ns > self._newest_ns:
             return None
         if not self._newest_ns < mid_ns <= arrival_ns or arrival_ns - mid_ns > _LONG_AGO_NS:
             self._losses.disordered += 1

@@ -47,6 +47,7 @@ _FRESH_NS = 500_000_000
 
 ABORT_PASS = 'abort_pass'  # service of the tracker
 ABORT_EVENING = 'abort_evening'  # service of the evening
+BY_OPERATOR = 'aborted by the operator'
 
 _HEARTBEAT_S = 1.0
 _FIRST_S = 0.1  # the first heartbeats come early, since the monitor waits for a new process
