@@ -155,7 +155,8 @@ class FindItself:
             self._search = Search(self._place.site, self._place.station, model, self._solver, now_ns)
         out = self._search.step(now_ns, sensed.mount, sensed.frames)
         state = {SearchState.DONE: ObservationState.DONE, SearchState.FAILED: ObservationState.FAILED}
-        return Observed(state.get(out.state, ObservationState.RUNNING), out.axes, out.message, out.work)
+        said = out.message or 'photographs the first strip of sky'
+        return Observed(state.get(out.state, ObservationState.RUNNING), out.axes, said, out.work)
 
     def finish(self, now_ns: int, result: Any) -> None:
         """Take the identification of a strip, unless it was aborted meanwhile."""
