@@ -303,4 +303,6 @@ class Calibrator:
         if good:
             self._message = self.report().summary
         else:
-            self._message = why or f'only {measured} of {self._total} stars measured, {_ENOUGH} are needed'
+            few = f'only {measured} of {self._total} stars measured, {_ENOUGH} are needed'
+            wrong = f'no model fits the {measured} stars measured: is the list of stars wrong, or does an encoder slip?'
+            self._message = why or (few if measured < _ENOUGH else wrong)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import degrees
+from math import cos, degrees, hypot, pi, radians, remainder
 
 from qkd_gs.calibration.calibrator import CalibrationReport
 from qkd_gs.calibration.check import drift_rad
@@ -15,6 +15,7 @@ from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 
 ENOUGH = 12  # stars in the fit: with fewer the model holds where they stand only
+_FOUND_RAD = radians(0.1)  # a telescope finds itself to half a milliradian
 LIMIT_RAD = 60e-6  # held-out RMS; the published calibration was good to 56 urad
 
 
@@ -25,6 +26,23 @@ def shortcoming(used: int, visited: int, heldout_rad: float | None) -> str:
     if not heldout_rad <= LIMIT_RAD:
         return f'stars left out of the fit are {heldout_rad * 1e6:.0f} urad off, {LIMIT_RAD * 1e6:.0f} are allowed'
     return ''
+
+
+def contradiction(before: StoredPointing, model: MountModel) -> str:
+    """Why a calibration cannot be right that began where the telescope had found itself; empty: nothing is against it.
+
+    A list of stars that is turned as a whole leads to a model that fits it, and points elsewhere.  The telescope has
+    found itself by another catalogue.
+    """
+    if before.aligned_rad is None:
+        return ''
+    (az, el), (found_az, found_el) = model.encoder(*before.aligned_rad), before.model.encoder(*before.aligned_rad)
+    off_rad = hypot(remainder(az - found_az, 2 * pi) * cos(found_el), el - found_el)
+    if off_rad < _FOUND_RAD:
+        return ''
+    return (
+        f'the listed stars are {degrees(off_rad):.1f} deg off those on which the telescope found itself: a wrong list?'
+    )
 
 
 def aligned(found: Found, before: StoredPointing | None, station: StationSettings, now_ns: int) -> StoredPointing:

@@ -25,7 +25,7 @@ from qkd_gs.calibration.calibrator import (
     stars_to_visit,
 )
 from qkd_gs.calibration.observing import ObservationKind, ObservationState, Observed, Place, begin_observation
-from qkd_gs.calibration.outcome import outcome
+from qkd_gs.calibration.outcome import contradiction, outcome
 from qkd_gs.calibration.plate_solving.catalogues import GAIA_EPOCH, gaia
 from qkd_gs.calibration.plate_solving.solver import TetraSolver
 from qkd_gs.calibration.unfinished import forget_run, load_run, save_run
@@ -303,9 +303,13 @@ class CalibratorNode(CoreNode):
     def _stored(self, now_ns: int, calibrator: Calibrator, canceled: bool, message: str) -> Any:
         """Result of a calibration; a good model is stored first."""
         report = calibrator.report()
+        before = load_pointing(self.state_dir)
         good = calibrator.state is CalibrationState.DONE
+        wrong = contradiction(before, calibrator.model) if good else ''
+        if wrong:
+            good, message = False, wrong
         if good and report.guide_reference_px is not None and report.fit is not None:
-            stored = outcome(report, calibrator.model, load_pointing(self.state_dir), self._site, format_utc(now_ns))
+            stored = outcome(report, calibrator.model, before, self._site, format_utc(now_ns))
             stored.save(self.state_dir)
             forget_run(self.state_dir)
             result = _result(Result.DONE, '')

@@ -10,6 +10,7 @@ from qkd_gs.calibration.light.history import load_history
 from qkd_gs.calibration.light.result import SKY_COUNTS, kept_noise_map
 from qkd_gs.calibration.light.survey import LightBin
 from qkd_gs.calibration.observing import ObservationKind, ObservationState, Place, Sensed, begin_observation
+from qkd_gs.calibration.outcome import contradiction
 from qkd_gs.calibration.plate_solving.solver import NoSolution, PlateSolution
 from qkd_gs.devices.camera import Frame, Roi
 from qkd_gs.devices.mount import MountMode, MountReading
@@ -217,3 +218,13 @@ def test_a_star_test_that_sees_no_star_says_so(tmp_path):
     with pytest.raises(StationError):
         rig.observation.keep(rig.now_ns)
     assert not (tmp_path / HISTORY).exists()
+
+
+@pytest.mark.parametrize(('off_deg', 'wrong'), [(0.03, False), (0.9, True)])
+def test_a_calibration_that_points_elsewhere_than_the_telescope_found_itself_is_named(off_deg, wrong):
+    found = compass().model_copy(update={'compass': False, 'aligned_deg': (200.0, 40.0)})
+    model = MountModel(IE=radians(off_deg), AN=radians(0.01))
+    assert bool(contradiction(found, model)) is wrong
+    assert not contradiction(found.model_copy(update={'aligned_deg': None}), model)
+    if wrong:
+        assert 'the listed stars are 0.9 deg off' in contradiction(found, model)

@@ -11,7 +11,7 @@ from qkd_gs.calibration.check import Verdict, check
 from qkd_gs.calibration.finding.search import SearchOutputs
 from qkd_gs.calibration.finding.verdict import Found
 from qkd_gs.calibration.observations import Observations
-from qkd_gs.calibration.outcome import ENOUGH, aligned, outcome, shortcoming
+from qkd_gs.calibration.outcome import ENOUGH, aligned, contradiction, outcome, shortcoming
 from qkd_gs.calibration.plate_solving.catalogues import GAIA_EPOCH, gaia
 from qkd_gs.calibration.plate_solving.solver import TetraSolver
 from qkd_gs.calibration.unfinished import forget_run, load_run, missed_stars, save_run
@@ -129,6 +129,7 @@ def calibrate_or_check(given: EveningSimulation, world: EveningWorld, now_ns: in
     measured, fit = sum(one.measured for one in done.report.stars), done.report.fit
     used = 0 if fit is None else int(fit.kept.sum())
     short = shortcoming(used, len(done.report.stars), None if fit is None else fit.heldout_rms_rad)
+    short = short or contradiction(stored, done.model)
     if short:
         if used >= ENOUGH:
             forget_run(given.state_dir)  # the stars themselves do not agree
