@@ -19,8 +19,6 @@ from qkd_gs.nodes.runtime.qos import IMAGES
 from qkd_gs.settings.station import CameraModel
 from qkd_gs.tracking.types import CameraRole, MountTask, SpotMeasurement
 
-_GUIDING = messages.frame_of(CameraRole.GUIDING)
-
 
 class ObservationRun:
     """Steps one observation.
@@ -41,7 +39,7 @@ class ObservationRun:
         self._work: InThread[Any] | None = None
         self._heard = []
         if observation.images:
-            self._heard.append(node.listen(Image, f'{_GUIDING}/image', self._take_image, IMAGES))
+            self._heard.append(node.listen(Image, 'guiding_camera/image', self._take_image, IMAGES))
         if observation.task is MountTask.MEASURING:
             self._heard.append(node.listen(m.Counts, 'detector/counts', self._take_counts))
 
