@@ -79,6 +79,7 @@ CASES = {
     'compass misread by 25 deg': Case(compass_error_deg=25),
     'star list empty': Case(stars=lambda lines: lines[:1]),
     'one star in five wrong': Case(stars=lambda lines: _displaced(lines, 5)),
+    'half the star list wrong': Case(stars=lambda lines: _displaced(lines, 2)),
     'star list wrong': Case(stars=lambda lines: _displaced(lines, 1)),
     'restart in each step': Case(light=True, restarts=True),
 }

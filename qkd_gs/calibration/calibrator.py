@@ -42,7 +42,7 @@ def stars_to_visit(
     site: Site,
     now_ns: int,
     count: int = STARS,
-    first: tuple[float, float] = _FIRST_RAD,
+    first: tuple[float, float] | None = None,
     catalogue: Sequence[Star] | None = None,
 ) -> list[Star]:
     """Stars for a calibration that begins now, in the order of the visits, away from the Moon and the site's horizon.
@@ -50,7 +50,7 @@ def stars_to_visit(
     Parameters
     ----------
     first : (az_rad, el_rad)
-        Where the alignment is known: the first star is the nearest to it. Default: the operator's, in the south.
+        Where the alignment is known: the first star is the nearest to it. None: the operator's, in the south.
     catalogue : sequence of Star, optional
         Stars to choose from; all of config/stars.csv if not given.
     """
@@ -61,7 +61,7 @@ def stars_to_visit(
         az, el = star_azel(stars, site, now_ns)
         clear = el > horizon_rad(site, az) + _ABOVE_RAD
         stars = [star for star, free in zip(stars, clear, strict=True) if free]
-    return select_stars(stars, site, now_ns, count, first, avoid)
+    return select_stars(stars, site, now_ns, count, first or _FIRST_RAD, avoid)
 
 
 def star_tracks(site: Site) -> Callable[[Star, int, int], StarTrack]:
@@ -303,4 +303,6 @@ class Calibrator:
         if good:
             self._message = self.report().summary
         else:
-            self._message = why or f'only {measured} of {self._total} stars measured, {_ENOUGH} are needed'
+            few = f'only {measured} of {self._total} stars measured, {_ENOUGH} are needed'
+            wrong = f'no model fits the {measured} stars measured: is the list of stars wrong, or does an encoder slip?'
+            self._message = why or (few if measured < _ENOUGH else wrong)

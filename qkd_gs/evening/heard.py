@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from qkd_gs.calibration.observing import ObservationKind
 from qkd_gs.devices.gps import GpsReading
 from qkd_gs.devices.mount import MountReading
 from qkd_gs.errors import StationError
@@ -33,8 +34,17 @@ class Action(StrEnum):
     """Actions of the station, by their names."""
 
     CALIBRATE = 'calibrate'
+    OBSERVE = 'observe'
     TRACK = 'track_pass'
     PARK = 'park'
+
+
+_ACTIONS = {
+    MountTask.CALIBRATING: Action.CALIBRATE,
+    MountTask.FINDING: Action.OBSERVE,
+    MountTask.MEASURING: Action.OBSERVE,
+    MountTask.PARKING: Action.PARK,
+}
 
 
 @dataclass(frozen=True)
@@ -45,10 +55,13 @@ class Ask:
     ----------
     at_ns : int
         UTC of the culmination of the pass to be tracked.
+    kind : ObservationKind or None
+        What is to be observed; None: something else is asked for.
     """
 
     action: Action
     at_ns: int = 0
+    kind: ObservationKind | None = None
 
 
 @dataclass(frozen=True)
@@ -140,7 +153,7 @@ class Heard:
         """Action that holds the mount, whoever has asked for it; None: nobody does."""
         if self.in_pass:
             return Action.TRACK
-        return {MountTask.CALIBRATING: Action.CALIBRATE, MountTask.PARKING: Action.PARK}.get(self.task)
+        return _ACTIONS.get(self.task)
 
     @property
     def conditions(self) -> Conditions:

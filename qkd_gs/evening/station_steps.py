@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from qkd_gs.calibration.light.history import LightNight, load_history
+from qkd_gs.calibration.light.result import kept_noise_map
+from qkd_gs.calibration.observing import ObservationKind
 from qkd_gs.errors import StationError
 from qkd_gs.evening.checks import time_and_place
 from qkd_gs.evening.choice import READY_S, MeasuredLight
@@ -38,7 +40,9 @@ _AGAIN_NS = 5 * _S  # before a question that was not answered is asked again
 _FRESH_NS = _S  # a reading of the mount that is older says nothing of the present
 _SAME_PASS_NS = 60 * _S
 _HALF_PASS_NS = 600 * _S
-_BY_HAND = 'the detector node counts during a pass only: count by hand'
+_NOT_DONE = 'not done on the running station'
+_NO_FOCUSER = f'{_NOT_DONE}: no node moves the focuser; focus by hand'
+_NO_POLARIZER = f'{_NOT_DONE}: it has no polarized light; count it by hand for `qkd-gs calibrate-hwp`'
 Waiting = Generator[Doing, Heard, Heard]
 
 
@@ -66,9 +70,9 @@ class StationSteps:
             Step.TIME_AND_PLACE: self._time_and_place,
             Step.FIND: self._find,
             Step.CALIBRATE: self._calibrate,
-            Step.FOCUS: lambda: _at_once(Outcome(State.UNAVAILABLE, 'no node moves the focuser: focus by hand')),
-            Step.EFFICIENCY: lambda: self._light(journal, 'efficiency', 'star-test'),
-            Step.NOISE: lambda: self._light(journal, 'noise', 'noise-map'),
+            Step.FOCUS: lambda: _at_once(Outcome(State.UNAVAILABLE, _NO_FOCUSER)),
+            Step.EFFICIENCY: lambda: self._light(entry, journal, 'efficiency', ObservationKind.STAR_TEST),
+            Step.NOISE: lambda: self._light(entry, journal, 'noise', ObservationKind.NOISE_MAP),
             Step.POLARIZATION: self._polarization,
             Step.ARM: lambda: self._arm(journal),
             Step.TRACK: lambda: self._track(entry, journal),
@@ -94,16 +98,23 @@ class StationSteps:
             heard = yield Doing()
         return time_and_place(heard.gps, heard.now_ns, self._files.site)
 
-    def _find(self) -> Performance[Heard]:
-        yield Doing()
-        stored = self._stored()
-        if stored is None:
-            why = 'the calibrator node does not photograph strips of sky: centre one star by hand'
-            return Outcome(State.UNAVAILABLE, why)
-        said = 'one star was centred by hand' if stored.coarse else f'calibrated on {stored.fitted_utc}'
-        return Outcome(State.NOT_NEEDED, said)
-
     # ---- under the sky ----
+
+    def _find(self) -> Performance[Heard]:
+        """Let the telescope find itself, unless a calibration or a star centred by hand says where it looks."""
+        heard = yield Doing()
+        under_way = heard.moving is Action.OBSERVE
+        yield from self._until_free(heard)
+        stored = self._stored()
+        if stored is not None and not stored.compass:
+            if under_way and stored.aligned_deg is not None:
+                return Outcome(State.DONE, f'the search that was under way: {stored.summary}')
+            said = f'calibrated on {stored.fitted_utc}'
+            return Outcome(State.NOT_NEEDED, stored.summary if stored.coarse else said)
+        answer = yield from _asked(Ask(Action.OBSERVE, kind=ObservationKind.FIND), ('DONE', 'REFUSED'))
+        if answer.code == 'REFUSED':
+            return Outcome(State.UNAVAILABLE, f'{_NOT_DONE}: {answer.sentence}')
+        return Outcome(State.DONE, answer.sentence)
 
     def _calibrate(self) -> Performance[Heard]:
         heard = yield Doing()
@@ -117,19 +128,24 @@ class StationSteps:
         answer = yield from _asked(Ask(Action.CALIBRATE))
         return Outcome(State.DONE, answer.sentence, answer.values)
 
-    def _light(self, journal: Journal, kind: str, command: str) -> Performance[Heard]:
-        """Tonight's result of a test that was made by hand."""
-        yield Doing()
-        found = self._tonights(journal, kind)
-        if found is None:
-            return Outcome(State.UNAVAILABLE, f'{_BY_HAND}, and give the counts to `qkd-gs {command} --write`')
-        return Outcome(State.DONE, f'measured by hand: {found.summary}', {'value': found.value})
+    def _light(self, entry: Entry, journal: Journal, name: str, kind: ObservationKind) -> Performance[Heard]:
+        """Star test or noise map, unless tonight's is there already and is not to be repeated."""
+        heard = yield Doing()
+        before = self._tonights(journal, name)
+        under_way = heard.moving is Action.OBSERVE
+        yield from self._until_free(heard)
+        found = self._tonights(journal, name)
+        if found is not None and ((under_way and found != before) or not entry.ended_utc):
+            return Outcome(State.DONE, f'measured at {found.utc}: {found.summary}', {'value': found.value})
+        answer = yield from _asked(Ask(Action.OBSERVE, kind=kind))
+        found = self._tonights(journal, name)
+        return Outcome(State.DONE, answer.sentence, {} if found is None else {'value': found.value})
 
     def _polarization(self) -> Performance[Heard]:
         yield Doing()
         stored = load_pointing(self._files.state_dir)
         if stored.hwp_sigma_deg is None:
-            return Outcome(State.UNAVAILABLE, 'no polarized light: count it by hand for `qkd-gs calibrate-hwp`')
+            return Outcome(State.UNAVAILABLE, _NO_POLARIZER)
         said = f'zero known to {stored.hwp_sigma_deg:.3f} deg, {stored.hwp_offset_deg:+.3f} deg from the setting'
         return Outcome(State.NOT_NEEDED, said)
 
@@ -137,7 +153,9 @@ class StationSteps:
         heard = yield Doing()
         downlink, test = load_downlink(), self._tonights(journal, 'efficiency')
         gain = test.value / downlink.link.system_efficiency if test is not None else 1.0
-        measured = MeasuredLight(downlink, self._files.site, gain)
+        since_ns = parse_utc(journal.begun_utc, 'begun_utc')
+        sky = kept_noise_map(self._files.state_dir, self._files.station, since_ns)
+        measured = MeasuredLight(downlink, self._files.site, gain, sky)
         heard = yield Doing('', Choose(measured, (heard.now_ns, journal.until_ns), journal.least_bits))
         while heard.chosen is None:
             heard = yield Doing()
@@ -147,7 +165,7 @@ class StationSteps:
         names = ', '.join(f'{row["culmination"][:19]}Z' for row in rows if row['worth'])
         worth = sum(row['worth'] for row in rows)
         said = f'{worth} of {len(rows)} passes until {journal.until_utc} are worth it{": " * bool(worth)}{names}'
-        return Outcome(State.DONE, said, {'passes': rows, 'gain': gain, 'noise_measured': False})
+        return Outcome(State.DONE, said, {'passes': rows, 'gain': gain, 'noise_measured': sky is not None})
 
     def _track(self, entry: Entry, journal: Journal) -> Performance[Heard]:
         """Track a pass, or wait for the end of one that is under way already."""
@@ -232,8 +250,9 @@ class StationSteps:
     def _park(self, journal: Journal) -> Performance[Heard]:
         heard = yield Doing()
         night = not heard.weather and heard.now_ns < journal.until_ns
-        if heard.moving is Action.CALIBRATE and not night:  # one that went on during a restart; the monitor ends a pass
-            yield Doing('ends the calibration under way', End(Action.CALIBRATE))
+        looking = heard.moving in (Action.CALIBRATE, Action.OBSERVE)
+        if looking and heard.moving is not None and not night:  # it went on during a restart; the monitor ends a pass
+            yield Doing(f'ends the {_NOUNS[heard.moving]} under way', End(heard.moving))
         heard = yield from self._until_free(heard)
         while heard.mount is None or heard.now_ns - heard.mount.stamp_ns > _FRESH_NS:
             heard = yield Doing('waits for the mount to tell where it is')
@@ -269,7 +288,12 @@ class StationSteps:
         return last if fresh else None
 
 
-_NOUNS = {Action.TRACK: 'pass', Action.CALIBRATE: 'calibration', Action.PARK: 'way to the park position'}
+_NOUNS = {
+    Action.TRACK: 'pass',
+    Action.CALIBRATE: 'calibration',
+    Action.OBSERVE: 'observation',
+    Action.PARK: 'way to the park position',
+}
 
 
 def _at_once(outcome: Outcome) -> Performance[Heard]:

@@ -9,6 +9,7 @@ from math import nan
 from qkd_gs.monitoring.node_faults import NodeFault, from_text
 
 SILENT_S = 3.0  # heartbeats come once a second of wall time
+EVENING = 'evening'  # name of the node, and of the value of its heartbeat
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class NodeHealth:
         Periods of its loops in which no step began, and steps; 0 of 0: no loop.
     period_ms : (float, float, float)
         50, 95 and 99 % of its first loop's periods, of station time; NaN without a loop.
+    doing : str
+        What it does and waits for, in words: of the evening; empty: nothing, or it does not say.
     """
 
     name: str
@@ -43,6 +46,7 @@ class NodeHealth:
     missed: int = 0
     steps: int = 0
     period_ms: tuple[float, float, float] = (nan, nan, nan)
+    doing: str = ''
 
     @property
     def silent(self) -> bool:
@@ -87,6 +91,7 @@ def health_of(name: str, values: Mapping[str, str], message: str, heartbeat_age_
         missed=_of_all_loops(values, 'missed'),
         steps=_of_all_loops(values, 'steps'),
         period_ms=_periods(values),
+        doing=values.get(EVENING, ''),
     )
 
 

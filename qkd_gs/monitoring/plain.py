@@ -26,6 +26,8 @@ def plain_status(now: Snapshot) -> list[str]:
         sentences.append(f'Something is wrong. Tell the person in charge: "{now.readiness.sentence}".')
     elif now.readiness.level is Level.WARN:
         sentences.append(f'Please note: "{now.readiness.sentence}".')
+    if now.evening:
+        sentences.append(f'The station works by itself tonight: "{now.evening}".')
     sentences.append(_pass(now))
     held = now.session is not None and now.session.phase is Phase.FINE
     if held and now.counts is not None:

@@ -212,11 +212,17 @@ def _in_pass(now_ns: int, facts: Facts) -> Readiness:
     return Readiness(level, sentence)
 
 
+_TASKS = {
+    MountTask.CALIBRATING: 'calibrating the pointing',
+    MountTask.FINDING: 'finding its orientation on the stars',
+    MountTask.MEASURING: 'measuring the light of stars and sky',
+    MountTask.PARKING: 'moving to the park position',
+}
+
+
 def _between_passes(now_ns: int, facts: Facts) -> Readiness:
-    if facts.task is MountTask.CALIBRATING:
-        return Readiness(Level.OK, 'calibrating the pointing')
-    if facts.task is MountTask.PARKING:
-        return Readiness(Level.OK, 'moving to the park position')
+    if facts.task in _TASKS:
+        return Readiness(Level.OK, _TASKS[facts.task])
     if not facts.calibrated:
         return Readiness(Level.WARN, 'not calibrated: run qkd-gs calibrate')
     also = f', making the key ({facts.making_key})' if facts.making_key else ''

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from math import nan
 
-from qkd_gs.monitoring.health import NodeHealth
+from qkd_gs.monitoring.health import EVENING, NodeHealth
 from qkd_gs.monitoring.readiness import ComingPass, Level, Readiness
 from qkd_gs.timing.live import CountBin
 from qkd_gs.tracking.types import Phase
@@ -105,3 +105,8 @@ class Snapshot:
     counts: CountBin | None = None
     key: KeyProgress | None = None
     nodes: tuple[NodeHealth, ...] = ()
+
+    @property
+    def evening(self) -> str:
+        """What the evening does and waits for; empty: none is under way, or its node is silent."""
+        return next((node.doing for node in self.nodes if node.name == EVENING and not node.silent), '')

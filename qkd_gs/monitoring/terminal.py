@@ -29,6 +29,7 @@ def view(now: Snapshot) -> RenderableType:
     """The snapshot in words and bars; colours only repeat the words."""
     return Group(
         Text(now.readiness.sentence, _LEVEL_STYLE[now.readiness.level]),
+        *_evening_lines(now),
         _rule(f'pass  {_clock(now)}'),
         *_pass_lines(now),
         _rule('light'),
@@ -44,6 +45,10 @@ def plain_view(now: Snapshot) -> RenderableType:
     """The snapshot in everyday words."""
     text = Text('\n'.join(plain_status(now)), _LEVEL_STYLE[now.readiness.level] if now.readiness.level else '')
     return Group(text, Text(), Text(WORDS, 'dim'))
+
+
+def _evening_lines(now: Snapshot) -> list[Text]:
+    return [_line('evening', now.evening)] if now.evening else []
 
 
 def _clock(now: Snapshot) -> str:

@@ -1,4 +1,8 @@
-"""Calibrator node: the action `calibrate` visits stars, fits and stores the pointing model; `park` parks the mount."""
+"""Calibrator node: what moves the mount between two passes.
+
+The action `calibrate` visits stars, fits and stores the pointing model; `observe` finds the orientation, or measures
+the light of stars and sky; `park` parks the mount.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from rclpy.action.server import ActionServer, CancelResponse, GoalResponse
 from std_msgs.msg import UInt8
 
 import qkd_gs.msg as m
-from qkd_gs.action import Calibrate, Park
+from qkd_gs.action import Calibrate, Observe, Park
 from qkd_gs.calibration.calibrator import (
     STAR_RULES,
     STARS,
@@ -20,10 +24,14 @@ from qkd_gs.calibration.calibrator import (
     star_tracks,
     stars_to_visit,
 )
-from qkd_gs.calibration.outcome import outcome
+from qkd_gs.calibration.observing import ObservationKind, ObservationState, Observed, Place, begin_observation
+from qkd_gs.calibration.outcome import contradiction, outcome
+from qkd_gs.calibration.plate_solving.catalogues import GAIA_EPOCH, gaia
+from qkd_gs.calibration.plate_solving.solver import TetraSolver
 from qkd_gs.calibration.unfinished import forget_run, load_run, save_run
 from qkd_gs.devices.mount import MountCommand, MountReading
 from qkd_gs.errors import StationError
+from qkd_gs.nodes.clients.observation_run import ObservationRun
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime.actions import conclude, take_or_answer
 from qkd_gs.nodes.runtime.base import CoreNode
@@ -33,7 +41,7 @@ from qkd_gs.nodes.runtime.gathered import NEWEST
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.nodes.runtime.qos import SENSOR, TRANSIENT_LOCAL
 from qkd_gs.orbit.timescale import format_utc
-from qkd_gs.pointing.pointing_file import FILE_NAME, load_pointing
+from qkd_gs.pointing.pointing_file import FILE_NAME, compass_pointing, load_pointing
 from qkd_gs.station.loop_timing import Due
 from qkd_gs.tracking.control.parking import Parking, ParkState, away_rad, require_no_sun
 from qkd_gs.tracking.control.requests import GUIDING_STARS, TRACKING_STARS
@@ -41,6 +49,7 @@ from qkd_gs.tracking.types import CameraRole, MountTask, Phase, SpotMeasurement
 
 _FEEDBACK_NS = 500_000_000
 _WAIT_S = 0.1
+_COMPASS = 'the orientation is known from a compass only: let the telescope find itself, or centre a star by hand'
 Result, Feedback = Calibrate.Result, Calibrate.Feedback
 
 
@@ -54,6 +63,7 @@ class CalibratorNode(CoreNode):
         self._station, self._site = station_of(self), site_of(self)
         self._calibrator: Calibrator | None = None
         self._parking: Parking | None = None
+        self._observing: ObservationRun | None = None
         self._saved = 0  # stars visited that calibration-run.json knows
         self._goal: Any = None
         self._mount: MountReading | None = None
@@ -70,6 +80,7 @@ class CalibratorNode(CoreNode):
             self.gather(m.Spot, f'{messages.frame_of(role)}/spot', self._take_spot, SENSOR)
         self._server = (
             self._serve(Calibrate, 'calibrate', self._take_goal),
+            self._serve(Observe, 'observe', self._take_observe),
             self._serve(Park, 'park', self._take_park),
         )
         self._waiting = self.every(_WAIT_S, self._wait_for_mount)
@@ -107,7 +118,7 @@ class CalibratorNode(CoreNode):
         self._in_pass = message.phase != Phase.IDLE
 
     def _take_spot(self, message: m.Spot) -> None:
-        if self._calibrator is not None:
+        if self._calibrator is not None or self._observing is not None:
             self._spots[CameraRole(message.camera)].append(messages.from_spot(message))
 
     def _why_not(self) -> tuple[int, str] | None:
@@ -126,7 +137,9 @@ class CalibratorNode(CoreNode):
         now_ns = self.clock.now_ns()
         try:
             start = load_pointing(self.state_dir)
-            stars = stars_to_visit(self._site, now_ns, goal.request.stars or STARS)
+            if start.compass:
+                raise StationError(_COMPASS)
+            stars = stars_to_visit(self._site, now_ns, goal.request.stars or STARS, start.aligned_rad)
             already = load_run(self.state_dir, self._site, now_ns)
             self._saved = len(already)
             self._calibrator = Calibrator(
@@ -135,6 +148,30 @@ class CalibratorNode(CoreNode):
         except StationError as error:
             return conclude(goal, _result(Result.NOT_READY, str(error)))
         return self._begin(goal, MountTask.CALIBRATING, self._step)
+
+    def _take_observe(self, goal: Any) -> None:
+        why_not, kinds = self._why_not(), [int(kind) for kind in ObservationKind]
+        if why_not is None and goal.request.task not in kinds:
+            why_not = Observe.Result.REFUSED, f'task {goal.request.task} is none of {kinds}'
+        if why_not is not None:
+            return conclude(goal, Observe.Result(error_code=why_not[0], error_msg=why_not[1]))
+        kind, folder = ObservationKind(goal.request.task), self.state_dir
+        try:
+            if kind is ObservationKind.FIND:
+                gaia()  # the catalogue, which is an extra
+        except StationError as error:
+            code = Observe.Result.REFUSED
+            return conclude(goal, Observe.Result(error_code=code, error_msg=f'no catalogue of stars: {error}'))
+        try:
+            known = (folder / FILE_NAME).exists()
+            camera = self._station.guiding_camera
+            pointing = load_pointing(folder) if known else compass_pointing(camera, format_utc(self.clock.now_ns()))
+            place = Place(self._site, self._station, pointing, folder)
+            observation = begin_observation(kind, place, TetraSolver(gaia, GAIA_EPOCH))
+        except StationError as error:
+            return conclude(goal, Observe.Result(error_code=Observe.Result.NOT_READY, error_msg=str(error)))
+        self._observing = ObservationRun(self, observation, camera)
+        return self._begin(goal, observation.task, self._step_observe)
 
     def _take_park(self, goal: Any) -> None:
         why_not = self._why_not()
@@ -160,7 +197,8 @@ class CalibratorNode(CoreNode):
         """End what this goal has begun; one that is over, or of a process that has died, is not that of the present."""
         if self._goal is None or goal.goal_id != self._goal.goal_id:
             return CancelResponse.REJECT
-        for task in (self._calibrator, self._parking):
+        observation = self._observing.observation if self._observing is not None else None
+        for task in (self._calibrator, self._parking, observation):
             if task is not None:
                 task.abort()
         return CancelResponse.ACCEPT
@@ -183,6 +221,44 @@ class CalibratorNode(CoreNode):
             self.get_logger().info(f'park: {parking.message}')
             conclude(self._freed(), result)
 
+    def _step_observe(self, now_ns: int) -> None:
+        observing, mount = self._observing, self._mount
+        if observing is None or mount is None:
+            return
+        out = observing.step(now_ns, mount, *self._taken_spots())
+        if out.axes is not None:
+            command = MountCommand(**vars(out.axes))
+            self._commands.publish(messages.mount_command(command, m.MountCommand.CALIBRATOR))
+        for role in CameraRole:
+            self._requests.ask(now_ns, role, observing.observation.requests.get(role))
+        if self._feedback_due.now(now_ns):
+            self._goal.publish_feedback(Observe.Feedback(message=out.message))
+        if out.state is not ObservationState.RUNNING:
+            self._end_observation(now_ns, observing, out)
+
+    def _end_observation(self, now_ns: int, observing: ObservationRun, out: Observed) -> None:
+        """Keep what was found; stop cameras, counting and motion in any case."""
+        self._observing = None
+        observing.close()
+        self._requests.stop(now_ns)
+        goal, result = self._freed(), Observe.Result(error_code=Observe.Result.FAILED, error_msg=out.message)
+        if goal.is_cancel_requested:
+            result.error_code = Observe.Result.ABORTED
+        elif out.state is ObservationState.DONE:
+            try:
+                result = Observe.Result(error_code=Observe.Result.DONE, summary=observing.observation.keep(now_ns))
+            except StationError as error:
+                result.error_msg = str(error)
+        self.get_logger().info(f'observation: {result.error_msg or result.summary}')
+        conclude(goal, result)
+
+    def _taken_spots(self) -> tuple[tuple[SpotMeasurement, ...], ...]:
+        """Spots of the guiding and of the tracking camera since the last call."""
+        taken = tuple(tuple(self._spots[role]) for role in CameraRole)
+        for spots in self._spots.values():
+            spots.clear()
+        return taken
+
     def _freed(self) -> Any:
         """Nothing moves the mount any more; the goal under way, to be concluded."""
         self.cease(self._timer)
@@ -194,10 +270,7 @@ class CalibratorNode(CoreNode):
         calibrator = self._calibrator
         if calibrator is None or self._mount is None:
             return
-        guiding, tracking = (tuple(self._spots[role]) for role in CameraRole)
-        for spots in self._spots.values():
-            spots.clear()
-        outputs = calibrator.step(now_ns, CalibrationInputs(self._mount, guiding, tracking))
+        outputs = calibrator.step(now_ns, CalibrationInputs(self._mount, *self._taken_spots()))
         if outputs.axes is not None:
             command = MountCommand(**vars(outputs.axes))
             self._commands.publish(messages.mount_command(command, m.MountCommand.CALIBRATOR))
@@ -230,9 +303,13 @@ class CalibratorNode(CoreNode):
     def _stored(self, now_ns: int, calibrator: Calibrator, canceled: bool, message: str) -> Any:
         """Result of a calibration; a good model is stored first."""
         report = calibrator.report()
+        before = load_pointing(self.state_dir)
         good = calibrator.state is CalibrationState.DONE
+        wrong = contradiction(before, calibrator.model) if good else ''
+        if wrong:
+            good, message = False, wrong
         if good and report.guide_reference_px is not None and report.fit is not None:
-            stored = outcome(report, calibrator.model, load_pointing(self.state_dir), self._site, format_utc(now_ns))
+            stored = outcome(report, calibrator.model, before, self._site, format_utc(now_ns))
             stored.save(self.state_dir)
             forget_run(self.state_dir)
             result = _result(Result.DONE, '')

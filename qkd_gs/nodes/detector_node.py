@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from std_msgs.msg import UInt8
+
 import qkd_gs.msg as m
 from qkd_gs.devices.kinds import TDC
 from qkd_gs.devices.registry import SIMULATED
@@ -22,14 +24,15 @@ from qkd_gs.nodes.runtime.context import device_of, station_of
 from qkd_gs.nodes.runtime.device import DeviceNode, require_open
 from qkd_gs.nodes.runtime.gathered import NEWEST
 from qkd_gs.nodes.runtime.process import run
+from qkd_gs.nodes.runtime.qos import TRANSIENT_LOCAL
 from qkd_gs.session.durable_file import Reserve
 from qkd_gs.session.manifest import session_path
 from qkd_gs.session.tag_files import next_tags_path
 from qkd_gs.session.writers import writing
 from qkd_gs.station.loop_timing import Due
-from qkd_gs.timing.recorder import TagRecorder
+from qkd_gs.timing.recorder import TagCounter, TagRecorder
 from qkd_gs.timing.sealed import SealedWriter
-from qkd_gs.tracking.types import RECORDED
+from qkd_gs.tracking.types import RECORDED, MountTask
 
 UNWRITTEN = 'detector.tags_unwritten'  # fault: tags wait in memory, since the disk does not take them
 
@@ -53,8 +56,11 @@ class DetectorNode(DeviceNode):
         self._retry = 0
         self._attempt_due = Due(_ATTEMPT_NS)
         self._folder = ''
+        self._counter: TagCounter | None = None  # counts starlight; its tags are kept nowhere
+        self._measuring = False
         self._counts = self.publisher(m.Counts, 'detector/counts')
         self.gather(m.SessionState, 'session/state', self._session, NEWEST)
+        self.listen(UInt8, 'calibrator/busy', self._take_task, TRANSIENT_LOCAL)
 
     def opened(self) -> None:
         """Connect to the TDC; the key folder, whose public keys seal the tags, must exist."""
@@ -68,6 +74,7 @@ class DetectorNode(DeviceNode):
 
     def stopped(self) -> None:
         """End the run."""
+        self._end_counting()
         self._end()
 
     def closed(self) -> None:
@@ -75,6 +82,24 @@ class DetectorNode(DeviceNode):
         if self._tdc is not None:
             self._tdc.close()
             self._tdc = None
+
+    def _take_task(self, message: UInt8) -> None:
+        self._measuring = message.data == MountTask.MEASURING
+
+    def _follow_task(self, now_ns: int) -> None:
+        """Count while the calibrator measures light, unless a session records it."""
+        wanted = self._measuring and self._run is None
+        if wanted and self._counter is None:
+            tdc = require_open(self._tdc)
+            getattr(tdc, 'start_between_passes', tdc.start)(now_ns)  # simulated starlight has a source of its own
+            self._counter = TagCounter(self._station.source)
+        elif not wanted:
+            self._end_counting()
+
+    def _end_counting(self) -> None:
+        if self._counter is not None:
+            self._counter = None
+            self._stop_tdc()
 
     def _session(self, state: m.SessionState) -> None:
         folder = state.folder if state.phase in RECORDED else ''
@@ -90,6 +115,7 @@ class DetectorNode(DeviceNode):
     def _begin(self, name: str, session_id: bytes) -> None:
         """Start a run; if that fails nothing has begun, and the next state of the session tries again."""
         folder, now_ns = session_path(self.sessions_dir, name), self.clock.now_ns()
+        self._end_counting()
         with ExitStack() as undo:
             held = writing(folder)
             undo.callback(held.close)
@@ -154,6 +180,12 @@ class DetectorNode(DeviceNode):
             self.recovered(UNWRITTEN)
 
     def _step(self, now_ns: int) -> None:
+        self._follow_task(now_ns)
+        if self._counter is not None:
+            full = self._counter.step(now_ns, require_open(self._tdc).poll(now_ns))
+            if full is not None:
+                self._counts.publish(messages.counts(full))
+            return
         if self._run is None:
             if self.devices.tdc.driver != SIMULATED:
                 require_open(self._tdc).poll(now_ns)  # a TDC that is lost between two passes is reported at once

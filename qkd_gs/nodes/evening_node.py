@@ -27,6 +27,7 @@ from qkd_gs.evening.journal import Journal, new_journal, unfinished_journal
 from qkd_gs.evening.sequence import EveningSequence, Progress, Status
 from qkd_gs.evening.station_steps import StationFiles, StationSteps
 from qkd_gs.evening.steps import require_skippable, steps_of
+from qkd_gs.monitoring.health import EVENING
 from qkd_gs.monitoring.status_collector import StatusCollector
 from qkd_gs.nodes.clients.station_asks import StationAsks
 from qkd_gs.nodes.conversions import messages, monitoring
@@ -275,7 +276,7 @@ class EveningNode(CoreNode):
         if news and (progress.ended is not None or progress.status is not Status.GOES_ON or not progress.step):
             self.get_logger().info(progress.sentence)
         self._said = progress.sentence
-        self.metrics = {'evening': progress.sentence}
+        self.metrics = {EVENING: progress.sentence}
         if self._goal is not None and (news or self._feedback_due.now(now_ns)):
             self._goal.publish_feedback(
                 Feedback(message=progress.sentence, step=progress.step, share=float(sequence.share))

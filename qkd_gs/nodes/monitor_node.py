@@ -50,6 +50,7 @@ _TAGS_S = 0.25
 _STRANGERS_S = 2.0
 _CLOCK_S = 0.5
 _COARSE_RAD = radians(0.5)
+_COMPASS_RAD = pi  # it may have been misread
 _READING_NS = 500_000_000  # a reading of the mount that is older says nothing of where it is
 _PROCESSORS = len(os.sched_getaffinity(0))
 
@@ -217,7 +218,7 @@ class MonitorNode(CoreNode):
         known = mount is not None and now_ns - mount.stamp_ns <= _READING_NS
         at_park = known and mount is not None and rests_near_park(self._station.mount, mount)
         start_ns = self._coming.start_ns if self._coming is not None and self._coming.usable else None
-        return Demand(in_pass, self._task is MountTask.CALIBRATING, start_ns, at_park)
+        return Demand(in_pass, self._task.under_the_sky, start_ns, at_park)
 
     def _break_off(self, why: str) -> None:
         """Ask the tracker to park the mount, once for each reason."""
@@ -234,7 +235,8 @@ class MonitorNode(CoreNode):
         written = path.stat().st_mtime if path.exists() else 0.0
         if written != self._pointing_mtime and written:
             stored = load_pointing(self.state_dir)
-            self._use_model(stored.model, _COARSE_RAD if stored.coarse else 0.0)
+            coarse_rad = _COMPASS_RAD if stored.compass else _COARSE_RAD
+            self._use_model(stored.model, coarse_rad if stored.coarse else 0.0)
             self._calibrated = not stored.coarse
         self._pointing_mtime = written
 

@@ -143,8 +143,7 @@ class TrackerNode(CoreNode):
         self.fetch()
         request, now_ns = goal.request, self.clock.now_ns()
         if self._run is not None or self._other_task is not MountTask.NONE:
-            parking = self._other_task is MountTask.PARKING
-            what = 'a pass' if self._run is not None else 'the way to the park position' if parking else 'a calibration'
+            what = 'a pass' if self._run is not None else self._other_task.noun
             return conclude(goal, _result(Result.BUSY, f'{what} is under way'))
         if self._mount is None or now_ns - self._mount.stamp_ns > _READING_NS:
             return conclude(goal, _result(Result.NOT_READY, 'no state of the mount is received'))

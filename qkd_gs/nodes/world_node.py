@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from math import degrees
+from math import degrees, radians
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,6 +27,7 @@ from qkd_gs.pointing.pointing_file import StoredPointing, load_pointing
 from qkd_gs.session.manifest import session_path
 from qkd_gs.session.writers import writing
 from qkd_gs.sim.calibration import manual_alignment
+from qkd_gs.sim.finding import compass_alignment
 from qkd_gs.sim.pass_log import StationStatus
 from qkd_gs.sim.photons.polarized_light import measure_hwp_zero
 from qkd_gs.sim.remote.actuators import Drive, TiltResidual
@@ -61,7 +62,7 @@ class WorldNode(CoreNode):
         self._world = RealtimeWorld(self._setup, lambda block: self._bus.send('truth', block))
         self._folder = ''
         self._writing: IO[bytes] | None = None
-        self._align_by_hand()
+        self._align()
         self._listen()
         self._counterparts: Any = None
         self._clock_publisher = self.publisher(Clock, '/clock', SENSOR)
@@ -101,20 +102,26 @@ class WorldNode(CoreNode):
         self.gather(m.SessionState, 'session/state', self._session, _DEEP)
         self.listen(m.Counts, 'detector/counts', lambda counts: world.count(messages.from_counts(counts)))
 
-    def _align_by_hand(self) -> None:
-        """Initial alignment on one star, as an operator does after setting up; a calibration starts from it."""
-        if not (self.state_dir / POINTING).exists():
-            setup, camera = self._setup, self._setup.station.guiding_camera
+    def _align(self) -> None:
+        """What an operator does after setting up: centre one star by hand, or level the base and read a compass."""
+        if (self.state_dir / POINTING).exists():
+            return
+        setup, camera, compass = self._setup, self._setup.station.guiding_camera, self.text('alignment') == 'compass'
+        if compass:
+            misread_rad = radians(float(self.options['compass_error_deg']))
+            model, said = compass_alignment(self._world, setup.seed, misread_rad), 'from a compass'
+        else:
             model = manual_alignment(self._world, setup.site, setup.begin_ns, setup.seed)
-            hwp = measure_hwp_zero(setup.settings, setup.station, setup.seed)
-            StoredPointing.of(
-                model,
-                (camera.reference_x_px, camera.reference_y_px),
-                'one star centred by hand',
-                format_utc(setup.begin_ns),
-                coarse=True,
-                hwp_deg=(degrees(hwp.zero_rad) - setup.station.hwp.zero_deg, degrees(hwp.sigma_rad)),
-            ).save(self.state_dir)
+            said = 'one star centred by hand'
+        hwp = measure_hwp_zero(setup.settings, setup.station, setup.seed)
+        StoredPointing.of(
+            model,
+            (camera.reference_x_px, camera.reference_y_px),
+            said,
+            format_utc(setup.begin_ns),
+            coarse=True,
+            hwp_deg=(degrees(hwp.zero_rad) - setup.station.hwp.zero_deg, degrees(hwp.sigma_rad)),
+        ).model_copy(update={'compass': compass}).save(self.state_dir)
 
     def _start_clock(self, speed: float) -> None:
         self._pace: Pace | None = None

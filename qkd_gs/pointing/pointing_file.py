@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import radians
 from pathlib import Path
 
 from pydantic import Field
@@ -10,7 +11,7 @@ from qkd_gs.errors import StationError
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.session.atomic_file import replace_file
 from qkd_gs.settings.loader import Section, load_yaml
-from qkd_gs.settings.station import StationSettings
+from qkd_gs.settings.station import CameraModel, StationSettings
 
 FILE_NAME = 'pointing.json'
 
@@ -35,6 +36,10 @@ class StoredPointing(Section):
     heldout_urad: float | None = Field(default=None, description='RMS of stars left out of the fit')
     drift_urad: float | None = Field(default=None, description='RMS over the sky since the calibration before')
     coarse: bool = Field(default=False, description='from one star centred by hand: good to start a calibration from')
+    compass: bool = Field(default=False, description='from a compass: the telescope must find itself first')
+    aligned_deg: tuple[float, float] | None = Field(
+        default=None, description='azimuth and elevation where coarse zero points hold; none: those of the operator'
+    )
 
     @classmethod
     def of(
@@ -65,6 +70,11 @@ class StoredPointing(Section):
         """The mount model."""
         return MountModel.from_dict(self.terms_urad)
 
+    @property
+    def aligned_rad(self) -> tuple[float, float] | None:
+        """`aligned_deg` in radians."""
+        return None if self.aligned_deg is None else (radians(self.aligned_deg[0]), radians(self.aligned_deg[1]))
+
     def refine(self, station: StationSettings) -> StationSettings:
         """Settings with the calibrated reference pixel of the guiding camera and zero of the half-wave plate."""
         camera = station.guiding_camera.model_copy(
@@ -82,6 +92,13 @@ class StoredPointing(Section):
             It cannot be written.
         """
         replace_file(folder / FILE_NAME, self.model_dump_json(indent=2) + '\n', parents=True)
+
+
+def compass_pointing(camera: CameraModel, utc: str) -> StoredPointing:
+    """What is known of a station that was set up as doc/tonight.md says: level, its north mark to the north."""
+    reference = camera.reference_x_px, camera.reference_y_px
+    stored = StoredPointing.of(MountModel(), reference, 'set up by a compass', utc, coarse=True)
+    return stored.model_copy(update={'compass': True})
 
 
 def load_pointing(folder: Path) -> StoredPointing:

@@ -42,7 +42,8 @@ class SunGuard:
 
     def margin_s(self, now_ns: int, az_rad: float, el_rad: float) -> float:
         """Seconds until the Sun is too close to a fixed direction: 0 if it is now, inf if not within ten minutes."""
-        margin = self._distances(now_ns, az_rad, el_rad) - self._exclusion_rad
+        distances = self._distances(now_ns, az_rad, el_rad)
+        margin = np.where(distances < pi, distances - self._exclusion_rad, inf)  # no zone is wide enough for the night
         near = np.flatnonzero(margin <= 0)
         if not len(near):
             return inf
@@ -51,7 +52,7 @@ class SunGuard:
             return 0.0
         until_s = ((self._first + k) * STEP_NS - now_ns) * 1e-9
         since_s = max(until_s - STEP_NS * 1e-9, 0.0)
-        if margin[k - 1] + self._exclusion_rad >= pi:  # it rises meanwhile, and counts from then on
+        if margin[k - 1] == inf:  # it rises meanwhile, and counts from then on
             return since_s
         return float(since_s + (until_s - since_s) * margin[k - 1] / (margin[k - 1] - margin[k]))
 

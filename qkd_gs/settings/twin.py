@@ -40,3 +40,9 @@ def load_twin(scenario: str | None = None) -> TwinSettings:
             raise StationError(f'unknown scenario {scenario!r}', where='--scenario', hint=f'one of {", ".join(known)}')
         overlay = share_path('config', 'scenarios', f'{scenario}.yaml')
     return load_yaml(share_path('config', 'sim.yaml'), TwinSettings, overlay)
+
+
+def under_real_stars(twin: TwinSettings) -> TwinSettings:
+    """The same twin with the stars of a catalogue in its sky: random ones cannot be identified."""
+    sky = twin.plant.sky.model_copy(update={'stars': 'tycho'})
+    return twin.model_copy(update={'plant': twin.plant.model_copy(update={'sky': sky})})

@@ -55,12 +55,12 @@ class KeptFrames:
         self.camera.close()
 
 
-def compass_alignment(plant: Plant, seed: int) -> MountModel:
-    """Zero points from a compass and a spirit level: azimuth good to 10 deg, elevation to 0.5 deg."""
+def compass_alignment(plant: Plant, seed: int, misread_rad: float = 0.0) -> MountModel:
+    """Zero points from a compass and a spirit level: azimuth good to 10 deg if not misread, elevation to 0.5 deg."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, _STREAM]))
     enc_az, enc_el = plant.axes_at(0.0, radians(40))
     off_az, off_el = rng.uniform(-1, 1, 2) * (_COMPASS_RAD, _LEVEL_RAD)
-    return MountModel(IA=enc_az + off_az, IE=enc_el - radians(40) + off_el)
+    return MountModel(IA=enc_az + off_az + misread_rad, IE=enc_el - radians(40) + off_el)
 
 
 def find_itself(

@@ -58,6 +58,14 @@ OPTIONS = (
     ),
     Option('at', '2018-10-03T15:56:42Z', 'UTC near the first pass of the simulated sky; only with simulated devices'),
     Option('lead_s', 60.0, 'the simulated world begins this long before that pass, s; 3900 for a calibration first'),
+    Option(
+        'alignment',
+        'star',
+        'what the simulated station knows of its orientation when it is new: one star centred by hand, or a compass '
+        'good to 10 deg, under the stars of a catalogue',
+        ('star', 'compass'),
+    ),
+    Option('compass_error_deg', 0.0, 'added to the error of that compass, deg: it was misread'),
     Option('scenario', '', 'disturbances of the simulated world, a name from config/scenarios; empty: none'),
     Option('seed', 1, 'random seed of the simulated world'),
     Option('log_level', 'info', 'log level of the nodes', ('debug', 'info', 'warn', 'error')),

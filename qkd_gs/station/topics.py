@@ -40,7 +40,7 @@ INTERFACES = {
     'beacon': Interfaces(('beacon/state',), ('beacon/command', 'safety/status')),
     'hwp': Interfaces(('hwp/state',), ('hwp/polarization_angle',)),
     'gps': Interfaces(('gps/fix', 'gps/time')),
-    'detector': Interfaces(('detector/counts',), ('session/state',)),
+    'detector': Interfaces(('detector/counts',), ('session/state', 'calibrator/busy')),
     'planner': Interfaces(('next_pass', 'target')),
     'tracker': Interfaces(
         ('session/state', 'mount/command', 'beacon/command', 'hwp/polarization_angle', *_both('request')),
@@ -50,8 +50,8 @@ INTERFACES = {
     ),
     'calibrator': Interfaces(
         ('mount/command', 'calibrator/busy', *_both('request')),
-        ('mount/state', 'session/state', *_both('spot')),
-        actions=('calibrate', 'park'),
+        ('mount/state', 'session/state', 'detector/counts', 'guiding_camera/image', *_both('spot')),
+        actions=('calibrate', 'observe', 'park'),
     ),
     'evening': Interfaces(
         (),
@@ -59,7 +59,7 @@ INTERFACES = {
          'gps/fix', 'gps/time', '/diagnostics'),
         actions=('tonight',),
         services=('abort_evening',),
-        calls=('track_pass', 'calibrate', 'park'),
+        calls=('track_pass', 'calibrate', 'observe', 'park'),
         asks=('abort_pass',),
     ),
     'post_processor': Interfaces(('key/state',), ('session/state', 'target', 'guiding_camera/spot')),

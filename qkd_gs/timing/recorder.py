@@ -16,22 +16,20 @@ from qkd_gs.timing.tags import Channel, TagBlock
 MIN_BIN_NS = 1_000_000_000
 
 
-class TagRecorder:
-    """Seal what the TDC gives; say how much it was.
+class TagCounter:
+    """Say how many tags the TDC gives.
 
     Parameters
     ----------
-    writer : SealedWriter
     source : SourceSettings
         Rates of source and beacon.
     bin_ns : int
         Length of a published bin; at least `MIN_BIN_NS`.
     """
 
-    def __init__(self, writer: SealedWriter, source: SourceSettings, bin_ns: int = MIN_BIN_NS) -> None:
+    def __init__(self, source: SourceSettings, bin_ns: int = MIN_BIN_NS) -> None:
         if bin_ns < MIN_BIN_NS:
             raise ValueError(f'bins of {bin_ns} ns are shorter than {MIN_BIN_NS} ns: a lone count is a key bit')
-        self._writer = writer
         self._bin_ns = bin_ns
         self._start_ns: int | None = None
         self._beacon_ps = 1e12 / source.beacon_rate_hz if source.beacon_rate_hz else nan
@@ -40,7 +38,6 @@ class TagRecorder:
 
     def step(self, now_ns: int, block: TagBlock) -> CountBin | None:
         """Take the tags up to `now_ns`; a bin when one is full."""
-        self._writer.append(now_ns, block)
         if self._start_ns is None:
             self._start_ns = now_ns
         self._bin.append(block)
@@ -55,6 +52,25 @@ class TagRecorder:
         self._start_ns = now_ns
         self._bin.clear()
         return full
+
+
+class TagRecorder:
+    """Seal what the TDC gives; say how much it was.
+
+    Parameters
+    ----------
+    writer : SealedWriter
+    source, bin_ns
+        As of `TagCounter`.
+    """
+
+    def __init__(self, writer: SealedWriter, source: SourceSettings, bin_ns: int = MIN_BIN_NS) -> None:
+        self._counter, self._writer = TagCounter(source, bin_ns), writer
+
+    def step(self, now_ns: int, block: TagBlock) -> CountBin | None:
+        """Take the tags up to `now_ns`; a bin when one is full."""
+        self._writer.append(now_ns, block)
+        return self._counter.step(now_ns, block)
 
     @property
     def trouble(self) -> StationError | None:

@@ -41,6 +41,27 @@ class MountTask(IntEnum):
     NONE = 0
     CALIBRATING = 1
     PARKING = 2
+    FINDING = 3  # the telescope finds its orientation
+    MEASURING = 4  # photons of stars or of the sky are counted
+
+    @property
+    def noun(self) -> str:
+        """For people."""
+        return _NOUNS[self]
+
+    @property
+    def under_the_sky(self) -> bool:
+        """Whether it needs an open shutter."""
+        return self in (MountTask.CALIBRATING, MountTask.FINDING, MountTask.MEASURING)
+
+
+_NOUNS = {
+    MountTask.NONE: 'nothing',
+    MountTask.CALIBRATING: 'a calibration',
+    MountTask.PARKING: 'the way to the park position',
+    MountTask.FINDING: 'the search for the orientation',
+    MountTask.MEASURING: 'a measurement of light',
+}
 
 
 @dataclass(frozen=True)

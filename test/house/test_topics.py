@@ -16,6 +16,7 @@ from qkd_gs.tracking.record.topics import FEEDS
 ROOT = Path(__file__).resolve().parents[2]
 RUNTIME = 'qkd_gs.nodes.runtime.'
 SHARED = {f'{RUNTIME}{name}' for name in ('camera', 'camera_requests', 'station_metrics')}  # that have topics
+SHARED |= {'qkd_gs.nodes.clients.observation_run'}
 CAMERAS = ('guiding_camera', 'tracking_camera')
 
 
@@ -86,6 +87,16 @@ def test_the_declared_topics_are_those_of_the_code(name):
     found, declared = node_topics()[name], INTERFACES[name]
     assert found.published == set(declared.publishes)
     assert found.subscribed == set(declared.subscribes)
+
+
+def test_the_tour_lists_the_nodes_and_actions_of_the_station():
+    page = (ROOT / 'doc' / 'tour.md').read_text(encoding='utf-8')
+    nodes, actions = (
+        set(re.findall(r'^ {4}/([a-z_]+)', page.split(command)[1].split('\n\n')[0], re.M)) - {'launch_ros_'}
+        for command in ('$ ros2 node list\n', '$ ros2 action list -t\n')
+    )
+    assert nodes == {spec.name for spec in NODES}
+    assert actions == {action for interfaces in INTERFACES.values() for action in interfaces.actions}
 
 
 def test_the_table_of_topics_agrees_with_the_nodes():

@@ -10,6 +10,8 @@ from rich.console import Console
 from running_station import COMING, NOW_NS, WALL_S, S, running_board
 
 from qkd_gs.monitoring.bars import bar, ceiling_of, sparkline
+from qkd_gs.monitoring.health import health_of
+from qkd_gs.monitoring.plain import plain_status
 from qkd_gs.monitoring.readiness import Level, Readiness
 from qkd_gs.monitoring.snapshot import KeyProgress, KeyStep, Snapshot
 from qkd_gs.monitoring.terminal import view
@@ -51,6 +53,17 @@ def shown(now, width=80, colour=False):
 )
 def test_it_says(words):
     assert words in shown(RUNNING)
+
+
+def test_what_the_evening_does_is_said_while_its_node_is_heard():
+    said = 'calibrate: going to Deneb Kaitos'
+    board = running_board()
+    assert 'evening' not in shown(board.snapshot(NOW_NS, WALL_S))
+    board.update_node(health_of('evening', {'state': 'active', 'evening': said}, 'active', 0.0), WALL_S)
+    now = board.snapshot(NOW_NS, WALL_S)
+    assert f'evening   {said}' in shown(now)
+    assert any(said in sentence for sentence in plain_status(now))
+    assert said not in shown(board.snapshot(NOW_NS, WALL_S + 60))
 
 
 def test_single_detectors_are_not_shown():

@@ -43,15 +43,16 @@ LIFECYCLE = tuple(spec.name for spec in NODES if spec.lifecycle)
 
 @contextmanager
 def running_station(
-    tmp_path_factory: pytest.TempPathFactory, el_deg: float = 42.0, **options: Any
+    tmp_path_factory: pytest.TempPathFactory, el_deg: float = 42.0, calibrated: bool = True, **options: Any
 ) -> Iterator[GraphStation]:
-    """A calibrated station with every node active; stopped at the end."""
+    """A station, calibrated or not, with every node active; stopped at the end."""
     with whole_machine(), own_domain() as domain:
         environment = {'ROS_DOMAIN_ID': str(domain)}
         base = tmp_path_factory.getbasetemp()
         shared = base.parent if 'PYTEST_XDIST_WORKER' in os.environ else base
         place = tmp_path_factory.mktemp('station')
-        station = GraphStation(place, environment, calibrate_once(shared), el_deg, **options)
+        pointing = calibrate_once(shared) if calibrated else None
+        station = GraphStation(place, environment, pointing, el_deg, **options)
         try:
             yield station.start()
         finally:

@@ -16,7 +16,7 @@ from qkd_gs.devices.gps import GpsReading
 from qkd_gs.devices.hwp import HwpReading
 from qkd_gs.devices.mount import MountCommand, MountMode, MountReading
 from qkd_gs.monitoring.readiness import Level, Readiness
-from qkd_gs.nodes.conversions import messages, monitoring
+from qkd_gs.nodes.conversions import images, messages, monitoring
 from qkd_gs.orbit.target import TargetState
 from qkd_gs.safety.supervisor import SafetyStatus
 from qkd_gs.settings.loader import load_yaml
@@ -113,7 +113,7 @@ def test_images_of_any_size(picture, t_ns):
     """Read by numpy as the standard says: rows of `step` bytes, little-endian."""
     height, width = picture.shape
     frame = Frame(t_ns, 0.01, 1.0, picture, Roi(7, 9, width, height))
-    message = wired(messages.image(frame, CameraRole.GUIDING))
+    message = wired(images.image(frame, CameraRole.GUIDING))
     assert (message.encoding, message.is_bigendian, message.step) == ('mono16', 0, 2 * width)
     read = np.frombuffer(message.data, '<u2').reshape(message.height, message.width)
     assert np.array_equal(read, picture)
@@ -123,14 +123,14 @@ def test_images_of_any_size(picture, t_ns):
 def test_an_image_that_is_a_view_of_a_larger_one():
     whole = np.arange(40 * 50, dtype=np.uint16).reshape(40, 50)
     part = whole[3:34:2, 5:36]
-    message = messages.image(Frame(0, 0.01, 1.0, part, Roi(5, 3, 31, 16)), CameraRole.TRACKING)
+    message = images.image(Frame(0, 0.01, 1.0, part, Roi(5, 3, 31, 16)), CameraRole.TRACKING)
     assert np.array_equal(np.frombuffer(message.data, '<u2').reshape(16, 31), part)
 
 
 def test_camera_info_is_a_pinhole_of_the_cameras_scale():
     model = load_yaml(share_path('config', 'station.yaml'), StationSettings).tracking_camera
     frame = Frame(12, 0.01, 1.0, np.zeros((96, 128), np.uint16), Roi(16, 32, 128, 96))
-    info = wired(messages.camera_info(frame, CameraRole.TRACKING, model))
+    info = wired(images.camera_info(frame, CameraRole.TRACKING, model))
     assert (info.width, info.height) == (model.width_px, model.height_px)
     assert 1 / info.k[0] == pytest.approx(model.scale_urad_px * 1e-6)
     assert (info.k[2], info.k[5]) == (model.reference_x_px, model.reference_y_px)

@@ -10,7 +10,7 @@ import pytest
 import qkd_gs.msg as m
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from one_graph import node_process
-from qkd_gs.action import Calibrate, Park, Tonight
+from qkd_gs.action import Calibrate, Observe, Park, Tonight
 from rclpy.action.client import ActionClient
 from rclpy.action.server import ActionServer, CancelResponse, GoalResponse
 from std_msgs.msg import UInt8
@@ -24,13 +24,17 @@ from qkd_gs.nodes.runtime.base import ABORT_EVENING
 from qkd_gs.nodes.runtime.qos import TRANSIENT_LOCAL
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.pointing.mount_model import MountModel
-from qkd_gs.pointing.pointing_file import StoredPointing
+from qkd_gs.pointing.pointing_file import StoredPointing, load_pointing
 from qkd_gs.station.graph import NODES
 from qkd_gs.tracking.types import MountTask, Phase
 
 NOW_NS, UNTIL_NS = parse_utc('2018-10-03T14:40:00Z'), parse_utc('2018-10-03T15:00:00Z')
 SKY = ['time-and-place', 'find', 'focus', 'efficiency', 'noise', 'polarization']
-KINDS = {'calibrate': (Calibrate, MountTask.CALIBRATING), 'park': (Park, MountTask.PARKING)}
+KINDS = {
+    'calibrate': (Calibrate, MountTask.CALIBRATING),
+    'observe': (Observe, MountTask.FINDING),
+    'park': (Park, MountTask.PARKING),
+}
 
 
 class Others:
@@ -162,6 +166,33 @@ def test_goals_are_refused_with_their_reason_and_an_evening_is_done_to_its_end(o
     assert {state_of(journal, step) for step in (Step.CALIBRATE, Step.ARM, Step.PARK)} == {State.DONE}
     assert {state_of(journal, step) for step in SKY} == {State.SKIPPED}
     assert not (others.station.state_dir / 'current_evening.json').exists()
+
+
+def test_a_telescope_that_knows_a_compass_only_is_asked_to_find_itself_and_a_restart_waits_for_that(others, options):
+    state = others.station.state_dir
+    stored = load_pointing(state).model_copy(update={'coarse': True, 'compass': True})
+    stored.save(state)
+    with node_process('evening', **options) as process:
+        others.ask(skip=[one for one in SKY if one != 'find'])
+        others.until(lambda: others.goals)
+        name, goal = others.goals[0]
+        assert (name, goal.request.task) == ('observe', Observe.Goal.FIND)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    others.station.heard['/diagnostics'].clear()
+    with node_process('evening', **options):
+        others.until(lambda: 'waits until the observation under way is over' in others.said())
+        found = {'compass': False, 'aligned_deg': (120.0, 40.0), 'summary': 'found on 30 stars'}
+        stored.model_copy(update=found).save(state)
+        others.finish()
+        others.until(lambda: len(others.goals) == 2)
+        assert others.goals[1][0] == 'calibrate'
+        others.finish()
+        others.until(lambda: len(others.goals) == 3)
+        others.finish()
+        others.until(lambda: not others.said())
+    (journal,) = journals(others)
+    assert state_of(journal, Step.FIND) is State.DONE
 
 
 @pytest.mark.parametrize(

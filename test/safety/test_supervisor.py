@@ -195,6 +195,12 @@ def test_the_sun_below_the_horizon_does_not_count():
     assert low.margin_s(NOW, 1.0, 0.0) == inf
 
 
+def test_a_station_that_does_not_know_where_it_looks_moves_by_night_only():
+    for sun, permitted in ((night, True), (day, False)):
+        blind = Supervisor(STATION, MountModel(), sun, UNWATCHED, pi)
+        assert blind.step(NOW, inputs(reading(10, 45, az_rate=5))).motion_permitted is permitted
+
+
 def test_a_rising_sun_counts_before_it_is_up():
     def rising(t_ns):
         return 1.0, radians(-1.2) + SUN_RATE * (t_ns - NOW) * 1e-9

@@ -71,7 +71,7 @@ def calibrated(tmp_path, monkeypatch):
 
     def calibrate(played):
         monkeypatch.setattr(steps_before, 'calibrate', played)
-        return steps_before.calibrate_or_check(given, world, NOW_NS, lambda now_ns, text: None, {})[0]
+        return steps_before.calibrate_or_check(given, world, NOW_NS, lambda now_ns, text: None)[0]
 
     return calibrate
 
@@ -119,3 +119,13 @@ def test_stars_that_contradict_each_other_are_not_tracked_with_and_not_kept(cali
 )
 def test_a_calibration_is_good_enough_by_its_stars_and_by_those_left_out(measured, heldout_rad, short):
     assert bool(shortcoming(measured, 20, heldout_rad)) is short
+
+
+def test_a_list_of_stars_that_is_turned_as_a_whole_is_not_armed_with(calibrated, tmp_path):
+    """All its stars fit, to a model that points 0.1 rad away from where the telescope has found itself."""
+    found = load_pointing(tmp_path).model_copy(update={'aligned_deg': (120.0, 40.0)})
+    found.save(tmp_path)
+    outcome = calibrated(Played(measured=20))
+    assert outcome.state is State.FAILED
+    assert 'off those on which the telescope found itself: a wrong list?' in outcome.sentence
+    assert load_pointing(tmp_path) == found

@@ -50,13 +50,13 @@ def test_the_monitor_and_operators_alone_may_call_the_lifecycle(profiles):
 
 
 def test_an_operator_may_ask_for_a_pass_and_command_nothing(profiles):
-    assert profiles['watch']['action', 'call'] == {'track_pass', 'calibrate', 'park', 'tonight'}
+    assert profiles['watch']['action', 'call'] == {'track_pass', 'calibrate', 'observe', 'park', 'tonight'}
     assert {'abort_pass', 'abort_evening'} <= profiles['watch']['service', 'request']
     assert profiles['watch']['topic', 'publish'] == {'/rosout', '/parameter_events'}
 
 
 def test_a_node_may_ask_for_what_another_one_serves_and_for_nothing_else(profiles):
-    assert profiles['evening']['action', 'call'] == {'track_pass', 'calibrate', 'park'}
+    assert profiles['evening']['action', 'call'] == {'track_pass', 'calibrate', 'observe', 'park'}
     for name in ('evening', 'monitor'):
         assert 'abort_pass' in profiles[name]['service', 'request']
     assert not set(INTERFACES['evening'].publishes) & set(COMMANDS)

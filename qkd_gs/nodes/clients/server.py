@@ -5,7 +5,13 @@ from __future__ import annotations
 from qkd_gs.monitoring.snapshot import Snapshot
 from qkd_gs.tracking.types import Phase
 
-SERVERS = {'track_pass': 'tracker', 'calibrate': 'calibrator', 'park': 'calibrator', 'tonight': 'evening'}
+SERVERS = {
+    'track_pass': 'tracker',
+    'calibrate': 'calibrator',
+    'observe': 'calibrator',
+    'park': 'calibrator',
+    'tonight': 'evening',
+}
 
 
 class Server:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -10,16 +9,23 @@ from action_msgs.srv import CancelGoal
 from rclpy.action.client import ActionClient
 from std_srvs.srv import Trigger
 
-from qkd_gs.action import Calibrate, Park, TrackPass
+from qkd_gs.action import Calibrate, Observe, Park, TrackPass
 from qkd_gs.errors import StationError
 from qkd_gs.evening.heard import Action, Answer, Ask, Choose, End
 from qkd_gs.monitoring.snapshot import Snapshot
 from qkd_gs.nodes.clients.action_call import ActionCall
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime.base import ABORT_PASS
+from qkd_gs.nodes.runtime.in_thread import InThread
 
 Choice = list[dict[str, Any]] | StationError
-_KINDS: dict[Action, Any] = {Action.CALIBRATE: Calibrate, Action.TRACK: TrackPass, Action.PARK: Park}
+_KINDS: dict[Action, Any] = {
+    Action.CALIBRATE: Calibrate,
+    Action.OBSERVE: Observe,
+    Action.TRACK: TrackPass,
+    Action.PARK: Park,
+}
+_OF_THE_CALIBRATOR = (Action.CALIBRATE, Action.OBSERVE, Action.PARK)
 
 
 class StationAsks:
@@ -36,19 +42,18 @@ class StationAsks:
     def __init__(self, node: Any, choose: Callable[[Choose], list[dict[str, Any]]]) -> None:
         self._node, self._choose = node, choose
         self._clients = {action: ActionClient(node, kind, str(action)) for action, kind in _KINDS.items()}
-        cancel = {action: f'{action}/_action/cancel_goal' for action in (Action.CALIBRATE, Action.PARK)}
+        cancel = {action: f'{action}/_action/cancel_goal' for action in _OF_THE_CALIBRATOR}
         self._cancelers = {action: node.create_client(CancelGoal, name) for action, name in cancel.items()}
         self._aborter = node.create_client(Trigger, ABORT_PASS)
         self._call: ActionCall | None = None
         self._ending: Action | None = None  # what others have asked for is ended, as soon as it can be
-        self._choosing = _Choosing()
+        self._choosing: InThread[list[dict[str, Any]]] | None = None
         self.answer: Answer | None = None
 
     def ask(self, what: Ask | End | Choose) -> None:
         """Take what a performance asks for."""
         if isinstance(what, Choose):
-            self._choosing = _Choosing()
-            self._choosing.begin(lambda: self._choose(what))
+            self._choosing = InThread('the forecast', lambda: self._choose(what))
         elif isinstance(what, End):
             self._end(what.action)
         else:
@@ -62,7 +67,7 @@ class StationAsks:
     @property
     def chosen(self) -> Choice | None:
         """Result of the choice asked for last; None: it goes on."""
-        return self._choosing.result
+        return self._choosing.result if self._choosing is not None else None
 
     def step(self, snapshot: Snapshot) -> None:
         """Look whether there is an answer."""
@@ -88,6 +93,9 @@ class StationAsks:
         kind, goal = _KINDS[what.action], _KINDS[what.action].Goal()
         if what.action is Action.TRACK:
             goal.at = messages.to_time(what.at_ns)
+        elif what.action is Action.OBSERVE:
+            assert what.kind is not None
+            goal.task = int(what.kind)
         self.answer, self._ending = None, None
         self._call = ActionCall(self._node, self._clients[what.action], kind, str(what.action), goal)
 
@@ -109,21 +117,3 @@ class StationAsks:
             return False
         self._cancelers[action].call_async(CancelGoal.Request())  # neither goal nor time: all of them
         return True
-
-
-class _Choosing:
-    """A choice in a thread; one whose result nobody wants any more is left alone."""
-
-    def __init__(self) -> None:
-        self.result: Choice | None = None
-
-    def begin(self, choose: Callable[[], list[dict[str, Any]]]) -> None:
-        def work() -> None:
-            try:
-                self.result = choose()
-            except StationError as error:
-                self.result = error
-            except Exception as error:  # noqa: BLE001  whoever waits must be told
-                self.result = StationError(f'the forecast has failed: {type(error).__name__}: {error}')
-
-        threading.Thread(target=work, name='choice of passes', daemon=True).start()

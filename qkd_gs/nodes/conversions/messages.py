@@ -6,19 +6,18 @@ from math import nan
 from typing import TYPE_CHECKING
 
 from builtin_interfaces.msg import Time
-from sensor_msgs.msg import CameraInfo, Image, JointState, NavSatFix, NavSatStatus, RegionOfInterest, TimeReference
+from sensor_msgs.msg import JointState, NavSatFix, NavSatStatus, RegionOfInterest, TimeReference
 from std_msgs.msg import Header
 
 import qkd_gs.msg as m
 from qkd_gs.devices.beacon import BeaconReading
-from qkd_gs.devices.camera import Frame, Roi
+from qkd_gs.devices.camera import Roi
 from qkd_gs.devices.gps import GpsReading
 from qkd_gs.devices.hwp import HwpReading
 from qkd_gs.devices.mount import MountCommand, MountMode, MountReading
 from qkd_gs.monitoring.readiness import ComingPass
 from qkd_gs.nodes.conversions.cdr import build
 from qkd_gs.pointing.enu import JOINT_NAMES, joint_positions, joint_rates
-from qkd_gs.settings.station import CameraModel
 from qkd_gs.station.station_clock import ClockMapping
 from qkd_gs.timing.live import CountBin, Live
 from qkd_gs.tracking.types import CameraRequest, CameraRole, SpotMeasurement, TrackerOutputs
@@ -246,33 +245,6 @@ def from_spot(message: m.Spot) -> SpotMeasurement:
         message.y_px,
         message.snr,
         message.flux,
-    )
-
-
-def image(frame: Frame, camera: CameraRole) -> Image:
-    """Image of the region read out, mono16."""
-    height, width = frame.image.shape
-    message = Image(
-        header=header(frame.stamp_ns, frame_of(camera)), height=height, width=width, encoding='mono16', step=2 * width
-    )
-    message.data.frombytes(frame.image.tobytes())
-    return message
-
-
-def camera_info(frame: Frame, camera: CameraRole, model: CameraModel) -> CameraInfo:
-    """CameraInfo: a pinhole whose focal length is one over the angle of a pixel."""
-    focal_px = 1e6 / model.scale_urad_px
-    x0, y0 = model.reference_x_px, model.reference_y_px
-    return CameraInfo(
-        header=header(frame.stamp_ns, frame_of(camera)),
-        height=model.height_px,
-        width=model.width_px,
-        distortion_model='plumb_bob',
-        d=[0.0] * 5,
-        k=[focal_px, 0.0, x0, 0.0, focal_px, y0, 0.0, 0.0, 1.0],
-        r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
-        p=[focal_px, 0.0, x0, 0.0, 0.0, focal_px, y0, 0.0, 0.0, 0.0, 1.0, 0.0],
-        roi=region(frame.roi),
     )
 
 

@@ -13,7 +13,7 @@ import qkd_gs.msg as m
 from qkd_gs.devices.camera import Camera, Frame
 from qkd_gs.devices.kinds import GUIDING_CAMERA, TRACKING_CAMERA
 from qkd_gs.monitoring.load import Stage
-from qkd_gs.nodes.conversions import messages
+from qkd_gs.nodes.conversions import images, messages
 from qkd_gs.nodes.conversions.monitoring import stage_of
 from qkd_gs.nodes.runtime import parameters
 from qkd_gs.nodes.runtime.base import IN_THE_LOOP
@@ -127,8 +127,8 @@ class CameraNode(DeviceNode):
         if 0 <= frame.stamp_ns - self._shown_ns < spacing_ns - 5_000_000:
             return
         self._shown_ns = frame.stamp_ns
-        self._images.publish(messages.image(frame, self.role))
-        self._infos.publish(messages.camera_info(frame, self.role, self._model))
+        self._images.publish(images.image(frame, self.role))
+        self._infos.publish(images.camera_info(frame, self.role, self._model))
 
 
 class _TappedCamera:

@@ -46,12 +46,14 @@ def simulation_setup(node: StationMixin, station: StationSettings) -> Any:
     from qkd_gs.orbit.elements import load_elements
     from qkd_gs.orbit.timescale import parse_utc
     from qkd_gs.pointing.pass_window import pass_window_nearest
-    from qkd_gs.settings.twin import load_twin
+    from qkd_gs.settings.twin import load_twin, under_real_stars
     from qkd_gs.sim.simulation_setup import SimulationSetup
 
     elements, site = load_elements(node.elements_path()), site_of(node)
     window = pass_window_nearest(elements, site, parse_utc(node.text('at'), 'at'), station)
     twin = load_twin(node.text('scenario') or None)
+    if node.text('alignment') == 'compass':
+        twin = under_real_stars(twin)
     return SimulationSetup(twin, station, site, window, float(node.options['lead_s']), int(node.options['seed']))
 
 

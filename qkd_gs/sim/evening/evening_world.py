@@ -10,7 +10,7 @@ from typing import Any
 
 from qkd_gs.calibration.stars import Star, load_stars
 from qkd_gs.pointing.pass_window import pass_window_nearest
-from qkd_gs.settings.twin import TwinSettings
+from qkd_gs.settings.twin import TwinSettings, under_real_stars
 from qkd_gs.sim.enclosure import SimWeather
 from qkd_gs.sim.imaging.catalogue_stars import NamedStars
 from qkd_gs.sim.physics.focus import SimFocuser
@@ -70,9 +70,7 @@ class EveningWorld:
     @cached_property
     def settings(self) -> TwinSettings:
         """Of the twin, with the stars of a catalogue in the sky: random ones cannot be identified."""
-        plant = self.given.twin.plant
-        sky = plant.sky.model_copy(update={'stars': 'tycho'})
-        return self.given.twin.model_copy(update={'plant': plant.model_copy(update={'sky': sky})})
+        return under_real_stars(self.given.twin)
 
     @cached_property
     def setup(self) -> SimulationSetup:

@@ -110,12 +110,11 @@ class _Runner:
 
     def _result(self, entry: Entry) -> Result:
         given, world, now_ns = self._given, self._world, self._now_ns
-        found = self._evening.journal.entry(Step.FIND).values
         performers: dict[Step, Callable[[], Result]] = {
             Step.SELF_TEST: lambda: steps_before.self_test(given, world, now_ns),
             Step.TIME_AND_PLACE: lambda: steps_before.check_time_and_place(world, now_ns),
             Step.FIND: lambda: steps_before.find(given, world, now_ns, self._progress),
-            Step.CALIBRATE: lambda: steps_before.calibrate_or_check(given, world, now_ns, self._progress, found),
+            Step.CALIBRATE: lambda: steps_before.calibrate_or_check(given, world, now_ns, self._progress),
             Step.FOCUS: lambda: focus_step.focus(given, world, now_ns, self._progress),
             Step.EFFICIENCY: lambda: steps_after.efficiency(given, world, now_ns, self._progress),
             Step.NOISE: lambda: steps_after.noise(given, world, now_ns, self._progress),

@@ -6,10 +6,7 @@ from dataclasses import replace
 from math import degrees
 from pathlib import Path
 
-from qkd_gs.calibration.light.history import keep_result
-from qkd_gs.calibration.light.noise_map import NoiseMap, noise_map
-from qkd_gs.calibration.light.readings import read_light, save_light
-from qkd_gs.calibration.light.star_test import efficiency_of_stars
+from qkd_gs.calibration.light.result import keep_noise_map, keep_star_test, kept_noise_map
 from qkd_gs.calibration.light.survey import SurveyOutputs, sky_directions, star_directions
 from qkd_gs.devices.mount import MountMode
 from qkd_gs.evening.choice import MeasuredLight, choose_passes
@@ -30,7 +27,6 @@ from qkd_gs.sim.simulation_setup import SimulationSetup
 from qkd_gs.tracking.control.parking import Parking, ParkState
 from qkd_gs.tracking.record.manifest_writer import new_folder
 
-STAR_COUNTS, SKY_COUNTS = 'star-counts.csv', 'sky-counts.csv'  # in the state folder
 _ARMED_S = 30.0
 _STEP_NS = 10**7
 
@@ -45,11 +41,9 @@ def efficiency(given: EveningSimulation, world: EveningWorld, now_ns: int, progr
         world.at(now_ns), world.settings.photonics, station, pointing.model, simulation.site, directions, now_ns,
         simulation.seed, lambda t_ns, out: progress(t_ns, out.message),
     )  # fmt: skip
-    save_light(given.state_dir / STAR_COUNTS, survey.readings)
-    dead_ns = simulation.station.detectors.dead_time_ns
-    result = efficiency_of_stars(survey.readings, given.stars(), load_downlink().link, simulation.site, dead_ns)
-    change = keep_result(given.state_dir, simulation.site.name, end_ns, result)
-    said = f'{result.summary}; {change}' if change else result.summary
+    result, said = keep_star_test(
+        given.state_dir, simulation.site, simulation.station, survey.readings, given.stars(), end_ns
+    )
     return Outcome(State.DONE, said, result.to_dict() | {'missing': survey.missing}), end_ns
 
 
@@ -68,10 +62,8 @@ def noise(given: EveningSimulation, world: EveningWorld, now_ns: int, progress: 
     survey, end_ns = survey_light(
         twin, photonics, station, pointing.model, simulation.site, directions, now_ns, simulation.seed, seen
     )
-    save_light(given.state_dir / SKY_COUNTS, [dark, *survey.readings])
-    result = noise_map([dark, *survey.readings], simulation.station.detectors.dead_time_ns)
-    change = keep_result(given.state_dir, simulation.site.name, end_ns, result)
-    said = f'{result.summary}; at the highest elevation {change}' if change else result.summary
+    readings = [dark, *survey.readings]
+    result, said = keep_noise_map(given.state_dir, simulation.site, simulation.station, readings, end_ns)
     return Outcome(State.DONE, said, result.to_dict() | {'missing': survey.missing}), end_ns
 
 
@@ -100,7 +92,8 @@ def arm(given: EveningSimulation, now_ns: int, until_ns: int, gain: float, has_m
         Tonight's noise was measured.
     """
     simulation = given.simulation
-    measured = MeasuredLight(load_downlink(), simulation.site, gain, _tonights_map(given) if has_map else None)
+    found_map = kept_noise_map(given.state_dir, simulation.station, 0) if has_map else None
+    measured = MeasuredLight(load_downlink(), simulation.site, gain, found_map)
     rows = choose_passes(
         simulation.elements, simulation.site, simulation.station, measured, (now_ns, until_ns), least_bits,
         simulation.force,
@@ -111,11 +104,6 @@ def arm(given: EveningSimulation, now_ns: int, until_ns: int, gain: float, has_m
         bits = row['forecast']['secret_bits']
         said += f'; {row["culmination"][:19]}Z at {row["max_elevation_deg"]:.0f} deg, {bits["expected"]} secret bits'
     return Outcome(State.DONE, said, {'passes': rows, 'gain': gain, 'noise_measured': has_map}), now_ns
-
-
-def _tonights_map(given: EveningSimulation) -> NoiseMap:
-    readings = read_light(given.state_dir / SKY_COUNTS)
-    return noise_map(readings, given.simulation.station.detectors.dead_time_ns)
 
 
 def session_folder(given: EveningSimulation, pass_utc: str) -> Path:

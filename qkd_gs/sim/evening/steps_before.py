@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import degrees, radians
-from typing import Any
 
 from qkd_gs.calibration.calibrator import CalibrationOutputs, StarReport
 from qkd_gs.calibration.check import STARS as CHECK_STARS
@@ -12,7 +11,7 @@ from qkd_gs.calibration.check import Verdict, check
 from qkd_gs.calibration.finding.search import SearchOutputs
 from qkd_gs.calibration.finding.verdict import Found
 from qkd_gs.calibration.observations import Observations
-from qkd_gs.calibration.outcome import ENOUGH, outcome, shortcoming
+from qkd_gs.calibration.outcome import ENOUGH, aligned, contradiction, outcome, shortcoming
 from qkd_gs.calibration.plate_solving.catalogues import GAIA_EPOCH, gaia
 from qkd_gs.calibration.plate_solving.solver import TetraSolver
 from qkd_gs.calibration.unfinished import forget_run, load_run, missed_stars, save_run
@@ -22,7 +21,6 @@ from qkd_gs.evening.evening import Outcome
 from qkd_gs.evening.sequence import Interrupted
 from qkd_gs.evening.steps import State
 from qkd_gs.orbit.timescale import format_utc
-from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.pointing_file import FILE_NAME, StoredPointing, load_pointing
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.sim.calibration import calibrate
@@ -37,6 +35,7 @@ Result = tuple[Outcome, int]  # and the time of the end
 Progress = Callable[[int, str], None]  # raises `Interrupted`
 _LOOK_NS = 2 * 10**9
 _STEP_NS = 10**7
+_SOUTH_RAD = radians(180), radians(45)  # of a pointing that does not say where it holds
 _IN_A_ROW = 5  # stars that are not found: the others are hidden, too
 
 
@@ -83,37 +82,23 @@ def find(given: EveningSimulation, world: EveningWorld, now_ns: int, progress: P
     except StationError as error:
         return Outcome(State.UNAVAILABLE, f'no catalogue of stars: {error}'), now_ns
     simulation, twin = given.simulation, world.at(now_ns)
-    compass = compass_alignment(twin, simulation.seed)
-    compass = MountModel(IA=compass['IA'] + given.compass_error_rad, IE=compass['IE'])
+    compass = compass_alignment(twin, simulation.seed, given.compass_error_rad)
 
     def seen(t_ns: int, out: SearchOutputs) -> None:
         progress(t_ns, out.message)
 
     found, end_ns = find_itself(twin, simulation.station, simulation.site, compass, solver, now_ns, seen)
-    camera = simulation.station.guiding_camera
-    hwp = (stored.hwp_offset_deg, stored.hwp_sigma_deg) if stored is not None else (0.0, None)
-    reference = camera.reference_x_px, camera.reference_y_px
-    StoredPointing.of(found.model, reference, found.summary, format_utc(end_ns), coarse=True, hwp_deg=hwp).save(
-        given.state_dir
-    )
+    aligned(found, stored, simulation.station, end_ns).save(given.state_dir)
     az, el = found.direction
     return Outcome(State.DONE, found.summary, {'az_deg': degrees(az), 'el_deg': degrees(el)}), end_ns
 
 
-def calibrate_or_check(
-    given: EveningSimulation, world: EveningWorld, now_ns: int, progress: Progress, place: dict[str, Any]
-) -> Result:
-    """Check the last calibration on three stars, and make a new one where it does not hold, or there is none.
-
-    Parameters
-    ----------
-    place : dict
-        ``az_deg`` and ``el_deg`` where the orientation was found; empty: not known.
-    """
+def calibrate_or_check(given: EveningSimulation, world: EveningWorld, now_ns: int, progress: Progress) -> Result:
+    """Check the last calibration on three stars, and make a new one where it does not hold, or there is none."""
     stored = _stored(given)
     if stored is None:
         return Outcome(State.FAILED, 'the orientation is not known, and no star was centred by hand'), now_ns
-    first = radians(place.get('az_deg', 180.0)), radians(place.get('el_deg', 45.0))
+    first = stored.aligned_rad or _SOUTH_RAD
     station, said = given.simulation.station, ''
     if not stored.coarse:
         try:
@@ -144,6 +129,7 @@ def calibrate_or_check(
     measured, fit = sum(one.measured for one in done.report.stars), done.report.fit
     used = 0 if fit is None else int(fit.kept.sum())
     short = shortcoming(used, len(done.report.stars), None if fit is None else fit.heldout_rms_rad)
+    short = short or contradiction(stored, done.model)
     if short:
         if used >= ENOUGH:
             forget_run(given.state_dir)  # the stars themselves do not agree

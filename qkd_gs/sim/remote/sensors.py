@@ -11,7 +11,9 @@ import numpy as np
 from qkd_gs.devices.camera import CameraSettings, Frame
 from qkd_gs.devices.open_state import OpenState
 from qkd_gs.sim.imaging.camera_feed import SimCameraFeed
+from qkd_gs.sim.photons.light_meter import View
 from qkd_gs.sim.photons.receiver import Received, receiver_state
+from qkd_gs.sim.photons.starlight import Starlight
 from qkd_gs.sim.physics.state_history import Column
 from qkd_gs.sim.remote.actuators import SAMPLE_NS, Link, TiltResidual, TruthBlock
 from qkd_gs.sim.simulation_setup import SimulationSetup
@@ -95,6 +97,7 @@ class RemoteTdc:
         self._setup, self._link = setup, link
         self._number = setup.pass_at(setup.begin_ns).number
         self.record, self._tdc = setup.receiver_at(setup.begin_ns)
+        self._starlight: Starlight | None = None  # in the place of `_tdc` in a run between two passes
         self._seen_ns = 0
         self._blocks: list[TruthBlock] = []  # not passed on yet
 
@@ -105,7 +108,9 @@ class RemoteTdc:
 
     def _see(self, block: TruthBlock) -> None:
         self._seen_ns = block.end_ns
-        if np.isfinite(block.rows[len(Column) + Received.OFFSET, 0]):
+        if self._starlight is not None:
+            self._starlight.observe(_view(block))
+        elif np.isfinite(block.rows[len(Column) + Received.OFFSET, 0]):
             self._blocks.append(block)
 
     def _update(self) -> None:
@@ -120,6 +125,7 @@ class RemoteTdc:
     def start(self, now_ns: int) -> None:
         """Begin a run."""
         self._state.require()
+        self._starlight = None
         self._update()
         number = self._setup.pass_at(now_ns).number
         if number != self._number:
@@ -127,17 +133,33 @@ class RemoteTdc:
             self.record, self._tdc = self._setup.receiver_at(now_ns)
         self._tdc.start(now_ns)
 
+    def start_between_passes(self, now_ns: int) -> None:
+        """Begin a run without the satellite: stars and sky where the telescope looks."""
+        self._state.require()
+        self._update()
+        setup = self._setup
+        self._starlight = Starlight(setup.settings.photonics, setup.site, setup.seed, now_ns)
+
     def poll(self, now_ns: int) -> TagBlock:
         """Tags since the last call, as far as the world's state is known."""
         self._state.require()
         self._update()
+        if self._starlight is not None:
+            return self._starlight.poll()
         return self._tdc.poll(min(now_ns, self._seen_ns))
 
     def stop(self, now_ns: int) -> None:
         """End the run."""
+        self._starlight = None
         self._tdc.stop(now_ns)
 
     def close(self) -> None:
         """End the run."""
         self._state.is_open = False
         self._tdc.stop(self._seen_ns)
+
+
+def _view(block: TruthBlock) -> View:
+    """Where the telescope looks at the end of a block."""
+    columns = Column.AZ, Column.EL, Column.TILT_X, Column.TILT_Y, len(Column) + Received.FADE
+    return View(block.end_ns, *(float(block.rows[column, -1]) for column in columns))

@@ -8,6 +8,8 @@ from math import degrees, isnan, nan, radians
 import numpy as np
 import pytest
 
+from qkd_gs.calibration.light.survey import star_directions
+from qkd_gs.calibration.stars import star_azel
 from qkd_gs.devices.camera import CameraSettings, Roi
 from qkd_gs.devices.hwp import HwpReading
 from qkd_gs.devices.mount import MountCommand, MountMode, MountReading
@@ -17,6 +19,8 @@ from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.pointing.pass_window import pass_window_nearest
 from qkd_gs.settings.twin_plant import OpenInterlock
 from qkd_gs.share import share_path
+from qkd_gs.sim.photons.light_meter import LightRates, View, dead_time_s
+from qkd_gs.sim.photons.receiver import Received
 from qkd_gs.sim.physics.state_history import Column
 from qkd_gs.sim.remote.actuators import Drive, RemoteBeacon, RemoteHwp, RemoteMount
 from qkd_gs.sim.remote.realtime_world import RealtimeWorld
@@ -141,6 +145,43 @@ def test_images_and_tags_are_the_same_bit_for_bit_in_other_processes(setup):
     assert np.array_equal(channel['whole'], channel['apart'])
     residuals = [value for name, value in wires[CameraRole.TRACKING].sent if name == 'tilt_residual']
     assert [(f.stamp_ns, f.x_rad, f.y_rad) for f in residuals] == [tuple(row) for row in whole.world.tilt_residuals()]
+
+
+def test_between_passes_the_detectors_count_the_star_that_the_telescope_looks_at(setup):
+    """As many clicks as the lockstep's meter expects on average; beside the star and in a pass they are not there."""
+    wire = Wire(setup)
+    tdc = RemoteTdc(setup, wire)
+    tdc.open()
+    star = star_directions(setup.site, setup.begin_ns, 1)[0].star
+    rates = LightRates(setup.settings.photonics, setup.site, setup.seed, setup.begin_ns)
+    dead_s = dead_time_s(setup.settings.photonics)
+
+    def look(first_ns, off_rad):
+        """Counts of a second, and as many as are expected."""
+        ends = (star_azel([star], setup.site, first_ns + k * SECOND_NS) for k in (0, 1))
+        (az, el), (later_az, later_el) = ((float(az[0]), float(el[0])) for az, el in ends)
+        blocks, expected = [], np.zeros(4)
+        for k in range(1, 101):
+            rows = np.zeros((len(Column) + len(Received), 1))
+            rows[Column.AZ] = az + (later_az - az) * k / 100
+            rows[Column.EL] = el + (later_el - el) * k / 100 + off_rad
+            rows[len(Column) + Received.FADE], rows[len(Column) + Received.OFFSET] = 1.0, nan  # no satellite
+            block = TruthBlock(first_ns + k * 10 * MS, rows)
+            wire.arrives('truth', block)
+            blocks.append(tdc.poll(block.end_ns))
+            rate = rates.at(View(block.end_ns, float(rows[Column.AZ, 0]), float(rows[Column.EL, 0]), 0.0, 0.0, 1.0))
+            expected += rate / (1 + rate * dead_s) / 100
+        assert all(np.all(np.diff(block.time_ps) >= 0) for block in blocks)
+        return np.bincount(np.concatenate([block.channel for block in blocks]), minlength=8)[1:5], expected
+
+    tdc.start_between_passes(setup.begin_ns)
+    for number, off_rad in enumerate((0.0, 0.002)):
+        counts, expected = look(setup.begin_ns + number * SECOND_NS, off_rad)
+        assert np.all(np.abs(counts - expected) < 5 * np.sqrt(expected))
+        assert bool(counts.sum() > 2000) is (off_rad == 0.0)
+    tdc.stop(setup.begin_ns + 2 * SECOND_NS)
+    tdc.start(setup.begin_ns + 2 * SECOND_NS)
+    assert look(setup.begin_ns + 2 * SECOND_NS, 0.0)[0].sum() == 0
 
 
 def test_lost_blocks_break_neither_camera_nor_tdc(setup):

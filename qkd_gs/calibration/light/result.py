@@ -1,0 +1,64 @@
+"""Result of a star test or of a noise map: computed from its counts, kept with them in the state folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from qkd_gs.calibration.light.history import keep_result
+from qkd_gs.calibration.light.noise_map import NoiseMap, noise_map
+from qkd_gs.calibration.light.readings import LightReading, read_light, save_light
+from qkd_gs.calibration.light.star_test import StarTest, efficiency_of_stars
+from qkd_gs.calibration.stars import Star
+from qkd_gs.settings.downlink import load_downlink
+from qkd_gs.settings.site import Site
+from qkd_gs.settings.station import StationSettings
+
+STAR_COUNTS, SKY_COUNTS = 'star-counts.csv', 'sky-counts.csv'  # in the state folder
+
+
+def keep_star_test(
+    folder: Path, site: Site, station: StationSettings, readings: Sequence[LightReading], stars: Sequence[Star],
+    now_ns: int,
+) -> tuple[StarTest, str]:  # fmt: skip
+    """The efficiency, and one sentence with the change since the last test.
+
+    Raises
+    ------
+    StationError
+        No star can be used, or a file is damaged or cannot be written.
+    """
+    save_light(folder / STAR_COUNTS, list(readings))
+    result = efficiency_of_stars(readings, stars, load_downlink().link, site, station.detectors.dead_time_ns)
+    change = keep_result(folder, site.name, now_ns, result)
+    return result, f'{result.summary}; {change}' if change else result.summary
+
+
+def keep_noise_map(
+    folder: Path, site: Site, station: StationSettings, readings: Sequence[LightReading], now_ns: int
+) -> tuple[NoiseMap, str]:
+    """The map, and one sentence with the change since the last one.
+
+    Raises
+    ------
+    StationError
+        Too few directions, or a file is damaged or cannot be written.
+    """
+    save_light(folder / SKY_COUNTS, list(readings))
+    result = noise_map(readings, station.detectors.dead_time_ns)
+    change = keep_result(folder, site.name, now_ns, result)
+    return result, f'{result.summary}; at the highest elevation {change}' if change else result.summary
+
+
+def kept_noise_map(folder: Path, station: StationSettings, since_ns: int) -> NoiseMap | None:
+    """The map of the counts in the state folder; None: there are none since that time.
+
+    Raises
+    ------
+    StationError
+        A damaged file.
+    """
+    path = folder / SKY_COUNTS
+    readings = read_light(path) if path.exists() else []
+    fresh = bool(readings) and min(one.t_ns for one in readings) >= since_ns
+    return noise_map(readings, station.detectors.dead_time_ns) if fresh else None

@@ -1,0 +1,81 @@
+"""An observation on the graph: images and counts are subscribed to while it lasts, and it computes in a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sensor_msgs.msg import Image
+
+import qkd_gs.msg as m
+from qkd_gs.calibration.light.survey import LightBin
+from qkd_gs.calibration.observing import Observation, ObservationState, Observed, Sensed
+from qkd_gs.devices.camera import Frame
+from qkd_gs.devices.mount import MountReading
+from qkd_gs.errors import StationError
+from qkd_gs.nodes.conversions import images, messages
+from qkd_gs.nodes.runtime.in_thread import InThread
+from qkd_gs.nodes.runtime.qos import IMAGES
+from qkd_gs.settings.station import CameraModel
+from qkd_gs.tracking.types import CameraRole, MountTask, SpotMeasurement
+
+
+class ObservationRun:
+    """Steps one observation.
+
+    Parameters
+    ----------
+    node : Node
+        With `listen` of the station.
+    camera : CameraModel
+        Of the guiding camera.
+    """
+
+    def __init__(self, node: Any, observation: Observation, camera: CameraModel) -> None:
+        self.observation = observation
+        self._node, self._camera = node, camera
+        self._frames: list[Frame] = []
+        self._bins: list[LightBin] = []
+        self._work: InThread[Any] | None = None
+        self._heard = []
+        if observation.images:
+            self._heard.append(node.listen(Image, 'guiding_camera/image', self._take_image, IMAGES))
+        if observation.task is MountTask.MEASURING:
+            self._heard.append(node.listen(m.Counts, 'detector/counts', self._take_counts))
+
+    def close(self) -> None:
+        """Hear no more."""
+        while self._heard:
+            self._node.destroy_subscription(self._heard.pop())
+
+    def step(
+        self,
+        now_ns: int,
+        mount: MountReading,
+        guiding: Sequence[SpotMeasurement],
+        tracking: Sequence[SpotMeasurement],
+    ) -> Observed:
+        """Go on with what has come since the last step."""
+        if self._work is not None and self._work.result is not None:
+            result, self._work = self._work.result, None
+            if isinstance(result, StationError):
+                self.observation.abort(str(result))
+            else:
+                self.observation.finish(now_ns, result)
+        sensed = Sensed(mount, tuple(guiding), tuple(tracking), tuple(self._frames), tuple(self._bins))
+        self._frames.clear()
+        self._bins.clear()
+        out = self.observation.step(now_ns, sensed)
+        if out.work is not None and self._work is None and out.state is ObservationState.RUNNING:
+            self._work = InThread('the identification of stars', out.work)
+        return out
+
+    def _take_image(self, message: Image) -> None:
+        frame = images.from_image(message, 1 / self.observation.requests[CameraRole.GUIDING].rate_hz)
+        if frame.image.shape == (self._camera.height_px, self._camera.width_px):  # a part of the field came before
+            self._frames.append(frame)
+
+    def _take_counts(self, message: m.Counts) -> None:
+        full = messages.from_counts(message)
+        h, v, d, a, *_ = full.counts
+        self._bins.append(LightBin(full.start_ns, full.end_ns, (h, v, d, a)))
