@@ -133,7 +133,7 @@ def _server_of(folder: Path, manifest: Manifest, keys: KeyFolder, peer: PeerSett
 
 
 def wait_until_settled(progress: Progress, answered_ns: int) -> None:
-    """Wait until the satellite answers for the pulses of a pass that is only just over.
+    """Wait until the satellite discloses public pulses of a pass that is only just over.
 
     Pulses that lie further in the future are those of a wrong clock: the satellite refuses them without delay.
     """
