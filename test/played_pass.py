@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from contextlib import ExitStack
 from copy import copy
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -22,12 +23,10 @@ from qkd_gs.session.manifest import FILE_NAME, LockedSpan, create_manifest, upda
 from qkd_gs.session.tag_files import next_tags_path
 from qkd_gs.session.writers import writing
 from qkd_gs.settings.site import Site
-from qkd_gs.share import share_path
-from qkd_gs.sim.synthetic_session import SyntheticSession
+from qkd_gs.sim.synthetic_session import ELEMENTS, SyntheticSession
 from qkd_gs.timing.sealed import SealedWriter
 
 SECOND = 10**9
-ELEMENTS = share_path('config', 'elements', 'micius.tle')
 _BEFORE_NS = 6 * SECOND  # of the satellite's log, before and behind the recording
 _LOCK_NS = SECOND // 2  # so often the locked time is renewed
 _FLATTENING = 1 / 298.257
@@ -48,15 +47,23 @@ class Clock:
             self.now_ns += round(seconds * SECOND)
 
 
-def pass_overhead(utc_ns, north_deg=1.5):
-    """A place near whose zenith the satellite passes at about a time, and when it culminates there."""
-    elements = load_elements(ELEMENTS)
-    (x,), (y,), (z,) = elements.nearest(utc_ns, force=True).itrs_m(np.array([utc_ns])).reshape(3, 1)
+def pass_overhead(utc_ns, path, north_deg=1.5):
+    """A pass near the zenith of some place at about a time, of the elements of Micius as if they were of that day.
+
+    They are written to `path`; returns the place, and UTC of the culmination there, ns.
+    """
+    name, first, second = ELEMENTS.read_text().splitlines()[:3]
+    at = datetime.fromtimestamp(utc_ns / SECOND, UTC)
+    day = at.timetuple().tm_yday + (at.hour + at.minute / 60 + at.second / 3600) / 24
+    first = f'{first[:18]}{at:%y}{day:012.8f}{first[32:68]}'
+    digits = sum(int(letter) if letter.isdigit() else letter == '-' for letter in first)
+    path.write_text(f'{name}\n{first}{digits % 10}\n{second}\n')
+    elements = load_elements(path)
+    (x,), (y,), (z,) = elements.nearest(utc_ns).itrs_m(np.array([utc_ns])).reshape(3, 1)
     latitude_deg = np.degrees(np.arctan2(z, np.hypot(x, y) * (1 - _FLATTENING) ** 2))
-    site = Site(
-        name='below', latitude_deg=latitude_deg + north_deg, longitude_deg=np.degrees(np.arctan2(y, x)), altitude_m=100
-    )
-    return site, pass_nearest(elements, site, utc_ns, force=True).culmination_ns
+    longitude_deg = np.degrees(np.arctan2(y, x))
+    site = Site(name='below', latitude_deg=latitude_deg + north_deg, longitude_deg=longitude_deg, altitude_m=100)
+    return site, pass_nearest(elements, site, utc_ns).culmination_ns
 
 
 def paired_key_folders(folder, slots=12):
@@ -91,7 +98,7 @@ class PlayedPass:
 
     def __init__(self, folder, synthetic: SyntheticSession, file_s=2):
         self.session, self.log, self._ready = folder / 'session', folder / 'log', folder / 'ready'
-        self._whole, light = synthetic.manifest(), synthetic.light()
+        self._whole, self._elements, light = synthetic.manifest(), synthetic.elements, synthetic.light()
         self.start_ns, self.end_ns = synthetic.start_ns, synthetic.end_ns
         self._tags = deque(synthetic.tags(light, 0, self.start_ns, self.end_ns))
         self._ready.mkdir(mode=0o700)
@@ -129,7 +136,7 @@ class PlayedPass:
         manifest = self._whole.model_copy(update={'simulated': False, 'seed': None, 'locked': [], 'closed': False})
         self.session.mkdir()
         self.log.mkdir(mode=0o700)
-        shutil.copyfile(ELEMENTS, manifest.orbit_path(self.session))
+        shutil.copyfile(self._elements, manifest.orbit_path(self.session))
         create_manifest(self.session, manifest)
         self._held.enter_context(writing(self.session))
         key, frozen = sealing_key(manifest.session_id), manifest.station.frozen_digest
@@ -141,7 +148,7 @@ class PlayedPass:
         """Bring all that is due."""
         while self._files and self._files[0][0] <= now_ns:
             os.link(path := self._files.popleft()[1], self.log / path.name)
-        if not self._held:
+        if not self.recording:
             return
         while self._tags and self._tags[0][0] <= now_ns:
             self._writer.append(*self._tags.popleft())
@@ -158,10 +165,17 @@ class PlayedPass:
         self._held.close()
         self._held = None
 
-    def drop(self, *numbers):
-        """Take these files out of the log; in front of those that are still to come."""
-        kept = list(self._files)
-        self._files = deque(one for k, one in enumerate(kept) if k not in numbers)
+    def delay(self, number, seconds):
+        """Have a file of the log come later than it should."""
+        due = list(self._files)
+        due_ns, path = next(one for one in due if one[1].stem == f'{number:05}')
+        due.remove((due_ns, path))
+        self._files = deque(sorted([*due, (due_ns + seconds * SECOND, path)]))
+
+    @property
+    def recording(self):
+        """Whether the recording goes on."""
+        return self._held is not None
 
     def _lock(self, now_ns):
         self._locked_ns = now_ns

@@ -36,6 +36,7 @@ from qkd_gs.timing.sealed import SealedWriter
 from qkd_gs.timing.tags import TagBlock
 
 CULMINATION_NS = parse_utc('2018-10-03T15:56:42Z')
+ELEMENTS = share_path('config', 'elements', 'micius.tle')
 _PUBLISHED_DB = 0.8  # by which the published pass was better than the expectation for its site
 _POLL_NS = 10**8
 _SAMPLE_NS = 10**6
@@ -92,6 +93,8 @@ class SyntheticSession:
         UTC of the culmination.
     site : Site, optional
         Shanghai if not given.
+    elements : Path
+        Of the satellite.
     """
 
     seconds: float
@@ -105,6 +108,7 @@ class SyntheticSession:
     delay_error_ns: float | None = None
     culmination_ns: int = CULMINATION_NS
     site: Site | None = None
+    elements: Path = ELEMENTS
 
     @property
     def start_ns(self) -> int:
@@ -128,7 +132,7 @@ class SyntheticSession:
         """
         light, manifest = self.light(), self.manifest()
         folder.mkdir(parents=True)
-        shutil.copyfile(_elements(), manifest.orbit_path(folder))
+        shutil.copyfile(self.elements, manifest.orbit_path(folder))
         clock = light.transmitter.clock
         SatelliteRecord(
             seed=self.seed,
@@ -222,8 +226,4 @@ class SyntheticSession:
         return self.site or load_site('shanghai')
 
     def _orbit(self) -> Orbit:
-        return load_elements(_elements()).nearest(self.culmination_ns, force=True)
-
-
-def _elements() -> Path:
-    return share_path('config', 'elements', 'micius.tle')
+        return load_elements(self.elements).nearest(self.culmination_ns, force=True)
