@@ -16,7 +16,7 @@ from qkd_gs.keys.store import KeyStore
 from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.processing.agreement import tie_breaker_of
 from qkd_gs.processing.click_checks import click_figures, examination, receiver_of
-from qkd_gs.processing.parts_plan import BEHIND_NS, Part, PartsPlan, load_plan, part_of
+from qkd_gs.processing.parts_plan import BEHIND_NS, LAST_BEHIND_NS, Part, PartsPlan, load_plan, part_of
 from qkd_gs.processing.session_run import Distilled, SessionRun, report_unused
 from qkd_gs.processing.tag_runs import RunReports, predicted, scan_session
 from qkd_gs.processing.timing_stage import NumberedRun, Timed, naming
@@ -27,7 +27,8 @@ from qkd_gs.qkd.sifting.terms import Terms
 from qkd_gs.session.manifest import Manifest, load_manifest
 from qkd_gs.timing.clicks import ClickStatistics
 
-_LOG_NS = 4_000_000_000  # of the log before and behind a part
+_LOG_NS = 4_000_000_000  # of the log before a part, and behind one that others follow
+_LAST_LOG_NS = 2 * LAST_BEHIND_NS  # of the log behind the last part: it is waited for
 _STEP_NS = 1_000_000_000
 _MATCHING = 0.5  # of the detections, those in the basis of their pulse
 
@@ -46,8 +47,8 @@ class Recording(Protocol):
     start_ns: int
     ends_ns: Sequence[int]
 
-    def wait(self, until_ns: int) -> None:
-        """Return once everything up to this UTC is recorded: tags and locked time.
+    def wait(self, until_ns: int, behind_ns: int) -> None:
+        """Return once everything up to this UTC is recorded, and tags for so long behind it.
 
         Raises
         ------
@@ -63,7 +64,7 @@ class Recorded:
     start_ns: int
     ends_ns: Sequence[int]
 
-    def wait(self, until_ns: int) -> None:
+    def wait(self, until_ns: int, behind_ns: int) -> None:
         """All is recorded."""
 
 
@@ -121,7 +122,6 @@ class _Ready:
     whole: Timed
     reports: RunReports
     watched: dict[str, Any]
-    settled_ns: int  # UTC from which on the satellite answers
 
 
 class _Parts:
@@ -141,7 +141,6 @@ class _Parts:
             ready.timed.pulse_spans,
             [self._run.window(ready.timed)],
             examination(self._run.manifest, ready.whole),
-            lambda: self._run.settle(ready.settled_ns),
             self._plan.expected,
         )
 
@@ -154,7 +153,6 @@ class _Parts:
             [self._run.window(ready.timed)],
             examination(self._run.manifest, ready.whole),
             receiver_of(self._run.manifest, ready.whole),
-            lambda: self._run.settle(ready.settled_ns),
             self._plan.expected,
         )
         report_unused(ready.reports)
@@ -174,7 +172,7 @@ class _Parts:
         run.progress('looking for anomalies', 0.0)
         watched = click_figures(run.manifest, whole)
         self._keep(part, timed)
-        return _Ready(timed, whole, scanned.reports, watched, run.settled_ns(timed, log))
+        return _Ready(timed, whole, scanned.reports, watched)
 
     def _logged(self, number: int) -> tuple[Part, BeaconLog]:
         """The satellite's log of a part, which it sends while that is under way, and the part as it is known then."""
@@ -183,12 +181,14 @@ class _Parts:
         begun = self._begun.parts[number] if self._begun and number < len(self._begun.parts) else None
         if begun and begun.until_ns != until_ns:
             begun = None  # it was planned, but never announced
-        log_ns = begun.log_ns if begun else ((before_ns or recording.start_ns) - _LOG_NS, until_ns + _LOG_NS)
+        last = number == len(recording.ends_ns) - 1
+        behind_ns, log_behind_ns = (LAST_BEHIND_NS, _LAST_LOG_NS) if last else (BEHIND_NS, _LOG_NS)
+        log_ns = begun.log_ns if begun else ((before_ns or recording.start_ns) - _LOG_NS, until_ns + log_behind_ns)
         log = run.session.request_beacon_log(*log_ns, run.manifest.station.source.beacon_rate_hz)
         if begun:
             return begun, log
-        recording.wait(until_ns + BEHIND_NS)
-        part = part_of(load_manifest(run.folder), before_ns, until_ns, log_ns)
+        recording.wait(until_ns, behind_ns)
+        part = part_of(load_manifest(run.folder), before_ns, until_ns, behind_ns, log_ns)
         if not part.locked:
             raise StationError(f'the satellite was not locked in part {number + 1} of the pass', where=run.folder)
         return part, log

@@ -12,6 +12,7 @@ from qkd_gs.settings.loader import Section, load_yaml
 
 FILE_NAME = 'parts.json'
 BEHIND_NS = 2_500_000_000  # of tags behind the end of a part, to which its clock is fitted, too
+LAST_BEHIND_NS = 20_000_000  # the same of the last one: it is waited for
 _GAP_NS = 1_000_000  # in front of a part but the first: longer than any hold-off
 
 
@@ -19,6 +20,7 @@ class Part(Section):
     """A part as it was known when it was announced: later knowledge of the orbit would number clicks otherwise."""
 
     until_ns: int = Field(description='UTC of arrival up to which it reaches')
+    behind_ns: int = Field(default=BEHIND_NS, ge=0, description='so much behind it tags are looked at')
     log_ns: tuple[int, int] = Field(description='UTC between which the log was asked for')
     time_bias_s: float
     cross_track_m: float
@@ -27,7 +29,7 @@ class Part(Section):
     @property
     def read_until_ns(self) -> int:
         """UTC up to which tags are looked at."""
-        return self.until_ns + BEHIND_NS
+        return self.until_ns + self.behind_ns
 
     def of(self, manifest: Manifest) -> Manifest:
         """The session as if it were this part."""
@@ -58,7 +60,9 @@ def load_plan(folder: Path) -> PartsPlan | None:
     return load_yaml(path, PartsPlan) if path.exists() else None  # JSON is YAML, and errors get their lines
 
 
-def part_of(manifest: Manifest, from_ns: int | None, until_ns: int, log_ns: tuple[int, int]) -> Part:
+def part_of(
+    manifest: Manifest, from_ns: int | None, until_ns: int, behind_ns: int, log_ns: tuple[int, int]
+) -> Part:
     """Part of a pass up to a UTC, as the session is known now.
 
     Parameters
@@ -70,6 +74,7 @@ def part_of(manifest: Manifest, from_ns: int | None, until_ns: int, log_ns: tupl
     spans = [(max(span.start_ns, first_ns), min(span.end_ns, until_ns)) for span in manifest.locked]
     return Part(
         until_ns=until_ns,
+        behind_ns=behind_ns,
         log_ns=log_ns,
         time_bias_s=manifest.time_bias_s,
         cross_track_m=manifest.cross_track_m,

@@ -19,11 +19,10 @@ from qkd_gs.processing.timing_stage import SatelliteLog, Timed, number_clicks
 from qkd_gs.qkd.link.spool import Spool
 from qkd_gs.qkd.protocol.ground_side import GroundSession
 from qkd_gs.qkd.protocol.result import KeyResult
-from qkd_gs.qkd.protocol.satellite_sifting import SETTLED_NS
+from qkd_gs.qkd.protocol.satellite_sifting import DISCLOSED_NS
 from qkd_gs.qkd.sifting.random_bits import RandomBits
 from qkd_gs.session.manifest import Manifest
 from qkd_gs.timing.hybrid import SealingKey
-from qkd_gs.timing.pulse_period import PulsePeriod
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +52,7 @@ class SessionRun:
     spool : Spool
         Storage of what is said in public.
     settle : callable
-        Returns once the UTC, ns, has come from which on the satellite answers.
+        Returns once the UTC, ns, has come from which on the satellite discloses public pulses.
     """
 
     folder: Path
@@ -75,12 +74,11 @@ class SessionRun:
         """Make the key of all clicks at once."""
         source = self.manifest.station.source
         if source.public_pulses:  # a later run must be told the same, so that it announces the same
-            self.settle(scanned.log_span_ns[1] + SETTLED_NS)
+            self.settle(scanned.log_span_ns[1] + DISCLOSED_NS)
             log: SatelliteLog = self.session.request_public_log(*scanned.log_span_ns)
         else:
             log = self.session.request_beacon_log(*scanned.log_span_ns, source.beacon_rate_hz)
         timed = self.numbered(self.manifest, scanned, log, tie_breaker_of(self.manifest, self.tape))
-        settled_ns = self.settled_ns(timed, log)
         del log
         report_unused(scanned.reports)
         self.progress('looking for anomalies', 0.0)
@@ -91,7 +89,6 @@ class SessionRun:
             [self.window(timed)],
             examination(self.manifest, timed),
             receiver_of(self.manifest, timed),
-            lambda: self.settle(settled_ns),
         )
         return Distilled(timed, scanned.reports, made, watched)
 
@@ -115,12 +112,6 @@ class SessionRun:
         )
         self.tape.save()
         return timed
-
-    def settled_ns(self, timed: Timed, log: SatelliteLog) -> int:
-        """UTC from which on the satellite answers for the last pulse that was counted."""
-        period = PulsePeriod(self.manifest.station.source.pulse_rate_hz)
-        sent_ps = period.time_ps(np.array([timed.pulse_spans[-1][1] + 1]))
-        return log.epoch_utc_ns + int(sent_ps[0]) // 1000 + SETTLED_NS
 
     def window(self, timed: Timed) -> tuple[int, int]:
         """Pulses that arrive within half a window of culmination."""

@@ -37,6 +37,7 @@ from qkd_gs.errors import StationError
 from qkd_gs.qkd.sifting.states import Intensity
 from qkd_gs.settings.loader import reason
 from qkd_gs.settings.station import SourceSettings
+from qkd_gs.timing.pulse_period import PulsePeriod
 
 FORMAT, VERSION = 'qkd_gs transmitter log', 1
 STATES, BEACON = 'states', 'beacon/time_ps'
@@ -63,6 +64,25 @@ class LogHead:
     epoch_utc_ns: int
     source: SourceSettings
     beacon_index: int
+
+    @property
+    def end(self) -> int:
+        """Number of the pulse behind the last one."""
+        return self.first_pulse + self.pulses
+
+    def sent_ns(self, pulse: int) -> int:
+        """UTC at which a pulse leaves, ns."""
+        return self.epoch_utc_ns + int(PulsePeriod(self.source.pulse_rate_hz).at(pulse)) // 1000
+
+    def clock_ps(self, utc_ns: int) -> int:
+        """Reading of the transmitter's clock at a UTC, ns."""
+        return (utc_ns - self.epoch_utc_ns) * 1000
+
+    def between(self, first_utc_ns: int, last_utc_ns: int) -> tuple[int, int]:
+        """First and last pulse of the log that left between two UTC times, ns."""
+        bounds_ps = np.array([self.clock_ps(first_utc_ns), self.clock_ps(last_utc_ns)], np.int64)
+        first, last = PulsePeriod(self.source.pulse_rate_hz).before(bounds_ps).tolist()
+        return max(first + 1, self.first_pulse), min(last, self.end - 1)
 
     def save(self, file: Any) -> None:
         """Write the attributes of a file whose datasets exist."""

@@ -13,7 +13,6 @@ from qkd_gs.qkd.protocol.messages import LOG_BLOCK
 from qkd_gs.qkd.sifting.states import BeaconLog, PulseStates
 from qkd_gs.satellite.log_format import BEACON, BITS, PER_BYTE, STATES, first_impossible, opened
 from qkd_gs.satellite.shares import STATES as STATE_VALUES
-from qkd_gs.timing.pulse_period import PulsePeriod
 from qkd_gs.timing.pulse_times import PulseTimes
 
 _BLOCK = 1 << 23
@@ -31,6 +30,8 @@ class LogTransmitter:
     ----------
     path : Path
     head : LogHead
+    beacon_ps : (n,) int64
+        Times of all pulses of the beacon, by the transmitter's clock.
 
     Raises
     ------
@@ -43,7 +44,7 @@ class LogTransmitter:
         with opened(path) as (file, head):
             self.head = head
             offset = file[STATES].id.get_offset()
-            self._beacon_ps: IntArray = file[BEACON][:]  # a pass has 30 MB of them
+            self.beacon_ps: IntArray = file[BEACON][:]  # a pass has 30 MB of them
         self._states: ByteArray = np.memmap(path, np.uint8, 'r', offset, (-(-head.pulses // PER_BYTE),))
         allow_swapping(self._states)
 
@@ -87,15 +88,11 @@ class LogTransmitter:
 
     def logged(self, first_utc_ns: int, last_utc_ns: int) -> tuple[int, int, int]:
         """First and last pulse of the log that left between two UTC times, and the UTC, ns, of the clock's zero."""
-        head = self.head
-        bounds_ps = np.array([(t_ns - head.epoch_utc_ns) * 1000 for t_ns in (first_utc_ns, last_utc_ns)], np.int64)
-        first, last = PulsePeriod(head.source.pulse_rate_hz).before(bounds_ps).tolist()
-        end = head.first_pulse + head.pulses - 1
-        return max(first + 1, head.first_pulse), min(last, end), head.epoch_utc_ns
+        return *self.head.between(first_utc_ns, last_utc_ns), self.head.epoch_utc_ns
 
     def beacon_log(self, first_utc_ns: int, last_utc_ns: int) -> BeaconLog:
         """Log of the beacon pulses that left between two UTC times."""
-        bounds_ps = [(t_ns - self.head.epoch_utc_ns) * 1000 for t_ns in (first_utc_ns, last_utc_ns)]
-        first, end = np.searchsorted(self._beacon_ps, bounds_ps)
-        times = PulseTimes.of(self._beacon_ps[first:end], LOG_BLOCK)
+        bounds_ps = [self.head.clock_ps(t_ns) for t_ns in (first_utc_ns, last_utc_ns)]
+        first, end = np.searchsorted(self.beacon_ps, bounds_ps)
+        times = PulseTimes.of(self.beacon_ps[first:end], LOG_BLOCK)
         return BeaconLog(self.head.beacon_index + int(first), times, self.head.epoch_utc_ns)

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.trajectory import Trajectory
-from qkd_gs.processing.parts_plan import BEHIND_NS
 from qkd_gs.processing.tag_runs import predicted
-from qkd_gs.session.manifest import Manifest, load_manifest
+from qkd_gs.session.manifest import FILE_NAME, Manifest, load_manifest
 from qkd_gs.session.tag_files import tags_paths
 from qkd_gs.session.writers import is_being_written
 from qkd_gs.timing.hybrid import SealingKey
 from qkd_gs.timing.sealed import SealedFile
 from qkd_gs.timing.spans import where_true
 
-# Ends of the parts before the end of the light: the last parts are short, since what is said of them is waited for.
-# Over 250 ms and 1 Mbit/s a part is corrected in less than the time that the next one takes.
-BEFORE_END_NS = (110_000_000_000, 45_000_000_000, 0)
-_LEAST_NS = 60_000_000_000  # of the first part
+# Ends of the parts, as shares of the light that is left: the last parts are short, since what is said of them is waited
+# for.  Over 250 ms and 1 Mbit/s a part is corrected in less than the time that the next one takes.
+_ENDS = (0.57, 0.80, 1.0)
+_LEAST_NS = 30_000_000_000  # of the first part
 _HALF_PASS_NS = 1_200_000_000_000
 _STEP_NS = 100_000_000
-_LOOK_S = 0.5
+_LOOK_S = 0.1
 
 Sleep = Callable[[float], None]
 
@@ -59,33 +59,60 @@ class LiveRecording:
         self._now_ns, self._sleep = now_ns, sleep
         first_ns, end_ns = light_of_pass(folder, load_manifest(folder))
         self.start_ns = max(first_ns, now_ns())
-        self.ends_ns: Sequence[int] = [end_ns - before_ns for before_ns in BEFORE_END_NS]
+        self.ends_ns: Sequence[int] = ends_of_parts(self.start_ns, end_ns)
         if self.ends_ns[0] - self.start_ns < _LEAST_NS:
             raise StationError('too little of the pass is left to make its key in parts', where=folder)
 
-    def wait(self, until_ns: int) -> None:
-        """Return once tags and locked time up to a UTC are recorded.
+    def wait(self, until_ns: int, behind_ns: int) -> None:
+        """Return once locked time up to a UTC is recorded, and tags for so long behind it.
 
         Raises
         ------
         StationError
             The recording has ended before.
         """
-        while not (self._now_ns() >= until_ns and self._recorded(until_ns)):
-            if not is_being_written(self._folder):
-                if self._recorded(until_ns):
-                    return
-                raise StationError('the recording ended in the middle of the pass', where=self._folder)
-            self._sleep(_LOOK_S)
+        tags_ns = until_ns + behind_ns
+        with ExitStack() as files:
+            tags = _Followed(self._folder, self._private_key, files)
+            while not (self._now_ns() >= tags_ns and tags.last_ns() > tags_ns and self._lock_known(until_ns)):
+                if not is_being_written(self._folder):
+                    if tags.last_ns() > tags_ns and self._lock_known(until_ns):
+                        return
+                    raise StationError('the recording ended in the middle of the pass', where=self._folder)
+                self._sleep(_LOOK_S)
 
-    def _recorded(self, until_ns: int) -> bool:
-        locked, paths = load_manifest(self._folder).locked, tags_paths(self._folder)
-        if not paths or not locked or locked[-1].end_ns < until_ns - BEHIND_NS:
-            return False
-        sealed, last_ps = SealedFile(paths[-1], self._private_key), 0
-        for block in sealed.blocks(require_end=False):
-            last_ps = int(block.time_ps[-1]) if len(block) else last_ps
-        return sealed.start_ns() + last_ps // 1000 > until_ns
+    def _lock_known(self, until_ns: int) -> bool:
+        """Whether the manifest has the locked time up to a UTC: it is renewed several times a second."""
+        kept_ns = (self._folder / FILE_NAME).stat().st_mtime_ns
+        locked = load_manifest(self._folder).locked
+        return bool(locked) and max(locked[-1].end_ns, kept_ns) >= until_ns
+
+
+class _Followed:
+    """Tags of the present run of the TDC."""
+
+    def __init__(self, folder: Path, private_key: SealingKey, files: ExitStack) -> None:
+        self._folder, self._private_key, self._files = folder, private_key, files
+        self._path: Path | None = None
+        self._last_ps = 0
+
+    def last_ns(self) -> int:
+        """UTC of the last tag so far, by the start of the run; 0 if there is none."""
+        paths = tags_paths(self._folder)
+        if not paths:
+            return 0
+        if paths[-1] != self._path:
+            self._path, self._last_ps = paths[-1], 0
+            sealed = SealedFile(paths[-1], self._private_key)
+            self._start_ns, self._newer = sealed.start_ns(), self._files.enter_context(sealed.followed())
+        for block in self._newer():
+            self._last_ps = int(block.time_ps[-1]) if len(block) else self._last_ps
+        return self._start_ns + self._last_ps // 1000
+
+
+def ends_of_parts(start_ns: int, end_ns: int) -> list[int]:
+    """UTC up to which the parts reach of light between two times."""
+    return [start_ns + round(share * (end_ns - start_ns)) for share in _ENDS]
 
 
 def light_of_pass(folder: Path, manifest: Manifest) -> tuple[int, int]:

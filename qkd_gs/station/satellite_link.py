@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -74,6 +74,8 @@ def make_key_live(
     progress: Progress,
     window_s: float = DEFAULT_WINDOW_S,
     peer: PeerSettings | None = None,
+    now_ns: Callable[[], int] = time.time_ns,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, Any]:
     """Process a session in parts while it is recorded; afterwards, if that is not possible.
 
@@ -81,6 +83,8 @@ def make_key_live(
     ----------
     peer : PeerSettings, optional
         As of `make_key`.
+    now_ns, sleep : callable
+        The clock: UTC, ns, and a wait of some seconds.
 
     Raises
     ------
@@ -92,9 +96,9 @@ def make_key_live(
         raise StationError('is simulated, with a clock of its own: process it when the pass is over', where=folder)
     link, settle = _server_of(folder, manifest, keys, peer), partial(wait_until_settled, progress)
     try:
-        recording = LiveRecording(folder, keys.session_private_key(manifest.session_id), time.time_ns, time.sleep)
+        recording = LiveRecording(folder, keys.session_private_key(manifest.session_id), now_ns, sleep)
         progress('waiting for the light of the pass', 0.0)
-        sleep_until(recording.start_ns)
+        sleep_until(recording.start_ns, now_ns, sleep)
         return process_session(folder, keys, link, progress, window_s, settle, recording)
     except (StationError, DeviceFault) as fault:
         _log.warning('%s; the key is made when the pass is over, of all of it', fault)
@@ -133,7 +137,7 @@ def _server_of(folder: Path, manifest: Manifest, keys: KeyFolder, peer: PeerSett
 
 
 def wait_until_settled(progress: Progress, answered_ns: int) -> None:
-    """Wait until the satellite answers for the pulses of a pass that is only just over.
+    """Wait until the satellite discloses public pulses of a pass that is only just over.
 
     Pulses that lie further in the future are those of a wrong clock: the satellite refuses them without delay.
     """

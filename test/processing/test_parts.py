@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager, nullcontext, suppress
 from threading import Thread
 
 import pytest
+from cut_link import Cut
 
 from qkd_gs.audit.session_audit import audit_session
 from qkd_gs.bench.security.short_sessions import short_session
@@ -77,23 +78,6 @@ def satellite_of(folder, keys, is_cut_off):
     assert not failed, failed
 
 
-class Cut:
-    """A link that breaks when the ground sends the n-th message of some kind."""
-
-    def __init__(self, channel, kind, number):
-        self._channel, self._kind, self._left = channel, kind, number
-
-    def send(self, message):
-        if message.kind is self._kind:
-            self._left -= 1
-            if not self._left:
-                self._channel.close()
-        self._channel.send(message)
-
-    def __getattr__(self, name):
-        return getattr(self._channel, name)
-
-
 def both_have_the_key(keys):
     with keys.store(True) as ground, keys.store(True, Side.SATELLITE) as satellite:
         piece = ground.take(4096, simulated=True)
@@ -113,17 +97,38 @@ def test_parts_make_the_key_of_the_whole(taken, fresh):
     assert audit_session(fresh[0]).differences == []
 
 
-@pytest.mark.parametrize(
-    'cut',
-    [(Kind.DETECTIONS, 1), (Kind.CORRECT, 1), (Kind.PARITY_REQUEST, 9), (Kind.SIFT_HEAD, 2), (Kind.CORRECT, 2),
-     (Kind.ERROR_COUNTS, 1), (Kind.AMPLIFY, 1)],
-)  # fmt: skip
-def test_a_broken_run_is_repeated_afterwards_in_the_parts_that_it_had(taken, fresh, cut):
-    with pytest.raises(ProtocolError):
-        processed(*fresh, taken[1], cut)
+def check_repeated(taken, fresh):
+    """Process it once more, after runs that broke; the key is that of the whole, and nothing but hashes was paid twice."""
     key = processed(*fresh)
     assert key['sifted_bits'] == pytest.approx(taken[2]['sifted_bits'], rel=1e-3)
     assert key['disclosed_before'] < 4096  # parities are said again after the same words, and cost once
     assert key['secret_bits'] > 0.9 * taken[2]['secret_bits']
     both_have_the_key(fresh[1])
     assert audit_session(fresh[0]).differences == []
+
+
+@pytest.mark.parametrize('cut', [(Kind.DETECTIONS, 1), (Kind.PARITY_REQUEST, 9), (Kind.CORRECT, 2), (Kind.AMPLIFY, 1)])
+def test_a_broken_run_is_repeated_afterwards_in_the_parts_that_it_had(taken, fresh, cut):
+    with pytest.raises(ProtocolError):
+        processed(*fresh, taken[1], cut)
+    check_repeated(taken, fresh)
+
+
+@pytest.mark.long
+def test_a_run_that_breaks_at_every_kind_of_message_one_after_the_other(taken, fresh):
+    """Of both sides, the last kind first, so that all parts are announced; behind the key: test_repeated_runs."""
+    parts = [
+        (kind, number)
+        for number in (1, 2, 3)
+        for kind in (Kind.LOG_REQUEST, Kind.LOG_HEAD, Kind.LOG_BLOCK, Kind.SIFT_HEAD, Kind.DETECTIONS, Kind.SIFT_ANSWER)
+        + (Kind.CORRECT,) * (number < 3)
+    ]
+    parities = [(kind, number) for number in (1, 30) for kind in (Kind.PARITY_REQUEST, Kind.PARITY_ANSWER)]
+    ending = (Kind.ERROR_COUNTS, Kind.VERIFY_REQUEST, Kind.VERIFY_ANSWER, Kind.VERIFY_OUTCOME, Kind.REPEATED)
+    tags = [(Kind.TAG, number) for number in range(1, 11)]
+    last = [(kind, 1) for kind in (*ending, Kind.AMPLIFY)]
+    cuts = [(Kind.HELLO, 1), (Kind.WELCOME, 1), *parts, *parities, *tags, *last]
+    for cut in reversed(cuts):
+        with pytest.raises(ProtocolError, match=f'cut before {cut[0].name}'):
+            processed(*fresh, taken[1], cut)
+    check_repeated(taken, fresh)

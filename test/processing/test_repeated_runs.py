@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
+from cut_link import Cut
 
 from qkd_gs.bench.security.short_sessions import short_session
 from qkd_gs.errors import StationError
@@ -71,21 +72,6 @@ def test_a_real_session_that_was_taken_for_a_simulated_one_is_refused(taken, tmp
         process_session(folder, keys, None, lambda step, done: None)
 
 
-class Cut:
-    """A link that breaks when the ground sends a message of some kind."""
-
-    def __init__(self, channel, kind):
-        self._channel, self._kind = channel, kind
-
-    def send(self, message):
-        if message.kind is self._kind:
-            self._channel.close()
-        self._channel.send(message)
-
-    def __getattr__(self, name):
-        return getattr(self._channel, name)
-
-
 def real_run(folder, keys, satellite, cut=None):
     """Process a session as a real one, over a link that breaks before a message of kind `cut`."""
     record, manifest = load_record(folder), load_manifest(folder)
@@ -103,7 +89,7 @@ def real_run(folder, keys, satellite, cut=None):
         thread = threading.Thread(target=answer)
         thread.start()
         try:
-            yield Cut(ground, cut)
+            yield Cut(ground, cut) if cut else ground
         finally:
             ground.close()
             thread.join()

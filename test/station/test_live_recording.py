@@ -12,7 +12,7 @@ from qkd_gs.session.manifest import LockedSpan, update_manifest
 from qkd_gs.session.tag_files import tags_paths
 from qkd_gs.session.writers import writing
 from qkd_gs.sim.synthetic_session import CULMINATION_NS
-from qkd_gs.station.live_recording import BEFORE_END_NS, LiveRecording, light_of_pass
+from qkd_gs.station.live_recording import LiveRecording, ends_of_parts, light_of_pass
 
 SECOND = 10**9
 
@@ -48,7 +48,7 @@ def test_the_parts_end_with_the_light_of_the_pass(taken):
     assert first_ns < CULMINATION_NS < last_ns
     early = recording(taken, Clock(CULMINATION_NS - 600 * SECOND))
     assert early.start_ns == first_ns
-    assert early.ends_ns == [last_ns - before for before in BEFORE_END_NS]
+    assert early.ends_ns == ends_of_parts(first_ns, last_ns)
     assert recording(taken, Clock(CULMINATION_NS - 60 * SECOND)).start_ns == CULMINATION_NS - 60 * SECOND
     with pytest.raises(StationError, match='too little of the pass is left'):
         recording(taken, Clock(CULMINATION_NS + 60 * SECOND))
@@ -58,7 +58,7 @@ def test_what_is_recorded_is_not_waited_for(taken):
     clock = Clock(CULMINATION_NS - 60 * SECOND)
     live = recording(taken, clock)
     clock.now_ns = CULMINATION_NS + 60 * SECOND
-    live.wait(CULMINATION_NS + 2 * SECOND)
+    live.wait(CULMINATION_NS + 2 * SECOND, 0)
     assert clock.looks == 0
 
 
@@ -81,7 +81,7 @@ def test_tags_and_locked_time_are_waited_for_while_somebody_writes(taken, tmp_pa
 
     clock._look = go_on
     with writing(folder):
-        live.wait(whole)
+        live.wait(whole, 0)
     assert clock.looks == 5
 
 
@@ -91,7 +91,7 @@ def test_a_recording_that_ends_too_early_is_told(taken, tmp_path):
     clock = Clock(CULMINATION_NS - 60 * SECOND)
     live = recording(taken, clock, folder)
     with pytest.raises(StationError, match='ended in the middle of the pass'):
-        live.wait(CULMINATION_NS + 30 * SECOND)
+        live.wait(CULMINATION_NS + 30 * SECOND, 0)
 
 
 def test_what_is_not_live_is_refused(taken, capsys):

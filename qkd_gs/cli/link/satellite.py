@@ -13,15 +13,18 @@ from qkd_gs.keys.folder import find_key_folder
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.qkd.link.tls import Listener
 from qkd_gs.qkd.sifting.terms import Terms
-from qkd_gs.satellite.log_transmitter import LogTransmitter
+from qkd_gs.satellite.growing_log import GrowingLog
 from qkd_gs.satellite.pack import pack_log
-from qkd_gs.satellite.server import serve_log
+from qkd_gs.satellite.server import open_log, serve_log
 from qkd_gs.satellite.shares import by_intensity, check_shares
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.satellite import parse_address
 from qkd_gs.settings.source import load_source
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.share import share_path
+
+
+_LOG = 'transmitter log, from qkd-gs satellite pack; or a folder into which such logs are linked as the pulses leave'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,9 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pack.add_argument('out', type=Path, help='the log; must not exist')
     add_json_option(pack)
     check = parts.add_parser('check', help='read the head of a transmitter log, and all of its states')
-    check.add_argument('log', type=Path)
+    check.add_argument('log', type=Path, help='a log, or a folder of logs that follow each other')
     serve = parts.add_parser('serve', help='answer the ground, run after run')
-    serve.add_argument('--log', type=Path, required=True, help='transmitter log, from qkd-gs satellite pack')
+    serve.add_argument('--log', type=Path, required=True, help=_LOG)
     serve.add_argument('--keys', type=Path, metavar='DIR', help='key folder of this side (default: $QKD_GS_KEYS)')
     serve.add_argument('--listen', required=True, metavar='HOST:PORT', help='port 0: any; printed as the first line')
     serve.add_argument('--station', type=Path, metavar='FILE', help='settings of the key (default: config)')
@@ -75,10 +78,12 @@ def _pack(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    transmitter = LogTransmitter(args.log)
+    transmitter = open_log(args.log)
     counts = transmitter.counts()
     head = transmitter.head
-    print(f'{args.log}: {head.pulses:,} pulses of {head.source.pulse_rate_hz:g} Hz from number {head.first_pulse:,} on')
+    files = f' in {transmitter.files} files' if isinstance(transmitter, GrowingLog) else ''
+    rate_hz = head.source.pulse_rate_hz
+    print(f'{args.log}{files}: {head.pulses:,} pulses of {rate_hz:g} Hz from number {head.first_pulse:,} on')
     for name, number in by_intensity(counts).items():
         print(f'  {name:8} {number / head.pulses:8.3%}')
     check_shares(counts, head.source, args.log)
@@ -91,7 +96,7 @@ def _serve(args: argparse.Namespace) -> int:
     except StationError as error:
         raise StationError(error.what, where='--listen') from error
     keys = find_key_folder(args.keys, simulated=False)  # first: it protects the memory that the log comes into
-    transmitter = LogTransmitter(args.log)
+    transmitter = open_log(args.log)
     station = _station(args.station).model_copy(update={'source': transmitter.head.source})
     terms = Terms.of_station(station)
     watcher = ConsoleWatcher()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -24,8 +26,9 @@ from qkd_gs.qkd.sifting.sifted import SiftedKey
 from qkd_gs.qkd.sifting.terms import Terms
 from qkd_gs.settings.loader import Section
 
-# the last of several parts is short, and waited for: some parities more cost less than the round trips
+# the last of several parts is short, and waited for: over a slow link some parities more cost less than the round trips
 _LAST_PART = replace(QUICK, hard=False)
+_LONG_S = 1.0
 
 
 class GroundReconciliation:
@@ -40,6 +43,8 @@ class GroundReconciliation:
         Told of each disclosure before it is made.
     options : CascadeOptions
     progress : callable
+    now_s : callable
+        A clock that tells how long round trips take.
 
     Attributes
     ----------
@@ -54,11 +59,13 @@ class GroundReconciliation:
         leakage: LeakageAccount,
         options: CascadeOptions,
         progress: Progress,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._link, self._terms, self._leakage = link, terms, leakage
+        self._link, self._terms, self._leakage, self._now_s = link, terms, leakage, now_s
         self._options, self._progress = options, progress
         self._earlier: list[PackedBits] = []  # corrected parts
         self.disclosed = self._trips = 0
+        self._spent_s = 0.0  # in round trips
 
     def correct_part(self, bits: PackedBits, qber: float, seed: int) -> None:
         """Correct the bits of a part behind which others follow."""
@@ -88,8 +95,12 @@ class GroundReconciliation:
                 sifted.bits[at : at + len(part)] = right
             at += len(part)
             part.wipe()
-        options = _LAST_PART if self._earlier else self._options
-        self._cascade(sifted.bits, sifted.qber, seed, options, at)
+        self._cascade(sifted.bits, sifted.qber, seed, self._last_options(), at)
+
+    def _last_options(self) -> CascadeOptions:
+        """Those of the last part, or of the whole."""
+        slow = self._spent_s * self._options.deadline > _LONG_S * self._trips  # as the earlier parts have shown
+        return _LAST_PART if self._earlier and slow else self._options
 
     def verify(self, blocks: list[slice], bits: PackedBits, seed: bytes) -> Corrected:
         """Compare digests of all blocks; `seed` was drawn only now, so nobody can construct collisions."""
@@ -109,10 +120,11 @@ class GroundReconciliation:
 
     def _cascade(self, bits: PackedBits, qber: float, seed: int, options: CascadeOptions, start: int = 0) -> None:
         """Correct bits from `start` on, and count what that discloses."""
-        before, told = self._link.round_trips, self.disclosed
+        before, told, began_s = self._link.round_trips, self.disclosed, self._now_s()
 
         def record(disclosed: int, *said: bytes) -> None:
             self._leakage.announce(told + disclosed, *said)
 
         self.disclosed += correct(self._link, bits, qber, seed, options, record, self._progress, start)
         self._trips += self._link.round_trips - before
+        self._spent_s += self._now_s() - began_s

@@ -197,14 +197,13 @@ class GroundSession:
         locked: Sequence[PulseSpan],
         windows: Sequence[PulseSpan] = (),
         examine: Callable[[KeyCounts], str] = lambda _: '',
-        settle: Callable[[], None] = lambda: None,
         expected: int | None = None,
     ) -> None:
         """Sift a part behind which others follow, and correct its bits; its log was requested last.
 
         Parameters
         ----------
-        detections, locked, windows, examine, settle, expected
+        detections, locked, windows, examine, expected
             As of `make_key`, for this part; `examine` gets the counts of all parts so far.
 
         Raises
@@ -217,7 +216,7 @@ class GroundSession:
         spans = checked_spans(locked)
         try:
             with self._link.ended_by_faults():
-                self._sifting.sift(self._epoch_utc_ns, detections, spans, windows, settle, expected)
+                self._sifting.sift(self._epoch_utc_ns, detections, spans, windows, expected)
                 self._correct_part(examine)
         finally:
             self._leakage.settle()
@@ -238,7 +237,6 @@ class GroundSession:
         windows: Sequence[PulseSpan] = (),
         examine: Callable[[KeyCounts], str] = lambda _: '',
         receiver: Receiver | None = None,
-        settle: Callable[[], None] = lambda: None,
         expected: int | None = None,
     ) -> KeyResult:
         """Make the key: sifting, reconciliation, verification, privacy amplification.
@@ -259,9 +257,6 @@ class GroundSession:
             Called with the counts after sifting; returns a reason to make no key, or nothing.
         receiver : Receiver, optional
             Flaws of the receiver, which cost key; taken for ideal if not given.  Of all parts.
-        settle : callable
-            Returns once the satellite may answer for these pulses; called when they are announced, before the tag that
-            asks for the answers.
         expected : int, optional
             Sifted bits of the whole pass, signal, decoy and vacuum, that the ground expects; said in the first of
             several parts.  The bound is best for as many, and holds for any number.
@@ -279,7 +274,7 @@ class GroundSession:
         spans = checked_spans(locked)
         try:
             with self._link.ended_by_faults():
-                self._sifting.sift(self._epoch_utc_ns, detections, spans, windows, settle, expected)
+                self._sifting.sift(self._epoch_utc_ns, detections, spans, windows, expected)
                 return self._make_key(self._sifting.finish(receiver), examine)
         finally:
             self._leakage.settle()

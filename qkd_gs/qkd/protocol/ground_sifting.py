@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from qkd_gs.qkd.finite_key.counts import KeyCounts, Parted, Receiver
 from qkd_gs.qkd.link.authenticated_channel import AuthenticatedChannel
@@ -67,7 +67,6 @@ class GroundSifting:
         detections: DetectionLog,
         spans: list[PulseSpan],
         windows: Sequence[PulseSpan],
-        settle: Callable[[], None],
         expected: int | None,
     ) -> None:
         """Announce a part, and take the answers to it.
@@ -76,8 +75,6 @@ class GroundSifting:
         ----------
         epoch_utc_ns : int
             When the satellite's clock read 0.
-        settle : callable
-            Returns once the satellite may answer for these pulses; called before the tag that asks for the answers.
         expected : int or None
             Sifted bits of the whole pass that the ground expects, if it is the first of several parts.
         """
@@ -92,7 +89,6 @@ class GroundSifting:
         self._link.send(Kind.SIFT_HEAD, head.payload())
         for announcement in detections.announcements():
             self._link.send(Kind.DETECTIONS, announcement)
-        settle()
         self._link.send_tag()
         count, done = len(detections), 0
         for block in detections.taken():

@@ -24,7 +24,8 @@ from qkd_gs.timing.public_pulses import disclosed_in, is_public
 from qkd_gs.timing.pulse_period import PulsePeriod
 from qkd_gs.timing.spans import PulseSpan, ascending, within
 
-SETTLED_NS = 10 * 10**9  # longer than light to any Earth orbit and the errors of both clocks
+SETTLED_NS = 10**9  # longer than light to a geostationary orbit and back; the ground's tag has come before
+DISCLOSED_NS = 10 * 10**9  # of pulses that nobody has announced: the errors of both clocks, too
 
 
 class Sifted:
@@ -144,7 +145,7 @@ class SatelliteSifting:
         """The same of the disclosed pulses; none is told of before its light has passed."""
         rule = self._terms.public_pulses
         assert rule is not None
-        last_ns = min(request.last_utc_ns, self._now_utc_ns() - SETTLED_NS)
+        last_ns = min(request.last_utc_ns, self._now_utc_ns() - DISCLOSED_NS)
         first, last, epoch_utc_ns = self._transmitter.logged(request.first_utc_ns, last_ns)
         starts = disclosed_in(rule, first, last)
         if len(starts) * rule.block > messages.MAX_LOG:
@@ -175,8 +176,7 @@ class SatelliteSifting:
             sifted.table += sifted_table(basis[match], states.intensity[match])
             key.append(PackedBits.of(states.bit[match & (states.intensity == Intensity.SIGNAL)]))
         self._verify_tag()
-        if window.sent_ns(head.locked[-1][1]) + SETTLED_NS > self._now_utc_ns():
-            raise ProtocolError('malformed', 'locked time is not over yet, or only just')
+        self._let_pass(window.sent_ns(head.locked[-1][1]))
         sifted.digest = said.hex()
         booking = Booking.of(
             self._session_id,
@@ -193,6 +193,14 @@ class SatelliteSifting:
         self._link.send_tag()
         self._progress('sifting', 1.0)
         sifted.fresh, sifted.last_ns = PackedBits.joined(key), booking.spans_ns[-1][1]
+
+    def _let_pass(self, sent_ns: int) -> None:
+        """Wait until a pulse that was sent is safely past."""
+        if sent_ns > self._now_utc_ns():
+            raise ProtocolError('malformed', 'locked time is not over yet')
+        self._wait_until(sent_ns + SETTLED_NS)
+        if sent_ns + SETTLED_NS > self._now_utc_ns():
+            raise ProtocolError('malformed', 'locked time is only just over')
 
     def _check_spans(self, locked: list[PulseSpan], window: Window, before: list[PulseSpan]) -> None:
         """Refuse pulses outside the log that was asked for under a tag, and those of earlier parts."""

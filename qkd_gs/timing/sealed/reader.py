@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
@@ -78,6 +79,30 @@ class SealedFile:
         with _readable(self.path) as file:
             yield from self._read(file, require_end)
 
+    @contextmanager
+    def followed(self) -> Iterator[Callable[[], Iterator[TagBlock]]]:
+        """Context in which each call of the result gives the tags that were written since the call before.
+
+        Raises
+        ------
+        StationError
+            As `blocks`.
+        """
+        with _readable(self.path) as file:
+            ratchet, chunks = self._opened(file.read(HEADER.size)), count()
+
+            def newer() -> Iterator[TagBlock]:
+                while chunk := _whole_chunk(file):
+                    yield self._unsealed(ratchet, next(chunks), *chunk)
+
+            yield newer
+
+    def _unsealed(self, ratchet: Ratchet, number: int, last: bool, sealed: bytes) -> TagBlock:
+        try:
+            return unpacked(ratchet.open(number, last, sealed))
+        except InvalidTag as error:
+            raise StationError(f'chunk {number} has been changed since it was written', where=self.path) from error
+
     def _read(self, file: BinaryIO, require_end: bool) -> Iterator[TagBlock]:
         header = file.read(HEADER.size)
         ratchet = self._opened(header)
@@ -93,12 +118,12 @@ class SealedFile:
                     raise StationError(f'is cut short after chunk {number}: tags are missing', where=self.path)
                 return
             try:
-                plain = ratchet.open(number, bool(last), sealed)
-            except InvalidTag as error:
+                block = self._unsealed(ratchet, number, bool(last), sealed)
+            except StationError:
                 if not require_end and _only_zeros(file):  # nothing behind it: half-written when the power went
                     return
-                raise StationError(f'chunk {number} has been changed since it was written', where=self.path) from error
-            yield unpacked(plain)
+                raise
+            yield block
             number += 1
         if file.read(1):
             raise StationError('has something behind its last chunk', where=self.path)
@@ -119,6 +144,18 @@ class SealedFile:
         except ValueError as error:  # a public key of low order: only a forged header has one
             raise StationError('has a forged header', where=self.path) from error
         return Ratchet(secret, header)
+
+
+def _whole_chunk(file: BinaryIO) -> tuple[bool, bytes] | None:
+    """The next chunk; None, and the file stays where it is, while not all of it is written."""
+    at = file.tell()
+    head = file.read(CHUNK.size)
+    length, last = CHUNK.unpack(head) if len(head) == CHUNK.size else (0, 0)
+    sealed = file.read(min(length, MAX_CHUNK))
+    if length and len(sealed) == length:
+        return bool(last), sealed
+    file.seek(at)
+    return None
 
 
 def check_header(path: Path, session_id: bytes, frozen: bytes) -> None:

@@ -114,7 +114,7 @@ def test_locked_time_outside_the_requested_log_is_refused(light):
     assert Kind.SIFT_ANSWER not in inside.received
 
 
-@pytest.mark.parametrize('after_s', [-1.0, 0.0, SETTLED_NS * 1e-9 - 0.1])
+@pytest.mark.parametrize('after_s', [-1.0, 0.0, SETTLED_NS * 1e-9 - 0.1])  # nobody waits here
 def test_pulses_that_are_not_safely_past_are_not_answered(light, after_s):
     last_ns = EPOCH_NS + light[1][-1][1] * 10
     _, inside = watched(light, now_utc_ns=lambda: last_ns + round(after_s * 1e9))

@@ -6,7 +6,7 @@ from protocol_twin import EPOCH_NS, LOG_NS, TERMS, KeyedTransmitter, Run, receiv
 
 from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.qkd.protocol import messages
-from qkd_gs.qkd.protocol.satellite_sifting import SETTLED_NS
+from qkd_gs.qkd.protocol.satellite_sifting import DISCLOSED_NS
 from qkd_gs.settings.public_pulses import PublicPulses
 from qkd_gs.timing.public_pulses import disclosed_in, is_public, public_in
 
@@ -53,7 +53,7 @@ def test_announced_public_pulses_end_the_run(light):
 
 def test_pulses_that_are_not_safely_past_are_not_told_of(light):
     detections, locked = private(light)
-    now_ns = EPOCH_NS + 4 * 10**9 + SETTLED_NS
+    now_ns = EPOCH_NS + 4 * 10**9 + DISCLOSED_NS
     run = Run(detections, locked, Transmitter(), terms=OPEN, now_utc_ns=lambda: now_ns)
     assert run.log.starts.tolist() == disclosed_in(RULE, 0, 4 * 10**8).tolist()
 

@@ -67,13 +67,11 @@ class Parts:
         ground_end, satellite_end = channel_pair(sides.get('timeout_s', 60.0))
         self.inside, self.satellite = Inside(ground_end, replace), None
         self.records = [sides.get(f'{side}_record', RecordInMemory()) for side in ('ground', 'satellite')]
-        clocks = iter(sides.get('clocks', []))
-
         def answer():
             try:
                 self.satellite = serve(
                     satellite_end, TRANSMITTER, EASY, SimulatedPreSharedKey(1, SESSION), opened(self.records[1]),
-                    lambda: next(clocks, NOW_NS),
+                    sides.get('now_utc_ns', lambda: NOW_NS), wait_until=sides.get('wait_until', lambda _: None),
                 )  # fmt: skip
             except (StationError, ProtocolError) as fault:
                 self.satellite = fault
@@ -130,16 +128,49 @@ def test_three_parts_make_one_key(three, light):
     assert whole.result.counts.parted is None
 
 
-def test_a_part_that_is_not_safely_past_is_not_answered(three):
-    """The first part is; then a ground whose clock is fast asks for the second one."""
-    over_ns = [EPOCH_NS + spans[-1][1] * 10 + SETTLED_NS for _, spans in three]
-    run = Parts(three, clocks=over_ns)
+class Clock:
+    """The satellite's clock: it stands still while a part is asked for, and is waited for."""
+
+    def __init__(self, asked_ns, late_ns=0):
+        self._asked_ns, self.waited_ns, self._late_ns = list(asked_ns), [], late_ns
+        self.ns = None
+
+    def now_utc_ns(self):
+        if self.ns is None:
+            self.ns = self._asked_ns.pop(0)
+        elif self.waited_ns and self.ns == self.waited_ns[-1] - self._late_ns:
+            now_ns, self.ns = self.ns, None
+            return now_ns
+        return self.ns
+
+    def wait_until(self, utc_ns):
+        if self.ns is not None:  # the log is of the past
+            self.waited_ns.append(utc_ns)
+            self.ns = utc_ns - self._late_ns
+
+
+def test_a_part_is_answered_a_second_after_its_last_pulse(three):
+    sent_ns = [EPOCH_NS + spans[-1][1] * 10 for _, spans in three]
+    clock = Clock(sent_ns)
+    run = Parts(three, now_utc_ns=clock.now_utc_ns, wait_until=clock.wait_until)
     assert run.satellite.confirmed
-    for early in range(3):
-        clocks = [ns - (k == early) * 10**8 for k, ns in enumerate(over_ns)]
-        _, run = broken(three, clocks=clocks)
-        assert answers(run) == early
-        assert 'not over yet' in str(run.satellite)
+    assert clock.waited_ns == [ns + SETTLED_NS for ns in sent_ns]
+
+
+@pytest.mark.parametrize('early', range(3))
+def test_a_part_that_is_not_over_is_not_answered(three, early):
+    """Earlier ones are; then somebody asks for pulses that are still to be sent."""
+    clock = Clock([EPOCH_NS + spans[-1][1] * 10 - (k == early) for k, (_, spans) in enumerate(three)])
+    _, run = broken(three, now_utc_ns=clock.now_utc_ns, wait_until=clock.wait_until)
+    assert answers(run) == early
+    assert 'not over yet' in str(run.satellite)
+
+
+def test_a_part_is_not_answered_when_the_wait_ends_early(three):
+    clock = Clock([EPOCH_NS + spans[-1][1] * 10 for _, spans in three], late_ns=1)
+    _, run = broken(three, now_utc_ns=clock.now_utc_ns, wait_until=clock.wait_until)
+    assert answers(run) == 0
+    assert 'only just over' in str(run.satellite)
 
 
 @pytest.mark.parametrize('kind', [Kind.SIFT_HEAD, Kind.DETECTIONS, Kind.TAG, Kind.CORRECT, Kind.LOG_REQUEST])
