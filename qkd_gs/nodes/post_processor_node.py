@@ -1,11 +1,13 @@
-"""Post-processor node: makes the key of every finished session; the only process that can open the sealed tags."""
+"""Post-processor node: makes the key of every session, after it or meanwhile; no other process can open sealed tags."""
 
 from __future__ import annotations
 
 import threading
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from math import isfinite, nan
 from pathlib import Path
 from queue import Queue
@@ -46,6 +48,7 @@ _UNKNOWN: dict[str, Any] = {
 
 
 _BITS = ('sifted_bits', 'secret_bits')
+Work = Callable[[Path], None]
 
 
 class PostProcessorNode(CoreNode):
@@ -62,7 +65,7 @@ class PostProcessorNode(CoreNode):
         self._folder = ''
         self._metrics = StationMetrics(self.gather, station_of(self).tracking)
         self._heard_from_start = self._taken_up = False
-        self._sessions: Queue[tuple[str, dict[str, Any] | None]] = Queue()
+        self._work_left: Queue[tuple[str, Work]] = Queue()
         self._updates: Queue[dict[str, Any]] = Queue()
         self.gather(m.SessionState, 'session/state', self._session)
         self.create_timer(_POLL_S, self.guarded(self._publish_updates), clock=self._steady)
@@ -82,10 +85,11 @@ class PostProcessorNode(CoreNode):
             self._take_up(state.folder)
         if self._folder and state.folder != self._folder:
             own = finite(asdict(self._metrics.metrics())) if self._heard_from_start else None
-            self._sessions.put((self._folder, own))
+            self._work_left.put((self._folder, partial(self._after_pass, own)))
         if state.folder and state.folder != self._folder:
             self._metrics.reset()
             self._heard_from_start = state.phase in _BEFORE and not self._resumed(state.folder)
+            self._work_left.put((state.folder, self._meanwhile))
         self._folder = state.folder
 
     def _take_up(self, under_way: str) -> None:
@@ -94,7 +98,7 @@ class PostProcessorNode(CoreNode):
         for folder in sessions_without_key(self.sessions_dir):
             if folder.name != under_way:
                 self.get_logger().warning(f'{folder.name}: its key was not finished, it is made now')
-                self._sessions.put((folder.name, None))
+                self._work_left.put((folder.name, partial(self._after_pass, None)))
 
     def _resumed(self, folder: str) -> bool:
         """Whether the tracker was restarted in this pass: then it slews again, but part of the pass is over."""
@@ -106,25 +110,45 @@ class PostProcessorNode(CoreNode):
 
     def _work(self) -> None:
         """Process sessions in the background thread; uses nothing of rclpy."""
-        from qkd_gs.station.finish_session import after_pass
         from qkd_gs.station.usage import give_back_memory
 
         while True:
-            name, own = self._sessions.get()
-            self._updates.put({'folder': name, 'state': m.KeyState.WORKING, 'step': 'waiting for the last files'})
+            name, work = self._work_left.get()
             try:
-                folder = session_path(self.sessions_dir, name)
-                self._updates.put(_key_state(after_pass(folder, self._keys, own, self._progress)))
-                _finish(folder)
-            except StationError as error:
-                self._updates.put({'state': m.KeyState.FAILED, 'message': str(error)})
-                _finish(folder)  # it allows no key, and would not at the next start
-            except DeviceFault as error:
+                work(session_path(self.sessions_dir, name))
+            except (StationError, DeviceFault) as error:
                 self._updates.put({'state': m.KeyState.FAILED, 'message': str(error)})
             except Exception as error:  # noqa: BLE001  the thread must live on for the next session
                 message = f'{type(error).__name__}: {error}'
                 self._updates.put({'state': m.KeyState.FAILED, 'message': message, 'trace': traceback.format_exc()})
             give_back_memory()
+
+    def _meanwhile(self, folder: Path) -> None:
+        """Make the key of a pass in parts while it is recorded, if that is wanted."""
+        from qkd_gs.station.satellite_link import is_made_live, make_key_live
+
+        try:
+            if not is_made_live(folder):
+                return
+            self._updates.put({'folder': folder.name, 'state': m.KeyState.WORKING, 'step': 'waiting for the pass'})
+            key = make_key_live(folder, self._keys, self._progress)['key']
+        except (StationError, DeviceFault) as error:  # the pass goes on, and is processed when it is over
+            self._updates.put({'warning': f'{folder.name}: no key before its end: {error}'})
+        else:
+            self._updates.put({'step': 'key stored', 'fraction': 1.0, 'secret_bits': int(key['secret_bits'])})
+
+    def _after_pass(self, own: dict[str, Any] | None, folder: Path) -> None:
+        """Finish a session; of one whose key was made meanwhile, the rest."""
+        from qkd_gs.station.finish_session import after_pass
+
+        self._updates.put({'folder': folder.name, 'state': m.KeyState.WORKING, 'step': 'waiting for the last files'})
+        try:
+            made = after_pass(folder, self._keys, own, self._progress)
+        except StationError:
+            _finish(folder)  # it allows no key, and would not at the next start
+            raise
+        self._updates.put(_key_state(made))
+        _finish(folder)
 
     def _progress(self, step: str, fraction: float) -> None:
         self._updates.put({'step': step, 'fraction': float(fraction)})
@@ -142,6 +166,8 @@ class PostProcessorNode(CoreNode):
 
     def _publish(self, update: dict[str, Any]) -> None:
         trace = update.pop('trace', '')
+        if warning := update.pop('warning', ''):
+            self.get_logger().warning(warning)
         for name, value in update.items():
             setattr(self._state, name, value)
         if self._state.state == m.KeyState.FAILED and 'message' in update:

@@ -60,9 +60,7 @@ def load_plan(folder: Path) -> PartsPlan | None:
     return load_yaml(path, PartsPlan) if path.exists() else None  # JSON is YAML, and errors get their lines
 
 
-def part_of(
-    manifest: Manifest, from_ns: int | None, until_ns: int, behind_ns: int, log_ns: tuple[int, int]
-) -> Part:
+def part_of(manifest: Manifest, from_ns: int | None, until_ns: int, behind_ns: int, log_ns: tuple[int, int]) -> Part:
     """Part of a pass up to a UTC, as the session is known now.
 
     Parameters

@@ -63,8 +63,8 @@ def process_session(
     window_s : float
         Width of the window about culmination for `sifted_bits_window`.
     settle : callable
-        Called with the UTC, ns, from which on the satellite discloses public pulses, before it is asked to; returns once
-        it has come.
+        Called with the UTC, ns, from which on the satellite discloses public pulses, before it is asked to; returns
+        once it has come.
     recording : Recording, optional
         The pass is under way: what is recorded is sifted and corrected in parts.  A session that was announced in parts
         before is processed in the same ones.

@@ -22,6 +22,7 @@ class PeerSettings(Section):
     address: str = Field(description='HOST:PORT; an IPv6 address in brackets')
     tries: int = Field(default=1, ge=1, le=100, description='connections tried before giving up')
     retry_s: float = Field(default=10.0, ge=0, le=3600, description='between two tries')
+    live: bool = Field(default=False, description='the station makes the key in parts while it records a pass')
 
     @field_validator('address')
     @classmethod

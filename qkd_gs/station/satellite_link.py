@@ -59,11 +59,6 @@ def make_key(
         from qkd_gs.sim.satellite import simulated_satellite  # a real session needs nothing of the twin
 
         return process_session(folder, keys, lambda: simulated_satellite(folder, keys), progress, window_s)
-    if (folder / RECORD_OF_THE_TWIN).exists():
-        raise StationError(
-            'holds the record of a simulated satellite, but is not marked as simulated: no key is made of it',
-            where=folder,
-        )
     link = _server_of(folder, manifest, keys, peer)
     return process_session(folder, keys, link, progress, window_s, partial(wait_until_settled, progress))
 
@@ -107,6 +102,18 @@ def make_key_live(
     return make_key(folder, keys, progress, window_s, peer)
 
 
+def is_made_live(folder: Path) -> bool:
+    """Whether the key of a session that is being recorded is to be made in parts meanwhile.
+
+    Raises
+    ------
+    StationError
+        A real session, and no server of its satellite is configured.
+    """
+    manifest = load_manifest(folder)
+    return not manifest.simulated and load_peer(_catalogue_number(folder, manifest)).live
+
+
 def join_keys(
     folders: Sequence[Path], keys: KeyFolder, progress: Progress, peer: PeerSettings | None = None
 ) -> dict[str, Any]:
@@ -132,6 +139,11 @@ def join_keys(
 
 
 def _server_of(folder: Path, manifest: Manifest, keys: KeyFolder, peer: PeerSettings | None) -> Link:
+    if (folder / RECORD_OF_THE_TWIN).exists():
+        raise StationError(
+            'holds the record of a simulated satellite, but is not marked as simulated: no key is made of it',
+            where=folder,
+        )
     found = peer or load_peer(_catalogue_number(folder, manifest))
     return partial(satellite_server, found, keys)
 

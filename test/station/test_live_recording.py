@@ -50,8 +50,9 @@ def test_the_parts_end_with_the_light_of_the_pass(taken):
     assert early.start_ns == first_ns
     assert early.ends_ns == ends_of_parts(first_ns, last_ns)
     assert recording(taken, Clock(CULMINATION_NS - 60 * SECOND)).start_ns == CULMINATION_NS - 60 * SECOND
+    assert recording(taken, Clock(CULMINATION_NS + 60 * SECOND)).ends_ns[-1] == last_ns
     with pytest.raises(StationError, match='too little of the pass is left'):
-        recording(taken, Clock(CULMINATION_NS + 60 * SECOND))
+        recording(taken, Clock(CULMINATION_NS + 120 * SECOND))
 
 
 def test_what_is_recorded_is_not_waited_for(taken):

@@ -10,7 +10,7 @@ from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.session.manifest import FILE_NAME
 from qkd_gs.settings.satellite import PeerSettings
 from qkd_gs.sim.synthetic_session import SyntheticSession
-from qkd_gs.station.satellite_link import RECORD_OF_THE_TWIN, make_key, satellite_server
+from qkd_gs.station.satellite_link import RECORD_OF_THE_TWIN, is_made_live, make_key, make_key_live, satellite_server
 
 
 @pytest.fixture
@@ -34,6 +34,29 @@ def test_a_session_of_the_twin_whose_mark_is_missing_makes_no_key(real, tmp_path
 def test_a_real_pass_needs_the_server_of_its_satellite(real):
     with pytest.raises(StationError, match=r'no link to satellite 41731 is configured .* nothing was disclosed'):
         make_key(*real, lambda *_: None)
+
+
+def test_a_session_of_the_twin_whose_mark_is_missing_makes_no_key_during_the_pass(real, tmp_path):
+    folder, keys = real
+    (tmp_path / RECORD_OF_THE_TWIN).rename(folder / RECORD_OF_THE_TWIN)
+    with pytest.raises(StationError, match='not marked as simulated'):
+        make_key_live(folder, keys, lambda *_: None, peer=PeerSettings(address='127.0.0.1:1'))
+
+
+@pytest.mark.parametrize('live', [True, False])
+def test_the_satellites_settings_say_whether_its_key_is_made_during_the_pass(real, monkeypatch, live):
+    asked = []
+    peer = PeerSettings(address='127.0.0.1:1', live=live)
+    monkeypatch.setattr('qkd_gs.station.satellite_link.load_peer', lambda name: asked.append(name) or peer)
+    assert is_made_live(real[0]) is live
+    assert asked == ['41731']
+
+
+def test_a_simulated_pass_is_made_into_a_key_when_it_is_over(tmp_path):
+    SyntheticSession(seconds=1.0, before_s=0.5).write(
+        tmp_path / 'session', KeyFolder.create(tmp_path / 'keys').session_public_key
+    )
+    assert not is_made_live(tmp_path / 'session')
 
 
 def test_the_other_sides_certificate_must_be_pinned(real):

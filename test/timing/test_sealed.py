@@ -67,6 +67,35 @@ def test_a_killed_writer_loses_at_most_the_last_half_second(tmp_path, blocks):
     assert blocks[-1].time_ps[-1] - time_ps[-1] < 5 * 10**11
 
 
+@settings(deadline=None, max_examples=25)
+@given(cuts=st.lists(st.floats(0, 1), max_size=6))
+def test_a_file_that_is_written_is_followed_chunk_by_chunk(tmp_path_factory, cuts):
+    """However much of it is on the disk at each look: each tag comes once, as soon as its chunk is whole."""
+    folder, rng = tmp_path_factory.mktemp('followed'), np.random.default_rng(3)
+    write(folder / 'whole', [block(rng, k * 10**11, 200) for k in range(20)])
+    data = (folder / 'whole').read_bytes()
+    sizes = sorted({HEADER, len(data), *(HEADER + round(cut * (len(data) - HEADER)) for cut in cuts)})
+    seen = []
+    (folder / 'part').write_bytes(data[:HEADER])
+    with SealedFile(folder / 'part', PRIVATE).followed() as newer:
+        for size in sizes:
+            (folder / 'part').write_bytes(data[:size])  # the same file: it is rewritten in place
+            seen += newer()
+            there = read(folder / 'part', require_end=False)[0] if len(seen) else np.empty(0, np.int64)
+            np.testing.assert_array_equal(np.concatenate([there[:0], *(one.time_ps for one in seen)]), there)
+    assert sum(map(len, seen)) == 4000
+
+
+def test_a_changed_chunk_ends_the_following(tmp_path, blocks):
+    write(tmp_path / 'tags', blocks)
+    data = bytearray((tmp_path / 'tags').read_bytes())
+    data[HEADER + 100] ^= 1
+    (tmp_path / 'tags').write_bytes(data)
+    following = SealedFile(tmp_path / 'tags', PRIVATE).followed()
+    with following as newer, pytest.raises(StationError, match='chunk 0 has been changed'):
+        list(newer())
+
+
 def test_each_file_tells_when_its_run_began_and_whether_it_ended(tmp_path, blocks):
     write(tmp_path / 'whole', blocks)
     write(tmp_path / 'killed', blocks, close=False)

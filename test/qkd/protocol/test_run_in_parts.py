@@ -67,6 +67,7 @@ class Parts:
         ground_end, satellite_end = channel_pair(sides.get('timeout_s', 60.0))
         self.inside, self.satellite = Inside(ground_end, replace), None
         self.records = [sides.get(f'{side}_record', RecordInMemory()) for side in ('ground', 'satellite')]
+
         def answer():
             try:
                 self.satellite = serve(
