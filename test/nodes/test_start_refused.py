@@ -1,11 +1,11 @@
 """What cannot be, told when the station is started: exit status 2 and one sentence, no traceback."""
 
-import os
 import subprocess
 import sys
 
 import pytest
 import yaml
+from one_graph import Forked
 from ros_domain import own_domain
 
 from qkd_gs.share import share_path
@@ -19,31 +19,35 @@ def domain():
         yield
 
 
-def ended(arguments, tmp_path, **environment):
-    """A command that ends by itself."""
-    start = 'import sys; from importlib import import_module; sys.exit(import_module(sys.argv[1]).main(sys.argv[2:]))'
+def ended(arguments, tmp_path):
+    """`qkd-gs` with these arguments, which ends by itself."""
+    start = 'import sys; from qkd_gs.cli import main; sys.exit(main(sys.argv[1:]))'
     return subprocess.run(
         [sys.executable, '-c', start, *map(str, arguments)],
-        env=os.environ | {'QKD_GS_KEYS': str(tmp_path / 'keys')} | environment,
         capture_output=True, text=True, timeout=WAIT_S, check=False, cwd=tmp_path,
     )  # fmt: skip
 
 
-def sentence(done):
+def sentence(code, said):
     """The one thing that was said."""
-    assert done.returncode == 2, done.stderr
-    assert 'Traceback' not in done.stderr, done.stderr
-    told = [line for line in done.stderr.splitlines() if line and 'days old' not in line]
-    assert len(told) == 1, done.stderr
+    assert code == 2, said
+    assert 'Traceback' not in said, said
+    told = [line for line in said.splitlines() if line and 'days old' not in line]
+    assert len(told) == 1, said
     return told[0]
 
 
-def node(name, *parameters):
-    """Arguments that start one node by itself."""
-    arguments = [f'qkd_gs.nodes.{name}_node', '--ros-args']
-    for parameter in parameters:
-        arguments += ['-p', parameter]
-    return arguments
+def refusal(name, parameter):
+    """What a node says that is forked as those of a station are."""
+    node = Forked(name, ['--ros-args', '-p', parameter])
+    return sentence(node.wait(), node.told())
+
+
+@pytest.fixture(autouse=True)
+def keys(tmp_path, monkeypatch):
+    """Place of a key folder of the test's own."""
+    monkeypatch.setenv('QKD_GS_KEYS', str(tmp_path / 'keys'))
+    return tmp_path / 'keys'
 
 
 @pytest.mark.parametrize(
@@ -60,16 +64,16 @@ def node(name, *parameters):
         ('monitor', 'seed:=one', 'seed'),
     ],
 )
-def test_a_node_refuses_what_it_cannot_do(tmp_path, name, parameter, told):
-    assert told in sentence(ended(node(name, parameter), tmp_path))
+def test_a_node_refuses_what_it_cannot_do(name, parameter, told):
+    assert told in refusal(name, parameter)
 
 
 def test_settings_that_do_not_fit_are_told_by_file_and_line(tmp_path):
     text = share_path('config', 'station.yaml').read_text(encoding='utf-8')
     (tmp_path / 'station.yaml').write_text(text.replace('watchdog_s: 0.1', 'watchdog_s: -3'))
     line = 1 + text[: text.index('watchdog_s')].count('\n')
-    done = ended(node('mount', f"station:='{tmp_path / 'station.yaml'}'"), tmp_path)
-    assert f'station.yaml:{line}: mount.watchdog_s' in sentence(done)
+    told = refusal('mount', f"station:='{tmp_path / 'station.yaml'}'")
+    assert f'station.yaml:{line}: mount.watchdog_s' in told
 
 
 def test_a_driver_that_is_not_installed_is_told_before_anything_starts(tmp_path):
@@ -78,8 +82,10 @@ def test_a_driver_that_is_not_installed_is_told_before_anything_starts(tmp_path)
     }
     devices['hwp'] = {'driver': 'acme'}
     (tmp_path / 'mine.yaml').write_text(yaml.safe_dump(devices))
-    done = ended(['qkd_gs.cli', 'up', '--devices', 'mine.yaml', '--logs', tmp_path / 'logs'], tmp_path)
-    assert sentence(done).startswith(f"qkd-gs up: {tmp_path / 'mine.yaml'}: hwp: driver 'acme' is not installed")
+    done = ended(['up', '--devices', 'mine.yaml', '--logs', tmp_path / 'logs'], tmp_path)
+    assert sentence(done.returncode, done.stderr).startswith(
+        f"qkd-gs up: {tmp_path / 'mine.yaml'}: hwp: driver 'acme' is not installed"
+    )
     assert not (tmp_path / 'logs').exists()
 
 
@@ -91,24 +97,23 @@ def test_a_driver_that_is_not_installed_is_told_before_anything_starts(tmp_path)
     ],
 )
 def test_an_unknown_node_is_refused(tmp_path, arguments, told):
-    assert told in sentence(ended(['qkd_gs.cli', 'node', *arguments], tmp_path))
+    done = ended(['node', *arguments], tmp_path)
+    assert told in sentence(done.returncode, done.stderr)
 
 
-def test_a_key_folder_that_others_can_reach_is_refused(tmp_path):
-    keys = tmp_path / 'keys'
+def test_a_key_folder_that_others_can_reach_is_refused(tmp_path, keys):
     keys.mkdir()
     (keys / 'sealing.key').write_text('x')
     keys.chmod(0o755)
-    told = sentence(ended(node('post_processor', f"state_dir:='{tmp_path / 'state'}'"), tmp_path))
+    told = refusal('post_processor', f"state_dir:='{tmp_path / 'state'}'")
     assert str(keys) in told
     assert 'others can reach it' in told
 
 
-def test_keys_that_cannot_be_kept_safe_end_the_station(tmp_path):
+def test_keys_that_cannot_be_kept_safe_end_the_station(tmp_path, keys):
     """The whole station: one node refuses, and all are stopped."""
-    keys = tmp_path / 'keys'
     keys.write_text('not a folder')
-    done = ended(['qkd_gs.cli', 'up', '--state-dir', tmp_path / 'state', '--no-record'], tmp_path)
+    done = ended(['up', '--state-dir', tmp_path / 'state', '--no-record'], tmp_path)
     assert done.returncode == 2, done.stderr
     assert 'Traceback' not in done.stderr
     told = done.stderr.splitlines()[-1]
@@ -119,6 +124,6 @@ def test_keys_that_cannot_be_kept_safe_end_the_station(tmp_path):
 
 @pytest.mark.parametrize(('arguments', 'told'), [(['--speed', 'fast'], '--speed'), (['--spede', '2'], '--spede')])
 def test_an_option_that_does_not_exist_or_fit_is_refused(tmp_path, arguments, told):
-    done = ended(['qkd_gs.cli', 'up', *arguments], tmp_path)
+    done = ended(['up', *arguments], tmp_path)
     assert done.returncode == 2
     assert told in done.stderr.splitlines()[-1]
