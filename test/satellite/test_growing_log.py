@@ -1,4 +1,4 @@
-"""A log in many files is the log in one, whenever they come; what does not follow on is refused, and no wait is endless."""
+"""A log in many files is the log in one, whenever they come; what does not follow is refused; no wait is endless."""
 
 import os
 import shutil
@@ -169,7 +169,9 @@ def test_a_log_that_ends_ends_the_run(packed, tmp_path):
     log, clock = delivered(packed, tmp_path, never=(3, 4, 5))
     growing = GrowingLog(log, clock.now, clock.sleep)
     found = growing.beacon_log(*ALL)
-    with pytest.raises(StationError, match=r'/log: the log ends with pulse 5799999, sent at 2026-03-01T12:00:27\.000') as told:
+    with pytest.raises(
+        StationError, match=r'/log: the log ends with pulse 5799999, sent at 2026-03-01T12:00:27\.000'
+    ) as told:
         sent(found, clock)
     assert 'has not come within 30 s' in str(told.value)
     late_ns = START_NS + 9 * SECOND + LATE_NS
@@ -229,7 +231,10 @@ def disordered_beacon(file):
     [
         (lambda file: file.attrs.update(epoch_utc_ns=EPOCH_NS + 1), 'has another epoch than 2.h5'),
         (other_source, 'is of another source than 2.h5'),
-        (lambda file: file.attrs.update(first_pulse=5_799_999), 'begins with pulse 5799999 .* but 2.h5 ends with 5799999'),
+        (
+            lambda file: file.attrs.update(first_pulse=5_799_999),
+            'begins with pulse 5799999 .* but 2.h5 ends with 5799999',
+        ),
         (earlier_beacon, 'and pulse 289999 of the beacon, but 2.h5 ends with 5799999 and 289999'),
         (later_beacon, 'its beacon begins with pulse 290001'),
         (shifted_beacon, 'its beacon begins with pulse 290000 at'),

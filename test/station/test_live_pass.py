@@ -143,7 +143,7 @@ def test_a_server_that_is_killed_comes_back(played, kind, number, parts, caplog)
 
 def test_a_file_of_the_log_that_is_too_late_ends_the_run_and_the_key_is_made_afterwards(played, caplog):
     """It comes when the pass is over, so late that the second part is not there for its ground."""
-    taken, clock, ground, satellite = played
+    taken, clock, _, satellite = played
     taken.delay(21, 45)  # sent 36 to 38 s after the beginning: the second part
     with served(taken, clock, satellite, runs=2) as peer:
         made = live(played, peer)
@@ -154,7 +154,7 @@ def test_a_file_of_the_log_that_is_too_late_ends_the_run_and_the_key_is_made_aft
 
 @pytest.mark.long
 def test_a_recording_that_dies_is_made_into_a_key_as_far_as_it_came(played, caplog):
-    taken, clock, ground, satellite = played
+    taken, clock, _, satellite = played
 
     def die(now_ns):
         taken.come(now_ns)
