@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from qkd_gs.cli import main
 from qkd_gs.errors import StationError
+from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.qkd.link.spool import Spool
 from qkd_gs.qkd.protocol.messages import LogHead, log_blocks, read_log
 from qkd_gs.satellite.growing_log import LATE_NS, GrowingLog
 from qkd_gs.satellite.log_transmitter import LogTransmitter
 from qkd_gs.satellite.pack import pack_log
+from qkd_gs.satellite.server import open_log, serve_log
 from qkd_gs.settings.source import load_source
 
 SECOND = 10**9
@@ -277,6 +279,13 @@ def test_what_must_not_be_in_the_folder_is_named(folder, how):
     told = {'open': 'has mode 0640', 'link': 'is a symbolic link', 'copy': 'begins with pulse 5800000'}
     with pytest.raises(StationError, match=rf'{name}: .*{told.get(how, "is not a sound transmitter log")}'):
         GrowingLog(folder, lambda: END_NS, None)
+
+
+def test_a_folder_that_others_can_reach_is_not_served(folder, tmp_path):
+    keys = KeyFolder.create(tmp_path / 'keys', bytes(range(256)) * 4)
+    folder.chmod(0o750)
+    with pytest.raises(StationError, match=r'log: has mode 0750, so others can reach it'):
+        serve_log(open_log(folder), keys, None, None, True, lambda *_: None)
 
 
 def test_a_file_that_was_exchanged_is_noticed(folder):

@@ -89,7 +89,7 @@ def test_a_pass_is_made_into_a_key_while_it_is_recorded(played, caplog):
     assert equal_keys(ground, satellite) == 128
     assert audit_session(taken.session, latest_transcript(satellite)).differences == []
     end_ns = light_of_pass(taken.session, load_manifest(taken.session))[1]
-    assert end_ns + SECOND <= clock.now_ns < end_ns + 6 * SECOND  # the last file of the log comes two seconds late
+    assert end_ns + 0.99 * SECOND < clock.now_ns < end_ns + 6 * SECOND  # a second since its light was sent
 
 
 def served_again(kind, number):
@@ -144,7 +144,7 @@ def test_a_server_that_is_killed_comes_back(played, kind, number, parts, caplog)
 def test_a_file_of_the_log_that_is_too_late_ends_the_run_and_the_key_is_made_afterwards(played, caplog):
     """It comes when the pass is over, so late that the second part is not there for its ground."""
     taken, clock, _, satellite = played
-    taken.delay(21, 45)  # sent 36 to 38 s after the beginning: the second part
+    taken.delay(23, 45)  # sent 40 to 42 s after the beginning: the second part
     with served(taken, clock, satellite, runs=2) as peer:
         made = live(played, peer)
     assert 'the log before it ends with pulse' in caplog.text
