@@ -66,6 +66,17 @@ def pass_overhead(utc_ns, path, north_deg=1.5):
     return site, pass_nearest(elements, site, utc_ns).culmination_ns
 
 
+class SlowPulses(SyntheticSession):
+    """A pass of a slow source: a log of 1e8 states a second takes longer to make than the pass.
+
+    The diodes have no afterpulses; in slots of a microsecond those would come in the slot of their click.
+    """
+
+    def photonics(self):
+        light = super().photonics()
+        return light.model_copy(update={'spads': light.spads.model_copy(update={'afterpulse_probability': 0.0})})
+
+
 def paired_key_folders(folder, slots=12):
     """Key folders of ground and satellite that know each other."""
     shared = os.urandom(SLOT_BYTES * slots)
@@ -78,7 +89,7 @@ def paired_key_folders(folder, slots=12):
 def equal_keys(ground, satellite):
     """Bits that both ends give out under one name."""
     with ground.store(simulated=False) as mine, satellite.store(simulated=False, side=Side.SATELLITE) as theirs:
-        piece = mine.take(4096)
+        piece = mine.take(1024)
         assert theirs.take_named(piece.name).material.reveal() == piece.material.reveal()
         return len(piece.material.reveal())
 

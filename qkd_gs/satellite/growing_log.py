@@ -1,4 +1,4 @@
-"""A transmitter log that grows while its pulses leave: a folder of packed logs, each linked into place when it is whole.
+"""A transmitter log that grows while its pulses leave: a folder of packed logs, each linked into place.
 
 The files follow each other without a gap.  A name with a leading dot is a draft and is not looked at; every other one
 must be a log.  Of the states, only those of a few files are mapped at a time.
@@ -68,8 +68,8 @@ class GrowingLog:
     Raises
     ------
     StationError
-        No log in the folder; or a file of it is open to others, not a sound log, of another source or epoch than the one
-        before it, or overlaps with that.
+        No log in the folder; or a file of it is open to others, not a sound log, of another source or epoch than the
+        one before it, or overlaps with that.
     """
 
     def __init__(
@@ -219,18 +219,19 @@ class GrowingLog:
         self._check_whole()
         last = self.head.end - 1
         return StationError(
-            f'the log ends with pulse {last}, sent at {format_utc(self.head.sent_ns(last))}; a file of later ones has not'
-            f' come within {LATE_NS // 10**9} s',
+            f'the log ends with pulse {last}, sent at {format_utc(self.head.sent_ns(last))}; a file of later ones has'
+            f' not come within {LATE_NS // 10**9} s',
             where=self.path,
         )
 
     def _check_whole(self) -> None:
         """Refuse a gap."""
         if self._joined < len(self._pieces):
+            behind = self._pieces[self._joined]
             raise StationError(
-                f'begins with pulse {self._pieces[self._joined].head.first_pulse}, but the log before it ends with pulse'
+                f'begins with pulse {behind.head.first_pulse}, but the log before it ends with pulse'
                 f' {self._last.head.end - 1}',
-                where=self._pieces[self._joined].path,
+                where=behind.path,
                 hint='a file of the log is missing',
             )
 

@@ -35,6 +35,7 @@ from qkd_gs.qkd.link.channel import Kind
 from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.qkd.protocol.session_record import RecordInMemory
 
+
 @pytest.fixture(scope='module')
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp('audited')

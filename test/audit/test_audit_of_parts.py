@@ -1,4 +1,4 @@
-"""The auditor agrees with a pass in parts, and finds a part that was left out, exchanged, answered twice or said anew."""
+"""The auditor agrees with a pass in parts, and finds a part that was left out, exchanged or answered twice."""
 
 import json
 import re

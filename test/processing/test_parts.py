@@ -98,7 +98,7 @@ def test_parts_make_the_key_of_the_whole(taken, fresh):
 
 
 def check_repeated(taken, fresh):
-    """Process it once more, after runs that broke; the key is that of the whole, and nothing but hashes was paid twice."""
+    """Process it once more, after runs that broke: the key is that of the whole, and only hashes were paid twice."""
     key = processed(*fresh)
     assert key['sifted_bits'] == pytest.approx(taken[2]['sifted_bits'], rel=1e-3)
     assert key['disclosed_before'] < 4096  # parities are said again after the same words, and cost once

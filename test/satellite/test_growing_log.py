@@ -1,4 +1,4 @@
-"""A log in many files is the log in one, whenever they come; what does not follow on is refused, and no wait is endless."""
+"""A log in many files is the log in one, whenever they come; what does not follow is refused; no wait is endless."""
 
 import os
 import shutil
@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from qkd_gs.cli import main
 from qkd_gs.errors import StationError
+from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.qkd.link.spool import Spool
 from qkd_gs.qkd.protocol.messages import LogHead, log_blocks, read_log
 from qkd_gs.satellite.growing_log import LATE_NS, GrowingLog
 from qkd_gs.satellite.log_transmitter import LogTransmitter
 from qkd_gs.satellite.pack import pack_log
+from qkd_gs.satellite.server import open_log, serve_log
 from qkd_gs.settings.source import load_source
 
 SECOND = 10**9
@@ -169,7 +171,9 @@ def test_a_log_that_ends_ends_the_run(packed, tmp_path):
     log, clock = delivered(packed, tmp_path, never=(3, 4, 5))
     growing = GrowingLog(log, clock.now, clock.sleep)
     found = growing.beacon_log(*ALL)
-    with pytest.raises(StationError, match=r'/log: the log ends with pulse 5799999, sent at 2026-03-01T12:00:27\.000') as told:
+    with pytest.raises(
+        StationError, match=r'/log: the log ends with pulse 5799999, sent at 2026-03-01T12:00:27\.000'
+    ) as told:
         sent(found, clock)
     assert 'has not come within 30 s' in str(told.value)
     late_ns = START_NS + 9 * SECOND + LATE_NS
@@ -229,7 +233,10 @@ def disordered_beacon(file):
     [
         (lambda file: file.attrs.update(epoch_utc_ns=EPOCH_NS + 1), 'has another epoch than 2.h5'),
         (other_source, 'is of another source than 2.h5'),
-        (lambda file: file.attrs.update(first_pulse=5_799_999), 'begins with pulse 5799999 .* but 2.h5 ends with 5799999'),
+        (
+            lambda file: file.attrs.update(first_pulse=5_799_999),
+            'begins with pulse 5799999 .* but 2.h5 ends with 5799999',
+        ),
         (earlier_beacon, 'and pulse 289999 of the beacon, but 2.h5 ends with 5799999 and 289999'),
         (later_beacon, 'its beacon begins with pulse 290001'),
         (shifted_beacon, 'its beacon begins with pulse 290000 at'),
@@ -272,6 +279,13 @@ def test_what_must_not_be_in_the_folder_is_named(folder, how):
     told = {'open': 'has mode 0640', 'link': 'is a symbolic link', 'copy': 'begins with pulse 5800000'}
     with pytest.raises(StationError, match=rf'{name}: .*{told.get(how, "is not a sound transmitter log")}'):
         GrowingLog(folder, lambda: END_NS, None)
+
+
+def test_a_folder_that_others_can_reach_is_not_served(folder, tmp_path):
+    keys = KeyFolder.create(tmp_path / 'keys', bytes(range(256)) * 4)
+    folder.chmod(0o750)
+    with pytest.raises(StationError, match=r'log: has mode 0750, so others can reach it'):
+        serve_log(open_log(folder), keys, None, None, True, lambda *_: None)
 
 
 def test_a_file_that_was_exchanged_is_noticed(folder):

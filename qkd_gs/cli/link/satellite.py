@@ -23,7 +23,6 @@ from qkd_gs.settings.source import load_source
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.share import share_path
 
-
 _LOG = 'transmitter log, from qkd-gs satellite pack; or a folder into which such logs are linked as the pulses leave'
 
 
