@@ -18,9 +18,9 @@ Datasets, both contiguous and not compressed, so that any part is read without t
 
 A pass of 44 billion pulses takes 22 GB.
 
-A log that is served while its pulses leave is a folder (mode 0700) of such files: of the same source and epoch, each with
-the pulses and the beacon that follow those of the file before.  A file is linked or renamed into the folder when it is
-whole; a name with a leading dot is a draft, and nothing else lies there.
+A log that is served while its pulses leave is a folder (mode 0700) of such files: of the same source and epoch, each
+with the pulses and the beacon that follow those of the file before.  A file is linked or renamed into the folder when
+it is whole; a name with a leading dot is a draft, and nothing else lies there.
 """
 
 from __future__ import annotations
