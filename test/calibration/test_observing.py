@@ -5,6 +5,7 @@ from math import asin, atan2, degrees, radians, remainder, tau
 import numpy as np
 import pytest
 
+from qkd_gs.calibration.calibrator import CalibrationInputs, CalibrationState, Calibrator, StarReport, star_tracks
 from qkd_gs.calibration.light.history import FILE_NAME as HISTORY
 from qkd_gs.calibration.light.history import load_history
 from qkd_gs.calibration.light.result import SKY_COUNTS, kept_noise_map
@@ -12,6 +13,8 @@ from qkd_gs.calibration.light.survey import LightBin
 from qkd_gs.calibration.observing import ObservationKind, ObservationState, Place, Sensed, begin_observation
 from qkd_gs.calibration.outcome import contradiction
 from qkd_gs.calibration.plate_solving.solver import NoSolution, PlateSolution
+from qkd_gs.calibration.star_visit import StarMeasurement
+from qkd_gs.calibration.stars import load_stars
 from qkd_gs.devices.camera import Frame, Roi
 from qkd_gs.devices.mount import MountMode, MountReading
 from qkd_gs.errors import StationError
@@ -228,3 +231,18 @@ def test_a_calibration_that_points_elsewhere_than_the_telescope_found_itself_is_
     assert not contradiction(found.model_copy(update={'aligned_deg': None}), model)
     if wrong:
         assert 'the listed stars are 0.9 deg off' in contradiction(found, model)
+
+
+def test_stars_that_contradict_each_other_are_said_to(tmp_path):
+    """All of them are measured, at directions in which no mount would see them."""
+    stars = load_stars()[:6]
+    rng = np.random.default_rng(1)
+    reports = []
+    for star in stars:
+        az, el, *off = rng.uniform((0, 0.5, -0.6, -0.6), (6, 1.2, 0.6, 0.6))
+        seen = StarMeasurement(NIGHT_NS, az, el, az + off[0], el + off[1], 1e-6, 25, 640.0, 512.0)
+        reports.append(StarReport(star, True, '', seen))
+    calibrator = Calibrator(stars, star_tracks(SITE), MountModel(), STATION, None, reports)
+    out = calibrator.step(NIGHT_NS, CalibrationInputs(AT_REST))
+    assert out.state is CalibrationState.FAILED
+    assert out.message.startswith('no model fits the 6 stars measured')
