@@ -29,6 +29,7 @@ from qkd_gs.timing.sealed import SealedWriter
 SECOND = 10**9
 _BEFORE_NS = 6 * SECOND  # of the satellite's log, before and behind the recording
 _LOCK_NS = SECOND // 2  # so often the locked time is renewed
+_EQUINOX_DAY = 20532.6  # 2026-03-20, days since 1970
 _FLATTENING = 1 / 298.257
 
 
@@ -56,14 +57,27 @@ def pass_overhead(utc_ns, path, north_deg=1.5):
     at = datetime.fromtimestamp(utc_ns / SECOND, UTC)
     day = at.timetuple().tm_yday + (at.hour + at.minute / 60 + at.second / 3600) / 24
     first = f'{first[:18]}{at:%y}{day:012.8f}{first[32:68]}'
-    digits = sum(int(letter) if letter.isdigit() else letter == '-' for letter in first)
-    path.write_text(f'{name}\n{first}{digits % 10}\n{second}\n')
+    second = f'{second[:17]}{_node_at_midnight_deg(utc_ns):8.4f}{second[25:68]}'
+    path.write_text('\n'.join([name, first + _check_digit(first), second + _check_digit(second), '']))
     elements = load_elements(path)
     (x,), (y,), (z,) = elements.nearest(utc_ns).itrs_m(np.array([utc_ns])).reshape(3, 1)
     latitude_deg = np.degrees(np.arctan2(z, np.hypot(x, y) * (1 - _FLATTENING) ** 2))
     longitude_deg = np.degrees(np.arctan2(y, x))
     site = Site(name='below', latitude_deg=latitude_deg + north_deg, longitude_deg=longitude_deg, altitude_m=100)
     return site, pass_nearest(elements, site, utc_ns).culmination_ns
+
+
+def _node_at_midnight_deg(utc_ns):
+    """Right ascension of the node of an orbit that comes down over the equator at midnight, good to degrees.
+
+    There the satellite is in the shadow of the Earth, and does not shine into the receiver; it is near there at the
+    epoch of its elements.
+    """
+    return 360 * (utc_ns / SECOND / 86400 - _EQUINOX_DAY) / 365.2422 % 360
+
+
+def _check_digit(line):
+    return str(sum(int(letter) if letter.isdigit() else letter == '-' for letter in line) % 10)
 
 
 class SlowPulses(SyntheticSession):

@@ -298,7 +298,7 @@ def test_a_file_that_was_exchanged_is_noticed(folder):
 
 def test_the_command_checks_a_folder(folder, capsys):
     assert main(['satellite', 'check', str(folder)]) == 0
-    assert 'in 6 files: 3,600,000 pulses of 200000 Hz from number 4,000,000 on' in capsys.readouterr().out
+    assert ', 6 file(s): 3,600,000 pulses of 200000 Hz from number 4,000,000 on' in capsys.readouterr().out
     (folder / '3.h5').unlink()
     assert main(['satellite', 'check', str(folder)]) == 2
     assert '4.h5: begins with pulse 6400000, but the log before it ends with pulse 5799999' in capsys.readouterr().err

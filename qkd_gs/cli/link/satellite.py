@@ -80,7 +80,7 @@ def _check(args: argparse.Namespace) -> int:
     transmitter = open_log(args.log)
     counts = transmitter.counts()
     head = transmitter.head
-    files = f' in {transmitter.files} files' if isinstance(transmitter, GrowingLog) else ''
+    files = f', {transmitter.files} file(s)' if isinstance(transmitter, GrowingLog) else ''
     rate_hz = head.source.pulse_rate_hz
     print(f'{args.log}{files}: {head.pulses:,} pulses of {rate_hz:g} Hz from number {head.first_pulse:,} on')
     for name, number in by_intensity(counts).items():
