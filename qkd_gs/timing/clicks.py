@@ -32,7 +32,8 @@ class ClickStatistics:
     multiple : (n,) int64
         Slots with clicks of more than one detector inside the gate, by second.
     too_soon : int
-        Clicks of the same detector within half its dead time: a real diode cannot.
+        Clicks of the same detector within half its dead time: a real diode cannot.  0 where a slot is longer than the
+        dead time: a diode may click twice in it.
     same, other : (2,) int64
         Clicks whose last one before was of the same detector, and of another one; it lay further back than the dead
         time and within one hold-off [0], or within one to two hold-offs [1].
@@ -161,7 +162,7 @@ def _admit(  # type: ignore[no-untyped-def]
                 joined = 2  # a slot is counted once
             elif inside and joined == 0:
                 joined = 1
-            if detector == detector_before and gap * 2 < dead:
+            if detector == detector_before and gap * 2 < dead and dead > 1:
                 near[2, 0] += 1
             elif gap > dead:
                 near[int(detector != detector_before), int(gap > reach)] += 1

@@ -205,3 +205,11 @@ def test_the_watch_counts_what_is_there():
     assert seen.too_soon == 1  # 61 after 60
     assert seen.same.tolist() == [1, 1]  # 75 after 61; 250 after 150
     assert seen.other.tolist() == [1, 1]  # 60 after 10; 150 after 75
+
+
+@pytest.mark.parametrize(('dead_slots', 'too_soon'), [(1, 0), (2, 1)])
+def test_a_slot_longer_than_the_dead_time_may_have_two_clicks_of_a_diode(dead_slots, too_soon):
+    """At 1 MHz an afterpulse comes in the slot of its photon; in a slot just shorter than the dead time none can."""
+    watch = ClickFilter(0, 299, 100, dead_slots=dead_slots, hold_off_slots=1)
+    watch.admit(clicks((10, INSIDE, 1), (10, BEHIND, 1), (40, INSIDE, 2), (41, INSIDE, 2)))
+    assert watch.statistics().too_soon == too_soon
