@@ -4,6 +4,7 @@ import signal
 
 from qkd_gs.bench.recovery import Killing
 from qkd_gs.monitoring.health import NodeHealth
+from qkd_gs.monitoring.node_faults import NodeFault
 from qkd_gs.monitoring.snapshot import SessionStatus
 from qkd_gs.monitoring.status_collector import StatusCollector
 from qkd_gs.tracking.types import Phase
@@ -59,6 +60,6 @@ def test_the_last_word_of_a_dead_tracker_does_not_count_as_held_again():
 def test_a_process_with_a_fault_is_not_back():
     station = Station()
     station.see(1.0, Phase.FINE, mount=(10, 'active'), gps=(20, 'active'))
-    station.board.update_node(NodeHealth('mount', 0.0, 'active', fault='mount.fault', pid=11), 2.0)
+    station.board.update_node(NodeHealth('mount', 0.0, 'active', (NodeFault('mount.fault', ''),), pid=11), 2.0)
     station.see(2.0, Phase.FINE)
     assert station.killing.back_s == {}

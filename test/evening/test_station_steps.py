@@ -23,6 +23,7 @@ from qkd_gs.evening.sequence import EveningSequence, Status
 from qkd_gs.evening.station_steps import StationFiles, StationSteps
 from qkd_gs.evening.steps import PREPARATION, State, Step
 from qkd_gs.monitoring.health import NodeHealth
+from qkd_gs.monitoring.node_faults import NodeFault
 from qkd_gs.monitoring.readiness import ComingPass, Level, Readiness
 from qkd_gs.monitoring.snapshot import KeyProgress, KeyStep, SessionStatus, Snapshot
 from qkd_gs.orbit.elements import load_elements
@@ -97,7 +98,8 @@ class Station:
         self.answer, self._pending, self._looks = None, None, 0
 
     def heard(self):
-        nodes = (NodeHealth('mount', 0.1, 'active', self.trouble, self.trouble), NodeHealth('scene', None))
+        faults = (NodeFault(self.trouble, ''),) if self.trouble else ()
+        nodes = (NodeHealth('mount', 0.1, 'active', faults), NodeHealth('scene', None))
         snapshot = Snapshot(
             self.now_ns,
             readiness=Readiness(self.level, self.sentence),
