@@ -8,8 +8,9 @@ import os
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from multiprocessing.reduction import DupFd
@@ -27,6 +28,7 @@ REFUSED = 2  # exit status of a node that refuses to start; restarting would not
 _AGAIN_S = 0.3
 _LONGEST_S = 10.0
 _KEPT_LINES = 20
+_LAST_LINE_S = 5.0  # until the output of a process that has ended is read, at most: another may hold it open
 _STOP_S = 2.7  # SIGINT first, the rest of this long later SIGKILL
 # worker threads of libraries would only disturb the loops of other nodes
 _ONE_THREAD = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'NUMBA_NUM_THREADS', 'OPENCV_FOR_THREADS_NUM')
@@ -36,8 +38,9 @@ _ONE_THREAD = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'NUMBA_NUM_THREADS', '
 class _Running:
     process: Process
     child: ForkServerProcess
+    reader: threading.Thread  # of its output
+    lines: deque[str]  # the last ones, of all its starts
     starts: int = 1
-    lines: list[str] = field(default_factory=list)
     again_s: float | None = None
 
 
@@ -81,7 +84,8 @@ class StationProcesses:
         self._log_dir.mkdir(parents=True, exist_ok=True)
         for process in self._graph:
             with signals_afterwards():  # whoever stops the station knows each process that was started
-                self._running[process.spec.name] = _Running(process, self._spawn(process))
+                lines = deque[str](maxlen=_KEPT_LINES)
+                self._running[process.spec.name] = _Running(process, *self._spawn(process, lines), lines)
 
     def pids(self) -> dict[str, int]:
         """Process of each node."""
@@ -104,6 +108,7 @@ class StationProcesses:
             if code is None:
                 continue
             if code == REFUSED:
+                running.reader.join(_LAST_LINE_S)
                 said = running.lines[-1] if running.lines else 'no reason given'
                 raise StationError(said, where=name)
             if running.again_s is None:
@@ -115,7 +120,7 @@ class StationProcesses:
                 with signals_afterwards() as came:
                     if not came:  # after the order to stop nothing is restarted
                         running.starts += 1
-                        running.child = self._spawn(running.process)
+                        running.child, running.reader = self._spawn(running.process, running.lines)
         self._hangs.step(
             now_s, {name: one.child.pid or 0 for name, one in self._running.items() if one.child.exitcode is None}
         )
@@ -135,22 +140,21 @@ class StationProcesses:
         if self._alone is not None:
             self._alone.close()
 
-    def _spawn(self, process: Process) -> ForkServerProcess:
+    def _spawn(self, process: Process, lines: deque[str]) -> tuple[ForkServerProcess, threading.Thread]:
         name = process.spec.name
         child, reading = fork_node(name, process.spec.module, process.ros_arguments(), self._environment)
-        threading.Thread(target=self._read, args=(name, reading), daemon=True).start()
-        return child
+        reader = threading.Thread(target=self._read, args=(name, reading, lines), daemon=True)
+        reader.start()
+        return child, reader
 
-    def _read(self, name: str, reading: int) -> None:
+    def _read(self, name: str, reading: int, lines: deque[str]) -> None:
         """Copy the output of a process into its log and to the callback, until it ends."""
         log = Log(self._log_dir / f'{name}.log')
         with open(reading, encoding='utf-8', errors='replace') as output:
             for line in output:
                 if not log.write(line):
                     self._say(name, f'not in its log: {log.trouble}')
-                running = self._running.get(name)
-                if running is not None:
-                    running.lines = [*running.lines[1 - _KEPT_LINES :], line.rstrip()]
+                lines.append(line.rstrip())
                 self._say(name, line.rstrip())
 
 

@@ -63,8 +63,7 @@ class Watched:
         return hypot(now.az_rate_rad_s * cos(now.el_rad), now.el_rate_rad_s) > REST_RAD_S
 
     def comes_to_rest(self, what):
-        self.station.until(lambda: not self.moves(), what)
-        assert self.drives[-1].mode == MountMode.HOLD
+        self.station.until(lambda: not self.moves() and self.drives[-1].mode == MountMode.HOLD, what)
         assert not self.laser[-1].emitting
 
     def journal(self):
