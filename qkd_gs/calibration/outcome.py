@@ -50,8 +50,15 @@ def aligned(found: Found, before: StoredPointing | None, station: StationSetting
     camera, (az_rad, el_rad) = station.guiding_camera, found.direction
     reference = camera.reference_x_px, camera.reference_y_px
     hwp = (before.hwp_offset_deg, before.hwp_sigma_deg) if before is not None else (0.0, None)
-    stored = StoredPointing.of(found.model, reference, found.summary, format_utc(now_ns), coarse=True, hwp_deg=hwp)
-    return stored.model_copy(update={'aligned_deg': (degrees(az_rad) % 360, degrees(el_rad))})
+    return StoredPointing.of(
+        found.model,
+        reference,
+        found.summary,
+        format_utc(now_ns),
+        coarse=True,
+        hwp_deg=hwp,
+        aligned_deg=(degrees(az_rad) % 360, degrees(el_rad)),
+    )
 
 
 def outcome(

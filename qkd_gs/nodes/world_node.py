@@ -120,8 +120,9 @@ class WorldNode(CoreNode):
             said,
             format_utc(setup.begin_ns),
             coarse=True,
+            compass=compass,
             hwp_deg=(degrees(hwp.zero_rad) - setup.station.hwp.zero_deg, degrees(hwp.sigma_rad)),
-        ).model_copy(update={'compass': compass}).save(self.state_dir)
+        ).save(self.state_dir)
 
     def _start_clock(self, speed: float) -> None:
         self._pace: Pace | None = None

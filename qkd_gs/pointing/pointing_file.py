@@ -51,6 +51,8 @@ class StoredPointing(Section):
         coarse: bool = False,
         hwp_deg: tuple[float, float | None] = (0.0, None),
         star_residuals_urad: tuple[tuple[float, float], ...] = (),
+        compass: bool = False,
+        aligned_deg: tuple[float, float] | None = None,
     ) -> StoredPointing:
         """From a fit; `hwp_deg` is the offset of the half-wave plate's zero and its standard error."""
         return cls(
@@ -60,6 +62,8 @@ class StoredPointing(Section):
             guide_x_px=guide_px[0],
             guide_y_px=guide_px[1],
             coarse=coarse,
+            compass=compass,
+            aligned_deg=aligned_deg,
             hwp_offset_deg=hwp_deg[0],
             hwp_sigma_deg=hwp_deg[1],
             star_residuals_urad=star_residuals_urad,
@@ -97,8 +101,7 @@ class StoredPointing(Section):
 def compass_pointing(camera: CameraModel, utc: str) -> StoredPointing:
     """What is known of a station that was set up as doc/tonight.md says: level, its north mark to the north."""
     reference = camera.reference_x_px, camera.reference_y_px
-    stored = StoredPointing.of(MountModel(), reference, 'set up by a compass', utc, coarse=True)
-    return stored.model_copy(update={'compass': True})
+    return StoredPointing.of(MountModel(), reference, 'set up by a compass', utc, coarse=True, compass=True)
 
 
 def load_pointing(folder: Path) -> StoredPointing:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -55,8 +54,7 @@ class LiveRecording:
     """
 
     def __init__(self, folder: Path, private_key: SealingKey, now_ns: Callable[[], int], sleep: Sleep) -> None:
-        self._folder, self._private_key = folder, private_key
-        self._now_ns, self._sleep = now_ns, sleep
+        self._folder, self._sleep, self._tags = folder, sleep, _Followed(folder, private_key)
         first_ns, end_ns = light_of_pass(folder, load_manifest(folder))
         self.start_ns = max(first_ns, now_ns())
         self.ends_ns: Sequence[int] = ends_of_parts(self.start_ns, end_ns)
@@ -71,15 +69,14 @@ class LiveRecording:
         StationError
             The recording has ended before.
         """
-        tags_ns = until_ns + behind_ns
-        with ExitStack() as files:
-            tags = _Followed(self._folder, self._private_key, files)
-            while not (self._now_ns() >= tags_ns and tags.last_ns() > tags_ns and self._lock_known(until_ns)):
-                if not is_being_written(self._folder):
-                    if tags.last_ns() > tags_ns and self._lock_known(until_ns):
-                        return
-                    raise StationError('the recording ended in the middle of the pass', where=self._folder)
+        while not self._recorded(until_ns, behind_ns):
+            if is_being_written(self._folder):
                 self._sleep(_LOOK_S)
+            elif not self._recorded(until_ns, behind_ns):  # not written since the last look either
+                raise StationError('the recording ended in the middle of the pass', where=self._folder)
+
+    def _recorded(self, until_ns: int, behind_ns: int) -> bool:
+        return self._tags.last_ns() > until_ns + behind_ns and self._lock_known(until_ns)
 
     def _lock_known(self, until_ns: int) -> bool:
         """Whether the manifest has the locked time up to a UTC: it is renewed several times a second."""
@@ -91,8 +88,8 @@ class LiveRecording:
 class _Followed:
     """Tags of the present run of the TDC."""
 
-    def __init__(self, folder: Path, private_key: SealingKey, files: ExitStack) -> None:
-        self._folder, self._private_key, self._files = folder, private_key, files
+    def __init__(self, folder: Path, private_key: SealingKey) -> None:
+        self._folder, self._private_key = folder, private_key
         self._path: Path | None = None
         self._last_ps = 0
 
@@ -104,7 +101,7 @@ class _Followed:
         if paths[-1] != self._path:
             self._path, self._last_ps = paths[-1], 0
             sealed = SealedFile(paths[-1], self._private_key)
-            self._start_ns, self._newer = sealed.start_ns(), self._files.enter_context(sealed.followed())
+            self._start_ns, self._newer = sealed.start_ns(), sealed.followed()
         for block in self._newer():
             self._last_ps = int(block.time_ps[-1]) if len(block) else self._last_ps
         return self._start_ns + self._last_ps // 1000

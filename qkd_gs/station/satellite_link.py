@@ -89,12 +89,12 @@ def make_key_live(
     manifest = load_manifest(folder)
     if manifest.simulated:
         raise StationError('is simulated, with a clock of its own: process it when the pass is over', where=folder)
-    link, settle = _server_of(folder, manifest, keys, peer), partial(wait_until_settled, progress)
+    link = _server_of(folder, manifest, keys, peer)
     try:
         recording = LiveRecording(folder, keys.session_private_key(manifest.session_id), now_ns, sleep)
         progress('waiting for the light of the pass', 0.0)
         sleep_until(recording.start_ns, now_ns, sleep)
-        return process_session(folder, keys, link, progress, window_s, settle, recording)
+        return process_session(folder, keys, link, progress, window_s, recording=recording)
     except (StationError, DeviceFault) as fault:
         _log.warning('%s; the key is made when the pass is over, of all of it', fault)
     progress('waiting for the end of the pass', 0.0)

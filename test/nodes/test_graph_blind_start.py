@@ -4,12 +4,10 @@ from math import cos, degrees, pi, radians, remainder
 
 import pytest
 from graph_station import running_station
+from observing_station import ask, observing
 from qkd_gs.action import Observe
-from rclpy.action import ActionClient
-from std_msgs.msg import UInt8
 
 from qkd_gs.devices.mount import MountMode
-from qkd_gs.nodes.runtime.qos import TRANSIENT_LOCAL
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.pointing.pass_window import pass_window_nearest
@@ -31,18 +29,7 @@ LEAD_S, COMPASS_DEG = 4000.0, 25.0
 def station(tmp_path_factory):
     options = {'alignment': 'compass', 'compass_error_deg': COMPASS_DEG, 'lead_s': LEAD_S, 'speed': 0.0}
     with running_station(tmp_path_factory, calibrated=False, **options) as running:
-        running.tasks = running.hear(UInt8, 'calibrator/busy', TRANSIENT_LOCAL)
-        running.drives = running.overhear('mount/state')
-        running.client = ActionClient(running.node, Observe, 'observe')
-        running.until(lambda: running.client.server_is_ready() and running.drives, 'the calibrator takes goals')
-        yield running
-
-
-def ask(station, task):
-    """Send a goal; its handle."""
-    sent = station.client.send_goal_async(Observe.Goal(task=task))
-    station.until(sent.done, 'the goal is answered')
-    return sent.result()
+        yield observing(running)
 
 
 def result(station, handle):

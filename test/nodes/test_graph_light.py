@@ -3,13 +3,11 @@
 import pytest
 import qkd_gs.msg as m
 from graph_station import running_station
+from observing_station import ask, observing
 from qkd_gs.action import Observe
-from rclpy.action import ActionClient
-from std_msgs.msg import UInt8
 
 from qkd_gs.calibration.light.history import load_history
 from qkd_gs.devices.mount import MountMode
-from qkd_gs.nodes.runtime.qos import TRANSIENT_LOCAL
 from qkd_gs.settings.twin import load_twin
 from qkd_gs.tracking.types import MountTask
 
@@ -17,23 +15,12 @@ from qkd_gs.tracking.types import MountTask
 @pytest.fixture(scope='module')
 def station(tmp_path_factory):
     with running_station(tmp_path_factory, lead_s=1800.0, speed=0.0) as running:
-        running.tasks = running.hear(UInt8, 'calibrator/busy', TRANSIENT_LOCAL)
-        running.counts = running.hear(m.Counts, 'detector/counts')
-        running.drives, running.laser = running.overhear('mount/state'), running.overhear('beacon/state')
-        running.client = ActionClient(running.node, Observe, 'observe')
-        running.until(lambda: running.client.server_is_ready() and running.drives, 'the calibrator takes goals')
-        yield running
-
-
-def ask(station, task):
-    """Send a goal; its future result."""
-    sent = station.client.send_goal_async(Observe.Goal(task=task))
-    station.until(sent.done, 'the goal is answered')
-    return sent.result().get_result_async()
+        running.counts, running.laser = running.hear(m.Counts, 'detector/counts'), running.overhear('beacon/state')
+        yield observing(running)
 
 
 def test_the_efficiency_is_within_a_tenth_of_the_truth(station):
-    over = ask(station, Observe.Goal.STAR_TEST)
+    over = ask(station, Observe.Goal.STAR_TEST).get_result_async()
     station.until(over.done, 'the star test has ended', step_s=0.5)
     result = over.result().result
     assert (result.error_code, result.error_msg) == (Observe.Result.DONE, '')

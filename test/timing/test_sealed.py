@@ -77,12 +77,12 @@ def test_a_file_that_is_written_is_followed_chunk_by_chunk(tmp_path_factory, cut
     sizes = sorted({HEADER, len(data), *(HEADER + round(cut * (len(data) - HEADER)) for cut in cuts)})
     seen = []
     (folder / 'part').write_bytes(data[:HEADER])
-    with SealedFile(folder / 'part', PRIVATE).followed() as newer:
-        for size in sizes:
-            (folder / 'part').write_bytes(data[:size])  # the same file: it is rewritten in place
-            seen += newer()
-            there = read(folder / 'part', require_end=False)[0] if len(seen) else np.empty(0, np.int64)
-            np.testing.assert_array_equal(np.concatenate([there[:0], *(one.time_ps for one in seen)]), there)
+    newer = SealedFile(folder / 'part', PRIVATE).followed()
+    for size in sizes:
+        (folder / 'part').write_bytes(data[:size])
+        seen += newer()
+        there = read(folder / 'part', require_end=False)[0] if len(seen) else np.empty(0, np.int64)
+        np.testing.assert_array_equal(np.concatenate([there[:0], *(one.time_ps for one in seen)]), there)
     assert sum(map(len, seen)) == 4000
 
 
@@ -91,8 +91,8 @@ def test_a_changed_chunk_ends_the_following(tmp_path, blocks):
     data = bytearray((tmp_path / 'tags').read_bytes())
     data[HEADER + 100] ^= 1
     (tmp_path / 'tags').write_bytes(data)
-    following = SealedFile(tmp_path / 'tags', PRIVATE).followed()
-    with following as newer, pytest.raises(StationError, match='chunk 0 has been changed'):
+    newer = SealedFile(tmp_path / 'tags', PRIVATE).followed()
+    with pytest.raises(StationError, match='chunk 0 has been changed'):
         list(newer())
 
 

@@ -209,7 +209,7 @@ class GigeCamera:
             begin_ns -= exposure_ns
         mid_ns = begin_ns + exposure_ns // 2
         late_s = (arrival_ns - begin_ns - exposure_ns) * 1e-9
-        if self._settings is None or mid_ns < self._since_ns > self._newest_ns:
+        if self._settings is None or max(mid_ns, self._newest_ns) < self._since_ns:
             return None
         if not self._newest_ns < mid_ns <= arrival_ns or arrival_ns - mid_ns > _LONG_AGO_NS:
             self._losses.disordered += 1

@@ -79,9 +79,8 @@ class SealedFile:
         with _readable(self.path) as file:
             yield from self._read(file, require_end)
 
-    @contextmanager
-    def followed(self) -> Iterator[Callable[[], Iterator[TagBlock]]]:
-        """Context in which each call of the result gives the tags that were written since the call before.
+    def followed(self) -> Callable[[], Iterator[TagBlock]]:
+        """Each call of the result gives the tags that were written since the call before.
 
         Raises
         ------
@@ -89,13 +88,17 @@ class SealedFile:
             As `blocks`.
         """
         with _readable(self.path) as file:
-            ratchet, chunks = self._opened(file.read(HEADER.size)), count()
+            ratchet, chunks, at = self._opened(file.read(HEADER.size)), count(), file.tell()
 
-            def newer() -> Iterator[TagBlock]:
+        def newer() -> Iterator[TagBlock]:
+            nonlocal at
+            with _readable(self.path) as file:
+                file.seek(at)
                 while chunk := _whole_chunk(file):
+                    at = file.tell()
                     yield self._unsealed(ratchet, next(chunks), *chunk)
 
-            yield newer
+        return newer
 
     def _unsealed(self, ratchet: Ratchet, number: int, last: bool, sealed: bytes) -> TagBlock:
         try:
@@ -147,15 +150,11 @@ class SealedFile:
 
 
 def _whole_chunk(file: BinaryIO) -> tuple[bool, bytes] | None:
-    """The next chunk; None, and the file stays where it is, while not all of it is written."""
-    at = file.tell()
+    """The next chunk; None while not all of it is written."""
     head = file.read(CHUNK.size)
     length, last = CHUNK.unpack(head) if len(head) == CHUNK.size else (0, 0)
     sealed = file.read(min(length, MAX_CHUNK))
-    if length and len(sealed) == length:
-        return bool(last), sealed
-    file.seek(at)
-    return None
+    return (bool(last), sealed) if length and len(sealed) == length else None
 
 
 def check_header(path: Path, session_id: bytes, frozen: bytes) -> None:
