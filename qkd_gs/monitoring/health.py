@@ -84,7 +84,7 @@ def health_of(name: str, values: Mapping[str, str], message: str, heartbeat_age_
         name=name,
         heartbeat_age_s=heartbeat_age_s,
         state=values.get('state', ''),
-        faults=_faults(values, message),
+        faults=faults_of(values, message),
         cpu_percent=_number(values.get('cpu_percent')),
         memory_mb=_number(values.get('memory_mb')),
         pid=_count(values.get('pid')),
@@ -95,7 +95,7 @@ def health_of(name: str, values: Mapping[str, str], message: str, heartbeat_age_
     )
 
 
-def _faults(values: Mapping[str, str], message: str) -> tuple[NodeFault, ...]:
+def faults_of(values: Mapping[str, str], message: str) -> tuple[NodeFault, ...]:
     """All faults; of a heartbeat that does not list them, the one that it names."""
     try:
         faults = from_text(values.get('faults', ''))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from math import isfinite, nan, pi, radians
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -15,11 +16,12 @@ from std_srvs.srv import Trigger
 import qkd_gs.msg as m
 from qkd_gs.devices.beacon import BeaconReading
 from qkd_gs.devices.mount import MountReading
-from qkd_gs.monitoring.health import NodeHealth, health_of
+from qkd_gs.monitoring.health import NodeHealth, faults_of, health_of
 from qkd_gs.monitoring.load import Load
 from qkd_gs.monitoring.loops import Loop
 from qkd_gs.monitoring.readiness import ComingPass, Facts, readiness
 from qkd_gs.monitoring.tag_watch import TagWatch, size_of_tags
+from qkd_gs.monitoring.untold_faults import UntoldFaults
 from qkd_gs.nodes.conversions import messages, monitoring
 from qkd_gs.nodes.runtime.base import ABORT_PASS, IN_THE_LOOP, CoreNode
 from qkd_gs.nodes.runtime.context import site_of, station_of
@@ -64,6 +66,7 @@ class MonitorNode(CoreNode):
     priority = IN_THE_LOOP
 
     def __init__(self) -> None:
+        self._untold = UntoldFaults()  # before the first heartbeat
         super().__init__()
         self._instance_lock = acquire_instance_lock(self.get_namespace())
         self._station, self._site = station_of(self), site_of(self)
@@ -163,6 +166,7 @@ class MonitorNode(CoreNode):
             if name in self._expected:
                 now_s = time.monotonic()
                 self._heartbeats[name] = now_s, values, told
+                self._untold.hear(name, faults_of(values, told))
                 pid, state, fault = int(values.get('pid') or 0), values.get('state', ''), values.get('fault', '')
                 by_operator, taken = values.get('deactivated_by_operator') == 'true', int(values.get('orders') or 0)
                 self._lifecycle.heard(now_s, name, pid, state, fault, by_operator, taken)
@@ -252,6 +256,11 @@ class MonitorNode(CoreNode):
 
     # --- lifecycles and readiness ---
 
+    def heartbeat(self) -> None:
+        """Tell how the node does."""
+        self._untold.hear(self.name, self.faults.present(time.monotonic()))
+        super().heartbeat()
+
     def _manage_lifecycles(self) -> None:
         for name, order in self._lifecycle.orders(
             time.monotonic(), lambda name: self._changers[name].service_is_ready()
@@ -286,7 +295,7 @@ class MonitorNode(CoreNode):
             return
         now_s = time.monotonic()
         nodes = [self._health(name, now_s) for name in self._expected]
-        own = self.faults.present(now_s)
+        own = self._untold.take(self.name, self.faults.present(now_s))
         if own:
             nodes.append(NodeHealth(self.name, 0.0, 'active', own))
         self._troubled_s = {node.name: self._troubled_s.get(node.name, now_s) for node in nodes if node.trouble}
@@ -319,7 +328,8 @@ class MonitorNode(CoreNode):
         if name not in self._heartbeats:
             return NodeHealth(name, None)
         received_s, values, message = self._heartbeats[name]
-        return health_of(name, values, message, now_s - received_s)
+        health = health_of(name, values, message, now_s - received_s)
+        return replace(health, faults=self._untold.take(name, health.faults))
 
 
 def main(arguments: list[str] | None = None) -> int:
