@@ -1,4 +1,4 @@
-"""A pass in which every process is killed in turn: it goes on, its key comes out, and no secret with it."""
+"""An evening in whose pass every process is killed in turn: it goes on, its key comes out, and no secret with it."""
 
 import base64
 import importlib
@@ -7,25 +7,27 @@ from itertools import pairwise
 from pathlib import Path
 
 import qkd_gs.msg as m
-from graph_station import AT, running_station
+from graph_station import running_station
 from mcap.reader import make_reader
-from qkd_gs.action import TrackPass
-from rclpy.action import ActionClient
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosbags.rosbag2 import Reader
+from station_evening import SKY, Watched
 from std_srvs.srv import Trigger
 
+from qkd_gs.evening.choice import READY_S
+from qkd_gs.evening.steps import State, Step
 from qkd_gs.keys.folder import KeyFolder
-from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime.base import ABORT_PASS
-from qkd_gs.nodes.runtime.qos import TRANSIENT_LOCAL
-from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.session.manifest import load_manifest
+from qkd_gs.tracking.control.parking import rests_near_park
 from qkd_gs.tracking.types import Phase
 
 TOGETHER = {'gps', 'planner', 'calibrator', 'evening', 'post_processor', 'scene'}  # the satellite is held without them
 ENOUGH_S = 40.0  # locked, for a key
-LOST_S = 2.0  # of the locked time with the tracker's death; half a second on a machine with nothing else to do
+ASKED_S = 30.0  # from the first heartbeats of all nodes, before which time hardly goes on, to the choice of the passes
+LOST_S = (
+    2.0  # of real time, of the locked time with the tracker's death; half a second on a machine with nothing else to do
+)
 NEVER_PUBLIC = ('/image', '/compressed', '/sim/')  # pixels; and the twin's own
 GAP_S = 40.0  # the recorder was killed; on a busy machine its successor is long in coming
 RATES_HZ = {'/mount/state': 100, '/safety/status': 20, '/beacon/state': 20, '/hwp/state': 50, '/detector/counts': 1}
@@ -117,15 +119,10 @@ def locked_s(session):
 
 def test_every_process_is_killed_in_a_pass_and_a_key_comes_out(tmp_path_factory):
     """How soon they are back is measured by `qkd-gs bench graph`; here the machine has other tests to run."""
-    with running_station(tmp_path_factory, el_deg=45, lead_s=0.0) as station:
-        states = station.hear(m.SessionState, 'session/state')
-        keys = station.hear(m.KeyState, 'key/state', TRANSIENT_LOCAL)
-        ears = Ears(station)
-        client = ActionClient(station.node, TrackPass, 'track_pass')
-        station.until(client.server_is_ready, 'the tracker takes goals')
-        goal = client.send_goal_async(TrackPass.Goal(at=messages.to_time(parse_utc(AT)), session='killed'))
-        station.until(goal.done, 'the goal is answered')
-        assert goal.result().accepted
+    with running_station(tmp_path_factory, el_deg=45, lead_s=READY_S + ASKED_S, speed=0.0) as station:
+        watched, ears = Watched(station), Ears(station)
+        states = watched.states
+        watched.ask(skip=SKY)
 
         def held():
             ears.listen()
@@ -133,40 +130,59 @@ def test_every_process_is_killed_in_a_pass_and_a_key_comes_out(tmp_path_factory)
 
         before = 0
         station.until(held, 'the satellite is held')
-        killed_ns = {}
+        session = station.sessions / states[-1].folder
+        killed_ns, speed = {}, 1.0
         for names in [TOGETHER, *({name} for name in station.names if name not in TOGETHER | {'world'})]:
             killed_ns |= dict.fromkeys(names, station.clock.now_ns())
+            speed = max(speed, station.clock.speed)
             for name, pid in {name: station.kill(name) for name in names}.items():
                 station.back(name, pid)
             before = len(states)
             station.until(held, f'the satellite is held without the old {names}')
-            assert {state.folder for state in states[before:]} == {'killed'}, names
-            assert load_manifest(station.sessions / 'killed').satellite == 'MICIUS'
+            assert {state.folder for state in states[before:]} == {session.name}, names
+            assert load_manifest(session).satellite == 'MICIUS'
         assert station.processes.starts() == {name: 1 if name == 'world' else 2 for name in station.names}
 
         def enough():  # or the pass is over
-            return locked_s(station.sessions / 'killed') > ENOUGH_S or states[-1].phase in (Phase.END, Phase.IDLE)
+            return locked_s(session) > ENOUGH_S or watched.phase() in (Phase.END, Phase.PARK, Phase.IDLE)
 
         station.until(enough, 'there is light for a key', step_s=0.5)
         station.call(Trigger, ABORT_PASS, Trigger.Request())
-        station.until(lambda: states[-1].phase == Phase.IDLE, 'parked')
-        done = (m.KeyState.DONE, m.KeyState.FAILED)
-        station.until(lambda: keys and keys[-1].state in done, 'the key is made')
-        assert keys[-1].state == m.KeyState.DONE, keys[-1].message
-        assert keys[-1].secret_bits > 0, keys[-1].message
-        assert keys[-1].simulated
-        manifest = load_manifest(station.sessions / 'killed')
+        station.until(lambda: watched.journal()['ended_utc'], 'the evening is over', step_s=0.5)
+        the_key_is_made(watched, session)
+        the_evening_is_over(watched)
+        manifest = load_manifest(session)
         assert manifest.closed
         assert len(manifest.locked) >= 3
         lost_s = min(abs(killed_ns['tracker'] - span.end_ns) for span in manifest.locked) * 1e-9
-        assert lost_s < LOST_S
-        assert manifest.result['key']['secret_bits'] == keys[-1].secret_bits
+        assert lost_s < LOST_S * speed
 
         pids = station.processes.pids()
         station.processes.stop()
         assert not any(Path(f'/proc/{pid}').exists() for pid in pids.values())
-        recorded = the_bag_is_whole(station.sessions / 'killed' / 'bag')
-        nothing_secret(station, ears, recorded)
+        recorded = the_bag_is_whole(session / 'bag')
+        nothing_secret(station, session, ears, recorded)
+
+
+def the_key_is_made(watched, session):
+    """As its topic, the manifest and the journal of the evening tell."""
+    key = watched.keys[-1]
+    assert key.state == m.KeyState.DONE, key.message
+    assert key.secret_bits > 0, key.message
+    assert key.simulated
+    assert load_manifest(session).result['key']['secret_bits'] == key.secret_bits
+    values = next(one['values'] for one in watched.journal()['entries'] if one['step'] == Step.PROCESS)
+    assert values['secret_bits'] == key.secret_bits
+
+
+def the_evening_is_over(watched):
+    """Its node was killed once, and its successor went on with it to the end: parked."""
+    journal = watched.journal()
+    assert (journal['why_ended'], journal['restarts']) == ('all steps are over', 1)
+    done = (Step.SELF_TEST, Step.TIME_AND_PLACE, Step.ARM, Step.TRACK, Step.PROCESS, Step.REPORT, Step.PARK)
+    assert {step: watched.state(step) for step in done} == dict.fromkeys(done, State.DONE)
+    watched.comes_to_rest('parked')
+    assert rests_near_park(watched.mount, watched.drives[-1])
 
 
 def the_bag_is_whole(folder):
@@ -192,13 +208,13 @@ def the_bag_is_whole(folder):
     return heard
 
 
-def nothing_secret(station, ears, recorded):
+def nothing_secret(station, session, ears, recorded):
     """No part of any secret was published, logged, or left in the session."""
     wanted = {name for name in ears.bytes if ears.bytes[name]}
     assert {'/mount/state', '/detector/counts', '/key/state', '/session/state', '/rosout', '/diagnostics'} <= wanted
     places = {f'topic {name}': bytes(heard) for name, heard in ears.bytes.items()}
     places |= {f'recorded {name}': bytes(heard) for name, heard in recorded.items() if not name.endswith('/image')}
-    for path in (*station.logs.glob('*.log'), *(station.sessions / 'killed').rglob('*')):
+    for path in (*station.logs.glob('*.log'), *session.rglob('*')):
         if path.is_file():
             places[str(path)] = path.read_bytes()
     found = [secret for secret in secrets_of(station.keys) if len(secret) >= 12]

@@ -1,0 +1,121 @@
+"""A calibrated station before its pass: calibration, star test and noise map, and processes that die meanwhile."""
+
+import os
+import subprocess
+import sys
+from math import radians
+
+import pytest
+import qkd_gs.msg as m
+from graph_station import running_station
+from observing_station import ask, observing
+from qkd_gs.action import Observe, Tonight
+from station_evening import SKY, Watched
+from std_srvs.srv import Trigger
+
+from qkd_gs.calibration.light.history import load_history
+from qkd_gs.devices.mount import MountMode
+from qkd_gs.evening.steps import State, Step
+from qkd_gs.nodes.runtime.base import ABORT_EVENING
+from qkd_gs.settings.twin import load_twin
+from qkd_gs.tracking.control.parking import away_rad, rests_near_park
+from qkd_gs.tracking.types import MountTask
+
+COMMAND = 'import sys; from qkd_gs.cli import main; sys.exit(main(sys.argv[1:]))'
+
+
+@pytest.fixture(scope='module')
+def station(tmp_path_factory):
+    with running_station(tmp_path_factory, lead_s=1800.0, speed=0.0) as running:
+        running.counts = running.hear(m.Counts, 'detector/counts')
+        yield observing(running)
+
+
+@pytest.fixture(scope='module')
+def watched(station):
+    running = Watched(station)
+    station.until(lambda: running.drives and running.states and running.laser, 'the station is heard')
+    return running
+
+
+def slewing(watched):
+    """The calibrator moves the mount."""
+    return watched.tasks[-1].data == MountTask.CALIBRATING and watched.moves()
+
+
+def test_a_calibration_goes_on_while_its_evening_is_dead_and_ends_at_the_operators_word(watched):
+    station = watched.station
+    watched.ask(skip=[one for one in SKY if one != 'calibrate'], anew=True)
+    station.until(lambda: slewing(watched), 'the mount is on its way to a star')
+    pid = station.kill('evening')
+    station.back('evening', pid)
+    assert watched.tasks[-1].data == MountTask.CALIBRATING
+    assert not watched.laser[-1].emitting
+    said = station.call(Trigger, ABORT_EVENING, Trigger.Request())
+    assert said.success
+    station.until(lambda: watched.tasks[-1].data == MountTask.NONE, 'the calibration has ended')
+    watched.comes_to_rest('braked')
+    assert away_rad(watched.mount, watched.drives[-1]) > radians(1)
+    station.until(lambda: watched.state(Step.CALIBRATE) is State.PENDING, 'the journal says so')
+
+
+def test_without_its_calibrator_the_mount_brakes_and_the_evening_says_so(watched):
+    station = watched.station
+    over = watched.ask()  # goes on with the same evening
+    station.until(lambda: slewing(watched), 'the mount is on its way to a star')
+    pid = station.kill('calibrator')
+    watched.comes_to_rest('braked')
+    station.back('calibrator', pid)
+
+    def told():
+        entry = next(one for one in watched.journal()['entries'] if one['step'] == Step.CALIBRATE)
+        return 'the calibrator has died' in entry['sentence']
+
+    station.until(told, 'the journal says so')
+    station.call(Trigger, ABORT_EVENING, Trigger.Request())
+    station.until(over.done, 'the evening has ended')
+    assert over.result().result.error_code == Tonight.Result.ABORTED
+
+
+def test_the_efficiency_is_within_a_tenth_of_the_truth(station, watched):
+    over = ask(station, Observe.Goal.STAR_TEST).get_result_async()
+    station.until(over.done, 'the star test has ended', step_s=0.5)
+    result = over.result().result
+    assert (result.error_code, result.error_msg) == (Observe.Result.DONE, '')
+    (night,) = load_history(station.state).nights
+    assert (night.kind, night.summary) == ('efficiency', result.summary)
+    assert night.value == pytest.approx(load_twin().photonics.link.system_efficiency, rel=0.1)
+    assert min(one.bin_s for one in station.counts) >= 1.0
+    assert not list(station.sessions.glob('*'))  # a star leaves no tags
+    assert not any(one.emitting for one in watched.laser)
+
+
+def test_a_calibrator_that_dies_leaves_the_mount_braked_and_the_counting_ended(station, watched):
+    ask(station, Observe.Goal.NOISE_MAP)
+    begun = len(station.counts)
+    station.until(lambda: len(station.counts) > begun + 3, 'the sky is counted')
+    station.back('calibrator', station.kill('calibrator'))
+    station.until(lambda: station.drives[-1].mode == MountMode.HOLD, 'the mount brakes')
+    station.until(lambda: station.tasks[-1].data == MountTask.NONE, 'nobody measures')
+    station.beats_more('detector', 3)
+    ended = len(station.counts)
+    station.beats_more('detector', 5)
+    assert len(station.counts) == ended
+
+
+def test_the_telescope_is_parked_by_command(watched):
+    station = watched.station
+    assert not rests_near_park(watched.mount, watched.drives[-1])
+    park = subprocess.Popen(
+        [sys.executable, '-c', COMMAND, 'park'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ,
+    )  # fmt: skip
+    try:
+        station.until(lambda: park.poll() is not None, '`qkd-gs park` has ended')
+    finally:
+        park.kill()
+        said, told = park.communicate()
+    assert (said, park.returncode) == ('parked\n', 0), told
+    watched.comes_to_rest('parked')
+    assert rests_near_park(watched.mount, watched.drives[-1])
+    assert [task.data for task in watched.tasks[-2:]] == [MountTask.PARKING, MountTask.NONE]
