@@ -7,8 +7,10 @@ decorator `driver`).
 
 from __future__ import annotations
 
+import sys
+from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from inspect import signature
 from typing import Any, TypeVar, cast
 
@@ -58,11 +60,17 @@ _BUILT_IN = {f'{kind}.{SIMULATED}': f'qkd_gs.sim.remote.drivers:{kind}' for kind
 def installed(kind: str) -> dict[str, str]:
     """Names of the drivers of a kind, with their ``module:attribute``."""
     found = {name.split('.', 1)[1]: target for name, target in _BUILT_IN.items() if name.split('.', 1)[0] == kind}
-    for point in entry_points(group=GROUP):
+    for point in _entry_points(tuple(sys.path)):
         of_kind, _, name = point.name.partition('.')
         if of_kind == kind and name:
             found[name] = point.value
     return found
+
+
+@cache  # every package of the environment is looked at, and each node of a station asks for every kind
+def _entry_points(path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """Entry points of installed drivers; `path` is where Python looks for packages."""
+    return tuple(entry_points(group=GROUP))
 
 
 def not_installed(kind: str, name: str) -> str:

@@ -97,7 +97,9 @@ def acme(monkeypatch):
         EntryPoint('nonsense', 'acme_driver:make', GROUP),
     ]
     monkeypatch.setattr(registry, 'entry_points', lambda group: points if group == GROUP else [])
-    return made
+    registry._entry_points.cache_clear()
+    yield made
+    registry._entry_points.cache_clear()
 
 
 def test_the_simulated_ones_come_along():
