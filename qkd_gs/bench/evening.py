@@ -1,8 +1,8 @@
 """`qkd-gs bench evening`: whether an evening in the twin ends armed, or with a true reason, whatever disturbs it.
 
 Every evening begins with a telescope that knows nothing of its orientation, over Shanghai on 2018-10-03, and ends when
-the passes are chosen and the telescope is parked. The pass itself is skipped, and so are autofocus, star test and
-noise map where they are not meant to be disturbed.
+the passes are chosen and the telescope is parked. The pass itself is skipped but for the case `to the key`, and so are
+autofocus, star test and noise map where they are not meant to be disturbed.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ class Case:
         With autofocus, star test and noise map.
     restarts : bool
         The process is killed in the middle of each step.
+    key : bool
+        The pass is tracked, and its key made.
     """
 
     start: str = '14:40:00'
@@ -54,6 +56,7 @@ class Case:
     stars: Callable[[list[str]], list[str]] | None = None
     light: bool = False
     restarts: bool = False
+    key: bool = False
 
 
 def _displaced(lines: list[str], every: int) -> list[str]:
@@ -71,6 +74,7 @@ def _displaced(lines: list[str], every: int) -> list[str]:
 CASES = {
     'undisturbed': Case(),
     'with star test and noise map': Case(light=True),
+    'to the key': Case(light=True, key=True),
     'cloud at the beginning': Case(start='14:45:30', scenario='cloud_bank'),
     'cloud while calibrating': Case(start='14:38:20', scenario='cloud_bank'),
     'cloud in star test and noise map': Case(start='14:35:00', scenario='cloud_bank', light=True),
@@ -149,6 +153,7 @@ def evening(name: str, seed: int) -> dict[str, Any]:
         one['step']: {'state': one['state'], 'minutes': round(one['took_s'] / _MINUTE_S, 2), 'tries': one['tries']}
         for one in summary['steps']
     }
+    key = next((one.values for one in journal.entries if one.step is Step.PROCESS), {})
     worth = [one['forecast']['secret_bits']['expected'] for one in summary['passes'] if one['worth']]
     return {
         'case': name,
@@ -160,6 +165,8 @@ def evening(name: str, seed: int) -> dict[str, Any]:
         'stars': journal.entry(Step.CALIBRATE).values.get('stars'),
         'heldout_urad': journal.entry(Step.CALIBRATE).values.get('heldout_urad'),
         'expected_bits': worth,
+        'secret_bits': key.get('secret_bits'),
+        'qber': key.get('qber'),
         'steps': steps,
         'said': {str(step): journal.entry(step).sentence for step in (*PREPARATION, Step.PARK)},
         'real_s': round(perf_counter() - started_s, 1),
@@ -175,12 +182,15 @@ def _lived(case: Case, seed: int, folder: Path, watcher: Watcher) -> Journal:
         lines = case.stars([line for line in text.splitlines() if line and not line.startswith('#')])
         stars.write_text('\n'.join(lines) + '\n', encoding='utf-8')
     elements = load_elements(share_path('config', 'elements', 'micius.tle'))
+    skip = [] if case.light else [Step.FOCUS, Step.EFFICIENCY, Step.NOISE]
+    if not case.key:
+        skip.append(Step.TRACK)
     while True:
         try:
             return simulate_evening(
                 elements, SITE, f'{DAY}{case.start}Z', folder / 'state',
                 until=UNTIL, seed=seed, scenario=case.scenario,
-                skip=[Step.TRACK] if case.light else [Step.FOCUS, Step.EFFICIENCY, Step.NOISE, Step.TRACK],
+                skip=skip,
                 compass_error_deg=case.compass_error_deg, stars=stars, keys=folder / 'keys', watcher=watcher,
             )  # fmt: skip
         except _Killed:
@@ -200,6 +210,7 @@ def _summary(evenings: Sequence[dict[str, Any]]) -> dict[str, Any]:
         'other_ends': sorted({one['why_ended'] for one in evenings if not one['armed']}),
         'heldout_urad_median': round(median(heldout), 1) if heldout else None,
         'heldout_urad_worst': round(heldout[-1], 1) if heldout else None,
+        'secret_bits': sorted(one['secret_bits'] for one in evenings if one['secret_bits'] is not None),
         'minutes_median': {str(step): value for step, value in minutes.items() if value},
         'real_s_median': round(median(one['real_s'] for one in evenings), 1),
     }
