@@ -238,7 +238,7 @@ class Axis:
             )
 
     def synced(self, at_ns: int) -> None:
-        """A SYNC was sent at `at_ns`, which the drive will answer once.
+        """A SYNC is sent at `at_ns`, which the drive will answer once.
 
         An answer may need longer than a cycle, so the oldest SYNC without one is answered first; one whose answer was
         lost is forgotten after some cycles.
@@ -248,6 +248,13 @@ class Axis:
             self._asked.clear()
             self._behind = 0
         self._asked.append(at_ns)
+
+    def left(self, at_ns: int) -> None:
+        """The newest SYNC before `at_ns` has left then: the bus has sent it back, with its time stamp."""
+        for number in range(len(self._asked) - 1, -1, -1):
+            if self._asked[number] <= at_ns:
+                self._asked[number] = at_ns
+                return
 
     def _take_status(self, statusword: int, now_ns: int) -> None:
         self.state = state_of(statusword)
