@@ -13,7 +13,7 @@ from typing import Any
 from qkd_gs.devices.mount import MountCommand, MountMode, MountReading
 from qkd_gs.drivers.extras import need
 from qkd_gs.sim.hil.drive_objects import COUNTS
-from qkd_gs.sim.hil.place import AT_ONCE, CAN_GROUP, Place, begun, say
+from qkd_gs.sim.hil.place import AT_ONCE, CAN_GROUP, Place, begun, serving
 from qkd_gs.sim.hil.servo_drives import ENABLED, FAULT, QUICK_STOP, Drive, Twin, for_the_drives
 from qkd_gs.sim.remote import actuators
 from qkd_gs.sim.remote.bus import Bus
@@ -49,9 +49,8 @@ class TwinDrive(Drive):
 
     def move(self, dt_s: float) -> None:
         """The twin moves it; what is left is what an SDO reads, and the end of a quick stop."""
-        if self.status != ENABLED and (self.position, self.velocity) != self.sensed[1:]:
+        if self.status != ENABLED:
             _, self.position, self.velocity = self.sensed
-            self._publish()
         if self.status == QUICK_STOP and abs(self.sensed[2]) < _STANDING and self.read(0x605A) == 2:
             self._off()
 
@@ -118,7 +117,7 @@ def main() -> int:
     drives = [drive for drive in twin.drives if isinstance(drive, TwinDrive)]
     mount = TwinMount(drives, bus)
     bus.poll()
-    say(f'servo drives on the CAN bus {CAN_GROUP}')
+    serving(f'servo drives on the CAN bus {CAN_GROUP}')
     while True:
         message = line.recv(_LISTEN_S)
         bus.poll()

@@ -19,7 +19,7 @@ from qkd_gs.errors import StationError
 from qkd_gs.sim.hil import nmea
 from qkd_gs.sim.hil.cobolt import TwinCobolt
 from qkd_gs.sim.hil.ell14 import TwinEll14
-from qkd_gs.sim.hil.place import AT_ONCE, GPSD_PORT, PLACE, Place, begun, say
+from qkd_gs.sim.hil.place import AT_ONCE, GPSD_PORT, PLACE, Place, begun, serving
 from qkd_gs.sim.hil.serial_device import SerialDevice
 from qkd_gs.sim.remote.bus import Bus
 
@@ -85,7 +85,7 @@ def main() -> int:
     }
     daemon = gpsd(PLACE / 'gps')
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    say(f'serial devices in {PLACE}, gpsd at port {GPSD_PORT}')
+    serving(f'serial devices in {PLACE}, gpsd at port {GPSD_PORT}')
     try:
         return _serve(place, bus, devices, daemon)
     finally:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from qkd_gs.drivers.tag_stream.sender import TagSender
-from qkd_gs.sim.hil.place import IN_TIME, TAGS_PORT, begun, say
+from qkd_gs.sim.hil.place import IN_TIME, TAGS_PORT, begun, serving
 from qkd_gs.sim.remote.sensors import RemoteTdc
 
 _PERIOD_S, _ALIVE_S = 0.02, 0.1
@@ -30,7 +30,7 @@ def main() -> int:
     tdc = RemoteTdc(setup, place.connect(setup))
     tdc.open()
     with socket.create_server(('127.0.0.1', TAGS_PORT)) as server:
-        say(f'TDC listens at 127.0.0.1:{TAGS_PORT}')
+        serving(f'TDC listens at 127.0.0.1:{TAGS_PORT}')
         while True:
             connection, _ = server.accept()
             with connection:
