@@ -67,7 +67,7 @@ class Cia402Mount:
         self._lost: DeviceFault | None = None
         self._enabling = self._tracking = self._stopping = self._resetting = False
         self._set_point: MountCommand | None = None
-        self._commanded_ns = self._cycle_ns = self._sync_ns = self._aimed_ns = 0
+        self._commanded_ns = self._cycle_ns = self._aimed_ns = 0
         self._begun_ns = self._sending_ns = 0  # when the last cycle began; how long one needs until its SYNC leaves
         self._is_echoed, self._station = False, StationTime()
         self._opened_ns: int | None = None
@@ -271,10 +271,11 @@ class Cia402Mount:
         if self._opened_ns is None:
             self._opened_ns = now_ns
         for frame in self._bus.frames():
-            if frame.identifier == SYNC and frame.at_ns:
-                self._left(self._station.of(frame.at_ns))
+            came_ns = self._station.of(frame.at_ns) if frame.at_ns else 0
+            if frame.identifier == SYNC and came_ns:
+                self._left(came_ns)
             for axis in self._axes:
-                axis.take(frame.identifier, frame.data, now_ns, self._sync_ns or now_ns)
+                axis.take(frame.identifier, frame.data, now_ns, came_ns)
         for axis in self._axes:
             silent_s = (now_ns - max(axis.heard_ns, self._opened_ns)) * 1e-9
             if silent_s > self._options.timeout_s:
@@ -289,9 +290,8 @@ class Cia402Mount:
 
     def _left(self, at_ns: int) -> None:
         """The bus has sent our SYNC back: it left at `at_ns`."""
-        self._sync_ns = max(at_ns, self._sync_ns)
         for axis in self._axes:
-            axis.left(at_ns)
+            axis.syncs.left(at_ns)
         self._is_echoed = True
         self._took(at_ns)
 
@@ -315,13 +315,13 @@ class Cia402Mount:
             self._send_set_points(self._begun_ns + self._sending_ns, ready)
             if self._now_ns() - self._begun_ns < self._sending_ns + _HELD_UP_NS:
                 break  # otherwise the process was interrupted, and the set-points would be of a time that is past
-        self._sync_ns = self._now_ns()
+        sent_ns = self._now_ns()
         for axis in self._axes:
-            axis.synced(self._sync_ns)
+            axis.syncs.sent(sent_ns)
         self._bus.synced()
         self._bus.send(SYNC, b'')
         if not self._is_echoed:
-            self._took(self._sync_ns)
+            self._took(sent_ns)
 
     def _send_set_points(self, aimed_ns: int, ready: bool) -> None:
         """Send the references for a SYNC that leaves at `aimed_ns`."""

@@ -18,7 +18,7 @@ from qkd_gs.tracking.types import CameraRole
 
 DB_PER_UNIT = 2.5  # of the gain register, which goes from 0 to 10; config/devices/hil.yaml says the same
 _ROLES = {'guiding_camera': CameraRole.GUIDING, 'tracking_camera': CameraRole.TRACKING}
-_LOOK_S = 0.002
+_LOOK_S = 0.004
 _MOST_WAITING = 4
 _SHORT_US = 100  # Aravis waits for the end of a period in a busy loop
 _WAIT_S = 0.1  # longest time for an image, during which the server answers nothing else

@@ -19,7 +19,8 @@ from qkd_gs.sim.remote import actuators
 from qkd_gs.sim.remote.bus import Bus
 
 FOLLOWING_ERROR = 0x8611
-_LISTEN_S = 0.002
+_LISTEN_S = 0.005
+_LATEST_NS = 5_000_000
 _OLDEST_NS = 1_000_000_000
 _STANDING = 2 * COUNTS / 360 * 0.01  # counts a second
 
@@ -123,7 +124,9 @@ def main() -> int:
         bus.poll()
         while message is not None:
             if for_the_drives(message.arbitration_id):
-                twin.receive(message, arrival_ns(place, message))
+                at_ns = arrival_ns(place, message)
+                # a drive answers within a millisecond, and never when the next SYNC has come
+                twin.receive(message, at_ns, place.now_ns() - at_ns > _LATEST_NS)
                 mount.work(place.now_ns())
             message = line.recv(0)
         twin.advance(place.now_ns())

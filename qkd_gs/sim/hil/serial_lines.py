@@ -23,7 +23,7 @@ from qkd_gs.sim.hil.place import AT_ONCE, GPSD_PORT, PLACE, Place, begun, servin
 from qkd_gs.sim.hil.serial_device import SerialDevice
 from qkd_gs.sim.remote.bus import Bus
 
-_PERIOD_S = 0.005
+_PERIOD_S = 0.01
 _DELAY_NS = 150_000_000  # of the receiver's messages
 _SECOND_NS = 10**9
 

@@ -76,10 +76,10 @@ class Drive:
 
     # --- frames ---
 
-    def frame(self, identifier: int, data: bytes, now_ns: int) -> None:
-        """A frame on the bus."""
+    def frame(self, identifier: int, data: bytes, now_ns: int, is_late: bool = False) -> None:
+        """A frame on the bus; `is_late`: so long ago that an answer would not be one any more."""
         if identifier == 0x80:
-            self._sync(now_ns)
+            self._sync(now_ns, is_late)
         elif identifier - 0x700 == self.read(0x1016, 1) >> 16 & 0x7F:
             self._guarded_ns = now_ns
         elif identifier in (0x200 + self.id, 0x300 + self.id):
@@ -91,7 +91,7 @@ class Drive:
             self._taken = [one for one in self.node.rpdo.values() if one.enabled]
             self._sent = [one for one in self.node.tpdo.values() if one.enabled]
 
-    def _sync(self, now_ns: int) -> None:
+    def _sync(self, now_ns: int, is_late: bool) -> None:
         if not self._running:
             return
         self._syncing = True
@@ -104,7 +104,8 @@ class Drive:
         self._syncing = False
         self._control(self.read(0x6040))
         self.latch(now_ns)
-        self._send(lambda one: one.trans_type == 1)
+        if not is_late:
+            self._send(lambda one: one.trans_type == 1)
 
     def latch(self, now_ns: int) -> None:
         """At a SYNC: the position that the drive tells."""
@@ -229,14 +230,14 @@ class Twin:
     def update(self, message: Any) -> None:
         """As canopen's timer has it."""
 
-    def receive(self, message: Any, at_ns: int | None = None) -> None:
+    def receive(self, message: Any, at_ns: int | None = None, is_late: bool = False) -> None:
         """A frame of the driver, which has come at `at_ns`; None: now."""
         data = bytes(message.data)
         if message.arbitration_id & 0x7F not in self.silent or message.arbitration_id in (0, 0x80):
             self.network.notify(message.arbitration_id, bytearray(data), 0.0)
         for drive in self.drives:
             if drive.id not in self.silent:
-                drive.frame(message.arbitration_id, data, at_ns or self._now_ns or 0)
+                drive.frame(message.arbitration_id, data, at_ns or self._now_ns or 0, is_late)
 
     def pass_time(self, seconds: float) -> None:
         """Let time go by."""
