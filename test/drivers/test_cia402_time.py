@@ -142,6 +142,27 @@ def test_a_position_may_be_newer_than_the_call_that_asks_for_it(drives):
     assert device.read(call_ns).stamp_ns == call_ns + later_ns
 
 
+def test_both_angles_of_a_reading_are_of_its_stamp(drives):
+    """The elevation answers a cycle later than the azimuth."""
+    device = enabled(drives)
+    goal = follow(drives, device, 2.0, rate_deg_s=10.0)
+    answer, held = drives.bus.recv, []
+
+    def recv(timeout):
+        message = answer(timeout)
+        while message is not None and message.arbitration_id == 0x182:
+            held.append(message)
+            message = answer(timeout)
+        return held.pop(0) if message is None and len(held) > 1 else message
+
+    drives.bus.recv = recv
+    for _ in range(20):
+        device.command(drives.rig.now_ns, goal(drives.rig.now_ns))
+        reading = device.read(drives.rig.now_ns)
+        assert reading.az_rad == pytest.approx(goal(reading.stamp_ns).az_rad, abs=2e-7)
+        drives.rig.advance(0.01)
+
+
 def test_a_late_cycle_is_made_up_for_at_once(drives):
     device = enabled(drives)
     goal = follow(drives, device, 2.0, rate_deg_s=1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import deque
 from math import degrees, pi, radians, tau
 
 from qkd_gs.drivers.cia402.bus import CanBus, SdoAbort, download_request
@@ -33,6 +34,7 @@ from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.station import AxisSettings
 
 _AT_REST_RAD_S = radians(0.01)
+_KEPT = 8  # positions
 _MARGIN_DEG = 0.2  # the limits in the drive lie so far beyond those of the station
 _OFF_BUS = 1 << 31  # of an identifier: the PDO does not exist
 _ON_SYNC, _BY_TIMER = 1, 255  # transmission types
@@ -65,6 +67,7 @@ class Axis:
         self.state = State.NOT_READY
         self.angle_rad = self.rate_rad_s = 0.0
         self.stamp_ns = self.heard_ns = 0
+        self._positions: deque[tuple[int, float]] = deque(maxlen=_KEPT)  # stamps and angles
         self.error_code = 0
         self.identity = ''
         self.control = Control.DISABLE_VOLTAGE
@@ -247,6 +250,14 @@ class Axis:
         if at_ns >= self.stamp_ns:
             self.angle_rad = (counts - self._drive.zero_counts) * self._rad_per_count
             self.stamp_ns = at_ns
+            self._positions.append((at_ns, self.angle_rad))
+
+    def angle_at(self, at_ns: int) -> float:
+        """Angle at the time of one of the last SYNCs: the other axis may not have answered the newest one yet."""
+        if not self.stamp_ns:
+            return self.angle_rad
+        told = (angle_rad for stamp_ns, angle_rad in self._positions if stamp_ns == at_ns)
+        return next(told, self.angle_rad + self.rate_rad_s * (at_ns - self.stamp_ns) * 1e-9)
 
     # --- states ---
 

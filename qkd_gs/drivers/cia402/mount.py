@@ -136,10 +136,11 @@ class Cia402Mount:
         azimuth, elevation = self._axes
         stamps = [axis.stamp_ns or now_ns for axis in self._axes]
         fault = azimuth.fault or elevation.fault
+        stamp_ns = min(*stamps, max(self._now_ns(), now_ns))  # the SYNC may have left after `now_ns`
         return MountReading(
-            min(*stamps, max(self._now_ns(), now_ns)),  # the SYNC may have left after `now_ns`
-            azimuth.angle_rad,
-            elevation.angle_rad,
+            stamp_ns,
+            azimuth.angle_at(stamp_ns),
+            elevation.angle_at(stamp_ns),
             azimuth.rate_rad_s,
             elevation.rate_rad_s,
             self._mode(),
