@@ -12,12 +12,13 @@ from collections import deque
 from qkd_gs.devices.camera import CameraSettings, Frame, Roi
 from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.sim.hil import aravis
-from qkd_gs.sim.hil.place import CAMERAS, IN_TIME, Place, begun, say, serving
+from qkd_gs.sim.hil.place import CAMERAS, IMAGES, IN_TIME, Place, begun, say, serving
 from qkd_gs.sim.remote.sensors import RemoteCamera
 from qkd_gs.tracking.types import CameraRole
 
 DB_PER_UNIT = 2.5  # of the gain register, which goes from 0 to 10; config/devices/hil.yaml says the same
 _ROLES = {'guiding_camera': CameraRole.GUIDING, 'tracking_camera': CameraRole.TRACKING}
+_PRIORITIES = {'guiding_camera': IN_TIME, 'tracking_camera': IMAGES}
 _LOOK_S = 0.004
 _MOST_WAITING = 4
 _SHORT_US = 100  # Aravis waits for the end of a period in a busy loop
@@ -89,7 +90,7 @@ class Registers:
 
 def main() -> int:
     """Render and serve until the world ends."""
-    place, (kind,) = begun(IN_TIME)
+    place, (kind,) = begun()
     setup = place.setup()
     bus = place.connect(setup)
     camera = RemoteCamera(_ROLES[kind], setup, bus)
@@ -97,7 +98,7 @@ def main() -> int:
     images = Images(place)
     model = getattr(setup.station, kind)
     server = aravis.Server(CAMERAS[kind], f'TWIN-{kind[:8]}', (model.width_px, model.height_px), images.send)
-    serving(f'{kind} listens at {CAMERAS[kind]}')
+    serving(f'{kind} listens at {CAMERAS[kind]}', _PRIORITIES[kind])
     registers = Registers(server)
     set_up: CameraSettings | None = None
     while True:

@@ -19,7 +19,7 @@ from qkd_gs.errors import StationError
 from qkd_gs.sim.hil import nmea
 from qkd_gs.sim.hil.cobolt import TwinCobolt
 from qkd_gs.sim.hil.ell14 import TwinEll14
-from qkd_gs.sim.hil.place import AT_ONCE, GPSD_PORT, PLACE, Place, begun, serving
+from qkd_gs.sim.hil.place import GPSD_PORT, PLACE, SERIAL_LINES, Place, begun, serving
 from qkd_gs.sim.hil.serial_device import SerialDevice
 from qkd_gs.sim.remote.bus import Bus
 
@@ -75,7 +75,7 @@ def gpsd(port: Path) -> subprocess.Popen[bytes]:
 
 def main() -> int:
     """Serve until the world ends."""
-    place, _ = begun(AT_ONCE)
+    place, _ = begun()
     PLACE.mkdir(mode=0o700, exist_ok=True)
     bus = place.connect()
     devices: dict[int, SerialDevice] = {
@@ -83,9 +83,9 @@ def main() -> int:
         terminal('beacon'): TwinCobolt(bus),
         terminal('gps'): Receiver(place),
     }
-    daemon = gpsd(PLACE / 'gps')
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    serving(f'serial devices in {PLACE}, gpsd at port {GPSD_PORT}')
+    serving(f'serial devices in {PLACE}, gpsd at port {GPSD_PORT}', SERIAL_LINES)
+    daemon = gpsd(PLACE / 'gps')
     try:
         return _serve(place, bus, devices, daemon)
     finally:

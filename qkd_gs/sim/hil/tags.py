@@ -25,12 +25,12 @@ HELLO: dict[str, object] = {
 
 def main() -> int:
     """Serve one station after the other until the world ends."""
-    place, _ = begun(IN_TIME)
+    place, _ = begun()
     setup = place.setup()
     tdc = RemoteTdc(setup, place.connect(setup))
     tdc.open()
     with socket.create_server(('127.0.0.1', TAGS_PORT)) as server:
-        serving(f'TDC listens at 127.0.0.1:{TAGS_PORT}')
+        serving(f'TDC listens at 127.0.0.1:{TAGS_PORT}', IN_TIME)
         while True:
             connection, _ = server.accept()
             with connection:
