@@ -13,7 +13,7 @@ from typing import Any
 from qkd_gs.devices.mount import MountCommand, MountMode, MountReading
 from qkd_gs.drivers.extras import need
 from qkd_gs.sim.hil.drive_objects import COUNTS
-from qkd_gs.sim.hil.place import CAN_GROUP, DRIVES, Place, begun, serving
+from qkd_gs.sim.hil.place import AT_ONCE, CAN_GROUP, Place, begun, serving
 from qkd_gs.sim.hil.servo_drives import ENABLED, FAULT, QUICK_STOP, Drive, Twin, for_the_drives
 from qkd_gs.sim.remote import actuators
 from qkd_gs.sim.remote.bus import Bus
@@ -118,7 +118,7 @@ def main() -> int:
     drives = [drive for drive in twin.drives if isinstance(drive, TwinDrive)]
     mount = TwinMount(drives, bus)
     bus.poll()
-    serving(f'servo drives on the CAN bus {CAN_GROUP}', DRIVES)
+    serving(f'servo drives on the CAN bus {CAN_GROUP}', AT_ONCE)
     while True:
         message = line.recv(_LISTEN_S)
         bus.poll()

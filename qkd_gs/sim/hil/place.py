@@ -28,9 +28,9 @@ CAMERAS = {'tracking_camera': '127.0.0.1', 'guiding_camera': '127.0.0.2'}
 CAN_GROUP = '239.74.163.41'
 TAGS_PORT, GPSD_PORT = 5510, 29471
 # Real-time priorities.  A counterpart is as punctual as the loop that it serves, since what it stands for has a
-# processor of its own: drives before all loops of the station; images behind its 100 Hz loop, before everything else;
-# laser and half-wave plate before their loops.  Whole images and photons wait for all of these.
-DRIVES, IMAGES, SERIAL_LINES, IN_TIME = 25, 16, 11, 5
+# processor of its own: drives, laser and half-wave plate, which compute little, before all loops of the station; images
+# behind its 100 Hz loop, before everything else.  Whole images and photons wait for all of these.
+AT_ONCE, IMAGES, IN_TIME = 25, 16, 5
 
 
 @dataclass(frozen=True)

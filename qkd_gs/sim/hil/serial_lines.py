@@ -19,7 +19,7 @@ from qkd_gs.errors import StationError
 from qkd_gs.sim.hil import nmea
 from qkd_gs.sim.hil.cobolt import TwinCobolt
 from qkd_gs.sim.hil.ell14 import TwinEll14
-from qkd_gs.sim.hil.place import GPSD_PORT, PLACE, SERIAL_LINES, Place, begun, serving
+from qkd_gs.sim.hil.place import AT_ONCE, GPSD_PORT, PLACE, Place, begun, serving
 from qkd_gs.sim.hil.serial_device import SerialDevice
 from qkd_gs.sim.remote.bus import Bus
 
@@ -78,13 +78,11 @@ def main() -> int:
     place, _ = begun()
     PLACE.mkdir(mode=0o700, exist_ok=True)
     bus = place.connect()
-    devices: dict[int, SerialDevice] = {
-        terminal('hwp'): TwinEll14(bus),
-        terminal('beacon'): TwinCobolt(bus),
-        terminal('gps'): Receiver(place),
-    }
+    # a driver that finds a terminal expects an answer: the emulators, which take their time, come first
+    made: dict[str, SerialDevice] = {'hwp': TwinEll14(bus), 'beacon': TwinCobolt(bus), 'gps': Receiver(place)}
+    devices = {terminal(name): device for name, device in made.items()}
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    serving(f'serial devices in {PLACE}, gpsd at port {GPSD_PORT}', SERIAL_LINES)
+    serving(f'serial devices in {PLACE}, gpsd at port {GPSD_PORT}', AT_ONCE)
     daemon = gpsd(PLACE / 'gps')
     try:
         return _serve(place, bus, devices, daemon)
