@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qkd_gs.nodes.runtime.base import BESIDE_THE_LOOP
 from qkd_gs.nodes.runtime.camera import CameraNode
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.tracking.types import CameraRole
@@ -12,6 +13,7 @@ class GuidingCameraNode(CameraNode):
 
     name = 'guiding_camera'
     role = CameraRole.GUIDING
+    priority = BESIDE_THE_LOOP
 
 
 def main(arguments: list[str] | None = None) -> int:

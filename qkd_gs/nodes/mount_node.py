@@ -12,7 +12,7 @@ from qkd_gs.devices.mount import Mount, MountMode
 from qkd_gs.errors import DeviceFault
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime import parameters
-from qkd_gs.nodes.runtime.base import IN_THE_LOOP
+from qkd_gs.nodes.runtime.base import MOVING
 from qkd_gs.nodes.runtime.context import device_of, station_of
 from qkd_gs.nodes.runtime.device import DeviceNode, require_open
 from qkd_gs.nodes.runtime.gathered import NEWEST
@@ -31,7 +31,7 @@ class MountNode(DeviceNode):
     """Drives the mount; without a fresh safety status or a fresh set-point it stops."""
 
     name = 'mount'
-    priority = IN_THE_LOOP
+    priority = MOVING
 
     def __init__(self) -> None:
         super().__init__()

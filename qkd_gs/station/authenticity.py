@@ -25,6 +25,7 @@ _KEY_BYTES = 32
 _TAG_BYTES = 8
 _COUNTER = Struct('<Q')
 _LITTLE_ENDIAN = 1  # second byte of a serialized message
+TOO_OLD = 'was sent more than'  # an objection begins with it
 
 
 def station_key(state_dir: Path) -> bytes:
@@ -117,7 +118,7 @@ class Verifier:
             return 'was sent before'
         age_ns = self._age_ns(counter) if self._fresh_ns is not None else 0
         if self._fresh_ns is not None and not -self._fresh_ns <= age_ns <= self._fresh_ns:
-            return f'was sent more than {self._fresh_ns * 1e-9:g} s ago' if age_ns > 0 else 'is of the future'
+            return f'{TOO_OLD} {self._fresh_ns * 1e-9:g} s ago' if age_ns > 0 else 'is of the future'
         self._last = counter
         return ''
 

@@ -22,15 +22,19 @@ class Drives(Counterpart):
         self.bus = TwinBus(positions=positions, **how)
         self.twin = self.bus.twin
         self.steady = lambda: 0  # within a call the time of the tests stands still
+        self.wall_ns = 0  # of the system clock minus the steady one
 
         @driver(Cia402Options)
         def make(context):
-            return Cia402Mount(context.options, context.station.mount, self.bus.open, self.clock)
+            return Cia402Mount(context.options, context.station.mount, self.bus.open, self.clock, self.wall)
 
         self.rig = Rig(make, options, self)
 
     def clock(self):
         return self.steady()
+
+    def wall(self):
+        return self.wall_ns + self.steady()
 
     def advance(self, now_ns):
         self.bus.advance(now_ns)

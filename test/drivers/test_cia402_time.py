@@ -1,10 +1,16 @@
 """The CiA-402 driver and time: late calls, late answers, and pauses."""
 
-from math import degrees, isfinite
+from math import degrees, isfinite, pi, radians
 
+import can
 import pytest
 from cia402_drives import Drives, enabled, follow
 from cia402_twin import COUNTS
+
+from qkd_gs.devices.mount import MountCommand
+from qkd_gs.drivers.cia402.objects import SYNC
+
+RATE = radians(10.0) * 1e-9  # a nanosecond
 
 
 @pytest.fixture
@@ -80,9 +86,81 @@ def test_what_is_sent_later_than_the_call_began_is_of_the_time_at_which_it_is_se
     frames = len(drives.bus.sent) - before
     assert frames == 6  # heartbeat, two for each drive, SYNC
     drives.rig.advance(0.01)
-    wanted_rad = goal(call_ns + frames * frame_ns + 10_000_000).az_rad
+    before_ns = (frames - 1) * frame_ns
+    wanted_rad = goal(call_ns + before_ns + 10_000_000).az_rad
     assert drives.twin.drives[0].read(0x607A) / COUNTS * 360 == pytest.approx(degrees(wanted_rad), abs=2e-4)
-    assert device.read(drives.rig.now_ns).stamp_ns == call_ns + frames * frame_ns
+    assert device.read(drives.rig.now_ns).stamp_ns == call_ns + before_ns
+
+
+def test_a_bus_that_sends_the_sync_back_tells_when_it_left(drives):
+    """As SocketCAN does: the SYNC waits for the frames before it."""
+    device = enabled(drives)
+    queued_ns, drives.wall_ns, send = 600_000, 10**18, drives.bus.send
+
+    def echoing(message):
+        send(message)
+        if message.arbitration_id == SYNC:
+            at_s = (drives.wall() + queued_ns) * 1e-9
+            drives.bus._to_driver.append(can.Message(timestamp=at_s, arbitration_id=SYNC, is_extended_id=False))
+
+    drives.bus.send, time_ns = echoing, [0]
+    drives.steady = lambda: time_ns[0]
+    start, begin_ns = device.read(drives.rig.now_ns), drives.rig.now_ns
+    for _ in range(300):
+        now_ns = drives.rig.now_ns
+        wanted_rad = start.az_rad + RATE * (now_ns - begin_ns)
+        device.command(now_ns, MountCommand(now_ns, wanted_rad, start.el_rad, RATE * 1e9))
+        time_ns[0] += 10_000_000
+        drives.rig.advance(0.01)
+    assert device.read(drives.rig.now_ns).stamp_ns == pytest.approx(now_ns + queued_ns, abs=1000)
+    wanted_rad += RATE * (queued_ns + 10_000_000)
+    assert drives.twin.drives[0].read(0x607A) / COUNTS * 2 * pi == pytest.approx(wanted_rad, abs=5e-6)
+
+
+def test_set_points_are_made_anew_when_the_process_was_held_up_behind_them(drives):
+    device = enabled(drives)
+    goal = follow(drives, device, 2.0, rate_deg_s=10.0)
+    held_ns, first = 20_000_000, len(drives.bus.sent) + 3  # while the first set-points are sent
+    drives.steady = lambda: held_ns * (len(drives.bus.sent) >= first)
+    drives.rig.advance(0.01)
+    call_ns = drives.rig.now_ns
+    device.command(call_ns, goal(call_ns))
+    drives.rig.advance(0.01)
+    wanted_rad = goal(call_ns + held_ns + 10_000_000).az_rad
+    assert drives.twin.drives[0].read(0x607A) / COUNTS * 360 == pytest.approx(degrees(wanted_rad), abs=1e-4)
+
+
+def test_a_position_may_be_newer_than_the_call_that_asks_for_it(drives):
+    """A node takes the time, follows a set-point, and reads by the time that it has taken."""
+    device = enabled(drives)
+    goal = follow(drives, device, 2.0, rate_deg_s=10.0)
+    drives.rig.advance(0.01)
+    call_ns, later_ns = drives.rig.now_ns, 1_500_000
+    drives.steady = lambda: later_ns
+    device.command(call_ns + later_ns, goal(call_ns))
+    drives.bus.advance(call_ns + later_ns)
+    assert device.read(call_ns).stamp_ns == call_ns + later_ns
+
+
+def test_both_angles_of_a_reading_are_of_its_stamp(drives):
+    """The elevation answers a cycle later than the azimuth."""
+    device = enabled(drives)
+    goal = follow(drives, device, 2.0, rate_deg_s=10.0)
+    answer, held = drives.bus.recv, []
+
+    def recv(timeout):
+        message = answer(timeout)
+        while message is not None and message.arbitration_id == 0x182:
+            held.append(message)
+            message = answer(timeout)
+        return held.pop(0) if message is None and len(held) > 1 else message
+
+    drives.bus.recv = recv
+    for _ in range(20):
+        device.command(drives.rig.now_ns, goal(drives.rig.now_ns))
+        reading = device.read(drives.rig.now_ns)
+        assert reading.az_rad == pytest.approx(goal(reading.stamp_ns).az_rad, abs=2e-7)
+        drives.rig.advance(0.01)
 
 
 def test_a_late_cycle_is_made_up_for_at_once(drives):

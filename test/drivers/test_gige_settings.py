@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from qkd_gs.devices.camera import CameraSettings, Roi
 from qkd_gs.devices.conformance.checks import fault_of
-from qkd_gs.drivers.gige.device_clock import ArrivalClock, LatchedClock, StationTime
+from qkd_gs.drivers.gige.device_clock import ArrivalClock, LatchedClock
 from qkd_gs.drivers.gige.features import Abilities, Range, native
 from qkd_gs.drivers.gige.losses import Losses
 from qkd_gs.drivers.gige.options import GigeOptions
@@ -92,14 +92,6 @@ def test_arrivals_give_the_time_less_the_stated_latency():
         exposed_ns = 10**12 + number * 10_000_000
         clock.arrived(number * 10_000_000, exposed_ns + 8_000_000 + round(rng.exponential(2e6)))
     assert abs(clock.host_ns(499 * 10_000_000) - exposed_ns) < 100_000
-
-
-def test_station_time_is_that_of_the_least_interrupted_call():
-    rng, station = np.random.default_rng(1), StationTime()
-    for number in range(300):
-        now_ns = number * 10_000_000
-        station.pair(2018 * 10**15 + now_ns, 10**9 + now_ns + round(rng.exponential(500_000)))
-    assert abs(station.of(10**9 + now_ns) - 2018 * 10**15 - now_ns) < 20_000
 
 
 def test_few_losses_are_counted_and_many_are_told():

@@ -64,8 +64,9 @@ def test_what_must_not_wait_goes_first_with_all_its_threads(station):
 
     A process that is still loading has used up its budget for a moment.
     """
-    first = {'world', 'mount', 'tracker', 'monitor', 'guiding_camera', 'tracking_camera'}
-    second = {'hwp', 'beacon', 'detector'}
+    real_time = {'mount': 20, 'guiding_camera': 14}
+    real_time |= dict.fromkeys(('world', 'tracker', 'monitor', 'tracking_camera'), 18)
+    real_time |= dict.fromkeys(('hwp', 'beacon', 'detector'), 10)
     allowed = real_time_is_allowed()
 
     def policies(pid):
@@ -73,7 +74,7 @@ def test_what_must_not_wait_goes_first_with_all_its_threads(station):
         return {(os.sched_getscheduler(one), os.sched_getparam(one).sched_priority) for one in threads}
 
     def expected(name):
-        priority = (20 if name in first else 10 if name in second else 0) if allowed else 0
+        priority = real_time.get(name, 0) if allowed else 0
         return {(os.SCHED_RR if priority else os.SCHED_OTHER, priority)}
 
     for name, pid in station.processes.pids().items():

@@ -29,16 +29,17 @@ from qkd_gs.drivers.cia402.objects import (
 )
 from qkd_gs.drivers.cia402.options import Cia402Options, DriveOptions
 from qkd_gs.drivers.cia402.shaper import Shaper
+from qkd_gs.drivers.cia402.syncs import Syncs
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.station import AxisSettings
 
 _AT_REST_RAD_S = radians(0.01)
+_KEPT = 8  # positions
 _MARGIN_DEG = 0.2  # the limits in the drive lie so far beyond those of the station
 _OFF_BUS = 1 << 31  # of an identifier: the PDO does not exist
 _ON_SYNC, _BY_TIMER = 1, 255  # transmission types
 _TIMER_MS = 50
 _CONFIGURE_S = 0.5  # for one object
-_LOST_CYCLES = 5  # a drive that is behind for longer has not answered at all
 _BRAKING_LOOKS, _BRAKING_LOOK_S = 100, 0.05
 
 
@@ -51,6 +52,8 @@ class Axis:
         By its last statusword.
     stamp_ns : int
         Time of the newest position: of the SYNC that latched it, or of the reception of one sent by timer.
+    syncs : Syncs
+        Those that the drive will answer.
     heard_ns : int
         When the drive last sent its position; a heartbeat alone does not count.
     error_code : int
@@ -64,13 +67,13 @@ class Axis:
         self.state = State.NOT_READY
         self.angle_rad = self.rate_rad_s = 0.0
         self.stamp_ns = self.heard_ns = 0
+        self._positions: deque[tuple[int, float]] = deque(maxlen=_KEPT)  # stamps and angles
         self.error_code = 0
         self.identity = ''
         self.control = Control.DISABLE_VOLTAGE
         self._reset_sent = False
         self.following_error_rad = radians(drive.following_error_deg)
-        self._asked: deque[int] = deque()  # times of the SYNCs that it has not answered
-        self._behind = 0  # cycles in which an answer was still missing when the next SYNC was sent
+        self.syncs = Syncs(options.cycle_s)
         self._distrusted = False  # its rate is from before it was taken for stopping
 
     # --- units ---
@@ -211,8 +214,8 @@ class Axis:
 
     # --- frames ---
 
-    def take(self, identifier: int, data: bytes, now_ns: int, sync_ns: int) -> None:
-        """Take a frame, if it is one of this drive; `sync_ns`: time of the last SYNC."""
+    def take(self, identifier: int, data: bytes, now_ns: int, came_ns: int = 0) -> None:
+        """Take a frame, if it is one of this drive; `came_ns`: when it has come, 0: not known."""
         base, node = identifier & 0x780, identifier & 0x7F
         if node != self._drive.node_id:
             return
@@ -220,8 +223,9 @@ class Axis:
             self.heard_ns = now_ns
         if base == TPDO[0] and len(data) >= 6:
             self._take_status(int.from_bytes(data[:2], 'little'), now_ns)
-            asked_ns = self._asked.popleft() if self._asked else sync_ns
-            self._take_position(int.from_bytes(data[2:6], 'little', signed=True), asked_ns)
+            asked_ns = self.syncs.answered(came_ns)
+            if asked_ns is not None:
+                self._take_position(int.from_bytes(data[2:6], 'little', signed=True), asked_ns)
         elif base == TPDO[1] and len(data) >= 6:
             rate, error_code = struct.unpack_from('<iH', data)
             self.rate_rad_s, self._distrusted = rate * self._rad_per_count, False
@@ -237,18 +241,6 @@ class Axis:
                 'mount.silent', f'the drive of the {self.name} has started anew and lost its configuration'
             )
 
-    def synced(self, at_ns: int) -> None:
-        """A SYNC was sent at `at_ns`, which the drive will answer once.
-
-        An answer may need longer than a cycle, so the oldest SYNC without one is answered first; one whose answer was
-        lost is forgotten after some cycles.
-        """
-        self._behind = self._behind + 1 if self._asked else 0
-        if self._behind > _LOST_CYCLES:
-            self._asked.clear()
-            self._behind = 0
-        self._asked.append(at_ns)
-
     def _take_status(self, statusword: int, now_ns: int) -> None:
         self.state = state_of(statusword)
         if self.state is not State.FAULT:
@@ -258,6 +250,14 @@ class Axis:
         if at_ns >= self.stamp_ns:
             self.angle_rad = (counts - self._drive.zero_counts) * self._rad_per_count
             self.stamp_ns = at_ns
+            self._positions.append((at_ns, self.angle_rad))
+
+    def angle_at(self, at_ns: int) -> float:
+        """Angle at the time of one of the last SYNCs: the other axis may not have answered the newest one yet."""
+        if not self.stamp_ns:
+            return self.angle_rad
+        told = (angle_rad for stamp_ns, angle_rad in self._positions if stamp_ns == at_ns)
+        return next(told, self.angle_rad + self.rate_rad_s * (at_ns - self.stamp_ns) * 1e-9)
 
     # --- states ---
 

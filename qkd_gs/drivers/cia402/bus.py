@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from qkd_gs.drivers.cia402.objects import SDO_ANSWER, SDO_REQUEST, TPDO
 from qkd_gs.drivers.extras import need
 from qkd_gs.drivers.percentiles import Latencies
 from qkd_gs.errors import DeviceFault
 
-Frame = tuple[int, bytes]  # identifier and data
+
+class Frame(NamedTuple):
+    """A frame that has arrived.
+
+    Attributes
+    ----------
+    at_ns : int
+        When, by the steady clock of this machine; 0: not known.
+    """
+
+    identifier: int
+    data: bytes
+    at_ns: int = 0
+
+
 _UPLOADED = {0x43: 4, 0x47: 3, 0x4B: 2, 0x4F: 1, 0x42: 4}
 _DOWNLOADED = 0x60
 _ABORTED = 0x80
+_OLDEST_NS = 500_000_000  # an older time stamp is of another clock
 
 
 class SdoAbort(DeviceFault):
@@ -33,14 +48,22 @@ class CanBus:
         Makes the bus: an object with ``recv(timeout)``, ``send(message)`` and ``shutdown()``.
     name : str
         For messages.
+    steady, wall : callable
+        Clocks of this machine, ns; time stamps of frames are by `wall`.
     """
 
-    def __init__(self, open_bus: Callable[[], Any], name: str) -> None:
-        self._open_bus, self._name = open_bus, name
+    def __init__(
+        self,
+        open_bus: Callable[[], Any],
+        name: str,
+        steady: Callable[[], int] = time.monotonic_ns,
+        wall: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._open_bus, self._name, self._steady, self._wall = open_bus, name, steady, wall
         self._bus: Any = None
         self._message: Any = None
         self._waiting: list[Frame] = []  # arrived during an SDO transfer
-        self._synced_s = 0.0  # when the last SYNC was sent, if no drive has answered it yet
+        self._synced_ns = 0  # when the last SYNC was sent (wall), if no drive has answered it yet
         self.answers = Latencies()  # of the drives, from a SYNC to the first position
 
     def open(self) -> None:
@@ -78,7 +101,7 @@ class CanBus:
 
     def synced(self) -> None:
         """A SYNC has been sent."""
-        self._synced_s = time.time()
+        self._synced_ns = self._wall()
 
     def frames(self) -> list[Frame]:
         """Frames that have arrived; never waits."""
@@ -96,10 +119,15 @@ class CanBus:
             raise DeviceFault('mount.silent', f'{self._name}: {error}') from error
         if message is None or message.is_error_frame or message.is_remote_frame or message.is_extended_id:
             return None
-        if self._synced_s and message.arbitration_id & 0x780 == TPDO[0]:
-            self.answers.add(max(message.timestamp - self._synced_s, 0.0))
-            self._synced_s = 0.0
-        return message.arbitration_id, bytes(message.data)
+        if self._synced_ns and message.arbitration_id & 0x780 == TPDO[0]:
+            self.answers.add(max(message.timestamp - self._synced_ns * 1e-9, 0.0))
+            self._synced_ns = 0
+        return Frame(message.arbitration_id, bytes(message.data), self._arrived_ns(message.timestamp))
+
+    def _arrived_ns(self, timestamp_s: float) -> int:
+        """Steady time of a frame's time stamp, which is the kernel's by the system clock for most interfaces."""
+        ago_ns = self._wall() - round(timestamp_s * 1e9)
+        return self._steady() - ago_ns if 0 <= ago_ns < _OLDEST_NS else 0
 
     def wait(self, seconds: float) -> None:
         """Let time pass; frames that arrive are kept."""

@@ -24,6 +24,7 @@ from qkd_gs.drivers.cia402.objects import (
 from qkd_gs.drivers.cia402.options import Cia402Options
 from qkd_gs.drivers.cia402.probe import probe
 from qkd_gs.drivers.extras import need
+from qkd_gs.drivers.station_time import StationTime
 from qkd_gs.drivers.steady import Forward
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.station import AxisSettings, MountSettings
@@ -31,6 +32,7 @@ from qkd_gs.settings.station import AxisSettings, MountSettings
 _MOST_EXTRAPOLATED_NS = 500_000_000
 _AT_ONCE = 0.5  # of the window of the following error: what the reference may move by after a cycle that was late
 _LONGEST_SEND_NS = 5_000_000
+_HELD_UP_NS, _TRIES = 1_000_000, 3  # set-points whose sending took so much longer than usual are sent anew
 _LATE = 0.7  # of the guarding time, since the last heartbeat: the drives may have taken the driver for dead
 
 
@@ -48,11 +50,12 @@ class Cia402Mount:
         settings: MountSettings,
         open_bus: Callable[[], Any],
         steady: Callable[[], int] = time.monotonic_ns,
+        wall: Callable[[], int] = time.time_ns,
     ) -> None:
         self._options, self._settings = options, settings
         self._state = OpenState('mount')
         self._steady = steady  # clock by which the time within a call is known: what is sent leaves later than it began
-        self._bus = CanBus(open_bus, f'{options.interface} {options.channel}')
+        self._bus = CanBus(open_bus, f'{options.interface} {options.channel}', steady, wall)
         self._make_axes()
 
     def _make_axes(self) -> None:
@@ -64,8 +67,9 @@ class Cia402Mount:
         self._lost: DeviceFault | None = None
         self._enabling = self._tracking = self._stopping = self._resetting = False
         self._set_point: MountCommand | None = None
-        self._commanded_ns = self._cycle_ns = self._sync_ns = self._aimed_ns = 0
-        self._entered_ns = self._sending_ns = 0
+        self._commanded_ns = self._cycle_ns = self._aimed_ns = 0
+        self._begun_ns = self._sending_ns = 0  # when the last cycle began; how long one needs until its SYNC leaves
+        self._is_echoed, self._station = False, StationTime()
         self._opened_ns: int | None = None
         self._time = Forward('mount')
 
@@ -95,7 +99,7 @@ class Cia402Mount:
 
     def enable(self, now_ns: int) -> None:
         """Reset faults, release the brakes and hold where the axes are; takes some cycles."""
-        self._check()
+        self._check(now_ns)
         self._set_point, self._tracking, self._stopping = None, False, False
         self._enabling = self._resetting = True
         self._work(now_ns)
@@ -108,7 +112,7 @@ class Cia402Mount:
         DeviceFault
             ``mount.off``: the drives have no torque, or a fault; ``mount.limit``, ``mount.command``.
         """
-        self._check()
+        self._check(now_ns)
         self._protected(self._take, now_ns)
         if self._mode() in (MountMode.OFF, MountMode.FAULT):
             raise DeviceFault('mount.off', f'set-point in mode {self._mode().name}; enable first')
@@ -127,15 +131,16 @@ class Cia402Mount:
         DeviceFault
             ``mount.silent``: a drive is not heard, or the bus is gone; it lasts until the device is opened again.
         """
-        self._check()
+        self._check(now_ns)
         self._work(now_ns)
         azimuth, elevation = self._axes
         stamps = [axis.stamp_ns or now_ns for axis in self._axes]
         fault = azimuth.fault or elevation.fault
+        stamp_ns = min(*stamps, max(self._now_ns(), now_ns))  # the SYNC may have left after `now_ns`
         return MountReading(
-            min(*stamps, now_ns),
-            azimuth.angle_rad,
-            elevation.angle_rad,
+            stamp_ns,
+            azimuth.angle_at(stamp_ns),
+            elevation.angle_at(stamp_ns),
             azimuth.rate_rad_s,
             elevation.rate_rad_s,
             self._mode(),
@@ -208,8 +213,8 @@ class Cia402Mount:
 
     # --- the cycle ---
 
-    def _check(self) -> None:
-        self._entered_ns = self._steady()
+    def _check(self, now_ns: int) -> None:
+        self._station.pair(now_ns, self._steady())
         self._state.require()
         if self._lost is not None:
             raise self._lost
@@ -266,9 +271,12 @@ class Cia402Mount:
         self._time.check(now_ns)
         if self._opened_ns is None:
             self._opened_ns = now_ns
-        for identifier, data in self._bus.frames():
+        for frame in self._bus.frames():
+            came_ns = self._station.of(frame.at_ns) if frame.at_ns else 0
+            if frame.identifier == SYNC and came_ns:
+                self._left(came_ns)
             for axis in self._axes:
-                axis.take(identifier, data, now_ns, self._sync_ns or now_ns)
+                axis.take(frame.identifier, frame.data, now_ns, came_ns)
         for axis in self._axes:
             silent_s = (now_ns - max(axis.heard_ns, self._opened_ns)) * 1e-9
             if silent_s > self._options.timeout_s:
@@ -277,33 +285,53 @@ class Cia402Mount:
         if any(axis.faulty for axis in self._axes) and self._enabling and not self._resetting:
             self._stop_axes()  # the other axis; only enable() resets the fault
 
-    def _later(self, now_ns: int) -> int:
-        """Station time by now, in a call that was made at `now_ns`."""
-        return now_ns + max(self._steady() - self._entered_ns, 0)
+    def _now_ns(self) -> int:
+        """Station time by now, which is later than that of the call."""
+        return self._station.of(self._steady())
+
+    def _left(self, at_ns: int) -> None:
+        """The bus has sent our SYNC back: it left at `at_ns`."""
+        for axis in self._axes:
+            axis.syncs.left(at_ns)
+        self._is_echoed = True
+        self._took(at_ns)
+
+    def _took(self, left_ns: int) -> None:
+        """A SYNC that has left at `left_ns` was this far behind the beginning of its cycle."""
+        took_ns = min(max(left_ns - self._begun_ns, 0), _LONGEST_SEND_NS)
+        self._sending_ns += (took_ns - self._sending_ns) // 8
 
     def _send_cycle(self, now_ns: int) -> None:
-        begun_ns = self._later(now_ns)
-        aimed_ns = begun_ns + self._sending_ns  # when the SYNC will leave
-        dt_s = (aimed_ns - self._aimed_ns) * 1e-9 if self._aimed_ns else 0.0
         if self._cycle_ns and now_ns - self._cycle_ns > _LATE * self._options.guard_s * 1e9:
             for axis in self._axes:
                 axis.distrust()
-        self._cycle_ns, self._aimed_ns = now_ns, aimed_ns
+        self._cycle_ns = now_ns
         self._bus.send(HEARTBEAT + self._options.master_id, bytes((OPERATIONAL,)))
         ready = all(axis.state is State.ENABLED for axis in self._axes)
-        for axis, goal in zip(self._axes, self._goals(aimed_ns), strict=True):
-            if self._enabling:
+        if self._enabling:
+            for axis in self._axes:
                 axis.towards_enabled()
+        for _ in range(_TRIES):
+            self._begun_ns = self._now_ns()
+            self._send_set_points(self._begun_ns + self._sending_ns, ready)
+            if self._now_ns() - self._begun_ns < self._sending_ns + _HELD_UP_NS:
+                break  # otherwise the process was interrupted, and the set-points would be of a time that is past
+        sent_ns = self._now_ns()
+        for axis in self._axes:
+            axis.syncs.sent(sent_ns)
+        self._bus.synced()
+        self._bus.send(SYNC, b'')
+        if not self._is_echoed:
+            self._took(sent_ns)
+
+    def _send_set_points(self, aimed_ns: int, ready: bool) -> None:
+        """Send the references for a SYNC that leaves at `aimed_ns`."""
+        dt_s = (aimed_ns - self._aimed_ns) * 1e-9 if self._aimed_ns else 0.0
+        self._aimed_ns = aimed_ns
+        for axis, goal in zip(self._axes, self._goals(aimed_ns), strict=True):
             if goal is not None and ready:
                 axis.shaper.step(min(dt_s, self._longest_s(axis)), *goal)
             axis.send_set_point(self._bus)
-        self._bus.synced()
-        self._bus.send(SYNC, b'')
-        self._sync_ns = self._later(now_ns)
-        for axis in self._axes:
-            axis.synced(self._sync_ns)
-        took_ns = min(self._sync_ns - begun_ns, _LONGEST_SEND_NS)
-        self._sending_ns += (took_ns - self._sending_ns) // 8
 
     def _longest_s(self, axis: Axis) -> float:
         """Time that the reference may make up for at once after a late cycle: no drive may fault by it."""
@@ -340,7 +368,10 @@ def cia402(context: DriverContext[Cia402Options]) -> Mount:
     """Driver ``mount.cia402``."""
     options = context.options
 
+    # a bus that sends our frames back tells when the SYNC has left
+    own = {'receive_own_messages': True} if options.interface == 'socketcan' else {}
+
     def open_bus() -> Any:
-        return need('can', 'can').Bus(interface=options.interface, channel=options.channel, **options.bus)
+        return need('can', 'can').Bus(interface=options.interface, channel=options.channel, **own | options.bus)
 
     return Cia402Mount(options, context.station.mount, open_bus)

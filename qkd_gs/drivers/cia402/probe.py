@@ -47,12 +47,12 @@ def _drives(bus: CanBus) -> list[int]:
     found = set()
     end_s = time.monotonic() + _LISTEN_S
     while time.monotonic() < end_s:
-        for identifier, data in bus.frames():
-            node = identifier - SDO_ANSWER
+        for frame in bus.frames():
+            node = frame.identifier - SDO_ANSWER
             if (
                 node in _NODES
-                and data[:4] == b'\x43' + request[1:4]
-                and int.from_bytes(data[4:6], 'little') == _PROFILE
+                and frame.data[:4] == b'\x43' + request[1:4]
+                and int.from_bytes(frame.data[4:6], 'little') == _PROFILE
             ):
                 found.add(node)
         time.sleep(0.01)

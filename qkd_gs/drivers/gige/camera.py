@@ -9,12 +9,12 @@ from collections import deque
 from qkd_gs.devices.camera import Camera, CameraSettings, Frame
 from qkd_gs.devices.driver import DriverContext, Probed, driver
 from qkd_gs.devices.open_state import OpenState
-from qkd_gs.drivers.gige.device_clock import StationTime
 from qkd_gs.drivers.gige.features import native
 from qkd_gs.drivers.gige.losses import Losses
 from qkd_gs.drivers.gige.options import GigeOptions
 from qkd_gs.drivers.gige.session import Received, Session, find
 from qkd_gs.drivers.percentiles import Latencies
+from qkd_gs.drivers.station_time import StationTime
 from qkd_gs.drivers.steady import Forward
 from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.settings.station import CameraModel

@@ -1,4 +1,4 @@
-"""Time stamps of a camera, as time of this machine; and that as station time.
+"""Time stamps of a camera, as time of this machine.
 
 Pure: all times are arguments.
 """
@@ -11,7 +11,6 @@ import numpy as np
 
 _LATCHES, _SPAN_NS = 64, 120_000_000_000
 _ARRIVALS_NS = 10_000_000_000
-_PAIRS_NS = 5_000_000_000
 _FEW = 8  # latches before the rate of the camera's counter is fitted
 
 
@@ -89,27 +88,3 @@ class ArrivalClock:
     def host_ns(self, ticks: int) -> int | None:
         """Host time of a value of the counter."""
         return round(ticks * self._tick_ns) + self._least[0][1] - self._latency_ns if self._least else None
-
-
-class StationTime:
-    """Station time of moments that were taken with the monotonic clock of this machine.
-
-    Each call of a driver gives a pair of both.  The monotonic clock is read a little later than the station clock, by
-    as much as the process was interrupted; so the pair with the largest difference is the best.
-    """
-
-    def __init__(self) -> None:
-        self._largest: deque[tuple[int, int]] = deque()  # monotonic, difference; falling differences
-
-    def pair(self, now_ns: int, monotonic_ns: int) -> None:
-        """Station time `now_ns` of a call during which the monotonic clock was read."""
-        difference = now_ns - monotonic_ns
-        while self._largest and self._largest[-1][1] <= difference:
-            self._largest.pop()
-        self._largest.append((monotonic_ns, difference))
-        while monotonic_ns - self._largest[0][0] > _PAIRS_NS:
-            self._largest.popleft()
-
-    def of(self, monotonic_ns: int) -> int:
-        """Station time of a moment."""
-        return monotonic_ns + self._largest[0][1]

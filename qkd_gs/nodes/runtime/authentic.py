@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qkd_gs.nodes.conversions.cdr import Codec
-from qkd_gs.station.authenticity import Signer, Verifier
+from qkd_gs.station.authenticity import TOO_OLD, Signer, Verifier
 
 _PROOF = ['counter', 'tag']  # the last fields of a message that carries one
 
@@ -84,25 +84,34 @@ class Authentic:
         self._deliver, self._codec, self._topic, self._refusals = take, Codec(kind), topic, refusals
         self._verifier = Verifier(key, topic, fresh_ns, age_ns)
         self._newest: bytes | None = None
+        self._too_old = ''  # objection to a message that was kept
 
     def take(self, data: bytes) -> None:
         """Verify a serialized message and hand it over."""
-        if self._accepts(data):
+        objection = self._verifier.objection(data)
+        if objection:
+            self._refusals.add(self._topic, objection)
+        else:
             self._deliver(self._codec.decode(data))
 
     def keep(self, data: bytes) -> None:
-        """Verify a serialized message, which `take_newest` hands over if no other comes before."""
-        if self._accepts(data):
+        """Verify a serialized message, which `take_newest` hands over if no other comes before.
+
+        Nobody is at fault if a node that looks seldom finds an old one before the newest.
+        """
+        objection = self._verifier.objection(data)
+        if not objection:
             self._newest = data
+        elif objection.startswith(TOO_OLD):
+            self._too_old = objection
+        else:
+            self._refusals.add(self._topic, objection)
 
     def take_newest(self) -> None:
         """Hand over the newest message kept, if there is one."""
         newest, self._newest = self._newest, None
+        too_old, self._too_old = self._too_old, ''
         if newest is not None:
             self._deliver(self._codec.decode(newest))
-
-    def _accepts(self, data: bytes) -> bool:
-        objection = self._verifier.objection(data)
-        if objection:
-            self._refusals.add(self._topic, objection)
-        return not objection
+        elif too_old:
+            self._refusals.add(self._topic, too_old)

@@ -38,7 +38,9 @@ from qkd_gs.station.loop_timing import LoopWatch
 from qkd_gs.station.options import OF_THE_GRAPH, OPTIONS, Value, state_folder
 from qkd_gs.station.station_clock import ClockMapping, StationClock
 
-IN_THE_LOOP, IN_TIME = 20, 10  # real-time priorities: of the 100 Hz loop; of other hardware
+# real-time priorities: of what moves the axes; of the 100 Hz loop; of images that take longer than its period to look
+# at; of other hardware
+MOVING, IN_THE_LOOP, BESIDE_THE_LOOP, IN_TIME = 20, 18, 14, 10
 
 _OVER_BUDGET = 'node.over_budget'  # fault
 STRANGER = 'node.stranger'  # fault: somebody who is not of this station publishes on its topics

@@ -13,6 +13,8 @@ import resource
 import signal
 from math import inf
 
+from qkd_gs.scheduling import schedule_threads
+
 _BUDGET = 0.6  # of one processor, in any second; the busiest loop uses a quarter of it
 _WITHIN = 0.75  # of the budget, that counts as below it
 _WINDOW_S = 1.0
@@ -91,7 +93,7 @@ class RealTime:
         self._without_pause = False
         self._over_since_s: float | None = None
         self._told = False
-        if priority and self._schedule(os.SCHED_RR, priority):
+        if priority and schedule_threads(os.SCHED_RR, priority):
             _, hard = resource.getrlimit(resource.RLIMIT_RTTIME)
             signal.signal(signal.SIGXCPU, self._computed_without_pause)
             resource.setrlimit(resource.RLIMIT_RTTIME, (round(_WITHOUT_PAUSE_S * 1e6), hard))
@@ -105,9 +107,9 @@ class RealTime:
         long, self._without_pause = self._without_pause, False
         changed = self.budget.exceed(now_s) if long else self.budget.step(now_s, cpu_s, scale)
         if changed and not self.budget.over:
-            self._schedule(os.SCHED_RR, self._priority)
+            schedule_threads(os.SCHED_RR, self._priority)
         elif changed:
-            self._schedule(os.SCHED_OTHER, 0)
+            schedule_threads(os.SCHED_OTHER, 0)
         if changed:
             self._over_since_s = now_s if self.budget.over else None
         told, since_s = self._told, self._over_since_s
@@ -116,16 +118,4 @@ class RealTime:
 
     def _computed_without_pause(self, *_: object) -> None:
         self._without_pause = True
-        self._schedule(os.SCHED_OTHER, 0)  # at once: `step` may be far away
-
-    @staticmethod
-    def _schedule(policy: int, priority: int) -> bool:
-        """Schedule all threads alike; False without the right to it."""
-        for thread in map(int, os.listdir('/proc/self/task')):  # those of DDS deliver the messages
-            try:
-                os.sched_setscheduler(thread, policy, os.sched_param(priority))
-            except ProcessLookupError:  # it has just ended
-                continue
-            except PermissionError:
-                return False
-        return True
+        schedule_threads(os.SCHED_OTHER, 0)  # at once: `step` may be far away

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from ctypes import CFUNCTYPE, POINTER, byref, c_char_p, c_double, c_int, c_size_t, c_uint32, c_uint64, c_void_p
 from typing import Any
 
+import numpy as np
+
 from qkd_gs.arrays import ImageArray
 from qkd_gs.errors import StationError
 
@@ -22,9 +24,10 @@ MONO16 = 0x01100007
 SENSOR_HEIGHT, SENSOR_WIDTH = 0x118, 0x11C
 WIDTH, HEIGHT, OFFSET_X, OFFSET_Y = 0x100, 0x104, 0x130, 0x134
 ACQUISITION, PERIOD_US, EXPOSURE_US, GAIN = 0x124, 0x138, 0x120, 0x110
+_LAST_NUMBER = 65535
 _FILL = CFUNCTYPE(None, c_void_p, c_void_p, c_uint32, c_uint32, c_uint32)
 
-Fill = Callable[['Buffer'], None]
+Fill = Callable[['Buffer'], bool]
 
 
 def load() -> tuple[Any, Any]:
@@ -52,6 +55,7 @@ def load() -> tuple[Any, Any]:
         ('arv_buffer_get_image_width', c_int, (c_void_p,)),
         ('arv_buffer_get_image_height', c_int, (c_void_p,)),
         ('arv_buffer_set_timestamp', None, (c_void_p, c_uint64)),
+        ('arv_buffer_set_frame_id', None, (c_void_p, c_uint64)),
     ):
         function = getattr(lib, name)
         function.restype, function.argtypes = result, list(arguments)
@@ -77,8 +81,13 @@ class Buffer:
         if image.shape != self.shape:
             return
         data = self._lib.arv_buffer_get_data(self._pointer, None)
-        ctypes.memmove(data, image.tobytes(), image.nbytes)
+        image = np.ascontiguousarray(image)
+        ctypes.memmove(data, image.ctypes.data, image.nbytes)
         self._lib.arv_buffer_set_timestamp(self._pointer, stamp_ns)
+
+    def number(self, frame_id: int) -> None:
+        """Set the number by which the client notices lost images, 1 to 65535."""
+        self._lib.arv_buffer_set_frame_id(self._pointer, frame_id)
 
 
 class Server:
@@ -89,7 +98,8 @@ class Server:
     address : str
         Of this machine; one camera an address.
     fill : callable
-        Called by the server's thread for each image before it is sent.
+        Called by the server's thread when it would send an image; returns whether there is one.  Meanwhile the server
+        answers nothing else.
     """
 
     def __init__(self, address: str, serial_number: str, sensor: tuple[int, int], fill: Fill) -> None:
@@ -102,8 +112,9 @@ class Server:
                 hint=f'another one listens, or the machine lacks the address: sudo ip address add {address}/8 dev lo',
             )
         self._camera = lib.arv_gv_fake_camera_get_fake_camera(self._server)
+        self._fill, self._number, self._share, self._lost = fill, 0, 0.0, 0.0
         self._callback = _FILL(
-            lambda buffer, data, exposure_us, gain, pixel_format: fill(Buffer(lib, buffer, pixel_format))
+            lambda buffer, data, exposure_us, gain, pixel_format: self._next(Buffer(lib, buffer, pixel_format))
         )
         for address_of, value in ((SENSOR_WIDTH, sensor[0]), (SENSOR_HEIGHT, sensor[1])):
             self.write(address_of, value)
@@ -133,4 +144,15 @@ class Server:
 
     def lose_packets(self, share: float) -> None:
         """Leave out a share of the packets from now on."""
-        self._gobject.g_object_set(c_void_p(self._server), c_char_p(b'gvsp-lost-ratio'), c_double(share), None)
+        self._share = share
+
+    def _next(self, buffer: Buffer) -> None:
+        """Fill a buffer.  The server sends it in any case; where there is no image it loses all packets of it."""
+        is_filled = self._fill(buffer)
+        if is_filled:
+            self._number = self._number % _LAST_NUMBER + 1
+            buffer.number(self._number)
+        lost = self._share if is_filled else 1.0
+        if lost != self._lost:
+            self._lost = lost
+            self._gobject.g_object_set(c_void_p(self._server), c_char_p(b'gvsp-lost-ratio'), c_double(lost), None)

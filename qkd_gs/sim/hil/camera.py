@@ -12,16 +12,17 @@ from collections import deque
 from qkd_gs.devices.camera import CameraSettings, Frame, Roi
 from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.sim.hil import aravis
-from qkd_gs.sim.hil.place import CAMERAS, IN_TIME, Place, begun, say
+from qkd_gs.sim.hil.place import CAMERAS, IMAGES, IN_TIME, Place, begun, say, serving
 from qkd_gs.sim.remote.sensors import RemoteCamera
 from qkd_gs.tracking.types import CameraRole
 
 DB_PER_UNIT = 2.5  # of the gain register, which goes from 0 to 10; config/devices/hil.yaml says the same
 _ROLES = {'guiding_camera': CameraRole.GUIDING, 'tracking_camera': CameraRole.TRACKING}
-_LOOK_S = 0.002
+_PRIORITIES = {'guiding_camera': IN_TIME, 'tracking_camera': IMAGES}
+_LOOK_S = 0.004
 _MOST_WAITING = 4
-_SHORT_US = 1000
-_WAIT_S = 0.4  # longest time without an image during which the server answers nothing else
+_SHORT_US = 100  # Aravis waits for the end of a period in a busy loop
+_WAIT_S = 0.1  # longest time for an image, during which the server answers nothing else
 
 
 class Images:
@@ -45,8 +46,8 @@ class Images:
             self._waiting.append(frame)
             self._came.notify()
 
-    def send(self, buffer: aravis.Buffer) -> None:
-        """Put the next image of the buffer's size into it; without one, it stays as it is."""
+    def send(self, buffer: aravis.Buffer) -> bool:
+        """Put the next image of the buffer's size into it; False: there is none."""
         end_s = time.monotonic() + _WAIT_S
         while (left_s := end_s - time.monotonic()) > 0:
             with self._came:
@@ -57,7 +58,8 @@ class Images:
                 time.sleep(self.late_s)
                 begin_ns = frame.stamp_ns - round(frame.exposure_s * 5e8)
                 buffer.write(frame.image, self._place.utc_of(begin_ns))
-                return
+                return True
+        return False
 
 
 class Registers:
@@ -88,7 +90,7 @@ class Registers:
 
 def main() -> int:
     """Render and serve until the world ends."""
-    place, (kind,) = begun(IN_TIME)
+    place, (kind,) = begun()
     setup = place.setup()
     bus = place.connect(setup)
     camera = RemoteCamera(_ROLES[kind], setup, bus)
@@ -96,7 +98,7 @@ def main() -> int:
     images = Images(place)
     model = getattr(setup.station, kind)
     server = aravis.Server(CAMERAS[kind], f'TWIN-{kind[:8]}', (model.width_px, model.height_px), images.send)
-    say(f'{kind} listens at {CAMERAS[kind]}')
+    serving(f'{kind} listens at {CAMERAS[kind]}', _PRIORITIES[kind])
     registers = Registers(server)
     set_up: CameraSettings | None = None
     while True:

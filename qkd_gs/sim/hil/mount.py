@@ -13,13 +13,14 @@ from typing import Any
 from qkd_gs.devices.mount import MountCommand, MountMode, MountReading
 from qkd_gs.drivers.extras import need
 from qkd_gs.sim.hil.drive_objects import COUNTS
-from qkd_gs.sim.hil.place import AT_ONCE, CAN_GROUP, Place, begun, say
+from qkd_gs.sim.hil.place import AT_ONCE, CAN_GROUP, Place, begun, serving
 from qkd_gs.sim.hil.servo_drives import ENABLED, FAULT, QUICK_STOP, Drive, Twin, for_the_drives
 from qkd_gs.sim.remote import actuators
 from qkd_gs.sim.remote.bus import Bus
 
 FOLLOWING_ERROR = 0x8611
-_LISTEN_S = 0.002
+_LISTEN_S = 0.005
+_LATEST_NS = 5_000_000
 _OLDEST_NS = 1_000_000_000
 _STANDING = 2 * COUNTS / 360 * 0.01  # counts a second
 
@@ -49,9 +50,8 @@ class TwinDrive(Drive):
 
     def move(self, dt_s: float) -> None:
         """The twin moves it; what is left is what an SDO reads, and the end of a quick stop."""
-        if self.status != ENABLED and (self.position, self.velocity) != self.sensed[1:]:
+        if self.status != ENABLED:
             _, self.position, self.velocity = self.sensed
-            self._publish()
         if self.status == QUICK_STOP and abs(self.sensed[2]) < _STANDING and self.read(0x605A) == 2:
             self._off()
 
@@ -110,7 +110,7 @@ def arrival_ns(place: Place, message: Any) -> int:
 
 def main() -> int:
     """Serve until the world ends."""
-    place, _ = begun(AT_ONCE)
+    place, _ = begun()
     can = need('can', 'can')
     line = can.Bus(interface='udp_multicast', channel=CAN_GROUP, fd=False, hop_limit=0)
     twin = Twin(line.send, drive=TwinDrive)
@@ -118,13 +118,15 @@ def main() -> int:
     drives = [drive for drive in twin.drives if isinstance(drive, TwinDrive)]
     mount = TwinMount(drives, bus)
     bus.poll()
-    say(f'servo drives on the CAN bus {CAN_GROUP}')
+    serving(f'servo drives on the CAN bus {CAN_GROUP}', AT_ONCE)
     while True:
         message = line.recv(_LISTEN_S)
         bus.poll()
         while message is not None:
             if for_the_drives(message.arbitration_id):
-                twin.receive(message, arrival_ns(place, message))
+                at_ns = arrival_ns(place, message)
+                # a drive answers within a millisecond, and never when the next SYNC has come
+                twin.receive(message, at_ns, place.now_ns() - at_ns > _LATEST_NS)
                 mount.work(place.now_ns())
             message = line.recv(0)
         twin.advance(place.now_ns())

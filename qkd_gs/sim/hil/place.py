@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from qkd_gs.children import end_with_parent
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.pointing.pass_window import pass_window_nearest
+from qkd_gs.scheduling import schedule_threads
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import StationSettings
@@ -25,7 +27,10 @@ PLACE = Path('/tmp/qkd_gs-hil')  # of the pseudo-terminals, as config/devices/hi
 CAMERAS = {'tracking_camera': '127.0.0.1', 'guiding_camera': '127.0.0.2'}
 CAN_GROUP = '239.74.163.41'
 TAGS_PORT, GPSD_PORT = 5510, 29471
-AT_ONCE, IN_TIME = 25, 5  # above the loops of the station: what a microcontroller does; below: rendering images
+# Real-time priorities.  A counterpart is as punctual as the loop that it serves, since what it stands for has a
+# processor of its own: drives, laser and half-wave plate, which compute little, before all loops of the station; images
+# behind its 100 Hz loop, before everything else.  Whole images and photons wait for all of these.
+AT_ONCE, IMAGES, IN_TIME = 25, 16, 5
 
 
 @dataclass(frozen=True)
@@ -76,16 +81,20 @@ class Place:
         return Bus(Path(self.bus), lambda: self.began_ns, setup)
 
 
-def begun(priority: int) -> tuple[Place, list[str]]:
-    """Place and further arguments of this process, which ends with the one that has started it.
+def serving(line: str, priority: int) -> None:
+    """Say that this process is ready, and serve from now on with a real-time priority, where the rights allow it.
 
-    It gets one of the real-time priorities below, where the rights allow it, as the nodes do.
+    What it has made so far stays, so that nobody collects it in the loop.
     """
+    gc.collect()
+    gc.freeze()
+    schedule_threads(os.SCHED_RR, priority)
+    say(line)
+
+
+def begun() -> tuple[Place, list[str]]:
+    """Place and further arguments of this process, which ends with the one that has started it."""
     end_with_parent(signal.SIGTERM)
-    try:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(priority))
-    except PermissionError:
-        pass  # as for the nodes: without the right they share with everybody
     place = Place(**json.loads(sys.argv[1]))
     if os.getppid() == 1:
         raise SystemExit('the world has ended')

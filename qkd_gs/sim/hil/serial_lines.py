@@ -19,11 +19,11 @@ from qkd_gs.errors import StationError
 from qkd_gs.sim.hil import nmea
 from qkd_gs.sim.hil.cobolt import TwinCobolt
 from qkd_gs.sim.hil.ell14 import TwinEll14
-from qkd_gs.sim.hil.place import AT_ONCE, GPSD_PORT, PLACE, Place, begun, say
+from qkd_gs.sim.hil.place import AT_ONCE, GPSD_PORT, PLACE, Place, begun, serving
 from qkd_gs.sim.hil.serial_device import SerialDevice
 from qkd_gs.sim.remote.bus import Bus
 
-_PERIOD_S = 0.005
+_PERIOD_S = 0.01
 _DELAY_NS = 150_000_000  # of the receiver's messages
 _SECOND_NS = 10**9
 
@@ -75,17 +75,15 @@ def gpsd(port: Path) -> subprocess.Popen[bytes]:
 
 def main() -> int:
     """Serve until the world ends."""
-    place, _ = begun(AT_ONCE)
+    place, _ = begun()
     PLACE.mkdir(mode=0o700, exist_ok=True)
     bus = place.connect()
-    devices: dict[int, SerialDevice] = {
-        terminal('hwp'): TwinEll14(bus),
-        terminal('beacon'): TwinCobolt(bus),
-        terminal('gps'): Receiver(place),
-    }
-    daemon = gpsd(PLACE / 'gps')
+    # a driver that finds a terminal expects an answer: the emulators, which take their time, come first
+    made: dict[str, SerialDevice] = {'hwp': TwinEll14(bus), 'beacon': TwinCobolt(bus), 'gps': Receiver(place)}
+    devices = {terminal(name): device for name, device in made.items()}
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    say(f'serial devices in {PLACE}, gpsd at port {GPSD_PORT}')
+    serving(f'serial devices in {PLACE}, gpsd at port {GPSD_PORT}', AT_ONCE)
+    daemon = gpsd(PLACE / 'gps')
     try:
         return _serve(place, bus, devices, daemon)
     finally:

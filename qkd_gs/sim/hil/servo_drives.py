@@ -40,32 +40,46 @@ class Drive:
         self.position, self.velocity, self.target = float(position), 0.0, position
         self.status, self.error, self.blocked = 0x40, 0, False
         self._running = False
+        self._taken: list[Any] = []  # PDOs, when it runs
+        self._sent: list[Any] = []
         self._staged: dict[int, bytes] = {}
         self._sent_ns: dict[int | str, int] = {}
         self._guarded_ns: int | None = None
         self.quick_stops: list[str] = []
         self.node.nmt.state = 'PRE-OPERATIONAL'
+        self._values: dict[tuple[int, int], int] = {}  # of objects, decoded once: they are needed in every cycle
+        self.node.add_read_callback(self._told)
         self.node.add_write_callback(self.written)
-        self._publish()
 
     # --- objects ---
 
     def read(self, index: int, sub: int | None = None) -> int:
         """Value of an object."""
-        variable = self.node.sdo[index] if sub is None else self.node.sdo[index][sub]
-        return int(variable.raw)
+        told = self._told(index)
+        if told is not None:
+            return told
+        key = index, sub or 0
+        if key not in self._values:
+            variable = self.node.sdo[index] if sub is None else self.node.sdo[index][sub]
+            self._values[key] = int(variable.raw)
+        return self._values[key]
 
-    def _publish(self) -> None:
-        values = {0x6041: self.status, 0x6064: round(self.position), 0x606C: round(self.velocity), 0x603F: self.error}
-        for index, value in values.items():
-            self.node.sdo[index].raw = value
+    def _told(self, index: int, **_: Any) -> int | None:
+        """Value of an object that the drive itself changes."""
+        if index == 0x6041:
+            return self.status
+        if index == 0x6064:
+            return round(self.position)
+        if index == 0x606C:
+            return round(self.velocity)
+        return self.error if index == 0x603F else None
 
     # --- frames ---
 
-    def frame(self, identifier: int, data: bytes, now_ns: int) -> None:
-        """A frame on the bus."""
+    def frame(self, identifier: int, data: bytes, now_ns: int, is_late: bool = False) -> None:
+        """A frame on the bus; `is_late`: so long ago that an answer would not be one any more."""
         if identifier == 0x80:
-            self._sync(now_ns)
+            self._sync(now_ns, is_late)
         elif identifier - 0x700 == self.read(0x1016, 1) >> 16 & 0x7F:
             self._guarded_ns = now_ns
         elif identifier in (0x200 + self.id, 0x300 + self.id):
@@ -74,29 +88,31 @@ class Drive:
             self._running = True
             self.node.rpdo.read()
             self.node.tpdo.read()
+            self._taken = [one for one in self.node.rpdo.values() if one.enabled]
+            self._sent = [one for one in self.node.tpdo.values() if one.enabled]
 
-    def _sync(self, now_ns: int) -> None:
+    def _sync(self, now_ns: int, is_late: bool) -> None:
         if not self._running:
             return
         self._syncing = True
-        for one in self.node.rpdo.values():
+        for one in self._taken:
             data = self._staged.pop(one.cob_id, None)
-            if one.enabled and data is not None:
+            if data is not None:
                 one.data = bytearray(data)
                 for variable in one:
                     self.node.sdo[variable.index].raw = variable.raw
         self._syncing = False
         self._control(self.read(0x6040))
         self.latch(now_ns)
-        self._send(lambda one: one.trans_type == 1)
+        if not is_late:
+            self._send(lambda one: one.trans_type == 1)
 
     def latch(self, now_ns: int) -> None:
         """At a SYNC: the position that the drive tells."""
 
     def _send(self, chosen: Callable[[Any], bool]) -> None:
-        self._publish()
-        for one in self.node.tpdo.values():
-            if one.enabled and chosen(one):
+        for one in self._sent:
+            if chosen(one):
                 for variable in one:
                     variable.raw = self.read(variable.index)
                 one.transmit()
@@ -104,10 +120,10 @@ class Drive:
     # --- states ---
 
     def written(self, index: int, subindex: int, od: Any, data: bytes) -> None:
-        """A controlword that came by SDO counts at once."""
+        """An object is written; a controlword that came by SDO counts at once."""
+        self._values[index, subindex] = int(od.decode_raw(data))
         if index == 0x6040 and not self._syncing:
             self._control(int.from_bytes(data, 'little'))
-            self._publish()
 
     def _control(self, word: int) -> None:
         enabled, stopping = self.status == 0x27, self.status == 0x07
@@ -152,14 +168,9 @@ class Drive:
             if self.status == 0x27 and self.read(0x6007) == 3:
                 self._quick_stop('not guarded')
         self.move(dt_s)
-        for one in self.node.tpdo.values() if self._running else ():
+        for one in self._sent:
             timer_ns = (one.event_timer or 0) * 1_000_000
-            if (
-                one.enabled
-                and one.trans_type == 255
-                and timer_ns
-                and now_ns - self._sent_ns.get(one.cob_id, 0) >= timer_ns
-            ):
+            if one.trans_type == 255 and timer_ns and now_ns - self._sent_ns.get(one.cob_id, 0) >= timer_ns:
                 self._sent_ns[one.cob_id] = now_ns
                 self._send(lambda each, this=one: each is this)  # type: ignore[misc]
         every_ns = self.read(0x1017) * 1_000_000
@@ -219,14 +230,14 @@ class Twin:
     def update(self, message: Any) -> None:
         """As canopen's timer has it."""
 
-    def receive(self, message: Any, at_ns: int | None = None) -> None:
+    def receive(self, message: Any, at_ns: int | None = None, is_late: bool = False) -> None:
         """A frame of the driver, which has come at `at_ns`; None: now."""
         data = bytes(message.data)
         if message.arbitration_id & 0x7F not in self.silent or message.arbitration_id in (0, 0x80):
             self.network.notify(message.arbitration_id, bytearray(data), 0.0)
         for drive in self.drives:
             if drive.id not in self.silent:
-                drive.frame(message.arbitration_id, data, at_ns or self._now_ns or 0)
+                drive.frame(message.arbitration_id, data, at_ns or self._now_ns or 0, is_late)
 
     def pass_time(self, seconds: float) -> None:
         """Let time go by."""

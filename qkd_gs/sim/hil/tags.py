@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from qkd_gs.drivers.tag_stream.sender import TagSender
-from qkd_gs.sim.hil.place import IN_TIME, TAGS_PORT, begun, say
+from qkd_gs.sim.hil.place import IN_TIME, TAGS_PORT, begun, serving
 from qkd_gs.sim.remote.sensors import RemoteTdc
 
 _PERIOD_S, _ALIVE_S = 0.02, 0.1
@@ -25,12 +25,12 @@ HELLO: dict[str, object] = {
 
 def main() -> int:
     """Serve one station after the other until the world ends."""
-    place, _ = begun(IN_TIME)
+    place, _ = begun()
     setup = place.setup()
     tdc = RemoteTdc(setup, place.connect(setup))
     tdc.open()
     with socket.create_server(('127.0.0.1', TAGS_PORT)) as server:
-        say(f'TDC listens at 127.0.0.1:{TAGS_PORT}')
+        serving(f'TDC listens at 127.0.0.1:{TAGS_PORT}', IN_TIME)
         while True:
             connection, _ = server.accept()
             with connection:
