@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from qkd_gs.calibration.observing import ObservationKind
+from qkd_gs.calibration.observing.observation import ObservationKind
 from qkd_gs.devices.gps import GpsReading
 from qkd_gs.devices.mount import MountReading
 from qkd_gs.errors import StationError
@@ -43,6 +43,8 @@ _ACTIONS = {
     MountTask.CALIBRATING: Action.CALIBRATE,
     MountTask.FINDING: Action.OBSERVE,
     MountTask.MEASURING: Action.OBSERVE,
+    MountTask.FOCUSING: Action.OBSERVE,
+    MountTask.COUNTING_DARK: Action.OBSERVE,
     MountTask.PARKING: Action.PARK,
 }
 
@@ -154,6 +156,11 @@ class Heard:
         if self.in_pass:
             return Action.TRACK
         return _ACTIONS.get(self.task)
+
+    @property
+    def focus(self) -> str:
+        """Why to focus the telescope again; empty: nothing is known."""
+        return next((node.focus for node in self.snapshot.nodes if node.focus), '')
 
     @property
     def conditions(self) -> Conditions:

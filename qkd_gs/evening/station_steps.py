@@ -13,9 +13,10 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from qkd_gs.calibration.focus import load_focus
 from qkd_gs.calibration.light.history import LightNight, load_history
 from qkd_gs.calibration.light.result import kept_noise_map
-from qkd_gs.calibration.observing import ObservationKind
+from qkd_gs.calibration.observing.observation import ObservationKind
 from qkd_gs.errors import StationError
 from qkd_gs.evening.checks import time_and_place
 from qkd_gs.evening.choice import READY_S, MeasuredLight
@@ -41,7 +42,6 @@ _FRESH_NS = _S  # a reading of the mount that is older says nothing of the prese
 _SAME_PASS_NS = 60 * _S
 _HALF_PASS_NS = 600 * _S
 _NOT_DONE = 'not done on the running station'
-_NO_FOCUSER = f'{_NOT_DONE}: no node moves the focuser; focus by hand'
 _NO_POLARIZER = f'{_NOT_DONE}: it has no polarized light; count it by hand for `qkd-gs calibrate-hwp`'
 Waiting = Generator[Doing, Heard, Heard]
 
@@ -70,7 +70,7 @@ class StationSteps:
             Step.TIME_AND_PLACE: self._time_and_place,
             Step.FIND: self._find,
             Step.CALIBRATE: self._calibrate,
-            Step.FOCUS: lambda: _at_once(Outcome(State.UNAVAILABLE, _NO_FOCUSER)),
+            Step.FOCUS: lambda: self._focus(entry),
             Step.EFFICIENCY: lambda: self._light(entry, journal, 'efficiency', ObservationKind.STAR_TEST),
             Step.NOISE: lambda: self._light(entry, journal, 'noise', ObservationKind.NOISE_MAP),
             Step.POLARIZATION: self._polarization,
@@ -128,18 +128,43 @@ class StationSteps:
         answer = yield from _asked(Ask(Action.CALIBRATE))
         return Outcome(State.DONE, answer.sentence, answer.values)
 
+    def _focus(self, entry: Entry) -> Performance[Heard]:
+        """Focus, if it has not been done yet, the temperature has changed since, or it is to be repeated."""
+        heard = yield Doing()
+        before, under_way = load_focus(self._files.state_dir), heard.moving is Action.OBSERVE
+        heard = yield from self._until_free(heard)
+        last, warning = load_focus(self._files.state_dir), heard.focus
+        if last is not None and under_way and last != before:
+            return Outcome(State.DONE, f'the autofocus that was under way: at {last.position}')
+        if last is not None and not warning and not entry.ended_utc:
+            return Outcome(State.NOT_NEEDED, f'focused on {last.utc}, and the temperature is about the same')
+        answer = yield from _asked(Ask(Action.OBSERVE, kind=ObservationKind.FOCUS), ('DONE', 'REFUSED'))
+        if answer.code == 'REFUSED':
+            return Outcome(State.UNAVAILABLE, f'{_NOT_DONE}: {answer.sentence}')
+        return Outcome(State.DONE, f'{warning}; {answer.sentence}' if warning else answer.sentence)
+
     def _light(self, entry: Entry, journal: Journal, name: str, kind: ObservationKind) -> Performance[Heard]:
         """Star test or noise map, unless tonight's is there already and is not to be repeated."""
         heard = yield Doing()
         before = self._tonights(journal, name)
         under_way = heard.moving is Action.OBSERVE
-        yield from self._until_free(heard)
+        heard = yield from self._until_free(heard)
         found = self._tonights(journal, name)
         if found is not None and ((under_way and found != before) or not entry.ended_utc):
             return Outcome(State.DONE, f'measured at {found.utc}: {found.summary}', {'value': found.value})
+        lacks = (yield from self._dark(heard)) if kind is ObservationKind.NOISE_MAP else ''
         answer = yield from _asked(Ask(Action.OBSERVE, kind=kind))
         found = self._tonights(journal, name)
-        return Outcome(State.DONE, answer.sentence, {} if found is None else {'value': found.value})
+        said = f'{answer.sentence} ({lacks})' if lacks else answer.sentence
+        return Outcome(State.DONE, said, {} if found is None else {'value': found.value})
+
+    def _dark(self, heard: Heard) -> Generator[Doing, Heard, str]:
+        """Count with the shutter closed; why that is not done, empty: it is."""
+        if self._files.station.enclosure.shutter.close_after_park and not self._is_parked(heard):
+            yield from _asked(Ask(Action.PARK))
+        whatever = ('DONE', 'REFUSED', 'NOT_READY', 'FAILED')  # the map is made without them, too
+        answer = yield from _asked(Ask(Action.OBSERVE, kind=ObservationKind.DARK), whatever)
+        return '' if answer.code == 'DONE' else answer.sentence
 
     def _polarization(self) -> Performance[Heard]:
         yield Doing()
@@ -294,11 +319,6 @@ _NOUNS = {
     Action.OBSERVE: 'observation',
     Action.PARK: 'way to the park position',
 }
-
-
-def _at_once(outcome: Outcome) -> Performance[Heard]:
-    yield Doing()
-    return outcome
 
 
 def _asked(ask: Ask, good: tuple[str, ...] = ('DONE',)) -> Generator[Doing, Heard, Answer]:
