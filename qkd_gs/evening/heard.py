@@ -45,6 +45,7 @@ _ACTIONS = {
     MountTask.MEASURING: Action.OBSERVE,
     MountTask.FOCUSING: Action.OBSERVE,
     MountTask.COUNTING_DARK: Action.OBSERVE,
+    MountTask.CHECKING: Action.OBSERVE,
     MountTask.PARKING: Action.PARK,
 }
 

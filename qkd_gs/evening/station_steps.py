@@ -125,8 +125,14 @@ class StationSteps:
             if stored is not None and not stored.coarse and stored != before:
                 return Outcome(State.DONE, f'the calibration that was under way: {stored.summary}')
         yield from self._until_free(heard)
+        stored, said = self._stored(), ''
+        if stored is not None and not stored.coarse:
+            answer = yield from _asked(Ask(Action.OBSERVE, kind=ObservationKind.CHECK), ('DONE', 'FAILED'))
+            if answer.code == 'DONE':
+                return Outcome(State.DONE, answer.sentence, {'checked': True})
+            said = f'{answer.sentence}; '
         answer = yield from _asked(Ask(Action.CALIBRATE))
-        return Outcome(State.DONE, answer.sentence, answer.values)
+        return Outcome(State.DONE, said + answer.sentence, answer.values)
 
     def _focus(self, entry: Entry) -> Performance[Heard]:
         """Focus, if it has not been done yet, the temperature has changed since, or it is to be repeated."""

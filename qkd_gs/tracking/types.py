@@ -45,6 +45,7 @@ class MountTask(IntEnum):
     MEASURING = 4  # photons of stars or of the sky are counted
     FOCUSING = 5  # on a star
     COUNTING_DARK = 6  # with the shutter closed
+    CHECKING = 7  # of a calibration, on three stars
 
     @property
     def noun(self) -> str:
@@ -67,6 +68,7 @@ _NOUNS = {
     MountTask.MEASURING: 'a measurement of light',
     MountTask.FOCUSING: 'an autofocus',
     MountTask.COUNTING_DARK: 'a count of the dark',
+    MountTask.CHECKING: 'a check of the calibration',
 }
 
 

@@ -77,7 +77,7 @@ class Station:
     def __init__(self, folder, passes, skip=(), stored=True, settings=SETTINGS):
         self.folder, self.passes = folder, passes
         if stored:
-            pointing().save(folder)
+            pointing(coarse=True).save(folder)
         steps = StationSteps(StationFiles(SITE, settings, folder, folder / 'sessions', ('mount', 'scene', 'evening')))
         journal = unfinished_journal(folder, SITE, NOW_NS + SECOND, True) or new_journal(SITE, NOW_NS, DAWN_NS, True)
         self.evening = Evening(journal, lambda now: now.save(folder))
@@ -424,6 +424,18 @@ def test_the_choice_waits_for_its_thread(make, passes):
         assert station.go().ended is None
     station.chosen = passes
     assert station.go().ended.state is State.DONE
+
+
+@pytest.mark.parametrize(('code', 'actions'), [('DONE', 1), ('FAILED', 2)])
+def test_a_calibration_that_holds_is_not_made_again(make, code, actions):
+    station = make()
+    pointing().save(station.folder)
+    station.answers[Action.OBSERVE].insert(0, Answer(code, '3 stars are 20 urad (RMS) off the last calibration'))
+    outcome = station.ended(Step.CALIBRATE)
+    assert outcome.state is State.DONE
+    assert outcome.sentence.startswith('3 stars are 20 urad (RMS) off the last calibration')
+    assert station.observed == [ObservationKind.CHECK]
+    assert station.actions == [Action.OBSERVE, Action.CALIBRATE][:actions]
 
 
 # ---- what is refused, dies, or is ended by others ----

@@ -116,7 +116,7 @@ def test_an_evening_whose_node_dies_in_mid_pass_comes_to_its_key_and_ends_parked
 
 def slewing(watched):
     """The calibrator moves the mount."""
-    return watched.tasks[-1].data == MountTask.CALIBRATING and watched.moves()
+    return watched.tasks[-1].data == MountTask.CHECKING and watched.moves()
 
 
 def test_a_calibration_goes_on_while_its_evening_is_dead_and_ends_at_the_operators_word(watched):
@@ -125,7 +125,7 @@ def test_a_calibration_goes_on_while_its_evening_is_dead_and_ends_at_the_operato
     station.until(lambda: slewing(watched), 'the mount is on its way to a star')
     pid = station.kill('evening')
     station.back('evening', pid)
-    assert watched.tasks[-1].data == MountTask.CALIBRATING
+    assert watched.tasks[-1].data == MountTask.CHECKING
     assert not watched.laser[-1].emitting
     said = station.call(Trigger, ABORT_EVENING, Trigger.Request())
     assert said.success

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qkd_gs.calibration.observing.check import CheckObservation
 from qkd_gs.calibration.observing.dark import DarkObservation
 from qkd_gs.calibration.observing.find import FindItself
 from qkd_gs.calibration.observing.focus import FocusObservation
@@ -25,6 +26,8 @@ def begin_observation(kind: ObservationKind, place: Place, solver: PlateSolver) 
         return DarkObservation(place)
     if place.pointing.coarse:
         raise StationError('the pointing is not calibrated', hint='run `qkd-gs calibrate`')
+    if kind is ObservationKind.CHECK:
+        return CheckObservation(place)
     if kind is ObservationKind.FOCUS:
         return FocusObservation(place)
     return LightObservation(kind, place)

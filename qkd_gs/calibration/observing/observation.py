@@ -31,6 +31,7 @@ class ObservationKind(IntEnum):
     NOISE_MAP = 3
     FOCUS = 4
     DARK = 5
+    CHECK = 6
 
 
 class ObservationState(Enum):

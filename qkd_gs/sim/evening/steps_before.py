@@ -8,10 +8,9 @@ from math import degrees, radians
 from qkd_gs.calibration.calibration_run import CalibrationRun, hidden
 from qkd_gs.calibration.calibrator import CalibrationOutputs, StarReport
 from qkd_gs.calibration.check import STARS as CHECK_STARS
-from qkd_gs.calibration.check import Verdict, check
+from qkd_gs.calibration.check import Verdict, check_stars, corrected
 from qkd_gs.calibration.finding.search import SearchOutputs
 from qkd_gs.calibration.finding.verdict import Found
-from qkd_gs.calibration.observations import Observations
 from qkd_gs.calibration.outcome import aligned
 from qkd_gs.calibration.plate_solving.catalogues import GAIA_EPOCH, gaia
 from qkd_gs.calibration.plate_solving.solver import TetraSolver
@@ -146,20 +145,11 @@ def _checked(
         world.at(now_ns), stored.refine(station), simulation.site, now_ns, simulation.seed, _said(progress),
         Found(stored.model, first, ''), count=CHECK_STARS, catalogue=given.stars(),
     )  # fmt: skip
-    rows = [
-        (m.az_rad, m.el_rad, m.enc_az_rad, m.enc_el_rad) for m in (one.measurement for one in done.report.stars) if m
-    ]
-    result = check(stored.model, Observations.from_rows(rows, [str(k) for k in range(len(rows))]))
-    if result.verdict is Verdict.ZEROS_MOVED:
-        stored = stored.model_copy(
-            update={
-                'terms_urad': result.model.to_dict(),
-                'fitted_utc': format_utc(done.end_ns),
-                'summary': result.summary,
-            }
-        )
+    found = check_stars(stored, done.report.stars)
+    stored = corrected(stored, found, format_utc(done.end_ns))
+    if found.verdict is Verdict.ZEROS_MOVED:
         stored.save(given.state_dir)
-    return result.verdict, stored, result.summary, done.end_ns
+    return found.verdict, stored, found.summary, done.end_ns
 
 
 def _said(progress: Progress) -> Callable[[int, CalibrationOutputs], None]:
