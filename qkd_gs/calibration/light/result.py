@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from qkd_gs.calibration.light.detector_balance import balance_of_stars
 from qkd_gs.calibration.light.history import keep_result
 from qkd_gs.calibration.light.noise_map import NoiseMap, dark_said, noise_map
 from qkd_gs.calibration.light.readings import DARK, LightReading, read_light, save_light
@@ -22,7 +23,7 @@ def keep_star_test(
     folder: Path, site: Site, station: StationSettings, readings: Sequence[LightReading], stars: Sequence[Star],
     now_ns: int,
 ) -> tuple[StarTest, str]:  # fmt: skip
-    """The efficiency, and one sentence with the change since the last test.
+    """The efficiency, and one sentence with the change since the last test and the balance of the detectors.
 
     Raises
     ------
@@ -32,7 +33,8 @@ def keep_star_test(
     save_light(folder / STAR_COUNTS, list(readings))
     result = efficiency_of_stars(readings, stars, load_downlink().link, site, station.detectors.dead_time_ns)
     change = keep_result(folder, site.name, now_ns, result)
-    return result, f'{result.summary}; {change}' if change else result.summary
+    said = [result.summary, change, balance_of_stars(readings, station)]
+    return result, '; '.join(part for part in said if part)
 
 
 def keep_noise_map(
