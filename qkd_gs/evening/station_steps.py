@@ -18,12 +18,13 @@ from qkd_gs.calibration.light.history import LightNight, load_history
 from qkd_gs.calibration.light.result import kept_noise_map
 from qkd_gs.calibration.observing.observation import ObservationKind
 from qkd_gs.errors import StationError
+from qkd_gs.evening.asking import asked
 from qkd_gs.evening.checks import time_and_place
 from qkd_gs.evening.choice import READY_S, MeasuredLight
 from qkd_gs.evening.evening import Outcome
-from qkd_gs.evening.heard import LOST, Action, Answer, Ask, Choose, End, Heard
+from qkd_gs.evening.heard import Action, Ask, Choose, End, Heard
 from qkd_gs.evening.journal import Entry, Journal
-from qkd_gs.evening.sequence import Aborted, Doing, Interrupted, Performance
+from qkd_gs.evening.sequence import Doing, Interrupted, Performance
 from qkd_gs.evening.steps import State, Step
 from qkd_gs.monitoring.readiness import countdown
 from qkd_gs.monitoring.snapshot import KeyStep
@@ -111,7 +112,7 @@ class StationSteps:
                 return Outcome(State.DONE, f'the search that was under way: {stored.summary}')
             said = f'calibrated on {stored.fitted_utc}'
             return Outcome(State.NOT_NEEDED, stored.summary if stored.coarse else said)
-        answer = yield from _asked(Ask(Action.OBSERVE, kind=ObservationKind.FIND), ('DONE', 'REFUSED'))
+        answer = yield from asked(Ask(Action.OBSERVE, kind=ObservationKind.FIND), ('DONE', 'REFUSED'))
         if answer.code == 'REFUSED':
             return Outcome(State.UNAVAILABLE, f'{_NOT_DONE}: {answer.sentence}')
         return Outcome(State.DONE, answer.sentence)
@@ -127,11 +128,11 @@ class StationSteps:
         yield from self._until_free(heard)
         stored, said = self._stored(), ''
         if stored is not None and not stored.coarse:
-            answer = yield from _asked(Ask(Action.OBSERVE, kind=ObservationKind.CHECK), ('DONE', 'FAILED'))
+            answer = yield from asked(Ask(Action.OBSERVE, kind=ObservationKind.CHECK), ('DONE', 'FAILED'))
             if answer.code == 'DONE':
                 return Outcome(State.DONE, answer.sentence, {'checked': True})
             said = f'{answer.sentence}; '
-        answer = yield from _asked(Ask(Action.CALIBRATE))
+        answer = yield from asked(Ask(Action.CALIBRATE))
         return Outcome(State.DONE, said + answer.sentence, answer.values)
 
     def _focus(self, entry: Entry) -> Performance[Heard]:
@@ -144,7 +145,7 @@ class StationSteps:
             return Outcome(State.DONE, f'the autofocus that was under way: at {last.position}')
         if last is not None and not warning and not entry.ended_utc:
             return Outcome(State.NOT_NEEDED, f'focused on {last.utc}, and the temperature is about the same')
-        answer = yield from _asked(Ask(Action.OBSERVE, kind=ObservationKind.FOCUS), ('DONE', 'REFUSED'))
+        answer = yield from asked(Ask(Action.OBSERVE, kind=ObservationKind.FOCUS), ('DONE', 'REFUSED'), spare=True)
         if answer.code == 'REFUSED':
             return Outcome(State.UNAVAILABLE, f'{_NOT_DONE}: {answer.sentence}')
         return Outcome(State.DONE, f'{warning}; {answer.sentence}' if warning else answer.sentence)
@@ -159,7 +160,7 @@ class StationSteps:
         if found is not None and ((under_way and found != before) or not entry.ended_utc):
             return Outcome(State.DONE, f'measured at {found.utc}: {found.summary}', {'value': found.value})
         lacks = (yield from self._dark(heard)) if kind is ObservationKind.NOISE_MAP else ''
-        answer = yield from _asked(Ask(Action.OBSERVE, kind=kind))
+        answer = yield from asked(Ask(Action.OBSERVE, kind=kind), spare=True)
         found = self._tonights(journal, name)
         said = f'{answer.sentence} ({lacks})' if lacks else answer.sentence
         return Outcome(State.DONE, said, {} if found is None else {'value': found.value})
@@ -167,9 +168,9 @@ class StationSteps:
     def _dark(self, heard: Heard) -> Generator[Doing, Heard, str]:
         """Count with the shutter closed; why that is not done, empty: it is."""
         if self._files.station.enclosure.shutter.close_after_park and not self._is_parked(heard):
-            yield from _asked(Ask(Action.PARK))
+            yield from asked(Ask(Action.PARK))
         whatever = ('DONE', 'REFUSED', 'NOT_READY', 'FAILED')  # the map is made without them, too
-        answer = yield from _asked(Ask(Action.OBSERVE, kind=ObservationKind.DARK), whatever)
+        answer = yield from asked(Ask(Action.OBSERVE, kind=ObservationKind.DARK), whatever, spare=True)
         return '' if answer.code == 'DONE' else answer.sentence
 
     def _polarization(self) -> Performance[Heard]:
@@ -211,7 +212,7 @@ class StationSteps:
         heard = yield from self._until_armed(heard, rise_ns - _ARMED_NS)
         while True:
             yield from self._until_free(heard)
-            answer = yield from _asked(Ask(Action.TRACK, at_ns), ('DONE', 'BUSY', 'NOT_READY', 'NO_LOCK'))
+            answer = yield from asked(Ask(Action.TRACK, at_ns), ('DONE', 'BUSY', 'NOT_READY', 'NO_LOCK'))
             if answer.code in ('DONE', 'NO_LOCK'):
                 return self._tracked(str(answer.values.get('folder', '')))
             heard = yield Doing(f'{answer.sentence}: asked again until the pass is over')
@@ -225,7 +226,7 @@ class StationSteps:
         """Wait parked until it is time to slew to the pass."""
         if armed_ns - heard.now_ns > _ARMED_NS and heard.mount is not None and not self._is_parked(heard):
             heard = yield from self._until_free(heard)
-            yield from _asked(Ask(Action.PARK))
+            yield from asked(Ask(Action.PARK))
             heard = yield Doing('parked until the pass')
         while heard.now_ns < armed_ns:
             left = countdown((armed_ns - heard.now_ns) / _S)
@@ -288,7 +289,7 @@ class StationSteps:
         while heard.mount is None or heard.now_ns - heard.mount.stamp_ns > _FRESH_NS:
             heard = yield Doing('waits for the mount to tell where it is')
         if not self._is_parked(heard):
-            yield from _asked(Ask(Action.PARK))
+            yield from asked(Ask(Action.PARK))
         return Outcome(State.DONE, 'parked')
 
     # ---- what several steps need ----
@@ -325,37 +326,6 @@ _NOUNS = {
     Action.OBSERVE: 'observation',
     Action.PARK: 'way to the park position',
 }
-
-
-def _asked(ask: Ask, good: tuple[str, ...] = ('DONE',)) -> Generator[Doing, Heard, Answer]:
-    """Ask for an action, and wait for its end.
-
-    Raises
-    ------
-    StationError
-        The answer has none of the good codes.
-    Interrupted
-        It was thrown in, and what was asked for has ended.
-    Aborted
-        Somebody else has ended it.
-    """
-    try:
-        heard = yield Doing('', ask)
-        while heard.answer is None:
-            heard = yield Doing(heard.said)
-    except Interrupted as why:
-        heard = yield Doing(f'{why.what}: stops', End(ask.action))
-        while heard.answer is None:
-            heard = yield Doing()
-        raise
-    answer = heard.answer
-    if answer.code in good:
-        return answer
-    if answer.code == 'ABORTED' and heard.weather:
-        raise Interrupted(heard.weather)
-    if answer.code == 'ABORTED':
-        raise Aborted(f'{ask.action}: {answer.sentence}')
-    raise StationError(answer.sentence, where=str(ask.action), hint='it comes back' if answer.code == LOST else '')
 
 
 def _session(journal: Journal, entry: Entry) -> str:

@@ -16,7 +16,7 @@ from qkd_gs.devices.gps import GpsReading
 from qkd_gs.devices.mount import MountMode, MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.evening import station_steps as module
-from qkd_gs.evening.choice import choose_passes
+from qkd_gs.evening.choice import READY_S, choose_passes
 from qkd_gs.evening.evening import Evening
 from qkd_gs.evening.heard import LOST, Action, Answer, Ask, Choose, End, Heard, WeatherWatch
 from qkd_gs.evening.journal import new_journal, unfinished_journal
@@ -343,6 +343,19 @@ def test_without_dark_counts_the_sky_is_mapped_and_the_reason_told(make, code):
     outcome = station.ended(Step.NOISE)
     assert (outcome.state, outcome.sentence) == (State.DONE, 'mapped (no shutter)')
     assert station.observed == [ObservationKind.DARK, ObservationKind.NOISE_MAP]
+
+
+@pytest.mark.parametrize('step', [Step.FOCUS, Step.EFFICIENCY, Step.NOISE])
+def test_what_no_pass_needs_does_not_delay_one(make, step):
+    """It never ends by itself, as with a camera that sends no images."""
+    station = make(skip=[one for one in (Step.FOCUS, Step.EFFICIENCY, Step.NOISE) if one is not step])
+    station.answers[Action.OBSERVE] = [None]
+    station.begun(step)
+    outcome = station.ended(step)
+    assert (outcome.state, outcome.sentence) == (State.FAILED, 'observe: ended, since a pass comes')
+    assert End(Action.OBSERVE) in station.asked
+    assert 80 < (COMING.start_ns - station.now_ns) / SECOND < READY_S
+    assert station.ended(Step.TRACK).state is State.DONE
 
 
 def test_a_roof_that_closes_above_a_parked_mount_only_gets_one(make):
