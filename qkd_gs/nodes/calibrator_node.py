@@ -35,12 +35,12 @@ from qkd_gs.devices.mount import MountCommand, MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.monitoring.health import FOCUS
 from qkd_gs.nodes.clients.observation_run import ObservationRun
+from qkd_gs.nodes.clients.station_focuser import NO_FOCUSER, StationFocuser
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime.actions import conclude, take_or_answer
 from qkd_gs.nodes.runtime.base import CoreNode
 from qkd_gs.nodes.runtime.camera_requests import CameraRequests
 from qkd_gs.nodes.runtime.context import site_of, station_of
-from qkd_gs.nodes.runtime.focuser import NO_FOCUSER, StationFocuser
 from qkd_gs.nodes.runtime.gathered import NEWEST
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.nodes.runtime.qos import SENSOR, TRANSIENT_LOCAL

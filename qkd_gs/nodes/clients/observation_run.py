@@ -13,8 +13,8 @@ from qkd_gs.calibration.observing.observation import Observation, ObservationSta
 from qkd_gs.devices.camera import Frame
 from qkd_gs.devices.mount import MountReading
 from qkd_gs.errors import StationError
+from qkd_gs.nodes.clients.station_focuser import StationFocuser
 from qkd_gs.nodes.conversions import images, messages
-from qkd_gs.nodes.runtime.focuser import StationFocuser
 from qkd_gs.nodes.runtime.in_thread import InThread
 from qkd_gs.nodes.runtime.qos import IMAGES
 from qkd_gs.safety.enclosure import DOME
