@@ -182,10 +182,10 @@ class CalibratorNode(CoreNode):
         if lacks:
             return conclude(goal, Observe.Result(error_code=Observe.Result.REFUSED, error_msg=lacks))
         try:
-            known, camera = (folder / FILE_NAME).exists(), self._station.guiding_camera
-            pointing = load_pointing(folder) if known else compass_pointing(camera, format_utc(self.clock.now_ns()))
+            known, camera, now_ns = (folder / FILE_NAME).exists(), self._station.guiding_camera, self.clock.now_ns()
+            pointing = load_pointing(folder) if known else compass_pointing(camera, format_utc(now_ns))
             place = Place(self._site, self._station, pointing, folder)
-            observation = begin_observation(kind, place, TetraSolver(gaia, GAIA_EPOCH))
+            observation = begin_observation(kind, place, TetraSolver(gaia, GAIA_EPOCH), now_ns)
         except StationError as error:
             return conclude(goal, Observe.Result(error_code=Observe.Result.NOT_READY, error_msg=str(error)))
         self._observing = ObservationRun(self, observation, self._station, self._focuser)

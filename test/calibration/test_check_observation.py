@@ -31,7 +31,8 @@ class Rig:
     def __init__(self, folder, monkeypatch, now, missing=0):
         self.true, self.missing, self.visited = now, missing, 0
         monkeypatch.setattr(module, 'Calibrator', self.calibrator)
-        self.observation = begin_observation(ObservationKind.CHECK, Place(SITE, STATION, STORED, folder), None)
+        place = Place(SITE, STATION, STORED, folder)
+        self.observation = begin_observation(ObservationKind.CHECK, place, None, NIGHT_NS)
 
     def calibrator(self, stars, track_of, model, station, rules):
         """A genuine calibrator that goes on after all its stars but the missing ones were measured."""

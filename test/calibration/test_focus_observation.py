@@ -37,7 +37,7 @@ class Rig:
         self.mount = MountReading(NIGHT_NS, 0.0, 0.3, 0.0, 0.0, MountMode.HOLD)
         self.moved, self.electrons, self.silent = [], 40_000.0, False
         place = Place(SITE, STATION, POINTING, folder)
-        self.observation = begin_observation(ObservationKind.FOCUS, place, None)
+        self.observation = begin_observation(ObservationKind.FOCUS, place, None, NIGHT_NS)
 
     def frame(self):
         rng = np.random.default_rng(self.now_ns % 2**32)

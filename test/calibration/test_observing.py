@@ -56,7 +56,7 @@ class Rig:
         self.moved = []
         self.solver = Solver(self)
         self.place = Place(SITE, STATION, pointing, folder)
-        self.observation = begin_observation(kind, self.place, self.solver)
+        self.observation = begin_observation(kind, self.place, self.solver, NIGHT_NS)
 
     def step(self):
         self.now_ns += STEP_NS

@@ -115,8 +115,9 @@ def test_an_evening_whose_node_dies_in_mid_pass_comes_to_its_key_and_ends_parked
 
 
 def slewing(watched):
-    """The calibrator moves the mount."""
-    return watched.tasks[-1].data == MountTask.CHECKING and watched.moves()
+    """The calibrator moves the mount, and has moved it."""
+    away = away_rad(watched.mount, watched.drives[-1]) > radians(1)
+    return watched.tasks[-1].data == MountTask.CHECKING and watched.moves() and away
 
 
 def test_a_calibration_goes_on_while_its_evening_is_dead_and_ends_at_the_operators_word(watched):

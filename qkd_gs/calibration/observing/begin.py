@@ -12,13 +12,13 @@ from qkd_gs.calibration.plate_solving.solver import PlateSolver
 from qkd_gs.errors import StationError
 
 
-def begin_observation(kind: ObservationKind, place: Place, solver: PlateSolver) -> Observation:
-    """An observation of a kind.
+def begin_observation(kind: ObservationKind, place: Place, solver: PlateSolver, now_ns: int) -> Observation:
+    """An observation of a kind that begins now.
 
     Raises
     ------
     StationError
-        The pointing is not calibrated.
+        The pointing is not calibrated, or no star can be used.
     """
     if kind is ObservationKind.FIND:
         return FindItself(place, solver)
@@ -27,7 +27,7 @@ def begin_observation(kind: ObservationKind, place: Place, solver: PlateSolver) 
     if place.pointing.coarse:
         raise StationError('the pointing is not calibrated', hint='run `qkd-gs calibrate`')
     if kind is ObservationKind.CHECK:
-        return CheckObservation(place)
+        return CheckObservation(place, now_ns)
     if kind is ObservationKind.FOCUS:
         return FocusObservation(place)
     return LightObservation(kind, place)

@@ -29,9 +29,10 @@ class CheckObservation:
     }  # fmt: skip
     images: ClassVar[CameraRole | None] = None
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
-        self._calibrator: Calibrator | None = None
+    def __init__(self, place: Place, now_ns: int) -> None:
+        self._place, site, pointing = place, place.site, place.pointing
+        stars = stars_to_visit(site, now_ns, STARS, pointing.aligned_rad)
+        self._calibrator = Calibrator(stars, star_tracks(site), pointing.model, place.refined, STAR_RULES)
         self._found: Check | None = None
         self._failed = ''
 
@@ -39,22 +40,14 @@ class CheckObservation:
         """Go on with the visits."""
         if self._failed:
             return Observed(ObservationState.FAILED, None, self._failed)
-        if self._calibrator is None:
-            self._calibrator = self._begun(now_ns)
-        calibrator = self._calibrator
-        out = calibrator.step(now_ns, CalibrationInputs(sensed.mount, sensed.guiding, sensed.tracking))
+        out = self._calibrator.step(now_ns, CalibrationInputs(sensed.mount, sensed.guiding, sensed.tracking))
         if out.state is CalibrationState.RUNNING:
             return Observed(ObservationState.RUNNING, out.axes, out.message)
         if out.state is CalibrationState.FAILED:
             return Observed(ObservationState.FAILED, None, out.message)
-        self._found = check_stars(self._place.pointing, calibrator.report().stars)
+        self._found = check_stars(self._place.pointing, self._calibrator.report().stars)
         state = ObservationState.FAILED if self._found.verdict is Verdict.NEEDED else ObservationState.DONE
         return Observed(state, None, self._found.summary)
-
-    def _begun(self, now_ns: int) -> Calibrator:
-        site, pointing = self._place.site, self._place.pointing
-        stars = stars_to_visit(site, now_ns, STARS, pointing.aligned_rad)
-        return Calibrator(stars, star_tracks(site), pointing.model, self._place.refined, STAR_RULES)
 
     def finish(self, now_ns: int, result: Any) -> None:
         """Nothing is computed elsewhere."""
