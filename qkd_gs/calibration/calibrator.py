@@ -166,6 +166,7 @@ class Calibrator:
             raise StationError('there is no star to calibrate on', hint='choose another time or a lower elevation')
         self.model = start_model
         self.state = CalibrationState.RUNNING
+        self.aborted = False
         self._start_model = start_model
         done = {report.star.hip for report in already}
         self._waiting = [star for star in stars if star.hip not in done]
@@ -212,10 +213,11 @@ class Calibrator:
         if silent_s > _SILENT_S:
             self._message = f'waiting: the mount has been silent for {silent_s:.0f} s'
 
-    def abort(self) -> None:
+    def abort(self, why: str = 'aborted by the operator') -> None:
         """Abort; the stars measured so far count, the others are reported as not visited."""
         if self.state is CalibrationState.RUNNING:
-            self._close('aborted by the operator')
+            self.aborted = True
+            self._close(why)
 
     def report(self) -> CalibrationReport:
         """Result so far, or at the end."""

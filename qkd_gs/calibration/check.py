@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 
 from qkd_gs.arrays import FloatArray
+from qkd_gs.calibration.calibrator import StarReport
 from qkd_gs.calibration.fit import fit_mount
 from qkd_gs.calibration.observations import Observations
 from qkd_gs.errors import StationError
 from qkd_gs.pointing.mount_model import MountModel
+from qkd_gs.pointing.pointing_file import StoredPointing
 from qkd_gs.pointing.sky_offsets import offset_between
 
 STARS = 3
@@ -69,6 +72,26 @@ def check(model: MountModel, seen: Observations, limit_rad: float = LIMIT_RAD) -
         errors,
         f'{said}, and new zero points leave {rest * 1e6:.0f}: a new calibration is needed',
     )
+
+
+def check_stars(stored: StoredPointing, stars: Sequence[StarReport]) -> Check:
+    """Judge a stored pointing by the stars of a short calibration.
+
+    Raises
+    ------
+    StationError
+        Fewer than three were measured.
+    """
+    seen = [one.measurement for one in stars if one.measurement is not None]
+    rows = [(m.az_rad, m.el_rad, m.enc_az_rad, m.enc_el_rad) for m in seen]
+    return check(stored.model, Observations.from_rows(rows, [str(k) for k in range(len(rows))]))
+
+
+def corrected(stored: StoredPointing, found: Check, utc: str) -> StoredPointing:
+    """The pointing with the zero points that a check has found; as it was if they have not moved."""
+    if found.verdict is not Verdict.ZEROS_MOVED:
+        return stored
+    return stored.model_copy(update={'terms_urad': found.model.to_dict(), 'fitted_utc': utc, 'summary': found.summary})
 
 
 def drift_rad(old: MountModel, new: MountModel) -> float:

@@ -20,10 +20,12 @@ from qkd_gs.arrays import FloatArray
 from qkd_gs.devices.camera import Frame
 from qkd_gs.devices.focuser import FocuserReading
 from qkd_gs.errors import StationError
+from qkd_gs.orbit.timescale import format_utc, parse_utc
 from qkd_gs.session.atomic_file import replace_file
 from qkd_gs.settings.loader import Section, load_yaml
 
 FILE_NAME = 'focus.json'
+RUN_FILE = 'focus-run.json'  # where the focuser was before an autofocus that is under way, or was cut off
 POSITIONS, IMAGES = 7, 8
 WARN_C = 5.0  # a tube of aluminium, 1 m long, is 0.1 mm shorter then
 _LEAST_POSITIONS = 4
@@ -31,6 +33,7 @@ _HALF_PX = 16  # of the square that is looked at
 _WINDOW_PX = 6.0  # Gaussian weight of the moments
 _LEAST_PEAK = 8.0  # times the noise
 _MOVE_S, _SILENT_S = 60.0, 5.0
+_RUN_NS = 2 * 3600 * 10**9  # an older one is not gone by
 _EDGE = 0.05  # the focus must be so far inside the measured range
 
 
@@ -41,6 +44,13 @@ class Focus(Section):
     position: int
     width_px: float = Field(description='Gaussian width of the spot there')
     temperature_c: float | None = Field(default=None, description='as the focuser measured it; none: it does not')
+
+
+class FocusRun(Section):
+    """focus-run.json."""
+
+    begun_utc: str
+    position: int
 
 
 @dataclass(frozen=True)
@@ -80,7 +90,7 @@ class Autofocus:
         if low < travel[0]:
             raise StationError(f'{span} steps are more than the travel of {travel[0]} to {travel[1]}')
         self.state, self.message = FocusState.RUNNING, ''
-        self._home = start.position
+        self.home = start.position
         self._positions = [low + span * k // (POSITIONS - 1) for k in range(POSITIONS)]
         self._widths: list[tuple[int, float]] = []
         self._seen: list[float] = []
@@ -133,7 +143,7 @@ class Autofocus:
         self._target = round(self.fit.position)
 
     def _fail(self, why: str) -> None:
-        self.state, self.message, self._target = FocusState.FAILED, why, self._home
+        self.state, self.message, self._target = FocusState.FAILED, why, self.home
 
 
 def fit_focus(widths: Sequence[tuple[int, float]]) -> FocusFit:
@@ -207,6 +217,50 @@ def save_focus(folder: Path, focus: Focus) -> None:
     replace_file(folder / FILE_NAME, focus.model_dump_json(indent=2) + '\n', parents=True)
 
 
+def load_focus(folder: Path) -> Focus | None:
+    """The last autofocus; None: there was none.
+
+    Raises
+    ------
+    StationError
+        A damaged file.
+    """
+    path = folder / FILE_NAME
+    return load_yaml(path, Focus) if path.exists() else None
+
+
+def note_start(folder: Path, now_ns: int, position: int) -> None:
+    """Note where the focuser stands before an autofocus moves it.
+
+    Raises
+    ------
+    StationError
+        It cannot be written.
+    """
+    run = FocusRun(begun_utc=format_utc(now_ns, 0), position=position)
+    replace_file(folder / RUN_FILE, run.model_dump_json(indent=2) + '\n', parents=True)
+
+
+def noted_start(folder: Path, now_ns: int) -> int | None:
+    """Where the focuser stood before an autofocus that was cut off in the last two hours; None: none was.
+
+    Raises
+    ------
+    StationError
+        A damaged file.
+    """
+    path = folder / RUN_FILE
+    run = load_yaml(path, FocusRun) if path.exists() else None
+    if run is None or not 0 <= now_ns - parse_utc(run.begun_utc, f'{path}: begun_utc') < _RUN_NS:
+        return None
+    return run.position
+
+
+def forget_start(folder: Path) -> None:
+    """The autofocus is over, and the focuser on its last way."""
+    (folder / RUN_FILE).unlink(missing_ok=True)
+
+
 def temperature_warning(folder: Path, temperature_c: float) -> str:
     """Why the focus should be found again; '' if the temperature is not known or near that of the last autofocus.
 
@@ -215,8 +269,7 @@ def temperature_warning(folder: Path, temperature_c: float) -> str:
     StationError
         A damaged file.
     """
-    path = folder / FILE_NAME
-    last = load_yaml(path, Focus) if path.exists() else None
+    last = load_focus(folder)
     if last is None or last.temperature_c is None or not isfinite(temperature_c):
         return ''
     change = temperature_c - last.temperature_c

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from qkd_gs.calibration.observing import ObservationKind
+from qkd_gs.calibration.observing.observation import ObservationKind
 from qkd_gs.devices.gps import GpsReading
 from qkd_gs.devices.mount import MountReading
 from qkd_gs.errors import StationError
-from qkd_gs.evening.choice import MeasuredLight
+from qkd_gs.evening.choice import READY_S, MeasuredLight
 from qkd_gs.evening.evening import Conditions
 from qkd_gs.monitoring.readiness import OPTIONAL, Level
 from qkd_gs.monitoring.snapshot import Snapshot
@@ -43,6 +43,9 @@ _ACTIONS = {
     MountTask.CALIBRATING: Action.CALIBRATE,
     MountTask.FINDING: Action.OBSERVE,
     MountTask.MEASURING: Action.OBSERVE,
+    MountTask.FOCUSING: Action.OBSERVE,
+    MountTask.COUNTING_DARK: Action.OBSERVE,
+    MountTask.CHECKING: Action.OBSERVE,
     MountTask.PARKING: Action.PARK,
 }
 
@@ -154,6 +157,17 @@ class Heard:
         if self.in_pass:
             return Action.TRACK
         return _ACTIONS.get(self.task)
+
+    @property
+    def pass_is_near(self) -> bool:
+        """Whether the telescope must go to its next pass now."""
+        next_ns = self.conditions.next_pass_ns
+        return next_ns is not None and next_ns - self.now_ns < READY_S * 1e9
+
+    @property
+    def focus(self) -> str:
+        """Why to focus the telescope again; empty: nothing is known."""
+        return next((node.focus for node in self.snapshot.nodes if node.focus), '')
 
     @property
     def conditions(self) -> Conditions:

@@ -13,16 +13,18 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from qkd_gs.calibration.focus import load_focus
 from qkd_gs.calibration.light.history import LightNight, load_history
 from qkd_gs.calibration.light.result import kept_noise_map
-from qkd_gs.calibration.observing import ObservationKind
+from qkd_gs.calibration.observing.observation import ObservationKind
 from qkd_gs.errors import StationError
+from qkd_gs.evening.asking import asked
 from qkd_gs.evening.checks import time_and_place
 from qkd_gs.evening.choice import READY_S, MeasuredLight
 from qkd_gs.evening.evening import Outcome
-from qkd_gs.evening.heard import LOST, Action, Answer, Ask, Choose, End, Heard
+from qkd_gs.evening.heard import Action, Ask, Choose, End, Heard
 from qkd_gs.evening.journal import Entry, Journal
-from qkd_gs.evening.sequence import Aborted, Doing, Interrupted, Performance
+from qkd_gs.evening.sequence import Doing, Interrupted, Performance
 from qkd_gs.evening.steps import State, Step
 from qkd_gs.monitoring.readiness import countdown
 from qkd_gs.monitoring.snapshot import KeyStep
@@ -41,7 +43,6 @@ _FRESH_NS = _S  # a reading of the mount that is older says nothing of the prese
 _SAME_PASS_NS = 60 * _S
 _HALF_PASS_NS = 600 * _S
 _NOT_DONE = 'not done on the running station'
-_NO_FOCUSER = f'{_NOT_DONE}: no node moves the focuser; focus by hand'
 _NO_POLARIZER = f'{_NOT_DONE}: it has no polarized light; count it by hand for `qkd-gs calibrate-hwp`'
 Waiting = Generator[Doing, Heard, Heard]
 
@@ -70,7 +71,7 @@ class StationSteps:
             Step.TIME_AND_PLACE: self._time_and_place,
             Step.FIND: self._find,
             Step.CALIBRATE: self._calibrate,
-            Step.FOCUS: lambda: _at_once(Outcome(State.UNAVAILABLE, _NO_FOCUSER)),
+            Step.FOCUS: lambda: self._focus(entry),
             Step.EFFICIENCY: lambda: self._light(entry, journal, 'efficiency', ObservationKind.STAR_TEST),
             Step.NOISE: lambda: self._light(entry, journal, 'noise', ObservationKind.NOISE_MAP),
             Step.POLARIZATION: self._polarization,
@@ -111,7 +112,7 @@ class StationSteps:
                 return Outcome(State.DONE, f'the search that was under way: {stored.summary}')
             said = f'calibrated on {stored.fitted_utc}'
             return Outcome(State.NOT_NEEDED, stored.summary if stored.coarse else said)
-        answer = yield from _asked(Ask(Action.OBSERVE, kind=ObservationKind.FIND), ('DONE', 'REFUSED'))
+        answer = yield from asked(Ask(Action.OBSERVE, kind=ObservationKind.FIND), ('DONE', 'REFUSED'))
         if answer.code == 'REFUSED':
             return Outcome(State.UNAVAILABLE, f'{_NOT_DONE}: {answer.sentence}')
         return Outcome(State.DONE, answer.sentence)
@@ -125,21 +126,52 @@ class StationSteps:
             if stored is not None and not stored.coarse and stored != before:
                 return Outcome(State.DONE, f'the calibration that was under way: {stored.summary}')
         yield from self._until_free(heard)
-        answer = yield from _asked(Ask(Action.CALIBRATE))
-        return Outcome(State.DONE, answer.sentence, answer.values)
+        stored, said = self._stored(), ''
+        if stored is not None and not stored.coarse:
+            answer = yield from asked(Ask(Action.OBSERVE, kind=ObservationKind.CHECK), ('DONE', 'FAILED'))
+            if answer.code == 'DONE':
+                return Outcome(State.DONE, answer.sentence, {'checked': True})
+            said = f'{answer.sentence}; '
+        answer = yield from asked(Ask(Action.CALIBRATE))
+        return Outcome(State.DONE, said + answer.sentence, answer.values)
+
+    def _focus(self, entry: Entry) -> Performance[Heard]:
+        """Focus, if it has not been done yet, the temperature has changed since, or it is to be repeated."""
+        heard = yield Doing()
+        before, under_way = load_focus(self._files.state_dir), heard.moving is Action.OBSERVE
+        heard = yield from self._until_free(heard)
+        last, warning = load_focus(self._files.state_dir), heard.focus
+        if last is not None and under_way and last != before:
+            return Outcome(State.DONE, f'the autofocus that was under way: at {last.position}')
+        if last is not None and not warning and not entry.ended_utc:
+            return Outcome(State.NOT_NEEDED, f'focused on {last.utc}, and the temperature is about the same')
+        answer = yield from asked(Ask(Action.OBSERVE, kind=ObservationKind.FOCUS), ('DONE', 'REFUSED'), spare=True)
+        if answer.code == 'REFUSED':
+            return Outcome(State.UNAVAILABLE, f'{_NOT_DONE}: {answer.sentence}')
+        return Outcome(State.DONE, f'{warning}; {answer.sentence}' if warning else answer.sentence)
 
     def _light(self, entry: Entry, journal: Journal, name: str, kind: ObservationKind) -> Performance[Heard]:
         """Star test or noise map, unless tonight's is there already and is not to be repeated."""
         heard = yield Doing()
         before = self._tonights(journal, name)
         under_way = heard.moving is Action.OBSERVE
-        yield from self._until_free(heard)
+        heard = yield from self._until_free(heard)
         found = self._tonights(journal, name)
         if found is not None and ((under_way and found != before) or not entry.ended_utc):
             return Outcome(State.DONE, f'measured at {found.utc}: {found.summary}', {'value': found.value})
-        answer = yield from _asked(Ask(Action.OBSERVE, kind=kind))
+        lacks = (yield from self._dark(heard)) if kind is ObservationKind.NOISE_MAP else ''
+        answer = yield from asked(Ask(Action.OBSERVE, kind=kind), spare=True)
         found = self._tonights(journal, name)
-        return Outcome(State.DONE, answer.sentence, {} if found is None else {'value': found.value})
+        said = f'{answer.sentence} ({lacks})' if lacks else answer.sentence
+        return Outcome(State.DONE, said, {} if found is None else {'value': found.value})
+
+    def _dark(self, heard: Heard) -> Generator[Doing, Heard, str]:
+        """Count with the shutter closed; why that is not done, empty: it is."""
+        if self._files.station.enclosure.shutter.close_after_park and not self._is_parked(heard):
+            yield from asked(Ask(Action.PARK))
+        whatever = ('DONE', 'REFUSED', 'NOT_READY', 'FAILED')  # the map is made without them, too
+        answer = yield from asked(Ask(Action.OBSERVE, kind=ObservationKind.DARK), whatever, spare=True)
+        return '' if answer.code == 'DONE' else answer.sentence
 
     def _polarization(self) -> Performance[Heard]:
         yield Doing()
@@ -180,7 +212,7 @@ class StationSteps:
         heard = yield from self._until_armed(heard, rise_ns - _ARMED_NS)
         while True:
             yield from self._until_free(heard)
-            answer = yield from _asked(Ask(Action.TRACK, at_ns), ('DONE', 'BUSY', 'NOT_READY', 'NO_LOCK'))
+            answer = yield from asked(Ask(Action.TRACK, at_ns), ('DONE', 'BUSY', 'NOT_READY', 'NO_LOCK'))
             if answer.code in ('DONE', 'NO_LOCK'):
                 return self._tracked(str(answer.values.get('folder', '')))
             heard = yield Doing(f'{answer.sentence}: asked again until the pass is over')
@@ -194,7 +226,7 @@ class StationSteps:
         """Wait parked until it is time to slew to the pass."""
         if armed_ns - heard.now_ns > _ARMED_NS and heard.mount is not None and not self._is_parked(heard):
             heard = yield from self._until_free(heard)
-            yield from _asked(Ask(Action.PARK))
+            yield from asked(Ask(Action.PARK))
             heard = yield Doing('parked until the pass')
         while heard.now_ns < armed_ns:
             left = countdown((armed_ns - heard.now_ns) / _S)
@@ -257,7 +289,7 @@ class StationSteps:
         while heard.mount is None or heard.now_ns - heard.mount.stamp_ns > _FRESH_NS:
             heard = yield Doing('waits for the mount to tell where it is')
         if not self._is_parked(heard):
-            yield from _asked(Ask(Action.PARK))
+            yield from asked(Ask(Action.PARK))
         return Outcome(State.DONE, 'parked')
 
     # ---- what several steps need ----
@@ -294,42 +326,6 @@ _NOUNS = {
     Action.OBSERVE: 'observation',
     Action.PARK: 'way to the park position',
 }
-
-
-def _at_once(outcome: Outcome) -> Performance[Heard]:
-    yield Doing()
-    return outcome
-
-
-def _asked(ask: Ask, good: tuple[str, ...] = ('DONE',)) -> Generator[Doing, Heard, Answer]:
-    """Ask for an action, and wait for its end.
-
-    Raises
-    ------
-    StationError
-        The answer has none of the good codes.
-    Interrupted
-        It was thrown in, and what was asked for has ended.
-    Aborted
-        Somebody else has ended it.
-    """
-    try:
-        heard = yield Doing('', ask)
-        while heard.answer is None:
-            heard = yield Doing(heard.said)
-    except Interrupted as why:
-        heard = yield Doing(f'{why.what}: stops', End(ask.action))
-        while heard.answer is None:
-            heard = yield Doing()
-        raise
-    answer = heard.answer
-    if answer.code in good:
-        return answer
-    if answer.code == 'ABORTED' and heard.weather:
-        raise Interrupted(heard.weather)
-    if answer.code == 'ABORTED':
-        raise Aborted(f'{ask.action}: {answer.sentence}')
-    raise StationError(answer.sentence, where=str(ask.action), hint='it comes back' if answer.code == LOST else '')
 
 
 def _session(journal: Journal, entry: Entry) -> str:

@@ -10,6 +10,7 @@ from qkd_gs.monitoring.node_faults import NodeFault, from_text
 
 SILENT_S = 3.0  # heartbeats come once a second of wall time
 EVENING = 'evening'  # name of the node, and of the value of its heartbeat
+FOCUS = 'focus'  # value of the calibrator's heartbeat: why to focus the telescope, in words
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class NodeHealth:
         50, 95 and 99 % of its first loop's periods, of station time; NaN without a loop.
     doing : str
         What it does and waits for, in words: of the evening; empty: nothing, or it does not say.
+    focus : str
+        Why to focus the telescope, in words: of the calibrator; empty: nothing is known.
     """
 
     name: str
@@ -47,6 +50,7 @@ class NodeHealth:
     steps: int = 0
     period_ms: tuple[float, float, float] = (nan, nan, nan)
     doing: str = ''
+    focus: str = ''
 
     @property
     def silent(self) -> bool:
@@ -92,6 +96,7 @@ def health_of(name: str, values: Mapping[str, str], message: str, heartbeat_age_
         steps=_of_all_loops(values, 'steps'),
         period_ms=_periods(values),
         doing=values.get(EVENING, ''),
+        focus=values.get(FOCUS, ''),
     )
 
 

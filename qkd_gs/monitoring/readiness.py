@@ -216,6 +216,9 @@ _TASKS = {
     MountTask.CALIBRATING: 'calibrating the pointing',
     MountTask.FINDING: 'finding its orientation on the stars',
     MountTask.MEASURING: 'measuring the light of stars and sky',
+    MountTask.CHECKING: 'checking the pointing on three stars',
+    MountTask.FOCUSING: 'focusing on a star',
+    MountTask.COUNTING_DARK: 'counting with the shutter closed',
     MountTask.PARKING: 'moving to the park position',
 }
 

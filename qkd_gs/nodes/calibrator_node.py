@@ -15,6 +15,7 @@ from std_msgs.msg import UInt8
 
 import qkd_gs.msg as m
 from qkd_gs.action import Calibrate, Observe, Park
+from qkd_gs.calibration.calibration_run import CalibrationRun, hidden
 from qkd_gs.calibration.calibrator import (
     STAR_RULES,
     STARS,
@@ -24,14 +25,17 @@ from qkd_gs.calibration.calibrator import (
     star_tracks,
     stars_to_visit,
 )
-from qkd_gs.calibration.observing import ObservationKind, ObservationState, Observed, Place, begin_observation
-from qkd_gs.calibration.outcome import contradiction, outcome
+from qkd_gs.calibration.observing.begin import begin_observation
+from qkd_gs.calibration.observing.observation import ObservationKind, ObservationState, Observed, Place
+from qkd_gs.calibration.outcome import ENOUGH
 from qkd_gs.calibration.plate_solving.catalogues import GAIA_EPOCH, gaia
 from qkd_gs.calibration.plate_solving.solver import TetraSolver
-from qkd_gs.calibration.unfinished import forget_run, load_run, save_run
+from qkd_gs.devices.kinds import DOME
 from qkd_gs.devices.mount import MountCommand, MountReading
 from qkd_gs.errors import StationError
+from qkd_gs.monitoring.health import FOCUS
 from qkd_gs.nodes.clients.observation_run import ObservationRun
+from qkd_gs.nodes.clients.station_focuser import NO_FOCUSER, StationFocuser
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime.actions import conclude, take_or_answer
 from qkd_gs.nodes.runtime.base import CoreNode
@@ -49,6 +53,7 @@ from qkd_gs.tracking.types import CameraRole, MountTask, Phase, SpotMeasurement
 
 _FEEDBACK_NS = 500_000_000
 _WAIT_S = 0.1
+_FOCUSER_S = 5.0  # between two readings: its temperature says when to focus again
 _COMPASS = 'the orientation is known from a compass only: let the telescope find itself, or centre a star by hand'
 Result, Feedback = Calibrate.Result, Calibrate.Feedback
 
@@ -64,12 +69,17 @@ class CalibratorNode(CoreNode):
         self._calibrator: Calibrator | None = None
         self._parking: Parking | None = None
         self._observing: ObservationRun | None = None
+        self._run: CalibrationRun | None = None  # of the calibrator
         self._saved = 0  # stars visited that calibration-run.json knows
         self._goal: Any = None
         self._mount: MountReading | None = None
         self._in_pass = False
         self._spots: dict[CameraRole, list[SpotMeasurement]] = {role: [] for role in CameraRole}
         self._timer = 0
+        self._chosen = self.devices.chosen()
+        self._focuser = StationFocuser(self, self._station)
+        if self._focuser.exists:
+            self.every(_FOCUSER_S, self._look_at_focuser)
         self._commands = self.publisher(m.MountCommand, 'mount/command')
         self._requests = CameraRequests(self)
         self._busy = self.publisher(UInt8, 'calibrator/busy', TRANSIENT_LOCAL)
@@ -84,6 +94,15 @@ class CalibratorNode(CoreNode):
             self._serve(Park, 'park', self._take_park),
         )
         self._waiting = self.every(_WAIT_S, self._wait_for_mount)
+
+    def _look_at_focuser(self, now_ns: int) -> None:
+        self._focuser.read(now_ns)
+        self.warning = self._focuser.advice()
+        self.metrics = {FOCUS: self.warning}
+
+    def finish(self) -> None:
+        """The process ends: the focuser halts."""
+        self._focuser.close()
 
     def _serve(self, kind: Any, name: str, take: Callable[[Any], None]) -> ActionServer:
         def start(goal: Any) -> None:
@@ -134,13 +153,16 @@ class CalibratorNode(CoreNode):
         why_not = self._why_not()
         if why_not is not None:
             return conclude(goal, _result(*why_not))
-        now_ns = self.clock.now_ns()
+        now_ns, count = self.clock.now_ns(), goal.request.stars or STARS
         try:
+            if count < ENOUGH:
+                raise StationError(f'{count} stars are too few for a calibration, {ENOUGH} are needed')
             start = load_pointing(self.state_dir)
             if start.compass:
                 raise StationError(_COMPASS)
-            stars = stars_to_visit(self._site, now_ns, goal.request.stars or STARS, start.aligned_rad)
-            already = load_run(self.state_dir, self._site, now_ns)
+            self._run = CalibrationRun(self.state_dir, self._site, now_ns)
+            already, stars = self._run.already, self._run.stars
+            stars = stars_to_visit(self._site, now_ns, count, start.aligned_rad, stars)
             self._saved = len(already)
             self._calibrator = Calibrator(
                 stars, star_tracks(self._site), start.model, start.refine(self._station), STAR_RULES, already
@@ -156,22 +178,31 @@ class CalibratorNode(CoreNode):
         if why_not is not None:
             return conclude(goal, Observe.Result(error_code=why_not[0], error_msg=why_not[1]))
         kind, folder = ObservationKind(goal.request.task), self.state_dir
+        lacks = self._lacks(kind)
+        if lacks:
+            return conclude(goal, Observe.Result(error_code=Observe.Result.REFUSED, error_msg=lacks))
         try:
-            if kind is ObservationKind.FIND:
-                gaia()  # the catalogue, which is an extra
-        except StationError as error:
-            code = Observe.Result.REFUSED
-            return conclude(goal, Observe.Result(error_code=code, error_msg=f'no catalogue of stars: {error}'))
-        try:
-            known = (folder / FILE_NAME).exists()
-            camera = self._station.guiding_camera
-            pointing = load_pointing(folder) if known else compass_pointing(camera, format_utc(self.clock.now_ns()))
+            known, camera, now_ns = (folder / FILE_NAME).exists(), self._station.guiding_camera, self.clock.now_ns()
+            pointing = load_pointing(folder) if known else compass_pointing(camera, format_utc(now_ns))
             place = Place(self._site, self._station, pointing, folder)
-            observation = begin_observation(kind, place, TetraSolver(gaia, GAIA_EPOCH))
+            observation = begin_observation(kind, place, TetraSolver(gaia, GAIA_EPOCH), now_ns)
         except StationError as error:
             return conclude(goal, Observe.Result(error_code=Observe.Result.NOT_READY, error_msg=str(error)))
-        self._observing = ObservationRun(self, observation, camera)
+        self._observing = ObservationRun(self, observation, self._station, self._focuser)
         return self._begin(goal, observation.task, self._step_observe)
+
+    def _lacks(self, kind: ObservationKind) -> str:
+        """What the station lacks for an observation; empty: nothing."""
+        if kind is ObservationKind.FOCUS and not self._focuser.exists:
+            return NO_FOCUSER
+        if kind is ObservationKind.DARK and not (self._station.enclosure.shutter.watch and DOME.name in self._chosen):
+            return 'the station has no shutter that it closes by itself'
+        if kind is ObservationKind.FIND:
+            try:
+                gaia()  # the catalogue, which is an extra
+            except StationError as error:
+                return f'no catalogue of stars: {error}'
+        return ''
 
     def _take_park(self, goal: Any) -> None:
         why_not = self._why_not()
@@ -278,14 +309,23 @@ class CalibratorNode(CoreNode):
         self._requests.ask(now_ns, CameraRole.TRACKING, TRACKING_STARS)
         if self._feedback_due.now(now_ns):
             self._goal.publish_feedback(Feedback(message=outputs.message, visited=outputs.visited, total=outputs.total))
-        if outputs.visited > self._saved and outputs.state is CalibrationState.RUNNING:
+        if outputs.visited > self._saved and not calibrator.aborted:
             self._saved = outputs.visited
-            try:
-                save_run(self.state_dir, self._site, calibrator.report().stars)
-            except StationError as error:  # the calibration goes on; it could not be resumed
-                self.get_logger().warning(str(error))
+            self._keep(calibrator)
         if outputs.state is not CalibrationState.RUNNING:
             self._end(now_ns, outputs.message)
+
+    def _keep(self, calibrator: Calibrator) -> None:
+        """Keep the stars visited so far; under a hidden sky no further one is visited."""
+        assert self._run is not None
+        reports = calibrator.report().stars
+        try:
+            self._run.keep(reports)
+        except StationError as error:  # the calibration goes on; it could not be resumed
+            self.get_logger().warning(str(error))
+        why = hidden(reports)
+        if why:
+            calibrator.abort(why)
 
     def _end(self, now_ns: int, message: str) -> None:
         """Store a good model, discard a bad one, stop both cameras."""
@@ -297,29 +337,25 @@ class CalibratorNode(CoreNode):
             result = self._stored(now_ns, calibrator, goal.is_cancel_requested, message)
         except StationError as error:
             result = _result(Result.FAILED, str(error))
+            result.summary = calibrator.report().summary
         self.get_logger().info(f'calibration: {result.error_msg}' if result.error_code else result.summary)
         conclude(goal, result)
 
     def _stored(self, now_ns: int, calibrator: Calibrator, canceled: bool, message: str) -> Any:
         """Result of a calibration; a good model is stored first."""
-        report = calibrator.report()
-        before = load_pointing(self.state_dir)
-        good = calibrator.state is CalibrationState.DONE
-        wrong = contradiction(before, calibrator.model) if good else ''
-        if wrong:
-            good, message = False, wrong
-        if good and report.guide_reference_px is not None and report.fit is not None:
-            stored = outcome(report, calibrator.model, before, self._site, format_utc(now_ns))
-            stored.save(self.state_dir)
-            forget_run(self.state_dir)
-            result = _result(Result.DONE, '')
-            result.summary = stored.summary
-            result.rms_rad, result.heldout_rms_rad = report.fit.rms_rad, report.fit.heldout_rms_rad or nan
-        else:
-            if not canceled:  # what failed is not gone on with
-                forget_run(self.state_dir)
+        run, report = self._run, calibrator.report()
+        assert run is not None
+        if calibrator.state is not CalibrationState.DONE:
+            if not calibrator.aborted:
+                run.give_up(sum(one.measured for one in report.stars))
             result = _result(Result.ABORTED if canceled else Result.FAILED, message)
             result.summary = report.summary
+            return result
+        stored = run.accept(report, calibrator.model, load_pointing(self.state_dir), now_ns)
+        result = _result(Result.DONE, '')
+        result.summary = stored.summary
+        if report.fit is not None:
+            result.rms_rad, result.heldout_rms_rad = report.fit.rms_rad, report.fit.heldout_rms_rad or nan
         return result
 
 

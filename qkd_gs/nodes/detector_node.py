@@ -32,7 +32,7 @@ from qkd_gs.session.writers import writing
 from qkd_gs.station.loop_timing import Due
 from qkd_gs.timing.recorder import TagCounter, TagRecorder
 from qkd_gs.timing.sealed import SealedWriter
-from qkd_gs.tracking.types import RECORDED, MountTask
+from qkd_gs.tracking.types import COUNTED, RECORDED
 
 UNWRITTEN = 'detector.tags_unwritten'  # fault: tags wait in memory, since the disk does not take them
 
@@ -84,10 +84,10 @@ class DetectorNode(DeviceNode):
             self._tdc = None
 
     def _take_task(self, message: UInt8) -> None:
-        self._measuring = message.data == MountTask.MEASURING
+        self._measuring = message.data in COUNTED
 
     def _follow_task(self, now_ns: int) -> None:
-        """Count while the calibrator measures light, unless a session records it."""
+        """Count while the calibrator measures light or the dark, unless a session records it."""
         wanted = self._measuring and self._run is None
         if wanted and self._counter is None:
             tdc = require_open(self._tdc)

@@ -66,6 +66,7 @@ class EveningNode(CoreNode):
         self._left_behind = False  # what a process that died has asked for may go on
         self._sequence: EveningSequence[Heard] | None = None
         self._goal: Any = None
+        self._early: list[Any] = []  # goals that came before station time was known
         self._tried_to_resume = self._abort_at_once = False
         self._said = ''
         self._board = StatusCollector()
@@ -143,7 +144,10 @@ class EveningNode(CoreNode):
         """Begin an evening, go on with an unfinished one, or go on watching the one under way."""
         request, now_ns = goal.request, self.clock.now_ns()
         if not self.clock.is_set:
-            return conclude(goal, _result(Result.NOT_READY, 'station time is not known yet'))
+            self._early.append(goal)
+            return goal.publish_feedback(Feedback(message='waits until station time is known'))
+        if goal.is_cancel_requested:
+            return conclude(goal, _result(Result.ABORTED, BY_OPERATOR))
         if self._sequence is not None and (request.anew or self._sequence.aborting):
             ending = 'is being ended' if self._sequence.aborting else 'is under way: `qkd-gs tonight --abort` ends it'
             return conclude(goal, _result(Result.BUSY, f'an evening {ending}'))
@@ -211,10 +215,15 @@ class EveningNode(CoreNode):
             self.degraded(_JOURNAL, str(error))
 
     def on_clock_set(self) -> None:
-        """Resume an evening that was under way when this process died."""
+        """Resume an evening that was under way when this process died, and take what was asked for before."""
         if self._tried_to_resume or not self.clock.is_set:
             return
         self._tried_to_resume = True
+        self._resume()
+        while self._early:
+            self._accept(self._early.pop(0))
+
+    def _resume(self) -> None:
         if self._sequence is not None or not self._current.folder(self.clock.identity):
             return
         now_ns = self.clock.now_ns()
@@ -308,6 +317,8 @@ class EveningNode(CoreNode):
 
     def _cancel(self, goal: Any) -> CancelResponse:
         """Abort the evening of this goal; one that is over, or whose process has died, is not the present one."""
+        if any(goal.goal_id == early.goal_id for early in self._early):
+            return CancelResponse.ACCEPT
         if self._goal is None or goal.goal_id != self._goal.goal_id:
             return CancelResponse.REJECT
         self._abort(BY_OPERATOR)

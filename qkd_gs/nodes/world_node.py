@@ -41,7 +41,7 @@ from qkd_gs.tracking.types import Phase
 
 _STEP_S = 0.01
 _DEEP = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)  # each message has the error of one spot
-_SLOW_NS = 20_000_000  # half-wave plate and laser report less often
+_SLOW_NS = 20_000_000  # half-wave plate, laser and focuser report less often
 _CLOCK_NS = 50_000_000
 _PACE_S = 0.5  # of real time
 _WATCH_S = 1.0
@@ -98,6 +98,7 @@ class WorldNode(CoreNode):
         bus.obey('mount/drive', Drive, world.drive)
         bus.obey('beacon/on', bool, world.shine)
         bus.obey('hwp/move', float, world.move_hwp)
+        bus.obey('focuser/move', int, world.move_focuser)
         bus.listen('tilt_residual', TiltResidual, world.add_tilt_residual)
         self.gather(m.SessionState, 'session/state', self._session, _DEEP)
         self.listen(m.Counts, 'detector/counts', lambda counts: world.count(messages.from_counts(counts)))
@@ -179,6 +180,7 @@ class WorldNode(CoreNode):
         if self._slow_due.now(now_ns):
             self._bus.send('beacon/state', self._world.beacon.read(now_ns))
             self._bus.send('hwp/state', self._world.hwp.read(now_ns))
+            self._bus.send('focuser/state', self._world.focuser_state(now_ns))
         if self._clock_due.now(now_ns):
             self._clock_publisher.publish(Clock(clock=messages.to_time(now_ns)))
 

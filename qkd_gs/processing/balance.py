@@ -8,18 +8,18 @@ of the pass must show the same ones.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from qkd_gs.arrays import AnyFloatArray, IntArray
 from qkd_gs.processing.anomalies import Anomaly
+from qkd_gs.timing.balance import PAIRS, imbalances
 from qkd_gs.timing.tags import QUANTUM
 
 _SIGMA = 6.0  # of chance: 1e-9 a look
 _PART = 10  # seconds over which the balance is judged, beside the whole
 _NAMES = tuple(channel.name for channel in QUANTUM)
-_PAIRS = (('H', 'V'), ('D', 'A'), ('HV', 'DA'))
 
 
 def find_imbalances(
@@ -48,14 +48,6 @@ def find_imbalances(
     return [anomaly for anomaly in found if anomaly is not None][:1]
 
 
-def imbalances(clicks: IntArray | AnyFloatArray | Sequence[float]) -> AnyFloatArray:
-    """Difference over sum of H and V, of D and A, and of both bases, (3,)."""
-    h, v, d, a = (float(count) for count in clicks)
-    pairs = np.array([(h, v), (d, a), (h + v, d + a)])
-    balance: AnyFloatArray = (pairs[:, 0] - pairs[:, 1]) / np.maximum(pairs.sum(axis=1), 1e-9)
-    return balance
-
-
 def _chance(clicks: IntArray) -> AnyFloatArray:
     """Six standard deviations of each imbalance by chance."""
     h, v, d, a = (float(count) for count in clicks)
@@ -66,7 +58,7 @@ def _chance(clicks: IntArray) -> AnyFloatArray:
 def _unbalanced(name: str, clicks: IntArray, limit: float) -> Anomaly | None:
     """Detectors, or bases, that differ by more than the proof is told."""
     seen = imbalances(clicks)
-    for pair, balance, chance in zip(_PAIRS, seen, _chance(clicks), strict=True):
+    for pair, balance, chance in zip(PAIRS, seen, _chance(clicks), strict=True):
         if abs(balance) > limit + chance:
             return Anomaly(
                 'unbalanced',
@@ -79,7 +71,7 @@ def _unbalanced(name: str, clicks: IntArray, limit: float) -> Anomaly | None:
 def _uncalibrated(name: str, clicks: IntArray, calibrated: AnyFloatArray, uncertainty: float) -> Anomaly | None:
     """An imbalance that is not the calibrated one: somebody steers which detector, or which basis, clicks."""
     seen, expected = imbalances(clicks), imbalances(calibrated)
-    for pair, balance, known, chance in zip(_PAIRS, seen, expected, _chance(clicks), strict=True):
+    for pair, balance, known, chance in zip(PAIRS, seen, expected, _chance(clicks), strict=True):
         if abs(balance - known) > uncertainty + chance:
             return Anomaly(
                 'not_as_calibrated',

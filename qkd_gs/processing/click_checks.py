@@ -9,7 +9,7 @@ import numpy as np
 
 from qkd_gs.errors import StationError
 from qkd_gs.processing.anomalies import Anomaly, afterpulse_share, bunching_of, find_anomalies
-from qkd_gs.processing.balance import find_imbalances, imbalances
+from qkd_gs.processing.balance import find_imbalances
 from qkd_gs.processing.hidden_light import hidden_light
 from qkd_gs.processing.profile_anomalies import find_profile_anomalies
 from qkd_gs.processing.receiver_report import receiver_report
@@ -17,6 +17,7 @@ from qkd_gs.processing.timing_stage import Timed
 from qkd_gs.qkd.finite_key.counts import KeyCounts, Receiver
 from qkd_gs.session.manifest import Manifest
 from qkd_gs.settings.station import StationSettings
+from qkd_gs.timing.balance import imbalances
 from qkd_gs.timing.spans import pulses_in
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from math import ceil, sqrt
 
-from qkd_gs.processing.balance import imbalances
 from qkd_gs.qkd.finite_key.counts import Receiver
 from qkd_gs.settings.station import StationSettings
+from qkd_gs.timing.balance import imbalances
 from qkd_gs.timing.clicks import ClickStatistics
 from qkd_gs.timing.tags import QUANTUM
 

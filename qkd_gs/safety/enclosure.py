@@ -15,6 +15,8 @@ from qkd_gs.devices.weather import WeatherReading
 from qkd_gs.pointing.light_limits import LightLimit
 from qkd_gs.settings.enclosure import EnclosureSettings
 
+DOME = 'dome.'  # begins the codes of a shutter that is not open, or not known to be
+DOME_CLOSED = 'dome.closed'
 _UNKNOWN = 'weather.unknown'
 _GRACE_NS = 10_000_000_000  # weather that is not known: no light at once, shutter and pass after this
 _SHUTTER_STALE_NS = 5_000_000_000
@@ -147,6 +149,8 @@ class Enclosure:
             return [LightLimit('dome.unknown', f'the shutter is not known to be open: {self._lost["dome"]}')]
         if abs(now_ns - reading.stamp_ns) > _SHUTTER_STALE_NS:
             return [LightLimit('dome.unknown', 'the shutter is not known to be open: the last reading is old')]
+        if reading.shutter is Shutter.CLOSED:
+            return [LightLimit(DOME_CLOSED, 'the shutter is closed')]
         if reading.shutter is not Shutter.OPEN:
             state = 'in an unknown state' if reading.shutter is Shutter.UNKNOWN else reading.shutter.name.lower()
             return [LightLimit('dome.shut', f'the shutter is {state}')]

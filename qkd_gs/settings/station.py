@@ -292,6 +292,14 @@ class StorageSettings(Section):
         return self.tags_reserve_mb + self.bag_above_mb
 
 
+class AutofocusSettings(Section):
+    """Autofocus on a star."""
+
+    span_steps: int = Field(
+        4000, ge=7, le=1_000_000, description='of the focuser: from the first to the last position that is looked at'
+    )
+
+
 class StationSettings(Section):
     """All of config/station.yaml."""
 
@@ -300,6 +308,7 @@ class StationSettings(Section):
     tracking_camera: CameraModel
     hwp: HwpSettings
     beacon: BeaconSettings
+    focus: AutofocusSettings = Field(default_factory=AutofocusSettings)
     enclosure: EnclosureSettings = Field(default_factory=EnclosureSettings)
     laser_safety: LaserSafetySettings = Field(default_factory=LaserSafetySettings)
     sun: SunSettings

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from qkd_gs.calibration.calibrator import star_tracks
-from qkd_gs.calibration.focus import Autofocus, FocusState
+from qkd_gs.calibration.focus import FocusState
+from qkd_gs.calibration.star_focus import FocuserSeen, StarFocus
 from qkd_gs.calibration.stars import Star
 from qkd_gs.devices.focuser import Focuser
 from qkd_gs.devices.mount import MountCommand, enable_if_off
-from qkd_gs.pointing.azimuth_turn import nearest_turn
+from qkd_gs.errors import StationError
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
@@ -20,9 +20,6 @@ from qkd_gs.tracking.camera.camera_loop import CameraLoop
 from qkd_gs.tracking.control.requests import TRACKING_STARS
 from qkd_gs.tracking.types import CameraRole
 
-_SLEW_NS = 30 * 10**9
-_LONGEST_NS = 600 * 10**9
-
 
 def autofocus(
     world: World,
@@ -31,33 +28,36 @@ def autofocus(
     site: Site,
     star: Star,
     focuser: Focuser,
-    span: int,
     start_ns: int,
     progress: Callable[[int, str], None] = lambda now_ns, text: None,
-) -> tuple[Autofocus, int]:
-    """Go to a star by the model, and focus; the run, and the time of its end."""
-    track = star_tracks(site)(star, start_ns, start_ns + _LONGEST_NS)
+) -> tuple[StarFocus, int]:
+    """Go to a star by the model, and focus; what was found, and the time of the end.
+
+    Raises
+    ------
+    StationError
+        No focus was found; with the reason.
+    """
+    focus = StarFocus(star, star_tracks(site), model, station, start_ns)
     kept = KeptFrames(world.tracking_camera)
     loop = CameraLoop(CameraRole.TRACKING, station.tracking_camera, kept)
     period_ns = round(1e9 / station.tracking.control_rate_hz)
     enable_if_off(world.mount, start_ns)
-    enc_az, _ = model.encoder(track.at(start_ns).az_rad, track.at(start_ns).el_rad)
-    turn = nearest_turn(float(enc_az), station.mount.azimuth, world.mount.read(start_ns).az_rad)
-    run: Autofocus | None = None
-    now_ns, ordered = start_ns, -1
-    while run is None or run.state is FocusState.RUNNING:
+    now_ns, ordered, state = start_ns, -1, FocusState.RUNNING
+    while state is FocusState.RUNNING:
         now_ns += period_ns
         world.advance(now_ns)
-        axes = model.encoder_command(track.at(now_ns))
-        world.mount.command(now_ns, MountCommand(**vars(replace(axes, az_rad=axes.az_rad + turn))))
         loop.step(now_ns, TRACKING_STARS)
-        if run is None and now_ns - start_ns > _SLEW_NS:
-            run = Autofocus(focuser.read(now_ns), focuser.travel(), span, now_ns)
-        if run is not None:
-            position = run.step(now_ns, focuser.read(now_ns), kept.frames)
-            if position != ordered:
-                focuser.move(now_ns, position)
-                ordered = position
-        progress(now_ns, f'going to {star.name}' if run is None else run.message)
+        seen = FocuserSeen(focuser.read(now_ns), focuser.travel())
+        out = focus.step(now_ns, world.mount.read(now_ns), seen, kept.frames)
+        if out.axes is not None:
+            world.mount.command(now_ns, MountCommand(**vars(out.axes)))
+        if out.focus_to is not None and out.focus_to != ordered:
+            focuser.move(now_ns, out.focus_to)
+            ordered = out.focus_to
+        state = out.state
+        progress(now_ns, out.message)
     loop.step(now_ns, None)
-    return run, now_ns
+    if state is FocusState.FAILED:
+        raise StationError(out.message)
+    return focus, now_ns

@@ -50,7 +50,7 @@ INTERFACES = {
     ),
     'calibrator': Interfaces(
         ('mount/command', 'calibrator/busy', *_both('request')),
-        ('mount/state', 'session/state', 'detector/counts', 'guiding_camera/image', *_both('spot')),
+        ('mount/state', 'session/state', 'safety/status', 'detector/counts', *_both('image'), *_both('spot')),
         actions=('calibrate', 'observe', 'park'),
     ),
     'evening': Interfaces(

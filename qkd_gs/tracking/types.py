@@ -43,6 +43,9 @@ class MountTask(IntEnum):
     PARKING = 2
     FINDING = 3  # the telescope finds its orientation
     MEASURING = 4  # photons of stars or of the sky are counted
+    FOCUSING = 5  # on a star
+    COUNTING_DARK = 6  # with the shutter closed
+    CHECKING = 7  # of a calibration, on three stars
 
     @property
     def noun(self) -> str:
@@ -52,8 +55,10 @@ class MountTask(IntEnum):
     @property
     def under_the_sky(self) -> bool:
         """Whether it needs an open shutter."""
-        return self in (MountTask.CALIBRATING, MountTask.FINDING, MountTask.MEASURING)
+        return self not in (MountTask.NONE, MountTask.PARKING, MountTask.COUNTING_DARK)
 
+
+COUNTED = (MountTask.MEASURING, MountTask.COUNTING_DARK)  # the detectors count meanwhile, and keep no tag
 
 _NOUNS = {
     MountTask.NONE: 'nothing',
@@ -61,6 +66,9 @@ _NOUNS = {
     MountTask.PARKING: 'the way to the park position',
     MountTask.FINDING: 'the search for the orientation',
     MountTask.MEASURING: 'a measurement of light',
+    MountTask.FOCUSING: 'an autofocus',
+    MountTask.COUNTING_DARK: 'a count of the dark',
+    MountTask.CHECKING: 'a check of the calibration',
 }
 
 

@@ -8,9 +8,11 @@ import pytest
 from qkd_gs.calibration.calibrator import CalibrationInputs, CalibrationState, Calibrator, StarReport, star_tracks
 from qkd_gs.calibration.light.history import FILE_NAME as HISTORY
 from qkd_gs.calibration.light.history import load_history
-from qkd_gs.calibration.light.result import SKY_COUNTS, kept_noise_map
+from qkd_gs.calibration.light.readings import DARK, LightReading, save_light
+from qkd_gs.calibration.light.result import DARK_COUNTS, SKY_COUNTS, kept_noise_map
 from qkd_gs.calibration.light.survey import LightBin
-from qkd_gs.calibration.observing import ObservationKind, ObservationState, Place, Sensed, begin_observation
+from qkd_gs.calibration.observing.begin import begin_observation
+from qkd_gs.calibration.observing.observation import ObservationKind, ObservationState, Place, Sensed
 from qkd_gs.calibration.outcome import contradiction
 from qkd_gs.calibration.plate_solving.solver import NoSolution, PlateSolution
 from qkd_gs.calibration.star_visit import StarMeasurement
@@ -50,17 +52,18 @@ class Rig:
     def __init__(self, folder, pointing, kind):
         self.now_ns, self.mount = NIGHT_NS, AT_REST
         self.images = self.counts = True
+        self.dome = ''  # code of the supervisor
         self.moved = []
         self.solver = Solver(self)
         self.place = Place(SITE, STATION, pointing, folder)
-        self.observation = begin_observation(kind, self.place, self.solver)
+        self.observation = begin_observation(kind, self.place, self.solver, NIGHT_NS)
 
     def step(self):
         self.now_ns += STEP_NS
         roi = Roi(0, 0, 64, 64)
         frames = (Frame(self.now_ns - 4 * 10**8, 0.05, 1.0, IMAGE, roi),) if self.images else ()
         bins = (LightBin(self.now_ns - STEP_NS, self.now_ns, (50, 60, 70, 80)),) if self.counts else ()
-        out = self.observation.step(self.now_ns, Sensed(self.mount, (), (), frames, bins))
+        out = self.observation.step(self.now_ns, Sensed(self.mount, (), (), frames, bins, None, self.dome))
         if out.axes is not None:
             self.moved.append(out.axes)
             self.mount = MountReading(self.now_ns, out.axes.az_rad, out.axes.el_rad, 0.0, 0.0, MountMode.TRACK)
@@ -191,7 +194,7 @@ def test_a_noise_map_is_what_was_counted_and_its_counts_are_kept(tmp_path):
     assert rig.observation.task is MountTask.MEASURING
     assert rig.run().state is ObservationState.DONE
     said = rig.observation.keep(rig.now_ns)
-    assert 'dark counts not measured' in said  # nobody closes a shutter
+    assert 'dark counts not measured' in said
     (night,) = load_history(tmp_path).nights
     rate = 4 * (50 + 60 + 70 + 80)
     assert (night.kind, night.summary, night.dark_cps) == ('noise', said, None)
@@ -200,6 +203,65 @@ def test_a_noise_map_is_what_was_counted_and_its_counts_are_kept(tmp_path):
     assert found.at(np.array([1.0]), np.array([0.5])) == pytest.approx(np.array([[200, 240, 280, 320]]), rel=1e-3)
     assert kept_noise_map(tmp_path, STATION, rig.now_ns) is None  # of an earlier night
     assert len({(round(one.az_rad, 2), round(one.el_rad, 2)) for one in rig.moved}) >= 40
+
+
+def test_the_sky_is_not_counted_before_the_shutter_is_open(tmp_path):
+    rig = Rig(tmp_path, calibrated(), ObservationKind.NOISE_MAP)
+    for dome in (None, 'dome.closed', 'dome.shut', 'dome.unknown'):
+        rig.dome = dome
+        for _ in range(100):
+            out = rig.step()
+            assert (out.axes, out.message) == (None, 'waits until the shutter is open')
+    rig.dome = ''
+    assert rig.step().axes is not None
+
+
+def test_the_dark_is_what_is_counted_behind_a_closed_shutter_and_goes_into_the_map(tmp_path):
+    rig = Rig(tmp_path, calibrated(), ObservationKind.DARK)
+    assert not rig.observation.task.under_the_sky  # or the shutter would stay open
+    rig.dome = 'dome.shut'
+    for _ in range(40):
+        assert rig.step().message == 'waits until the shutter is closed'
+    rig.dome = 'dome.closed'
+    for _ in range(40):
+        assert rig.step().message.endswith(' of 20 s counted')
+    rig.dome = ''  # somebody opens it: what was counted before is not taken
+    rig.step()
+    rig.dome = 'dome.closed'
+    closed_ns = rig.now_ns
+    assert rig.run().state is ObservationState.DONE
+    assert rig.now_ns - closed_ns >= 20 * SECOND_NS
+    assert rig.observation.keep(rig.now_ns) == 'in 20 s with the shutter closed: dark 1040 counts/s'
+    assert not rig.moved
+    sky = Rig(tmp_path, calibrated(), ObservationKind.NOISE_MAP)
+    sky.now_ns = rig.now_ns
+    assert sky.run().state is ObservationState.DONE
+    assert '; dark 1040' in sky.observation.keep(sky.now_ns)
+    assert load_history(tmp_path).nights[-1].dark_cps == pytest.approx(1040)
+    assert kept_noise_map(tmp_path, STATION, rig.now_ns).dark_cps == pytest.approx([200, 240, 280, 320])
+
+
+def test_the_dark_of_another_night_is_not_taken(tmp_path):
+    save_light(tmp_path / DARK_COUNTS, [LightReading(DARK, NIGHT_NS - 86_400 * SECOND_NS, 0.0, 0.0, 20.0, (1,) * 4)])
+    rig = Rig(tmp_path, calibrated(), ObservationKind.NOISE_MAP)
+    assert rig.run().state is ObservationState.DONE
+    assert 'dark counts not measured' in rig.observation.keep(rig.now_ns)
+
+
+@pytest.mark.parametrize(
+    ('dome', 'counts', 'said'),
+    [
+        ('dome.shut', True, 'the shutter has not closed in 180 s'),
+        (None, True, 'the shutter has not closed in 180 s'),
+        ('dome.closed', False, 'the detectors send no counts'),
+    ],
+)
+def test_a_dark_that_cannot_be_counted_says_why(tmp_path, dome, counts, said):
+    rig = Rig(tmp_path, calibrated(), ObservationKind.DARK)
+    rig.dome, rig.counts = dome, counts
+    out = rig.run()
+    assert (out.state, out.message) == (ObservationState.FAILED, said)
+    assert not (tmp_path / DARK_COUNTS).exists()
 
 
 def test_detectors_that_fall_silent_end_the_map_and_keep_nothing(tmp_path):

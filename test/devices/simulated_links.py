@@ -10,9 +10,10 @@ from qkd_gs.devices.conformance.rig import Counterpart
 from qkd_gs.devices.mount import MountCommand
 from qkd_gs.errors import DeviceFault
 from qkd_gs.sim.physics.beacon import SimBeacon
+from qkd_gs.sim.physics.focus import SimFocuser
 from qkd_gs.sim.physics.hwp import SimHwp
 from qkd_gs.sim.physics.mount import SimMount
-from qkd_gs.sim.remote.actuators import Drive
+from qkd_gs.sim.remote.actuators import HALT, Drive, FocuserState
 from qkd_gs.sim.remote.realtime_world import RealtimeWorld
 
 SAMPLE_HZ = 1000
@@ -35,7 +36,10 @@ class LinkOfOnePlant(Counterpart):
         self.run(now_ns)
         self.now_ns = now_ns
         if not self._silent and self._channel in self._listeners:
-            self._listeners[self._channel](self.plant.read(now_ns))
+            self._listeners[self._channel](self.told())
+
+    def told(self):
+        return self.plant.read(self.now_ns)
 
     def silence(self):
         self._silent = True
@@ -89,6 +93,25 @@ class HwpLink(LinkOfOnePlant):
             self.plant.move(self.now_ns, value)
 
 
+class FocuserLink(LinkOfOnePlant):
+    def __init__(self, settings, start_ns):
+        super().__init__(SimFocuser(settings, 10.0), 'focuser/state', start_ns)
+        self.plant.open()
+        self._max_step = settings.max_step
+
+    def run(self, now_ns):
+        self.now_ns = now_ns
+
+    def told(self):
+        return FocuserState(self.plant.read(self.now_ns), self._max_step)
+
+    def send(self, channel, value, now_ns=0):
+        if value == HALT:
+            self.plant.halt(self.now_ns)
+        else:
+            self.plant.move(self.now_ns, value)
+
+
 class WorldLink(Counterpart):
     """A link to a whole world: its true state goes to a camera or TDC that draws images or photons from it."""
 
@@ -98,11 +121,9 @@ class WorldLink(Counterpart):
         self._world = RealtimeWorld(setup, self._publish)
 
     def _publish(self, block):
-        for take in self._listeners.values():
-            take(block)
+        self._listeners['truth'](block)
 
     def listen(self, channel, kind, take):
-        assert channel == 'truth'
         self._listeners[channel] = take
 
     def poll(self):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from simulated_links import BeaconLink, HwpLink, MountLink, WorldLink
+from simulated_links import BeaconLink, FocuserLink, HwpLink, MountLink, WorldLink
 
 from qkd_gs.devices.conformance.beacon import BeaconConformance, BeaconTraits
 from qkd_gs.devices.conformance.camera import CameraConformance, CameraTraits
+from qkd_gs.devices.conformance.focuser import FocuserConformance
 from qkd_gs.devices.conformance.gps import GpsConformance
 from qkd_gs.devices.conformance.hwp import HwpConformance
 from qkd_gs.devices.conformance.mount import MountConformance
@@ -81,6 +82,12 @@ class TestHwp(HwpConformance):
     @pytest.fixture
     def rig(self, twin, station):
         return rig_of_plant(drivers.hwp, HwpLink(twin, station, START_NS))
+
+
+class TestFocuser(FocuserConformance):
+    @pytest.fixture
+    def rig(self, twin):
+        return rig_of_plant(drivers.focuser, FocuserLink(twin.surroundings.focus, START_NS))
 
 
 class TestTrackingCamera(CameraConformance):

@@ -6,16 +6,17 @@ from types import SimpleNamespace
 
 import pytest
 
+from qkd_gs.calibration.focus import Focus, save_focus
 from qkd_gs.calibration.light.history import FILE_NAME as HISTORY
 from qkd_gs.calibration.light.history import LightHistory, LightNight
 from qkd_gs.calibration.light.readings import SKY, LightReading, save_light
 from qkd_gs.calibration.light.result import SKY_COUNTS
-from qkd_gs.calibration.observing import ObservationKind
+from qkd_gs.calibration.observing.observation import ObservationKind
 from qkd_gs.devices.gps import GpsReading
 from qkd_gs.devices.mount import MountMode, MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.evening import station_steps as module
-from qkd_gs.evening.choice import choose_passes
+from qkd_gs.evening.choice import READY_S, choose_passes
 from qkd_gs.evening.evening import Evening
 from qkd_gs.evening.heard import LOST, Action, Answer, Ask, Choose, End, Heard, WeatherWatch
 from qkd_gs.evening.journal import new_journal, unfinished_journal
@@ -73,11 +74,11 @@ class Station:
         By action: answers that come two looks after the question, oldest first; the last one stays.
     """
 
-    def __init__(self, folder, passes, skip=(), stored=True):
+    def __init__(self, folder, passes, skip=(), stored=True, settings=SETTINGS):
         self.folder, self.passes = folder, passes
         if stored:
-            pointing().save(folder)
-        steps = StationSteps(StationFiles(SITE, SETTINGS, folder, folder / 'sessions', ('mount', 'scene', 'evening')))
+            pointing(coarse=True).save(folder)
+        steps = StationSteps(StationFiles(SITE, settings, folder, folder / 'sessions', ('mount', 'scene', 'evening')))
         journal = unfinished_journal(folder, SITE, NOW_NS + SECOND, True) or new_journal(SITE, NOW_NS, DAWN_NS, True)
         self.evening = Evening(journal, lambda now: now.save(folder))
         self.evening.skip(skip)
@@ -95,11 +96,13 @@ class Station:
         self.key, self.gps_silent, self.chosen = KEY_MADE, False, None
         self.el_deg = 40.0
         self.dark_ns = 0
+        self.focus = ''  # why the calibrator says to focus
         self.answer, self._pending, self._looks = None, None, 0
 
     def heard(self):
         faults = (NodeFault(self.trouble, ''),) if self.trouble else ()
-        nodes = (NodeHealth('mount', 0.1, 'active', faults), NodeHealth('scene', None))
+        calibrator = NodeHealth('calibrator', 0.1, 'active', focus=self.focus)
+        nodes = (NodeHealth('mount', 0.1, 'active', faults), calibrator, NodeHealth('scene', None))
         snapshot = Snapshot(
             self.now_ns,
             readiness=Readiness(self.level, self.sentence),
@@ -193,8 +196,8 @@ def make(tmp_path, passes, monkeypatch):
     (tmp_path / 'sessions' / 'pass-1').mkdir(parents=True)
     (tmp_path / 'sessions' / 'pass-1' / 'report.html').write_text('')
 
-    def make(skip=(), stored=True):
-        station = Station(tmp_path, passes, skip, stored)
+    def make(skip=(), stored=True, settings=SETTINGS):
+        station = Station(tmp_path, passes, skip, stored, settings)
         station.manifest = manifest
         return station
 
@@ -205,14 +208,14 @@ def test_an_evening_from_the_self_test_to_the_key(make):
     station = make()
     assert station.to_the_end().sentence == 'all steps are over'
     states = {one.step: one.state for one in station.evening.journal.entries}
-    assert {step for step, state in states.items() if state is State.UNAVAILABLE} == {Step.FOCUS}
+    assert State.UNAVAILABLE not in states.values()
     assert {step for step, state in states.items() if state is State.NOT_NEEDED} == {Step.FIND, Step.POLARIZATION}
     assert {states[step] for step in (Step.CALIBRATE, Step.ARM, Step.TRACK, Step.PROCESS, Step.PARK)} == {State.DONE}
     # it waits for the pass parked
-    assert station.actions == [Action.CALIBRATE, Action.OBSERVE, Action.OBSERVE, Action.PARK, Action.TRACK]
-    assert station.observed == [ObservationKind.STAR_TEST, ObservationKind.NOISE_MAP]
-    entry = station.evening.journal.entry(Step.FOCUS)
-    assert entry.sentence.startswith('not done on the running station: ')
+    assert station.actions == [Action.CALIBRATE, *4 * [Action.OBSERVE], Action.PARK, Action.TRACK]
+    assert station.observed == [
+        ObservationKind.FOCUS, ObservationKind.STAR_TEST, ObservationKind.DARK, ObservationKind.NOISE_MAP
+    ]  # fmt: skip
     asked = [ask for ask in station.asked if isinstance(ask, Ask)][-1]
     assert abs(asked.at_ns - CULMINATION_NS) < SECOND
     assert any('armed, slews to the first point in ' in said for said in station.told)
@@ -289,9 +292,86 @@ def test_a_search_that_goes_on_during_a_restart_is_waited_for(make):
     assert not station.observed
 
 
+@pytest.mark.parametrize(
+    ('last', 'warning', 'state'),
+    [
+        (None, '', State.DONE),
+        ('2018-10-02T14:00:00Z', '', State.NOT_NEEDED),
+        ('2018-10-02T14:00:00Z', 'the tube is 8 degrees colder', State.DONE),
+    ],
+)
+def test_the_telescope_is_focused_if_the_temperature_asks_for_it(make, last, warning, state):
+    station = make()
+    station.focus = warning
+    if last:
+        save_focus(station.folder, Focus(utc=last, position=25_000, width_px=1.9, temperature_c=15.0))
+    outcome = station.ended(Step.FOCUS)
+    assert outcome.state is state
+    assert station.observed == ([ObservationKind.FOCUS] if state is State.DONE else [])
+    assert outcome.sentence.startswith(warning)
+    if last:
+        station.evening.repeat([Step.FOCUS])
+        assert station.ended(Step.FOCUS).state is State.DONE
+
+
+def test_without_a_focuser_the_focus_stays_as_it_is(make):
+    station = make()
+    station.answers[Action.OBSERVE] = [Answer('REFUSED', 'the station has no focuser'), Answer('DONE', 'observed')]
+    outcome = station.ended(Step.FOCUS)
+    assert outcome.state is State.UNAVAILABLE
+    assert outcome.sentence == 'not done on the running station: the station has no focuser'
+
+
+def test_an_autofocus_that_goes_on_during_a_restart_is_waited_for(make):
+    station = make()
+    station.begun(Step.FOCUS)
+    station = make()
+    station.task = MountTask.FOCUSING
+    station.begun(Step.FOCUS)
+    station.go()
+    save_focus(station.folder, Focus(utc='2018-10-03T14:45:00Z', position=25_400, width_px=1.9))
+    station.over()
+    outcome = station.ended(Step.FOCUS)
+    assert (outcome.state, outcome.sentence) == (State.DONE, 'the autofocus that was under way: at 25400')
+    assert not station.observed
+
+
+@pytest.mark.parametrize('code', ['REFUSED', 'FAILED'])
+def test_without_dark_counts_the_sky_is_mapped_and_the_reason_told(make, code):
+    station = make(skip=[Step.FOCUS, Step.EFFICIENCY])
+    station.answers[Action.OBSERVE] = [Answer(code, 'no shutter'), Answer('DONE', 'mapped')]
+    outcome = station.ended(Step.NOISE)
+    assert (outcome.state, outcome.sentence) == (State.DONE, 'mapped (no shutter)')
+    assert station.observed == [ObservationKind.DARK, ObservationKind.NOISE_MAP]
+
+
+@pytest.mark.parametrize('step', [Step.FOCUS, Step.EFFICIENCY, Step.NOISE])
+def test_what_no_pass_needs_does_not_delay_one(make, step):
+    """It never ends by itself, as with a camera that sends no images."""
+    station = make(skip=[one for one in (Step.FOCUS, Step.EFFICIENCY, Step.NOISE) if one is not step])
+    station.answers[Action.OBSERVE] = [None]
+    station.begun(step)
+    outcome = station.ended(step)
+    assert (outcome.state, outcome.sentence) == (State.FAILED, 'observe: ended, since a pass comes')
+    assert End(Action.OBSERVE) in station.asked
+    assert 80 < (COMING.start_ns - station.now_ns) / SECOND < READY_S
+    assert station.ended(Step.TRACK).state is State.DONE
+
+
+def test_a_roof_that_closes_above_a_parked_mount_only_gets_one(make):
+    station = make(skip=[Step.FOCUS, Step.EFFICIENCY], settings=roofed())
+    station.ended(Step.NOISE)
+    assert station.actions == [Action.CALIBRATE, Action.PARK, Action.OBSERVE, Action.OBSERVE]
+
+
+def roofed():
+    shutter = SETTINGS.enclosure.shutter.model_copy(update={'close_after_park': True})
+    return SETTINGS.model_copy(update={'enclosure': SETTINGS.enclosure.model_copy(update={'shutter': shutter})})
+
+
 @pytest.mark.parametrize('step', [Step.EFFICIENCY, Step.NOISE])
 def test_rain_ends_a_measurement_of_light_and_parks(make, step):
-    station = make(skip=[one for one in (Step.EFFICIENCY, Step.NOISE) if one is not step])
+    station = make(skip=[one for one in (Step.FOCUS, Step.EFFICIENCY, Step.NOISE) if one is not step])
     station.begun(step)
     while station.task is not MountTask.MEASURING:
         station.go()
@@ -306,7 +386,7 @@ def test_rain_ends_a_measurement_of_light_and_parks(make, step):
 
 @pytest.mark.parametrize(('utc', 'observed'), [('2018-10-02T20:00:00Z', 1), ('2018-10-03T14:50:00Z', 0)])
 def test_a_light_test_counts_only_if_it_was_made_tonight(make, utc, observed):
-    station = make(skip=[Step.NOISE])
+    station = make(skip=[Step.FOCUS, Step.NOISE])
     night = LightNight(utc=utc, site='Shanghai', kind='efficiency', value=0.02, summary='weak')
     (station.folder / HISTORY).write_text(LightHistory(nights=(night,)).model_dump_json())
     assert station.ended(Step.EFFICIENCY).state is State.DONE
@@ -318,7 +398,7 @@ def test_a_light_test_counts_only_if_it_was_made_tonight(make, utc, observed):
 
 
 def test_a_light_test_that_is_to_be_repeated_is_made_again(make):
-    station = make(skip=[Step.NOISE])
+    station = make(skip=[Step.FOCUS, Step.NOISE])
     night = LightNight(utc='2018-10-03T14:50:00Z', site='Shanghai', kind='efficiency', value=0.02, summary='weak')
     (station.folder / HISTORY).write_text(LightHistory(nights=(night,)).model_dump_json())
     station.ended(Step.EFFICIENCY)
@@ -357,6 +437,18 @@ def test_the_choice_waits_for_its_thread(make, passes):
         assert station.go().ended is None
     station.chosen = passes
     assert station.go().ended.state is State.DONE
+
+
+@pytest.mark.parametrize(('code', 'actions'), [('DONE', 1), ('FAILED', 2)])
+def test_a_calibration_that_holds_is_not_made_again(make, code, actions):
+    station = make()
+    pointing().save(station.folder)
+    station.answers[Action.OBSERVE].insert(0, Answer(code, '3 stars are 20 urad (RMS) off the last calibration'))
+    outcome = station.ended(Step.CALIBRATE)
+    assert outcome.state is State.DONE
+    assert outcome.sentence.startswith('3 stars are 20 urad (RMS) off the last calibration')
+    assert station.observed == [ObservationKind.CHECK]
+    assert station.actions == [Action.OBSERVE, Action.CALIBRATE][:actions]
 
 
 # ---- what is refused, dies, or is ended by others ----
@@ -483,6 +575,7 @@ def test_a_mount_that_does_not_arrive_is_not_called_parked(make):
 
 
 ENDLESS = {  # steps that never end by themselves
+    Step.FOCUS: Action.OBSERVE,
     Step.CALIBRATE: Action.CALIBRATE,
     Step.EFFICIENCY: Action.OBSERVE,
     Step.NOISE: Action.OBSERVE,
@@ -542,7 +635,8 @@ def test_dawn_ends_what_is_under_the_sky_and_parks(make, step):
 
 @pytest.mark.parametrize('step', [*BEFORE_THE_PASS, Step.ARM, Step.TRACK, Step.PROCESS, Step.PARK])
 def test_an_abort_ends_each_step_safely_and_the_same_evening_goes_on(make, step):
-    station = make(skip=[Step.EFFICIENCY] if step is Step.NOISE else [])  # both are observations
+    observations = (Step.FOCUS, Step.EFFICIENCY, Step.NOISE)
+    station = make(skip=[one for one in observations if step in observations and one is not step])
     if step is Step.PROCESS:
         station.key = KeyProgress()
     endless = ENDLESS.get(step)
@@ -565,7 +659,7 @@ def test_an_abort_ends_each_step_safely_and_the_same_evening_goes_on(make, step)
     again.to_the_end()
     assert again.state(Step.TRACK) is State.DONE
     assert again.state(Step.PARK) is State.DONE
-    assert len(begun) <= 5
+    assert len(begun) <= 7
 
 
 def test_after_a_restart_the_calibration_that_went_on_is_waited_for(make):

@@ -121,7 +121,7 @@ class Others:
 def others(station, tmp_path):
     state = tmp_path / 'state'
     hwp = (0.0, 0.01)
-    StoredPointing.of(MountModel(IA=0.1), (639.5, 511.5), '20 stars', '2018-10-02T20:00:00Z', False, hwp).save(state)
+    StoredPointing.of(MountModel(IA=0.1), (639.5, 511.5), 'one star', '2018-10-02T20:00:00Z', True, hwp).save(state)
     return Others(station, state)
 
 
@@ -136,6 +136,18 @@ def journals(others):
 
 def state_of(journal, step):
     return next(State(one['state']) for one in journal['entries'] if one['step'] == step)
+
+
+def test_an_evening_that_is_asked_for_before_station_time_is_known_begins_with_it(others, options):
+    others.keeps_time = False
+    with node_process('evening', **options):
+        ended, asked = others.ask(skip=SKY), others.ask(skip=SKY)
+        others.until(ended.handle.cancel_goal_async().done)
+        assert not (others.station.state_dir / 'evenings').exists()
+        others.keeps_time = True
+        others.until(lambda: others.goals)
+        assert not asked.future.done()
+        assert others.result(ended).error_code == Tonight.Result.ABORTED
 
 
 def test_goals_are_refused_with_their_reason_and_an_evening_is_done_to_its_end(others, options):

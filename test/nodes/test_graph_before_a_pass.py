@@ -1,4 +1,4 @@
-"""A calibrated station before its pass: calibration, star test and noise map, and processes that die meanwhile."""
+"""A calibrated station before its pass: its check, its light and its focus, and processes that die meanwhile."""
 
 import os
 import subprocess
@@ -9,14 +9,19 @@ import pytest
 import qkd_gs.msg as m
 from graph_station import running_station
 from observing_station import ask, observing
-from qkd_gs.action import Observe, Tonight
+from qkd_gs.action import Calibrate, Observe, Tonight
+from rclpy.action import ActionClient
 from station_evening import SKY, Watched
 from std_srvs.srv import Trigger
 
+from qkd_gs.calibration.focus import load_focus
 from qkd_gs.calibration.light.history import load_history
+from qkd_gs.calibration.light.readings import read_light
+from qkd_gs.calibration.light.result import DARK_COUNTS
 from qkd_gs.devices.mount import MountMode
 from qkd_gs.evening.steps import State, Step
 from qkd_gs.nodes.runtime.base import ABORT_EVENING
+from qkd_gs.settings.site import load_site
 from qkd_gs.settings.twin import load_twin
 from qkd_gs.tracking.control.parking import away_rad, rests_near_park
 from qkd_gs.tracking.types import MountTask
@@ -39,8 +44,9 @@ def watched(station):
 
 
 def slewing(watched):
-    """The calibrator moves the mount."""
-    return watched.tasks[-1].data == MountTask.CALIBRATING and watched.moves()
+    """The calibrator moves the mount, and has moved it."""
+    away = away_rad(watched.mount, watched.drives[-1]) > radians(1)
+    return watched.tasks[-1].data == MountTask.CHECKING and watched.moves() and away
 
 
 def test_a_calibration_goes_on_while_its_evening_is_dead_and_ends_at_the_operators_word(watched):
@@ -49,7 +55,7 @@ def test_a_calibration_goes_on_while_its_evening_is_dead_and_ends_at_the_operato
     station.until(lambda: slewing(watched), 'the mount is on its way to a star')
     pid = station.kill('evening')
     station.back('evening', pid)
-    assert watched.tasks[-1].data == MountTask.CALIBRATING
+    assert watched.tasks[-1].data == MountTask.CHECKING
     assert not watched.laser[-1].emitting
     said = station.call(Trigger, ABORT_EVENING, Trigger.Request())
     assert said.success
@@ -88,6 +94,46 @@ def test_the_efficiency_is_within_a_tenth_of_the_truth(station, watched):
     assert min(one.bin_s for one in station.counts) >= 1.0
     assert not list(station.sessions.glob('*'))  # a star leaves no tags
     assert not any(one.emitting for one in watched.laser)
+
+
+def test_the_dark_is_counted_behind_the_closed_shutter(station):
+    over = ask(station, Observe.Goal.DARK).get_result_async()
+    station.until(over.done, 'the dark is counted', step_s=0.5)
+    result = over.result().result
+    assert (result.error_code, result.error_msg) == (Observe.Result.DONE, '')
+    (dark,) = read_light(station.state / DARK_COUNTS)
+    expected = load_twin().photonics.noise.dark_cps * dark.seconds
+    assert abs(sum(dark.counts) - expected) < 5 * expected**0.5  # the sky gives several times as many
+    assert MountTask.COUNTING_DARK in [task.data for task in station.tasks]
+
+
+def test_the_focus_is_found(station):
+    settings, states = load_twin().surroundings.focus, station.overhear('focuser/state')
+    best = settings.start_step + settings.steps_per_c * (load_site('shanghai').temperature_c - settings.reference_c)
+    off = round(best) + 900
+    station.bus.send('focuser/move', off)  # somebody has turned it
+    station.until(lambda: states and states[-1].reading.position == off, 'it is out of focus')
+    over = ask(station, Observe.Goal.FOCUS).get_result_async()
+    station.until(over.done, 'the autofocus has ended', step_s=0.5)
+    result = over.result().result
+    assert (result.error_code, result.error_msg) == (Observe.Result.DONE, '')
+    kept = load_focus(station.state)
+    assert kept.position == pytest.approx(best, abs=150)  # 0.3 px of blur
+    station.until(lambda: states[-1].reading.position == kept.position, 'the focuser stays there')
+    assert kept.temperature_c == load_site('shanghai').temperature_c
+
+
+def test_a_calibration_on_few_stars_is_refused(station):
+    client = ActionClient(station.node, Calibrate, 'calibrate')
+    station.until(client.server_is_ready, 'the calibrator takes goals')
+    sent = client.send_goal_async(Calibrate.Goal(stars=11))
+    station.until(sent.done, 'the goal is answered')
+    over = sent.result().get_result_async()
+    station.until(over.done, 'it is refused')
+    result = over.result().result
+    assert (result.error_code, result.error_msg) == (
+        Calibrate.Result.NOT_READY, '11 stars are too few for a calibration, 12 are needed'
+    )  # fmt: skip
 
 
 def test_a_calibrator_that_dies_leaves_the_mount_braked_and_the_counting_ended(station, watched):

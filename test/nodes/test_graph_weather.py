@@ -34,7 +34,7 @@ def test_rain_ends_a_pass(station):
         # on a busy machine the rain may come before the light
         station.until(lambda: laser[-1].emitting or 'weather.rain' in statuses[-1].reasons, 'the beacon shines')
         station.until(lambda: 'weather.rain' in statuses[-1].reasons, 'it rains')
-        station.until(lambda: 'dome.shut' in statuses[-1].reasons, 'the shutter leaves its open state')
+        station.until(lambda: 'dome.' in statuses[-1].reasons, 'the shutter leaves its open state')
         station.until(lambda: track.poll() is not None, '`qkd-gs track` has ended')
     finally:
         track.kill()

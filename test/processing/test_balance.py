@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from qkd_gs.processing.balance import find_imbalances, imbalances
+from qkd_gs.processing.balance import find_imbalances
+from qkd_gs.timing.balance import imbalances
 
 ALIKE = {'H': 1.0, 'V': 1.0, 'D': 1.0, 'A': 1.0}
 TWIN = {'H': 1.01, 'V': 0.98, 'D': 1.03, 'A': 0.98}

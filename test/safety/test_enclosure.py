@@ -71,7 +71,11 @@ def test_what_is_not_measured_is_not_compared():
 
 @pytest.mark.parametrize(
     ('shutter', 'code'),
-    [(None, 'dome.unknown'), *((state, 'dome.shut') for state in Shutter if state is not Shutter.OPEN)],
+    [
+        (None, 'dome.unknown'),
+        (Shutter.CLOSED, 'dome.closed'),
+        *((state, 'dome.shut') for state in Shutter if state not in (Shutter.OPEN, Shutter.CLOSED)),
+    ],
 )
 def test_no_light_below_a_shutter_that_is_not_open(shutter, code):
     assert codes(enclosure(shutter=shutter)) == [code]

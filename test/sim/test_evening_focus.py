@@ -4,8 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from qkd_gs.calibration.focus import FILE_NAME, Focus, FocusFit, FocusState, save_focus
+from qkd_gs.calibration.focus import FILE_NAME, Focus, save_focus
 from qkd_gs.calibration.stars import load_stars
+from qkd_gs.errors import StationError
 from qkd_gs.evening.sequence import Interrupted
 from qkd_gs.evening.steps import State
 from qkd_gs.orbit.timescale import parse_utc
@@ -31,9 +32,7 @@ class Bench:
         self.folder = folder
         self.focuser = SimFocuser(FocusSettings(), 5.0)
         self.focuser.open()
-        self.run = SimpleNamespace(
-            state=FocusState.DONE, fit=FocusFit(25_450.0, 5.0, 1.9), message='focus at 25450 +- 5 steps, spot 1.90 px'
-        )
+        self.failure = None
         station = load_yaml(share_path('config', 'station.yaml'), StationSettings)
         simulation = SimpleNamespace(site=SITE, station=station)
         self.given = SimpleNamespace(state_dir=folder, simulation=simulation, stars=load_stars)
@@ -41,10 +40,13 @@ class Bench:
         StoredPointing.of(MountModel(IA=0.1), (640.0, 512.0), '', '2018-10-03T14:42:00Z').save(folder)
         monkeypatch.setattr(focus_step, 'autofocus', self.play)
 
-    def play(self, world, station, model, site, star, focuser, span, start_ns, progress):
+    def play(self, world, station, model, site, star, focuser, start_ns, progress):
         focuser.move(start_ns, 23_000)
         progress(start_ns + SECOND, 'position 1 of 7')
-        return self.run, start_ns + 60 * SECOND
+        if self.failure:
+            raise self.failure
+        kept = Focus(utc='2018-10-03T14:46:00Z', position=25_450, width_px=1.9, temperature_c=5.0)
+        return SimpleNamespace(result=lambda now_ns: kept, summary='focus at 25450'), start_ns + 60 * SECOND
 
     def step(self, progress=lambda now_ns, text: None):
         return focus_step.focus(self.given, self.world, NOW_NS, progress)
@@ -72,11 +74,10 @@ def test_a_tube_of_another_temperature_is_focused_again(bench):
     assert outcome.sentence.startswith('the tube is 10 degrees colder')
 
 
-def test_a_failure_is_told_with_its_star_and_nothing_is_kept(bench):
-    bench.run = SimpleNamespace(state=FocusState.FAILED, fit=None, message='the star was seen at 2 positions')
-    outcome, _ = bench.step()
-    assert outcome.state is State.FAILED
-    assert outcome.sentence.endswith(': the star was seen at 2 positions')
+def test_of_a_failure_nothing_is_kept(bench):
+    bench.failure = StationError('Vega: the star was seen at 2 positions')
+    with pytest.raises(StationError, match='Vega'):
+        bench.step()
     assert not (bench.folder / FILE_NAME).exists()
 
 

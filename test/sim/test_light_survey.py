@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from qkd_gs.calibration.fit import fit_mount
-from qkd_gs.calibration.focus import FocusState
 from qkd_gs.calibration.light.noise_map import noise_map
 from qkd_gs.calibration.light.readings import BESIDE, SKY
 from qkd_gs.calibration.light.star_test import LightVerdict, efficiency_of_stars
@@ -106,7 +105,8 @@ def test_autofocus_finds_the_focus_of_a_colder_tube():
     focuser.open()
     world.tracking_camera.blur_px = focuser.blur_px
     star = next(one.star for one in star_directions(SITE, start_ns, 1))
-    run, _ = autofocus(world, STATION, model, SITE, star, focuser, 4000, start_ns)
-    assert run.state is FocusState.DONE, run.message
+    found, end_ns = autofocus(world, STATION, model, SITE, star, focuser, start_ns)
     best = settings.start_step - 15 * settings.steps_per_c
-    assert run.fit.position == pytest.approx(best, abs=100)  # 0.2 px of blur
+    kept = found.result(end_ns)
+    assert kept.position == pytest.approx(best, abs=100)  # 0.2 px of blur
+    assert (focuser.read(end_ns).position, kept.temperature_c) == (kept.position, settings.reference_c - 15)

@@ -23,7 +23,7 @@ _FROM_EL_DEG = 10.0
 _LOOK_S = 0.5
 _SAMPLE_S = 10.0
 _WARM_UP_S = 600.0  # the first pass and the first calibration load what they need
-_STARS = 6
+_STARS = 14  # two may be missed
 _PAUSE_S = 300.0  # idle between two calibrations
 _NEAR_NS = 360 * 10**9  # a pass that comes sooner is waited for
 

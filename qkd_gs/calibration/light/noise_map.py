@@ -109,7 +109,12 @@ def _said(az: FloatArray, el: FloatArray, rates: FloatArray, dark: FloatArray) -
     said += f'at azimuth {degrees(az[i]):.0f}, elevation {degrees(el[j]):.0f} deg'
     if not np.isfinite(dark).all():
         return f'{said}; dark counts not measured'
-    said += f'; dark {dark.sum():.0f}'
+    return f'{said}; {dark_said(dark)}'
+
+
+def dark_said(dark: FloatArray) -> str:
+    """Dark counts a second (4,) in words, with a detector that counts far more than the others."""
+    said = f'dark {dark.sum():.0f}'
     for k, name in enumerate('HVDA'):
         others = np.delete(dark, k).mean()
         if dark[k] > _UNEVEN * max(others, 1.0):

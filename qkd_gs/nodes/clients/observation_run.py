@@ -9,15 +9,17 @@ from sensor_msgs.msg import Image
 
 import qkd_gs.msg as m
 from qkd_gs.calibration.light.survey import LightBin
-from qkd_gs.calibration.observing import Observation, ObservationState, Observed, Sensed
+from qkd_gs.calibration.observing.observation import Observation, ObservationState, Observed, Sensed
 from qkd_gs.devices.camera import Frame
 from qkd_gs.devices.mount import MountReading
 from qkd_gs.errors import StationError
+from qkd_gs.nodes.clients.station_focuser import StationFocuser
 from qkd_gs.nodes.conversions import images, messages
 from qkd_gs.nodes.runtime.in_thread import InThread
 from qkd_gs.nodes.runtime.qos import IMAGES
-from qkd_gs.settings.station import CameraModel
-from qkd_gs.tracking.types import CameraRole, MountTask, SpotMeasurement
+from qkd_gs.safety.enclosure import DOME
+from qkd_gs.settings.station import CameraModel, StationSettings
+from qkd_gs.tracking.types import COUNTED, CameraRole, MountTask, SpotMeasurement
 
 
 class ObservationRun:
@@ -27,21 +29,27 @@ class ObservationRun:
     ----------
     node : Node
         With `listen` of the station.
-    camera : CameraModel
-        Of the guiding camera.
     """
 
-    def __init__(self, node: Any, observation: Observation, camera: CameraModel) -> None:
+    def __init__(self, node: Any, observation: Observation, station: StationSettings, focuser: StationFocuser) -> None:
         self.observation = observation
-        self._node, self._camera = node, camera
+        self._node, self._focuser = node, focuser
+        self._cameras: dict[CameraRole, CameraModel] = {
+            CameraRole.GUIDING: station.guiding_camera, CameraRole.TRACKING: station.tracking_camera
+        }  # fmt: skip
+        self._focuses = observation.task is MountTask.FOCUSING
+        focuser.begin()
         self._frames: list[Frame] = []
         self._bins: list[LightBin] = []
         self._work: InThread[Any] | None = None
         self._heard = []
-        if observation.images:
-            self._heard.append(node.listen(Image, 'guiding_camera/image', self._take_image, IMAGES))
-        if observation.task is MountTask.MEASURING:
+        if observation.images is not None:
+            name = messages.frame_of(observation.images)
+            self._heard.append(node.listen(Image, f'{name}/image', self._take_image, IMAGES))
+        self._dome: str | None = None
+        if observation.task in COUNTED:
             self._heard.append(node.listen(m.Counts, 'detector/counts', self._take_counts))
+            self._heard.append(node.listen(m.SafetyStatus, 'safety/status', self._take_safety))
 
     def close(self) -> None:
         """Hear no more."""
@@ -62,18 +70,27 @@ class ObservationRun:
                 self.observation.abort(str(result))
             else:
                 self.observation.finish(now_ns, result)
-        sensed = Sensed(mount, tuple(guiding), tuple(tracking), tuple(self._frames), tuple(self._bins))
+        if self._focuses:
+            self._focuser.read(now_ns)
+        frames, bins = tuple(self._frames), tuple(self._bins)
+        sensed = Sensed(mount, tuple(guiding), tuple(tracking), frames, bins, self._focuser.seen, self._dome)
         self._frames.clear()
         self._bins.clear()
         out = self.observation.step(now_ns, sensed)
+        self._focuser.move(now_ns, out.focus_to)
         if out.work is not None and self._work is None and out.state is ObservationState.RUNNING:
             self._work = InThread('the identification of stars', out.work)
         return out
 
     def _take_image(self, message: Image) -> None:
-        frame = images.from_image(message, 1 / self.observation.requests[CameraRole.GUIDING].rate_hz)
-        if frame.image.shape == (self._camera.height_px, self._camera.width_px):  # a part of the field came before
+        role = self.observation.images
+        assert role is not None
+        frame, camera = images.from_image(message, 1 / self.observation.requests[role].rate_hz), self._cameras[role]
+        if frame.image.shape == (camera.height_px, camera.width_px):  # a part of the field came before
             self._frames.append(frame)
+
+    def _take_safety(self, message: m.SafetyStatus) -> None:
+        self._dome = next((code for code in message.reasons.split() if code.startswith(DOME)), '')
 
     def _take_counts(self, message: m.Counts) -> None:
         full = messages.from_counts(message)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import degrees, radians
 
+from qkd_gs.calibration.calibration_run import CalibrationRun, hidden
 from qkd_gs.calibration.calibrator import CalibrationOutputs, StarReport
 from qkd_gs.calibration.check import STARS as CHECK_STARS
-from qkd_gs.calibration.check import Verdict, check
+from qkd_gs.calibration.check import Verdict, check_stars, corrected
 from qkd_gs.calibration.finding.search import SearchOutputs
 from qkd_gs.calibration.finding.verdict import Found
-from qkd_gs.calibration.observations import Observations
-from qkd_gs.calibration.outcome import ENOUGH, aligned, contradiction, outcome, shortcoming
+from qkd_gs.calibration.outcome import aligned
 from qkd_gs.calibration.plate_solving.catalogues import GAIA_EPOCH, gaia
 from qkd_gs.calibration.plate_solving.solver import TetraSolver
-from qkd_gs.calibration.unfinished import forget_run, load_run, missed_stars, save_run
 from qkd_gs.errors import StationError
 from qkd_gs.evening.checks import time_and_place
 from qkd_gs.evening.evening import Outcome
@@ -36,7 +35,6 @@ Progress = Callable[[int, str], None]  # raises `Interrupted`
 _LOOK_NS = 2 * 10**9
 _STEP_NS = 10**7
 _SOUTH_RAD = radians(180), radians(45)  # of a pointing that does not say where it holds
-_IN_A_ROW = 5  # stars that are not found: the others are hidden, too
 
 
 def self_test(given: EveningSimulation, world: EveningWorld, now_ns: int) -> Result:
@@ -111,32 +109,23 @@ def calibrate_or_check(given: EveningSimulation, world: EveningWorld, now_ns: in
         if verdict is not Verdict.NEEDED:
             return Outcome(State.DONE, said, {'check': verdict.name.lower()}), now_ns
     site = given.simulation.site
-    already = load_run(given.state_dir, site, now_ns, given.stars())
-    missed = missed_stars(given.state_dir, site, now_ns)  # others are visited in their place
+    run = CalibrationRun(given.state_dir, site, now_ns, given.stars())
 
     def keep(reports: Sequence[StarReport]) -> None:
-        missing = [StarReport(star, False, '', None) for star in given.stars() if star.hip in missed]
-        save_run(given.state_dir, site, [*reports, *missing])
-        if len(reports) >= _IN_A_ROW and not any(one.measured for one in reports[-_IN_A_ROW:]):
-            named = ', '.join(one.star.name for one in reports[-_IN_A_ROW:])
-            raise StationError(f'{named} were not found one after the other: hidden, or wrong in the list of stars')
+        run.keep(reports)
+        why = hidden(reports)
+        if why:
+            raise StationError(why)
 
     done = calibrate(
         world.at(now_ns), stored.refine(station), site, now_ns, given.simulation.seed,
-        _said(progress), Found(stored.model, first, ''), already=already, keep=keep,
-        catalogue=[star for star in given.stars() if star.hip not in missed],
+        _said(progress), Found(stored.model, first, ''), already=run.already, keep=keep, catalogue=run.stars,
     )  # fmt: skip
-    measured, fit = sum(one.measured for one in done.report.stars), done.report.fit
-    used = 0 if fit is None else int(fit.kept.sum())
-    short = shortcoming(used, len(done.report.stars), None if fit is None else fit.heldout_rms_rad)
-    short = short or contradiction(stored, done.model)
-    if short:
-        if used >= ENOUGH:
-            forget_run(given.state_dir)  # the stars themselves do not agree
-        return Outcome(State.FAILED, f'{said}; {short}' if said else short), done.end_ns
-    result = outcome(done.report, done.model, stored, site, format_utc(done.end_ns))
-    result.save(given.state_dir)
-    forget_run(given.state_dir)
+    try:
+        result = run.accept(done.report, done.model, stored, done.end_ns)
+    except StationError as error:
+        return Outcome(State.FAILED, f'{said}; {error}' if said else str(error)), done.end_ns
+    measured = sum(one.measured for one in done.report.stars)
     values = {'stars': measured, 'heldout_urad': result.heldout_urad}
     return Outcome(State.DONE, f'{said}; {result.summary}' if said else result.summary, values), done.end_ns
 
@@ -156,20 +145,11 @@ def _checked(
         world.at(now_ns), stored.refine(station), simulation.site, now_ns, simulation.seed, _said(progress),
         Found(stored.model, first, ''), count=CHECK_STARS, catalogue=given.stars(),
     )  # fmt: skip
-    rows = [
-        (m.az_rad, m.el_rad, m.enc_az_rad, m.enc_el_rad) for m in (one.measurement for one in done.report.stars) if m
-    ]
-    result = check(stored.model, Observations.from_rows(rows, [str(k) for k in range(len(rows))]))
-    if result.verdict is Verdict.ZEROS_MOVED:
-        stored = stored.model_copy(
-            update={
-                'terms_urad': result.model.to_dict(),
-                'fitted_utc': format_utc(done.end_ns),
-                'summary': result.summary,
-            }
-        )
+    found = check_stars(stored, done.report.stars)
+    stored = corrected(stored, found, format_utc(done.end_ns))
+    if found.verdict is Verdict.ZEROS_MOVED:
         stored.save(given.state_dir)
-    return result.verdict, stored, result.summary, done.end_ns
+    return found.verdict, stored, found.summary, done.end_ns
 
 
 def _said(progress: Progress) -> Callable[[int, CalibrationOutputs], None]:

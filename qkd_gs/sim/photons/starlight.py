@@ -26,12 +26,12 @@ class Starlight:
         self._start_ns = self._until_ns = start_ns
         self._waiting: list[TagBlock] = []
 
-    def observe(self, view: View) -> None:
-        """The true state at the end of the interval just elapsed."""
+    def observe(self, view: View, closed: bool = False) -> None:
+        """The true state at the end of the interval just elapsed, behind an open or a closed shutter."""
         span_ns = view.t_ns - self._until_ns
         if span_ns <= 0:
             return
-        rates = self._rates.at(view)
+        rates = self._rates.at(None if closed else view)
         counts = self._rng.poisson(rates / (1 + rates * self._dead_s) * span_ns * 1e-9)
         channel = np.repeat(np.array([int(one) for one in QUANTUM], np.uint8), counts)
         time_ps = (self._until_ns - self._start_ns) * 1000 + self._rng.integers(0, span_ns * 1000, len(channel))

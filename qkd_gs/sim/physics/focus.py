@@ -8,6 +8,12 @@ from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.twin_surroundings import FocusSettings
 
 
+def defocus_px(settings: FocusSettings, position: float, temperature_c: float) -> float:
+    """Gaussian width that the defocus adds to a spot of the tracking camera, for a position and a tube."""
+    best = settings.start_step + settings.steps_per_c * (temperature_c - settings.reference_c)
+    return abs(position - best) * settings.blur_px_per_1000_steps / 1000
+
+
 class SimFocuser:
     """Implements `Focuser`; at rest in the focus of the reference temperature at the beginning.
 
@@ -68,9 +74,7 @@ class SimFocuser:
     def blur_px(self, now_ns: int) -> float:
         """Gaussian width that the defocus adds to a spot of the tracking camera, for sim/ only."""
         self._advance(now_ns)
-        warmer_c = self.temperature_c - self._settings.reference_c
-        best = self._settings.start_step + self._settings.steps_per_c * warmer_c
-        return abs(self._position - best) * self._settings.blur_px_per_1000_steps / 1000
+        return defocus_px(self._settings, self._position, self.temperature_c)
 
     def _advance(self, now_ns: int) -> None:
         way = self._settings.steps_s * max(now_ns - self._last_ns, 0) * 1e-9

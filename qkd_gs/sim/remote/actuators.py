@@ -16,6 +16,7 @@ import numpy as np
 
 from qkd_gs.arrays import FloatArray, IntArray
 from qkd_gs.devices.beacon import BeaconReading
+from qkd_gs.devices.focuser import FocuserReading
 from qkd_gs.devices.hwp import HwpReading
 from qkd_gs.devices.mount import MountCommand, MountMode, MountReading, check_set_point
 from qkd_gs.devices.open_state import OpenState
@@ -24,6 +25,7 @@ from qkd_gs.settings.station import MountSettings
 
 T = TypeVar('T')
 _SILENT_NS = 2_000_000_000  # the drives' own watchdog and the supervisor act long before
+HALT = -1  # in the place of a position
 SAMPLE_NS = 1_000_000  # of the world's true state
 
 
@@ -76,6 +78,14 @@ class TiltResidual:
     stamp_ns: int
     x_rad: float
     y_rad: float
+
+
+@dataclass(frozen=True)
+class FocuserState:
+    """Focuser of the world, with the highest position of its travel, which begins at 0."""
+
+    reading: FocuserReading
+    max_step: int
 
 
 class RemoteMount:
@@ -239,4 +249,70 @@ class RemoteHwp:
         """Stop."""
         if self._state.is_open:
             self._link.send('hwp/move', nan)
+        self._state.is_open = False
+
+
+class RemoteFocuser:
+    """Focuser driver; the motor is part of the world."""
+
+    def __init__(self, link: Link) -> None:
+        self._state = OpenState('focuser')
+        self._link = link
+        self._last: FocuserState | None = None
+
+    def open(self) -> None:
+        """Subscribe to the motor."""
+        self._state.is_open = True
+        self._link.listen('focuser/state', FocuserState, self._take)
+
+    def _take(self, state: FocuserState) -> None:
+        self._last = state
+
+    def travel(self) -> tuple[int, int]:
+        """Lowest and highest position.
+
+        Raises
+        ------
+        DeviceFault
+            ``focuser.silent``: the motor has not been heard yet.
+        """
+        self._state.require()
+        self._link.poll()
+        if self._last is None:
+            raise DeviceFault('focuser.silent', 'the travel is not known yet')
+        return 0, self._last.max_step
+
+    def move(self, now_ns: int, position: int) -> None:
+        """Begin to move; see the Protocol."""
+        low, high = self.travel()
+        if not low <= position <= high:
+            raise DeviceFault('focuser.command', f'position {position} is not within {low} to {high}')
+        self._link.send('focuser/move', position, now_ns)
+
+    def read(self, now_ns: int) -> FocuserReading:
+        """Newest reading; without a stamp before the first.
+
+        Raises
+        ------
+        DeviceFault
+            ``focuser.silent``: none for two seconds.
+        """
+        self._state.require()
+        self._link.poll()
+        if self._last is None:
+            return FocuserReading(0, 0, False)
+        last = self._last.reading
+        if now_ns - last.stamp_ns > _SILENT_NS:
+            since_s = (now_ns - last.stamp_ns) * 1e-9
+            raise DeviceFault('focuser.silent', f'no reading of the motor for {since_s:.1f} s')
+        return last
+
+    def halt(self, now_ns: int) -> None:
+        """Stop at the next full step."""
+        if self._state.is_open:
+            self._link.send('focuser/move', HALT, now_ns)
+
+    def close(self) -> None:
+        """Halt."""
+        self.halt(0)
         self._state.is_open = False

@@ -23,9 +23,11 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from qkd_gs.devices.beacon import BeaconReading
+from qkd_gs.devices.dome import DomeReading, Shutter
+from qkd_gs.devices.focuser import FocuserReading
 from qkd_gs.devices.hwp import HwpReading
 from qkd_gs.devices.mount import MountCommand, MountMode, MountReading
-from qkd_gs.sim.remote.actuators import Drive, TiltResidual, TruthBlock
+from qkd_gs.sim.remote.actuators import Drive, FocuserState, TiltResidual, TruthBlock
 
 T = TypeVar('T')
 _WORD = struct.Struct('<Q')
@@ -64,6 +66,16 @@ def _unpack_mount(fields: tuple[Any, ...]) -> MountReading:
     return MountReading(stamp_ns, az, el, az_rate, el_rate, MountMode(mode), fault.rstrip(b'\0').decode())
 
 
+def _pack_focuser(state: FocuserState) -> tuple[Any, ...]:
+    reading = state.reading
+    return reading.stamp_ns, reading.position, reading.moving, reading.temperature_c, state.max_step
+
+
+def _unpack_focuser(fields: tuple[Any, ...]) -> FocuserState:
+    *reading, max_step = fields
+    return FocuserState(FocuserReading(*reading), max_step)
+
+
 CHANNELS = {
     'mount/command': Kind(
         struct.Struct('<qq6d'),
@@ -85,6 +97,11 @@ CHANNELS = {
         struct.Struct('<qqd?'),
         lambda r: (r.stamp_ns, r.angle_rad, r.moving),
         lambda fields: HwpReading(*fields),
+    ),
+    'focuser/move': Kind(struct.Struct('<qq'), lambda position: (position,), lambda fields: fields[0]),
+    'focuser/state': Kind(struct.Struct('<qqq?dq'), _pack_focuser, _unpack_focuser),
+    'dome/state': Kind(
+        struct.Struct('<qqB'), lambda r: (r.stamp_ns, int(r.shutter)), lambda f: DomeReading(f[0], Shutter(f[1]))
     ),
     'truth': Kind(struct.Struct(f'<qqq{8 * _ROWS * _SAMPLES}s'), _pack_truth, _unpack_truth, _MANY),
     'tilt_residual': Kind(

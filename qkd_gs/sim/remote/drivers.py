@@ -92,15 +92,14 @@ def weather(context: DriverContext[NoOptions]) -> Weather:
 @driver(NoOptions)
 def dome(context: DriverContext[NoOptions]) -> Dome:
     """Driver ``dome.sim``; independent of the world."""
-    from qkd_gs.sim.enclosure import SimDome
+    from qkd_gs.sim.remote.sensors import RemoteDome
 
-    return SimDome(context.link.setup)
+    return RemoteDome(context.link.setup, context.link)
 
 
 @driver(NoOptions)
 def focuser(context: DriverContext[NoOptions]) -> Focuser:
-    """Driver ``focuser.sim``; independent of the world, whose images stay sharp."""
-    from qkd_gs.sim.physics.focus import SimFocuser
+    """Driver ``focuser.sim``."""
+    from qkd_gs.sim.remote.actuators import RemoteFocuser
 
-    focus = context.link.setup.settings.surroundings.focus
-    return SimFocuser(focus, context.site.temperature_c)
+    return RemoteFocuser(context.link)

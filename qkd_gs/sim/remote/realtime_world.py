@@ -19,8 +19,9 @@ from qkd_gs.settings.station import StationSettings
 from qkd_gs.sim.metrics import polarization_part, tracking_part
 from qkd_gs.sim.pass_log import PassLog, StationStatus
 from qkd_gs.sim.photons.receiver import receiver_rows
+from qkd_gs.sim.physics.focus import SimFocuser
 from qkd_gs.sim.physics.plant import Interval, Plant
-from qkd_gs.sim.remote.actuators import Drive, TiltResidual, TruthBlock
+from qkd_gs.sim.remote.actuators import HALT, Drive, FocuserState, TiltResidual, TruthBlock
 from qkd_gs.sim.simulated_pass import SimulatedPass
 from qkd_gs.sim.simulation_setup import SimulationSetup
 from qkd_gs.timing.live import CountBin
@@ -50,6 +51,9 @@ class RealtimeWorld(Plant):
             lambda t_ns: setup.pass_at(t_ns).truth,
         )
         self._setup, self._tell = setup, tell
+        focus = setup.settings.surroundings.focus
+        self._focuser, self._max_step = SimFocuser(focus, setup.site.temperature_c), focus.max_step
+        self._focuser.open()
         self._status = StationStatus()
         self._log: PassLog | None = None
         self._pass = setup.pass_at(setup.begin_ns)
@@ -100,6 +104,17 @@ class RealtimeWorld(Plant):
             self.hwp.stop(now_ns)
         else:
             self.hwp.move(now_ns, angle_rad)
+
+    def move_focuser(self, now_ns: int, position: int) -> None:
+        """Move the focuser to a position, or halt it."""
+        if position == HALT:
+            self._focuser.halt(now_ns)
+        else:
+            self._focuser.move(now_ns, position)
+
+    def focuser_state(self, now_ns: int) -> FocuserState:
+        """Of the focuser; the tube is as warm as the air of the site."""
+        return FocuserState(self._focuser.read(now_ns), self._max_step)
 
     # --- the truth of a session ---
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 import numpy as np
 
 from qkd_gs.devices.camera import CameraSettings, Frame
+from qkd_gs.devices.dome import DomeReading, Shutter
 from qkd_gs.devices.open_state import OpenState
+from qkd_gs.sim.enclosure import SimDome
 from qkd_gs.sim.imaging.camera_feed import SimCameraFeed
 from qkd_gs.sim.photons.light_meter import View
 from qkd_gs.sim.photons.receiver import Received, receiver_state
 from qkd_gs.sim.photons.starlight import Starlight
+from qkd_gs.sim.physics.focus import defocus_px
 from qkd_gs.sim.physics.state_history import Column
-from qkd_gs.sim.remote.actuators import SAMPLE_NS, Link, TiltResidual, TruthBlock
+from qkd_gs.sim.remote.actuators import SAMPLE_NS, FocuserState, Link, TiltResidual, TruthBlock
 from qkd_gs.sim.simulation_setup import SimulationSetup
 from qkd_gs.timing.tags import TagBlock
 from qkd_gs.tracking.types import CameraRole
@@ -34,11 +37,18 @@ class RemoteCamera:
         self._state = OpenState('camera')
         self._role, self._setup, self._link = role, setup, link
         self._feed: SimCameraFeed | None = None
+        self._blur_px = 0.0
 
     def open(self) -> None:
         """Subscribe to the world."""
         self._state.is_open = True
         self._link.listen('truth', TruthBlock, self._see)
+        if self._role is CameraRole.TRACKING:
+            self._link.listen('focuser/state', FocuserState, self._focused)
+
+    def _focused(self, state: FocuserState) -> None:
+        settings, reading = self._setup.settings.surroundings.focus, state.reading
+        self._blur_px = defocus_px(settings, reading.position, reading.temperature_c)
 
     def _see(self, block: TruthBlock) -> None:
         rows = block.rows[: len(Column)]
@@ -47,6 +57,7 @@ class RemoteCamera:
             self._feed = SimCameraFeed(
                 self._role, setup.settings, setup.station, setup.site, setup.seed, first_ns, rows[:, :1], (setup.stars,)
             )
+            self._feed.camera.blur_px = lambda _: self._blur_px
             self._next_ns = block.end_ns
         elif block.end_ns - rows.shape[1] * SAMPLE_NS > self._next_ns:  # blocks were lost: hold the state
             self._feed.hold(block.end_ns - rows.shape[1] * SAMPLE_NS, rows[:, :1])
@@ -99,17 +110,22 @@ class RemoteTdc:
         self.record, self._tdc = setup.receiver_at(setup.begin_ns)
         self._starlight: Starlight | None = None  # in the place of `_tdc` in a run between two passes
         self._seen_ns = 0
+        self._closed = False
         self._blocks: list[TruthBlock] = []  # not passed on yet
 
     def open(self) -> None:
-        """Subscribe to the world."""
+        """Subscribe to the world, and to the shutter."""
         self._state.is_open = True
         self._link.listen('truth', TruthBlock, self._see)
+        self._link.listen('dome/state', DomeReading, self._shut)
+
+    def _shut(self, reading: DomeReading) -> None:
+        self._closed = reading.shutter is Shutter.CLOSED
 
     def _see(self, block: TruthBlock) -> None:
         self._seen_ns = block.end_ns
         if self._starlight is not None:
-            self._starlight.observe(_view(block))
+            self._starlight.observe(_view(block), self._closed)
         elif np.isfinite(block.rows[len(Column) + Received.OFFSET, 0]):
             self._blocks.append(block)
 
@@ -157,6 +173,20 @@ class RemoteTdc:
         """End the run."""
         self._state.is_open = False
         self._tdc.stop(self._seen_ns)
+
+
+class RemoteDome(SimDome):
+    """Dome driver, which also tells the simulated detectors of its shutter."""
+
+    def __init__(self, setup: SimulationSetup, link: Link) -> None:
+        super().__init__(setup)
+        self._link = link
+
+    def read(self, now_ns: int) -> DomeReading:
+        """State of the shutter."""
+        reading = super().read(now_ns)
+        self._link.send('dome/state', reading)
+        return reading
 
 
 def _view(block: TruthBlock) -> View:

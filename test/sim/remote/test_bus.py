@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from qkd_gs.devices.beacon import BeaconReading
+from qkd_gs.devices.dome import DomeReading, Shutter
+from qkd_gs.devices.focuser import FocuserReading
 from qkd_gs.devices.hwp import HwpReading
 from qkd_gs.devices.mount import MountCommand, MountMode, MountReading
-from qkd_gs.sim.remote.actuators import Drive, TiltResidual, TruthBlock
+from qkd_gs.sim.remote.actuators import HALT, Drive, FocuserState, TiltResidual, TruthBlock
 from qkd_gs.sim.remote.bus import CHANNELS, Bus, bus_path
 
 NUMBERS = st.floats(allow_nan=False, width=64)
@@ -43,6 +45,10 @@ def listener(bus, channel):
         ('beacon/state', BeaconReading(5, True, 0.9, True)),
         ('hwp/move', 1.25),
         ('hwp/state', HwpReading(6, 1.5, False)),
+        ('focuser/move', 25_000),
+        ('focuser/move', HALT),
+        ('focuser/state', FocuserState(FocuserReading(7, 24_000, True, -3.5), 50_000)),
+        *(('dome/state', DomeReading(8, shutter)) for shutter in Shutter),
         ('tilt_residual', TiltResidual(10**18 + 3, 1e-6, -2e-6)),
     ],
 )

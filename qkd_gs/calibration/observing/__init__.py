@@ -1,0 +1,1 @@
+"""Observations between two passes: where the telescope looks, what the light of stars and sky is, and the focus."""

@@ -1,0 +1,118 @@
+"""What every observation has: its task, what it is given, and what it answers.
+
+Each of them wraps a core that is stepped, and keeps its result in the state folder.  What it waits for at the
+beginning, an image or a count, is waited for without a limit: whoever has asked says when it is too late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from qkd_gs.calibration.light.survey import LightBin
+from qkd_gs.calibration.star_focus import FocuserSeen
+from qkd_gs.devices.camera import Frame
+from qkd_gs.devices.mount import MountReading
+from qkd_gs.pointing.mount_model import AxisMotion
+from qkd_gs.pointing.pointing_file import StoredPointing
+from qkd_gs.settings.site import Site
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.tracking.types import CameraRequest, CameraRole, MountTask, SpotMeasurement
+
+
+class ObservationKind(IntEnum):
+    """Tasks of the action `observe`."""
+
+    FIND = 1
+    STAR_TEST = 2
+    NOISE_MAP = 3
+    FOCUS = 4
+    DARK = 5
+    CHECK = 6
+
+
+class ObservationState(Enum):
+    """States of an observation."""
+
+    RUNNING = 'running'
+    DONE = 'done'  # `Observation.keep` gives its result
+    FAILED = 'failed'
+
+
+@dataclass(frozen=True)
+class Sensed:
+    """What the station has measured since the last step, oldest first.
+
+    Attributes
+    ----------
+    dome : str or None
+        Code of the supervisor's reason for a shutter that is not open (`qkd_gs.safety.enclosure`); empty: it is open,
+        or there is none; None: not known yet.
+    """
+
+    mount: MountReading
+    guiding: tuple[SpotMeasurement, ...] = ()
+    tracking: tuple[SpotMeasurement, ...] = ()
+    frames: tuple[Frame, ...] = ()  # full images of the camera of `Observation.images`
+    bins: tuple[LightBin, ...] = ()
+    focuser: FocuserSeen | None = None
+    dome: str | None = ''
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Command and progress.
+
+    Attributes
+    ----------
+    axes : AxisMotion or None
+        None: stop.
+    work : callable or None
+        Seconds of computing; whoever steps has it done elsewhere, once, and gives the result to `Observation.finish`.
+    focus_to : int or None
+        Where the focuser shall be; None: where it is.
+    """
+
+    state: ObservationState
+    axes: AxisMotion[float] | None
+    message: str
+    work: Callable[[], Any] | None = None
+    focus_to: int | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Station, site and state folder of an observation."""
+
+    site: Site
+    station: StationSettings  # as the settings have it
+    pointing: StoredPointing
+    folder: Path
+
+    @property
+    def refined(self) -> StationSettings:
+        """The settings as calibrated."""
+        return self.pointing.refine(self.station)
+
+
+class Observation(Protocol):
+    """One observation; `step` until it is over, then `keep`."""
+
+    task: MountTask
+    requests: Mapping[CameraRole, CameraRequest]
+    images: ClassVar[CameraRole | None]  # camera of which it needs the images
+
+    def step(self, now_ns: int, sensed: Sensed) -> Observed:
+        """Take what was measured since the last step."""
+
+    def finish(self, now_ns: int, result: Any) -> None:
+        """Take the result of `Observed.work`."""
+
+    def abort(self, why: str = 'aborted by the operator') -> None:
+        """Stop; nothing is kept."""
+
+    def keep(self, now_ns: int) -> str:
+        """Keep the result; one sentence."""
