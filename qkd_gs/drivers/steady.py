@@ -1,10 +1,11 @@
-"""Time-outs in station time, which only goes forward while a device is open."""
+"""Time-outs: station time only goes forward while a device is open, and a process that is held up blames no device."""
 
 from __future__ import annotations
 
 from qkd_gs.errors import DeviceFault
 
 _ORDER_NS = 20_000_000
+_UNSEEN_NS = 100_000_000
 
 
 class Forward:
@@ -36,3 +37,25 @@ class Forward:
             back_s = (self._newest_ns - now_ns) * 1e-9
             raise DeviceFault(f'{self._code}.clock', f'station time went back by {back_s:.3f} s')
         self._newest_ns = max(now_ns, self._newest_ns)
+
+
+class Waiting:
+    """How long an answer has been waited for, as far as somebody looked for it.
+
+    A process that is held up for longer than a time-out, between taking the time and sending a question, would find
+    the time-out over at its next look, when the device has hardly heard the question.  So of the time between two
+    looks no more than a tenth of a second counts.
+    """
+
+    def __init__(self) -> None:
+        self._looked_ns = self._waited_ns = 0
+
+    def begin(self, now_ns: int) -> None:
+        """A question is sent."""
+        self._looked_ns, self._waited_ns = now_ns, 0
+
+    def look(self, now_ns: int) -> float:
+        """Time waited, s, at a look at `now_ns` that has found no answer."""
+        self._waited_ns += min(max(now_ns - self._looked_ns, 0), _UNSEEN_NS)
+        self._looked_ns = now_ns
+        return self._waited_ns * 1e-9

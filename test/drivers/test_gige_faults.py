@@ -33,6 +33,7 @@ class Peer:
         now_ns = time.time_ns()
         time.sleep(self.late_s)
         buffer.write(image, now_ns - round(self.back_s * 1e9))
+        return True
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from qkd_gs.drivers.elliptec.protocol import (
     request,
 )
 from qkd_gs.drivers.serial_line import SerialLine
-from qkd_gs.drivers.steady import Forward
+from qkd_gs.drivers.steady import Forward, Waiting
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.loader import Section
 
@@ -73,7 +73,7 @@ class ElliptecRotator:
         self._goal_rad: float | None = None
         self._asked, self._asked_ns = '', 0  # command that waits for its answer
         self._round_trip_s = nan
-        self._time = Forward('hwp')
+        self._time, self._waiting = Forward('hwp'), Waiting()
 
     # --- Protocol ---
 
@@ -257,7 +257,7 @@ class ElliptecRotator:
     def _check_time(self, now_ns: int) -> None:
         options = self._options
         limit_s = {'ho': options.home_timeout_s, 'ma': options.move_timeout_s, 'mr': options.move_timeout_s}
-        waited_s = (now_ns - self._asked_ns) * 1e-9
+        waited_s = self._waiting.look(now_ns)
         if self._asked and waited_s > limit_s.get(self._asked, options.timeout_s):
             raise DeviceFault('hwp.silent', f'{options.port}: no answer to {self._asked!r} for {waited_s:.1f} s')
 
@@ -283,6 +283,7 @@ class ElliptecRotator:
     def _request(self, now_ns: int, command: str, data: str = '') -> None:
         self._line.send(request(self._options.address, command, data))
         self._asked, self._asked_ns = command, now_ns
+        self._waiting.begin(now_ns)
 
 
 def _words(status: Status | None) -> str:

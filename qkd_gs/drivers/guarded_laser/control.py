@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from qkd_gs.drivers.guarded_laser.commands import LaserCommands, LaserLine
 from qkd_gs.drivers.guarded_laser.options import LaserOptions
 from qkd_gs.drivers.guarded_laser.state import LaserState
+from qkd_gs.drivers.steady import Waiting
 from qkd_gs.errors import DeviceFault, StationError
 
 _AGAIN_NS = 50_000_000  # between two commands to switch off, while the laser is not known to be off
@@ -55,6 +56,7 @@ class LaserControl(ABC):
     def _forget(self) -> None:
         """Nothing is known of a laser whose port has just been opened."""
         self._asked: deque[tuple[str, int]] = deque()  # commands that wait for their answers, with the times
+        self._waiting = Waiting()  # for the first of them
         self._known: dict[str, tuple[int, Any]] = {}  # answers by command, with the time of asking
         self._to_ask: deque[str] = deque(self._commands.once)
         self._off_ns: int | None = None  # of the first command to switch off of those that are not confirmed
@@ -119,10 +121,10 @@ class LaserControl(ABC):
         try:
             for answer in self._line.answers():
                 self._take(now_ns, answer)
-            if self._asked and now_ns - self._asked[0][1] > self._laser_options.timeout_s * 1e9:
-                command, asked_ns = self._asked[0]
+            waited_s = self._waiting.look(now_ns)
+            if self._asked and waited_s > self._laser_options.timeout_s:
                 raise DeviceFault(
-                    'beacon.silent', f'{self._name}: no answer to {command!r} for {(now_ns - asked_ns) * 1e-9:.2f} s'
+                    'beacon.silent', f'{self._name}: no answer to {self._asked[0][0]!r} for {waited_s:.2f} s'
                 )
             self._send_due(now_ns)
         except (DeviceFault, ValueError) as error:
@@ -220,6 +222,8 @@ class LaserControl(ABC):
 
     def _ask(self, now_ns: int, command: str) -> None:
         self._line.ask(command)
+        if not self._asked:
+            self._waiting.begin(now_ns)
         self._asked.append((command, now_ns))
 
     # --- answers ---
@@ -228,6 +232,7 @@ class LaserControl(ABC):
         if not self._asked:
             return  # greeting, or noise
         command, asked_ns = self._asked.popleft()
+        self._waiting.begin(now_ns)
         self._health['round_trip_ms'] = f'{(now_ns - asked_ns) * 1e-6:.0f}'
         self._answered(now_ns, command, asked_ns, answer.strip())
 
