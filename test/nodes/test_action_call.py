@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+from action_msgs.msg import GoalStatus
 from qkd_gs.action import Calibrate, TrackPass
 from rclpy.task import Future
 
@@ -22,6 +23,7 @@ class Server:
     def __init__(self, name='track_pass'):
         self.kind, self.name = KINDS[name]
         self.accepted, self.result, self.canceled = Future(), Future(), Future()
+        self.goal = None  # the handle that the client has of it
         self.asked = []
         self.pid, self.now_ns, self.phase, self.folder = 1, 0, Phase.IDLE, ''
         self.ready = True
@@ -54,14 +56,14 @@ class Server:
         self.asked.append('destroyed')
 
     def take(self, accepted=True):
-        self.accepted.set_result(
-            SimpleNamespace(
-                accepted=accepted, cancel_goal_async=self.cancel_goal_async, get_result_async=self.get_result_async
-            )
-        )
+        self.goal = SimpleNamespace(
+            accepted=accepted, status=GoalStatus.STATUS_EXECUTING,
+            cancel_goal_async=self.cancel_goal_async, get_result_async=self.get_result_async,
+        )  # fmt: skip
+        self.accepted.set_result(self.goal)
 
-    def finish(self, **result):
-        self.result.set_result(SimpleNamespace(result=self.kind.Result(**result)))
+    def finish(self, status=GoalStatus.STATUS_SUCCEEDED, **result):
+        self.result.set_result(SimpleNamespace(status=status, result=self.kind.Result(**result)))
 
     def look(self):
         self.now_ns += S
@@ -187,3 +189,27 @@ def test_each_tracker_that_comes_back_in_mid_abort_is_told_once():
     assert server.asked[-1] == 'destroyed'
     server.phase = Phase.IDLE
     assert server.look().code == 'DONE'
+
+
+@pytest.mark.parametrize('status', [GoalStatus.STATUS_SUCCEEDED, GoalStatus.STATUS_ABORTED])
+def test_a_result_that_was_lost_is_asked_for_again_once_the_goal_is_over(status):
+    server = Server('calibrate')
+    server.look()
+    server.take()
+    assert server.look() is None
+    server.result = Future()  # the answer to the first question never comes
+    for _ in range(1000):
+        assert server.look() is None
+    assert server.asked == ['sent']
+    server.goal.status = status
+    server.finish(status, summary='20 stars')
+    answers = [server.look() for _ in range(10)]
+    assert next(one for one in answers if one is not None).sentence == '20 stars'
+
+
+def test_a_server_that_does_not_know_any_more_how_it_ended_is_no_success():
+    server = Server('calibrate')
+    server.look()
+    server.take()
+    server.finish(GoalStatus.STATUS_UNKNOWN)
+    assert server.look().code == LOST

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from action_msgs.msg import GoalStatus
 from std_srvs.srv import Trigger
 
 from qkd_gs.evening.heard import LOST, Answer
@@ -13,13 +14,16 @@ from qkd_gs.nodes.runtime.base import ABORT_PASS
 
 _CODES = ('DONE', 'REFUSED', 'BUSY', 'NOT_READY', 'ABORTED', 'DEVICE_FAULT', 'NO_LOCK', 'FAILED')
 _TRACK = 'track_pass'
+_OVER = (GoalStatus.STATUS_SUCCEEDED, GoalStatus.STATUS_CANCELED, GoalStatus.STATUS_ABORTED)
+_AGAIN = 5  # looks at a goal that is over, until its result is asked for once more
 
 
 class ActionCall:
     """One goal: sent when its server is there, ended when it is asked to be, and followed to its end.
 
     A tracker that dies goes on with its pass when it is back, so the end of that is waited for.  Another server that
-    has died has forgotten the goal.
+    has died has forgotten the goal.  The result of a goal whose status says that it is over is asked for again, since
+    the answer to the first question may have been lost on a busy machine.
 
     Parameters
     ----------
@@ -36,7 +40,8 @@ class ActionCall:
         self._server = Server(name)
         self._sent: Any = None
         self._handle: Any = None
-        self._result: Any = None
+        self._results: list[Any] = []  # one for each time that it was asked for
+        self._looks = 0  # at a goal that is over, since then
         self.ending = False
         self._canceled: Any = None
         self._aborter: Any = None  # client of `ABORT_PASS`, once it is needed
@@ -81,8 +86,9 @@ class ActionCall:
             answer = self._take()
             if answer is not None or self._handle is None:
                 return answer
-        if self._result.done():
-            return self._of(self._result.result().result)
+        answered = self._answered()
+        if answered is not None:
+            return answered
         if snapshot.session is not None:
             self._folder = snapshot.session.folder or self._folder
         if self._server.restarted and self.name != _TRACK:
@@ -91,6 +97,19 @@ class ActionCall:
             return Answer('DONE', '', {'folder': self._folder})
         if self.ending:
             self._keep_ending()
+        return None
+
+    def _answered(self) -> Answer | None:
+        for asked in self._results:
+            if asked.done():
+                response = asked.result()
+                if response.status == GoalStatus.STATUS_UNKNOWN:
+                    return Answer(LOST, f'the {self._server.name} does not know any more how it ended')
+                return self._of(response.result)
+        if self._handle.status in _OVER:
+            self._looks += 1
+            if self._looks % _AGAIN == 0:
+                self._results.append(self._handle.get_result_async())
         return None
 
     def _send(self) -> Answer | None:
@@ -111,7 +130,8 @@ class ActionCall:
         handle = self._sent.result()
         if not handle.accepted:
             return Answer('REFUSED', f'the station does not take {self.name}')
-        self._handle, self._result = handle, handle.get_result_async()
+        self._handle = handle
+        self._results.append(handle.get_result_async())
         if self.ending:
             self._canceled = handle.cancel_goal_async()
         return None
