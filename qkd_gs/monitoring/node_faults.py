@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from threading import Lock
@@ -103,7 +103,12 @@ class NodeFaults:
                 severity = max(of for of, _ in reports.values())
                 message = [told for of, told in reports.values() if of is severity][-1]
                 found.append(NodeFault(code, message, severity, max(now_s - self._since_s[code], 0.0)))
-        return tuple(sorted(found, key=lambda fault: (-fault.severity, -fault.for_s, fault.code)))
+        return worst_first(found)
+
+
+def worst_first(faults: Iterable[NodeFault]) -> tuple[NodeFault, ...]:
+    """Faults as they are told: the worst first, of those the oldest."""
+    return tuple(sorted(faults, key=lambda fault: (-fault.severity, -fault.for_s, fault.code)))
 
 
 def to_text(faults: Sequence[NodeFault]) -> str:

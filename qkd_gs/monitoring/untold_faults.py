@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qkd_gs.monitoring.node_faults import NodeFault
+from qkd_gs.monitoring.node_faults import NodeFault, worst_first
 
 
 class UntoldFaults:
@@ -31,4 +31,4 @@ class UntoldFaults:
             The worst first, of those the oldest.
         """
         by_code = self._heard.pop(node, {}) | {fault.code: fault for fault in present}
-        return tuple(sorted(by_code.values(), key=lambda fault: (-fault.severity, -fault.for_s, fault.code)))
+        return worst_first(by_code.values())

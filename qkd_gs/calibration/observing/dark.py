@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
 
 import numpy as np
 
 from qkd_gs.calibration.light.readings import DARK, LightReading
 from qkd_gs.calibration.light.result import keep_dark
 from qkd_gs.calibration.light.survey import LightBin
-from qkd_gs.calibration.observing.observation import ObservationState, Observed, Place, Sensed
+from qkd_gs.calibration.observing.observation import Observation, ObservationState, Observed, Place, Sensed
 from qkd_gs.safety.enclosure import DOME_CLOSED
 from qkd_gs.tracking.types import CameraRequest, CameraRole, MountTask
 
@@ -18,24 +17,20 @@ _COUNT_S = 20.0
 _CLOSING_S, _SILENT_S = 180.0, 5.0
 
 
-class DarkObservation:
+class DarkObservation(Observation):
     """Wait until the shutter is closed, and count; what was counted before it opened again does not count."""
 
     task = MountTask.COUNTING_DARK
     requests: Mapping[CameraRole, CameraRequest] = {}
-    images: ClassVar[CameraRole | None] = None
 
     def __init__(self, place: Place) -> None:
-        self._place = place
+        super().__init__(place)
         self._begun_ns = self._closed_ns = 0
         self._bins: list[LightBin] = []
-        self._failed = ''
 
-    def step(self, now_ns: int, sensed: Sensed) -> Observed:
+    def _go_on(self, now_ns: int, sensed: Sensed) -> Observed:
         """Take the bins of a closed shutter."""
         self._begun_ns = self._begun_ns or now_ns
-        if self._failed:
-            return Observed(ObservationState.FAILED, None, self._failed)
         if sensed.dome != DOME_CLOSED:
             self._closed_ns = 0
             self._bins.clear()
@@ -53,13 +48,6 @@ class DarkObservation:
     @property
     def _seconds(self) -> float:
         return sum(one.end_ns - one.start_ns for one in self._bins) * 1e-9
-
-    def finish(self, now_ns: int, result: Any) -> None:
-        """Nothing is computed elsewhere."""
-
-    def abort(self, why: str = 'aborted by the operator') -> None:
-        """Stop; nothing is kept."""
-        self._failed = self._failed or why
 
     def keep(self, now_ns: int) -> str:
         """Keep the counts for tonight's noise map."""

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from qkd_gs.calibration.finding.search import REQUEST, Search, SearchState
-from qkd_gs.calibration.observing.observation import ObservationState, Observed, Place, Sensed
+from qkd_gs.calibration.observing.observation import Observation, ObservationState, Observed, Place, Sensed
 from qkd_gs.calibration.outcome import aligned
 from qkd_gs.calibration.plate_solving.solver import PlateSolver
 from qkd_gs.tracking.types import CameraRequest, CameraRole, MountTask
 
 
-class FindItself:
+class FindItself(Observation):
     """Find the orientation from a compass alignment, or from what is left of a calibration."""
 
     task = MountTask.FINDING
@@ -20,14 +20,12 @@ class FindItself:
     images: ClassVar[CameraRole | None] = CameraRole.GUIDING
 
     def __init__(self, place: Place, solver: PlateSolver) -> None:
-        self._place, self._solver = place, solver
+        super().__init__(place)
+        self._solver = solver
         self._search: Search | None = None
-        self._failed = ''
 
-    def step(self, now_ns: int, sensed: Sensed) -> Observed:
+    def _go_on(self, now_ns: int, sensed: Sensed) -> Observed:
         """Begin with the first image; a set-point for the mount until the last one is there."""
-        if self._failed:
-            return Observed(ObservationState.FAILED, None, self._failed)
         if self._search is None:
             if not sensed.frames:
                 return Observed(ObservationState.RUNNING, None, 'waits for an image of the guiding camera')
@@ -42,10 +40,6 @@ class FindItself:
         """Take the identification of a strip, unless it was aborted meanwhile."""
         if self._search is not None and self._search.state is SearchState.SOLVING:
             self._search.finish(now_ns, result)
-
-    def abort(self, why: str = 'aborted by the operator') -> None:
-        """Stop; nothing is changed."""
-        self._failed = self._failed or why
 
     def keep(self, now_ns: int) -> str:
         """Store the zero points, from which a calibration starts."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from qkd_gs.calibration.calibrator import star_tracks
 from qkd_gs.calibration.focus import FocusState, forget_start, note_start, noted_start, save_focus
 from qkd_gs.calibration.light.survey import star_directions
-from qkd_gs.calibration.observing.observation import ObservationState, Observed, Place, Sensed
+from qkd_gs.calibration.observing.observation import Observation, ObservationState, Observed, Place, Sensed
 from qkd_gs.calibration.star_focus import StarFocus
 from qkd_gs.tracking.control.requests import TRACKING_STARS
 from qkd_gs.tracking.types import CameraRequest, CameraRole, MountTask
@@ -16,7 +16,7 @@ from qkd_gs.tracking.types import CameraRequest, CameraRole, MountTask
 _STATES = {FocusState.DONE: ObservationState.DONE, FocusState.FAILED: ObservationState.FAILED}
 
 
-class FocusObservation:
+class FocusObservation(Observation):
     """Move the focuser to where a star is smallest; one that was cut off is begun about the same place again."""
 
     task = MountTask.FOCUSING
@@ -24,16 +24,13 @@ class FocusObservation:
     images: ClassVar[CameraRole | None] = CameraRole.TRACKING
 
     def __init__(self, place: Place) -> None:
-        self._place = place
+        super().__init__(place)
         self._focus: StarFocus | None = None
         self._noted = False
-        self._failed = ''
 
-    def step(self, now_ns: int, sensed: Sensed) -> Observed:
+    def _go_on(self, now_ns: int, sensed: Sensed) -> Observed:
         """Begin with the first reading of the focuser and the first image of the tracking camera."""
         if self._focus is None:
-            if self._failed:
-                return Observed(ObservationState.FAILED, None, self._failed)
             if sensed.focuser is None or not sensed.frames:
                 what = 'the focuser' if sensed.focuser is None else 'an image of the tracking camera'
                 return Observed(ObservationState.RUNNING, None, f'waits for {what}')
@@ -54,13 +51,11 @@ class FocusObservation:
         model, station = self._place.pointing.model, self._place.refined
         return StarFocus(star, star_tracks(site), model, station, now_ns, noted_start(folder, now_ns))
 
-    def finish(self, now_ns: int, result: Any) -> None:
-        """Nothing is computed elsewhere."""
-
     def abort(self, why: str = 'aborted by the operator') -> None:
         """Stop; the focuser goes back, and nothing is kept."""
-        self._failed = self._failed or why
-        if self._focus is not None:
+        if self._focus is None:
+            super().abort(why)
+        else:  # which tells where the focuser goes back to
             self._focus.abort(why)
 
     def keep(self, now_ns: int) -> str:

@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
 
 from qkd_gs.calibration.calibrator import star_tracks
 from qkd_gs.calibration.light.result import keep_noise_map, keep_star_test, kept_dark
 from qkd_gs.calibration.light.survey import Survey, SurveyInputs, SurveyState, sky_directions, star_directions
-from qkd_gs.calibration.observing.observation import ObservationKind, ObservationState, Observed, Place, Sensed
+from qkd_gs.calibration.observing.observation import (
+    Observation,
+    ObservationKind,
+    ObservationState,
+    Observed,
+    Place,
+    Sensed,
+)
 from qkd_gs.calibration.stars import load_stars
 from qkd_gs.tracking.control.requests import GUIDING_STARS, TRACKING_STARS
 from qkd_gs.tracking.types import CameraRequest, CameraRole, MountTask
 
 
-class LightObservation:
+class LightObservation(Observation):
     """Count at stars of known brightness, or over the empty sky."""
 
     task = MountTask.MEASURING
-    images: ClassVar[CameraRole | None] = None
 
     def __init__(self, kind: ObservationKind, place: Place) -> None:
-        self._kind, self._place = kind, place
+        super().__init__(place)
+        self._kind = kind
         self._survey: Survey | None = None
-        self._failed = ''
         stars = kind is ObservationKind.STAR_TEST
         wanted = {CameraRole.GUIDING: GUIDING_STARS, CameraRole.TRACKING: TRACKING_STARS}
         self.requests: Mapping[CameraRole, CameraRequest] = wanted if stars else {}
 
-    def step(self, now_ns: int, sensed: Sensed) -> Observed:
+    def _go_on(self, now_ns: int, sensed: Sensed) -> Observed:
         """Begin with the first counts."""
-        if self._failed:
-            return Observed(ObservationState.FAILED, None, self._failed)
         if self._survey is None:
             if sensed.dome is None or sensed.dome:
                 return Observed(ObservationState.RUNNING, None, 'waits until the shutter is open')
@@ -47,13 +50,6 @@ class LightObservation:
         stars = self._kind is ObservationKind.STAR_TEST
         directions = star_directions(site, now_ns) if stars else sky_directions(site, now_ns)
         return Survey(directions, star_tracks(site), model, self._place.refined, now_ns)
-
-    def finish(self, now_ns: int, result: Any) -> None:
-        """Nothing is computed elsewhere."""
-
-    def abort(self, why: str = 'aborted by the operator') -> None:
-        """Stop; nothing is kept."""
-        self._failed = self._failed or why
 
     def keep(self, now_ns: int) -> str:
         """Compute the result and keep it with its counts."""

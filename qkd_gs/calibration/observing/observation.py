@@ -6,11 +6,12 @@ beginning, an image or a count, is waited for without a limit: whoever has asked
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from qkd_gs.calibration.light.survey import LightBin
 from qkd_gs.calibration.star_focus import FocuserSeen
@@ -98,21 +99,34 @@ class Place:
         return self.pointing.refine(self.station)
 
 
-class Observation(Protocol):
+class Observation(ABC):
     """One observation; `step` until it is over, then `keep`."""
 
-    task: MountTask
+    task: ClassVar[MountTask]
     requests: Mapping[CameraRole, CameraRequest]
-    images: ClassVar[CameraRole | None]  # camera of which it needs the images
+    images: ClassVar[CameraRole | None] = None  # camera of which it needs the images
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._failed = ''
 
     def step(self, now_ns: int, sensed: Sensed) -> Observed:
         """Take what was measured since the last step."""
+        if self._failed:
+            return Observed(ObservationState.FAILED, None, self._failed)
+        return self._go_on(now_ns, sensed)
 
-    def finish(self, now_ns: int, result: Any) -> None:
+    @abstractmethod
+    def _go_on(self, now_ns: int, sensed: Sensed) -> Observed:
+        """A step of an observation that has not failed."""
+
+    def finish(self, now_ns: int, result: Any) -> None:  # noqa: B027  most compute nothing elsewhere
         """Take the result of `Observed.work`."""
 
     def abort(self, why: str = 'aborted by the operator') -> None:
         """Stop; nothing is kept."""
+        self._failed = self._failed or why
 
+    @abstractmethod
     def keep(self, now_ns: int) -> str:
         """Keep the result; one sentence."""
