@@ -241,6 +241,11 @@ def test_the_dark_is_what_is_counted_behind_a_closed_shutter_and_goes_into_the_m
     assert kept_noise_map(tmp_path, STATION, rig.now_ns).dark_cps == pytest.approx([200, 240, 280, 320])
 
 
+def test_dark_counts_alone_are_no_map(tmp_path):
+    save_light(tmp_path / SKY_COUNTS, [LightReading(DARK, NIGHT_NS, 0.0, 0.0, 20.0, (400, 400, 400, 400))])
+    assert kept_noise_map(tmp_path, STATION, NIGHT_NS) is None
+
+
 def test_the_dark_of_another_night_is_not_taken(tmp_path):
     save_light(tmp_path / DARK_COUNTS, [LightReading(DARK, NIGHT_NS - 86_400 * SECOND_NS, 0.0, 0.0, 20.0, (1,) * 4)])
     rig = Rig(tmp_path, calibrated(), ObservationKind.NOISE_MAP)

@@ -63,7 +63,8 @@ def kept_noise_map(folder: Path, station: StationSettings, since_ns: int) -> Noi
     """
     path = folder / SKY_COUNTS
     readings = read_light(path) if path.exists() else []
-    fresh = bool(readings) and min(one.t_ns for one in readings if one.target != DARK) >= since_ns
+    of_sky_ns = [one.t_ns for one in readings if one.target != DARK]
+    fresh = bool(of_sky_ns) and min(of_sky_ns) >= since_ns
     return noise_map(readings, station.detectors.dead_time_ns) if fresh else None
 
 
