@@ -43,6 +43,17 @@ def pytest_configure(config):
     os.environ['TMPDIR'] = tempfile.tempdir = MEMORY
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call():
+    """An error that a signal of the test's own has hidden is told: an interrupt would end the worker instead."""
+    try:
+        return (yield)
+    except KeyboardInterrupt as interrupt:
+        if isinstance(interrupt.__context__, Exception):
+            raise interrupt.__context__ from None
+        raise
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers():
     """Two more than there are processors: stations wait for their passes, drivers for their devices."""

@@ -5,6 +5,7 @@ import signal
 from types import SimpleNamespace
 
 import pytest
+from action_msgs.msg import GoalStatus
 from qkd_gs.action import TrackPass
 from rclpy.task import Future
 
@@ -51,12 +52,16 @@ class Station:
         elif step == 'canceling':
             self.canceled.set_result(SimpleNamespace(goals_canceling=[1]))
         elif step == 'parked':
-            self.result.set_result(SimpleNamespace(result=ABORTED))
+            self.result.set_result(SimpleNamespace(result=ABORTED, status=GoalStatus.STATUS_CANCELED))
         self.did.append(step)
         return SimpleNamespace(nodes=[SimpleNamespace(name='tracker', pid=1)], session=None, now_ns=0)
 
     def of_the_goal(self):
-        return {'cancel_goal_async': self.cancel_goal_async, 'get_result_async': self.get_result_async}
+        return {
+            'cancel_goal_async': self.cancel_goal_async,
+            'get_result_async': self.get_result_async,
+            'status': GoalStatus.STATUS_EXECUTING,
+        }
 
 
 def track(monkeypatch, station, **options):
