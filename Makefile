@@ -72,10 +72,14 @@ hil: setup ## a shortened pass with the real drivers before the twin, beside the
 test: setup ## all checks and tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/vulture
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	@mkdir -p build
+	@echo 'mypy, beside the tests; what it says comes after them'
+	@$(BIN)/mypy > build/types.txt 2>&1 & types=$$!; \
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder; tests=$$?; \
+	wait $$types; types=$$?; cat build/types.txt; \
+	exit $$((types || tests))
 
 test-long: setup ## the longer campaigns, which `make test` leaves out
 	$(BIN)/pytest -m long

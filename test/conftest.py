@@ -1,5 +1,6 @@
 """Settings of all tests, and how they are divided among processes that run at the same time."""
 
+import gc
 import os
 import shutil
 import signal
@@ -15,10 +16,13 @@ settings.load_profile('project')
 MEMORY = '/dev/shm'
 ROOM_BYTES = 6 * 2**30  # the sessions of all workers, several times over
 
-# A worker takes a file at a time, these first: nobody is left with a long one at the end.
+STATIONS = 'nodes/test_graph_'  # whole stations, one at a time
+WAITING = ('drivers/test_indi', 'drivers/test_gige', 'drivers/test_alpaca.', 'drivers/test_rotctl')  # for their servers
+# A worker takes a file at a time, all stations as one file and all that wait as another; these first, so that nobody is
+# left with a long one at the end.
 LONGEST = (
-    'nodes/test_graph_',
-    'drivers/test_indi',
+    STATIONS,
+    *WAITING,
     'cli/test_simulate',
     'nodes/',
     'drivers/',
@@ -26,7 +30,8 @@ LONGEST = (
     'house/test_jit',
     'test_examples',
 )
-STATIONS = 'nodes/test_graph_'  # whole stations, one at a time: files of one worker
+
+gc.disable()  # hardly any object of a collection of tests ever dies
 
 
 def pytest_configure(config):
@@ -67,6 +72,8 @@ def pytest_xdist_make_scheduler(config, log):
 
     class Files(LoadFileScheduling):
         def _split_scope(self, nodeid):
+            if any(part in nodeid for part in WAITING):
+                return 'waiting'
             return STATIONS if STATIONS in nodeid else super()._split_scope(nodeid)
 
     return Files(config, log)
@@ -75,3 +82,10 @@ def pytest_xdist_make_scheduler(config, log):
 def pytest_collection_modifyitems(config, items):
     if hasattr(config, 'workerinput'):
         items.sort(key=lambda item: next((k for k, part in enumerate(LONGEST) if part in item.nodeid), len(LONGEST)))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish():
+    """What was imported and collected stays to the end: the garbage collector need not look at it again and again."""
+    gc.freeze()
+    gc.enable()

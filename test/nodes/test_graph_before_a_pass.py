@@ -21,6 +21,7 @@ from qkd_gs.calibration.light.result import DARK_COUNTS
 from qkd_gs.devices.mount import MountMode
 from qkd_gs.evening.steps import State, Step
 from qkd_gs.nodes.runtime.base import ABORT_EVENING
+from qkd_gs.pointing.pointing_file import load_pointing
 from qkd_gs.settings.site import load_site
 from qkd_gs.settings.twin import load_twin
 from qkd_gs.tracking.control.parking import away_rad, rests_near_park
@@ -83,6 +84,20 @@ def test_without_its_calibrator_the_mount_brakes_and_the_evening_says_so(watched
     assert over.result().result.error_code == Tonight.Result.ABORTED
 
 
+def test_a_search_that_is_cancelled_brakes_and_changes_nothing(station, watched):
+    before = load_pointing(station.state)
+    handle = ask(station, Observe.Goal.FIND)
+    station.until(lambda: station.tasks[-1].data == MountTask.FINDING and watched.moves(), 'the mount moves')
+    handle.cancel_goal_async()
+    over = handle.get_result_async()
+    station.until(over.done, 'it has ended')
+    assert over.result().result.error_code == Observe.Result.ABORTED
+    station.until(lambda: station.tasks[-1].data == MountTask.NONE, 'nobody searches')
+    watched.comes_to_rest('braked')
+    assert load_pointing(station.state) == before
+
+
+@pytest.mark.long
 def test_the_efficiency_is_within_a_tenth_of_the_truth(station, watched):
     over = ask(station, Observe.Goal.STAR_TEST).get_result_async()
     station.until(over.done, 'the star test has ended', step_s=0.5)

@@ -22,6 +22,7 @@ from qkd_gs.sim.simulation_setup import SimulationSetup
 from qkd_gs.station.demo_station import AT
 from qkd_gs.tracking.types import MountTask
 
+pytestmark = pytest.mark.long
 LEAD_S, COMPASS_DEG = 4000.0, 25.0
 
 
@@ -47,16 +48,6 @@ def test_light_is_not_measured_before_the_telescope_has_found_itself(station):
     for task, code in ((Observe.Goal.STAR_TEST, Observe.Result.NOT_READY), (77, Observe.Result.REFUSED)):
         assert result(station, ask(station, task)).error_code == code
     assert station.tasks[-1].data == MountTask.NONE
-
-
-def test_a_search_that_is_cancelled_brakes_and_changes_nothing(station):
-    before = load_pointing(station.state)
-    handle = ask(station, Observe.Goal.FIND)
-    station.until(lambda: station.tasks[-1].data == MountTask.FINDING and not at_rest(station), 'the mount moves')
-    handle.cancel_goal_async()
-    assert result(station, handle).error_code == Observe.Result.ABORTED
-    station.until(lambda: station.tasks[-1].data == MountTask.NONE and at_rest(station), 'it brakes')
-    assert load_pointing(station.state) == before
 
 
 def test_it_finds_itself_whose_compass_was_misread(station):

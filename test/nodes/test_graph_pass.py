@@ -22,7 +22,14 @@ from qkd_gs.session.manifest import load_manifest
 from qkd_gs.tracking.control.parking import rests_near_park
 from qkd_gs.tracking.types import Phase
 
-TOGETHER = {'gps', 'planner', 'calibrator', 'evening', 'post_processor', 'scene'}  # the satellite is held without them
+ROUNDS = (  # killed together: none needs another one of its round
+    ('gps', 'planner', 'calibrator', 'evening', 'post_processor', 'scene'),  # the satellite is held without them
+    ('recorder', 'hwp'),
+    ('detector', 'guiding_camera'),
+    ('mount', 'monitor'),
+    ('tracking_camera', 'beacon'),
+    ('tracker',),
+)
 ENOUGH_S = 40.0  # locked, for a key
 ASKED_S = 30.0  # from the first heartbeats of all nodes, before which time hardly goes on, to the choice of the passes
 LOST_S = (
@@ -132,7 +139,8 @@ def test_every_process_is_killed_in_a_pass_and_a_key_comes_out(tmp_path_factory)
         station.until(held, 'the satellite is held')
         session = station.sessions / states[-1].folder
         killed_ns, speed = {}, 1.0
-        for names in [TOGETHER, *({name} for name in station.names if name not in TOGETHER | {'world'})]:
+        assert sorted(name for names in ROUNDS for name in names) == sorted(set(station.names) - {'world'})
+        for names in ROUNDS:
             killed_ns |= dict.fromkeys(names, station.clock.now_ns())
             speed = max(speed, station.clock.speed)
             for name, pid in {name: station.kill(name) for name in names}.items():
