@@ -9,15 +9,17 @@ from qkd_gs.evening.heard import LOST, Answer, Ask, End, Heard
 from qkd_gs.evening.sequence import Aborted, Doing, Interrupted
 
 
-def asked(ask: Ask, good: tuple[str, ...] = ('DONE',), spare: bool = False) -> Generator[Doing, Heard, Answer]:
+def asked(
+    ask: Ask, good: tuple[str, ...] = ('DONE',), before_pass_ns: int | None = None
+) -> Generator[Doing, Heard, Answer]:
     """Ask for an action, and wait for its end.
 
     Parameters
     ----------
     good : tuple of str
         Codes of answers that are given back.
-    spare : bool
-        No pass needs it: it is ended where it would delay one.
+    before_pass_ns : int or None
+        So long before a pass it is ended, since no pass needs it; None: a pass needs it.
 
     Raises
     ------
@@ -32,7 +34,7 @@ def asked(ask: Ask, good: tuple[str, ...] = ('DONE',), spare: bool = False) -> G
     try:
         heard = yield Doing('', ask)
         while heard.answer is None:
-            ends = spare and heard.pass_is_near and not delays
+            ends = before_pass_ns is not None and heard.pass_within(before_pass_ns) and not delays
             delays = delays or ends
             heard = yield Doing('stops: a pass comes', End(ask.action)) if ends else Doing(heard.said)
     except Interrupted as why:

@@ -16,12 +16,14 @@ from qkd_gs.orbit.elements import Elements
 from qkd_gs.orbit.passes import Pass, find_passes
 from qkd_gs.orbit.target import TargetState
 from qkd_gs.orbit.timescale import format_utc
+from qkd_gs.pointing.pass_window import ARMED_S
+from qkd_gs.pointing.slew import longest_slew_s
 from qkd_gs.settings.downlink import DownlinkSettings
 from qkd_gs.settings.site import Site
-from qkd_gs.settings.station import StationSettings
+from qkd_gs.settings.station import MountSettings, StationSettings
 
 LEAST_BITS = 1000  # expected secret bits of a pass that is worth it: eight times what its authentication costs
-READY_S = 90.0  # to slew to the first point, and to wait there
+_SETTLE_S = 10.0  # to end what is under way, and to plan the pass
 _FAR_M = 1e9
 
 
@@ -52,6 +54,11 @@ class MeasuredLight:
             sky = background_rate(stated, link, self.site, t_ns, *place, np.full(len(t_ns), _FAR_M))
             noise = self.noise.at(*place).sum(axis=1) + np.maximum(noise - sky, 0.0)
         return Light(light.transmission * self.gain, noise, light.step_s)
+
+
+def ready_s(mount: MountSettings) -> float:
+    """How long before a pass a telescope must be free that may look anywhere: to slew to it, and to wait there; s."""
+    return longest_slew_s(mount) + ARMED_S + _SETTLE_S
 
 
 def choose_passes(
@@ -92,7 +99,7 @@ def _judged(
         'forecast': None,
     }
     why = '; '.join(one.reasons)
-    if not why and one.rise_ns < begin_ns + READY_S * 1e9:
+    if not why and one.rise_ns < begin_ns + ready_s(station.mount) * 1e9:
         why = 'it rises before the telescope is ready'
     if not why and one.set_ns > until_ns:
         why = 'it sets after the end of the evening'

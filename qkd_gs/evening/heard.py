@@ -11,7 +11,7 @@ from qkd_gs.calibration.observing.observation import ObservationKind
 from qkd_gs.devices.gps import GpsReading
 from qkd_gs.devices.mount import MountReading
 from qkd_gs.errors import StationError
-from qkd_gs.evening.choice import READY_S, MeasuredLight
+from qkd_gs.evening.choice import MeasuredLight
 from qkd_gs.evening.evening import Conditions
 from qkd_gs.monitoring.readiness import OPTIONAL, Level
 from qkd_gs.monitoring.snapshot import Snapshot
@@ -158,11 +158,10 @@ class Heard:
             return Action.TRACK
         return _ACTIONS.get(self.task)
 
-    @property
-    def pass_is_near(self) -> bool:
-        """Whether the telescope must go to its next pass now."""
+    def pass_within(self, ns: int) -> bool:
+        """Whether the next pass begins so soon."""
         next_ns = self.conditions.next_pass_ns
-        return next_ns is not None and next_ns - self.now_ns < READY_S * 1e9
+        return next_ns is not None and next_ns - self.now_ns < ns
 
     @property
     def focus(self) -> str:

@@ -20,7 +20,7 @@ from qkd_gs.calibration.observing.observation import ObservationKind
 from qkd_gs.errors import StationError
 from qkd_gs.evening.asking import asked
 from qkd_gs.evening.checks import time_and_place
-from qkd_gs.evening.choice import READY_S, MeasuredLight
+from qkd_gs.evening.choice import MeasuredLight, ready_s
 from qkd_gs.evening.evening import Outcome
 from qkd_gs.evening.heard import Action, Ask, Choose, End, Heard
 from qkd_gs.evening.journal import Entry, Journal
@@ -37,7 +37,6 @@ from qkd_gs.settings.station import StationSettings
 from qkd_gs.tracking.control.parking import rests_near_park
 
 _S = 10**9
-_ARMED_NS = round(2 * READY_S * _S)  # before the satellite rises
 _AGAIN_NS = 5 * _S  # before a question that was not answered is asked again
 _FRESH_NS = _S  # a reading of the mount that is older says nothing of the present
 _SAME_PASS_NS = 60 * _S
@@ -63,6 +62,7 @@ class StationSteps:
 
     def __init__(self, files: StationFiles) -> None:
         self._files = files
+        self._ready_ns = round(ready_s(files.station.mount) * _S)
 
     def perform(self, entry: Entry, journal: Journal) -> Performance[Heard]:
         """Performance of a step."""
@@ -145,7 +145,9 @@ class StationSteps:
             return Outcome(State.DONE, f'the autofocus that was under way: at {last.position}')
         if last is not None and not warning and not entry.ended_utc:
             return Outcome(State.NOT_NEEDED, f'focused on {last.utc}, and the temperature is about the same')
-        answer = yield from asked(Ask(Action.OBSERVE, kind=ObservationKind.FOCUS), ('DONE', 'REFUSED'), spare=True)
+        answer = yield from asked(
+            Ask(Action.OBSERVE, kind=ObservationKind.FOCUS), ('DONE', 'REFUSED'), before_pass_ns=self._ready_ns
+        )
         if answer.code == 'REFUSED':
             return Outcome(State.UNAVAILABLE, f'{_NOT_DONE}: {answer.sentence}')
         return Outcome(State.DONE, f'{warning}; {answer.sentence}' if warning else answer.sentence)
@@ -160,7 +162,7 @@ class StationSteps:
         if found is not None and ((under_way and found != before) or not entry.ended_utc):
             return Outcome(State.DONE, f'measured at {found.utc}: {found.summary}', {'value': found.value})
         lacks = (yield from self._dark(heard)) if kind is ObservationKind.NOISE_MAP else ''
-        answer = yield from asked(Ask(Action.OBSERVE, kind=kind), spare=True)
+        answer = yield from asked(Ask(Action.OBSERVE, kind=kind), before_pass_ns=self._ready_ns)
         found = self._tonights(journal, name)
         said = f'{answer.sentence} ({lacks})' if lacks else answer.sentence
         return Outcome(State.DONE, said, {} if found is None else {'value': found.value})
@@ -170,7 +172,9 @@ class StationSteps:
         if self._files.station.enclosure.shutter.close_after_park and not self._is_parked(heard):
             yield from asked(Ask(Action.PARK))
         whatever = ('DONE', 'REFUSED', 'NOT_READY', 'FAILED')  # the map is made without them, too
-        answer = yield from asked(Ask(Action.OBSERVE, kind=ObservationKind.DARK), whatever, spare=True)
+        answer = yield from asked(
+            Ask(Action.OBSERVE, kind=ObservationKind.DARK), whatever, before_pass_ns=self._ready_ns
+        )
         return '' if answer.code == 'DONE' else answer.sentence
 
     def _polarization(self) -> Performance[Heard]:
@@ -209,7 +213,7 @@ class StationSteps:
             yield from self._until_free(heard)
             return self._tracked(session.folder)
         rise_ns = _rise_ns(entry, journal, at_ns)
-        heard = yield from self._until_armed(heard, rise_ns - _ARMED_NS)
+        heard = yield from self._until_armed(heard, rise_ns - 2 * self._ready_ns)
         while True:
             yield from self._until_free(heard)
             answer = yield from asked(Ask(Action.TRACK, at_ns), ('DONE', 'BUSY', 'NOT_READY', 'NO_LOCK'))
@@ -224,7 +228,7 @@ class StationSteps:
 
     def _until_armed(self, heard: Heard, armed_ns: int) -> Waiting:
         """Wait parked until it is time to slew to the pass."""
-        if armed_ns - heard.now_ns > _ARMED_NS and heard.mount is not None and not self._is_parked(heard):
+        if armed_ns - heard.now_ns > 2 * self._ready_ns and heard.mount is not None and not self._is_parked(heard):
             heard = yield from self._until_free(heard)
             yield from asked(Ask(Action.PARK))
             heard = yield Doing('parked until the pass')

@@ -24,7 +24,8 @@ from qkd_gs.pointing.sun_path import nearest_sun_of_slew
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 
-_ARMED_NS = 30 * 10**9  # how long the mount waits at the first point
+ARMED_S = 30.0  # how long the mount waits at the first point
+_ARMED_NS = round(ARMED_S * 1e9)
 _AFTER_NS = 60 * 10**9  # to park
 _STEP_NS = 100_000_000
 _DAY_NS = 86400 * 10**9

@@ -41,6 +41,17 @@ def slew(from_rad: tuple[float, float], to_rad: tuple[float, float], mount: Moun
     return Slew(t_s, az, el)
 
 
+def longest_slew_s(mount: MountSettings) -> float:
+    """Seconds for the whole travel of both axes."""
+    lowest, highest = (
+        (radians(az_deg), radians(el_deg))
+        for az_deg, el_deg in (
+            (mount.azimuth.min_deg, mount.elevation.min_deg), (mount.azimuth.max_deg, mount.elevation.max_deg)
+        )
+    )  # fmt: skip
+    return slew(lowest, highest, mount).duration_s
+
+
 def _limits(axis: AxisSettings) -> tuple[float, float]:
     return _SHARE * radians(axis.max_rate_deg_s), _SHARE * radians(axis.max_acc_deg_s2)
 

@@ -9,12 +9,13 @@ from qkd_gs.calibration.light.noise_map import NoiseMap
 from qkd_gs.devices.gps import GpsReading
 from qkd_gs.errors import StationError
 from qkd_gs.evening.checks import time_and_place
-from qkd_gs.evening.choice import MeasuredLight, choose_passes
+from qkd_gs.evening.choice import MeasuredLight, choose_passes, ready_s
 from qkd_gs.evening.dawn import dark_from_ns, next_dawn_ns
 from qkd_gs.evening.steps import State
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.sky import sun_azel
 from qkd_gs.orbit.timescale import parse_utc
+from qkd_gs.pointing.pass_window import ARMED_S
 from qkd_gs.settings.downlink import load_downlink
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
@@ -64,8 +65,23 @@ def test_where_the_sun_does_not_rise_the_end_must_be_given():
         next_dawn_ns(pole, parse_utc('2018-12-21T12:00:00Z'))
 
 
-def chosen(measured, until='2018-10-03T18:00:00Z', start_ns=NOW_NS):
-    return choose_passes(ELEMENTS, SITE, STATION, measured, (start_ns, parse_utc(until)))
+def chosen(measured, until='2018-10-03T18:00:00Z', start_ns=NOW_NS, settings=STATION):
+    return choose_passes(ELEMENTS, SITE, settings, measured, (start_ns, parse_utc(until)))
+
+
+def test_a_slow_mount_needs_longer_before_a_pass():
+    """One of 3 deg/s takes three minutes from one end of its travel to the other."""
+    axis = STATION.mount.azimuth
+    slow = STATION.mount.model_copy(update={'azimuth': axis.model_copy(update={'max_rate_deg_s': 3.0})})
+    station = STATION.model_copy(update={'mount': slow})
+    way_s = (axis.max_deg - axis.min_deg) / 3.0
+    assert way_s + ARMED_S < ready_s(slow) < 1.2 * (way_s + ARMED_S)
+    stated = MeasuredLight(load_downlink(), SITE)
+    rise_ns = parse_utc(chosen(stated)[0]['rise'])
+    cases = (100, STATION, True), (50, STATION, False), (300, station, True), (100, station, False)
+    for before_s, settings, worth in cases:
+        (found,) = chosen(stated, start_ns=rise_ns - before_s * SECOND, settings=settings)
+        assert (found['worth'], found['why']) == (worth, '' if worth else 'it rises before the telescope is ready')
 
 
 def test_the_pass_of_the_paper_is_worth_it_and_a_dark_channel_is_not():

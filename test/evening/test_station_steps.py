@@ -16,7 +16,7 @@ from qkd_gs.devices.gps import GpsReading
 from qkd_gs.devices.mount import MountMode, MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.evening import station_steps as module
-from qkd_gs.evening.choice import READY_S, choose_passes
+from qkd_gs.evening.choice import choose_passes, ready_s
 from qkd_gs.evening.evening import Evening
 from qkd_gs.evening.heard import LOST, Action, Answer, Ask, Choose, End, Heard, WeatherWatch
 from qkd_gs.evening.journal import new_journal, unfinished_journal
@@ -354,7 +354,8 @@ def test_what_no_pass_needs_does_not_delay_one(make, step):
     outcome = station.ended(step)
     assert (outcome.state, outcome.sentence) == (State.FAILED, 'observe: ended, since a pass comes')
     assert End(Action.OBSERVE) in station.asked
-    assert 80 < (COMING.start_ns - station.now_ns) / SECOND < READY_S
+    ready = ready_s(SETTINGS.mount)
+    assert ready - 10 < (COMING.start_ns - station.now_ns) / SECOND < ready
     assert station.ended(Step.TRACK).state is State.DONE
 
 

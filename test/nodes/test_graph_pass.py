@@ -14,11 +14,14 @@ from rosbags.rosbag2 import Reader
 from station_evening import SKY, Watched
 from std_srvs.srv import Trigger
 
-from qkd_gs.evening.choice import READY_S
+from qkd_gs.evening.choice import ready_s
 from qkd_gs.evening.steps import State, Step
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.nodes.runtime.base import ABORT_PASS
 from qkd_gs.session.manifest import load_manifest
+from qkd_gs.settings.loader import load_yaml
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.share import share_path
 from qkd_gs.tracking.control.parking import rests_near_park
 from qkd_gs.tracking.types import Phase
 
@@ -32,6 +35,7 @@ ROUNDS = (  # killed together: none needs another one of its round
 )
 ENOUGH_S = 40.0  # locked, for a key
 ASKED_S = 30.0  # from the first heartbeats of all nodes, before which time hardly goes on, to the choice of the passes
+LEAD_S = ASKED_S + ready_s(load_yaml(share_path('config', 'station.yaml'), StationSettings).mount)
 LOST_S = (
     2.0  # of real time, of the locked time with the tracker's death; half a second on a machine with nothing else to do
 )
@@ -126,7 +130,7 @@ def locked_s(session):
 
 def test_every_process_is_killed_in_a_pass_and_a_key_comes_out(tmp_path_factory):
     """How soon they are back is measured by `qkd-gs bench graph`; here the machine has other tests to run."""
-    with running_station(tmp_path_factory, el_deg=45, lead_s=READY_S + ASKED_S, speed=0.0) as station:
+    with running_station(tmp_path_factory, el_deg=45, lead_s=LEAD_S, speed=0.0) as station:
         watched, ears = Watched(station), Ears(station)
         states = watched.states
         watched.ask(skip=SKY)

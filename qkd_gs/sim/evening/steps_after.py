@@ -13,7 +13,7 @@ from qkd_gs.evening.choice import MeasuredLight, choose_passes
 from qkd_gs.evening.evening import Outcome
 from qkd_gs.evening.steps import State
 from qkd_gs.orbit.timescale import format_utc, parse_utc
-from qkd_gs.pointing.pass_window import pass_window_nearest
+from qkd_gs.pointing.pass_window import ARMED_S, pass_window_nearest
 from qkd_gs.pointing.pointing_file import load_pointing
 from qkd_gs.session.manifest import Manifest, load_manifest
 from qkd_gs.settings.downlink import load_downlink
@@ -27,7 +27,6 @@ from qkd_gs.sim.simulation_setup import SimulationSetup
 from qkd_gs.tracking.control.parking import Parking, ParkState
 from qkd_gs.tracking.record.manifest_writer import new_folder
 
-_ARMED_S = 30.0
 _STEP_NS = 10**7
 
 
@@ -124,10 +123,10 @@ def track(given: EveningSimulation, world: EveningWorld, now_ns: int, pass_utc: 
             said = f'was interrupted after {locked_s:.0f} s of lock'
             return Outcome(State.DONE, said, {'session': folder.name, 'locked_s': round(locked_s, 1)}), now_ns
         return Outcome(State.FAILED, 'was interrupted before the satellite was locked'), now_ns
-    ready_ns = window.start_ns - round(_ARMED_S * 1e9)
+    ready_ns = window.start_ns - round(ARMED_S * 1e9)
     if now_ns > ready_ns:
         return Outcome(State.FAILED, 'the pass has begun before the telescope was ready'), now_ns
-    setup = SimulationSetup(world.settings, simulation.station, simulation.site, window, _ARMED_S, simulation.seed)
+    setup = SimulationSetup(world.settings, simulation.station, simulation.site, window, ARMED_S, simulation.seed)
     pointing = load_pointing(given.state_dir)
     new_folder(folder)
     world.leave()
