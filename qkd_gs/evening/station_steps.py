@@ -22,7 +22,7 @@ from qkd_gs.evening.asking import asked
 from qkd_gs.evening.checks import time_and_place
 from qkd_gs.evening.choice import MeasuredLight, ready_s
 from qkd_gs.evening.evening import Outcome
-from qkd_gs.evening.heard import Action, Ask, Choose, End, Heard
+from qkd_gs.evening.heard import Action, Answer, Ask, Choose, End, Heard
 from qkd_gs.evening.journal import Entry, Journal
 from qkd_gs.evening.sequence import Doing, Interrupted, Performance
 from qkd_gs.evening.steps import State, Step
@@ -145,9 +145,7 @@ class StationSteps:
             return Outcome(State.DONE, f'the autofocus that was under way: at {last.position}')
         if last is not None and not warning and not entry.ended_utc:
             return Outcome(State.NOT_NEEDED, f'focused on {last.utc}, and the temperature is about the same')
-        answer = yield from asked(
-            Ask(Action.OBSERVE, kind=ObservationKind.FOCUS), ('DONE', 'REFUSED'), before_pass_ns=self._ready_ns
-        )
+        answer = yield from self._spare(ObservationKind.FOCUS, ('DONE', 'REFUSED'))
         if answer.code == 'REFUSED':
             return Outcome(State.UNAVAILABLE, f'{_NOT_DONE}: {answer.sentence}')
         return Outcome(State.DONE, f'{warning}; {answer.sentence}' if warning else answer.sentence)
@@ -162,7 +160,7 @@ class StationSteps:
         if found is not None and ((under_way and found != before) or not entry.ended_utc):
             return Outcome(State.DONE, f'measured at {found.utc}: {found.summary}', {'value': found.value})
         lacks = (yield from self._dark(heard)) if kind is ObservationKind.NOISE_MAP else ''
-        answer = yield from asked(Ask(Action.OBSERVE, kind=kind), before_pass_ns=self._ready_ns)
+        answer = yield from self._spare(kind)
         found = self._tonights(journal, name)
         said = f'{answer.sentence} ({lacks})' if lacks else answer.sentence
         return Outcome(State.DONE, said, {} if found is None else {'value': found.value})
@@ -172,9 +170,7 @@ class StationSteps:
         if self._files.station.enclosure.shutter.close_after_park and not self._is_parked(heard):
             yield from asked(Ask(Action.PARK))
         whatever = ('DONE', 'REFUSED', 'NOT_READY', 'FAILED')  # the map is made without them, too
-        answer = yield from asked(
-            Ask(Action.OBSERVE, kind=ObservationKind.DARK), whatever, before_pass_ns=self._ready_ns
-        )
+        answer = yield from self._spare(ObservationKind.DARK, whatever)
         return '' if answer.code == 'DONE' else answer.sentence
 
     def _polarization(self) -> Performance[Heard]:
@@ -297,6 +293,10 @@ class StationSteps:
         return Outcome(State.DONE, 'parked')
 
     # ---- what several steps need ----
+
+    def _spare(self, kind: ObservationKind, good: tuple[str, ...] = ('DONE',)) -> Generator[Doing, Heard, Answer]:
+        """Ask for an observation that no pass needs: it is ended before one."""
+        return asked(Ask(Action.OBSERVE, kind=kind), good, self._ready_ns)
 
     def _until_free(self, heard: Heard) -> Waiting:
         """Wait until nobody moves the mount; an interruption ends what moves it."""
