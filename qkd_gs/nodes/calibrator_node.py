@@ -105,6 +105,10 @@ class CalibratorNode(CoreNode):
         self.warning = self._focuser.advice()
         self.metrics = {FOCUS: self.warning}
 
+    def own_warning(self) -> str:
+        """Why to focus again, or what is wrong with focuser or calibration light."""
+        return self.warning or self._light.trouble
+
     def finish(self) -> None:
         """The process ends: the focuser halts, the calibration light goes off."""
         self._light.close()
