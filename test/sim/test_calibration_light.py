@@ -95,8 +95,7 @@ def test_zero_of_the_plate_and_contrast_are_the_truth(tmp_path, seed, parity):
     assert abs(stored.hwp_offset_deg - true_deg) < 4 * stored.hwp_sigma_deg
     assert stored.hwp_sigma_deg < 0.06
     assert kept.offset_deg == pytest.approx(stored.hwp_offset_deg, abs=1e-4)
-    flaw = TWIN.photonics.polarization
-    expected = 1 - 2 * (flaw.receiver_error + flaw.source_error)
+    expected = 1 - 2 * TWIN.photonics.polarization.receiver_error
     assert all(value == pytest.approx(expected, abs=0.01) for value in kept.visibility.values())
     assert said == kept.summary
     assert (

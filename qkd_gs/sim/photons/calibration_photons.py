@@ -32,7 +32,8 @@ class CalibrationPhotons:
 
     def __init__(self, settings: TwinSettings, station: StationSettings, seed: int, start_ns: int) -> None:
         self._light, photonics = settings.surroundings.calibration_light, settings.photonics
-        self._module = BB84Module(photonics.spads, photonics.polarization)
+        optics = photonics.polarization.model_copy(update={'source_error': 0.0})  # which is the satellite's
+        self._module = BB84Module(photonics.spads, optics)
         self._delay_ps = true_delays_ps(photonics, station, seed)
         self._jitter_ps = photonics.tdc.jitter_ps
         self._dead_ps = dict.fromkeys(map(int, QUANTUM), round(photonics.spads.dead_time_ns * _PS))
