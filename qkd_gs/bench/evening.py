@@ -29,7 +29,14 @@ DAY = '2018-10-03T'
 UNTIL = f'{DAY}18:00:00Z'
 _MINUTE_S = 60
 # Seconds after its beginning at which a step is killed; the others are killed when they begin.
-_MIDDLE_S = {Step.FIND: 70, Step.CALIBRATE: 80, Step.FOCUS: 20, Step.EFFICIENCY: 50, Step.NOISE: 100}
+_MIDDLE_S = {
+    Step.FIND: 70,
+    Step.CALIBRATE: 80,
+    Step.FOCUS: 20,
+    Step.EFFICIENCY: 50,
+    Step.POLARIZATION: 60,
+    Step.NOISE: 100,
+}
 
 
 @dataclass(frozen=True)

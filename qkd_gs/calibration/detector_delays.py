@@ -25,6 +25,7 @@ _MAX_OCCUPANCY = 0.1  # clicks a pulse: of two photons only the first is tagged,
 _REACH_PS = 2500.0  # about the peak; covers the diodes' response
 _COARSE_PS = 500
 _SIGMA = 6.0
+_MAX_UNCERTAINTY_NS = 0.3  # more, and light at the edges of the gate would cost the key
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,22 @@ def calibrate_delays(blocks: Iterable[TagBlock], tagger_ps: float) -> DelayCalib
         drift_ps,
         float(ceil(_SIGMA * np.sqrt(2) * max(sigmas) + drift_ps + pile_up_ps + tagger_ps)),
     )
+
+
+def require_certain(found: DelayCalibration) -> DelayCalibration:
+    """The same calibration.
+
+    Raises
+    ------
+    StationError
+        It is not certain enough for a key.
+    """
+    if found.uncertainty_ps > _MAX_UNCERTAINTY_NS * 1e3:
+        raise StationError(
+            f'gives the delays to {found.uncertainty_ps * 1e-3:.2f} ns only, {_MAX_UNCERTAINTY_NS:g} ns are needed',
+            hint='measure longer, and when the receiver has warmed up',
+        )
+    return found
 
 
 def _after_trigger(blocks: Iterable[TagBlock]) -> tuple[IntArray, IntArray, IntArray]:

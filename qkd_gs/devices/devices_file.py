@@ -43,6 +43,7 @@ class DeviceSettings(Section):
     weather: DeviceChoice | None = Field(None, description=_OPTIONAL)
     dome: DeviceChoice | None = Field(None, description=_OPTIONAL)
     focuser: DeviceChoice | None = Field(None, description=_OPTIONAL)
+    calibration_light: DeviceChoice | None = Field(None, description=_OPTIONAL)
 
     @property
     def simulated(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from qkd_gs.devices.aircraft import AircraftReceiver
 from qkd_gs.devices.beacon import Beacon
+from qkd_gs.devices.calibration_light import CalibrationLight
 from qkd_gs.devices.camera import Camera
 from qkd_gs.devices.dome import Dome
 from qkd_gs.devices.focuser import Focuser
@@ -52,8 +53,12 @@ AIRCRAFT: DeviceKind[AircraftReceiver] = DeviceKind('aircraft', AircraftReceiver
 WEATHER: DeviceKind[Weather] = DeviceKind('weather', Weather, 'weather', optional=True)
 DOME: DeviceKind[Dome] = DeviceKind('dome', Dome, 'dome', optional=True)
 FOCUSER: DeviceKind[Focuser] = DeviceKind('focuser', Focuser, 'focuser', optional=True)
+CALIBRATION_LIGHT: DeviceKind[CalibrationLight] = DeviceKind(
+    'calibration_light', CalibrationLight, 'calibration_light', optional=True
+)
 
 _ALL: tuple[DeviceKind[Any], ...] = (
     MOUNT, GUIDING_CAMERA, TRACKING_CAMERA, BEACON, HWP, GPS, TDC, AIRCRAFT, WEATHER, DOME, FOCUSER,
+    CALIBRATION_LIGHT,
 )  # fmt: skip
 KINDS = {kind.name: kind for kind in _ALL}

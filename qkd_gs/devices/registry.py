@@ -50,6 +50,8 @@ _BUILT_IN = {f'{kind}.{SIMULATED}': f'qkd_gs.sim.remote.drivers:{kind}' for kind
     'hwp.elliptec': 'qkd_gs.drivers.elliptec.rotator:elliptec',
     'focuser.indi': 'qkd_gs.drivers.indi.focuser:indi_focuser',
     'focuser.alpaca': 'qkd_gs.drivers.alpaca.focuser:alpaca_focuser',
+    'calibration_light.indi': 'qkd_gs.drivers.indi.lightbox:indi_lightbox',
+    'calibration_light.alpaca': 'qkd_gs.drivers.alpaca.cover_calibrator:alpaca_cover_calibrator',
     'guiding_camera.indi': 'qkd_gs.drivers.indi.ccd:indi_ccd',
     'guiding_camera.alpaca': 'qkd_gs.drivers.alpaca.camera:alpaca_camera',
     'guiding_camera.gige': 'qkd_gs.drivers.gige.camera:gige',

@@ -46,6 +46,8 @@ _ACTIONS = {
     MountTask.FOCUSING: Action.OBSERVE,
     MountTask.COUNTING_DARK: Action.OBSERVE,
     MountTask.CHECKING: Action.OBSERVE,
+    MountTask.POLARIZED_LIGHT: Action.OBSERVE,
+    MountTask.MEASURING_DELAYS: Action.OBSERVE,
     MountTask.PARKING: Action.PARK,
 }
 

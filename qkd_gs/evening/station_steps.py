@@ -24,6 +24,7 @@ from qkd_gs.evening.choice import MeasuredLight, ready_s
 from qkd_gs.evening.evening import Outcome
 from qkd_gs.evening.heard import Action, Answer, Ask, Choose, End, Heard
 from qkd_gs.evening.journal import Entry, Journal
+from qkd_gs.evening.polarized_step import NOT_DONE, delays_verdict, polarization
 from qkd_gs.evening.sequence import Doing, Interrupted, Performance
 from qkd_gs.evening.steps import State, Step
 from qkd_gs.monitoring.readiness import countdown
@@ -41,8 +42,6 @@ _AGAIN_NS = 5 * _S  # before a question that was not answered is asked again
 _FRESH_NS = _S  # a reading of the mount that is older says nothing of the present
 _SAME_PASS_NS = 60 * _S
 _HALF_PASS_NS = 600 * _S
-_NOT_DONE = 'not done on the running station'
-_NO_POLARIZER = f'{_NOT_DONE}: it has no polarized light; count it by hand for `qkd-gs calibrate-hwp`'
 Waiting = Generator[Doing, Heard, Heard]
 
 
@@ -74,7 +73,7 @@ class StationSteps:
             Step.FOCUS: lambda: self._focus(entry),
             Step.EFFICIENCY: lambda: self._light(entry, journal, 'efficiency', ObservationKind.STAR_TEST),
             Step.NOISE: lambda: self._light(entry, journal, 'noise', ObservationKind.NOISE_MAP),
-            Step.POLARIZATION: self._polarization,
+            Step.POLARIZATION: lambda: self._polarization(entry, journal),
             Step.ARM: lambda: self._arm(journal),
             Step.TRACK: lambda: self._track(entry, journal),
             Step.PROCESS: lambda: self._process(_session(journal, entry)),
@@ -114,7 +113,7 @@ class StationSteps:
             return Outcome(State.NOT_NEEDED, stored.summary if stored.coarse else said)
         answer = yield from asked(Ask(Action.OBSERVE, kind=ObservationKind.FIND), ('DONE', 'REFUSED'))
         if answer.code == 'REFUSED':
-            return Outcome(State.UNAVAILABLE, f'{_NOT_DONE}: {answer.sentence}')
+            return Outcome(State.UNAVAILABLE, f'{NOT_DONE}: {answer.sentence}')
         return Outcome(State.DONE, answer.sentence)
 
     def _calibrate(self) -> Performance[Heard]:
@@ -147,7 +146,7 @@ class StationSteps:
             return Outcome(State.NOT_NEEDED, f'focused on {last.utc}, and the temperature is about the same')
         answer = yield from self._spare(ObservationKind.FOCUS, ('DONE', 'REFUSED'))
         if answer.code == 'REFUSED':
-            return Outcome(State.UNAVAILABLE, f'{_NOT_DONE}: {answer.sentence}')
+            return Outcome(State.UNAVAILABLE, f'{NOT_DONE}: {answer.sentence}')
         return Outcome(State.DONE, f'{warning}; {answer.sentence}' if warning else answer.sentence)
 
     def _light(self, entry: Entry, journal: Journal, name: str, kind: ObservationKind) -> Performance[Heard]:
@@ -165,21 +164,24 @@ class StationSteps:
         said = f'{answer.sentence} ({lacks})' if lacks else answer.sentence
         return Outcome(State.DONE, said, {} if found is None else {'value': found.value})
 
-    def _dark(self, heard: Heard) -> Generator[Doing, Heard, str]:
-        """Count with the shutter closed; why that is not done, empty: it is."""
+    def _let_close(self, heard: Heard) -> Generator[Doing, Heard, None]:
+        """Park where the shutter closes above a parked mount only."""
         if self._files.station.enclosure.shutter.close_after_park and not self._is_parked(heard):
             yield from asked(Ask(Action.PARK))
+
+    def _dark(self, heard: Heard) -> Generator[Doing, Heard, str]:
+        """Count with the shutter closed; why that is not done, empty: it is."""
+        yield from self._let_close(heard)
         whatever = ('DONE', 'REFUSED', 'NOT_READY', 'FAILED')  # the map is made without them, too
         answer = yield from self._spare(ObservationKind.DARK, whatever)
         return '' if answer.code == 'DONE' else answer.sentence
 
-    def _polarization(self) -> Performance[Heard]:
-        yield Doing()
-        stored = load_pointing(self._files.state_dir)
-        if stored.hwp_sigma_deg is None:
-            return Outcome(State.UNAVAILABLE, _NO_POLARIZER)
-        said = f'zero known to {stored.hwp_sigma_deg:.3f} deg, {stored.hwp_offset_deg:+.3f} deg from the setting'
-        return Outcome(State.NOT_NEEDED, said)
+    def _polarization(self, entry: Entry, journal: Journal) -> Performance[Heard]:
+        """Zero of the half-wave plate and delays of the detectors, unless tonight's are there."""
+        heard = yield Doing()
+        heard = yield from self._until_free(heard)
+        folder, again = self._files.state_dir, bool(entry.ended_utc)
+        return (yield from polarization(folder, self._stored(), journal, again, heard, self._let_close))
 
     def _arm(self, journal: Journal) -> Performance[Heard]:
         heard = yield Doing()
@@ -197,6 +199,8 @@ class StationSteps:
         names = ', '.join(f'{row["culmination"][:19]}Z' for row in rows if row['worth'])
         worth = sum(row['worth'] for row in rows)
         said = f'{worth} of {len(rows)} passes until {journal.until_utc} are worth it{": " * bool(worth)}{names}'
+        wrong = delays_verdict(self._files.state_dir, self._files.station)
+        said += f'; {wrong}' if wrong else ''
         return Outcome(State.DONE, said, {'passes': rows, 'gain': gain, 'noise_measured': sky is not None})
 
     def _track(self, entry: Entry, journal: Journal) -> Performance[Heard]:

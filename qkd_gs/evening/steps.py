@@ -18,8 +18,8 @@ class Step(StrEnum):
     CALIBRATE = 'calibrate'
     FOCUS = 'focus'
     EFFICIENCY = 'efficiency'
-    NOISE = 'noise'
     POLARIZATION = 'polarization'
+    NOISE = 'noise'
     ARM = 'arm'
     TRACK = 'track'
     PROCESS = 'process'
@@ -108,14 +108,17 @@ RULES = {
         tries=2,
         lasts_s=300,
     ),
+    Step.POLARIZATION: StepRules(
+        'measures the zero of the half-wave plate and the delays of the detectors with the calibration light; waits '
+        'until the shutter is closed',
+        tries=2,
+        lasts_s=900,  # the shutter opens ten minutes before a pass
+    ),
     Step.NOISE: StepRules(
         'counts the light of the empty sky over azimuth and elevation, and the dark counts; waits for a clear sky',
         under_the_sky=True,
         tries=2,
         lasts_s=600,
-    ),
-    Step.POLARIZATION: StepRules(
-        'finds the zero of the half-wave plate with a polarizer in front of the telescope; waits for its counts'
     ),
     Step.ARM: StepRules('forecasts every pass until dawn and chooses those that are worth it', skippable=False),
     Step.TRACK: StepRules('waits for the satellite and tracks the pass', under_the_sky=True),

@@ -219,6 +219,8 @@ _TASKS = {
     MountTask.CHECKING: 'checking the pointing on three stars',
     MountTask.FOCUSING: 'focusing on a star',
     MountTask.COUNTING_DARK: 'counting with the shutter closed',
+    MountTask.POLARIZED_LIGHT: 'measuring with the calibration light',
+    MountTask.MEASURING_DELAYS: 'measuring the delays of the detectors',
     MountTask.PARKING: 'moving to the park position',
 }
 

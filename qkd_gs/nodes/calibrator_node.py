@@ -34,8 +34,9 @@ from qkd_gs.devices.kinds import DOME
 from qkd_gs.devices.mount import MountCommand, MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.monitoring.health import FOCUS
-from qkd_gs.nodes.clients.observation_run import ObservationRun
+from qkd_gs.nodes.clients.observation_run import Movers, ObservationRun
 from qkd_gs.nodes.clients.station_focuser import NO_FOCUSER, StationFocuser
+from qkd_gs.nodes.clients.station_light import NO_LIGHT, NO_PULSES, StationLight, StationPlate
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime.actions import conclude, take_or_answer
 from qkd_gs.nodes.runtime.base import CoreNode
@@ -49,11 +50,12 @@ from qkd_gs.pointing.pointing_file import FILE_NAME, compass_pointing, load_poin
 from qkd_gs.station.loop_timing import Due
 from qkd_gs.tracking.control.parking import Parking, ParkState, away_rad, require_no_sun
 from qkd_gs.tracking.control.requests import GUIDING_STARS, TRACKING_STARS
-from qkd_gs.tracking.types import CameraRole, MountTask, Phase, SpotMeasurement
+from qkd_gs.tracking.types import CALIBRATION_LIGHT, CameraRole, MountTask, Phase, SpotMeasurement
 
 _FEEDBACK_NS = 500_000_000
 _WAIT_S = 0.1
 _FOCUSER_S = 5.0  # between two readings: its temperature says when to focus again
+_LIGHT_S = 0.5  # between two readings of the calibration light, which must be off
 _COMPASS = 'the orientation is known from a compass only: let the telescope find itself, or centre a star by hand'
 Result, Feedback = Calibrate.Result, Calibrate.Feedback
 
@@ -80,10 +82,13 @@ class CalibratorNode(CoreNode):
         self._focuser = StationFocuser(self, self._station)
         if self._focuser.exists:
             self.every(_FOCUSER_S, self._look_at_focuser)
+        self._light, self._plate = StationLight(self, self._station), StationPlate(self)
+        if self._light.exists:
+            self.every(_LIGHT_S, self._light.read)
         self._commands = self.publisher(m.MountCommand, 'mount/command')
         self._requests = CameraRequests(self)
         self._busy = self.publisher(UInt8, 'calibrator/busy', TRANSIENT_LOCAL)
-        self._busy.publish(UInt8(data=MountTask.NONE))
+        self._tell(MountTask.NONE)
         self.gather(m.MountState, 'mount/state', self._take_mount, NEWEST)
         self.gather(m.SessionState, 'session/state', self._take_session, NEWEST)
         for role in CameraRole:
@@ -100,8 +105,13 @@ class CalibratorNode(CoreNode):
         self.warning = self._focuser.advice()
         self.metrics = {FOCUS: self.warning}
 
+    def own_warning(self) -> str:
+        """Why to focus again, or what is wrong with focuser or calibration light."""
+        return self.warning or self._light.trouble
+
     def finish(self) -> None:
-        """The process ends: the focuser halts."""
+        """The process ends: the focuser halts, the calibration light goes off."""
+        self._light.close()
         self._focuser.close()
 
     def _serve(self, kind: Any, name: str, take: Callable[[Any], None]) -> ActionServer:
@@ -135,6 +145,8 @@ class CalibratorNode(CoreNode):
 
     def _take_session(self, message: m.SessionState) -> None:
         self._in_pass = message.phase != Phase.IDLE
+        if self._in_pass and self._observing is not None and self._observing.observation.task in CALIBRATION_LIGHT:
+            self._observing.observation.abort('a pass has begun')
 
     def _take_spot(self, message: m.Spot) -> None:
         if self._calibrator is not None or self._observing is not None:
@@ -188,13 +200,18 @@ class CalibratorNode(CoreNode):
             observation = begin_observation(kind, place, TetraSolver(gaia, GAIA_EPOCH), now_ns)
         except StationError as error:
             return conclude(goal, Observe.Result(error_code=Observe.Result.NOT_READY, error_msg=str(error)))
-        self._observing = ObservationRun(self, observation, self._station, self._focuser)
+        movers = Movers(self._focuser, self._light, self._plate)
+        self._observing = ObservationRun(self, observation, place.refined, movers)
         return self._begin(goal, observation.task, self._step_observe)
 
     def _lacks(self, kind: ObservationKind) -> str:
         """What the station lacks for an observation; empty: nothing."""
         if kind is ObservationKind.FOCUS and not self._focuser.exists:
             return NO_FOCUSER
+        if kind in (ObservationKind.POLARIZATION, ObservationKind.DELAYS) and not self._light.exists:
+            return NO_LIGHT
+        if kind is ObservationKind.DELAYS and not self._station.calibration_light.gives_delays:
+            return NO_PULSES
         if kind is ObservationKind.DARK and not (self._station.enclosure.shutter.watch and DOME.name in self._chosen):
             return 'the station has no shutter that it closes by itself'
         if kind is ObservationKind.FIND:
@@ -221,8 +238,12 @@ class CalibratorNode(CoreNode):
     def _begin(self, goal: Any, task: MountTask, step: Callable[[int], None]) -> None:
         self._goal = goal
         self._feedback_due = Due(_FEEDBACK_NS)
-        self._busy.publish(UInt8(data=task))
+        self._tell(task)
         self._timer = self.every(1 / self._station.tracking.control_rate_hz, step)
+
+    def _tell(self, task: MountTask) -> None:
+        self._task = task
+        self._busy.publish(UInt8(data=task))
 
     def _cancel(self, goal: Any) -> CancelResponse:
         """End what this goal has begun; one that is over, or of a process that has died, is not that of the present."""
@@ -257,6 +278,8 @@ class CalibratorNode(CoreNode):
         if observing is None or mount is None:
             return
         out = observing.step(now_ns, mount, *self._taken_spots())
+        if observing.observation.task is not self._task:
+            self._tell(observing.observation.task)
         if out.axes is not None:
             command = MountCommand(**vars(out.axes))
             self._commands.publish(messages.mount_command(command, m.MountCommand.CALIBRATOR))
@@ -270,7 +293,7 @@ class CalibratorNode(CoreNode):
     def _end_observation(self, now_ns: int, observing: ObservationRun, out: Observed) -> None:
         """Keep what was found; stop cameras, counting and motion in any case."""
         self._observing = None
-        observing.close()
+        observing.close(now_ns)
         self._requests.stop(now_ns)
         goal, result = self._freed(), Observe.Result(error_code=Observe.Result.FAILED, error_msg=out.message)
         if goal.is_cancel_requested:
@@ -293,7 +316,7 @@ class CalibratorNode(CoreNode):
     def _freed(self) -> Any:
         """Nothing moves the mount any more; the goal under way, to be concluded."""
         self.cease(self._timer)
-        self._busy.publish(UInt8(data=MountTask.NONE))
+        self._tell(MountTask.NONE)
         goal, self._goal = self._goal, None
         return goal
 

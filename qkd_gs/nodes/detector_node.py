@@ -13,16 +13,20 @@ from typing import IO
 from std_msgs.msg import UInt8
 
 import qkd_gs.msg as m
+from qkd_gs.calibration.delay_measurement import DelayMeasurement
+from qkd_gs.calibration.detector_delays import DelayCalibration
+from qkd_gs.calibration.measured_delays import DelaysTold
 from qkd_gs.devices.kinds import TDC
 from qkd_gs.devices.registry import SIMULATED
 from qkd_gs.devices.tdc import Tdc
 from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import find_key_folder
-from qkd_gs.nodes.conversions import messages
+from qkd_gs.nodes.conversions import delays, messages
 from qkd_gs.nodes.runtime.base import IN_TIME
 from qkd_gs.nodes.runtime.context import device_of, station_of
 from qkd_gs.nodes.runtime.device import DeviceNode, require_open
 from qkd_gs.nodes.runtime.gathered import NEWEST
+from qkd_gs.nodes.runtime.in_thread import InThread
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.nodes.runtime.qos import TRANSIENT_LOCAL
 from qkd_gs.session.durable_file import Reserve
@@ -32,7 +36,8 @@ from qkd_gs.session.writers import writing
 from qkd_gs.station.loop_timing import Due
 from qkd_gs.timing.recorder import TagCounter, TagRecorder
 from qkd_gs.timing.sealed import SealedWriter
-from qkd_gs.tracking.types import COUNTED, RECORDED
+from qkd_gs.timing.tags import TagBlock
+from qkd_gs.tracking.types import COUNTED, RECORDED, MountTask
 
 UNWRITTEN = 'detector.tags_unwritten'  # fault: tags wait in memory, since the disk does not take them
 
@@ -57,8 +62,11 @@ class DetectorNode(DeviceNode):
         self._attempt_due = Due(_ATTEMPT_NS)
         self._folder = ''
         self._counter: TagCounter | None = None  # counts starlight; its tags are kept nowhere
-        self._measuring = False
+        self._task = MountTask.NONE  # of the calibrator
+        self._delays: DelayMeasurement | None = None  # holds tags of the calibration light in memory
+        self._work: InThread[DelayCalibration] | None = None
         self._counts = self.publisher(m.Counts, 'detector/counts')
+        self._told = self.publisher(m.DetectorDelays, 'detector/delays')
         self.gather(m.SessionState, 'session/state', self._session, NEWEST)
         self.listen(UInt8, 'calibrator/busy', self._take_task, TRANSIENT_LOCAL)
 
@@ -84,11 +92,11 @@ class DetectorNode(DeviceNode):
             self._tdc = None
 
     def _take_task(self, message: UInt8) -> None:
-        self._measuring = message.data in COUNTED
+        self._task = MountTask(message.data)
 
     def _follow_task(self, now_ns: int) -> None:
         """Count while the calibrator measures light or the dark, unless a session records it."""
-        wanted = self._measuring and self._run is None
+        wanted = self._task in COUNTED and self._run is None
         if wanted and self._counter is None:
             tdc = require_open(self._tdc)
             getattr(tdc, 'start_between_passes', tdc.start)(now_ns)  # simulated starlight has a source of its own
@@ -97,9 +105,24 @@ class DetectorNode(DeviceNode):
             self._end_counting()
 
     def _end_counting(self) -> None:
+        self._delays = self._work = None
         if self._counter is not None:
             self._counter = None
             self._stop_tdc()
+
+    def _measure_delays(self, now_ns: int, block: TagBlock) -> None:
+        """Hold the tags of the calibration light until they give the delays, and tell those; nothing else is kept."""
+        if self._task is not MountTask.MEASURING_DELAYS:
+            self._delays = self._work = None
+            return
+        if self._delays is None:
+            self._delays = DelayMeasurement(now_ns, self._station.calibration_light.tagger_error_ns * 1e3)
+        compute = self._delays.take(now_ns, block)
+        if compute is not None:
+            self._work = InThread('the measurement of the delays', compute)
+        if self._work is not None and self._work.result is not None:
+            self._told.publish(delays.detector_delays(DelaysTold.of(self._delays.begun_ns, self._work.result)))
+            self._work = None
 
     def _session(self, state: m.SessionState) -> None:
         folder = state.folder if state.phase in RECORDED else ''
@@ -182,9 +205,11 @@ class DetectorNode(DeviceNode):
     def _step(self, now_ns: int) -> None:
         self._follow_task(now_ns)
         if self._counter is not None:
-            full = self._counter.step(now_ns, require_open(self._tdc).poll(now_ns))
+            block = require_open(self._tdc).poll(now_ns)
+            full = self._counter.step(now_ns, block)
             if full is not None:
                 self._counts.publish(messages.counts(full))
+            self._measure_delays(now_ns, block)
             return
         if self._run is None:
             if self.devices.tdc.driver != SIMULATED:

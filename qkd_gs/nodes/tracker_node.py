@@ -314,7 +314,8 @@ class TrackerNode(CoreNode):
         if self._angle_due.now(now_ns):
             follow = outputs.phase not in (Phase.IDLE, *OVER)
             stamp_ns = self._mount.stamp_ns if self._mount is not None else now_ns
-            self._angles.publish(messages.polarization_angle(outputs, stamp_ns, follow))
+            angle = outputs.polarization_angle_rad, outputs.polarization_rate_rad_s
+            self._angles.publish(messages.polarization_angle(*angle, stamp_ns, follow))
         self._requests.ask(now_ns, CameraRole.GUIDING, outputs.guiding)
         self._requests.ask(now_ns, CameraRole.TRACKING, outputs.tracking)
         if outputs.error_x_urad == outputs.error_x_urad or now_ns - self._stated_ns >= _STATE_NS:

@@ -41,7 +41,7 @@ from qkd_gs.tracking.types import Phase
 
 _STEP_S = 0.01
 _DEEP = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)  # each message has the error of one spot
-_SLOW_NS = 20_000_000  # half-wave plate, laser and focuser report less often
+_SLOW_NS = 20_000_000  # half-wave plate, laser, focuser and calibration light report less often
 _CLOCK_NS = 50_000_000
 _PACE_S = 0.5  # of real time
 _WATCH_S = 1.0
@@ -99,6 +99,7 @@ class WorldNode(CoreNode):
         bus.obey('beacon/on', bool, world.shine)
         bus.obey('hwp/move', float, world.move_hwp)
         bus.obey('focuser/move', int, world.move_focuser)
+        bus.obey('calibration_light/on', float, world.light_up)
         bus.listen('tilt_residual', TiltResidual, world.add_tilt_residual)
         self.gather(m.SessionState, 'session/state', self._session, _DEEP)
         self.listen(m.Counts, 'detector/counts', lambda counts: world.count(messages.from_counts(counts)))
@@ -181,6 +182,7 @@ class WorldNode(CoreNode):
             self._bus.send('beacon/state', self._world.beacon.read(now_ns))
             self._bus.send('hwp/state', self._world.hwp.read(now_ns))
             self._bus.send('focuser/state', self._world.focuser_state(now_ns))
+            self._bus.send('calibration_light/state', self._world.calibration_light.read(now_ns))
         if self._clock_due.now(now_ns):
             self._clock_publisher.publish(Clock(clock=messages.to_time(now_ns)))
 

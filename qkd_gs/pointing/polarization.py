@@ -15,12 +15,13 @@ matter of wiring and depends on the parity, not on the pass.
 
 from __future__ import annotations
 
-from math import pi
+from math import pi, radians
 
 import numpy as np
 
 from qkd_gs.arrays import FloatOrArray
 from qkd_gs.pointing.mount_model import AxisMotion, MountModel
+from qkd_gs.settings.station import HwpSettings
 
 _ROLL_STEP_S = 0.01  # roll bends over the width of the azimuth axis' cone, some 0.1 s in the steepest pass
 
@@ -28,6 +29,11 @@ _ROLL_STEP_S = 0.01  # roll bends over the width of the azimuth axis' cone, some
 def hwp_angle(polarization_angle_rad: float, zero_rad: float, parity: int = 1) -> float:
     """HWP angle (not wrapped) that turns the satellite's H axis at `polarization_angle_rad` onto the receiver's H."""
     return zero_rad + parity * polarization_angle_rad / 2
+
+
+def polarization_angle_at(hwp_rad: float, hwp: HwpSettings) -> float:
+    """Polarization angle whose H axis the plate at an angle turns onto the receiver's H; undoes `hwp_angle`."""
+    return 2 * hwp.parity * (hwp_rad - radians(hwp.zero_deg))
 
 
 def polarization_error(

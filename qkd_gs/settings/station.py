@@ -8,6 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from qkd_gs.settings.calibration_light import CalibrationLightSettings
 from qkd_gs.settings.enclosure import EnclosureSettings
 from qkd_gs.settings.laser_safety import LaserSafetySettings
 from qkd_gs.settings.loader import Section
@@ -309,6 +310,7 @@ class StationSettings(Section):
     hwp: HwpSettings
     beacon: BeaconSettings
     focus: AutofocusSettings = Field(default_factory=AutofocusSettings)
+    calibration_light: CalibrationLightSettings = Field(default_factory=CalibrationLightSettings)
     enclosure: EnclosureSettings = Field(default_factory=EnclosureSettings)
     laser_safety: LaserSafetySettings = Field(default_factory=LaserSafetySettings)
     sun: SunSettings

@@ -1,4 +1,4 @@
-"""Settings of the twin's surroundings: aircraft, rain, shutter, focus."""
+"""Settings of the twin's surroundings: aircraft, rain, shutter, focus, calibration light."""
 
 from __future__ import annotations
 
@@ -38,10 +38,25 @@ class FocusSettings(Section):
     )
 
 
+class TrueCalibrationLight(Section):
+    """Calibration light in front of the telescope, as it truly is."""
+
+    polarization_deg: float = Field(default=0.0, gt=-180, le=180, description='in the tube')
+    level_deg: float = Field(default=0.05, ge=0, le=45, description='limit of the drawn error of the polarizer')
+    polarized_share: float = Field(default=1.0, ge=0, le=1, description='the rest is not polarized')
+    pulse_rate_hz: float = Field(default=1e5, ge=0, le=1e7, description='0: steady light')
+    trigger: bool = Field(default=True, description='its trigger is tagged on the input of the beacon')
+    photons_s: float = Field(
+        default=3e4, gt=0, le=1e9, description='at full brightness, that the four detectors would count together'
+    )
+    ready_s: float = Field(default=1.0, ge=0, le=600, description='from switching on to a steady light')
+
+
 class SurroundingsSettings(Section):
     """What is around the station; far away there is always one aircraft."""
 
     aircraft: tuple[CrossingAircraft, ...] = ()
     showers: tuple[Shower, ...] = ()
     focus: FocusSettings = Field(default_factory=FocusSettings)
+    calibration_light: TrueCalibrationLight = Field(default_factory=TrueCalibrationLight)
     shutter_s: float = Field(default=3, gt=0, le=300, description='time that the shutter takes')

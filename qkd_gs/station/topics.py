@@ -40,7 +40,7 @@ INTERFACES = {
     'beacon': Interfaces(('beacon/state',), ('beacon/command', 'safety/status')),
     'hwp': Interfaces(('hwp/state',), ('hwp/polarization_angle',)),
     'gps': Interfaces(('gps/fix', 'gps/time')),
-    'detector': Interfaces(('detector/counts',), ('session/state', 'calibrator/busy')),
+    'detector': Interfaces(('detector/counts', 'detector/delays'), ('session/state', 'calibrator/busy')),
     'planner': Interfaces(('next_pass', 'target')),
     'tracker': Interfaces(
         ('session/state', 'mount/command', 'beacon/command', 'hwp/polarization_angle', *_both('request')),
@@ -49,8 +49,9 @@ INTERFACES = {
         services=('abort_pass',),
     ),
     'calibrator': Interfaces(
-        ('mount/command', 'calibrator/busy', *_both('request')),
-        ('mount/state', 'session/state', 'safety/status', 'detector/counts', *_both('image'), *_both('spot')),
+        ('mount/command', 'calibrator/busy', 'hwp/polarization_angle', *_both('request')),
+        ('mount/state', 'session/state', 'safety/status', 'detector/counts', 'detector/delays', 'hwp/state',
+         'beacon/state', *_both('image'), *_both('spot')),
         actions=('calibrate', 'observe', 'park'),
     ),
     'evening': Interfaces(

@@ -46,6 +46,8 @@ class MountTask(IntEnum):
     FOCUSING = 5  # on a star
     COUNTING_DARK = 6  # with the shutter closed
     CHECKING = 7  # of a calibration, on three stars
+    POLARIZED_LIGHT = 8  # the calibration light is on, or about to be, behind the closed shutter
+    MEASURING_DELAYS = 9  # the same; the detector process measures its delays
 
     @property
     def noun(self) -> str:
@@ -55,10 +57,12 @@ class MountTask(IntEnum):
     @property
     def under_the_sky(self) -> bool:
         """Whether it needs an open shutter."""
-        return self not in (MountTask.NONE, MountTask.PARKING, MountTask.COUNTING_DARK)
+        return self not in (MountTask.NONE, MountTask.PARKING, MountTask.COUNTING_DARK, *CALIBRATION_LIGHT)
 
 
-COUNTED = (MountTask.MEASURING, MountTask.COUNTING_DARK)  # the detectors count meanwhile, and keep no tag
+CALIBRATION_LIGHT = (MountTask.POLARIZED_LIGHT, MountTask.MEASURING_DELAYS)
+# the detectors count meanwhile, and keep no tag
+COUNTED = (MountTask.MEASURING, MountTask.COUNTING_DARK, *CALIBRATION_LIGHT)
 
 _NOUNS = {
     MountTask.NONE: 'nothing',
@@ -69,6 +73,8 @@ _NOUNS = {
     MountTask.FOCUSING: 'an autofocus',
     MountTask.COUNTING_DARK: 'a count of the dark',
     MountTask.CHECKING: 'a check of the calibration',
+    MountTask.POLARIZED_LIGHT: 'a measurement with the calibration light',
+    MountTask.MEASURING_DELAYS: "a measurement of the detectors' delays",
 }
 
 

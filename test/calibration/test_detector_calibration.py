@@ -8,8 +8,10 @@ import yaml
 
 from qkd_gs.calibration.detector_delays import calibrate_delays
 from qkd_gs.calibration.detector_efficiencies import calibrate_efficiencies
+from qkd_gs.calibration.measured_delays import FILE_NAME, DelaysTold, MeasuredDelays
 from qkd_gs.cli import main
 from qkd_gs.errors import StationError
+from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import load_twin
@@ -22,6 +24,8 @@ STATION = load_yaml(share_path('config', 'station.yaml'), StationSettings)
 LIGHT = load_twin().photonics
 FAR_OFF = LIGHT.model_copy(update={'spads': LIGHT.spads.model_copy(update={'delay_error_ns': 4.0})})
 TAGGER_PS = 50.0
+NIGHT_NS = parse_utc('2018-10-03T15:00:00Z')
+TRUE_PS = true_delays_ps(FAR_OFF, STATION, 4)
 
 
 def relative(delay_ps):
@@ -144,10 +148,38 @@ def test_the_command_reads_what_a_time_tagger_wrote(tmp_path, capsys):
     assert told['efficiencies'] is None
 
 
+def test_delays_that_the_station_has_measured_are_put_into_settings(tmp_path, capsys):
+    told = DelaysTold.of(NIGHT_NS, calibrate_delays(pulsed_source(FAR_OFF, TRUE_PS, 4, 3.0), TAGGER_PS))
+    measured = MeasuredDelays.of(NIGHT_NS, told)
+    measured.save(tmp_path)
+    assert not measured.holds(STATION.detectors)
+    out, path = tmp_path / 'station.yaml', str(tmp_path / FILE_NAME)
+    assert main(['calibrate-detectors', '--measured', path, '--out', str(out)]) == 0
+    said = capsys.readouterr().out
+    assert 'delays as the station measured them at 2018-10-03T15:00:00Z' in said
+    calibrated = load_yaml(out, StationSettings).detectors
+    assert measured.holds(calibrated)
+    assert calibrated.delay_uncertainty_ns == measured.uncertainty_ns
+    own = relative({Channel[name]: 1e3 * delay_ns for name, delay_ns in calibrated.delay_ns.items()})
+    assert np.abs(own - relative(TRUE_PS)).max() < 30
+    known = STATION.detectors.delay_ns
+    assert sum(calibrated.delay_ns[one.name] - known[one.name] for one in QUANTUM) == pytest.approx(0, abs=1e-3)
+    assert load_yaml(out, StationSettings).frozen_digest != STATION.frozen_digest
+
+
+def test_two_sources_of_delays_are_refused(tmp_path, capsys):
+    told = DelaysTold.of(NIGHT_NS, calibrate_delays(pulsed_source(LIGHT, TRUE_PS, 4, 3.0), TAGGER_PS))
+    MeasuredDelays.of(NIGHT_NS, told).save(tmp_path)
+    measured = ['--measured', str(tmp_path / FILE_NAME)]
+    assert main(['calibrate-detectors', '--simulate', '--seconds', '3', *measured]) == 2
+    assert '--measured: gives the delays, too' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ('arguments', 'said'),
     [
         ([], 'nothing to measure'),
+        (['--measured', 'none.json'], 'none.json'),
         (['--pulsed', 'none.ptu'], 'none.ptu: cannot be read'),
         (['--lamp', 'lamp.ptu'], 'goes with --dark'),
         (['--simulate', '--tagger-ns', '0.4'], 'ns only, 0.3 ns are needed'),

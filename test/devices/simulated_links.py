@@ -10,6 +10,7 @@ from qkd_gs.devices.conformance.rig import Counterpart
 from qkd_gs.devices.mount import MountCommand
 from qkd_gs.errors import DeviceFault
 from qkd_gs.sim.physics.beacon import SimBeacon
+from qkd_gs.sim.physics.calibration_light import SimCalibrationLight
 from qkd_gs.sim.physics.focus import SimFocuser
 from qkd_gs.sim.physics.hwp import SimHwp
 from qkd_gs.sim.physics.mount import SimMount
@@ -110,6 +111,21 @@ class FocuserLink(LinkOfOnePlant):
             self.plant.halt(self.now_ns)
         else:
             self.plant.move(self.now_ns, value)
+
+
+class CalibrationLightLink(LinkOfOnePlant):
+    def __init__(self, settings, start_ns):
+        super().__init__(SimCalibrationLight(settings), 'calibration_light/state', start_ns)
+        self.plant.open()
+
+    def run(self, now_ns):
+        self.now_ns = now_ns
+
+    def send(self, channel, value, now_ns=0):
+        if value:
+            self.plant.on(self.now_ns, value)
+        else:
+            self.plant.off(self.now_ns)
 
 
 class WorldLink(Counterpart):

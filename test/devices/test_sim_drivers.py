@@ -5,9 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from simulated_links import BeaconLink, FocuserLink, HwpLink, MountLink, WorldLink
+from simulated_links import BeaconLink, CalibrationLightLink, FocuserLink, HwpLink, MountLink, WorldLink
 
 from qkd_gs.devices.conformance.beacon import BeaconConformance, BeaconTraits
+from qkd_gs.devices.conformance.calibration_light import CalibrationLightConformance
 from qkd_gs.devices.conformance.camera import CameraConformance, CameraTraits
 from qkd_gs.devices.conformance.focuser import FocuserConformance
 from qkd_gs.devices.conformance.gps import GpsConformance
@@ -88,6 +89,14 @@ class TestFocuser(FocuserConformance):
     @pytest.fixture
     def rig(self, twin):
         return rig_of_plant(drivers.focuser, FocuserLink(twin.surroundings.focus, START_NS))
+
+
+class TestCalibrationLight(CalibrationLightConformance):
+    @pytest.fixture
+    def rig(self, twin):
+        return rig_of_plant(
+            drivers.calibration_light, CalibrationLightLink(twin.surroundings.calibration_light, START_NS)
+        )
 
 
 class TestTrackingCamera(CameraConformance):

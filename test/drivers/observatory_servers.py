@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import re
 import select
 import shutil
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -133,13 +135,33 @@ class AlpacaServer(Server):
         return True
 
 
-def alpaca(folder):
-    """The Alpaca simulators of PyPI's alpaca-simulators."""
+_CONFIGURED = """import sys
+from pathlib import Path
+from alpaca_simulators.config import Config
+Config.CONFIG_DIR = Path(sys.argv.pop(1))
+from alpaca_simulators.run_simulator import main
+main()"""
+
+
+def alpaca(folder, **values):
+    """The Alpaca simulators of PyPI's alpaca-simulators.
+
+    Parameters
+    ----------
+    values
+        Of the simulators' own configuration, that each of its lines ``NAME: ...`` shall have.
+    """
     command = Path(sys.executable).with_name('alpaca-simulators')
     if not command.exists():
         pytest.skip('alpaca-simulators not installed (make setup)')
-    port = free_port()
-    return AlpacaServer([str(command), '--host', '127.0.0.1', '--port', str(port)], folder, port)
+    port, begins = free_port(), [str(command)]
+    if values:
+        text = Path(find_spec('alpaca_simulators').origin).with_name('config').joinpath('template.yaml').read_text()
+        for name, value in values.items():
+            text = re.sub(rf'\b{name}: .*', f'{name}: {value}', text)
+        (folder / 'config.yaml').write_text(text)
+        begins = [sys.executable, '-c', _CONFIGURED, str(folder)]
+    return AlpacaServer([*begins, '--host', '127.0.0.1', '--port', str(port)], folder, port)
 
 
 @contextmanager

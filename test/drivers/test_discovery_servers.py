@@ -33,12 +33,14 @@ def ended():
 
 
 def test_devices_behind_indi_are_found_by_what_they_can_do(tmp_path, ended):
-    drivers = [f'indi_simulator_{name}' for name in ('telescope', 'gps', 'weather', 'dome', 'rotator', 'focus')]
+    drivers = [
+        f'indi_simulator_{name}' for name in ('telescope', 'gps', 'weather', 'dome', 'rotator', 'focus', 'lightpanel')
+    ]
     ended.append(server := indi(tmp_path, *drivers))
     found = {}
     while len(found) < len(drivers):  # each tells of itself as soon as it has started
         found = {one.kind: one for one in found_at(server.port)}
-    assert set(found) == {'mount', 'gps', 'weather', 'dome', 'hwp', 'focuser'}
+    assert set(found) == {'mount', 'gps', 'weather', 'dome', 'hwp', 'focuser', 'calibration_light'}
     assert {one.driver for one in found.values()} == {'indi'}
     assert found['dome'].options == {'host': '127.0.0.1', 'port': server.port, 'device': 'Dome Simulator'}
     path = tmp_path / 'found.yaml'
@@ -49,9 +51,9 @@ def test_devices_behind_indi_are_found_by_what_they_can_do(tmp_path, ended):
 def test_devices_behind_alpaca_are_found_by_their_kind(tmp_path, ended):
     ended.append(server := alpaca(tmp_path))
     found = {}
-    while len(found) < 6:  # on a busy machine it may answer too late
+    while len(found) < 7:  # on a busy machine it may answer too late
         found = {one.kind: one for one in probe(f'127.0.0.1:{server.port}')}
-    assert set(found) == {'mount', 'guiding_camera', 'weather', 'dome', 'hwp', 'focuser'}
+    assert set(found) == {'mount', 'guiding_camera', 'weather', 'dome', 'hwp', 'focuser', 'calibration_light'}
     options = found['weather'].options
     assert options['conditions'] is options['safety_monitor'] is True
     load_driver('weather', 'alpaca').options.model_validate(options)
@@ -66,7 +68,8 @@ def test_devices_are_found_by_the_management_interface(monkeypatch):
         'nonsense',
     ]
     monkeypatch.setattr('qkd_gs.drivers.alpaca.probe._value', lambda connection, path: told)
-    roof, rain = probe('127.0.0.1:11111')
+    roof, rain, lamp = probe('127.0.0.1:11111')
+    assert (lamp.kind, lamp.options['number']) == ('calibration_light', 0)
     assert (roof.kind, roof.options['number'], roof.said) == ('dome', 2, 'Alpaca, Roof')
     assert (rain.kind, rain.options['safety_monitor'], rain.options['conditions']) == ('weather', True, False)
     assert probe('/dev/ttyUSB0') == []

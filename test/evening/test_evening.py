@@ -205,10 +205,13 @@ def test_a_measurement_that_no_pass_needs_waits_until_after_the_pass(tmp_path):
         assert order.entry.step is step
         evening.begin(START_NS, order.entry)
         evening.end(START_NS, Outcome(State.DONE, ''))
-    for left_s, step in ((150, Step.POLARIZATION), (200, Step.FOCUS), (1000, Step.FOCUS)):
+    for left_s, step in ((150, Step.ARM), (200, Step.FOCUS), (1000, Step.FOCUS)):
         assert evening.next(START_NS, Conditions(next_pass_ns=START_NS + left_s * SECOND)).entry.step is step
     evening.skip([Step.FOCUS])
-    for left_s, step in ((200, Step.POLARIZATION), (1000, Step.EFFICIENCY)):
+    for left_s, step in ((200, Step.ARM), (400, Step.EFFICIENCY), (1000, Step.EFFICIENCY)):
+        assert evening.next(START_NS, Conditions(next_pass_ns=START_NS + left_s * SECOND)).entry.step is step
+    evening.skip([Step.EFFICIENCY])
+    for left_s, step in ((700, Step.NOISE), (1000, Step.POLARIZATION)):  # whose shutter opens ten minutes before a pass
         assert evening.next(START_NS, Conditions(next_pass_ns=START_NS + left_s * SECOND)).entry.step is step
 
 

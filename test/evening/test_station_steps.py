@@ -11,7 +11,11 @@ from qkd_gs.calibration.light.history import FILE_NAME as HISTORY
 from qkd_gs.calibration.light.history import LightHistory, LightNight
 from qkd_gs.calibration.light.readings import SKY, LightReading, save_light
 from qkd_gs.calibration.light.result import SKY_COUNTS
+from qkd_gs.calibration.measured_delays import FILE_NAME as DELAYS
+from qkd_gs.calibration.measured_delays import MeasuredDelays
 from qkd_gs.calibration.observing.observation import ObservationKind
+from qkd_gs.calibration.observing.polarization import FILE_NAME as POLARIZATION
+from qkd_gs.calibration.observing.polarization import Polarization
 from qkd_gs.devices.gps import GpsReading
 from qkd_gs.devices.mount import MountMode, MountReading
 from qkd_gs.errors import StationError
@@ -209,12 +213,13 @@ def test_an_evening_from_the_self_test_to_the_key(make):
     assert station.to_the_end().sentence == 'all steps are over'
     states = {one.step: one.state for one in station.evening.journal.entries}
     assert State.UNAVAILABLE not in states.values()
-    assert {step for step, state in states.items() if state is State.NOT_NEEDED} == {Step.FIND, Step.POLARIZATION}
+    assert {step for step, state in states.items() if state is State.NOT_NEEDED} == {Step.FIND}
     assert {states[step] for step in (Step.CALIBRATE, Step.ARM, Step.TRACK, Step.PROCESS, Step.PARK)} == {State.DONE}
     # it waits for the pass parked
-    assert station.actions == [Action.CALIBRATE, *4 * [Action.OBSERVE], Action.PARK, Action.TRACK]
+    assert station.actions == [Action.CALIBRATE, *6 * [Action.OBSERVE], Action.PARK, Action.TRACK]
     assert station.observed == [
-        ObservationKind.FOCUS, ObservationKind.STAR_TEST, ObservationKind.DARK, ObservationKind.NOISE_MAP
+        ObservationKind.FOCUS, ObservationKind.STAR_TEST, ObservationKind.POLARIZATION, ObservationKind.DELAYS,
+        ObservationKind.DARK, ObservationKind.NOISE_MAP,
     ]  # fmt: skip
     asked = [ask for ask in station.asked if isinstance(ask, Ask)][-1]
     assert abs(asked.at_ns - CULMINATION_NS) < SECOND
@@ -338,17 +343,119 @@ def test_an_autofocus_that_goes_on_during_a_restart_is_waited_for(make):
 
 @pytest.mark.parametrize('code', ['REFUSED', 'FAILED'])
 def test_without_dark_counts_the_sky_is_mapped_and_the_reason_told(make, code):
-    station = make(skip=[Step.FOCUS, Step.EFFICIENCY])
+    station = make(skip=[Step.FOCUS, Step.EFFICIENCY, Step.POLARIZATION])
     station.answers[Action.OBSERVE] = [Answer(code, 'no shutter'), Answer('DONE', 'mapped')]
     outcome = station.ended(Step.NOISE)
     assert (outcome.state, outcome.sentence) == (State.DONE, 'mapped (no shutter)')
     assert station.observed == [ObservationKind.DARK, ObservationKind.NOISE_MAP]
 
 
-@pytest.mark.parametrize('step', [Step.FOCUS, Step.EFFICIENCY, Step.NOISE])
+def polarized(utc):
+    return Polarization(utc=utc, offset_deg=1.2, sigma_deg=0.02, visibility=dict.fromkeys('HVDA', 0.98))
+
+
+def delays(utc, v_ns=0.0):
+    relative = {'H': 31.2, 'V': 30.4 + v_ns, 'D': 32.1, 'A': 31.7}
+    mean = sum(relative.values()) / 4
+    return MeasuredDelays(
+        utc=utc,
+        delay_ns={name: one - mean for name, one in relative.items()},
+        sigma_ns=0.002,
+        uncertainty_ns=0.08,
+        clicks=dict.fromkeys('HVDA', 20_000),
+    )
+
+
+BEFORE_POLARIZATION = (Step.FOCUS, Step.EFFICIENCY)
+TWO = [ObservationKind.POLARIZATION, ObservationKind.DELAYS]
+
+
+@pytest.mark.parametrize(
+    ('sigma_deg', 'state', 'said'),
+    [
+        (0.01, State.NOT_NEEDED, 'zero known to 0.010 deg, +1.000 deg from the setting; not done on the running st'),
+        (None, State.UNAVAILABLE, 'not done on the running station: the station has no calibration light; count by'),
+    ],
+)
+def test_without_a_calibration_light_the_last_zero_stays(make, sigma_deg, state, said):
+    station = make(skip=BEFORE_POLARIZATION, stored=False)
+    pointing(sigma_deg=sigma_deg).save(station.folder)
+    station.answers[Action.OBSERVE] = [
+        Answer('DONE', 'checked'), Answer('REFUSED', 'the station has no calibration light')
+    ]  # fmt: skip
+    outcome = station.ended(Step.POLARIZATION)
+    assert outcome.state is state
+    assert outcome.sentence.startswith(said)
+    assert station.observed[-1] is ObservationKind.POLARIZATION
+
+
+def test_a_light_without_pulses_gives_the_zero_alone(make):
+    station = make(skip=BEFORE_POLARIZATION)
+    station.answers[Action.OBSERVE] = [Answer('DONE', 'zero +1.2'), Answer('REFUSED', 'no pulses')]
+    outcome = station.ended(Step.POLARIZATION)
+    said = 'zero +1.2; delays of the detectors not done on the running station: no pulses'
+    assert (outcome.state, outcome.sentence) == (State.DONE, said)
+
+
+@pytest.mark.parametrize(('kept', 'asked'), [(0, TWO), (1, TWO[1:]), (2, [])])
+def test_after_a_restart_only_what_is_missing_is_measured(make, kept, asked):
+    station = make(skip=BEFORE_POLARIZATION)
+    station.begun(Step.POLARIZATION)
+    station = make()
+    station.task = MountTask.POLARIZED_LIGHT
+    station.begun(Step.POLARIZATION)
+    assert station.go().sentence == 'polarization: waits until the observation under way is over'
+    for name, one in ((POLARIZATION, polarized), (DELAYS, delays))[:kept]:
+        (station.folder / name).write_text(one('2018-10-03T14:45:00Z').model_dump_json())
+    station.over()
+    outcome = station.ended(Step.POLARIZATION)
+    assert outcome.state is State.DONE
+    assert station.observed == asked
+    station.evening.repeat([Step.POLARIZATION])
+    assert station.ended(Step.POLARIZATION).state is State.DONE
+    assert station.observed == [*asked, *TWO]
+
+
+def test_what_was_measured_another_night_is_measured_again(make):
+    station = make(skip=BEFORE_POLARIZATION)
+    (station.folder / POLARIZATION).write_text(polarized('2018-10-02T20:00:00Z').model_dump_json())
+    delays('2018-10-02T20:00:00Z').save(station.folder)
+    assert station.ended(Step.POLARIZATION).state is State.DONE
+    assert station.observed == TWO
+
+
+def test_a_failed_measurement_is_tried_again_and_bad_weather_does_not_end_it(make):
+    station = make(skip=BEFORE_POLARIZATION)
+    failed = 'the calibration light does not come on: after 30 s it is not steady'
+    station.answers[Action.OBSERVE] = [Answer('FAILED', failed), Answer('DONE', 'measured')]
+    station.begun(Step.POLARIZATION)
+    station.weather = 'it rains'
+    assert failed in station.ended(Step.POLARIZATION).sentence
+    assert End(Action.OBSERVE) not in station.asked
+    station.weather = ''
+    assert station.ended(Step.POLARIZATION).state is State.DONE
+
+
+def test_with_a_roof_that_closes_above_a_parked_mount_only_it_is_parked_first(make):
+    station = make(skip=BEFORE_POLARIZATION, settings=roofed())
+    assert station.ended(Step.POLARIZATION).state is State.DONE
+    assert station.actions[-3:] == [Action.PARK, Action.OBSERVE, Action.OBSERVE]
+
+
+@pytest.mark.parametrize(('v_ns', 'wrong'), [(0.0, False), (0.3, True)])
+def test_the_choice_of_passes_tells_that_the_delays_do_not_hold(make, v_ns, wrong):
+    station = make(skip=[*BEFORE_POLARIZATION, Step.NOISE, Step.POLARIZATION])
+    delays('2018-10-03T14:45:00Z', v_ns).save(station.folder)
+    outcome = station.ended(Step.ARM)
+    assert outcome.state is State.DONE
+    assert ('THE DELAYS OF THE DETECTORS DO NOT HOLD: ' in outcome.sentence) is wrong
+
+
+@pytest.mark.parametrize('step', [Step.FOCUS, Step.EFFICIENCY, Step.POLARIZATION, Step.NOISE])
 def test_what_no_pass_needs_does_not_delay_one(make, step):
     """It never ends by itself, as with a camera that sends no images."""
-    station = make(skip=[one for one in (Step.FOCUS, Step.EFFICIENCY, Step.NOISE) if one is not step])
+    spare = (Step.FOCUS, Step.EFFICIENCY, Step.POLARIZATION, Step.NOISE)
+    station = make(skip=[one for one in spare if one is not step])
     station.answers[Action.OBSERVE] = [None]
     station.begun(step)
     outcome = station.ended(step)
@@ -360,7 +467,7 @@ def test_what_no_pass_needs_does_not_delay_one(make, step):
 
 
 def test_a_roof_that_closes_above_a_parked_mount_only_gets_one(make):
-    station = make(skip=[Step.FOCUS, Step.EFFICIENCY], settings=roofed())
+    station = make(skip=[Step.FOCUS, Step.EFFICIENCY, Step.POLARIZATION], settings=roofed())
     station.ended(Step.NOISE)
     assert station.actions == [Action.CALIBRATE, Action.PARK, Action.OBSERVE, Action.OBSERVE]
 
@@ -660,7 +767,7 @@ def test_an_abort_ends_each_step_safely_and_the_same_evening_goes_on(make, step)
     again.to_the_end()
     assert again.state(Step.TRACK) is State.DONE
     assert again.state(Step.PARK) is State.DONE
-    assert len(begun) <= 7
+    assert len(begun) <= 9
 
 
 def test_after_a_restart_the_calibration_that_went_on_is_waited_for(make):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from rosbags.typesys import get_types_from_msg
 
+from qkd_gs.calibration.observing.observation import ObservationKind
 from qkd_gs.devices.mount import MountMode
 from qkd_gs.monitoring.snapshot import KeyStep
 from qkd_gs.share import share_path
@@ -47,6 +48,12 @@ def parsed(path: Path):
 def test_constants_are_the_enum(message, enum):
     constants, _ = parsed(share_path('msg', f'{message}.msg'))
     assert constants == {member.name: member.value for member in enum}
+
+
+def test_the_tasks_of_an_observation_are_the_enum():
+    goal = share_path('action', 'Observe.action').read_text(encoding='utf-8').split('---')[0]
+    written = {name: int(value) for name, value in re.findall(r'^uint8 ([A-Z_]+)=(\d+)', goal, re.MULTILINE)}
+    assert written == {member.name: member.value for member in ObservationKind}
 
 
 @pytest.mark.parametrize('path', MESSAGES, ids=lambda path: path.stem)

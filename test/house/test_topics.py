@@ -16,7 +16,7 @@ from qkd_gs.tracking.record.topics import FEEDS
 ROOT = Path(__file__).resolve().parents[2]
 RUNTIME = 'qkd_gs.nodes.runtime.'
 SHARED = {f'{RUNTIME}{name}' for name in ('camera', 'camera_requests', 'station_metrics')}  # that have topics
-SHARED |= {'qkd_gs.nodes.clients.observation_run'}
+SHARED |= {f'qkd_gs.nodes.clients.{name}' for name in ('observation_run', 'station_light')}
 CAMERAS = ('guiding_camera', 'tracking_camera')
 
 

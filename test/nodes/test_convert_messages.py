@@ -171,8 +171,7 @@ def test_safety_status_polarization_angle_and_readiness():
     message = wired(messages.safety_status(5, status))
     assert (message.motion_permitted, message.light_permitted, message.sun_margin_s) == (False, True, 12.5)
     assert message.reasons == 'sun.near mount.silent'
-    outputs = TrackerOutputs(Phase.FINE, None, True, 0.1, 0.2, None, None, 0.3, 0.0, nan, nan)
-    angle = wired(messages.polarization_angle(outputs, 9, follow=True))
+    angle = wired(messages.polarization_angle(0.1, 0.2, 9, follow=True))
     assert (angle.polarization_angle_rad, angle.polarization_rate_rad_s, angle.follow, messages.stamp_of(angle)) == (
         0.1,
         0.2,

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from math import radians
+from math import degrees, radians
 
 import pytest
 import qkd_gs.msg as m
@@ -18,12 +18,20 @@ from qkd_gs.calibration.focus import load_focus
 from qkd_gs.calibration.light.history import load_history
 from qkd_gs.calibration.light.readings import read_light
 from qkd_gs.calibration.light.result import DARK_COUNTS
+from qkd_gs.calibration.measured_delays import FILE_NAME as DELAYS
+from qkd_gs.calibration.measured_delays import load_delays
 from qkd_gs.devices.mount import MountMode
 from qkd_gs.evening.steps import State, Step
 from qkd_gs.nodes.runtime.base import ABORT_EVENING
 from qkd_gs.pointing.pointing_file import load_pointing
+from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
+from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import load_twin
+from qkd_gs.share import share_path
+from qkd_gs.sim.photons.calibration_photons import mounting_error_rad
+from qkd_gs.sim.photons.receiver import true_delays_ps
+from qkd_gs.timing.tags import QUANTUM
 from qkd_gs.tracking.control.parking import away_rad, rests_near_park
 from qkd_gs.tracking.types import MountTask
 
@@ -122,6 +130,42 @@ def test_the_dark_is_counted_behind_the_closed_shutter(station):
     expected = load_twin().photonics.noise.dark_cps * dark.seconds
     assert abs(sum(dark.counts) - expected) < 5 * expected**0.5  # the sky gives several times as many
     assert MountTask.COUNTING_DARK in [task.data for task in station.tasks]
+
+
+def test_the_calibration_light_gives_the_zero_of_the_plate_and_the_delays(station, watched):
+    """Behind the shutter that is closed still; the tags of the delays leave the detector process by no topic."""
+    light, told = station.overhear('calibration_light/state'), station.hear(m.DetectorDelays, 'detector/delays')
+    for task in (Observe.Goal.POLARIZATION, Observe.Goal.DELAYS):
+        over = ask(station, task).get_result_async()
+        station.until(over.done, 'the measurement has ended', step_s=0.5)
+        result = over.result().result
+        assert (result.error_code, result.error_msg) == (Observe.Result.DONE, '')
+        assert any(one.lit for one in light)
+        station.until(lambda: not light[-1].lit, 'the light is off')
+    twin, pointing = load_twin(), load_pointing(station.state)
+    true_deg = -degrees(mounting_error_rad(twin, 1))
+    level_deg = twin.surroundings.calibration_light.level_deg / 2
+    assert abs(pointing.hwp_offset_deg - true_deg) < 4 * pointing.hwp_sigma_deg + level_deg
+    kept, settings = load_delays(station.state), load_yaml(share_path('config', 'station.yaml'), StationSettings)
+    true_ns = true_delays_ps(twin.photonics, settings, 1)[list(QUANTUM)] * 1e-3
+    assert [kept.delay_ns[one.name] for one in QUANTUM] == pytest.approx(true_ns - true_ns.mean(), abs=0.03)
+    assert result.summary == kept.verdict(settings.detectors, station.state / DELAYS)
+    assert len(told) == 1
+    assert not list(station.sessions.glob('*'))
+    assert not any(one.emitting for one in watched.laser)
+    tasks = [task.data for task in station.tasks]
+    assert {MountTask.POLARIZED_LIGHT, MountTask.MEASURING_DELAYS} <= set(tasks)
+
+
+def test_a_light_that_a_dead_calibrator_leaves_on_goes_off_with_the_new_one(station):
+    light = station.overhear('calibration_light/state')
+    ask(station, Observe.Goal.POLARIZATION)
+    station.until(lambda: light and light[-1].lit, 'the light is on')
+    pid = station.kill('calibrator')
+    station.back('calibrator', pid)
+    station.until(lambda: not light[-1].lit, 'the light is off')
+    station.until(lambda: station.tasks[-1].data == MountTask.NONE, 'nobody measures')
+    station.until(station.client.server_is_ready, 'the calibrator takes goals')
 
 
 def test_the_focus_is_found(station):

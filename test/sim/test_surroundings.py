@@ -5,6 +5,7 @@ from math import radians
 import pytest
 from skyfield.api import wgs84
 
+from qkd_gs.devices.conformance.calibration_light import CalibrationLightConformance
 from qkd_gs.devices.conformance.dome import DomeConformance, DomeTraits
 from qkd_gs.devices.conformance.focuser import FocuserConformance
 from qkd_gs.devices.conformance.rig import Counterpart, Rig
@@ -20,9 +21,10 @@ from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import load_twin
-from qkd_gs.settings.twin_surroundings import FocusSettings
+from qkd_gs.settings.twin_surroundings import FocusSettings, TrueCalibrationLight
 from qkd_gs.share import share_path
 from qkd_gs.sim.enclosure import SimDome, SimWeather
+from qkd_gs.sim.physics.calibration_light import SimCalibrationLight
 from qkd_gs.sim.physics.focus import SimFocuser
 from qkd_gs.sim.simulation_setup import SimulationSetup
 from qkd_gs.sim.traffic import SimAircraft
@@ -52,6 +54,14 @@ class TestSimDome(DomeConformance):
     @pytest.fixture
     def rig(self):
         return Rig(simulated(SimDome), NoOptions(), Instant())
+
+
+class TestSimCalibrationLight(CalibrationLightConformance):
+    @pytest.fixture
+    def rig(self):
+        return Rig(
+            driver(NoOptions)(lambda context: SimCalibrationLight(TrueCalibrationLight())), NoOptions(), Instant()
+        )
 
 
 class TestSimFocuser(FocuserConformance):

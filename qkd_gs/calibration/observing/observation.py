@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from qkd_gs.calibration.light.survey import LightBin
+from qkd_gs.calibration.measured_delays import DelaysTold
 from qkd_gs.calibration.star_focus import FocuserSeen
+from qkd_gs.devices.calibration_light import CalibrationLightReading
 from qkd_gs.devices.camera import Frame
+from qkd_gs.devices.hwp import HwpReading
 from qkd_gs.devices.mount import MountReading
 from qkd_gs.pointing.mount_model import AxisMotion
 from qkd_gs.pointing.pointing_file import StoredPointing
@@ -33,6 +36,8 @@ class ObservationKind(IntEnum):
     FOCUS = 4
     DARK = 5
     CHECK = 6
+    POLARIZATION = 7
+    DELAYS = 8
 
 
 class ObservationState(Enum):
@@ -52,6 +57,12 @@ class Sensed:
     dome : str or None
         Code of the supervisor's reason for a shutter that is not open (`qkd_gs.safety.enclosure`); empty: it is open,
         or there is none; None: not known yet.
+    hwp, light : reading or None
+        The newest of the half-wave plate and of the calibration light; None: none yet.
+    beacon_lit : bool or None
+        Whether our beacon emits; None: not known yet.
+    delays : DelaysTold or None
+        The last that the detector process has told; None: none yet.
     """
 
     mount: MountReading
@@ -61,6 +72,10 @@ class Sensed:
     bins: tuple[LightBin, ...] = ()
     focuser: FocuserSeen | None = None
     dome: str | None = ''
+    hwp: HwpReading | None = None
+    light: CalibrationLightReading | None = None
+    beacon_lit: bool | None = None
+    delays: DelaysTold | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +90,10 @@ class Observed:
         Seconds of computing; whoever steps has it done elsewhere, once, and gives the result to `Observation.finish`.
     focus_to : int or None
         Where the focuser shall be; None: where it is.
+    hwp_to : float or None
+        Angle on the rotator's own scale to which the half-wave plate shall turn, rad; None: it stands.
+    light : float
+        Brightness of the calibration light, share of its full one; 0: off.
     """
 
     state: ObservationState
@@ -82,6 +101,8 @@ class Observed:
     message: str
     work: Callable[[], Any] | None = None
     focus_to: int | None = None
+    hwp_to: float | None = None
+    light: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -102,7 +123,7 @@ class Place:
 class Observation(ABC):
     """One observation; `step` until it is over, then `keep`."""
 
-    task: ClassVar[MountTask]
+    task: MountTask  # it may change meanwhile
     requests: Mapping[CameraRole, CameraRequest]
     images: ClassVar[CameraRole | None] = None  # camera of which it needs the images
 

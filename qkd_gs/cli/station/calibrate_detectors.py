@@ -11,8 +11,9 @@ import numpy as np
 import yaml
 
 from qkd_gs.arrays import IntArray
-from qkd_gs.calibration.detector_delays import TRIGGER, DelayCalibration, calibrate_delays
+from qkd_gs.calibration.detector_delays import TRIGGER, DelayCalibration, calibrate_delays, require_certain
 from qkd_gs.calibration.detector_efficiencies import EfficiencyCalibration, calibrate_efficiencies
+from qkd_gs.calibration.measured_delays import MeasuredDelays, with_measured
 from qkd_gs.cli.console.output import add_json_option, print_json
 from qkd_gs.errors import StationError
 from qkd_gs.importing.tag_map import TABLE_OFFSET, UNUSED, source_number
@@ -28,12 +29,14 @@ from qkd_gs.tag_formats.raw import MARKER, MARKERS
 from qkd_gs.timing.tags import QUANTUM, TagBlock
 
 _NAMES = {channel.name: int(channel) for channel in QUANTUM} | {'TRIGGER': int(TRIGGER)}
-_MAX_UNCERTAINTY_NS = 0.3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument('--pulsed', type=Path, metavar='TAGS', help='tags of a pulsed source and its trigger')
+    parser.add_argument(
+        '--measured', type=Path, metavar='FILE', help='delays that the station has measured: detector-delays.json'
+    )
     parser.add_argument('--lamp', type=Path, metavar='TAGS', help='tags of a star or lamp: steady, unpolarized')
     parser.add_argument('--dark', type=Path, metavar='TAGS', help='tags without any light; goes with --lamp')
     parser.add_argument('--inputs', default='H=1,V=2,D=3,A=4,TRIGGER=5', help='inputs of the time tagger (%(default)s)')
@@ -65,11 +68,18 @@ def run(args: argparse.Namespace) -> int:
     station = load_yaml(path, StationSettings)
     delays = _delays(args, station)
     efficiencies = _efficiencies(args, station)
-    if delays is None and efficiencies is None:
+    measured = None if args.measured is None else load_yaml(args.measured, MeasuredDelays)
+    if delays is not None and measured is not None:
+        raise StationError('gives the delays, too', where='--measured', hint='leave it or --pulsed out')
+    if delays is None and efficiencies is None and measured is None:
         raise StationError(
-            'nothing to measure', where='--pulsed', hint='give --pulsed, --lamp with --dark, or --simulate'
+            'nothing to measure', where='--pulsed', hint='give --pulsed, --measured, --lamp with --dark, or --simulate'
         )
     changes = _changes(station, delays, efficiencies)
+    if measured is not None:
+        in_order = tuple(measured.delay_ns[channel.name] for channel in QUANTUM)
+        changes['delay_ns'] = with_measured(station.detectors.delay_ns, in_order)
+        changes['delay_uncertainty_ns'] = measured.uncertainty_ns
     if args.out is not None:
         _write(path, args.out, changes)
     document = _document(delays, efficiencies, changes) | {'written': None if args.out is None else str(args.out)}
@@ -77,6 +87,8 @@ def run(args: argparse.Namespace) -> int:
         print_json(document)
     else:
         _print(delays, efficiencies, changes)
+        if measured is not None:
+            print(f'delays as the station measured them at {measured.utc}, right within {measured.uncertainty_ns} ns')
     return 0
 
 
@@ -89,16 +101,9 @@ def _delays(args: argparse.Namespace, station: StationSettings) -> DelayCalibrat
     else:
         return None
     try:
-        found = calibrate_delays(blocks, args.tagger_ns * 1e3)
+        return require_certain(calibrate_delays(blocks, args.tagger_ns * 1e3))
     except StationError as error:
         raise StationError(error.what, where=error.where or args.pulsed, hint=error.hint) from error
-    if found.uncertainty_ps > _MAX_UNCERTAINTY_NS * 1e3:
-        raise StationError(
-            f'gives the delays to {found.uncertainty_ps * 1e-3:.2f} ns only, {_MAX_UNCERTAINTY_NS:g} ns are needed',
-            where=args.pulsed,
-            hint='measure longer, and when the receiver has warmed up',
-        )
-    return found
 
 
 def _efficiencies(args: argparse.Namespace, station: StationSettings) -> EfficiencyCalibration | None:
@@ -157,13 +162,7 @@ def _changes(
     """Keys of the section ``detectors`` with their new values; the common part of the delays stays."""
     changes: dict[str, Any] = {}
     if delays is not None:
-        known = station.detectors.delay_ns
-        common_ns = float(np.mean([known[channel.name] for channel in QUANTUM]))
-        measured = {
-            channel.name: round(common_ns + float(delay_ps) * 1e-3, 4)
-            for channel, delay_ps in zip(QUANTUM, delays.delay_ps, strict=True)
-        }
-        changes['delay_ns'] = known | measured
+        changes['delay_ns'] = with_measured(station.detectors.delay_ns, delays.delay_ps * 1e-3)
         changes['delay_uncertainty_ns'] = delays.uncertainty_ps * 1e-3
     if efficiencies is not None:
         changes['relative_efficiency'] = {

@@ -33,5 +33,6 @@ for _module in (
     'weather',
     'dome',
     'focuser',
+    'calibration_light',
 ):
     pytest.register_assert_rewrite(f'{__name__}.{_module}')

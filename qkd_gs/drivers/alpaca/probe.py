@@ -18,6 +18,7 @@ _KINDS = {
     'rotator': 'hwp',
     'dome': 'dome',
     'focuser': 'focuser',
+    'covercalibrator': 'calibration_light',
     'safetymonitor': 'weather',
     'observingconditions': 'weather',
 }

@@ -21,6 +21,7 @@ _INTERFACES = {  # bits of DRIVER_INTERFACE (INDI's basedevice.h)
     'dome': 32,
     'gps': 64,
     'weather': 128,
+    'calibration_light': 1024,
     'hwp': 4096,
 }
 

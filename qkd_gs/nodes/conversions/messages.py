@@ -290,14 +290,14 @@ def target(now_ns: int, state: TargetState[float], satellite: str) -> m.Target:
     )
 
 
-def polarization_angle(outputs: TrackerOutputs, at_ns: int, follow: bool) -> m.PolarizationAngle:
+def polarization_angle(angle_rad: float, rate_rad_s: float, at_ns: int, follow: bool) -> m.PolarizationAngle:
     """PolarizationAngle."""
     return build(
         m.PolarizationAngle,
         header=header(at_ns, 'tube'),
         follow=follow,
-        polarization_angle_rad=outputs.polarization_angle_rad,
-        polarization_rate_rad_s=outputs.polarization_rate_rad_s,
+        polarization_angle_rad=angle_rad,
+        polarization_rate_rad_s=rate_rad_s,
     )
 
 

@@ -118,7 +118,7 @@ class _Runner:
             Step.FOCUS: lambda: focus_step.focus(given, world, now_ns, self._progress),
             Step.EFFICIENCY: lambda: steps_after.efficiency(given, world, now_ns, self._progress),
             Step.NOISE: lambda: steps_after.noise(given, world, now_ns, self._progress),
-            Step.POLARIZATION: lambda: steps_after.polarization(given, now_ns),
+            Step.POLARIZATION: lambda: steps_after.polarization(given, now_ns, self._progress),
             Step.ARM: lambda: self._armed(now_ns),
             Step.TRACK: lambda: steps_after.track(given, world, now_ns, entry.pass_utc, self._progress),
             Step.PROCESS: lambda: steps_after.process(given, now_ns, entry.pass_utc),

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import degrees
 from pathlib import Path
 
 from qkd_gs.calibration.light.result import keep_noise_map, keep_star_test, kept_noise_map
 from qkd_gs.calibration.light.survey import SurveyOutputs, sky_directions, star_directions
+from qkd_gs.calibration.observing.delays import DelayObservation
+from qkd_gs.calibration.observing.observation import Place
+from qkd_gs.calibration.observing.polarization import PolarizationObservation, load_polarization
 from qkd_gs.devices.mount import MountMode
 from qkd_gs.evening.choice import MeasuredLight, choose_passes
 from qkd_gs.evening.evening import Outcome
+from qkd_gs.evening.polarized_step import delays_verdict
 from qkd_gs.evening.steps import State
 from qkd_gs.orbit.timescale import format_utc, parse_utc
 from qkd_gs.pointing.pass_window import ARMED_S, pass_window_nearest
 from qkd_gs.pointing.pointing_file import load_pointing
 from qkd_gs.session.manifest import Manifest, load_manifest
 from qkd_gs.settings.downlink import load_downlink
+from qkd_gs.sim.calibration_light import LightBench, measure_with_light
 from qkd_gs.sim.evening.evening_world import EveningSimulation, EveningWorld
 from qkd_gs.sim.evening.steps_before import Progress, Result
 from qkd_gs.sim.light_survey import count_dark, survey_light
 from qkd_gs.sim.lockstep import Progress as PassProgress
-from qkd_gs.sim.photons.polarized_light import measure_hwp_zero
 from qkd_gs.sim.simulate import Watcher, track_pass
 from qkd_gs.sim.simulation_setup import SimulationSetup
 from qkd_gs.tracking.control.parking import Parking, ParkState
@@ -66,18 +69,18 @@ def noise(given: EveningSimulation, world: EveningWorld, now_ns: int, progress: 
     return Outcome(State.DONE, said, result.to_dict() | {'missing': survey.missing}), end_ns
 
 
-def polarization(given: EveningSimulation, now_ns: int) -> Result:
-    """Zero of the half-wave plate; the operator of the twin has put a polarizer in front of the telescope."""
-    simulation = given.simulation
-    found = measure_hwp_zero(simulation.twin, simulation.station, simulation.seed)
-    offset_deg = degrees(found.zero_rad) - simulation.station.hwp.zero_deg
-    sigma_deg = degrees(found.sigma_rad)
-    stored = load_pointing(given.state_dir)
-    stored.model_copy(update={'hwp_offset_deg': offset_deg, 'hwp_sigma_deg': sigma_deg}).save(given.state_dir)
-    contrast = dict(zip('HVDA', (round(float(one), 4) for one in found.visibility), strict=True))
-    said = f'zero of the half-wave plate {offset_deg:+.3f} +- {sigma_deg:.3f} deg from the setting, '
-    said += f'visibility {min(contrast.values()):.3f} or better'
-    return Outcome(State.DONE, said, {'offset_deg': offset_deg, 'sigma_deg': sigma_deg, 'visibility': contrast}), now_ns
+def polarization(given: EveningSimulation, now_ns: int, progress: Progress) -> Result:
+    """Zero of the half-wave plate, then delays of the detectors, with the calibration light of the twin."""
+    one = given.simulation
+    bench = LightBench(one.twin, one.station, one.site, one.seed, now_ns)
+    said = []
+    for kind in (PolarizationObservation, DelayObservation):
+        place = Place(one.site, one.station, load_pointing(given.state_dir), given.state_dir)
+        said.append(measure_with_light(bench, kind(place), progress))
+    found = load_polarization(given.state_dir)
+    assert found is not None
+    values = {'offset_deg': found.offset_deg, 'sigma_deg': found.sigma_deg, 'visibility': found.visibility}
+    return Outcome(State.DONE, '; '.join(said), values), bench.now_ns
 
 
 def arm(given: EveningSimulation, now_ns: int, until_ns: int, gain: float, has_map: bool, least_bits: int) -> Result:
@@ -102,6 +105,8 @@ def arm(given: EveningSimulation, now_ns: int, until_ns: int, gain: float, has_m
     for row in worth:
         bits = row['forecast']['secret_bits']
         said += f'; {row["culmination"][:19]}Z at {row["max_elevation_deg"]:.0f} deg, {bits["expected"]} secret bits'
+    wrong = delays_verdict(given.state_dir, simulation.station)
+    said += f'; {wrong}' if wrong else ''
     return Outcome(State.DONE, said, {'passes': rows, 'gain': gain, 'noise_measured': has_map}), now_ns
 
 

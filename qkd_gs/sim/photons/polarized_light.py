@@ -11,9 +11,8 @@ from qkd_gs.calibration.hwp_zero import HwpZero, fit_hwp_zero
 from qkd_gs.qkd.sifting.states import PulseStates
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.settings.twin import TwinSettings
+from qkd_gs.sim.photons.calibration_photons import mounting_error_rad
 from qkd_gs.sim.photons.detectors import BB84Module
-from qkd_gs.sim.physics.hwp import SimHwp
-from qkd_gs.sim.physics.plant import HWP_STREAM, draws
 from qkd_gs.timing.tags import QUANTUM
 
 _ANGLES = 24  # over half a turn
@@ -30,7 +29,7 @@ def measure_hwp_zero(settings: TwinSettings, station: StationSettings, seed: int
     rng = np.random.default_rng(np.random.SeedSequence([seed, _STREAM]))
     level_rad = radians(_LEVEL_DEG) * rng.uniform(-1, 1)
     zero_rad, parity = radians(station.hwp.zero_deg), station.hwp.parity
-    mounting_rad = SimHwp(settings.plant.hwp, 0, settings.plant.sample_hz, draws(seed)[HWP_STREAM]).mounting_error_rad
+    mounting_rad = mounting_error_rad(settings, seed)
     hwp_rad = pi * np.arange(_ANGLES) / _ANGLES
     ahead_rad = level_rad - 2 * parity * (hwp_rad + mounting_rad - zero_rad)
     counts = np.stack([_counts(settings, angle, rng) for angle in ahead_rad.tolist()])

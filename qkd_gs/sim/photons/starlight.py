@@ -26,18 +26,32 @@ class Starlight:
         self._start_ns = self._until_ns = start_ns
         self._waiting: list[TagBlock] = []
 
-    def observe(self, view: View, closed: bool = False) -> None:
-        """The true state at the end of the interval just elapsed, behind an open or a closed shutter."""
-        span_ns = view.t_ns - self._until_ns
+    def observe(self, view: View) -> None:
+        """The true state at the end of the interval just elapsed, behind an open shutter."""
+        self._count(view.t_ns, view)
+
+    def observe_dark(self, t_ns: int) -> None:
+        """The interval just elapsed was spent behind a closed shutter."""
+        self._count(t_ns, None)
+
+    def add(self, more: TagBlock) -> None:
+        """Tags of another light in the interval just elapsed."""
+        last = self._waiting.pop() if self._waiting else _NO_TAGS
+        time_ps = np.concatenate([last.time_ps, more.time_ps])
+        order = np.argsort(time_ps, kind='stable')
+        self._waiting.append(TagBlock(time_ps[order], np.concatenate([last.channel, more.channel])[order]))
+
+    def _count(self, t_ns: int, view: View | None) -> None:
+        span_ns = t_ns - self._until_ns
         if span_ns <= 0:
             return
-        rates = self._rates.at(None if closed else view)
+        rates = self._rates.at(view)
         counts = self._rng.poisson(rates / (1 + rates * self._dead_s) * span_ns * 1e-9)
         channel = np.repeat(np.array([int(one) for one in QUANTUM], np.uint8), counts)
         time_ps = (self._until_ns - self._start_ns) * 1000 + self._rng.integers(0, span_ns * 1000, len(channel))
         order = np.argsort(time_ps, kind='stable')
         self._waiting.append(TagBlock(time_ps[order], channel[order]))
-        self._until_ns = view.t_ns
+        self._until_ns = t_ns
 
     def poll(self) -> TagBlock:
         """Tags since the last call."""

@@ -24,7 +24,7 @@ from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.station import MountSettings
 
 T = TypeVar('T')
-_SILENT_NS = 2_000_000_000  # the drives' own watchdog and the supervisor act long before
+SILENT_NS = 2_000_000_000  # the drives' own watchdog and the supervisor act long before
 HALT = -1  # in the place of a position
 SAMPLE_NS = 1_000_000  # of the world's true state
 
@@ -131,7 +131,7 @@ class RemoteMount:
         last = self._last
         if last is None:
             return MountReading(now_ns, nan, nan, nan, nan, MountMode.OFF)
-        if now_ns - last.stamp_ns > _SILENT_NS:
+        if now_ns - last.stamp_ns > SILENT_NS:
             raise DeviceFault('mount.silent', f'no reading of the drives for {(now_ns - last.stamp_ns) * 1e-9:.1f} s')
         return last
 
@@ -189,7 +189,7 @@ class RemoteBeacon:
         last = self._last
         if last is None:
             return BeaconReading(now_ns, False, nan, False)
-        if now_ns - last.stamp_ns > _SILENT_NS:
+        if now_ns - last.stamp_ns > SILENT_NS:
             raise DeviceFault('beacon.silent', f'no reading of the laser for {(now_ns - last.stamp_ns) * 1e-9:.1f} s')
         return last
 
@@ -236,7 +236,7 @@ class RemoteHwp:
         last = self._last
         if last is None:
             return HwpReading(now_ns, nan, False)
-        if now_ns - last.stamp_ns > _SILENT_NS:
+        if now_ns - last.stamp_ns > SILENT_NS:
             raise DeviceFault('hwp.silent', f'no reading of the rotator for {(now_ns - last.stamp_ns) * 1e-9:.1f} s')
         return last
 
@@ -302,7 +302,7 @@ class RemoteFocuser:
         if self._last is None:
             return FocuserReading(0, 0, False)
         last = self._last.reading
-        if now_ns - last.stamp_ns > _SILENT_NS:
+        if now_ns - last.stamp_ns > SILENT_NS:
             since_s = (now_ns - last.stamp_ns) * 1e-9
             raise DeviceFault('focuser.silent', f'no reading of the motor for {since_s:.1f} s')
         return last

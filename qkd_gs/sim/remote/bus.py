@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from qkd_gs.devices.beacon import BeaconReading
+from qkd_gs.devices.calibration_light import CalibrationLightReading, Cover
 from qkd_gs.devices.dome import DomeReading, Shutter
 from qkd_gs.devices.focuser import FocuserReading
 from qkd_gs.devices.hwp import HwpReading
@@ -100,6 +101,14 @@ CHANNELS = {
     ),
     'focuser/move': Kind(struct.Struct('<qq'), lambda position: (position,), lambda fields: fields[0]),
     'focuser/state': Kind(struct.Struct('<qqq?dq'), _pack_focuser, _unpack_focuser),
+    'calibration_light/on': Kind(
+        struct.Struct('<qd'), lambda brightness: (brightness,), lambda fields: fields[0]
+    ),
+    'calibration_light/state': Kind(
+        struct.Struct('<qq?d?B'),
+        lambda r: (r.stamp_ns, r.lit, r.brightness, r.ready, int(r.cover)),
+        lambda f: CalibrationLightReading(f[0], f[1], f[2], f[3], Cover(f[4])),
+    ),
     'dome/state': Kind(
         struct.Struct('<qqB'), lambda r: (r.stamp_ns, int(r.shutter)), lambda f: DomeReading(f[0], Shutter(f[1]))
     ),

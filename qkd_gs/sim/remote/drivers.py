@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qkd_gs.devices.aircraft import AircraftReceiver
 from qkd_gs.devices.beacon import Beacon
+from qkd_gs.devices.calibration_light import CalibrationLight
 from qkd_gs.devices.camera import Camera
 from qkd_gs.devices.dome import Dome
 from qkd_gs.devices.driver import DriverContext, NoOptions, driver
@@ -103,3 +104,11 @@ def focuser(context: DriverContext[NoOptions]) -> Focuser:
     from qkd_gs.sim.remote.actuators import RemoteFocuser
 
     return RemoteFocuser(context.link)
+
+
+@driver(NoOptions)
+def calibration_light(context: DriverContext[NoOptions]) -> CalibrationLight:
+    """Driver ``calibration_light.sim``."""
+    from qkd_gs.sim.remote.calibration_light import RemoteCalibrationLight
+
+    return RemoteCalibrationLight(context.link)

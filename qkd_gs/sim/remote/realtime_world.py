@@ -19,6 +19,7 @@ from qkd_gs.settings.station import StationSettings
 from qkd_gs.sim.metrics import polarization_part, tracking_part
 from qkd_gs.sim.pass_log import PassLog, StationStatus
 from qkd_gs.sim.photons.receiver import receiver_rows
+from qkd_gs.sim.physics.calibration_light import SimCalibrationLight
 from qkd_gs.sim.physics.focus import SimFocuser
 from qkd_gs.sim.physics.plant import Interval, Plant
 from qkd_gs.sim.remote.actuators import HALT, Drive, FocuserState, TiltResidual, TruthBlock
@@ -54,6 +55,8 @@ class RealtimeWorld(Plant):
         focus = setup.settings.surroundings.focus
         self._focuser, self._max_step = SimFocuser(focus, setup.site.temperature_c), focus.max_step
         self._focuser.open()
+        self.calibration_light = SimCalibrationLight(setup.settings.surroundings.calibration_light)
+        self.calibration_light.open()
         self._status = StationStatus()
         self._log: PassLog | None = None
         self._pass = setup.pass_at(setup.begin_ns)
@@ -104,6 +107,13 @@ class RealtimeWorld(Plant):
             self.hwp.stop(now_ns)
         else:
             self.hwp.move(now_ns, angle_rad)
+
+    def light_up(self, now_ns: int, brightness: float) -> None:
+        """Calibration light on, with a share of its full brightness; 0: off."""
+        if brightness:
+            self.calibration_light.on(now_ns, brightness)
+        else:
+            self.calibration_light.off(now_ns)
 
     def move_focuser(self, now_ns: int, position: int) -> None:
         """Move the focuser to a position, or halt it."""

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from qkd_gs.devices.calibration_light import NO_READING, CalibrationLightReading
 from qkd_gs.devices.camera import CameraSettings, Frame
 from qkd_gs.devices.dome import DomeReading, Shutter
+from qkd_gs.devices.hwp import HwpReading
 from qkd_gs.devices.open_state import OpenState
 from qkd_gs.sim.enclosure import SimDome
 from qkd_gs.sim.imaging.camera_feed import SimCameraFeed
+from qkd_gs.sim.photons.calibration_photons import CalibrationPhotons
 from qkd_gs.sim.photons.light_meter import View
 from qkd_gs.sim.photons.receiver import Received, receiver_state
 from qkd_gs.sim.photons.starlight import Starlight
@@ -111,23 +114,46 @@ class RemoteTdc:
         self._starlight: Starlight | None = None  # in the place of `_tdc` in a run between two passes
         self._seen_ns = 0
         self._closed = False
+        self._light, self._hwp_rad = NO_READING, 0.0
+        self._photons: CalibrationPhotons | None = None  # of the calibration light, in the same run as `_starlight`
         self._blocks: list[TruthBlock] = []  # not passed on yet
 
     def open(self) -> None:
-        """Subscribe to the world, and to the shutter."""
+        """Subscribe to the world, and to the shutter, the half-wave plate and the calibration light."""
         self._state.is_open = True
         self._link.listen('truth', TruthBlock, self._see)
         self._link.listen('dome/state', DomeReading, self._shut)
+        self._link.listen('hwp/state', HwpReading, self._turned)
+        self._link.listen('calibration_light/state', CalibrationLightReading, self._lit)
 
     def _shut(self, reading: DomeReading) -> None:
         self._closed = reading.shutter is Shutter.CLOSED
 
+    def _turned(self, reading: HwpReading) -> None:
+        self._hwp_rad = reading.angle_rad
+
+    def _lit(self, reading: CalibrationLightReading) -> None:
+        self._light = reading
+
     def _see(self, block: TruthBlock) -> None:
-        self._seen_ns = block.end_ns
+        before_ns, self._seen_ns = self._seen_ns, block.end_ns
         if self._starlight is not None:
-            self._starlight.observe(_view(block), self._closed)
+            if self._closed:
+                self._starlight.observe_dark(block.end_ns)
+            else:
+                self._starlight.observe(_view(block))
+            if self._light.lit:
+                self._shine(max(before_ns, self._start_ns), block.end_ns)
         elif np.isfinite(block.rows[len(Column) + Received.OFFSET, 0]):
             self._blocks.append(block)
+
+    def _shine(self, from_ns: int, to_ns: int) -> None:
+        """Photons of the calibration light."""
+        setup = self._setup
+        if self._photons is None:
+            self._photons = CalibrationPhotons(setup.settings, setup.station, setup.seed, self._start_ns)
+        if self._starlight is not None and from_ns < to_ns:
+            self._starlight.add(self._photons.between(from_ns, to_ns, self._light.brightness, self._hwp_rad))
 
     def _update(self) -> None:
         """Pass the true state since the last call on to the simulated receiver."""
@@ -150,10 +176,11 @@ class RemoteTdc:
         self._tdc.start(now_ns)
 
     def start_between_passes(self, now_ns: int) -> None:
-        """Begin a run without the satellite: stars and sky where the telescope looks."""
+        """Begin a run without the satellite: stars and sky where the telescope looks, and the calibration light."""
         self._state.require()
         self._update()
         setup = self._setup
+        self._start_ns, self._photons = now_ns, None
         self._starlight = Starlight(setup.settings.photonics, setup.site, setup.seed, now_ns)
 
     def poll(self, now_ns: int) -> TagBlock:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from qkd_gs.devices.beacon import BeaconReading
+from qkd_gs.devices.calibration_light import CalibrationLightReading, Cover
 from qkd_gs.devices.dome import DomeReading, Shutter
 from qkd_gs.devices.focuser import FocuserReading
 from qkd_gs.devices.hwp import HwpReading
@@ -48,6 +49,8 @@ def listener(bus, channel):
         ('focuser/move', 25_000),
         ('focuser/move', HALT),
         ('focuser/state', FocuserState(FocuserReading(7, 24_000, True, -3.5), 50_000)),
+        ('calibration_light/on', 0.25),
+        ('calibration_light/state', CalibrationLightReading(9, True, 0.25, False, Cover.MOVING)),
         *(('dome/state', DomeReading(8, shutter)) for shutter in Shutter),
         ('tilt_residual', TiltResidual(10**18 + 3, 1e-6, -2e-6)),
     ],

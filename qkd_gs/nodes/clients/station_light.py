@@ -1,0 +1,119 @@
+"""The calibration light of the station, if it has one, and the half-wave plate that turns in it."""
+
+from __future__ import annotations
+
+from math import nan
+
+import qkd_gs.msg as m
+from qkd_gs.devices.calibration_light import CalibrationLight, CalibrationLightReading
+from qkd_gs.devices.kinds import CALIBRATION_LIGHT
+from qkd_gs.errors import DeviceFault
+from qkd_gs.nodes.conversions import messages
+from qkd_gs.nodes.runtime.base import StationMixin
+from qkd_gs.nodes.runtime.context import device_of
+from qkd_gs.pointing.polarization import polarization_angle_at
+from qkd_gs.safety.device_watch import DeviceWatch
+from qkd_gs.settings.station import HwpSettings, StationSettings
+from qkd_gs.station.loop_timing import Due
+
+NO_LIGHT = 'the station has no calibration light (`calibration_light` of its devices file)'
+NO_PULSES = 'the calibration light has no pulses whose trigger is tagged (`calibration_light` of the settings)'
+_ORDER_NS = 50_000_000  # between two orders to the half-wave plate, which stops without them
+
+
+class StationLight:
+    """Keeps the light open and dark: one that shines although nobody has ordered it is switched off.
+
+    Parameters
+    ----------
+    node : StationMixin
+        Whose devices file names it.
+
+    Attributes
+    ----------
+    seen : CalibrationLightReading or None
+        As last read; None: there is none, it has told nothing yet, or it has a fault.
+    """
+
+    def __init__(self, node: StationMixin, station: StationSettings) -> None:
+        self.seen: CalibrationLightReading | None = None
+        self._node = node
+        self._ordered = 0.0
+        self._watch: DeviceWatch[CalibrationLight] | None = None
+        if CALIBRATION_LIGHT.name in node.devices.chosen():
+            self._watch = DeviceWatch(lambda: device_of(node, CALIBRATION_LIGHT, station), self._look, self._lost)
+
+    @property
+    def exists(self) -> bool:
+        """Whether the station has one."""
+        return self._watch is not None
+
+    @property
+    def trouble(self) -> str:
+        """Fault of the light, in words; empty: none."""
+        return self._watch.fault if self._watch is not None else ''
+
+    def read(self, now_ns: int) -> None:
+        """Take a reading."""
+        if self._watch is not None:
+            self._watch.step(now_ns, self._node.clock.steady_ns())
+
+    def shine(self, now_ns: int, brightness: float) -> None:
+        """Order a share of the full brightness, once; 0: off."""
+        device = self._watch.device if self._watch is not None else None
+        if device is None or brightness == self._ordered:
+            return
+        self._ordered = brightness
+        try:
+            if brightness:
+                device.on(now_ns, brightness)
+            else:
+                device.off(now_ns)
+        except DeviceFault as fault:  # the measurement finds that it does not come on
+            self._node.warning = str(fault)
+
+    def close(self) -> None:
+        """Switch off and close."""
+        self._ordered = 0.0
+        if self._watch is not None:
+            self._watch.close()
+
+    def _look(self, device: CalibrationLight, now_ns: int) -> None:
+        reading = device.read(now_ns)
+        self.seen = reading if reading.stamp_ns else None
+        if reading.lit and not self._ordered:
+            device.off(now_ns)
+
+    def _lost(self, why: str) -> None:
+        """Opened again it is off, and stays so until it is ordered anew."""
+        self.seen, self._ordered = None, 0.0
+
+
+class StationPlate:
+    """Has the half-wave plate turn to an angle of its own scale, by the polarization angle that it follows.
+
+    Only the tracker commands it otherwise, during a pass; the calibrator measures between two.
+    """
+
+    def __init__(self, node: StationMixin) -> None:
+        self._angles = node.publisher(m.PolarizationAngle, 'hwp/polarization_angle')
+        self._follows = False
+        self._due = Due(_ORDER_NS)
+
+    def turn(self, now_ns: int, hwp_rad: float | None, hwp: HwpSettings) -> None:
+        """Order an angle; None: it stops.
+
+        Parameters
+        ----------
+        hwp : HwpSettings
+            With the zero as the node of the plate knows it.
+        """
+        if hwp_rad is None:
+            if self._follows:
+                self._follows = False
+                self._angles.publish(messages.polarization_angle(nan, nan, now_ns, follow=False))
+            return
+        self._follows = True
+        if self._due.now(now_ns):
+            angle_rad = polarization_angle_at(hwp_rad, hwp)
+            self._angles.publish(messages.polarization_angle(angle_rad, 0.0, now_ns, follow=True))
