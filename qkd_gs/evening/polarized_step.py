@@ -9,9 +9,8 @@ from typing import TypeVar
 from qkd_gs.calibration.measured_delays import FILE_NAME, MeasuredDelays, load_delays
 from qkd_gs.calibration.observing.observation import ObservationKind
 from qkd_gs.calibration.observing.polarization import Polarization, load_polarization
-from qkd_gs.evening.asking import asked
 from qkd_gs.evening.evening import Outcome
-from qkd_gs.evening.heard import Action, Ask, Heard
+from qkd_gs.evening.heard import Answer, Heard
 from qkd_gs.evening.journal import Journal
 from qkd_gs.evening.sequence import Doing, Performance
 from qkd_gs.evening.steps import State
@@ -21,11 +20,18 @@ from qkd_gs.settings.station import StationSettings
 
 NOT_DONE = 'not done on the running station'
 Dark = Callable[[Heard], Generator[Doing, Heard, object]]
+Measure = Callable[[ObservationKind, tuple[str, ...]], Generator[Doing, Heard, Answer]]
 Kept = TypeVar('Kept', Polarization, MeasuredDelays)
 
 
 def polarization(
-    folder: Path, stored: StoredPointing | None, journal: Journal, again: bool, heard: Heard, make_dark: Dark
+    folder: Path,
+    stored: StoredPointing | None,
+    journal: Journal,
+    again: bool,
+    heard: Heard,
+    make_dark: Dark,
+    measure: Measure,
 ) -> Performance[Heard]:
     """Measure what tonight has not been measured yet.
 
@@ -39,6 +45,8 @@ def polarization(
         Also what has been measured.
     make_dark : callable
         What must be done that the shutter can close.
+    measure : callable
+        Asks for an observation, which is ended before a pass; given its kind and the codes of good answers.
     """
     said, values = [], {}
     zero = _tonights(load_polarization(folder), journal)
@@ -46,7 +54,7 @@ def polarization(
     if (zero is None or delays is None) or again:
         yield from make_dark(heard)
     if zero is None or again:
-        answer = yield from asked(Ask(Action.OBSERVE, kind=ObservationKind.POLARIZATION), ('DONE', 'REFUSED'), True)
+        answer = yield from measure(ObservationKind.POLARIZATION, ('DONE', 'REFUSED'))
         if answer.code == 'REFUSED':
             return _as_it_was(stored, answer.sentence)
         said.append(answer.sentence)
@@ -57,7 +65,7 @@ def polarization(
         values = {'offset_deg': zero.offset_deg, 'sigma_deg': zero.sigma_deg, 'visibility': zero.visibility}
     if delays is not None and not again:
         return Outcome(State.DONE, '; '.join([*said, f'delays of the detectors measured at {delays.utc}']), values)
-    answer = yield from asked(Ask(Action.OBSERVE, kind=ObservationKind.DELAYS), ('DONE', 'REFUSED'), True)
+    answer = yield from measure(ObservationKind.DELAYS, ('DONE', 'REFUSED'))
     not_measured = f'delays of the detectors {NOT_DONE}: {answer.sentence}'
     said.append(answer.sentence if answer.code == 'DONE' else not_measured)
     return Outcome(State.DONE, '; '.join(said), values)

@@ -181,7 +181,8 @@ class StationSteps:
         heard = yield Doing()
         heard = yield from self._until_free(heard)
         folder, again = self._files.state_dir, bool(entry.ended_utc)
-        return (yield from polarization(folder, self._stored(), journal, again, heard, self._let_close))
+        ways = self._let_close, self._spare
+        return (yield from polarization(folder, self._stored(), journal, again, heard, *ways))
 
     def _arm(self, journal: Journal) -> Performance[Heard]:
         heard = yield Doing()
