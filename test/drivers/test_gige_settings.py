@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from qkd_gs.devices.camera import CameraSettings, Roi
 from qkd_gs.devices.conformance.checks import fault_of
+from qkd_gs.drivers.gige import camera
 from qkd_gs.drivers.gige.device_clock import ArrivalClock, LatchedClock
 from qkd_gs.drivers.gige.features import Abilities, Range, native
 from qkd_gs.drivers.gige.losses import Losses
@@ -106,3 +109,23 @@ def test_few_losses_are_counted_and_many_are_told():
     for step in range(60, 90):
         losses.take(step * 100_000_000, {'frames_complete': 10 * step, 'frames_incomplete': 20}, 19)
     assert losses.trouble == ''
+
+
+def test_a_process_that_is_held_up_takes_no_camera_for_silent(monkeypatch):
+    """The thread has asked the camera; nobody looks for two seconds, and then everybody does again."""
+    now = {'ns': 0}
+    monkeypatch.setattr(camera.time, 'monotonic_ns', lambda: now['ns'])
+    device = camera.GigeCamera(GigeOptions(address='10.0.0.1', timeout_s=1.0), MODEL)
+    device._state.is_open = True
+    device._session = SimpleNamespace(fault=None, busy_since_ns=1)
+    now['ns'] = 2 * 10**9
+    device._check(0)
+
+    def look():
+        now['ns'] += 10_000_000
+        return fault_of(lambda: device._check(0))
+
+    codes = [look() for _ in range(100)]
+    first = codes.index('camera.silent')
+    assert 85 < first < 100
+    assert set(codes[:first]) == {''}

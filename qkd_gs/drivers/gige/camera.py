@@ -15,7 +15,7 @@ from qkd_gs.drivers.gige.options import GigeOptions
 from qkd_gs.drivers.gige.session import Received, Session, find
 from qkd_gs.drivers.percentiles import Latencies
 from qkd_gs.drivers.station_time import StationTime
-from qkd_gs.drivers.steady import Forward
+from qkd_gs.drivers.steady import Forward, Waiting
 from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.settings.station import CameraModel
 
@@ -45,6 +45,7 @@ class GigeCamera:
         self._since_ns = self._newest_ns = self._heard_ns = 0
         self._time, self._station = Forward('camera'), StationTime()
         self._waiting: deque[Received] = deque()
+        self._answer, self._busy_since_ns = Waiting(), 0
         self._losses = Losses(self._options.most_lost)
         self._latencies = Latencies()
 
@@ -176,7 +177,7 @@ class GigeCamera:
         self._state.require()
         if self._lost is None and self._session is not None:
             session = self._session
-            waiting_s = (time.monotonic_ns() - session.busy_since_ns) * 1e-9 if session.busy_since_ns else 0.0
+            waiting_s = self._waited_s(session.busy_since_ns)
             if session.fault is not None:
                 self._lost = session.fault
             elif waiting_s > self._options.timeout_s:
@@ -186,6 +187,13 @@ class GigeCamera:
         self._time.check(now_ns)
         assert self._session is not None
         return self._session
+
+    def _waited_s(self, since_ns: int) -> float:
+        """How long the camera has been waited for by its thread, since a monotonic time; 0: it is not."""
+        if since_ns != self._busy_since_ns:
+            self._busy_since_ns = since_ns
+            self._answer.begin(since_ns)
+        return self._answer.look(time.monotonic_ns()) if since_ns else 0.0
 
     def _check_silence(self, now_ns: int) -> None:
         assert self._settings is not None

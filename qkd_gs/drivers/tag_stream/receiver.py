@@ -23,6 +23,7 @@ from qkd_gs.timing.tags import Channel, TagBlock
 
 _CHUNK = 1 << 20
 _MOST_BYTES = 1 << 23  # taken in one poll; the rest waits in the network, which slows the sender down
+_TEST_S = 1.5  # of a self-test
 
 
 class TagStreamTdc:
@@ -163,19 +164,21 @@ class TagStreamTdc:
         }
 
     def self_test(self, move: bool = False) -> str:
-        """A run of one second: whether there are pulses of the PPS."""
+        """A run of 1.5 s of the TDC's own time, for which it has its time-out: whether there are pulses of the PPS."""
         self.start(time.time_ns())
+        assert self._hello is not None
+        numerator, denominator = self._hello.tick_ps
         counts = np.zeros(256, np.int64)
-        end_s = time.monotonic() + 1.5
-        while time.monotonic() < end_s:
+        end_s = time.monotonic() + max(_TEST_S, self._options.timeout_s)
+        while time.monotonic() < end_s and self._end_ticks * numerator / denominator * 1e-12 < _TEST_S:
             counts += np.bincount(self.poll(time.time_ns()).channel, minlength=256)
             time.sleep(0.05)
         self.stop(time.time_ns())
         hello = self._hello
         said = f'{hello.model if hello else ""} serial {hello.serial_number if hello else ""}'
         if not counts[Channel.PPS]:
-            raise DeviceFault('tdc.no_pps', f'{said}: no pulse on the input of the PPS within 1.5 s')
-        return f'{said}, PPS is there, {counts[Channel.BEACON]} beacon pulses in 1.5 s'
+            raise DeviceFault('tdc.no_pps', f'{said}: no pulse on the input of the PPS within {_TEST_S} s')
+        return f'{said}, PPS is there, {counts[Channel.BEACON]} beacon pulses in {_TEST_S} s'
 
     # --- the stream ---
 
