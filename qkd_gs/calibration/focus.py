@@ -22,7 +22,7 @@ from qkd_gs.devices.focuser import FocuserReading
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.timescale import format_utc, parse_utc
 from qkd_gs.session.atomic_file import replace_file
-from qkd_gs.settings.loader import Section, load_yaml
+from qkd_gs.settings.loader import Section, load_if_there
 
 FILE_NAME = 'focus.json'
 RUN_FILE = 'focus-run.json'  # where the focuser was before an autofocus that is under way, or was cut off
@@ -225,8 +225,7 @@ def load_focus(folder: Path) -> Focus | None:
     StationError
         A damaged file.
     """
-    path = folder / FILE_NAME
-    return load_yaml(path, Focus) if path.exists() else None
+    return load_if_there(folder / FILE_NAME, Focus)
 
 
 def note_start(folder: Path, now_ns: int, position: int) -> None:
@@ -250,7 +249,7 @@ def noted_start(folder: Path, now_ns: int) -> int | None:
         A damaged file.
     """
     path = folder / RUN_FILE
-    run = load_yaml(path, FocusRun) if path.exists() else None
+    run = load_if_there(path, FocusRun)
     if run is None or not 0 <= now_ns - parse_utc(run.begun_utc, f'{path}: begun_utc') < _RUN_NS:
         return None
     return run.position

@@ -13,7 +13,7 @@ from qkd_gs.calibration.detector_delays import DelayCalibration
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.session.atomic_file import replace_file
-from qkd_gs.settings.loader import Section, load_yaml
+from qkd_gs.settings.loader import Section, load_if_there
 from qkd_gs.settings.station import DetectorSettings
 from qkd_gs.timing.tags import QUANTUM
 
@@ -93,23 +93,26 @@ class MeasuredDelays(Section):
 
     def verdict(self, detectors: DetectorSettings, path: Path) -> str:
         """Whether the delays in force hold; one sentence, which names what puts the measured ones in force."""
-        off = self.off_ns(detectors)
-        worst = max(off, key=lambda name: abs(off[name]))
+        name, off_ns = self._worst(detectors)
         limit_ns = detectors.delay_uncertainty_ns
-        if abs(off[worst]) <= limit_ns:
+        if self.holds(detectors):
             return (
-                f'the delays of the detectors hold: {worst} is {off[worst]:+.3f} ns off, '
+                f'the delays of the detectors hold: {name} is {off_ns:+.3f} ns off, '
                 f'{limit_ns:g} ns are allowed (measured to {self.uncertainty_ns:.3f} ns)'
             )
         return (
-            f'THE DELAYS OF THE DETECTORS DO NOT HOLD: {worst} is {off[worst]:+.3f} ns off, {limit_ns:g} ns are allowed'
+            f'THE DELAYS OF THE DETECTORS DO NOT HOLD: {name} is {off_ns:+.3f} ns off, {limit_ns:g} ns are allowed'
             f' (measured to {self.uncertainty_ns:.3f} ns); `qkd-gs calibrate-detectors --measured {path} --out FILE`'
             ' writes settings with them, with which the station is then started (--station FILE)'
         )
 
     def holds(self, detectors: DetectorSettings) -> bool:
         """Whether the delays in force are right within their uncertainty."""
-        return max(map(abs, self.off_ns(detectors).values())) <= detectors.delay_uncertainty_ns
+        return abs(self._worst(detectors)[1]) <= detectors.delay_uncertainty_ns
+
+    def _worst(self, detectors: DetectorSettings) -> tuple[str, float]:
+        """Name of the detector whose delay is furthest off, and by how much, ns."""
+        return max(self.off_ns(detectors).items(), key=lambda one: abs(one[1]))
 
     def save(self, folder: Path) -> None:
         """Write into the state folder.
@@ -130,8 +133,7 @@ def load_delays(folder: Path) -> MeasuredDelays | None:
     StationError
         A damaged file.
     """
-    path = folder / FILE_NAME
-    return load_yaml(path, MeasuredDelays) if path.exists() else None
+    return load_if_there(folder / FILE_NAME, MeasuredDelays)
 
 
 def with_measured(known_ns: dict[str, float], delay_ns: AnyFloatArray | tuple[float, ...]) -> dict[str, float]:

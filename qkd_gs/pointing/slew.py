@@ -43,13 +43,7 @@ def slew(from_rad: tuple[float, float], to_rad: tuple[float, float], mount: Moun
 
 def longest_slew_s(mount: MountSettings) -> float:
     """Seconds for the whole travel of both axes."""
-    lowest, highest = (
-        (radians(az_deg), radians(el_deg))
-        for az_deg, el_deg in (
-            (mount.azimuth.min_deg, mount.elevation.min_deg), (mount.azimuth.max_deg, mount.elevation.max_deg)
-        )
-    )  # fmt: skip
-    return slew(lowest, highest, mount).duration_s
+    return max(_duration_s(radians(axis.max_deg - axis.min_deg), axis) for axis in (mount.azimuth, mount.elevation))
 
 
 def _limits(axis: AxisSettings) -> tuple[float, float]:

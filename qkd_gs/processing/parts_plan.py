@@ -8,7 +8,7 @@ from pydantic import Field
 
 from qkd_gs.session.atomic_file import replace_file
 from qkd_gs.session.manifest import LockedSpan, Manifest
-from qkd_gs.settings.loader import Section, load_yaml
+from qkd_gs.settings.loader import Section, load_if_there
 
 FILE_NAME = 'parts.json'
 BEHIND_NS = 2_500_000_000  # of tags behind the end of a part, to which its clock is fitted, too
@@ -56,8 +56,7 @@ def load_plan(folder: Path) -> PartsPlan | None:
     StationError
         It is damaged.
     """
-    path = folder / FILE_NAME
-    return load_yaml(path, PartsPlan) if path.exists() else None  # JSON is YAML, and errors get their lines
+    return load_if_there(folder / FILE_NAME, PartsPlan)  # JSON is YAML, and errors get their lines
 
 
 def part_of(manifest: Manifest, from_ns: int | None, until_ns: int, behind_ns: int, log_ns: tuple[int, int]) -> Part:

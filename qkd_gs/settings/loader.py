@@ -72,6 +72,11 @@ _DISGUISED = re.compile(r'[-+]?(0[0-7_]+|.*:.*)')  # base 8, base 60
 S = TypeVar('S', bound=BaseModel)
 
 
+def load_if_there(path: Path, model: type[S]) -> S | None:
+    """As `load_yaml`; None: there is no such file."""
+    return load_yaml(path, model) if path.exists() else None
+
+
 def load_yaml(path: str | Path, model: type[S], overlay: str | Path | None = None) -> S:
     """Read `path` and check it against `model`.
 

@@ -86,10 +86,7 @@ class LightBench:
 
     def _count(self, tags: TagBlock) -> tuple[LightBin, ...]:
         full = self._counter.step(self.now_ns, tags)
-        if full is None:
-            return ()
-        h, v, d, a, *_ = full.counts
-        return (LightBin(full.start_ns, full.end_ns, (h, v, d, a)),)
+        return () if full is None else (LightBin.of(full),)
 
     def _measure(self, task: MountTask, tags: TagBlock) -> None:
         """As the detector process does."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from qkd_gs.devices.calibration_light import CalibrationLightReading, Cover
 from qkd_gs.errors import DeviceFault
-from qkd_gs.nodes.clients import station_light as module
+from qkd_gs.nodes.clients import station_device as module
 from qkd_gs.nodes.clients.station_light import StationLight, StationPlate
 from qkd_gs.pointing.hwp import HwpFollower
 from qkd_gs.settings.loader import load_yaml

@@ -25,6 +25,7 @@ from qkd_gs.pointing.mount_model import AxisMotion, MountModel
 from qkd_gs.pointing.sky_offsets import separation
 from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
+from qkd_gs.timing.live import CountBin
 from qkd_gs.tracking.types import SpotMeasurement
 
 STARS = 6
@@ -45,6 +46,12 @@ class LightBin:
     start_ns: int
     end_ns: int
     counts: tuple[int, int, int, int]
+
+    @classmethod
+    def of(cls, full: CountBin) -> LightBin:
+        """The detectors' part of a bin of all channels."""
+        h, v, d, a, *_ = full.counts
+        return cls(full.start_ns, full.end_ns, (h, v, d, a))
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ import numpy as np
 from qkd_gs.calibration.light.readings import DARK, LightReading
 from qkd_gs.calibration.light.result import keep_dark
 from qkd_gs.calibration.light.survey import LightBin
-from qkd_gs.calibration.observing.observation import Observation, ObservationState, Observed, Place, Sensed
+from qkd_gs.calibration.observing.observation import CLOSING_S, Observation, ObservationState, Observed, Place, Sensed
 from qkd_gs.safety.enclosure import DOME_CLOSED
 from qkd_gs.tracking.types import CameraRequest, CameraRole, MountTask
 
 _COUNT_S = 20.0
-_CLOSING_S, _SILENT_S = 180.0, 5.0
+_SILENT_S = 5.0
 
 
 class DarkObservation(Observation):
@@ -34,8 +34,8 @@ class DarkObservation(Observation):
         if sensed.dome != DOME_CLOSED:
             self._closed_ns = 0
             self._bins.clear()
-            if now_ns - self._begun_ns > _CLOSING_S * 1e9:
-                self.abort(f'the shutter has not closed in {_CLOSING_S:.0f} s')
+            if now_ns - self._begun_ns > CLOSING_S * 1e9:
+                self.abort(f'the shutter has not closed in {CLOSING_S:.0f} s')
             return Observed(ObservationState.RUNNING, None, 'waits until the shutter is closed')
         self._closed_ns = self._closed_ns or now_ns
         self._bins += [one for one in sensed.bins if one.start_ns >= self._closed_ns]

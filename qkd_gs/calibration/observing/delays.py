@@ -9,6 +9,7 @@ from qkd_gs.calibration.light.survey import LightBin
 from qkd_gs.calibration.measured_delays import FILE_NAME, DelaysTold, MeasuredDelays
 from qkd_gs.calibration.observing.observation import Place, Sensed
 from qkd_gs.calibration.observing.with_light import LightRun
+from qkd_gs.pointing.polarization import hwp_angle
 from qkd_gs.timing.tags import QUANTUM
 from qkd_gs.tracking.types import MountTask
 
@@ -32,8 +33,8 @@ class DelayObservation(LightRun):
 
     def _measure(self, sensed: Sensed) -> str:
         """Turn the plate, look whether all detectors count, wait for the delays."""
-        half_rad = radians(self._light.polarization_deg) / 2 - pi / 16
-        if not self._turn(radians(self._hwp.zero_deg) + self._hwp.parity * half_rad, sensed):
+        turned_rad = radians(self._light.polarization_deg) - pi / 8
+        if not self._turn(hwp_angle(turned_rad, radians(self._hwp.zero_deg), self._hwp.parity), sensed):
             return 'turns the half-wave plate to where all detectors are lit'
         if not self._asked_ns:
             self._bins += [one for one in sensed.bins if one.start_ns >= self._rest_ns]

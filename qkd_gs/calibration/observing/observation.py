@@ -26,6 +26,8 @@ from qkd_gs.settings.site import Site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.tracking.types import CameraRequest, CameraRole, MountTask, SpotMeasurement
 
+CLOSING_S = 180.0  # longest wait for a closed shutter
+
 
 class ObservationKind(IntEnum):
     """Tasks of the action `observe`."""

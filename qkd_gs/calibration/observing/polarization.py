@@ -16,7 +16,7 @@ from qkd_gs.errors import StationError
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.pointing.pointing_file import StoredPointing
 from qkd_gs.session.atomic_file import replace_file
-from qkd_gs.settings.loader import Section, load_yaml
+from qkd_gs.settings.loader import Section, load_if_there
 from qkd_gs.timing.tags import QUANTUM
 
 FILE_NAME = 'polarization.json'
@@ -50,8 +50,7 @@ def load_polarization(folder: Path) -> Polarization | None:
     StationError
         A damaged file.
     """
-    path = folder / FILE_NAME
-    return load_yaml(path, Polarization) if path.exists() else None
+    return load_if_there(folder / FILE_NAME, Polarization)
 
 
 class PolarizationObservation(LightRun):

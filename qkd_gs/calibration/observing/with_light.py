@@ -14,14 +14,13 @@ import numpy as np
 
 from qkd_gs.arrays import FloatArray
 from qkd_gs.calibration.light.survey import LightBin
-from qkd_gs.calibration.observing.observation import Observation, ObservationState, Observed, Place, Sensed
+from qkd_gs.calibration.observing.observation import CLOSING_S, Observation, ObservationState, Observed, Place, Sensed
 from qkd_gs.devices.calibration_light import Cover
 from qkd_gs.safety.enclosure import DOME_CLOSED
 from qkd_gs.timing.tags import QUANTUM
 from qkd_gs.tracking.types import CALIBRATION_LIGHT, CameraRequest, CameraRole
 
 _S = 10**9
-_CLOSING_S = 180.0
 _SILENT_S = 5.0  # without a count, or without a reading of plate or light
 _STEADY_S, _OFF_S = 30.0, 10.0  # until the light is ready, or off
 _TURNED_S = 60.0  # half a turn of a slow rotator
@@ -116,8 +115,8 @@ class LightRun(Observation):
         if waits:
             if self._closed_ns:
                 self.abort(f'ended: {waits}')
-            elif self._now_ns - self._begun_ns > _CLOSING_S * _S:
-                self.abort(f'{waits}, for {_CLOSING_S:.0f} s')
+            elif self._now_ns - self._begun_ns > CLOSING_S * _S:
+                self.abort(f'{waits}, for {CLOSING_S:.0f} s')
             return f'waits: {waits}'
         self._closed_ns = self._closed_ns or self._now_ns
         self._look(sensed)

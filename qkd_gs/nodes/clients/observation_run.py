@@ -146,6 +146,4 @@ class ObservationRun:
         self._delays = delays.from_detector_delays(message)
 
     def _take_counts(self, message: m.Counts) -> None:
-        full = messages.from_counts(message)
-        h, v, d, a, *_ = full.counts
-        self._bins.append(LightBin(full.start_ns, full.end_ns, (h, v, d, a)))
+        self._bins.append(LightBin.of(messages.from_counts(message)))

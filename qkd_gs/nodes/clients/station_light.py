@@ -8,11 +8,10 @@ import qkd_gs.msg as m
 from qkd_gs.devices.calibration_light import CalibrationLight, CalibrationLightReading
 from qkd_gs.devices.kinds import CALIBRATION_LIGHT
 from qkd_gs.errors import DeviceFault
+from qkd_gs.nodes.clients.station_device import StationDevice
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime.base import StationMixin
-from qkd_gs.nodes.runtime.context import device_of
 from qkd_gs.pointing.polarization import polarization_angle_at
-from qkd_gs.safety.device_watch import DeviceWatch
 from qkd_gs.settings.station import HwpSettings, StationSettings
 from qkd_gs.station.loop_timing import Due
 
@@ -21,46 +20,16 @@ NO_PULSES = 'the calibration light has no pulses whose trigger is tagged (`calib
 _ORDER_NS = 50_000_000  # between two orders to the half-wave plate, which stops without them
 
 
-class StationLight:
-    """Keeps the light open and dark: one that shines although nobody has ordered it is switched off.
-
-    Parameters
-    ----------
-    node : StationMixin
-        Whose devices file names it.
-
-    Attributes
-    ----------
-    seen : CalibrationLightReading or None
-        As last read; None: there is none, it has told nothing yet, or it has a fault.
-    """
+class StationLight(StationDevice[CalibrationLight, CalibrationLightReading]):
+    """Keeps the light open and dark: one that shines although nobody has ordered it is switched off."""
 
     def __init__(self, node: StationMixin, station: StationSettings) -> None:
-        self.seen: CalibrationLightReading | None = None
-        self._node = node
+        super().__init__(node, CALIBRATION_LIGHT, station)
         self._ordered = 0.0
-        self._watch: DeviceWatch[CalibrationLight] | None = None
-        if CALIBRATION_LIGHT.name in node.devices.chosen():
-            self._watch = DeviceWatch(lambda: device_of(node, CALIBRATION_LIGHT, station), self._look, self._lost)
-
-    @property
-    def exists(self) -> bool:
-        """Whether the station has one."""
-        return self._watch is not None
-
-    @property
-    def trouble(self) -> str:
-        """Fault of the light, in words; empty: none."""
-        return self._watch.fault if self._watch is not None else ''
-
-    def read(self, now_ns: int) -> None:
-        """Take a reading."""
-        if self._watch is not None:
-            self._watch.step(now_ns, self._node.clock.steady_ns())
 
     def shine(self, now_ns: int, brightness: float) -> None:
         """Order a share of the full brightness, once; 0: off."""
-        device = self._watch.device if self._watch is not None else None
+        device = self._device
         if device is None or brightness == self._ordered:
             return
         self._ordered = brightness
@@ -75,8 +44,7 @@ class StationLight:
     def close(self) -> None:
         """Switch off and close."""
         self._ordered = 0.0
-        if self._watch is not None:
-            self._watch.close()
+        super().close()
 
     def _look(self, device: CalibrationLight, now_ns: int) -> None:
         reading = device.read(now_ns)
@@ -86,7 +54,8 @@ class StationLight:
 
     def _lost(self, why: str) -> None:
         """Opened again it is off, and stays so until it is ordered anew."""
-        self.seen, self._ordered = None, 0.0
+        super()._lost(why)
+        self._ordered = 0.0
 
 
 class StationPlate:

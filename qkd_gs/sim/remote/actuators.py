@@ -24,7 +24,7 @@ from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.station import MountSettings
 
 T = TypeVar('T')
-SILENT_NS = 2_000_000_000  # the drives' own watchdog and the supervisor act long before
+_SILENT_NS = 2_000_000_000  # the drives' own watchdog and the supervisor act long before
 HALT = -1  # in the place of a position
 SAMPLE_NS = 1_000_000  # of the world's true state
 
@@ -88,6 +88,12 @@ class FocuserState:
     max_step: int
 
 
+def require_fresh(kind: str, what: str, stamp_ns: int, now_ns: int) -> None:
+    """Raise ``KIND.silent`` where the newest reading of a device of the world is more than two seconds old."""
+    if now_ns - stamp_ns > _SILENT_NS:
+        raise DeviceFault(f'{kind}.silent', f'no reading of the {what} for {(now_ns - stamp_ns) * 1e-9:.1f} s')
+
+
 class RemoteMount:
     """Mount driver; the drives are part of the world."""
 
@@ -131,8 +137,7 @@ class RemoteMount:
         last = self._last
         if last is None:
             return MountReading(now_ns, nan, nan, nan, nan, MountMode.OFF)
-        if now_ns - last.stamp_ns > SILENT_NS:
-            raise DeviceFault('mount.silent', f'no reading of the drives for {(now_ns - last.stamp_ns) * 1e-9:.1f} s')
+        require_fresh('mount', 'drives', last.stamp_ns, now_ns)
         return last
 
     def stop(self, now_ns: int) -> None:
@@ -189,8 +194,7 @@ class RemoteBeacon:
         last = self._last
         if last is None:
             return BeaconReading(now_ns, False, nan, False)
-        if now_ns - last.stamp_ns > SILENT_NS:
-            raise DeviceFault('beacon.silent', f'no reading of the laser for {(now_ns - last.stamp_ns) * 1e-9:.1f} s')
+        require_fresh('beacon', 'laser', last.stamp_ns, now_ns)
         return last
 
     def close(self) -> None:
@@ -236,8 +240,7 @@ class RemoteHwp:
         last = self._last
         if last is None:
             return HwpReading(now_ns, nan, False)
-        if now_ns - last.stamp_ns > SILENT_NS:
-            raise DeviceFault('hwp.silent', f'no reading of the rotator for {(now_ns - last.stamp_ns) * 1e-9:.1f} s')
+        require_fresh('hwp', 'rotator', last.stamp_ns, now_ns)
         return last
 
     def stop(self, now_ns: int) -> None:
@@ -302,9 +305,7 @@ class RemoteFocuser:
         if self._last is None:
             return FocuserReading(0, 0, False)
         last = self._last.reading
-        if now_ns - last.stamp_ns > SILENT_NS:
-            since_s = (now_ns - last.stamp_ns) * 1e-9
-            raise DeviceFault('focuser.silent', f'no reading of the motor for {since_s:.1f} s')
+        require_fresh('focuser', 'motor', last.stamp_ns, now_ns)
         return last
 
     def halt(self, now_ns: int) -> None:

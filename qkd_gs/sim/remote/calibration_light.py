@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from qkd_gs.devices.calibration_light import NO_READING, CalibrationLightReading, checked_brightness
 from qkd_gs.devices.open_state import OpenState
-from qkd_gs.errors import DeviceFault
-from qkd_gs.sim.remote.actuators import SILENT_NS, Link
+from qkd_gs.sim.remote.actuators import Link, require_fresh
 
 OFF = 0.0  # in the place of a brightness
 
@@ -48,9 +47,8 @@ class RemoteCalibrationLight:
         self._state.require()
         self._link.poll()
         last = self._last
-        if last.stamp_ns and now_ns - last.stamp_ns > SILENT_NS:
-            since_s = (now_ns - last.stamp_ns) * 1e-9
-            raise DeviceFault('calibration_light.silent', f'no reading of the light for {since_s:.1f} s')
+        if last.stamp_ns:
+            require_fresh('calibration_light', 'light', last.stamp_ns, now_ns)
         return last
 
     def close(self) -> None:
