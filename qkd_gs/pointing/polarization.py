@@ -15,7 +15,7 @@ matter of wiring and depends on the parity, not on the pass.
 
 from __future__ import annotations
 
-from math import pi
+from math import atan2, cos, pi, sin
 
 import numpy as np
 
@@ -67,7 +67,11 @@ def polarization_angle_in_tube(
     """
     ahead = _roll_at(model, motion, _ROLL_STEP_S)
     behind = _roll_at(model, motion, -_ROLL_STEP_S)
-    turned = np.arctan2(np.sin(ahead - behind), np.cos(ahead - behind))
+    change = ahead - behind
+    if isinstance(change, float):
+        turned = atan2(sin(change), cos(change))
+    else:
+        turned = np.arctan2(np.sin(change), np.cos(change))
     angle: FloatOrArray = polarization_angle_rad - _roll_at(model, motion, 0.0)
     rate: FloatOrArray = polarization_rate_rad_s - turned / (2 * _ROLL_STEP_S)
     return angle, rate
@@ -90,8 +94,9 @@ def convergence(
     float or ndarray
         To be subtracted from an angle relative to the horizontal of the second direction, rad.
     """
-    turned = np.remainder(az_rad - from_az_rad + np.pi, 2 * np.pi) - np.pi
-    turn: FloatOrArray = turned * np.sin(0.5 * (el_rad + from_el_rad))
+    turned = (az_rad - from_az_rad + pi) % (2 * pi) - pi
+    middle = 0.5 * (el_rad + from_el_rad)
+    turn: FloatOrArray = turned * (sin(middle) if isinstance(middle, float) else np.sin(middle))
     return turn
 
 
