@@ -63,6 +63,7 @@ class TrackerNode(CoreNode):
 
     name = 'tracker'
     priority = IN_THE_LOOP
+    gathers = True
 
     def __init__(self) -> None:
         super().__init__()

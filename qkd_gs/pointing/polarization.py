@@ -15,7 +15,8 @@ matter of wiring and depends on the parity, not on the pass.
 
 from __future__ import annotations
 
-from math import atan2, cos, pi, sin
+from math import pi, sin
+from typing import Any
 
 import numpy as np
 
@@ -65,16 +66,14 @@ def polarization_angle_in_tube(
     -----
     The tube is rolled relative to the horizon by the mount's tilt over cos(el): 3 deg at 80 deg for a tilt of 0.5 deg.
     """
-    ahead = _roll_at(model, motion, _ROLL_STEP_S)
-    behind = _roll_at(model, motion, -_ROLL_STEP_S)
-    change = ahead - behind
-    if isinstance(change, float):
-        turned = atan2(sin(change), cos(change))
+    roll: Any
+    turned: Any
+    if isinstance(motion.az_rad, float):
+        roll, turned = model.roll_and_turn(motion, _ROLL_STEP_S)
     else:
-        turned = np.arctan2(np.sin(change), np.cos(change))
-    angle: FloatOrArray = polarization_angle_rad - _roll_at(model, motion, 0.0)
-    rate: FloatOrArray = polarization_rate_rad_s - turned / (2 * _ROLL_STEP_S)
-    return angle, rate
+        ahead, behind = _roll_at(model, motion, _ROLL_STEP_S), _roll_at(model, motion, -_ROLL_STEP_S)
+        roll, turned = _roll_at(model, motion, 0.0), np.arctan2(np.sin(ahead - behind), np.cos(ahead - behind))
+    return polarization_angle_rad - roll, polarization_rate_rad_s - turned / (2 * _ROLL_STEP_S)
 
 
 def convergence(

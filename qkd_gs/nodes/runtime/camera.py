@@ -39,6 +39,7 @@ class CameraNode(DeviceNode):
 
     role: CameraRole
     priority = IN_THE_LOOP
+    gathers = True
 
     def __init__(self) -> None:
         super().__init__()
