@@ -32,7 +32,6 @@ class MountNode(DeviceNode):
 
     name = 'mount'
     priority = MOVING
-    gathers = True
 
     def __init__(self) -> None:
         super().__init__()

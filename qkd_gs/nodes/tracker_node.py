@@ -63,7 +63,6 @@ class TrackerNode(CoreNode):
 
     name = 'tracker'
     priority = IN_THE_LOOP
-    gathers = True
 
     def __init__(self) -> None:
         super().__init__()

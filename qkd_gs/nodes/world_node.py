@@ -51,7 +51,6 @@ class WorldNode(CoreNode):
 
     name = 'world'
     priority = IN_THE_LOOP
-    gathers = True
 
     def __init__(self) -> None:
         super().__init__()

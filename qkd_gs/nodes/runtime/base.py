@@ -65,7 +65,6 @@ class StationMixin(FaultReports):
     winding_down = False
     finalized = False  # shut down by a lifecycle transition: the process ends, and is started again
     of_a_station: ClassVar[bool] = True  # False: it may run beside a pass that is played
-    gathers: ClassVar[bool] = False  # what comes often is gathered; anything else may wait for two periods of its loop
     priority: ClassVar[int] = 0  # real-time, where the rights allow it: of those, the higher one goes first
 
     def begin_station(self) -> None:

@@ -39,7 +39,6 @@ class CameraNode(DeviceNode):
 
     role: CameraRole
     priority = IN_THE_LOOP
-    gathers = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -9,7 +9,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from math import inf
 from typing import Any
 
 import rclpy
@@ -23,7 +22,6 @@ from qkd_gs.station.dds_profile import use_loopback_profile
 from qkd_gs.station.hang_watch import SAY_WHERE
 
 _SPIN_S = 0.1  # a signal is noticed after so long
-_DEAF_S = 0.015  # to sleep costs a third of what it costs to wait for messages, too
 _WIND_DOWN_S = 2.2  # to bring the mount towards its park position
 _SIGNALS = signal.SIGINT, signal.SIGTERM
 _AGE_LOG = 'qkd_gs.orbit.elements'
@@ -58,20 +56,12 @@ def run(make: Callable[[], Any], arguments: list[str] | None = None) -> int:
     executor.add_node(node)
     gc.collect()
     gc.freeze()  # these objects live as long as the process; collecting them again would cost milliseconds in the loop
-    quiet_s = -inf  # when messages were last waited for in vain
     try:
         while not ending.over(time.monotonic(), node) and not node.finalized:
-            began_s = time.monotonic()
-            wait_s = node.schedule.wait_s(began_s, _SPIN_S)
-            if node.gathers and 0.0 < wait_s < _DEAF_S and began_s - quiet_s < _DEAF_S:
-                time.sleep(wait_s)
-            else:
-                try:
-                    executor.spin_once(timeout_sec=wait_s)
-                except Exception as error:  # noqa: BLE001  our callbacks are guarded; this is rclpy's own, e.g. an impossible transition
-                    node.get_logger().warning(f'refused: {error}')
-                if wait_s and time.monotonic() - began_s >= wait_s:
-                    quiet_s = time.monotonic()
+            try:
+                executor.spin_once(timeout_sec=node.schedule.wait_s(time.monotonic(), _SPIN_S))
+            except Exception as error:  # noqa: BLE001  our callbacks are guarded; this is rclpy's own, e.g. an impossible transition
+                node.get_logger().warning(f'refused: {error}')
             now_s = time.monotonic()
             node.schedule.run(now_s)
             if now_s >= look_s:

@@ -47,6 +47,9 @@ class Estimator:
         self._t_ns = 0
         self.state: FloatArray = np.zeros(6)
         self.covariance: FloatArray = np.zeros((6, 6))
+        # compiled code is loaded here, not in the first steps of the loop
+        _advanced(self.state, self.covariance, 0.0, 1.0, 0.0, 0.0, 0.0)
+        _updated(self.state, self.covariance, np.eye(2), 0.0, 0.0, 0.0, 1.0, 1.0)
 
     @property
     def time_bias_s(self) -> float:
