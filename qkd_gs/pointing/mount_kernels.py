@@ -141,7 +141,10 @@ def decode(enc_az: float, enc_el: float, x: float, y: float, p: FloatArray) -> t
 def roll_and_turn(
     az: float, el: float, az1: float, el1: float, az2: float, el2: float, step_s: float, p: FloatArray
 ) -> tuple[float, float]:
-    """Roll of a moving tube, and how far it turns from `step_s` before to `step_s` after; rates (1), accelerations (2)."""
+    """Roll of a moving tube, and how far it turns from `step_s` before to `step_s` after.
+
+    Encoder angles with rates (1) and accelerations (2).
+    """
     half = step_s * step_s / 2
     _, _, roll = decode(az, el, 0.0, 0.0, p)
     _, _, ahead = decode(az + az1 * step_s + az2 * half, el + el1 * step_s + el2 * half, 0.0, 0.0, p)

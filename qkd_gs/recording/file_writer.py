@@ -16,7 +16,6 @@ from qkd_gs.errors import StationError
 from qkd_gs.recording.about import RECORD, About
 from qkd_gs.recording.summary import FileSummary, Topic, bag_information, yaml_text
 
-
 _MESSAGE, _INDEX, _ENTRY = Struct('<BQHIQQ'), Struct('<BQHI'), Struct('<QQ')
 _HEAD = 9  # opcode and length, which the length does not count
 

@@ -6,15 +6,14 @@ each text and checks each of its characters.  (Serialized form: plain CDR, littl
 
 from __future__ import annotations
 
-from struct import Struct
-from struct import error as StructError
+import struct
 from typing import NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.serialization import deserialize_message
 
 _HEAD = b'\x00\x01\x00\x00'
-_STAMP, _NUMBER = Struct('<iI'), Struct('<I')
+_STAMP, _NUMBER = struct.Struct('<iI'), struct.Struct('<I')
 _S = 10**9
 
 
@@ -53,7 +52,7 @@ def read(data: bytes) -> list[Status]:
     """
     try:
         return _read(data)
-    except (ValueError, StructError):
+    except (ValueError, struct.error):
         message = deserialize_message(data, DiagnosticArray)
     return [
         Status(one.level[0], one.name, one.message, one.hardware_id, {pair.key: pair.value for pair in one.values})
