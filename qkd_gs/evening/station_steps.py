@@ -229,6 +229,8 @@ class StationSteps:
 
     def _until_armed(self, heard: Heard, armed_ns: int) -> Waiting:
         """Wait parked until it is time to slew to the pass."""
+        while armed_ns - heard.now_ns > 2 * self._ready_ns and heard.mount is None:
+            heard = yield Doing('waits for the mount to tell where it is')
         if armed_ns - heard.now_ns > 2 * self._ready_ns and heard.mount is not None and not self._is_parked(heard):
             heard = yield from self._until_free(heard)
             yield from asked(Ask(Action.PARK))

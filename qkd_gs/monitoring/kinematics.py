@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import cos, pi, sin
 from xml.etree import ElementTree
 
 import numpy as np
@@ -40,10 +41,11 @@ class Joint:
     rate_rad_s: float
 
     @cached_property
-    def _quaternion(self) -> FloatArray:
-        """Of `rotation`: w, x, y, z."""
+    def _quaternions(self) -> tuple[list[float], list[float]]:
+        """Of `rotation`, and that times half a turn about the axis: w, x, y, z."""
         quaternion: FloatArray = mat2quat(self.rotation)
-        return quaternion
+        half = quaternion if self.axis is None else qmult(quaternion, axangle2quat(self.axis, pi))
+        return quaternion.tolist(), half.tolist()
 
     def turned(self, position_rad: float) -> FloatArray:
         """Rotation (3, 3), parent from child, at a position."""
@@ -54,8 +56,9 @@ class Joint:
 
     def transform(self, position_rad: float) -> Transform:
         """The joint at a position."""
-        turn = (1.0, 0.0, 0.0, 0.0) if self.axis is None else axangle2quat(self.axis, position_rad)
-        w, x, y, z = qmult(self._quaternion, turn).tolist()
+        at_zero, half_a_turn = self._quaternions
+        c, s = (1.0, 0.0) if self.axis is None else (cos(position_rad / 2), sin(position_rad / 2))
+        w, x, y, z = (c * a + s * b for a, b in zip(at_zero, half_a_turn, strict=True))
         return Transform(self.parent, self.child, self.xyz_m, (x, y, z, w))
 
 

@@ -91,8 +91,7 @@ class CalibratorNode(CoreNode):
         self._tell(MountTask.NONE)
         self.gather(m.MountState, 'mount/state', self._take_mount, NEWEST)
         self.gather(m.SessionState, 'session/state', self._take_session, NEWEST)
-        for role in CameraRole:
-            self.gather(m.Spot, f'{messages.frame_of(role)}/spot', self._take_spot, SENSOR)
+        self._hears: list[Any] = []  # spots, while stars are looked at
         self._server = (
             self._serve(Calibrate, 'calibrate', self._take_goal),
             self._serve(Observe, 'observe', self._take_observe),
@@ -149,8 +148,7 @@ class CalibratorNode(CoreNode):
             self._observing.observation.abort('a pass has begun')
 
     def _take_spot(self, message: m.Spot) -> None:
-        if self._calibrator is not None or self._observing is not None:
-            self._spots[CameraRole(message.camera)].append(messages.from_spot(message))
+        self._spots[CameraRole(message.camera)].append(messages.from_spot(message))
 
     def _why_not(self) -> tuple[int, str] | None:
         """Code and reason why nothing can move the mount now; the codes of both actions are the same."""
@@ -237,6 +235,10 @@ class CalibratorNode(CoreNode):
 
     def _begin(self, goal: Any, task: MountTask, step: Callable[[int], None]) -> None:
         self._goal = goal
+        if self._parking is None:
+            self._hears = [
+                self.gather(m.Spot, f'{messages.frame_of(role)}/spot', self._take_spot, SENSOR) for role in CameraRole
+            ]
         self._feedback_due = Due(_FEEDBACK_NS)
         self._tell(task)
         self._timer = self.every(1 / self._station.tracking.control_rate_hz, step)
@@ -316,6 +318,9 @@ class CalibratorNode(CoreNode):
     def _freed(self) -> Any:
         """Nothing moves the mount any more; the goal under way, to be concluded."""
         self.cease(self._timer)
+        while self._hears:
+            self.gather_no_more(self._hears.pop())
+        self._taken_spots()
         self._tell(MountTask.NONE)
         goal, self._goal = self._goal, None
         return goal

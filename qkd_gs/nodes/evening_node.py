@@ -36,7 +36,7 @@ from qkd_gs.nodes.runtime.base import ABORT_EVENING, BY_OPERATOR, CoreNode
 from qkd_gs.nodes.runtime.context import site_of, station_of
 from qkd_gs.nodes.runtime.gathered import NEWEST
 from qkd_gs.nodes.runtime.process import run
-from qkd_gs.nodes.runtime.qos import TRANSIENT_LOCAL
+from qkd_gs.nodes.runtime.qos import DEEP, TRANSIENT_LOCAL
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.station.graph import nodes_of
@@ -70,7 +70,8 @@ class EveningNode(CoreNode):
         self._tried_to_resume = self._abort_at_once = False
         self._said = ''
         self._board = StatusCollector()
-        self._mount: MountReading | None = None
+        self._mount: MountReading | None = None  # while an evening is under way; it comes a hundred times a second
+        self._mount_states: Any = None
         self._fix: NavSatFix | None = None
         self._pps: TimeReference | None = None
         self._task = MountTask.NONE
@@ -93,7 +94,7 @@ class EveningNode(CoreNode):
 
     def _listen(self) -> None:
         board = self._board
-        self.listen(DiagnosticArray, '/diagnostics', self._take_heartbeats)
+        self.gather(DiagnosticArray, '/diagnostics', self._take_heartbeats, DEEP, raw=True)
         self.listen(DiagnosticStatus, 'readiness', self._take_readiness, TRANSIENT_LOCAL)
         self.listen(
             m.NextPass, 'next_pass', lambda got: board.update_coming(messages.from_next_pass(got)), TRANSIENT_LOCAL
@@ -110,11 +111,10 @@ class EveningNode(CoreNode):
             lambda got: board.update_session(monitoring.from_session_state(got)),
             NEWEST,
         )
-        self.gather(m.MountState, 'mount/state', self._take_mount, NEWEST)
-        self.listen(m.SafetyStatus, 'safety/status', self._take_safety)  # one that waits would be too old
+        self.gather(m.SafetyStatus, 'safety/status', self._take_safety, NEWEST)
 
-    def _take_heartbeats(self, message: DiagnosticArray) -> None:
-        for health in monitoring.from_diagnostics(message, self.get_namespace()):
+    def _take_heartbeats(self, data: bytes) -> None:
+        for health in monitoring.from_diagnostics(data, self.get_namespace()):
             self._board.update_node(health, time.monotonic())
 
     def _take_readiness(self, message: DiagnosticStatus) -> None:
@@ -203,6 +203,7 @@ class EveningNode(CoreNode):
         self._weather = WeatherWatch(self._station.enclosure.weather.settle_s if shutter else 0.0)
         self._feedback_due = Due(_FEEDBACK_NS)
         self._said = ''
+        self._mount_states = self.gather(m.MountState, 'mount/state', self._take_mount, NEWEST)
         self._sequence = EveningSequence(Evening(journal, self._save), self._steps.perform)
         self.get_logger().info(f'evening of {journal.begun_utc}, until {journal.until_utc}')
 
@@ -294,6 +295,8 @@ class EveningNode(CoreNode):
     def _end(self, progress: Progress) -> None:
         sequence, self._sequence = self._sequence, None
         assert sequence is not None
+        self.gather_no_more(self._mount_states)
+        self._mount = None
         self._asks.forget()
         self.metrics = {}
         self.guarded(self._current.forget)()

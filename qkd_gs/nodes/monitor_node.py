@@ -111,7 +111,7 @@ class MonitorNode(CoreNode):
         self.create_timer(_TAGS_S, self.guarded(self._watch_tags), clock=self._steady)
 
     def _listen(self) -> None:
-        self.listen(DiagnosticArray, '/diagnostics', self._take_heartbeats)
+        self.listen(DiagnosticArray, '/diagnostics', self._take_heartbeats, raw=True)
         self.gather(m.MountState, 'mount/state', self._take_mount, NEWEST)
         self.gather(m.BeaconState, 'beacon/state', self._take_beacon, NEWEST)
         self.gather(m.MountCommand, 'mount/command', self._take_command, NEWEST)
@@ -161,8 +161,8 @@ class MonitorNode(CoreNode):
 
     # --- subscriptions ---
 
-    def _take_heartbeats(self, message: DiagnosticArray) -> None:
-        for name, values, told in monitoring.heartbeats(message, self.get_namespace()):
+    def _take_heartbeats(self, data: bytes) -> None:
+        for name, values, told in monitoring.heartbeats(data, self.get_namespace()):
             if name in self._expected:
                 now_s = time.monotonic()
                 self._heartbeats[name] = now_s, values, told

@@ -44,7 +44,9 @@ class RecorderNode(CoreNode):
         self._recorder = PassRecorder(self.sessions_dir, site_of(self).name, self._namespace, station_of(self).storage)
         self._seen: set[str] = set()
         self._state_codec = Codec(m.SessionState)
-        self._states = Verifier(self._key, self._namespace + STATE)
+        self._states_name = self._namespace + STATE
+        self._states = Verifier(self._key, self._states_name)
+        self._record, self._record_state = self.guarded(self._recorder.take), self.guarded(self._take_state)
         self._arrived: list[tuple[int, str, bytes]] = []
         monotonic_ns, utc_ns = read_clocks()
         self._offset_ns = utc_ns - monotonic_ns
@@ -101,10 +103,10 @@ class RecorderNode(CoreNode):
         # the time of arrival is the machine's UTC: nothing is known of what came before somebody set that clock
         was_set, self._offset_ns = abs(utc_ns - monotonic_ns - self._offset_ns) > NOISE_NS, utc_ns - monotonic_ns
         for at_ns, name, data in sorted(self._arrived, key=itemgetter(0)):
-            take = self._take_state if name == self._namespace + STATE else self._recorder.take
+            take = self._record_state if name == self._states_name else self._record
             # no bag is open before the clock is set; transient-local messages are kept for it
             age_ns = 0 if was_set else max(utc_ns - at_ns, 0)
-            self.guarded(take)(name, now_ns - round(speed * age_ns), data)
+            take(name, now_ns - round(speed * age_ns), data)
 
     def _take_state(self, name: str, now_ns: int, data: bytes) -> None:
         objection = self._states.objection(data)

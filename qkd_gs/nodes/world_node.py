@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 
 import qkd_gs.msg as m
@@ -20,7 +19,7 @@ from qkd_gs.nodes.conversions import messages, monitoring
 from qkd_gs.nodes.runtime.base import IN_THE_LOOP, CoreNode
 from qkd_gs.nodes.runtime.context import simulation_setup, station_of
 from qkd_gs.nodes.runtime.process import run
-from qkd_gs.nodes.runtime.qos import SENSOR, TRANSIENT_LOCAL
+from qkd_gs.nodes.runtime.qos import DEEP, SENSOR, TRANSIENT_LOCAL
 from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.pointing.pointing_file import FILE_NAME as POINTING
 from qkd_gs.pointing.pointing_file import StoredPointing, load_pointing
@@ -40,7 +39,6 @@ from qkd_gs.station.station_clock import ClockMapping
 from qkd_gs.tracking.types import Phase
 
 _STEP_S = 0.01
-_DEEP = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)  # each message has the error of one spot
 _SLOW_NS = 20_000_000  # half-wave plate, laser, focuser and calibration light report less often
 _CLOCK_NS = 50_000_000
 _PACE_S = 0.5  # of real time
@@ -101,7 +99,7 @@ class WorldNode(CoreNode):
         bus.obey('focuser/move', int, world.move_focuser)
         bus.obey('calibration_light/on', float, world.light_up)
         bus.listen('tilt_residual', TiltResidual, world.add_tilt_residual)
-        self.gather(m.SessionState, 'session/state', self._session, _DEEP)
+        self.gather(m.SessionState, 'session/state', self._session, DEEP)  # each one has the error of one spot
         self.listen(m.Counts, 'detector/counts', lambda counts: world.count(messages.from_counts(counts)))
 
     def _align(self) -> None:
@@ -134,7 +132,7 @@ class WorldNode(CoreNode):
             others = {spec.name for spec in nodes_of(True, bool(self.options['record']))} - {self.name}
             self._heartbeats = Heartbeats(others)
             speed = self._pace.speed
-            self.listen(DiagnosticArray, '/diagnostics', self._take_loops)
+            self.listen(DiagnosticArray, '/diagnostics', self._take_loops, raw=True)
             self.create_timer(_PACE_S, self.guarded(self._keep_pace), clock=self._steady)
         self._publish_mapping(ClockMapping(self._setup.begin_ns, self._began_ns, speed))
 
@@ -143,8 +141,8 @@ class WorldNode(CoreNode):
         self._set_clock(message)  # a process may not receive its own message
         self._station_clock.publish(message)
 
-    def _take_loops(self, message: DiagnosticArray) -> None:
-        for health in monitoring.from_diagnostics(message, self.get_namespace()):
+    def _take_loops(self, data: bytes) -> None:
+        for health in monitoring.from_diagnostics(data, self.get_namespace()):
             self._heartbeats.heard(time.monotonic(), health.name)
             if health.steps:
                 self._loops[health.name] = Loop(health.steps, health.missed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import atan2, cos, hypot, pi, radians, sin
 
 import numpy as np
@@ -67,6 +68,11 @@ def site_itrs_m(site: Site) -> FloatArray:
 
 def place_itrs_m(latitude_deg: float, longitude_deg: float, altitude_m: float) -> FloatArray:
     """Position of a place in the Earth-fixed frame (ITRS), metres, shape (3,); WGS-84 ellipsoid."""
+    return _place_itrs_m(latitude_deg, longitude_deg, altitude_m).copy()
+
+
+@lru_cache(maxsize=64)
+def _place_itrs_m(latitude_deg: float, longitude_deg: float, altitude_m: float) -> FloatArray:
     position: FloatArray = wgs84.latlon(latitude_deg, longitude_deg, elevation_m=altitude_m).itrs_xyz.m
     return position
 

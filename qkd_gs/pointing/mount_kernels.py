@@ -138,6 +138,21 @@ def decode(enc_az: float, enc_el: float, x: float, y: float, p: FloatArray) -> t
 
 
 @njit(cache=True)
+def roll_and_turn(
+    az: float, el: float, az1: float, el1: float, az2: float, el2: float, step_s: float, p: FloatArray
+) -> tuple[float, float]:
+    """Roll of a moving tube, and how far it turns from `step_s` before to `step_s` after.
+
+    Encoder angles with rates (1) and accelerations (2).
+    """
+    half = step_s * step_s / 2
+    _, _, roll = decode(az, el, 0.0, 0.0, p)
+    _, _, ahead = decode(az + az1 * step_s + az2 * half, el + el1 * step_s + el2 * half, 0.0, 0.0, p)
+    _, _, behind = decode(az - az1 * step_s + az2 * half, el - el1 * step_s + el2 * half, 0.0, 0.0, p)
+    return roll, atan2(sin(ahead - behind), cos(ahead - behind))
+
+
+@njit(cache=True)
 def encode_all(motion: FloatArray, p: FloatArray, out: FloatArray) -> None:
     """`encode` for the columns of `motion` (6, n) into `out` (6, n)."""
     for i in range(motion.shape[1]):

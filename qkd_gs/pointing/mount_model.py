@@ -187,6 +187,14 @@ class MountModel:
         """
         return self.line_of_sight(enc_az_rad, enc_el_rad)[2]
 
+    def roll_and_turn(self, motion: AxisMotion[float], step_s: float) -> tuple[float, float]:
+        """`roll` at a moving tube, and by how much it grows from `step_s` before to `step_s` after, radians."""
+        axes = motion.az_rad, motion.el_rad, motion.az_rate_rad_s, motion.el_rate_rad_s
+        found: tuple[float, float] = mount_kernels.roll_and_turn(
+            *map(float, axes), float(motion.az_acc_rad_s2), float(motion.el_acc_rad_s2), step_s, self._p
+        )
+        return found
+
     def line_of_sight(
         self, enc_az_rad: FloatOrArray, enc_el_rad: FloatOrArray
     ) -> tuple[FloatOrArray, FloatOrArray, FloatOrArray]:

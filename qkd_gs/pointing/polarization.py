@@ -15,7 +15,8 @@ matter of wiring and depends on the parity, not on the pass.
 
 from __future__ import annotations
 
-from math import pi, radians
+from math import pi, radians, sin
+from typing import Any
 
 import numpy as np
 
@@ -71,12 +72,14 @@ def polarization_angle_in_tube(
     -----
     The tube is rolled relative to the horizon by the mount's tilt over cos(el): 3 deg at 80 deg for a tilt of 0.5 deg.
     """
-    ahead = _roll_at(model, motion, _ROLL_STEP_S)
-    behind = _roll_at(model, motion, -_ROLL_STEP_S)
-    turned = np.arctan2(np.sin(ahead - behind), np.cos(ahead - behind))
-    angle: FloatOrArray = polarization_angle_rad - _roll_at(model, motion, 0.0)
-    rate: FloatOrArray = polarization_rate_rad_s - turned / (2 * _ROLL_STEP_S)
-    return angle, rate
+    roll: Any
+    turned: Any
+    if isinstance(motion.az_rad, float):
+        roll, turned = model.roll_and_turn(motion, _ROLL_STEP_S)
+    else:
+        ahead, behind = _roll_at(model, motion, _ROLL_STEP_S), _roll_at(model, motion, -_ROLL_STEP_S)
+        roll, turned = _roll_at(model, motion, 0.0), np.arctan2(np.sin(ahead - behind), np.cos(ahead - behind))
+    return polarization_angle_rad - roll, polarization_rate_rad_s - turned / (2 * _ROLL_STEP_S)
 
 
 def convergence(
@@ -96,8 +99,9 @@ def convergence(
     float or ndarray
         To be subtracted from an angle relative to the horizontal of the second direction, rad.
     """
-    turned = np.remainder(az_rad - from_az_rad + np.pi, 2 * np.pi) - np.pi
-    turn: FloatOrArray = turned * np.sin(0.5 * (el_rad + from_el_rad))
+    turned = (az_rad - from_az_rad + pi) % (2 * pi) - pi
+    middle = 0.5 * (el_rad + from_el_rad)
+    turn: FloatOrArray = turned * (sin(middle) if isinstance(middle, float) else np.sin(middle))
     return turn
 
 

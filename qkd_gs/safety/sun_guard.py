@@ -35,13 +35,18 @@ class SunGuard:
         self._first = 0  # step at which the table begins
         self._places: FloatArray = np.empty((0, 3))
         self._up: BoolArray = np.empty(0, dtype=bool)
+        self._night = True  # the Sun is down at all of these steps, as on every pass
 
     def distance_rad(self, t_ns: int, az_rad: float, el_rad: float) -> float:
         """Angle between a direction and the Sun; pi if the Sun is down."""
-        return float(self._distances(t_ns, az_rad, el_rad)[0])
+        self._look_ahead(t_ns // STEP_NS)
+        return pi if self._night else float(self._distances(t_ns, az_rad, el_rad)[0])
 
     def margin_s(self, now_ns: int, az_rad: float, el_rad: float) -> float:
         """Seconds until the Sun is too close to a fixed direction: 0 if it is now, inf if not within ten minutes."""
+        self._look_ahead(now_ns // STEP_NS)
+        if self._night:
+            return inf
         distances = self._distances(now_ns, az_rad, el_rad)
         margin = np.where(distances < pi, distances - self._exclusion_rad, inf)  # no zone is wide enough for the night
         near = np.flatnonzero(margin <= 0)
@@ -57,10 +62,7 @@ class SunGuard:
         return float(since_s + (until_s - since_s) * margin[k - 1] / (margin[k - 1] - margin[k]))
 
     def _distances(self, now_ns: int, az_rad: float, el_rad: float) -> FloatArray:
-        """Angles to the Sun now (first) and at the coming steps of the table, pi where it is down."""
-        self._look_ahead(now_ns // STEP_NS)
-        if not self._up.any():  # night, as on every pass
-            return np.full(len(self._up), pi)
+        """Angles to the Sun now (first) and at the coming steps of the table, which begins now; pi where it is down."""
         looks = np.array([cos(el_rad) * sin(az_rad), cos(el_rad) * cos(az_rad), sin(el_rad)])
         part = now_ns % STEP_NS / STEP_NS
         places = self._places.copy()
@@ -83,4 +85,4 @@ class SunGuard:
         fresh = np.stack([np.cos(el) * np.sin(az), np.cos(el) * np.cos(az), np.sin(el)], axis=1)
         self._places = np.concatenate([self._places[have - keep :], fresh])
         self._up = np.concatenate([self._up[have - keep :], el >= BELOW_RAD])
-        self._first = first
+        self._first, self._night = first, not self._up.any()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from math import nan
 
@@ -9,6 +10,7 @@ import numpy as np
 
 _BIN_MS = 0.05
 _BINS = 4000  # up to 200 ms; longer ones count as that long
+_BINS_A_S = 1e3 / _BIN_MS
 _PERCENTS = (50, 95, 99)
 
 
@@ -16,15 +18,16 @@ class Spread:
     """Percentiles of a stream of durations (s), good to 0.05 ms, in memory that does not grow."""
 
     def __init__(self) -> None:
-        self._bins = np.zeros(_BINS, np.int64)
+        self._bins = array('q', bytes(8 * _BINS))  # one is counted several times faster than in an array of NumPy
 
     def add(self, seconds: float) -> None:
         """Add a duration."""
-        self._bins[min(max(int(seconds * 1e3 / _BIN_MS), 0), _BINS - 1)] += 1
+        place = int(seconds * _BINS_A_S)
+        self._bins[place if 0 <= place < _BINS else 0 if place < 0 else _BINS - 1] += 1
 
     def percentiles_ms(self) -> tuple[float, float, float]:
         """50, 95 and 99 %, ms (upper edges of the bins); NaN before the first."""
-        total = np.cumsum(self._bins)
+        total = np.cumsum(np.frombuffer(self._bins, np.int64))
         if total[-1] == 0:
             return nan, nan, nan
         a, b, c = (float(np.searchsorted(total, total[-1] * p / 100) + 1) * _BIN_MS for p in _PERCENTS)
@@ -32,7 +35,7 @@ class Spread:
 
     def clear(self) -> None:
         """Reset."""
-        self._bins[:] = 0
+        self._bins = array('q', bytes(8 * _BINS))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 
 from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.monitoring.health import health_of
+from qkd_gs.nodes.conversions.diagnostics import read
 from qkd_gs.nodes.runtime.device import DeviceNode
 from qkd_gs.nodes.runtime.fault_reports import FaultReports
 
@@ -207,13 +208,12 @@ def test_the_heartbeat_names_the_worst_and_lists_all(dome):
     dome.degraded('node.stranger', '2 messages refused')
     dome.outcomes['read'][0] = 'mount.off'
     dome.read()
-    (status,) = sent[-1].status
-    values = {pair.key: pair.value for pair in status.values}
-    assert (values['fault'], status.message, status.level) == ('mount.off', 'mount.off: no power', b'\x02')
-    health = health_of('dome', values, status.message, 0.0)
+    (status,) = read(sent[-1])
+    assert (status.values['fault'], status.message, status.level) == ('mount.off', 'mount.off: no power', 2)
+    health = health_of('dome', status.values, status.message, 0.0)
     assert [fault.code for fault in health.faults] == ['mount.off', 'node.stranger']
     dome.outcomes['read'][0] = ''
     dome.read()
     dome.recovered('node.stranger')
-    (status,) = sent[-1].status
-    assert (status.message, status.level) == ('no satellites', b'\x01')  # a fault does not make it forgotten
+    (status,) = read(sent[-1])
+    assert (status.message, status.level) == ('no satellites', 1)  # a fault does not make it forgotten

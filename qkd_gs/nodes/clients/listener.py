@@ -19,7 +19,9 @@ from qkd_gs.monitoring.readiness import Level
 from qkd_gs.monitoring.snapshot import Snapshot
 from qkd_gs.monitoring.status_collector import StatusCollector
 from qkd_gs.nodes.conversions import messages, monitoring, scene
-from qkd_gs.nodes.runtime.qos import RELIABLE, TRANSIENT_LOCAL
+from qkd_gs.nodes.conversions.cdr import Codec, is_plain
+from qkd_gs.nodes.runtime.gathered import Gathered
+from qkd_gs.nodes.runtime.qos import DEEP, RELIABLE, TRANSIENT_LOCAL
 from qkd_gs.station.dds_profile import on_this_machine_alone, use_loopback_profile
 from qkd_gs.station.instance_lock import station_runs
 from qkd_gs.station.signals import signals_afterwards
@@ -53,13 +55,14 @@ class StationListener:
             start_parameter_services=False,
             enable_rosout=False,
         )
+        self._gathered: list[Gathered] = []
         board = self._board
         self._listen(m.StationClock, 'station_clock', self._set_clock, TRANSIENT_LOCAL)
-        self._listen(DiagnosticArray, '/diagnostics', self._take_heartbeats)
+        self._gather(DiagnosticArray, '/diagnostics', self._take_heartbeats)
         self._listen(DiagnosticStatus, 'readiness', self._take_readiness, TRANSIENT_LOCAL)
         self._listen(m.NextPass, 'next_pass', self._take_next, TRANSIENT_LOCAL)
-        self._listen(m.Target, 'target', lambda got: board.update_target(scene.seen(got)))
-        self._listen(
+        self._gather(m.Target, 'target', lambda got: board.update_target(scene.seen(got)))
+        self._gather(
             m.SessionState, 'session/state', lambda got: board.update_session(monitoring.from_session_state(got))
         )
         self._listen(m.Counts, 'detector/counts', lambda got: board.update_counts(messages.from_counts(got)))
@@ -75,6 +78,8 @@ class StationListener:
         with signals_afterwards() as came:
             while not came and (left_s := until_s - time.monotonic()) > 0:
                 self._executor.spin_once(timeout_sec=min(left_s, _LONGEST_S))
+                for gathered in self._gathered:
+                    gathered.fetch()
         return self._board.snapshot(self._clock.now_ns(), time.monotonic(), self._clock.speed)
 
     def listen_until(
@@ -110,17 +115,28 @@ class StationListener:
     def close(self) -> None:
         """Leave the graph."""
         self._executor.shutdown()
+        while self._gathered:
+            self._gathered.pop().destroy()
         self._node.destroy_node()
         self._context.try_shutdown()
 
     def _listen(self, kind: type, topic: str, take: Callable[[Any], None], qos: QoSProfile = RELIABLE) -> None:
+        self._node.create_subscription(kind, topic, self._tolerant(take, topic), qos)
+
+    def _gather(self, kind: Any, topic: str, take: Callable[[Any], None]) -> None:
+        """Subscribe to what comes often: it wakes nobody, and is read as `Codec` does, or by `take`."""
+        read = Codec(kind).decode if is_plain(kind) else bytes
+        receive = self._tolerant(lambda data: take(read(data)), topic)
+        self._gathered.append(Gathered(self._node, kind, topic, lambda data, _: receive(data), DEEP, True))
+
+    def _tolerant(self, take: Callable[[Any], None], topic: str) -> Callable[[Any], None]:
         def receive(message: Any) -> None:
             try:
                 take(message)
             except (ValueError, ArithmeticError) as error:  # whoever sent it is not a node of a station
                 self._node.get_logger().warning(f'nonsense on {topic}: {error}', throttle_duration_sec=_AGAIN_S)
 
-        self._node.create_subscription(kind, topic, receive, qos)
+        return receive
 
     def _set_clock(self, message: m.StationClock) -> None:
         self._clock.set(ClockMapping(message.epoch_ns, message.monotonic_ns, message.speed), message.began_ns)
@@ -129,8 +145,8 @@ class StationListener:
         self._planned = True
         self._board.update_coming(messages.from_next_pass(message))
 
-    def _take_heartbeats(self, message: DiagnosticArray) -> None:
-        for health in monitoring.from_diagnostics(message, self._namespace):
+    def _take_heartbeats(self, data: bytes) -> None:
+        for health in monitoring.from_diagnostics(data, self._namespace):
             self._board.update_node(health, time.monotonic())
 
     def _take_readiness(self, message: DiagnosticStatus) -> None:

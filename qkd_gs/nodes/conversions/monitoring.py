@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticStatus
 from std_msgs.msg import UInt8
 
 import qkd_gs.msg as m
@@ -10,6 +10,7 @@ from qkd_gs.monitoring.health import NodeHealth, health_of
 from qkd_gs.monitoring.load import Stage
 from qkd_gs.monitoring.readiness import Level, Readiness
 from qkd_gs.monitoring.snapshot import KeyProgress, KeyStep, SessionStatus
+from qkd_gs.nodes.conversions.diagnostics import read
 from qkd_gs.nodes.conversions.messages import stamp_of
 from qkd_gs.tracking.types import Phase
 
@@ -31,26 +32,28 @@ def from_readiness(message: DiagnosticStatus) -> Readiness:
     return Readiness(Level(min(message.level[0], Level.ERROR)), message.message)
 
 
-def heartbeats(message: DiagnosticArray, namespace: str) -> list[tuple[str, dict[str, str], str]]:
+def heartbeats(data: bytes, namespace: str) -> list[tuple[str, dict[str, str], str]]:
     """Node, values and message of every heartbeat of one station; all stations of a ROS domain share `/diagnostics`.
 
     Parameters
     ----------
+    data : bytes
+        A serialized `DiagnosticArray`.
     namespace : str
         Of the station, with or without its slash.
     """
-    found = []
-    for status in message.status:
-        values = {pair.key: pair.value for pair in status.values}
-        ours = values.get('namespace', '').strip('/') == namespace.strip('/')
-        if status.hardware_id and 'state' in values and ours:
-            found.append((status.hardware_id, values, status.message))
-    return found
+    return [
+        (status.hardware_id, status.values, status.message)
+        for status in read(data)
+        if status.hardware_id
+        and 'state' in status.values
+        and status.values.get('namespace', '').strip('/') == namespace.strip('/')
+    ]
 
 
-def from_diagnostics(message: DiagnosticArray, namespace: str) -> list[NodeHealth]:
+def from_diagnostics(data: bytes, namespace: str) -> list[NodeHealth]:
     """Heartbeats of one station, heard just now; statuses of other kinds are left out."""
-    return [health_of(name, values, told, 0.0) for name, values, told in heartbeats(message, namespace)]
+    return [health_of(name, values, told, 0.0) for name, values, told in heartbeats(data, namespace)]
 
 
 def from_session_state(message: m.SessionState) -> SessionStatus:

@@ -22,23 +22,25 @@ class SigningPublisher:
     """Publisher of a signed topic."""
 
     def __init__(self, publisher: Any, key: bytes) -> None:
-        self._publisher, self._signer = publisher, Signer(key, publisher.topic_name)
+        self._handle, self._signer = publisher.handle, Signer(key, publisher.topic_name)
         self._codec = Codec(publisher.msg_type)
 
     def publish(self, message: Any) -> None:
         """Sign and publish."""
-        self._publisher.publish(self._signer.sign(self._codec.encode(message)))
+        with self._handle:
+            self._handle.publish_raw(self._signer.sign(self._codec.encode(message)))
 
 
 class PlainPublisher:
     """Publisher of a topic whose type `Codec` can serialize."""
 
     def __init__(self, publisher: Any) -> None:
-        self._publisher, self._codec = publisher, Codec(publisher.msg_type)
+        self._handle, self._codec = publisher.handle, Codec(publisher.msg_type)
 
     def publish(self, message: Any) -> None:
         """Publish."""
-        self._publisher.publish(self._codec.encode(message))
+        with self._handle:
+            self._handle.publish_raw(self._codec.encode(message))
 
 
 class Refusals:

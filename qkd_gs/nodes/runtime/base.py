@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
@@ -21,7 +21,7 @@ from rclpy.qos import QoSProfile
 
 import qkd_gs.msg as m
 from qkd_gs.monitoring.node_faults import to_text
-from qkd_gs.nodes.conversions import messages
+from qkd_gs.nodes.conversions import diagnostics
 from qkd_gs.nodes.conversions.cdr import is_plain
 from qkd_gs.nodes.runtime import parameters
 from qkd_gs.nodes.runtime.authentic import Authentic, PlainPublisher, Refusals, SigningPublisher, is_signed
@@ -54,8 +54,8 @@ BY_OPERATOR = 'aborted by the operator'
 _HEARTBEAT_S = 1.0
 _FIRST_S = 0.1  # the first heartbeats come early, since the monitor waits for a new process
 _FIRST_BEATS = 5
+OK, WARN, ERROR = (level[0] for level in (DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR))
 _SLEW = 2e-3  # a speed that differs by less is the same for timers: UTC is slewed by less
-OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 
 class StationMixin(FaultReports):
@@ -150,15 +150,23 @@ class StationMixin(FaultReports):
         return node.create_subscription(kind, topic, self.guarded(take, (take, topic)), qos, **more)
 
     def gather(
-        self, kind: type, topic: str, take: Callable[[Any], None], qos: QoSProfile = RELIABLE, **more: Any
+        self,
+        kind: type,
+        topic: str,
+        take: Callable[[Any], None],
+        qos: QoSProfile = RELIABLE,
+        raw: bool = False,
+        **more: Any,
     ) -> Any:
         """Subscribe without being woken: messages are taken before the work of the node's next timer.
 
-        Of a type that carries a proof of its origin only authentic messages are taken.
+        Of a type that carries a proof of its origin only authentic messages are taken; of others `take` gets the
+        serialized form with `raw`.
         """
         node: Any = self
         if not self._verifies(kind):
-            gathered = Gathered(node, kind, topic, self.guarded(take, (take, topic)), qos, **more)
+            guarded = self.guarded(take, (take, topic))
+            gathered = Gathered(node, kind, topic, lambda one, *_: guarded(one), qos, raw, **more)
         elif qos is NEWEST:  # what strangers send meanwhile would drive it out of a queue of one
             found = self._authentic(take, kind, topic)
             gathered = Gathered(
@@ -169,6 +177,12 @@ class StationMixin(FaultReports):
             gathered = Gathered(node, kind, topic, lambda data, _: found.take(data), qos, True, **more)
         self._gathered.append(gathered)
         return gathered.subscription
+
+    def gather_no_more(self, subscription: Any) -> None:
+        """End a subscription made by `gather`."""
+        (ended,) = (gathered for gathered in self._gathered if gathered.subscription is subscription)
+        self._gathered.remove(ended)
+        ended.destroy()
 
     def fetch(self) -> None:
         """Take the messages of all subscriptions made by `gather`."""
@@ -311,15 +325,14 @@ class StationMixin(FaultReports):
             if watch is not None:
                 values |= loop_values(period_s, watch, '' if number == 1 else f'_{number}')
         warning = self.own_warning()
-        level = ERROR if faults else WARN if warning else OK
-        status = DiagnosticStatus(
-            level=level,
-            name=f'{self.name}: {self.name.replace("_", " ")}',
-            message=(faults[0].message if faults else warning or self.note) or self.state_label,
-            hardware_id=self.name,
-            values=[KeyValue(key=key, value=value) for key, value in (values | self.metrics).items()],
+        status = diagnostics.Status(
+            ERROR if faults else WARN if warning else OK,
+            f'{self.name}: {self.name.replace("_", " ")}',
+            (faults[0].message if faults else warning or self.note) or self.state_label,
+            self.name,
+            values | self.metrics,
         )
-        self._diagnostics.publish(DiagnosticArray(header=messages.header(time.time_ns()), status=[status]))
+        self._diagnostics.publish(diagnostics.written(time.time_ns(), status))
 
     def _first_heartbeat(self) -> None:
         node: Any = self

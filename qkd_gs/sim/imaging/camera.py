@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
-from math import hypot
 from typing import Protocol
 
 import numpy as np
@@ -118,10 +116,9 @@ class SimCamera:
         first = int(self._rng.integers(0, len(self._noise) - pixels + 1))
         region = (roi.x0_px, roi.y0_px, roi.width_px, roi.height_px)
         noise = self._noise[first : first + pixels]
-        sensor, blur_px = self._sensor, self.blur_px(mid_ns) if self.blur_px is not None else 0.0
-        if blur_px:
-            sensor = replace(sensor, sigma_px=hypot(sensor.sigma_px, blur_px))
-        return render(sensor, region, exposed.points, exposed.background, settings.exposure_s, settings.gain, noise)
+        blur_px = self.blur_px(mid_ns) if self.blur_px is not None else 0.0
+        exposure_s, gain = settings.exposure_s, settings.gain
+        return render(self._sensor, region, exposed.points, exposed.background, exposure_s, gain, noise, blur_px)
 
     def _check(self, settings: CameraSettings) -> None:
         model, roi = self._model, settings.roi or self._whole

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import erf, sqrt
+from math import erf, hypot, sqrt
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from qkd_gs.arrays import Float32Array, FloatArray, ImageArray, IntArray
 from qkd_gs.jit import njit
 
 _REACH = 5.0  # a spot is drawn out to so many sigma
+_KEPT = 16  # regions of which the hot pixels are kept
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,22 @@ class Sensor:
     def light(self) -> Float32Array:
         """Buffer for the electrons of one image, reused: allocating new pages costs more than filling them."""
         return np.empty(self.response.size, np.float32)
+
+    @cached_property
+    def _hot(self) -> dict[tuple[int, int, int, int], tuple[IntArray, IntArray, FloatArray]]:
+        return {}
+
+    def hot_in(self, region: tuple[int, int, int, int]) -> tuple[IntArray, IntArray, FloatArray]:
+        """Rows, columns and electrons a second of the hot pixels in a region, which is the same for many images."""
+        found = self._hot.get(region)
+        if found is None:
+            x0, y0, width, height = region
+            x, y = self.hot_x - x0, self.hot_y - y0
+            inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+            if len(self._hot) >= _KEPT:
+                self._hot.clear()
+            found = self._hot[region] = y[inside], x[inside], self.hot_e_s[inside]
+        return found
 
 
 @dataclass(frozen=True)
@@ -67,6 +84,7 @@ def render(
     exposure_s: float,
     gain: float,
     noise: Float32Array,
+    blur_px: float = 0.0,
 ) -> ImageArray:
     """Render one image.
 
@@ -77,6 +95,8 @@ def render(
     noise : (height * width,) array
         Standard normal numbers: photon and read noise together, as a normal distribution.  At the few
         electrons where a Poisson distribution would be skewed, the read noise dominates.
+    blur_px : float
+        Gaussian width that a defocus adds.
     """
     x0, y0, width, height = region
     light = sensor.light[: width * height].reshape(height, width)
@@ -84,9 +104,10 @@ def render(
     fill(light, response, background.level_e, background.slope_x_e,
          background.slope_y_e, sensor.dark_e_s * exposure_s)  # fmt: skip
     if len(points.x_px):
-        draw(light, response, points.x_px - x0, points.y_px - y0, points.electrons, sensor.sigma_px)
-    inside = (sensor.hot_x >= x0) & (sensor.hot_x < x0 + width) & (sensor.hot_y >= y0) & (sensor.hot_y < y0 + height)
-    light[sensor.hot_y[inside] - y0, sensor.hot_x[inside] - x0] += sensor.hot_e_s[inside] * exposure_s
+        sigma_px = hypot(sensor.sigma_px, blur_px) if blur_px else sensor.sigma_px
+        draw(light, response, points.x_px - x0, points.y_px - y0, points.electrons, sigma_px)
+    rows, columns, hot_e_s = sensor.hot_in(region)
+    light[rows, columns] += hot_e_s * exposure_s
     counts = np.empty((height, width), np.uint16)
     convert(light, noise, sensor.read_noise_e**2, sensor.full_well_e, gain / sensor.electrons_per_count,
             sensor.pedestal_counts, sensor.adc_mask, counts)  # fmt: skip

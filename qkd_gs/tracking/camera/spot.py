@@ -183,9 +183,9 @@ class SpotDetector:
         peak = cv2.blur(cv2.medianBlur(window, 3), (3, 3))
         if radius_px is not None:
             _positive('radius_px', radius_px)
-            x, y = np.arange(peak.shape[1]) + (x0 - x_px), np.arange(peak.shape[0]) + (y0 - y_px)
-            peak = np.where(x * x + y[:, None] ** 2 <= radius_px * radius_px, peak, 0)
-        at = int(np.argmax(peak))
+            at = int(spot_fit.brightest_within(peak, x_px - x0, y_px - y0, radius_px))
+        else:
+            at = int(np.argmax(peak))
         spot = self._measure(frame, x0 + at % window.shape[1], y0 + at // window.shape[1], gain)
         if spot is None or radius_px is None:
             return spot

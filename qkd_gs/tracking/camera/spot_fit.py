@@ -15,6 +15,19 @@ _PRIOR_LN_SIGMA = 0.7  # width of the prior on ln(sigma): it dominates for faint
 _CORE_PX = 10.0  # excluded from the background: 3.3 sigma of the widest ordinary spot
 
 
+@njit(cache=True)
+def brightest_within(image, x_px, y_px, radius_px):  # type: ignore[no-untyped-def]
+    """Place in a flattened image of its brightest pixel within a circle, of equal ones the first; 0 if all are dark."""
+    best, place = 0, 0
+    for j in range(image.shape[0]):
+        y = j - y_px
+        for i in range(image.shape[1]):
+            x = i - x_px
+            if image[j, i] > best and x * x + y * y <= radius_px * radius_px:
+                best, place = image[j, i], j * image.shape[1] + i
+    return place
+
+
 @njit(cache=True)  # type: ignore[misc]
 def _solve(a, b, n):  # type: ignore[no-untyped-def]
     """Solve the symmetric n x n system in place by Gauss-Jordan; False if singular."""

@@ -20,7 +20,6 @@ from qkd_gs.jit import njit
 from qkd_gs.tracking.control.tuning import Tuning
 
 BIAS, CROSS, X, Y, X_SLOPE, Y_SLOPE = range(6)
-ONE: FloatArray = np.eye(6)
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,9 @@ class Estimator:
         self._t_ns = 0
         self.state: FloatArray = np.zeros(6)
         self.covariance: FloatArray = np.zeros((6, 6))
+        # compiled code is loaded here, not in the first steps of the loop
+        _advanced(self.state, self.covariance, 0.0, 1.0, 0.0, 0.0, 0.0)
+        _updated(self.state, self.covariance, np.eye(2), 0.0, 0.0, 0.0, 1.0, 1.0)
 
     @property
     def time_bias_s(self) -> float:
@@ -86,9 +88,9 @@ class Estimator:
         tuning = self._tuning
         arc = max(axis_rate_rad_s, 1e-3) * dt_s
         walks = tuning.bias_walk_s**2 * dt_s, tuning.cross_walk_m**2 * dt_s
-        F, Q = _over_arc(arc, 1 / tuning.residual_angle_rad, tuning.residual_urad * 1e-6, *walks)
-        self.state = F @ self.state
-        self.covariance = F @ self.covariance @ F.T + Q
+        self.state, self.covariance = _advanced(
+            self.state, self.covariance, arc, 1 / tuning.residual_angle_rad, tuning.residual_urad * 1e-6, *walks
+        )
 
     def residual(self, axis_rate_rad_s: float, ahead_s: float = 0.0) -> Residual:
         """Residual and its rates `ahead_s` after the last `advance`."""
@@ -120,24 +122,59 @@ class Estimator:
         extra_rad : float
             RMS of everything else in one measurement.
         """
-        H = _design(jacobian)
-        across = self.covariance @ H.T
-        spread = H @ across
-        x, y = offset_rad[0] - float(self.state[X]), offset_rad[1] - float(self.state[Y])
-        single = tilt_rad**2 + extra_rad**2
-        gate = self._tuning.gate_sigma**2
-        if x * x > gate * (spread[0, 0] + single) or y * y > gate * (spread[1, 1] + single):
-            return False
         dt_s = max((stamp_ns - self._last_spot_ns) * 1e-9, 1e-3)
-        self._last_spot_ns = stamp_ns
         # consecutive images see the same tilt: replaced by white noise of the same density
         noise = extra_rad**2 + tilt_rad**2 * max(1.0, 2 * self._tuning.tilt_correlation_s / dt_s)
-        a, b, c = spread[0, 0] + noise, spread[0, 1], spread[1, 1] + noise
-        gain = across @ np.array([[c, -b], [-b, a]]) / (a * c - b * b)
-        self.state = self.state + gain @ np.array([x, y])
-        keep = ONE - gain @ H
-        self.covariance = keep @ self.covariance @ keep.T + noise * (gain @ gain.T)  # Joseph's form stays symmetric
-        return True
+        single, gate = tilt_rad**2 + extra_rad**2, self._tuning.gate_sigma**2
+        accepted, state, covariance = _updated(
+            self.state, self.covariance, jacobian, offset_rad[0], offset_rad[1], gate, single, noise
+        )
+        if accepted:
+            self._last_spot_ns, self.state, self.covariance = stamp_ns, state, covariance
+        return bool(accepted)
+
+
+@njit(cache=True)
+def _advanced(
+    state: FloatArray,
+    covariance: FloatArray,
+    arc: float,
+    w: float,
+    size_rad: float,
+    bias_walk: float,
+    cross_walk: float,
+) -> tuple[FloatArray, FloatArray]:
+    """State and covariance after an arc; see `_over_arc`."""
+    F, Q = _over_arc(arc, w, size_rad, bias_walk, cross_walk)
+    return F @ state, F @ covariance @ F.T + Q
+
+
+@njit(cache=True)
+def _updated(
+    state: FloatArray,
+    covariance: FloatArray,
+    jacobian: FloatArray,
+    x_rad: float,
+    y_rad: float,
+    gate: float,
+    single: float,
+    noise: float,
+) -> tuple[bool, FloatArray, FloatArray]:
+    """State and covariance after a spot, whether it was accepted first.
+
+    `gate` is in variances; `single` is the variance of one spot, `noise` that of one among consecutive spots.
+    """
+    H = _design(jacobian)
+    across = covariance @ H.T
+    spread = H @ across
+    x, y = x_rad - state[X], y_rad - state[Y]
+    if x * x > gate * (spread[0, 0] + single) or y * y > gate * (spread[1, 1] + single):
+        return False, state, covariance
+    a, b, c = spread[0, 0] + noise, spread[0, 1], spread[1, 1] + noise
+    gain = across @ np.array([[c, -b], [-b, a]]) / (a * c - b * b)
+    keep = np.eye(6) - gain @ H
+    joseph = keep @ covariance @ keep.T + noise * (gain @ gain.T)  # this form stays symmetric
+    return True, state + gain @ np.array([x, y]), joseph
 
 
 @njit(cache=True)
@@ -161,6 +198,7 @@ def _over_arc(
     return F, Q
 
 
+@njit(cache=True)
 def _design(jacobian: FloatArray) -> FloatArray:
     H = np.zeros((2, 6))
     H[:, :2] = jacobian
