@@ -5,36 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
-from struct import Struct
 from typing import Any
 
-from mcap.opcode import Opcode
-from mcap.records import Message, MessageIndex
 from mcap.writer import CompressionType, Writer
 
 from qkd_gs.errors import StationError
 from qkd_gs.recording.about import RECORD, About
 from qkd_gs.recording.summary import FileSummary, Topic, bag_information, yaml_text
-
-_MESSAGE, _INDEX, _ENTRY = Struct('<BQHIQQ'), Struct('<BQHI'), Struct('<QQ')
-_HEAD = 9  # opcode and length, which the length does not count
-
-
-def _write_message(self: Any, stream: Any) -> None:
-    length = _MESSAGE.size - _HEAD + len(self.data)
-    head = _MESSAGE.pack(Opcode.MESSAGE, length, self.channel_id, self.sequence, self.log_time, self.publish_time)
-    stream.write(head + self.data)
-
-
-def _write_index(self: Any, stream: Any) -> None:
-    entries = b''.join([_ENTRY.pack(t_ns, offset) for t_ns, offset in self.records])
-    length = _INDEX.size - _HEAD + len(entries)
-    stream.write(_INDEX.pack(Opcode.MESSAGE_INDEX, length, self.channel_id, len(entries)) + entries)
-
-
-# The same bytes in one call; `mcap` takes eight, with half of the recorder's time.
-Message.write = _write_message  # type: ignore[method-assign]
-MessageIndex.write = _write_index  # type: ignore[method-assign]
 
 
 class FileWriter:
