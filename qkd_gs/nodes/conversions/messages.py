@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import nan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import JointState, NavSatFix, NavSatStatus, RegionOfInterest, TimeReference
@@ -27,14 +27,11 @@ if TYPE_CHECKING:  # for a node that needs neither, their libraries would be sec
     from qkd_gs.safety.supervisor import SafetyStatus
 
 _S = 10**9
-_new: Any = object.__new__
 
 
 def to_time(t_ns: int) -> Time:
-    """Time message; made as `build` does, only faster."""
-    stamp = _new(Time)
-    stamp._sec, stamp._nanosec, stamp._check_fields = t_ns // _S, t_ns % _S, False
-    return stamp
+    """Time message."""
+    return build(Time, sec=t_ns // _S, nanosec=t_ns % _S)
 
 
 def from_time(stamp: Time) -> int:
@@ -43,10 +40,8 @@ def from_time(stamp: Time) -> int:
 
 
 def header(t_ns: int, frame_id: str = '') -> Header:
-    """Header of a stamp; every message has one."""
-    found = _new(Header)
-    found._stamp, found._frame_id, found._check_fields = to_time(t_ns), frame_id, False
-    return found
+    """Header of a stamp."""
+    return build(Header, stamp=to_time(t_ns), frame_id=frame_id)
 
 
 def stamp_of(message: object) -> int:
