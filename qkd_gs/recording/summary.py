@@ -17,13 +17,12 @@ from rosbags.rosbag2.metadata import dump_qos_v9, parse_qos
 from qkd_gs.errors import StationError
 from qkd_gs.recording.scan import PACKED
 from qkd_gs.session.atomic_file import replace_file
+from qkd_gs.settings.loader import SAFE_LOADER
 
 METADATA = 'metadata.yaml'
 QOS_KEY, HASH_KEY = 'offered_qos_profiles', 'topic_type_hash'  # rosbag2's names in a channel's metadata
 _VERSION = 9
-# libyaml where PyYAML was built with it: ten times as fast, and the same text
-_LOADER = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
-_DUMPER = getattr(yaml, 'CSafeDumper', yaml.SafeDumper)
+_DUMPER = getattr(yaml, 'CSafeDumper', yaml.SafeDumper)  # as `SAFE_LOADER`
 _NEVER_NS = 2**63 - 1
 
 
@@ -152,7 +151,7 @@ def refuse_packed_messages(folder: Path) -> None:
 def _information(folder: Path) -> dict[str, Any]:
     """Content of metadata.yaml; empty if it is missing or damaged."""
     try:
-        document = yaml.load((folder / METADATA).read_text(encoding='utf-8'), Loader=_LOADER)
+        document = yaml.load((folder / METADATA).read_text(encoding='utf-8'), Loader=SAFE_LOADER)
         found = document['rosbag2_bagfile_information']
     except (OSError, yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, RecursionError, ValueError):
         return {}

@@ -26,9 +26,8 @@ from qkd_gs.tracking.control.parking import rests_near_park
 from qkd_gs.tracking.types import Phase
 
 ROUNDS = (  # killed together: none needs another one of its round
-    ('gps', 'planner', 'calibrator', 'evening', 'post_processor', 'scene'),  # the satellite is held without them
-    ('recorder', 'hwp'),
-    ('detector', 'guiding_camera'),
+    ('gps', 'planner', 'calibrator', 'evening', 'post_processor', 'scene', 'hwp'),  # the satellite is held without them
+    ('recorder', 'detector', 'guiding_camera'),
     ('mount', 'monitor'),
     ('tracking_camera', 'beacon'),
     ('tracker',),

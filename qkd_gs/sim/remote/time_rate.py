@@ -7,6 +7,7 @@ matters: a machine that is too slow or too busy makes the pass longer, not worse
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -26,7 +27,8 @@ _TOO_MANY = 0.02  # slower
 _FEW = 0.012  # faster
 _UNHEARD_S = 2.5  # a node whose heartbeat is older is starved: much slower, at once
 _GONE_S = 30.0  # unheard for so long, however slow time was: it has ended
-_FULL, _ROOM = 0.85, 0.72  # busy share of all processors: slower, but not below real time; and faster only below
+# busy share of the processors: slower, but not below real time; faster only below; and far from what they can do
+_FULL, _ROOM, _PLENTY = 0.85, 0.72, 0.5
 _MUCH_SLOWER, _SLOWER, _FASTER, _RISE = 0.6, 0.9, 1.06, 1.25
 _RECOVER, _RESUMED = (
     1.6,
@@ -127,11 +129,19 @@ class Pace:
             self._plan_recovery(silence_s)
             self._slow_down(_MUCH_SLOWER, _SLOWEST)
             self._look_from(now_s + _SETTLE_S, loops)
-        elif now_s - self._decided_s >= (_RISING_S if self._rising or self._recovering_to else _EVERY_S):
+        elif now_s - self._decided_s >= (_RISING_S if self._soon(busy) else _EVERY_S):
             self._decide(self._missed(self._before, loops), busy)
             # a change makes every loop miss a period or two, which must not cause the next change
             self._look_from(now_s + (_SETTLE_S if self.speed != before else 0.0), loops)
         return self.speed != before
+
+    def _soon(self, busy: float) -> bool:
+        """Whether the next decision need not wait long."""
+        return bool(self._rising or self._recovering_to or self._held_back(busy))
+
+    def _held_back(self, busy: float) -> bool:
+        """Whether time is slow for what is over: the processors could do much more."""
+        return self.speed < _REAL_TIME and busy < _PLENTY
 
     def _starved(self, now_s: float, loops: Mapping[str, Loop], silence_s: float) -> bool:
         """Whether a node is not heard, or a loop has missed many periods in the last seconds."""
@@ -160,6 +170,9 @@ class Pace:
             self._slow_down(_SLOWER, _SLOWEST)
         elif self._recovering_to and missed < _FEW:
             self._recover()
+        elif self._held_back(busy) and missed < _FEW:
+            self.speed = min(_RISE * self.speed, _REAL_TIME)
+            self._ceiling = max(self._ceiling, self.speed)
         elif busy > _FULL and self.speed > _REAL_TIME:  # other programs may keep the processors busy as they like
             self.reason = f'{busy:.0%} of the processors are busy'
             self._slow_down(_SLOWER, _REAL_TIME)
@@ -198,16 +211,23 @@ class Pace:
 
 
 class Processors:
-    """How busy all processors of this machine are, as the kernel counts.
+    """How busy the processors are on which this process may run, as the kernel counts.
 
     Parameters
     ----------
     counters : callable
         Text of /proc/stat.
+    usable : set of int, optional
+        Numbers of the processors.  By default those that the station was given: it may have been pinned to a few.
     """
 
-    def __init__(self, counters: Callable[[], str] = lambda: Path('/proc/stat').read_text(encoding='ascii')) -> None:
+    def __init__(
+        self,
+        counters: Callable[[], str] = lambda: Path('/proc/stat').read_text(encoding='ascii'),
+        usable: set[int] | None = None,
+    ) -> None:
         self._counters = counters
+        self._names = {f'cpu{number}' for number in (os.sched_getaffinity(0) if usable is None else usable)}
         self._seen = deque([self._read()], maxlen=_LOOKS)
 
     def busy(self) -> float:
@@ -218,5 +238,11 @@ class Processors:
         return 1 - (idle - idle_before) / passed if passed > 0 else 0.0
 
     def _read(self) -> tuple[int, int]:
-        times = [int(word) for word in self._counters().split('\n', 1)[0].split()[1:9]]
-        return sum(times), times[3] + times[4]  # idle, and waiting for a disk
+        total = idle = 0
+        for line in self._counters().splitlines():
+            name, _, ticks = line.partition(' ')
+            if name in self._names:
+                times = [int(word) for word in ticks.split()[:8]]
+                total += sum(times)
+                idle += times[1] + times[3] + times[4]  # niced, which gives way to a station; idle; waiting for a disk
+        return total, idle

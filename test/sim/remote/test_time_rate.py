@@ -14,7 +14,10 @@ def begun(**options):
 
 
 class Machine:
-    """Misses a share of its 100 Hz periods that grows beyond what it can do; heartbeats once a second."""
+    """Misses a share of its 100 Hz periods that grows beyond what it can do; heartbeats once a second.
+
+    At what it can do its processors are busy for 70 %: the rest of a period is too short for another step.
+    """
 
     def __init__(self, can, misses_at_start=0):
         self.can, self.steps, self.missed, self.now_s = can, 0, misses_at_start, 0.0
@@ -29,7 +32,7 @@ class Machine:
             self.steps, self.missed = self.steps + periods - missed, self.missed + missed
             if self.now_s % 1 == 0:
                 self.loops = {'tracker': Loop(round(self.steps), round(self.missed))}
-                pace.step(self.now_s, self.loops, **load)
+                pace.step(self.now_s, self.loops, **({'busy': min(0.7 * pace.speed / self.can, 1.0)} | load))
             speeds.append(pace.speed)
         return speeds
 
@@ -132,6 +135,26 @@ def test_a_starvation_that_is_over_costs_a_minute_not_ten():
     assert machine.run(pace, 60)[-1] > 0.7
 
 
+def test_trouble_that_is_over_costs_a_minute_not_ten():
+    """A machine that was busy with something else for a while, and has nothing else to do now."""
+    pace, machine = begun(most=1.0), Machine(100)
+    machine.run(pace, 60)
+    machine.can = 0.1
+    machine.run(pace, 120)
+    assert pace.speed < 0.2
+    machine.can = 100
+    assert machine.run(pace, 60)[-1] == 1.0
+
+
+def test_beside_other_programs_it_returns_carefully():
+    pace, machine = begun(most=1.0), Machine(100)
+    machine.run(pace, 60)
+    machine.can = 0.1
+    machine.run(pace, 120)
+    machine.can, before = 100, pace.speed
+    assert machine.run(pace, 60, busy=0.9)[-1] < 2.5 * before
+
+
 @given(can=st.floats(0.2, 1.0))
 def test_time_does_not_return_to_a_speed_that_the_machine_no_longer_has(can):
     pace, machine = begun(most=1.0), Machine(100)
@@ -152,9 +175,15 @@ def test_the_oldest_heartbeat_counts_but_not_that_of_a_node_that_has_ended():
 
 
 def test_the_processors_are_as_busy_as_the_kernel_says():
-    """Two of ten ticks idle, one waiting for the disk."""
+    """Of ten ticks one idle, one niced, one waiting for the disk; a processor on which it may not run does nothing."""
     ticks = iter(range(1, 1000))
-    times = (f'cpu {7 * n} 0 0 {2 * n} {n} 0 0 0 0 0\ncpu0 1 2 3\n' for n in ticks)
-    processors = Processors(lambda: next(times))
+    times = (
+        f'cpu {14 * n} 0 0 {14 * n} {2 * n} 0 0 0 0 0\n'
+        f'cpu0 {7 * n} {n} 0 {n} {n} 0 0 0 0 0\n'
+        f'cpu1 0 0 0 {10 * n} 0 0 0 0 0 0\n'
+        f'cpu12 {7 * n} {n} 0 {n} {n} 0 0 0 0 0\nintr 1\n'
+        for n in ticks
+    )
+    processors = Processors(lambda: next(times), {0, 12})
     assert [round(processors.busy(), 9) for _ in range(50)] == [0.7] * 50
     assert 0 <= Processors().busy() <= 1
