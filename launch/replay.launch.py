@@ -15,6 +15,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch import LaunchDescription
 from qkd_gs.share import share_path
 from qkd_gs.station.dds_profile import loopback_environment
+from qkd_gs.station.library_threads import one_thread_environment
 
 
 def arguments():
@@ -35,7 +36,8 @@ def arguments():
 
 def generate_launch_description():
     """The replay, and rviz if wanted; ROS traffic stays on this machine unless the environment sets another profile."""
-    environment = [SetEnvironmentVariable(name, value) for name, value in loopback_environment().items()]
+    variables = loopback_environment() | one_thread_environment()
+    environment = [SetEnvironmentVariable(name, value) for name, value in variables.items()]
     namespace = LaunchConfiguration('namespace')
     replay = Node(
         package='qkd_gs',

@@ -26,6 +26,7 @@ from qkd_gs.station.dds_profile import loopback_environment
 from qkd_gs.station.graph import station_graph
 from qkd_gs.station.hang_watch import HangWatch
 from qkd_gs.station.instance_lock import started
+from qkd_gs.station.library_threads import one_thread_environment
 from qkd_gs.station.options import OPTIONS
 from qkd_gs.station.policies import enclave_of
 
@@ -165,5 +166,6 @@ def windows():
 
 def generate_launch_description():
     """The whole station; ROS traffic stays on this machine unless the environment sets another profile."""
-    environment = [SetEnvironmentVariable(name, value) for name, value in loopback_environment().items()]
+    variables = loopback_environment() | one_thread_environment()
+    environment = [SetEnvironmentVariable(name, value) for name, value in variables.items()]
     return LaunchDescription([*environment, *arguments(), OpaqueFunction(function=nodes), *windows()])

@@ -22,6 +22,7 @@ from qkd_gs.errors import StationError
 from qkd_gs.station.graph import Process
 from qkd_gs.station.hang_watch import HangWatch
 from qkd_gs.station.instance_lock import Held, started
+from qkd_gs.station.library_threads import one_thread_environment
 from qkd_gs.station.signals import signals_afterwards
 
 REFUSED = 2  # exit status of a node that refuses to start; restarting would not help
@@ -30,8 +31,6 @@ _LONGEST_S = 10.0
 _KEPT_LINES = 20
 _LAST_LINE_S = 5.0  # until the output of a process that has ended is read, at most: another may hold it open
 _STOP_S = 2.7  # SIGINT first, the rest of this long later SIGKILL
-# worker threads of libraries would only disturb the loops of other nodes
-_ONE_THREAD = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'NUMBA_NUM_THREADS', 'OPENCV_FOR_THREADS_NUM')
 
 
 @dataclass
@@ -221,8 +220,7 @@ def fork_node(
     reading : int
         Pipe with its output.
     """
-    for variable in _ONE_THREAD:
-        os.environ.setdefault(variable, '1')
+    os.environ.update(one_thread_environment())
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload(['qkd_gs.station.fork_server', 'qkd_gs.nodes.runtime.preload'])
     reading, writing = os.pipe()

@@ -5,6 +5,7 @@ What a launch file asks for must be what the one declaration of the graph says.
 
 import importlib.util
 import os
+import subprocess
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -35,6 +36,10 @@ class OpaqueFunction(Noted):
     pass
 
 
+class SetEnvironmentVariable(Noted):
+    pass
+
+
 class Node(Noted):
     pass
 
@@ -54,9 +59,9 @@ def launch_packages(monkeypatch):
     kinds = {
         'launch': {'LaunchDescription': lambda entities: SimpleNamespace(entities=entities)},
         'launch.actions': dict.fromkeys(
-            ('SetEnvironmentVariable', 'EmitEvent', 'LogInfo', 'RegisterEventHandler', 'Shutdown', 'TimerAction'), Noted
+            ('EmitEvent', 'LogInfo', 'RegisterEventHandler', 'Shutdown', 'TimerAction'), Noted
         )
-        | {'DeclareLaunchArgument': DeclareLaunchArgument, 'OpaqueFunction': OpaqueFunction},
+        | {one.__name__: one for one in (DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable)},
         'launch.conditions': {'IfCondition': Noted},
         'launch.substitutions': {'LaunchConfiguration': LaunchConfiguration},
         'launch.event_handlers': {'OnProcessExit': Noted, 'OnProcessStart': Noted},
@@ -124,6 +129,20 @@ def test_the_nodes_are_those_of_the_declaration():
         assert node.named['namespace'] == 'roof'
         assert node.named['respawn'] is True
         assert isinstance(node, LifecycleNode) == declared[name].spec.lifecycle
+
+
+@pytest.mark.usefixtures('launch_packages')
+@pytest.mark.parametrize('name', ['station.launch.py', 'replay.launch.py'])
+def test_no_library_has_workers_beside_the_loops_of_the_nodes(name):
+    entities = load(name).generate_launch_description().entities
+    variables = dict(one.given for one in entities if isinstance(one, SetEnvironmentVariable))
+    show = """
+import cv2, numba, numpy, os
+numpy.linalg.svd(numpy.ones((300, 300)))
+print(cv2.getNumThreads(), numba.get_num_threads(), len(os.listdir('/proc/self/task')))
+"""
+    told = subprocess.run([sys.executable, '-c', show], env=os.environ | variables, capture_output=True, check=True)
+    assert told.stdout.split() == [b'1', b'1', b'1']
 
 
 @pytest.mark.usefixtures('launch_packages')
