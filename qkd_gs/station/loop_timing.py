@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from math import nan
+from math import ceil, nan
 
 import numpy as np
 
@@ -69,15 +69,20 @@ class LoopWatch:
         self._period, self._latency, self._busy = Spread(), Spread(), Spread()
         self._steps = self._missed = 0
         self._last_ns: int | None = None
+        self._longer_s = 0.0  # than a period the last step may have taken: whole periods
 
     def step(self, now_ns: int) -> None:
         """A step begins at this station time."""
         if self._last_ns is not None:
             since_s = (now_ns - self._last_ns) * 1e-9
             self._period.add(since_s)
-            self._missed += max(int(since_s / self.period_s + 0.5) - 1, 0)
-        self._last_ns = now_ns
+            self._missed += max(int((since_s - self._longer_s) / self.period_s + 0.5) - 1, 0)
+        self._last_ns, self._longer_s = now_ns, 0.0
         self._steps += 1
+
+    def may_take(self, seconds: float) -> None:
+        """Count no period as missed because the step under way computes for so long, s of station time."""
+        self._longer_s = max(ceil(seconds / self.period_s) - 1, 0) * self.period_s
 
     def latency(self, seconds: float) -> None:
         """Add the age of the newest image that a command was computed from, s of station time."""

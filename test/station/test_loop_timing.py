@@ -53,6 +53,20 @@ def test_missed_periods(steps_ms, missed):
     assert figures.missed_share == pytest.approx(missed / (len(steps_ms) + missed))
 
 
+@pytest.mark.parametrize(
+    ('next_ms', 'missed'),
+    [(35, 0), (40, 0), (48, 1), (90, 5)],  # 35 ms of computing: a step at 40 ms is in time
+)
+def test_a_step_that_may_take_longer_misses_only_what_it_was_held_up(next_ms, missed):
+    watch = LoopWatch(0.01)
+    watch.step(0)
+    watch.may_take(0.035)
+    watch.step(next_ms * MS)
+    assert watch.figures().missed == missed
+    watch.step((next_ms + 40) * MS)  # of the next one nothing was said
+    assert watch.figures().missed == missed + 3
+
+
 def test_a_pause_is_nobodys_fault():
     watch = LoopWatch(0.01)
     watch.step(0)

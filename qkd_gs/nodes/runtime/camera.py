@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from math import inf
 
@@ -28,6 +29,7 @@ from qkd_gs.tracking.types import CameraRequest, CameraRole
 _POLL_S = 0.01
 _SLOW_HZ, _SLOW_POLL_S = 2.5, 0.04  # a slower stream is looked at less often: its images wait a tenth of their period
 IMAGES_LOST = 'camera.images'  # fault: many images are lost, damaged or late, though the camera works
+_LONGEST_LOOK = 0.5  # of the time between two images a large one is looked at, with no period missed
 _SILENCE_NS = 3_000_000_000  # a request is repeated every second
 _MOST_HZ = 1000.0
 _FEW_HZ = 1.0  # of which the recorder takes what it records
@@ -100,8 +102,12 @@ class CameraNode(DeviceNode):
     def _step(self, now_ns: int) -> None:
         request = self._request if self.clock.steady_ns() - self._request_ns < _SILENCE_NS else None
         assert self._loop is not None  # active
+        began_s = time.thread_time()
         for measurement in self._loop.step(now_ns, request):
             self._spots.publish(messages.spot(measurement))
+        computed_s = (time.thread_time() - began_s) * self.clock.speed
+        if request is not None and computed_s * request.rate_hz <= _LONGEST_LOOK:
+            self._watch.may_take(computed_s)
         self._look_every(_SLOW_POLL_S if request is None or request.rate_hz <= _SLOW_HZ else _POLL_S)
         trouble = getattr(self._camera, 'trouble', '')
         if trouble:
