@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import cos, radians, tan
 
 import numpy as np
@@ -63,19 +64,12 @@ class Prediction:
         """
         turn, slope = 1 / cos(state.el_rad), tan(state.el_rad)
         x_rate = residual.x_rate_rad_s + residual.x_rad * slope * state.el_rate_rad_s
-        return TargetState(
-            t_ns=state.t_ns,
+        return replace(
+            state,
             az_rad=state.az_rad + residual.x_rad * turn,
             el_rad=state.el_rad + residual.y_rad - self.dispersion(state.el_rad),
             az_rate_rad_s=state.az_rate_rad_s + x_rate * turn,
             el_rate_rad_s=state.el_rate_rad_s + residual.y_rate_rad_s,
-            az_acc_rad_s2=state.az_acc_rad_s2,
-            el_acc_rad_s2=state.el_acc_rad_s2,
-            range_m=state.range_m,
-            range_rate_m_s=state.range_rate_m_s,
-            light_time_s=state.light_time_s,
-            polarization_angle_rad=state.polarization_angle_rad,
-            polarization_rate_rad_s=state.polarization_rate_rad_s,
         )
 
 
