@@ -32,7 +32,7 @@ _MINUTE_S = 60
 _MIDDLE_S = {
     Step.FIND: 70,
     Step.CALIBRATE: 80,
-    Step.FOCUS: 20,
+    Step.FOCUS: 8,
     Step.EFFICIENCY: 50,
     Step.POLARIZATION: 60,
     Step.NOISE: 100,
