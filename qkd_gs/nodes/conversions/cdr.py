@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 
 M = TypeVar('M')
 
-_HEAD = b'\x00\x01\x00\x00'  # of plain CDR, little-endian; alignment counts from behind it
+HEAD = b'\x00\x01\x00\x00'  # of plain CDR, little-endian; alignment counts from behind it
 _CODES = {
     'boolean': '?', 'octet': 'B', 'byte': 'B', 'uint8': 'B', 'int8': 'b', 'uint16': 'H', 'int16': 'h', 'uint32': 'I',
     'int32': 'i', 'uint64': 'Q', 'int64': 'q', 'float': 'f', 'double': 'd',
@@ -153,7 +153,7 @@ class Codec:
         layout = self._last
         if self._texts and (lengths := tuple([values[place] for place in self._texts])) != layout.lengths:
             layout = self._last = self._layout(lengths)
-        return layout.struct.pack(_HEAD, *values)
+        return layout.struct.pack(HEAD, *values)
 
     def decode(self, data: bytes) -> Any:
         """Read a serialized message.
@@ -170,7 +170,7 @@ class Codec:
             if len(data) != layout.struct.size:
                 raise ValueError(f'{len(data)} bytes are no {self._kind.__name__}, which has {layout.struct.size}')
             values = list(layout.struct.unpack(data))
-        if values[0] != _HEAD:
+        if values[0] != HEAD:
             raise ValueError(f'{values[0].hex()} does not begin a message in little-endian CDR')
         for place in self._texts:
             values[place + 2] = values[place + 2][:-1].decode()

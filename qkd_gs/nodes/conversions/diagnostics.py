@@ -12,7 +12,8 @@ from typing import NamedTuple
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.serialization import deserialize_message
 
-_HEAD = b'\x00\x01\x00\x00'
+from qkd_gs.nodes.conversions.cdr import HEAD
+
 _STAMP, _NUMBER = struct.Struct('<iI'), struct.Struct('<I')
 _S = 10**9
 
@@ -29,7 +30,7 @@ class Status(NamedTuple):
 
 def written(t_ns: int, status: Status) -> bytes:
     """Serialized `DiagnosticArray` of one status, with a stamp (UTC, ns)."""
-    data = bytearray(_HEAD + _STAMP.pack(t_ns // _S, t_ns % _S))
+    data = bytearray(HEAD + _STAMP.pack(t_ns // _S, t_ns % _S))
     _put(data, '')  # frame
     data += bytes(-len(data) % _NUMBER.size) + _NUMBER.pack(1)
     data.append(status.level)
@@ -61,9 +62,9 @@ def read(data: bytes) -> list[Status]:
 
 
 def _read(data: bytes) -> list[Status]:
-    if data[:2] != _HEAD[:2]:
+    if data[:2] != HEAD[:2]:
         raise ValueError('not little-endian plain CDR')
-    _, at = _text(data, len(_HEAD) + _STAMP.size)
+    _, at = _text(data, len(HEAD) + _STAMP.size)
     count, at = _count(data, at)
     found = []
     for _ in range(count):

@@ -166,7 +166,8 @@ class StationMixin(FaultReports):
         node: Any = self
         if not self._verifies(kind):
             guarded = self.guarded(take, (take, topic))
-            gathered = Gathered(node, kind, topic, lambda one, *_: guarded(one), qos, raw, **more)
+            receive = (lambda data, _: guarded(data)) if raw else guarded
+            gathered = Gathered(node, kind, topic, receive, qos, raw, **more)
         elif qos is NEWEST:  # what strangers send meanwhile would drive it out of a queue of one
             found = self._authentic(take, kind, topic)
             gathered = Gathered(
