@@ -154,6 +154,7 @@ class _Parts:
             examination(self._run.manifest, ready.whole),
             receiver_of(self._run.manifest, ready.whole),
             self._plan.expected,
+            few_trips=bool(self._plan.few_trips),
         )
         report_unused(ready.reports)
         return Distilled(ready.whole, ready.reports, made, ready.watched)
@@ -171,7 +172,7 @@ class _Parts:
         whole = _joined(run.folder, manifest, self._timed, log)
         run.progress('looking for anomalies', 0.0)
         watched = click_figures(run.manifest, whole)
-        self._keep(part, timed)
+        self._keep(part, timed, last=number == len(self._recording.ends_ns) - 1)
         return _Ready(timed, whole, scanned.reports, watched)
 
     def _logged(self, number: int) -> tuple[Part, BeaconLog]:
@@ -193,14 +194,18 @@ class _Parts:
             raise StationError(f'the satellite was not locked in part {number + 1} of the pass', where=run.folder)
         return part, log
 
-    def _keep(self, part: Part, timed: Timed) -> None:
+    def _keep(self, part: Part, timed: Timed, last: bool) -> None:
         """Keep on the disk what is about to be announced."""
-        expected = self._plan.expected
+        begun, expected, parts = self._begun, self._plan.expected, [*self._plan.parts, part]
         if not self._plan.parts:
             share = _share_of_first(self._run, self._recording)
-            expected = self._begun.expected if self._begun else max(round(len(timed.detections) * _MATCHING / share), 1)
-        self._plan = PartsPlan(expected=expected, parts=[*self._plan.parts, part])
-        if not self._begun or self._plan.parts != self._begun.parts[: len(self._plan.parts)]:
+            expected = begun.expected if begun else max(round(len(timed.detections) * _MATCHING / share), 1)
+        as_begun = begun is not None and parts == begun.parts[: len(parts)]
+        few_trips = begun.few_trips if begun and as_begun and last else None
+        if last and few_trips is None:  # a repeated run asks for the same parities, however slow its link is
+            few_trips, as_begun = self._run.session.slow_link, False
+        self._plan = PartsPlan(expected=expected, parts=parts, few_trips=few_trips)
+        if not as_begun:
             self._plan.save(self._run.folder)
 
 

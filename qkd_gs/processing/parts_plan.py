@@ -42,6 +42,9 @@ class PartsPlan(Section):
 
     expected: int = Field(ge=1, description='sifted bits of the pass, as said before the first answer')
     parts: list[Part]
+    few_trips: bool | None = Field(
+        default=None, description='whether the last part is corrected in few round trips; null: it is not planned yet'
+    )
 
     def save(self, folder: Path) -> None:
         """Write it into a session; it is on the disk when this returns."""

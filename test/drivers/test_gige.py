@@ -54,7 +54,7 @@ def camera(port):
 
 
 class TestArvFakeCamera(CameraConformance):
-    traits = CameraTraits(silent_s=6.0, patience_s=10.0)
+    traits = CameraTraits(silent_s=6.0, patience_s=10.0, latency_s=2.0)
 
     @pytest.fixture
     def rig(self, camera):  # on a busy machine the fake camera, a process, may be held up for more than a second

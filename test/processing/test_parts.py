@@ -12,10 +12,12 @@ from qkd_gs.bench.security.short_sessions import short_session
 from qkd_gs.keys.entries import Side
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.processing.parts import Recorded
+from qkd_gs.processing.parts_plan import load_plan
 from qkd_gs.processing.pipeline import process_session
 from qkd_gs.qkd.link.channel import Kind
 from qkd_gs.qkd.link.faults import ProtocolError
 from qkd_gs.qkd.link.tls import Listener, connect
+from qkd_gs.qkd.protocol.ground_side import GroundSession
 from qkd_gs.sim.satellite import answer
 
 SECONDS = 12.0
@@ -111,6 +113,17 @@ def check_repeated(taken, fresh):
 def test_a_broken_run_is_repeated_afterwards_in_the_parts_that_it_had(taken, fresh, cut):
     with pytest.raises(ProtocolError):
         processed(*fresh, taken[1], cut)
+    check_repeated(taken, fresh)
+
+
+@pytest.mark.parametrize('slow', [True, False])
+def test_a_run_is_repeated_over_a_faster_or_slower_link(taken, fresh, monkeypatch, slow):
+    """Which parities are asked for was chosen by the first run."""
+    monkeypatch.setattr(GroundSession, 'slow_link', slow)
+    with pytest.raises(ProtocolError):
+        processed(*fresh, taken[1], (Kind.AMPLIFY, 1))
+    monkeypatch.setattr(GroundSession, 'slow_link', not slow)
+    assert load_plan(fresh[0]).few_trips == slow
     check_repeated(taken, fresh)
 
 

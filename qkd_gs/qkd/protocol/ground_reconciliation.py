@@ -83,8 +83,20 @@ class GroundReconciliation:
             self._leakage.announce(planned_bits(key_blocks(counts.sifted_bits), design_rate(counts)))
         self._link.send(kind, payload)
 
-    def correct(self, sifted: SiftedKey, blocks: list[slice], seed: int) -> None:
-        """Correct all bits of the pass; those of earlier parts are corrected already."""
+    @property
+    def slow(self) -> bool:
+        """Whether round trips are slow, as those of the earlier parts have shown."""
+        return self._spent_s * self._options.deadline > _LONG_S * self._trips
+
+    def correct(self, sifted: SiftedKey, blocks: list[slice], seed: int, few_trips: bool = False) -> None:
+        """Correct all bits of the pass; those of earlier parts are corrected already.
+
+        Parameters
+        ----------
+        few_trips : bool
+            Correct the rest in few round trips, which discloses more.  A repeated run that chooses otherwise than the
+            first one asks for other parities, and pays for both.
+        """
         if self._terms.one_way:  # the syndromes answer the report of errors
             rate = design_rate(sifted.counts)
             self.disclosed = correct_by_syndromes(self._link, sifted.bits, blocks, rate, seed, self._progress)
@@ -95,12 +107,7 @@ class GroundReconciliation:
                 sifted.bits[at : at + len(part)] = right
             at += len(part)
             part.wipe()
-        self._cascade(sifted.bits, sifted.qber, seed, self._last_options(), at)
-
-    def _last_options(self) -> CascadeOptions:
-        """Those of the last part, or of the whole."""
-        slow = self._spent_s * self._options.deadline > _LONG_S * self._trips  # as the earlier parts have shown
-        return _LAST_PART if self._earlier and slow else self._options
+        self._cascade(sifted.bits, sifted.qber, seed, _LAST_PART if few_trips else self._options, at)
 
     def verify(self, blocks: list[slice], bits: PackedBits, seed: bytes) -> Corrected:
         """Compare digests of all blocks; `seed` was drawn only now, so nobody can construct collisions."""

@@ -238,6 +238,7 @@ class GroundSession:
         examine: Callable[[KeyCounts], str] = lambda _: '',
         receiver: Receiver | None = None,
         expected: int | None = None,
+        few_trips: bool = False,
     ) -> KeyResult:
         """Make the key: sifting, reconciliation, verification, privacy amplification.
 
@@ -260,6 +261,9 @@ class GroundSession:
         expected : int, optional
             Sifted bits of the whole pass, signal, decoy and vacuum, that the ground expects; said in the first of
             several parts.  The bound is best for as many, and holds for any number.
+        few_trips : bool
+            Correct the last of several parts in few round trips, for a slow link (`slow_link`), which costs a little
+            key.  A repeated run should choose as the first one did: its parities cost nothing then.
 
         Returns
         -------
@@ -275,7 +279,7 @@ class GroundSession:
         try:
             with self._link.ended_by_faults():
                 self._sifting.sift(self._epoch_utc_ns, detections, spans, windows, expected)
-                return self._make_key(self._sifting.finish(receiver), examine)
+                return self._make_key(self._sifting.finish(receiver), examine, few_trips)
         finally:
             self._leakage.settle()
 
@@ -291,7 +295,12 @@ class GroundSession:
             exchange_confirmation(self._link, self._key_id)
         self._link.close()
 
-    def _make_key(self, sifted: SiftedKey, examine: Callable[[KeyCounts], str]) -> KeyResult:
+    @property
+    def slow_link(self) -> bool:
+        """Whether round trips have been slow in the parts so far."""
+        return self._reconciliation.slow
+
+    def _make_key(self, sifted: SiftedKey, examine: Callable[[KeyCounts], str], few_trips: bool) -> KeyResult:
         blocks = key_blocks(len(sifted.bits))
         reason, keep = examine(sifted.counts), False
         if not reason:
@@ -305,10 +314,10 @@ class GroundSession:
         self._report_errors(sifted, reason, seed, keep)
         if reason:
             return self._without_key(sifted, reason, keep)
-        return self._amplify(sifted, self._corrected(sifted, blocks, seed))
+        return self._amplify(sifted, self._corrected(sifted, blocks, seed, few_trips))
 
-    def _corrected(self, sifted: SiftedKey, blocks: list[slice], seed: int) -> Corrected:
-        self._reconciliation.correct(sifted, blocks, seed)
+    def _corrected(self, sifted: SiftedKey, blocks: list[slice], seed: int, few_trips: bool = False) -> Corrected:
+        self._reconciliation.correct(sifted, blocks, seed, few_trips)
         return self._reconciliation.verify(
             blocks, sifted.bits, self._random_bytes(verify.seed_bytes(self._terms.verification_bits))
         )

@@ -33,10 +33,11 @@ class Sifted:
 
 
 @pytest.mark.parametrize(
-    ('trip_s', 'parts', 'quick'), [(1e-3, 2, False), (0.25, 2, True), (0.25, 1, True), (0.25, 0, False)]
+    ('trip_s', 'parts', 'slow'), [(1e-3, 2, False), (0.25, 2, True), (0.25, 1, True), (0.25, 0, False)]
 )
-def test_few_round_trips_are_bought_where_they_are_slow(monkeypatch, trip_s, parts, quick):
-    """A pass as a whole, which nobody waits for during the pass, is corrected as it was asked for."""
+@pytest.mark.parametrize('few_trips', [False, True])
+def test_few_round_trips_are_made_where_it_is_chosen(monkeypatch, trip_s, parts, slow, few_trips):
+    """A pass as a whole, which nobody waits for during the pass, is no reason to choose it."""
     used, link = [], Link(trip_s)
 
     def correct(_link, _bits, _qber, _seed, options, *_):
@@ -49,7 +50,8 @@ def test_few_round_trips_are_bought_where_they_are_slow(monkeypatch, trip_s, par
     made = GroundReconciliation(link, terms, Account(), EFFICIENT, lambda *_: None, link.now_s)
     for number in range(parts):
         made.correct_part(PackedBits.of(np.zeros(8, np.uint8)), 0.01, number)
-    made.correct(Sifted(), [slice(0, 96)], 7)
+    assert made.slow == slow
+    made.correct(Sifted(), [slice(0, 96)], 7, few_trips)
     assert used[:-1] == [EFFICIENT] * parts
-    assert used[-1].deadline == (QUICK if quick else EFFICIENT).deadline
+    assert used[-1].deadline == (QUICK if few_trips else EFFICIENT).deadline
     assert not used[-1].hard  # no block is given up for it
