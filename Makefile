@@ -106,7 +106,7 @@ test-noble: ## the tests with the library versions of Ubuntu 24.04, in .venv-nob
 	awk -F== '/^[a-z]/ && !seen[$$1]++' requirements/noble.txt $(pins) > build/noble.txt
 	$(NOBLE_PIP) install -q --no-build-isolation --no-deps -r build/noble.txt
 	$(NOBLE_PIP) install -q --no-build-isolation --no-deps --editable .
-	NUMBA_CACHE_DIR=build/noble-kernels $(NOBLE)/bin/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	NUMBA_CACHE_DIR='$(CURDIR)/build/noble-kernels' $(NOBLE)/bin/pytest -n auto --maxprocesses 4 --dist loadfile
 
 pins: ## work out requirements/*.txt again after a change of requirements/*.in; versions already pinned stay
 	$(PYTHON) -m venv --clear build/pins

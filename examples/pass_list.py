@@ -35,7 +35,7 @@ def main(plot: str = 'pass_list.png') -> None:
         ylim=(0, 90),
     )
     axes.grid(alpha=0.3)
-    figure.legend(title='culmination, UTC', fontsize='small', loc='outside right upper')
+    axes.legend(title='culmination, UTC', fontsize='small', loc='upper left', bbox_to_anchor=(1, 1))
     figure.savefig(plot, dpi=100)
     print(f'plot: {plot}')
 

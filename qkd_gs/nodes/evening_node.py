@@ -64,6 +64,7 @@ class EveningNode(CoreNode):
         files = StationFiles(self._site, self._station, self.state_dir, self.sessions_dir, self._nodes)
         self._steps = StationSteps(files)
         self._left_behind = False  # what a process that died has asked for may go on
+        self._ends_behind = False  # that is ended
         self._sequence: EveningSequence[Heard] | None = None
         self._goal: Any = None
         self._early: list[Any] = []  # goals that came before station time was known
@@ -75,6 +76,7 @@ class EveningNode(CoreNode):
         self._fix: NavSatFix | None = None
         self._pps: TimeReference | None = None
         self._task = MountTask.NONE
+        self._task_heard = False
         self._reasons: tuple[str, ...] = ()
         self._asks = StationAsks(self, self._choose)
         self._listen()
@@ -121,7 +123,7 @@ class EveningNode(CoreNode):
         self._board.update_readiness(monitoring.from_readiness(message), time.monotonic())
 
     def _take_task(self, message: UInt8) -> None:
-        self._task = MountTask(message.data)
+        self._task, self._task_heard = MountTask(message.data), True
 
     def _take_fix(self, message: NavSatFix) -> None:
         self._fix = message
@@ -260,11 +262,13 @@ class EveningNode(CoreNode):
 
     def _step(self, now_ns: int) -> None:
         sequence = self._sequence
-        if sequence is None:
+        if sequence is None and not self._ends_behind:
             return self._asks.keep_ending()
         heard = self._heard(now_ns)
         if self._left_behind:
-            self._look_behind(heard, sequence.aborting)
+            self._look_behind(heard)
+        if sequence is None:
+            return None
         progress = sequence.advance(now_ns, heard, heard.conditions)
         if progress.ask is not None:
             self._asks.ask(progress.ask)
@@ -273,13 +277,13 @@ class EveningNode(CoreNode):
             self._end(progress)
         return None
 
-    def _look_behind(self, heard: Heard, aborting: bool) -> None:
-        """An abort also ends what a process that died has asked for, whichever step is under way now."""
-        if heard.moving is not None and aborting:
+    def _look_behind(self, heard: Heard) -> None:
+        """An abort also ends what a process that died has asked for, when it is heard, though the evening has ended."""
+        if heard.moving is not None and self._ends_behind:
             self._asks.ask(End(heard.moving))
-        elif heard.moving is not None or heard.snapshot.session is None or not heard.works(self._nodes):
+        elif heard.moving is not None or not (self._task_heard and heard.snapshot.session and heard.works(self._nodes)):
             return  # it goes on, or not everybody was heard yet
-        self._left_behind = False
+        self._left_behind = self._ends_behind = False
 
     def _tell(self, now_ns: int, sequence: EveningSequence[Heard], progress: Progress) -> None:
         news = progress.sentence != self._said
@@ -316,6 +320,7 @@ class EveningNode(CoreNode):
         """End the step under way; a process that dies meanwhile does not go on with the evening."""
         if self._sequence is not None:
             self._sequence.abort(why)
+            self._ends_behind = self._left_behind
             self.guarded(self._current.forget)()
 
     def _cancel(self, goal: Any) -> CancelResponse:

@@ -14,6 +14,7 @@ from qkd_gs.report.style import (
     RED,
     broken_at_gaps,
     label_time,
+    legend_below,
     new_figure,
     quiet_right_axis,
 )
@@ -102,7 +103,7 @@ def error_rate(view: SessionView) -> Plot | None:
     axes.set_ylim(0, 115 * top)
     axes.set_ylabel('error rate, %')
     label_time(axes)
-    figure.legend(loc='outside lower center', ncols=4)
+    legend_below(figure, ncols=4)
     said = f'{100 * mean:.2f}{HARD}%' if mean is not None else 'not given'
     return Plot(
         'qber',
@@ -151,7 +152,7 @@ def clock_residual(view: SessionView) -> Plot | None:
     axes.set_ylim(0, 1.15 * max(half_gate, float(np.nanquantile(t.sync_residual_ns, 0.98))))
     axes.set_ylabel('ns')
     label_time(axes)
-    figure.legend(loc='outside lower center', ncols=3)
+    legend_below(figure, ncols=3)
     return Plot(
         'sync_residual',
         'Clock',

@@ -6,7 +6,7 @@ import numpy as np
 
 from qkd_gs.arrays import FloatArray
 from qkd_gs.downlink.budget import transmission
-from qkd_gs.report.style import BLUE, FAINT, GREEN, GREY, INK, ORANGE, new_figure, scatter_axes
+from qkd_gs.report.style import BLUE, FAINT, GREEN, GREY, INK, ORANGE, legend_below, new_figure, scatter_axes
 from qkd_gs.report.view import Plot, SessionView, number
 from qkd_gs.settings.downlink import load_downlink
 
@@ -98,7 +98,7 @@ def calibration_stars(view: SessionView) -> Plot | None:
     axes.plot(x, y, 'o', ms=4, mew=0, color=BLUE, label='stars')
     paper = (_PAPER_STARS_URAD, f'paper {_PAPER_STARS_URAD} µrad')
     scatter_axes(axes, reach, (radial, f'RMS {radial:.1f} µrad'), paper)
-    figure.legend(loc='outside lower center', ncols=3)
+    legend_below(figure, ncols=3)
     return Plot(
         'calibration_stars',
         'Stars of the calibration',

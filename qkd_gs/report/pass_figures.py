@@ -21,6 +21,7 @@ from qkd_gs.report.style import (
     RED,
     broken_at_gaps,
     label_time,
+    legend_below,
     new_figure,
 )
 from qkd_gs.report.view import Plot, SessionView, number
@@ -73,7 +74,7 @@ def sky_track(view: SessionView) -> Plot | None:
         f'{90 - zenith_deg[top]:.1f}°', (azimuth[top], zenith_deg[top]), (9, 7), textcoords='offset points', color=INK
     )
     if axes.get_legend_handles_labels()[0]:  # none in a pass that was broken off before it began
-        figure.legend(loc='outside lower center', ncols=2)
+        legend_below(figure, ncols=2)
     return Plot(
         'sky_track',
         'The way across the sky',
@@ -163,7 +164,7 @@ def acquisition(view: SessionView) -> Plot | None:
     axes.set_ylim(bottom=0.3)
     axes.set_xlabel('seconds from lock')
     axes.set_ylabel('offset, µrad')
-    figure.legend(loc='outside lower center', ncols=3, markerscale=3)
+    legend_below(figure, ncols=3, markerscale=3)
     spoken = f'{took:.2f} s' if took is not None else 'a time that was not recorded'
     return Plot(
         'acquisition',

@@ -40,6 +40,7 @@ PHASE_NAMES = {
     Phase.END: 'pass over',
 }
 WIDTH_IN = 7.4
+_BELOW = 0.01  # of a figure's height, between legend and axes
 
 _SETTINGS: Any = {
     'font.family': 'DejaVu Sans',
@@ -83,6 +84,17 @@ def house_style() -> Iterator[None]:
 def new_figure(height_in: float, width_in: float = WIDTH_IN) -> Figure:
     """An empty figure; object interface only, so nothing is left behind in pyplot."""
     return Figure(figsize=(width_in, height_in), layout='constrained')
+
+
+def legend_below(figure: Figure, **more: Any) -> None:
+    """A legend below the axes of a figure that is complete; `more` is for `Figure.legend`.
+
+    Matplotlib 3.6, Ubuntu's, knows no legend outside the axes: room is made for it here.
+    """
+    legend = figure.legend(loc='lower center', **more)
+    used = legend.get_window_extent().height / figure.bbox.height + _BELOW
+    engine: Any = figure.get_layout_engine()
+    engine.set(rect=(0, used, 1, 1 - used))
 
 
 def svg_of(figure: Figure) -> bytes:

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.signal import welch
 
 from qkd_gs.arrays import BoolArray, FloatArray, IntArray
-from qkd_gs.report.style import BLUE, GREEN, GREY, new_figure
+from qkd_gs.report.style import BLUE, GREEN, GREY, legend_below, new_figure
 from qkd_gs.report.tables import Table
 from qkd_gs.report.text import NONE, shown
 from qkd_gs.report.view import Plot, SessionView, rms
@@ -74,7 +74,7 @@ def spectrum(view: SessionView) -> Plot | None:
     axes.set_xlabel('frequency, Hz')
     axes.set_ylabel('µrad² / Hz')
     axes.axvline(0.3, color=GREY, lw=0.8, ls=(0, (4, 3)))
-    figure.legend(loc='outside lower center', ncols=4)
+    legend_below(figure, ncols=4)
     return Plot(
         'spectrum',
         'Spectrum of the tracking error',

@@ -1,8 +1,11 @@
 """A laser of PyVISA-sim, which keeps its settings and its error queue; that power follows light is added here."""
 
+from itertools import count
+
 import pyvisa
 
 RESOURCE = 'TCPIP0::laser::5025::SOCKET'
+_NUMBERS = count()  # PyVISA keeps a library by the name of its file, and folders of tests get the names of earlier ones
 DEFINITION = """\
 spec: "1.1"
 devices:
@@ -45,7 +48,7 @@ class ScpiLaser:
     """
 
     def __init__(self, folder):
-        path = folder / 'laser.yaml'
+        path = folder / f'laser{next(_NUMBERS)}.yaml'
         path.write_text(DEFINITION, encoding='utf-8')
         self.library = f'{path}@sim'
         self._library = pyvisa.ResourceManager(self.library).visalib  # kept: a new one would have new devices

@@ -44,7 +44,7 @@ class Others:
         self.station, station.state_dir = station, state_dir
         self.clock = m.StationClock(epoch_ns=NOW_NS, monotonic_ns=time.monotonic_ns(), speed=1.0)
         self.goals, self.canceled, self.task = [], [], MountTask.NONE
-        self.reasons, self.keeps_time = '', True
+        self.reasons, self.keeps_time, self.says_task = '', True, True
         self.nodes = [spec.name for spec in NODES if spec.name != 'evening']
         station.hear(DiagnosticArray, '/diagnostics')
         self.client = ActionClient(station.node, Tonight, 'tonight')
@@ -88,12 +88,18 @@ class Others:
         say('session/state', m.SessionState(header=messages.header(now_ns), phase=int(Phase.IDLE), simulated=True))
         say('mount/state', messages.mount_state(MountReading(now_ns, 1.0, 0.7, 0.0, 0.0, MountMode.HOLD)))
         say('safety/status', m.SafetyStatus(header=messages.header(now_ns), reasons=self.reasons))
-        say('calibrator/busy', UInt8(data=self.task), TRANSIENT_LOCAL)
+        if self.says_task:
+            say('calibrator/busy', UInt8(data=self.task), TRANSIENT_LOCAL)
 
     def hide_time(self):
         """No new process learns station time until `keeps_time` is set again."""
         self.keeps_time = False
         self.station.forget('station_clock')
+
+    def hide_task(self):
+        """No new process learns what the calibrator does until `says_task` is set again."""
+        self.says_task = False
+        self.station.forget('calibrator/busy')
 
     def until(self, done):
         self.station.until(done, self.speak)
@@ -237,6 +243,24 @@ def test_a_process_that_is_killed_resumes_the_evening_and_can_be_told_to_end_wha
     assert journal['restarts'] == 1
     assert state_of(journal, Step.CALIBRATE) is State.PENDING
     assert not journal['ended_utc']
+
+
+def test_what_goes_on_is_ended_though_the_evening_was_over_before_it_was_heard(others, options):
+    with node_process('evening', **options) as process:
+        others.ask(skip=SKY)
+        others.until(lambda: others.goals)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    others.station.heard['/diagnostics'].clear()
+    others.hide_task()
+    with node_process('evening', **options):
+        others.until(others.said)
+        assert others.station.trigger(ABORT_EVENING, others.speak).success
+        others.until(lambda: not (others.station.state_dir / 'current_evening.json').exists() and not others.said())
+        assert not others.canceled
+        others.says_task = True
+        others.until(lambda: others.canceled)
+        others.finish(Calibrate.Result.ABORTED, 'aborted by the operator')
 
 
 def test_a_cancelled_goal_and_rain_end_what_was_asked_for(others, options):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import exp, log1p, pi
 
 import numpy as np
+from scipy.integrate import trapezoid
 
 from qkd_gs.arrays import FloatArray
 from qkd_gs.jit import njit
@@ -42,7 +43,7 @@ class Tilt:
         frequency = np.geomspace(0.5 / (settings.series * self._step_m), 1 / self._step_m, 200)
         spectrum = tilt_spectrum(frequency, settings.r0_m, aperture_m, settings.outer_scale_m)
         variance = kolmogorov_tilt_variance(settings.r0_m, aperture_m)
-        spectrum *= variance / np.trapezoid(spectrum, frequency)
+        spectrum *= variance / trapezoid(spectrum, frequency)
         self._series = [
             np.stack(
                 [tilt_series(settings.series, self._step_m, layer.weight * spectrum, frequency, rng) for _ in range(2)]

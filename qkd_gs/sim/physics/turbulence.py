@@ -13,6 +13,7 @@ from __future__ import annotations
 from math import pi
 
 import numpy as np
+from scipy.integrate import trapezoid
 from scipy.special import j0, j1
 
 from qkd_gs.arrays import FloatArray
@@ -44,7 +45,7 @@ def tilt_spectrum(frequency_m: FloatArray, r0_m: float, aperture_m: float, outer
     for i, along in enumerate(2 * pi * frequency_m):
         k = np.maximum(np.hypot(along, across), 1e-12)
         density = _phase_spectrum(k, r0_m, outer_scale_m) * _tilt_filter(k, aperture_m)
-        result[i] = np.trapezoid(density, across)
+        result[i] = trapezoid(density, across)
     # both signs of both wave numbers: 2 x 2; 2 pi from rad/m to cycles/m; half of cos^2 + sin^2 for the mean
     return result * 4 * 2 * pi / 2
 

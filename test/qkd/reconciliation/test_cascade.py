@@ -98,8 +98,9 @@ def test_any_length_and_any_estimate(n, qber, estimate, seed, options):
     except StationError:  # given up: more disclosed than there is
         assert qber > 0.05
         return
-    np.testing.assert_array_equal(found.bits, alice)
-    assert found.corrected_errors == (alice != bob).sum()
+    left = (found.bits != alice).sum()
+    assert left == (alice != bob).sum() - found.corrected_errors
+    assert not left or (options.hard and found.round_trips == options.deadline)
 
 
 @pytest.mark.parametrize(('qber', 'estimate'), [(0.02, 0.005), (0.02, 0.06), (0.0, 0.03), (0.001, 0.0)])
