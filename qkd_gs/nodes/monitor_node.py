@@ -105,10 +105,10 @@ class MonitorNode(CoreNode):
         if not self.simulated:
             self._keep_clock()
         self.every(_SAFETY_S, self._supervise, LoopWatch(_SAFETY_S))
-        self.create_timer(_LIFECYCLE_S, self.guarded(self._manage_lifecycles), clock=self._steady)
-        self.create_timer(_READINESS_S, self.guarded(self._publish_readiness), clock=self._steady)
-        self.create_timer(_STRANGERS_S, self.guarded(self._look_for_strangers), clock=self._steady)
-        self.create_timer(_TAGS_S, self.guarded(self._watch_tags), clock=self._steady)
+        self.every_real(_LIFECYCLE_S, self._manage_lifecycles)
+        self.every_real(_READINESS_S, self._publish_readiness)
+        self.every_real(_STRANGERS_S, self._look_for_strangers)
+        self.every_real(_TAGS_S, self._watch_tags)
 
     def _listen(self) -> None:
         self.listen(DiagnosticArray, '/diagnostics', self._take_heartbeats, raw=True)
@@ -137,7 +137,7 @@ class MonitorNode(CoreNode):
         self._discipline = ClockDiscipline(self._stored_mapping.load())
         self._clocks = self.publisher(m.StationClock, 'station_clock', TRANSIENT_LOCAL)
         self._publish_clock()
-        self.create_timer(_CLOCK_S, self.guarded(self._discipline_clock), clock=self._steady)
+        self.every_real(_CLOCK_S, self._discipline_clock)
 
     def _publish_clock(self) -> None:
         message = messages.station_clock(self._discipline.mapping, 0)

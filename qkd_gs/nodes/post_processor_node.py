@@ -68,7 +68,7 @@ class PostProcessorNode(CoreNode):
         self._work_left: Queue[tuple[str, Work]] = Queue()
         self._updates: Queue[dict[str, Any]] = Queue()
         self.gather(m.SessionState, 'session/state', self._session)
-        self.create_timer(_POLL_S, self.guarded(self._publish_updates), clock=self._steady)
+        self.every_real(_POLL_S, self._publish_updates)
         self._publish({})
         threading.Thread(target=self._work, name='post-processing', daemon=True).start()
 

@@ -50,9 +50,9 @@ class RecorderNode(CoreNode):
         self._arrived: list[tuple[int, str, bytes]] = []
         monotonic_ns, utc_ns = read_clocks()
         self._offset_ns = utc_ns - monotonic_ns
-        self.create_timer(_DISCOVER_S, self.guarded(self._look), clock=self._steady)
-        self.create_timer(_FLUSH_S, self.guarded(self._flush), clock=self._steady)
-        self.create_timer(_TAKE_S, self.guarded(self._take_all), clock=self._steady)
+        self.every_real(_DISCOVER_S, self._look)
+        self.every_real(_FLUSH_S, self._flush)
+        self.every_real(_TAKE_S, self._take_all)
 
     def _declare_rate(self, camera: str, rate_hz: float) -> float:
         description = f'recorded images of the {camera.replace("_", " ")} per second of station time; 0: none [Hz]'

@@ -99,8 +99,8 @@ class ReplayNode(CoreNode):
         self._clock_publisher = self.publisher(Clock, '/clock', SENSOR)
         self._station_clock = self.publisher(m.StationClock, 'station_clock', TRANSIENT_LOCAL)
         self._steps = self._sequence()
-        self._timer = self.create_timer(_TICK_S, self.guarded(self._tick), clock=self._steady)
-        self.create_timer(_CLOCK_S, self.guarded(self._publish_clock), clock=self._steady)
+        self.every_real(_TICK_S, self._tick)
+        self.every_real(_CLOCK_S, self._publish_clock)
 
     def _declare(self, name: str, value: str, description: str) -> str:
         descriptor = ParameterDescriptor(description=description, read_only=True)

@@ -88,7 +88,7 @@ class WorldNode(CoreNode):
             **options,
         )
         self._counterparts = Counterparts(place, self.devices.in_the_loop, self.get_logger().info)
-        self.create_timer(_WATCH_S, self.guarded(self._counterparts.watch), clock=self._steady)
+        self.every_real(_WATCH_S, self._counterparts.watch)
 
     def _listen(self) -> None:
         world, bus = self._world, self._bus
@@ -133,7 +133,7 @@ class WorldNode(CoreNode):
             self._heartbeats = Heartbeats(others)
             speed = self._pace.speed
             self.listen(DiagnosticArray, '/diagnostics', self._take_loops, raw=True)
-            self.create_timer(_PACE_S, self.guarded(self._keep_pace), clock=self._steady)
+            self.every_real(_PACE_S, self._keep_pace)
         self._publish_mapping(ClockMapping(self._setup.begin_ns, self._began_ns, speed))
 
     def _publish_mapping(self, mapping: ClockMapping) -> None:

@@ -32,7 +32,7 @@ ROUNDS = (  # killed together: none needs another one of its round
     ('tracking_camera', 'beacon'),
     ('tracker',),
 )
-ENOUGH_S = 40.0  # locked, for a key
+ENOUGH_S = 30.0  # locked, for a key
 ASKED_S = 30.0  # from the first heartbeats of all nodes, before which time hardly goes on, to the choice of the passes
 LEAD_S = ASKED_S + ready_s(load_yaml(share_path('config', 'station.yaml'), StationSettings).mount)
 LOST_S = (

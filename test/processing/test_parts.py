@@ -109,7 +109,7 @@ def check_repeated(taken, fresh):
     assert audit_session(fresh[0]).differences == []
 
 
-@pytest.mark.parametrize('cut', [(Kind.DETECTIONS, 1), (Kind.PARITY_REQUEST, 9), (Kind.CORRECT, 2), (Kind.AMPLIFY, 1)])
+@pytest.mark.parametrize('cut', [(Kind.DETECTIONS, 1), (Kind.PARITY_REQUEST, 9), (Kind.CORRECT, 2)])
 def test_a_broken_run_is_repeated_afterwards_in_the_parts_that_it_had(taken, fresh, cut):
     with pytest.raises(ProtocolError):
         processed(*fresh, taken[1], cut)

@@ -14,8 +14,6 @@ from typing import Any, ClassVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import ParameterDescriptor
-from rclpy.clock import Clock
-from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
@@ -90,7 +88,6 @@ class StationMixin(FaultReports):
         self._refusals = Refusals()
         self.clock = StationClock(must_be_set=True)
         self._clock_message: m.StationClock | None = None
-        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.schedule = Schedule()
         self._timers_made: dict[int, tuple[float, Callable[[int], None], LoopWatch | None, Periodic | None]] = {}
         self._gathered: list[Gathered] = []
@@ -100,9 +97,9 @@ class StationMixin(FaultReports):
         self.metrics: dict[str, str] = {}
         self._diagnostics = node.create_publisher(DiagnosticArray, '/diagnostics', RELIABLE)
         self.listen(m.StationClock, 'station_clock', self._set_clock, TRANSIENT_LOCAL)
-        node.create_timer(_HEARTBEAT_S, self.guarded(self._beat), clock=self._steady)
+        self.every_real(_HEARTBEAT_S, self._beat)
         self._first_beats = 0
-        self._first_timer = node.create_timer(_FIRST_S, self.guarded(self._first_heartbeat), clock=self._steady)
+        self._early_beats = self.every_real(_FIRST_S, self._early_heartbeat)
 
     def _has_simulated_devices(self) -> bool:
         from qkd_gs.devices.devices_file import load_devices
@@ -224,6 +221,10 @@ class StationMixin(FaultReports):
         self._make_timer(number)
         return number
 
+    def every_real(self, period_s: float, work: Callable[[], object]) -> Periodic:
+        """Call `work` every `period_s` of real time, whatever the speed of station time."""
+        return self.schedule.add(time.monotonic(), period_s, self.guarded(work))
+
     def cease(self, number: int) -> None:
         """Cancel a periodic call; a fault of it is over, since nobody does that work any more."""
         _, work, _, call = self._timers_made.pop(number)
@@ -335,11 +336,10 @@ class StationMixin(FaultReports):
         )
         self._diagnostics.publish(diagnostics.written(time.time_ns(), status))
 
-    def _first_heartbeat(self) -> None:
-        node: Any = self
+    def _early_heartbeat(self) -> None:
         self._first_beats += 1
         if self._first_beats >= _FIRST_BEATS:
-            node.destroy_timer(self._first_timer)
+            self.schedule.remove(self._early_beats)
         self.heartbeat()
 
     def wind_down(self) -> None:
