@@ -12,7 +12,9 @@ def observing(station):
     station.tasks = station.hear(UInt8, 'calibrator/busy', TRANSIENT_LOCAL)
     station.drives = station.overhear('mount/state')
     station.client = ActionClient(station.node, Observe, 'observe')
-    station.until(lambda: station.client.server_is_ready() and station.drives, 'the calibrator takes goals')
+    station.until(
+        lambda: station.client.server_is_ready() and station.drives and station.tasks, 'the calibrator takes goals'
+    )
     return station
 
 
