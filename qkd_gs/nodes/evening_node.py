@@ -75,8 +75,7 @@ class EveningNode(CoreNode):
         self._mount_states: Any = None
         self._fix: NavSatFix | None = None
         self._pps: TimeReference | None = None
-        self._task = MountTask.NONE
-        self._task_heard = False
+        self._task: MountTask | None = None  # of the calibrator; None: not heard yet
         self._reasons: tuple[str, ...] = ()
         self._asks = StationAsks(self, self._choose)
         self._listen()
@@ -123,7 +122,7 @@ class EveningNode(CoreNode):
         self._board.update_readiness(monitoring.from_readiness(message), time.monotonic())
 
     def _take_task(self, message: UInt8) -> None:
-        self._task, self._task_heard = MountTask(message.data), True
+        self._task = MountTask(message.data)
 
     def _take_fix(self, message: NavSatFix) -> None:
         self._fix = message
@@ -205,6 +204,7 @@ class EveningNode(CoreNode):
         self._weather = WeatherWatch(self._station.enclosure.weather.settle_s if shutter else 0.0)
         self._feedback_due = Due(_FEEDBACK_NS)
         self._said = ''
+        self._ends_behind = False  # what moves from now on may be this evening's own
         self._mount_states = self.gather(m.MountState, 'mount/state', self._take_mount, NEWEST)
         self._sequence = EveningSequence(Evening(journal, self._save), self._steps.perform)
         self.get_logger().info(f'evening of {journal.begun_utc}, until {journal.until_utc}')
@@ -252,7 +252,7 @@ class EveningNode(CoreNode):
             snapshot,
             self._weather.step(now_ns, self._reasons),
             self._dark_ns,
-            self._task,
+            self._task or MountTask.NONE,
             messages.from_gps(self._fix, self._pps) if self._fix is not None and self._pps is not None else None,
             self._mount,
             self._asks.said,
@@ -281,7 +281,9 @@ class EveningNode(CoreNode):
         """An abort also ends what a process that died has asked for, when it is heard, though the evening has ended."""
         if heard.moving is not None and self._ends_behind:
             self._asks.ask(End(heard.moving))
-        elif heard.moving is not None or not (self._task_heard and heard.snapshot.session and heard.works(self._nodes)):
+        elif (
+            heard.moving is not None or self._task is None or not (heard.snapshot.session and heard.works(self._nodes))
+        ):
             return  # it goes on, or not everybody was heard yet
         self._left_behind = self._ends_behind = False
 

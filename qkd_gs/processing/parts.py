@@ -172,7 +172,7 @@ class _Parts:
         whole = _joined(run.folder, manifest, self._timed, log)
         run.progress('looking for anomalies', 0.0)
         watched = click_figures(run.manifest, whole)
-        self._keep(part, timed, last=number == len(self._recording.ends_ns) - 1)
+        self._keep(part, timed, self._is_last(number))
         return _Ready(timed, whole, scanned.reports, watched)
 
     def _logged(self, number: int) -> tuple[Part, BeaconLog]:
@@ -182,7 +182,7 @@ class _Parts:
         begun = self._begun.parts[number] if self._begun and number < len(self._begun.parts) else None
         if begun and begun.until_ns != until_ns:
             begun = None  # it was planned, but never announced
-        last = number == len(recording.ends_ns) - 1
+        last = self._is_last(number)
         behind_ns, log_behind_ns = (LAST_BEHIND_NS, _LAST_LOG_NS) if last else (BEHIND_NS, _LOG_NS)
         log_ns = begun.log_ns if begun else ((before_ns or recording.start_ns) - _LOG_NS, until_ns + log_behind_ns)
         log = run.session.request_beacon_log(*log_ns, run.manifest.station.source.beacon_rate_hz)
@@ -194,18 +194,21 @@ class _Parts:
             raise StationError(f'the satellite was not locked in part {number + 1} of the pass', where=run.folder)
         return part, log
 
+    def _is_last(self, number: int) -> bool:
+        return number == len(self._recording.ends_ns) - 1
+
     def _keep(self, part: Part, timed: Timed, last: bool) -> None:
         """Keep on the disk what is about to be announced."""
         begun, expected, parts = self._begun, self._plan.expected, [*self._plan.parts, part]
         if not self._plan.parts:
             share = _share_of_first(self._run, self._recording)
             expected = begun.expected if begun else max(round(len(timed.detections) * _MATCHING / share), 1)
-        as_begun = begun is not None and parts == begun.parts[: len(parts)]
-        few_trips = begun.few_trips if begun and as_begun and last else None
+        same = begun if begun is not None and parts == begun.parts[: len(parts)] else None
+        few_trips = same.few_trips if same else None
         if last and few_trips is None:  # a repeated run asks for the same parities, however slow its link is
-            few_trips, as_begun = self._run.session.slow_link, False
+            few_trips = self._run.session.slow_link
         self._plan = PartsPlan(expected=expected, parts=parts, few_trips=few_trips)
-        if not as_begun:
+        if same is None or few_trips != same.few_trips:
             self._plan.save(self._run.folder)
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
@@ -245,7 +246,9 @@ def test_a_process_that_is_killed_resumes_the_evening_and_can_be_told_to_end_wha
     assert not journal['ended_utc']
 
 
-def test_what_goes_on_is_ended_though_the_evening_was_over_before_it_was_heard(others, options):
+@contextmanager
+def over_before_the_calibrator_is_heard(others, options):
+    """A node that was killed in a calibration; the evening that its successor resumes is aborted at once."""
     with node_process('evening', **options) as process:
         others.ask(skip=SKY)
         others.until(lambda: others.goals)
@@ -257,10 +260,27 @@ def test_what_goes_on_is_ended_though_the_evening_was_over_before_it_was_heard(o
         others.until(others.said)
         assert others.station.trigger(ABORT_EVENING, others.speak).success
         others.until(lambda: not (others.station.state_dir / 'current_evening.json').exists() and not others.said())
+        yield
+
+
+def test_what_goes_on_is_ended_though_the_evening_was_over_before_it_was_heard(others, options):
+    with over_before_the_calibrator_is_heard(others, options):
         assert not others.canceled
         others.says_task = True
         others.until(lambda: others.canceled)
         others.finish(Calibrate.Result.ABORTED, 'aborted by the operator')
+
+
+def test_what_another_evening_asks_for_is_not_ended_by_the_abort_of_the_one_before(others, options):
+    with over_before_the_calibrator_is_heard(others, options):
+        others.ask(skip=SKY)
+        others.until(lambda: len(others.goals) == 2)
+        others.says_task = True
+        others.finish()
+        others.until(lambda: len(others.goals) == 3)
+        assert others.goals[2][0] == 'park'
+        assert not others.canceled
+        others.finish()
 
 
 def test_a_cancelled_goal_and_rain_end_what_was_asked_for(others, options):
