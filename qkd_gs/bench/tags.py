@@ -18,10 +18,10 @@ from qkd_gs.tag_formats.ptu_reader import PtuFile
 from qkd_gs.tag_formats.ptu_writer import write_ptu
 from qkd_gs.timing.clicks import ClickFilter
 from qkd_gs.timing.gate import Gate, find_gate, gate_events
-from qkd_gs.timing.hybrid import SealingKey
 from qkd_gs.timing.profile import fold_clicks
 from qkd_gs.timing.pulse_period import PulsePeriod
 from qkd_gs.timing.sealed import SealedFile, SealedWriter
+from qkd_gs.timing.sealed.hybrid import SealingKey
 from qkd_gs.timing.slots import Slots
 from qkd_gs.timing.spline import TimeMap
 from qkd_gs.timing.tags import Channel, TagBlock

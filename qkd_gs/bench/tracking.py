@@ -26,8 +26,8 @@ from qkd_gs.share import share_path
 from qkd_gs.sim.photons.tdc_gps import SimTdc
 from qkd_gs.sim.simulate import Simulation, Watcher, run_simulation
 from qkd_gs.sim.twin import Twin
-from qkd_gs.timing.hybrid import SealingKey
 from qkd_gs.timing.recorder import TagRecorder
+from qkd_gs.timing.sealed.hybrid import SealingKey
 from qkd_gs.tracking.camera.camera_loop import CameraLoop
 from qkd_gs.tracking.control.tracker import Tracker
 

@@ -28,7 +28,7 @@ from qkd_gs.settings.station import StationSettings
 from qkd_gs.tag_formats.open_file import open_tags
 from qkd_gs.tag_formats.order import in_order
 from qkd_gs.tag_formats.raw import RawTags, RecordCounts, source_name
-from qkd_gs.timing.pps import PpsTimescale, fit_pps
+from qkd_gs.timing.clocks.pps import PpsTimescale, fit_pps
 from qkd_gs.timing.sealed import SealedWriter
 from qkd_gs.timing.tags import Channel, TagBlock
 

@@ -20,7 +20,7 @@ from qkd_gs.keys.sealed_database import stored_side
 from qkd_gs.keys.sealing import SealingKeys
 from qkd_gs.keys.store import KeyStore
 from qkd_gs.qkd.link.tls import TlsIdentity
-from qkd_gs.timing.hybrid import SealingKey
+from qkd_gs.timing.sealed.hybrid import SealingKey
 
 VARIABLE = 'QKD_GS_KEYS'
 COUNTERS_VARIABLE = 'QKD_GS_COUNTERS'  # folder on another disk that is not part of the backup of the keys

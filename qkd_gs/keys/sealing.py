@@ -8,8 +8,8 @@ from pathlib import Path
 from qkd_gs.errors import StationError
 from qkd_gs.keys.files import check_private, erase_secret, read_secret, sync_folder, write_secret
 from qkd_gs.keys.random_tape import RandomTape
-from qkd_gs.timing.hybrid import PRIVATE_BYTES, SealingKey
 from qkd_gs.timing.sealed import fingerprint
+from qkd_gs.timing.sealed.hybrid import PRIVATE_BYTES, SealingKey
 
 _READY = 4  # pairs that wait for a session, so that the process that seals tags does not draw its own
 

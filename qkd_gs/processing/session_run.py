@@ -22,7 +22,7 @@ from qkd_gs.qkd.protocol.result import KeyResult
 from qkd_gs.qkd.protocol.satellite_sifting import DISCLOSED_NS
 from qkd_gs.qkd.sifting.random_bits import RandomBits
 from qkd_gs.session.manifest import Manifest
-from qkd_gs.timing.hybrid import SealingKey
+from qkd_gs.timing.sealed.hybrid import SealingKey
 
 _log = logging.getLogger(__name__)
 

@@ -23,12 +23,12 @@ from qkd_gs.processing.light_path import FixedDelay, LightPath
 from qkd_gs.session.manifest import Manifest
 from qkd_gs.session.tag_files import tags_paths
 from qkd_gs.settings.station import DetectorSettings
-from qkd_gs.timing.hybrid import SealingKey
-from qkd_gs.timing.pps import PpsTimescale, fit_pps
+from qkd_gs.timing.clocks.pps import PpsTimescale, fit_pps
+from qkd_gs.timing.clocks.thinned import Thinned
 from qkd_gs.timing.sealed import SealedFile, has_end
+from qkd_gs.timing.sealed.hybrid import SealingKey
 from qkd_gs.timing.spans import Spans, intersect, spans, where_true
 from qkd_gs.timing.tags import Channel, TagBlock
-from qkd_gs.timing.thinned import Thinned
 
 _STEP_NS = 100_000_000
 MARGIN_NS = 2_000_000_000

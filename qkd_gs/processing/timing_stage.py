@@ -22,10 +22,10 @@ from qkd_gs.session.manifest import Manifest
 from qkd_gs.settings.public_pulses import PublicPulses
 from qkd_gs.settings.station import SourceSettings, StationSettings
 from qkd_gs.timing.clicks import ClickFilter, ClickStatistics
-from qkd_gs.timing.clock import ClockFit, recover_clock
+from qkd_gs.timing.clocks.clock import ClockFit, recover_clock
+from qkd_gs.timing.clocks.photon_clock import PublicTrain, recover_clock_without_beacon
+from qkd_gs.timing.clocks.pps import PpsTimescale
 from qkd_gs.timing.gate import Gate, GatedEvents, find_gate, gate_events
-from qkd_gs.timing.photon_clock import PublicTrain, recover_clock_without_beacon
-from qkd_gs.timing.pps import PpsTimescale
 from qkd_gs.timing.profile import SlotProfile, fold_clicks
 from qkd_gs.timing.public_pulses import is_public
 from qkd_gs.timing.pulse_period import PulsePeriod

@@ -13,8 +13,8 @@ from qkd_gs.processing.tag_runs import predicted
 from qkd_gs.session.manifest import FILE_NAME, Manifest, load_manifest
 from qkd_gs.session.tag_files import tags_paths
 from qkd_gs.session.writers import is_being_written
-from qkd_gs.timing.hybrid import SealingKey
 from qkd_gs.timing.sealed import SealedFile
+from qkd_gs.timing.sealed.hybrid import SealingKey
 from qkd_gs.timing.spans import where_true
 
 # Ends of the parts, as shares of the light that is left: the last parts are short, since what is said of them is waited

@@ -13,8 +13,8 @@ from qkd_gs.errors import StationError
 from qkd_gs.keys.files import erase_secret, write_secret
 from qkd_gs.keys.folder import KeyFolder, find_key_folder
 from qkd_gs.keys.secret import Secret
-from qkd_gs.timing.hybrid import PRIVATE_BYTES, SealingKey
 from qkd_gs.timing.sealed import SealedFile, SealedWriter
+from qkd_gs.timing.sealed.hybrid import PRIVATE_BYTES, SealingKey
 from qkd_gs.timing.tags import TagBlock
 
 SESSIONS = [f'{number:032x}' for number in range(7)]

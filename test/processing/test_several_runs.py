@@ -11,7 +11,7 @@ from qkd_gs.errors import StationError
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.session.manifest import load_manifest, update_manifest
 from qkd_gs.session.tag_files import next_tags_path
-from qkd_gs.timing.hybrid import ENCAPSULATED_BYTES
+from qkd_gs.timing.sealed.hybrid import ENCAPSULATED_BYTES
 
 HEADER = 42 + ENCAPSULATED_BYTES + 32
 

@@ -20,9 +20,9 @@ from qkd_gs.sim.physics.true_errors import TruePointing
 from qkd_gs.sim.simulation_setup import SimulationSetup
 from qkd_gs.sim.traffic import SimAircraft
 from qkd_gs.sim.twin import Twin, true_trajectory
-from qkd_gs.timing.hybrid import PRIVATE_BYTES, SealingKey
 from qkd_gs.timing.recorder import TagRecorder
 from qkd_gs.timing.sealed import SealedFile, SealedWriter
+from qkd_gs.timing.sealed.hybrid import PRIVATE_BYTES, SealingKey
 from qkd_gs.tracking.control.tracker import Tracker
 from qkd_gs.tracking.types import Phase
 

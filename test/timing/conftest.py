@@ -17,7 +17,7 @@ from qkd_gs.sim.photons.arrivals import PhotonSource, ReceiverState
 from qkd_gs.sim.photons.clocks import DriftingClock
 from qkd_gs.sim.photons.tdc_gps import SimTdc
 from qkd_gs.sim.photons.transmitter import SimTransmitter
-from qkd_gs.timing.pps import PpsTimescale, fit_pps
+from qkd_gs.timing.clocks.pps import PpsTimescale, fit_pps
 from qkd_gs.timing.tags import Channel, TagBlock
 
 CULMINATION_NS = parse_utc('2018-10-03T15:56:42Z')

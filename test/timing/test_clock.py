@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from qkd_gs.errors import StationError
-from qkd_gs.timing import residuals
-from qkd_gs.timing.clock import recover_clock
+from qkd_gs.timing.clocks import residuals
+from qkd_gs.timing.clocks.clock import recover_clock
 from qkd_gs.timing.pulse_times import PulseTimes
 from qkd_gs.timing.tags import Channel
 

@@ -9,7 +9,7 @@ from gathered import joined
 from qkd_gs.errors import StationError
 from qkd_gs.qkd.sifting.states import Intensity
 from qkd_gs.timing.clicks import ClickFilter
-from qkd_gs.timing.clock import recover_clock
+from qkd_gs.timing.clocks.clock import recover_clock
 from qkd_gs.timing.gate import find_gate, gate_events
 from qkd_gs.timing.profile import fold_clicks
 from qkd_gs.timing.pulse_period import PulsePeriod

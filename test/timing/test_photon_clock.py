@@ -6,8 +6,8 @@ import pytest
 from qkd_gs.errors import StationError
 from qkd_gs.settings.public_pulses import PublicPulses
 from qkd_gs.settings.timing_model import TimingModel
-from qkd_gs.timing.photon_clock import PublicTrain, recover_clock_without_beacon
-from qkd_gs.timing.pps import fit_pps
+from qkd_gs.timing.clocks.photon_clock import PublicTrain, recover_clock_without_beacon
+from qkd_gs.timing.clocks.pps import fit_pps
 from qkd_gs.timing.public_pulses import disclosed_in, is_public
 from qkd_gs.timing.pulse_period import PulsePeriod
 from qkd_gs.timing.tags import TagBlock

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qkd_gs.errors import StationError
-from qkd_gs.timing.pps import fit_pps
+from qkd_gs.timing.clocks.pps import fit_pps
 
 UTC_NS = 1_538_582_000 * 10**9
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qkd_gs.timing.pulse_number import nearest, residuals_ns
+from qkd_gs.timing.clocks.pulse_number import nearest, residuals_ns
 from qkd_gs.timing.pulse_times import PulseTimes
 
 TIMES = st.lists(st.integers(1, 1000), max_size=60).map(lambda gaps: np.cumsum(gaps, dtype=np.int64))

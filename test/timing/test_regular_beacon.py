@@ -5,9 +5,9 @@ import pytest
 
 from qkd_gs.errors import StationError
 from qkd_gs.settings.timing_model import TimingModel
-from qkd_gs.timing.clock import recover_clock
-from qkd_gs.timing.pps import fit_pps
-from qkd_gs.timing.pulse_number import find_shift
+from qkd_gs.timing.clocks.clock import recover_clock
+from qkd_gs.timing.clocks.pps import fit_pps
+from qkd_gs.timing.clocks.pulse_number import find_shift
 from qkd_gs.timing.pulse_times import PulseTimes
 
 PERIOD_PS = 10**8

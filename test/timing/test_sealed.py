@@ -12,9 +12,9 @@ from qkd_gs.errors import StationError
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.share import share_path
-from qkd_gs.timing.hybrid import ENCAPSULATED_BYTES, PRIVATE_BYTES, SealingKey, encapsulate
 from qkd_gs.timing.recorder import TagRecorder
 from qkd_gs.timing.sealed import SealedFile, SealedWriter, has_end
+from qkd_gs.timing.sealed.hybrid import ENCAPSULATED_BYTES, PRIVATE_BYTES, SealingKey, encapsulate
 from qkd_gs.timing.tags import Channel, TagBlock
 
 PRIVATE = SealingKey(bytes(range(PRIVATE_BYTES)))

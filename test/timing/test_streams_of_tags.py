@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from qkd_gs.errors import StationError
 from qkd_gs.timing import numbering
 from qkd_gs.timing.clicks import ClickFilter
+from qkd_gs.timing.clocks.thinned import Thinned
 from qkd_gs.timing.gate import Gate, gate_events
 from qkd_gs.timing.numbering import BEFORE, BEHIND, GATE_SHIFT, INSIDE, PULSE_SHIFT
 from qkd_gs.timing.pulse_period import PulsePeriod
 from qkd_gs.timing.slots import Slots
 from qkd_gs.timing.spline import TimeMap
 from qkd_gs.timing.tags import Channel, TagBlock
-from qkd_gs.timing.thinned import Thinned
 
 PERIOD_PS = 10_000
 END_PS = 10**13

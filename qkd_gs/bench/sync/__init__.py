@@ -28,8 +28,8 @@ from qkd_gs.bench.sync.links import (
 )
 from qkd_gs.bench.sync.photons import PHOTON_LINKS, measure_photons
 from qkd_gs.errors import StationError
-from qkd_gs.timing.clock import recover_clock
-from qkd_gs.timing.pps import fit_pps
+from qkd_gs.timing.clocks.clock import recover_clock
+from qkd_gs.timing.clocks.pps import fit_pps
 from qkd_gs.timing.pulse_period import PulsePeriod
 from qkd_gs.timing.pulse_times import PulseTimes
 

@@ -15,7 +15,7 @@ from qkd_gs.processing.light_path import FixedDelay, LightPath
 from qkd_gs.settings.site import load_site
 from qkd_gs.share import share_path
 from qkd_gs.sim.photons.clocks import DriftingClock
-from qkd_gs.timing.clock import ClockFit
+from qkd_gs.timing.clocks.clock import ClockFit
 
 SECONDS, MARGIN_S = 60, 2
 PS = 10**12

@@ -8,7 +8,7 @@ Layout (little-endian)::
     chunk    u32 length | u8 last | ciphertext with its 16-byte tag      ... repeated, about two a second
 
 A file holds one run of the TDC: its tags count from a start of their own.  A fresh secret is shared
-with the session's public key for each file (`qkd_gs.timing.hybrid`); it gives the first chunk
+with the session's public key for each file (`qkd_gs.timing.sealed.hybrid`); it gives the first chunk
 key (HKDF-SHA256), and each chunk's key is hashed into the next and forgotten, so that even the memory of the
 writing process opens nothing that is already on disk.  A chunk is AES-256-GCM; its number, the header and the
 mark of the last chunk are authenticated with it, so calibration, gate and source cannot be changed behind the tags

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from qkd_gs.jit import njit
-from qkd_gs.timing.hybrid import ENCAPSULATED_BYTES
+from qkd_gs.timing.sealed.hybrid import ENCAPSULATED_BYTES
 from qkd_gs.timing.tags import TagBlock
 
 MAGIC = b'QKDGSTAG'

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from cryptography.exceptions import InvalidTag
 
 from qkd_gs.errors import StationError
-from qkd_gs.timing.hybrid import SealingKey
+from qkd_gs.timing.sealed.hybrid import SealingKey
 from qkd_gs.timing.sealed.layout import (
     CHUNK,
     HEADER,

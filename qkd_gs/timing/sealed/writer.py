@@ -8,7 +8,7 @@ import numpy as np
 
 from qkd_gs.errors import StationError
 from qkd_gs.session.durable_file import DurableFile, Reserve
-from qkd_gs.timing.hybrid import encapsulate
+from qkd_gs.timing.sealed.hybrid import encapsulate
 from qkd_gs.timing.sealed.layout import (
     CHUNK,
     HEADER,
@@ -37,7 +37,7 @@ class SealedWriter:
     session_id : bytes
         16 bytes, bound to every chunk.
     recipient : bytes
-        Public key of the session (`qkd_gs.timing.hybrid`).
+        Public key of the session (`qkd_gs.timing.sealed.hybrid`).
     start_ns : int
         UTC at which the TDC's clock read 0, good to 0.1 s.
     frozen : bytes

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qkd_gs.arrays import FloatArray, IntArray
-from qkd_gs.timing.comb import MIN_PULSES, PS, PpsEdge, find_comb
+from qkd_gs.timing.clocks.comb import MIN_PULSES, PS, PpsEdge, find_comb
 
 _REJECT_SIGMA = 5.0
 
@@ -56,8 +56,8 @@ class PpsTimescale:
 def fit_pps(pulse_ps: IntArray, delay_ps: int, start_utc_ns: int, edge: PpsEdge = 'rising') -> PpsTimescale:
     """Fit the timescale to the PPS pulses of a run.
 
-    Stray, doubled and late pulses are left out (`qkd_gs.timing.comb`), so that the second is named by the pulses that
-    most of the others agree with, and not by the first one.
+    Stray, doubled and late pulses are left out (`qkd_gs.timing.clocks.comb`), so that the second is named by the
+    pulses that most of the others agree with, and not by the first one.
 
     Parameters
     ----------

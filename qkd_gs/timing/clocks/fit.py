@@ -10,7 +10,7 @@ import numpy as np
 from scipy.interpolate import make_lsq_spline
 
 from qkd_gs.arrays import AnyFloatArray, IntArray
-from qkd_gs.timing.residuals import Curve, Piece, Residuals
+from qkd_gs.timing.clocks.residuals import Curve, Piece, Residuals
 
 _TREND_BIN_S = 0.1
 _TREND_WINDOW_NS = 200.0

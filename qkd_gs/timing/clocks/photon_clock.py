@@ -16,15 +16,15 @@ from qkd_gs.arrays import AnyFloatArray, ByteArray, IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.settings.public_pulses import PublicPulses
 from qkd_gs.settings.timing_model import TimingModel
-from qkd_gs.timing.clock import GRID_PS, ClockFit, corrected_clock, fitted
-from qkd_gs.timing.phase import tracks
-from qkd_gs.timing.pps import PpsTimescale
+from qkd_gs.timing.clocks.clock import GRID_PS, ClockFit, corrected_clock, fitted
+from qkd_gs.timing.clocks.phase import tracks
+from qkd_gs.timing.clocks.pps import PpsTimescale
+from qkd_gs.timing.clocks.residuals import Residuals
+from qkd_gs.timing.clocks.thinned import Thinned
 from qkd_gs.timing.public_pulses import is_public
 from qkd_gs.timing.pulse_period import PulsePeriod
-from qkd_gs.timing.residuals import Residuals
 from qkd_gs.timing.spline import TimeMap
 from qkd_gs.timing.tags import QUANTUM, TagBlock
-from qkd_gs.timing.thinned import Thinned
 
 _GATES_NS = (10.0, 2.5)
 _PART = 0.25  # of the period, if that is less

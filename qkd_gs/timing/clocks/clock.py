@@ -16,11 +16,11 @@ import numpy as np
 from qkd_gs.arrays import AnyFloatArray, IntArray
 from qkd_gs.errors import StationError
 from qkd_gs.settings.timing_model import TimingModel
-from qkd_gs.timing.fit import fit_smooth, held_out_rms, trend
-from qkd_gs.timing.pps import PpsTimescale
-from qkd_gs.timing.pulse_number import find_shift, residuals_ns
+from qkd_gs.timing.clocks.fit import fit_smooth, held_out_rms, trend
+from qkd_gs.timing.clocks.pps import PpsTimescale
+from qkd_gs.timing.clocks.pulse_number import find_shift, residuals_ns
+from qkd_gs.timing.clocks.residuals import Curve, Residuals
 from qkd_gs.timing.pulse_times import PulseTimes
-from qkd_gs.timing.residuals import Curve, Residuals
 from qkd_gs.timing.spline import TimeMap
 
 GRID_PS = 50 * 10**9  # the light-time's fourth derivative makes less than 1e-3 ps of error over this
