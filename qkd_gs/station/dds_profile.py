@@ -24,8 +24,12 @@ def loopback_environment() -> dict[str, str]:
 
 def on_this_machine_alone() -> bool:
     """Whether ROS as started from here reaches no other machine: then a station that does not run here is none."""
-    environment = loopback_environment()
-    return environment[_PROFILE] == str(share_path('config', 'fastdds.xml')) or environment[_RANGE] in _CONFINED
+    return uses_own_profile() or loopback_environment()[_RANGE] in _CONFINED
+
+
+def uses_own_profile() -> bool:
+    """Whether processes as started from here use the profile of the station, and no other one."""
+    return loopback_environment()[_PROFILE] == str(share_path('config', 'fastdds.xml'))
 
 
 def use_loopback_profile() -> None:

@@ -1,5 +1,6 @@
 """A station between passes: all its processes, what they say and on which sockets, and the life of its nodes."""
 
+import ctypes
 import math
 import os
 import signal
@@ -8,6 +9,7 @@ import sys
 import time
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import qkd_gs.msg as m
@@ -26,13 +28,21 @@ from qkd_gs.tracking.types import CameraRequest, CameraRole
 
 LEAD_S = 1200.0  # no pass comes while these tests run
 SECOND_NS = 10**9
+PAUSE = signal.SIGUSR2
 HOLD_KEYS = ('detector', 'post_processor')
 
 
 @pytest.fixture(scope='module')
 def station(tmp_path_factory):
-    with running_station(tmp_path_factory, lead_s=LEAD_S) as running:
-        yield running
+    """One in whose processes the signal PAUSE has a thread wait for ever."""
+    site = tmp_path_factory.mktemp('site')
+    (site / 'sitecustomize.py').write_text(
+        f'import ctypes\nc = ctypes.CDLL(None)\nc.signal({int(PAUSE)}, ctypes.cast(c.pause, ctypes.c_void_p))\n'
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('PYTHONPATH', str(site), prepend=':')
+        with running_station(tmp_path_factory, lead_s=LEAD_S) as running:
+            yield running
 
 
 def test_every_node_is_active_and_the_station_says_that_it_is_ready(station):
@@ -275,12 +285,22 @@ def test_an_axis_keeps_its_place_when_its_driver_is_killed(station):
     assert max(abs(state.az_rad - before.az_rad) for state in states) < 2e-6
 
 
-def test_a_node_that_is_stopped_for_good_is_ended_and_started_again(station):
-    """The one that watches all others."""
-    starts = station.processes.starts()
-    pid = station.kill('monitor', signal.SIGSTOP)
-    station.back('monitor', pid)
-    assert station.processes.starts() == starts | {'monitor': starts['monitor'] + 1}
+def hang_timers(pid):
+    """Have the thread that keeps the timers of DDS wait for ever, as in a deadlock; the others go on."""
+    (thread,) = (one for one in Path(f'/proc/{pid}/task').iterdir() if (one / 'comm').read_text().startswith('dds.ev.'))
+    assert ctypes.CDLL(None).tgkill(pid, int(thread.name), PAUSE) == 0
+
+
+def test_a_node_that_hangs_for_good_is_ended_and_started_again(station):
+    """The one that watches all others is stopped, and the DDS of another one hangs."""
+    starts, pids = station.processes.starts(), {}
+    pids['monitor'] = station.kill('monitor', signal.SIGSTOP)
+    pids['scene'] = station.processes.pids()['scene']
+    hang_timers(pids['scene'])
+    for name, pid in pids.items():
+        station.back(name, pid)
+    assert station.processes.starts() == starts | {name: starts[name] + 1 for name in pids}
+    assert ('scene', 'hangs: its DDS sleeps and does not wake; killed') in station.lines
     assert any(name == 'monitor' and line.endswith('is stopped by a signal; killed') for name, line in station.lines)
 
 

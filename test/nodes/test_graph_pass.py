@@ -169,6 +169,7 @@ def test_every_process_is_killed_in_a_pass_and_a_key_comes_out(tmp_path_factory)
         assert lost_s < LOST_S * speed
 
         pids = station.processes.pids()
+        station.leave()
         station.processes.stop()
         assert not any(Path(f'/proc/{pid}').exists() for pid in pids.values())
         recorded = the_bag_is_whole(session / 'bag')
