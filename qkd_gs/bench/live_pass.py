@@ -42,9 +42,13 @@ class Place:
 
 @contextmanager
 def demo_processes(
-    from_el_deg: float, say: Callable[[str, str], None] = lambda *_: None, site: str = SITE, at: str = AT
+    from_el_deg: float,
+    say: Callable[[str, str], None] = lambda *_: None,
+    site: str = SITE,
+    at: str = AT,
+    speed: float = 1.0,
 ) -> Iterator[Place]:
-    """Prepare a station for the demo's pass above an elevation, at real time, in a folder that goes away.
+    """Prepare a station for the demo's pass above an elevation, in a folder that goes away.
 
     Parameters
     ----------
@@ -52,11 +56,13 @@ def demo_processes(
         Told each line of output of a node, and what is said about it.
     site, at : str
         Another place, and a UTC near the culmination of another pass.
+    speed : float
+        Of station time; 1 is real time.
     """
     with tempfile.TemporaryDirectory(prefix='qkd_gs-bench-') as folder:
         place = Path(folder)
         os.environ['QKD_GS_KEYS'] = str(KeyFolder.create(place / 'keys').path)
-        graph = DemoStation(from_el_deg, speed=1.0, site=site, at=at).prepare(place, place / 'sessions')
+        graph = DemoStation(from_el_deg, speed=speed, site=site, at=at).prepare(place, place / 'sessions')
         yield Place(StationProcesses(graph, place / 'logs', say), place / 'sessions', place / 'keys')
 
 

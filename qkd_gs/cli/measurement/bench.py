@@ -15,6 +15,15 @@ NAMES = (
     'machine', 'faults', 'delivery', 'endurance', 'sync', 'rates', 'realtime', 'security',
     'importers', 'evening', 'zenith',
 )  # fmt: skip
+_OF = {  # what may be asked of which benchmarks, as a keyword of their run()
+    'hours': ('endurance',),
+    'lockstep': ('endurance',),
+    'figure': ('endurance',),
+    'minutes': ('delivery',),
+    'seeds': ('evening', 'zenith'),
+    'speed': ('graph',),
+    'cases': ('evening',),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,31 +34,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--figure', metavar='FILE', help='endurance: draw the memory of each node (.png, .svg, .pdf)')
     parser.add_argument('--minutes', type=float, metavar='M', help='how long each load of delivery lasts (2.5; 1.25)')
     parser.add_argument('--seeds', metavar='LIST', help='seeds of evening (1) or zenith (1-20), as 1-20 or 1,4,7')
-    parser.add_argument('--case', action='append', metavar='NAME', help='evening: only this disturbance (all)')
+    parser.add_argument('--speed', type=float, metavar='S', help='graph: speed of station time (1)')
+    only = 'evening: only this disturbance (all)'
+    parser.add_argument('--case', dest='cases', action='append', metavar='NAME', help=only)
     add_json_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
-    if args.hours is not None and (args.name != 'endurance' or not 0 < args.hours < inf):
-        raise StationError('is for endurance, more than 0', where='--hours')
-    if args.lockstep and args.name != 'endurance':
-        raise StationError('is for endurance', where='--lockstep')
-    if args.figure and (args.name != 'endurance' or args.lockstep):
+    given = {name: value for name in _OF if (value := vars(args)[name]) is not None and value is not False}
+    for name, value in given.items():
+        benches, option = _OF[name], '--case' if name == 'cases' else f'--{name}'
+        if args.name not in benches:
+            raise StationError(f'is for {" and ".join(benches)}', where=option)
+        if isinstance(value, float) and not 0 < value < inf:
+            raise StationError('is to be more than 0', where=option)
+    if args.figure and args.lockstep:
         raise StationError('is for endurance at real time', where='--figure')
-    if args.minutes is not None and (args.name != 'delivery' or not 0 < args.minutes < inf):
-        raise StationError('is for delivery, more than 0', where='--minutes')
-    if args.seeds and args.name not in ('evening', 'zenith'):
-        raise StationError('is for evening and zenith', where='--seeds')
-    if args.case and args.name != 'evening':
-        raise StationError('is for evening', where='--case')
-    given = (
-        ('hours', args.hours), ('lockstep', args.lockstep), ('minutes', args.minutes),
-        ('seeds', args.seeds), ('cases', args.case), ('figure', args.figure),
-    )  # fmt: skip
-    options = {name: value for name, value in given if value}
     with protected_children():
-        figures = importlib.import_module(f'qkd_gs.bench.{args.name}').run(**options)
+        figures = importlib.import_module(f'qkd_gs.bench.{args.name}').run(**given)
     if args.json:
         print_json(figures)
     else:
