@@ -27,16 +27,16 @@ from qkd_gs.calibration.calibrator import (
 )
 from qkd_gs.calibration.observing.begin import begin_observation
 from qkd_gs.calibration.observing.observation import ObservationKind, ObservationState, Observed, Place
+from qkd_gs.calibration.observing.requires import lacking
 from qkd_gs.calibration.outcome import ENOUGH
 from qkd_gs.calibration.plate_solving.catalogues import GAIA_EPOCH, gaia
 from qkd_gs.calibration.plate_solving.solver import TetraSolver
-from qkd_gs.devices.kinds import DOME
 from qkd_gs.devices.mount import MountCommand, MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.monitoring.health import FOCUS
 from qkd_gs.nodes.clients.observation_run import Movers, ObservationRun
-from qkd_gs.nodes.clients.station_focuser import NO_FOCUSER, StationFocuser
-from qkd_gs.nodes.clients.station_light import NO_LIGHT, NO_PULSES, StationLight, StationPlate
+from qkd_gs.nodes.clients.station_focuser import StationFocuser
+from qkd_gs.nodes.clients.station_light import StationLight, StationPlate
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime.actions import conclude, take_or_answer
 from qkd_gs.nodes.runtime.base import CoreNode
@@ -188,7 +188,7 @@ class CalibratorNode(CoreNode):
         if why_not is not None:
             return conclude(goal, Observe.Result(error_code=why_not[0], error_msg=why_not[1]))
         kind, folder = ObservationKind(goal.request.task), self.state_dir
-        lacks = self._lacks(kind)
+        lacks = lacking(kind, self._station, self._chosen)
         if lacks:
             return conclude(goal, Observe.Result(error_code=Observe.Result.REFUSED, error_msg=lacks))
         try:
@@ -201,23 +201,6 @@ class CalibratorNode(CoreNode):
         movers = Movers(self._focuser, self._light, self._plate)
         self._observing = ObservationRun(self, observation, place.refined, movers)
         return self._begin(goal, observation.task, self._step_observe)
-
-    def _lacks(self, kind: ObservationKind) -> str:
-        """What the station lacks for an observation; empty: nothing."""
-        if kind is ObservationKind.FOCUS and not self._focuser.exists:
-            return NO_FOCUSER
-        if kind in (ObservationKind.POLARIZATION, ObservationKind.DELAYS) and not self._light.exists:
-            return NO_LIGHT
-        if kind is ObservationKind.DELAYS and not self._station.calibration_light.gives_delays:
-            return NO_PULSES
-        if kind is ObservationKind.DARK and not (self._station.enclosure.shutter.watch and DOME.name in self._chosen):
-            return 'the station has no shutter that it closes by itself'
-        if kind is ObservationKind.FIND:
-            try:
-                gaia()  # the catalogue, which is an extra
-            except StationError as error:
-                return f'no catalogue of stars: {error}'
-        return ''
 
     def _take_park(self, goal: Any) -> None:
         why_not = self._why_not()

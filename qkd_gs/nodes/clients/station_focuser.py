@@ -11,8 +11,6 @@ from qkd_gs.nodes.clients.station_device import StationDevice
 from qkd_gs.nodes.runtime.base import StationMixin
 from qkd_gs.settings.station import StationSettings
 
-NO_FOCUSER = 'the station has no focuser (`focuser` of its devices file): focus by hand'
-
 
 class StationFocuser(StationDevice[Focuser, FocuserSeen]):
     """Keeps the focuser open; it is moved by an autofocus."""

@@ -15,8 +15,6 @@ from qkd_gs.pointing.polarization import polarization_angle_at
 from qkd_gs.settings.station import HwpSettings, StationSettings
 from qkd_gs.station.loop_timing import Due
 
-NO_LIGHT = 'the station has no calibration light (`calibration_light` of its devices file)'
-NO_PULSES = 'the calibration light has no pulses whose trigger is tagged (`calibration_light` of the settings)'
 _ORDER_NS = 50_000_000  # between two orders to the half-wave plate, which stops without them
 
 
