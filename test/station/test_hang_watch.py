@@ -147,13 +147,13 @@ def test_a_pause_of_the_machine_is_no_hang(tmp_path_factory, pauses_s):
 
 
 def turning(kernel, now_s, timers):
-    """A look at a process whose main thread turns its loop, and whose timers ring or not."""
+    """A look at a process whose main thread turns its loop, and whose timers wake or not."""
     kernel.switches += 10
     kernel.timers_switches += timers
     kernel.look(float(now_s))
 
 
-def test_timers_that_do_not_ring_are_told_and_the_process_is_killed(kernel):
+def test_timers_that_do_not_wake_are_told_and_the_process_is_killed(kernel):
     for now_s in range(LOOKS + 1):
         turning(kernel, now_s, timers=False)
     assert kernel.sent == [SAY_WHERE, signal.SIGKILL]
@@ -163,7 +163,7 @@ def test_timers_that_do_not_ring_are_told_and_the_process_is_killed(kernel):
     ]
 
 
-def test_timers_that_ring_once_in_a_while_are_left_alone(kernel):
+def test_timers_that_wake_once_in_a_while_are_left_alone(kernel):
     for now_s in range(10 * LOOKS):
         turning(kernel, now_s, timers=now_s % (LOOKS - 2) == 0)
     assert not kernel.killed
@@ -188,7 +188,7 @@ def test_a_thread_that_has_ended_is_no_hang(kernel):
     assert not kernel.killed
 
 
-def test_with_another_profile_nobody_knows_when_the_timers_ring(tmp_path, monkeypatch):
+def test_with_another_profile_nobody_knows_when_the_timers_wake(tmp_path, monkeypatch):
     monkeypatch.setenv('FASTRTPS_DEFAULT_PROFILES_FILE', 'another.xml')
     kernel = Kernel(tmp_path, timers=None)
     for now_s in range(10 * LOOKS):
