@@ -125,8 +125,8 @@ class HangWatch:
             seen.asked, seen.switches = False, main.switches  # it woke to say where it hangs
             return False
         if seen is None or main.switches != seen.switches:
-            if seen is not None and _ASK <= seen.looks < _LOOKS:  # one that was killed runs once more
-                self._say(name, 'goes on')
+            if seen is not None:
+                self._went_on(name, seen.looks)
             self._seen[name] = _Seen(pid, main.switches)
             return not main.debugger
         cpu_s, idle = self._rest(pid)
@@ -152,12 +152,16 @@ class HangWatch:
             return
         timers = self._thread(pid, seen.thread)
         if timers.switches != seen.switches:
-            if _ASK <= seen.looks < _LOOKS:
-                self._say(name, 'goes on')
+            self._went_on(name, seen.looks)
             seen.switches, seen.looks = timers.switches, 0
         elif timers.state == 'S' and not timers.debugger:
             seen.looks += 1
             self._act(name, pid, seen.looks, 'its DDS sleeps and does not wake')
+
+    def _went_on(self, name: str, looks: int) -> None:
+        """Take back what was said after so many looks; one that was killed runs once more, to end."""
+        if _ASK <= looks < _LOOKS:
+            self._say(name, 'goes on')
 
     def _act(self, name: str, pid: int, looks: int, why: str) -> bool:
         """Do what is due after so many looks; whether the process was asked where it hangs."""

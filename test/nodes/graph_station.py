@@ -155,8 +155,10 @@ class GraphStation:
 
     def close(self) -> None:
         """Stop everything."""
-        self.leave()
-        self.processes.stop()
+        try:
+            self.leave()
+        finally:
+            self.processes.stop()
 
     # --- what it does ---
 
