@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
+
 from qkd_gs.errors import DeviceFault
 
 _ORDER_NS = 20_000_000
@@ -59,3 +62,15 @@ class Waiting:
         self._waited_ns += min(max(now_ns - self._looked_ns, 0), _UNSEEN_NS)
         self._looked_ns = now_ns
         return self._waited_ns * 1e-9
+
+
+def looks(seconds: float, clock_s: Callable[[], float] = time.monotonic) -> Iterator[float]:
+    """Looks for an answer: the time that is left to wait, s, before each; the last one waits no more.
+
+    A process that is held up for longer than a time-out finds it over although the answer has long arrived.  So there
+    is always a look after the end.
+    """
+    end_s = clock_s() + seconds
+    while (left_s := end_s - clock_s()) > 0:
+        yield left_s
+    yield 0.0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import count, pairwise
 from math import degrees, pi, radians
 
+import can
 import pytest
 from cia402_drives import OPTIONS, Drives, enabled, follow, told_within
 from cia402_twin import COUNTS
@@ -12,6 +13,8 @@ from cia402_twin import COUNTS
 from qkd_gs.devices.conformance.checks import fault_of
 from qkd_gs.devices.conformance.mount import MountConformance, MountTraits, path
 from qkd_gs.devices.mount import MountCommand, MountMode
+from qkd_gs.drivers.cia402 import bus
+from qkd_gs.drivers.steady import looks
 
 
 class TestCia402(MountConformance):
@@ -223,3 +226,25 @@ def test_a_drive_without_objects_that_are_not_needed_is_used_and_its_lack_told()
 
 def test_a_drive_without_guarding_is_refused():
     assert fault_of(Drives(without=(0x6007,)).rig.open) == 'mount.refused'
+
+
+def test_a_process_that_is_held_up_after_each_question_still_takes_the_answers(drives, monkeypatch):
+    def held_up(seconds):
+        now_s = count(0.0, 10.0)
+        for left_s in looks(seconds, lambda: next(now_s)):
+            drives.bus._deliver()  # meanwhile the drive has answered
+            yield left_s
+
+    monkeypatch.setattr(bus, 'looks', held_up)
+    drives.rig.open()
+    assert drives.twin.drives[1].read(0x1016, 1) == 127 << 16 | 100
+
+
+def test_frames_behind_one_that_is_no_data_frame_are_taken_with_it(drives):
+    strange = {'is_error_frame': True}, {'is_remote_frame': True}, {'arbitration_id': 0x181, 'is_extended_id': True}
+    line = bus.CanBus(drives.bus.open, 'can0')
+    line.open()
+    for number, how in enumerate(strange):
+        drives.bus._to_driver.append(can.Message(**how))
+        drives.bus._to_driver.append(can.Message(arbitration_id=0x701 + number, is_extended_id=False))
+    assert [frame.identifier for frame in line.frames()] == [0x701, 0x702, 0x703]

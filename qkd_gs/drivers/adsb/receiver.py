@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from qkd_gs.devices.aircraft import AircraftReading, AircraftReport
 from qkd_gs.devices.open_state import OpenState
-from qkd_gs.drivers.steady import Forward
+from qkd_gs.drivers.steady import Forward, looks
 from qkd_gs.errors import DeviceFault
 
 _TEST_S = 10.0
@@ -58,8 +58,7 @@ class Receiver:
 
     def self_test(self) -> str:
         """Wait until the receiver is alive."""
-        end_s = time.monotonic() + _TEST_S
-        while time.monotonic() < end_s:
+        for _ in looks(_TEST_S):
             reading = self.read(time.time_ns())
             if reading.stamp_ns:
                 return f'{self._name}: {self._told(reading)}'

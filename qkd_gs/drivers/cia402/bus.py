@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from qkd_gs.drivers.cia402.objects import SDO_ANSWER, SDO_REQUEST, TPDO
 from qkd_gs.drivers.extras import need
 from qkd_gs.drivers.percentiles import Latencies
+from qkd_gs.drivers.steady import looks
 from qkd_gs.errors import DeviceFault
 
 
@@ -111,18 +112,23 @@ class CanBus:
         return frames
 
     def _receive(self, wait_s: float) -> Frame | None:
-        if self._bus is None:
-            raise DeviceFault('mount.silent', f'{self._name}: the bus is closed')
-        try:
-            message = self._bus.recv(wait_s)
-        except (OSError, need('can', 'can').CanError) as error:
-            raise DeviceFault('mount.silent', f'{self._name}: {error}') from error
-        if message is None or message.is_error_frame or message.is_remote_frame or message.is_extended_id:
+        message = self._any(wait_s)
+        while message is not None and (message.is_error_frame or message.is_remote_frame or message.is_extended_id):
+            message = self._any(0.0)
+        if message is None:
             return None
         if self._synced_ns and message.arbitration_id & 0x780 == TPDO[0]:
             self.answers.add(max(message.timestamp - self._synced_ns * 1e-9, 0.0))
             self._synced_ns = 0
         return Frame(message.arbitration_id, bytes(message.data), self._arrived_ns(message.timestamp))
+
+    def _any(self, wait_s: float) -> Any:
+        if self._bus is None:
+            raise DeviceFault('mount.silent', f'{self._name}: the bus is closed')
+        try:
+            return self._bus.recv(wait_s)
+        except (OSError, need('can', 'can').CanError) as error:
+            raise DeviceFault('mount.silent', f'{self._name}: {error}') from error
 
     def _arrived_ns(self, timestamp_s: float) -> int:
         """Steady time of a frame's time stamp, which is the kernel's by the system clock for most interfaces."""
@@ -160,18 +166,17 @@ class CanBus:
 
     def _transfer(self, node: int, request: bytes, timeout_s: float) -> bytes:
         self.send(SDO_REQUEST + node, request)
-        end_s = time.monotonic() + timeout_s
-        while (left_s := end_s - time.monotonic()) > 0:
+        for left_s in looks(timeout_s):
             frame = self._receive(left_s)
-            if frame is None:
-                continue
-            if frame[0] != SDO_ANSWER + node or len(frame[1]) != 8 or frame[1][1:4] != request[1:4]:
-                self._waiting.append(frame)
-            elif frame[1][0] == _ABORTED:
-                index, subindex = int.from_bytes(request[1:3], 'little'), request[3]
-                raise SdoAbort(index, subindex, int.from_bytes(frame[1][4:8], 'little'))
-            else:
-                return frame[1]
+            while frame is not None:
+                if frame[0] != SDO_ANSWER + node or len(frame[1]) != 8 or frame[1][1:4] != request[1:4]:
+                    self._waiting.append(frame)
+                elif frame[1][0] == _ABORTED:
+                    index, subindex = int.from_bytes(request[1:3], 'little'), request[3]
+                    raise SdoAbort(index, subindex, int.from_bytes(frame[1][4:8], 'little'))
+                else:
+                    return frame[1]
+                frame = self._receive(0.0)
         raise DeviceFault('mount.silent', f'{self._name}: node {node} does not answer within {timeout_s:g} s')
 
 

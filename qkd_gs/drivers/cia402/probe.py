@@ -9,6 +9,7 @@ from qkd_gs.devices.driver import Probed
 from qkd_gs.drivers.cia402.bus import CanBus, SdoAbort
 from qkd_gs.drivers.cia402.objects import SDO_ANSWER, SDO_REQUEST, Index
 from qkd_gs.drivers.extras import need
+from qkd_gs.drivers.steady import looks
 from qkd_gs.errors import DeviceFault
 
 _DEVICE_TYPE = 0x1000
@@ -45,8 +46,7 @@ def _drives(bus: CanBus) -> list[int]:
     for node in _NODES:
         bus.send(SDO_REQUEST + node, request)
     found = set()
-    end_s = time.monotonic() + _LISTEN_S
-    while time.monotonic() < end_s:
+    for _ in looks(_LISTEN_S):
         for frame in bus.frames():
             node = frame.identifier - SDO_ANSWER
             if (

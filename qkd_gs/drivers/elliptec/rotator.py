@@ -25,7 +25,7 @@ from qkd_gs.drivers.elliptec.protocol import (
     request,
 )
 from qkd_gs.drivers.serial_line import SerialLine
-from qkd_gs.drivers.steady import Forward, Waiting
+from qkd_gs.drivers.steady import Forward, Waiting, looks
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.loader import Section
 
@@ -213,8 +213,7 @@ class ElliptecRotator:
     def _ask(self, command: str, timeout_s: float, missing_ok: bool = False) -> Answer:
         """Send and wait for the answer; only while nothing else goes on."""
         self._line.send(request(self._options.address, command))
-        end_s = time.monotonic() + timeout_s
-        while (left_s := end_s - time.monotonic()) > 0:
+        for left_s in looks(timeout_s):
             for line in self._line.lines(left_s):
                 answer = parse(line)
                 if answer is not None and answer.address == self._options.address:

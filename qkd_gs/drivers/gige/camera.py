@@ -15,7 +15,7 @@ from qkd_gs.drivers.gige.options import GigeOptions
 from qkd_gs.drivers.gige.session import Received, Session, find
 from qkd_gs.drivers.percentiles import Latencies
 from qkd_gs.drivers.station_time import StationTime
-from qkd_gs.drivers.steady import Forward, Waiting
+from qkd_gs.drivers.steady import Forward, Waiting, looks
 from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.settings.station import CameraModel
 
@@ -159,10 +159,11 @@ class GigeCamera:
         exposure_s = min(max(0.01, model.min_exposure_s), model.max_exposure_s, 0.5 / rate_hz)
         self.configure(time.time_ns(), CameraSettings(exposure_s, 1.0, rate_hz))
         images: list[Frame] = []
-        end_s = time.monotonic() + 3.0
-        while len(images) < 5 and time.monotonic() < end_s:
-            time.sleep(0.02)
+        for _ in looks(3.0):
             images += self.poll(time.time_ns())
+            if len(images) >= 5:
+                break
+            time.sleep(0.02)
         self.stop(time.time_ns())
         told = self.health()
         said = f'{told["vendor"]} {told["model"]} {told["serial_number"]}, firmware {told["firmware"]}'

@@ -8,7 +8,7 @@ from math import inf, nan
 from qkd_gs.devices.gps import GpsReading
 from qkd_gs.devices.open_state import OpenState
 from qkd_gs.drivers.gnss.fix import Fix, FixChecks, GnssLimits, reading_of
-from qkd_gs.drivers.steady import Forward
+from qkd_gs.drivers.steady import Forward, looks
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.site import Site
 
@@ -65,8 +65,7 @@ class GnssReceiver:
 
     def self_test(self, move: bool = False) -> str:
         """Wait for a fix; what the receiver tells."""
-        end_s = time.monotonic() + _TEST_S
-        while time.monotonic() < end_s:
+        for _ in looks(_TEST_S):
             if self.read(time.time_ns()).satellites:
                 return ', '.join(f'{name} {value}' for name, value in self.health().items())
             time.sleep(0.1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from math import inf
 
@@ -15,6 +14,7 @@ from qkd_gs.drivers.gnss import ubx
 from qkd_gs.drivers.gnss.fix import Fix, GnssLimits
 from qkd_gs.drivers.gnss.receiver import GnssReceiver
 from qkd_gs.drivers.serial_line import SerialPort
+from qkd_gs.drivers.steady import looks
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.site import Site
 
@@ -148,8 +148,7 @@ def _poll(port: SerialPort, stream: ubx.UbxStream, kind: tuple[int, int]) -> byt
 
 
 def _wait(port: SerialPort, stream: ubx.UbxStream, wanted: Callable[[ubx.Message], bool]) -> ubx.Message | None:
-    end_s = time.monotonic() + _ANSWER_S
-    while (left_s := end_s - time.monotonic()) > 0:
+    for left_s in looks(_ANSWER_S):
         for message in stream.feed(port.receive(left_s)):
             if wanted(message):
                 return message

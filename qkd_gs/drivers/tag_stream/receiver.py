@@ -15,7 +15,7 @@ from qkd_gs.devices.open_state import OpenState
 from qkd_gs.devices.tdc import Tdc
 from qkd_gs.drivers.addresses import CONNECT_S, Connect, greeting_of, host_and_port
 from qkd_gs.drivers.percentiles import Latencies
-from qkd_gs.drivers.steady import Forward
+from qkd_gs.drivers.steady import Forward, looks
 from qkd_gs.drivers.tag_stream.frames import BrokenStream, Flag, Frame, FrameReader, Kind, encode, unpack_tags
 from qkd_gs.drivers.tag_stream.options import Hello, TagStreamOptions
 from qkd_gs.errors import DeviceFault
@@ -169,9 +169,10 @@ class TagStreamTdc:
         assert self._hello is not None
         numerator, denominator = self._hello.tick_ps
         counts = np.zeros(256, np.int64)
-        end_s = time.monotonic() + max(_TEST_S, self._options.timeout_s)
-        while time.monotonic() < end_s and self._end_ticks * numerator / denominator * 1e-12 < _TEST_S:
+        for _ in looks(max(_TEST_S, self._options.timeout_s)):
             counts += np.bincount(self.poll(time.time_ns()).channel, minlength=256)
+            if self._end_ticks * numerator / denominator * 1e-12 >= _TEST_S:
+                break
             time.sleep(0.05)
         self.stop(time.time_ns())
         hello = self._hello
@@ -188,13 +189,12 @@ class TagStreamTdc:
             raise self._lost
 
     def _wait_for_hello(self) -> None:
-        end_s = time.monotonic() + self._options.timeout_s
-        while self._hello is None:
-            if time.monotonic() > end_s:
-                raise DeviceFault('tdc.silent', f'no greeting within {self._options.timeout_s:g} s')
+        for _ in looks(self._options.timeout_s):
             self._take_all()
-            if self._hello is None:
-                time.sleep(0.005)
+            if self._hello is not None:
+                return
+            time.sleep(0.005)
+        raise DeviceFault('tdc.silent', f'no greeting within {self._options.timeout_s:g} s')
 
     def _send(self, frame: Frame) -> None:
         assert self._socket is not None

@@ -10,34 +10,29 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / 'drivers'))
 
-from cia402_twin import TwinBus
+from cia402_drives import Drives
 from world_link import WorldLink
 
-from qkd_gs.devices.conformance.rig import START_NS, Counterpart, Rig
-from qkd_gs.devices.driver import driver
+from qkd_gs.devices.conformance.rig import START_NS
 from qkd_gs.devices.mount import MountCommand, MountMode
-from qkd_gs.drivers.cia402.mount import Cia402Mount
 from qkd_gs.drivers.cia402.options import Cia402Options, DriveOptions
 from qkd_gs.sim.hil.mount import TwinDrive, TwinMount
-from qkd_gs.sim.hil.servo_drives import Twin
 
 OPTIONS = Cia402Options(azimuth=DriveOptions(node_id=1), elevation=DriveOptions(node_id=2))
 RATE_RAD_S = radians(0.8)
 
 
-class Station(Counterpart):
+class Station(Drives):
     def __init__(self):
+        super().__init__(OPTIONS, positions=(0, 0), drive=TwinDrive)
         self.world = WorldLink(START_NS)
-        self.bus = TwinBus(lambda send: Twin(send, drive=TwinDrive))
-        self.drives = self.bus.twin.drives
+        self.drives = self.twin.drives
         self.mount = TwinMount(self.drives, self.world)
-        made = driver(Cia402Options)(lambda context: Cia402Mount(context.options, context.station.mount, self.bus.open))
-        self.rig = Rig(made, OPTIONS, self, start_ns=START_NS)
 
     def advance(self, now_ns):
         self.bus._deliver()  # what was sent at the time before
         self.mount.work(self.world.now_ns)
-        self.bus.advance(now_ns)
+        super().advance(now_ns)
         self.world.advance(now_ns)
 
 
