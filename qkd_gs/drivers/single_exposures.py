@@ -56,7 +56,7 @@ class SingleExposures(ABC):
         self._forget()
 
     def _forget(self) -> None:
-        """Begin anew, as after opening."""
+        """Restart, as after opening."""
         self._settings: CameraSettings | None = None
         self._under_way: Exposure | None = None
         self._due_ns = self._newest_ns = 0

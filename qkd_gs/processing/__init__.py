@@ -1,0 +1,1 @@
+"""One session from sealed tags to a stored key."""

@@ -1,0 +1,1 @@
+"""Configuration files as validated settings; an error names file, line and key."""

@@ -1,0 +1,1 @@
+"""The twin: simulated physics, images and photons behind the Protocols of the devices."""

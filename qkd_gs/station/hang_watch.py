@@ -12,8 +12,8 @@ The same holds for the thread of Fast DDS that keeps its timers, which wakes to 
 writer disappears that it is just answering.  Such a process is heard, and hears nothing any more.  Nothing of Python
 and no driver holds this thread up, so it does not matter what the others do.
 
-What is not found: a main thread that computes for ever, and one that waits for Python's global lock, for which it wakes
-200 times a second.
+What is not found: a main thread that computes without end, and one that waits for Python's global lock, for which it
+wakes 200 times a second.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ class TagFile(Protocol):
     counts: RecordCounts
 
     def blocks(self) -> Iterator[RawTags]:
-        """All tags from the first; each call starts anew and clears `counts`.
+        """All tags from the first; each call restarts and clears `counts`.
 
         Raises
         ------

@@ -1,0 +1,1 @@
+"""Time tags, sealed tag files, PPS, the clock of the satellite, the gate."""

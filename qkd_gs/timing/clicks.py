@@ -76,7 +76,7 @@ class ClickFilter:
     bits next to each other become correlated, and an eavesdropper can steer it (Weier et al., New J. Phys. 13, 073024
     (2011)).  The proof takes each pulse to be measured alike, whatever came before.  Therefore a slot counts only if
     none of the four has clicked, in the gate or out of it, within the time before; a click that is itself ignored
-    starts the time anew.  What is left out depends on the past alone, never on basis or bit of the slot itself.
+    restarts the time.  What is left out depends on the past alone, never on basis or bit of the slot itself.
 
     Parameters
     ----------

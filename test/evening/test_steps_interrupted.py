@@ -252,7 +252,7 @@ def test_weather_that_is_not_known_counts_when_that_lasts():
     assert watch.step(NOW_NS + 10 * SECOND, ['weather.unknown']) == 'the weather is not known'
     assert watch.step(NOW_NS + 11 * SECOND, ['weather.rain', 'weather.wind']) == 'it rains, it is too windy'
     assert watch.step(NOW_NS + 12 * SECOND, []) == ''
-    assert watch.step(NOW_NS + 13 * SECOND, ['weather.unknown']) == ''  # patience anew
+    assert watch.step(NOW_NS + 13 * SECOND, ['weather.unknown']) == ''  # patience restarts
 
 
 def test_after_bad_weather_the_shutter_is_waited_for():

@@ -163,7 +163,7 @@ class GraphStation:
     # --- what it does ---
 
     def spin(self, seconds: float) -> None:
-        """Hear what comes, and begin anew what has died."""
+        """Hear what comes, and restart what has died."""
         if self.supervised:
             self.processes.watch(time.monotonic())
         until_s = time.monotonic() + seconds

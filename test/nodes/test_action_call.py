@@ -109,17 +109,41 @@ def test_a_refused_goal():
     assert server.look() == Answer('REFUSED', 'the station does not take track_pass')
 
 
-@pytest.mark.parametrize('taken', [False, True])
-def test_a_calibrator_that_dies_has_lost_the_goal(taken):
+def test_a_calibrator_that_dies_before_it_answers_has_lost_the_goal():
     server = Server('calibrate')
     server.look()
-    if taken:
-        server.take()
     assert server.look() is None
     server.pid = 2
-    answer = server.look()
-    assert answer.code == LOST
-    assert answer.sentence == f'the calibrator has died before it {"was done" if taken else "answered"}'
+    assert server.look() == Answer(LOST, 'the calibrator has died before it answered')
+
+
+@pytest.mark.parametrize('heard_first', [False, True])
+def test_a_calibrator_that_dies_has_lost_the_goal_and_its_successor_says_so(heard_first):
+    """Its answer may come before its heartbeat, or after it."""
+    server = Server('calibrate')
+    server.look()
+    server.take()
+    assert server.look() is None
+    if heard_first:
+        server.pid, server.result = 2, Future()  # the answer to the first question never comes
+        assert server.look() is None
+    server.finish(GoalStatus.STATUS_UNKNOWN)
+    assert server.look() == Answer(LOST, 'the calibrator has died before it was done')
+
+
+def test_a_goal_that_a_successor_has_taken_before_its_heartbeat_was_heard_is_not_lost():
+    server = Server('calibrate')
+    server.look()
+    server.take()
+    assert server.look() is None
+    server.pid = 2
+    for _ in range(20):
+        assert server.look() is None
+    server.call.end()
+    server.look()
+    assert server.asked == ['sent', 'cancel']
+    server.finish(error_code=Calibrate.Result.ABORTED, error_msg='aborted by the operator')
+    assert server.look().code == 'ABORTED'
 
 
 def test_a_tracker_that_dies_goes_on_and_the_end_of_its_pass_is_waited_for():
@@ -131,6 +155,20 @@ def test_a_tracker_that_dies_goes_on_and_the_end_of_its_pass_is_waited_for():
         assert server.look() is None
     server.pid = 2
     for _ in range(3):
+        assert server.look() is None
+    server.phase, server.folder = Phase.IDLE, ''
+    assert server.look() == Answer('DONE', '', {'folder': 'one'})
+
+
+def test_a_tracker_whose_successor_answers_before_its_heartbeat_is_heard_has_lost_no_pass():
+    server = Server()
+    server.look()
+    server.take()
+    server.phase, server.folder = Phase.FINE, 'one'
+    assert server.look() is None
+    server.finish(GoalStatus.STATUS_UNKNOWN)
+    for pid in (1, 1, 2, 2):
+        server.pid = pid
         assert server.look() is None
     server.phase, server.folder = Phase.IDLE, ''
     assert server.look() == Answer('DONE', '', {'folder': 'one'})
@@ -211,5 +249,6 @@ def test_a_server_that_does_not_know_any_more_how_it_ended_is_no_success():
     server = Server('calibrate')
     server.look()
     server.take()
+    server.goal.status = GoalStatus.STATUS_SUCCEEDED
     server.finish(GoalStatus.STATUS_UNKNOWN)
-    assert server.look().code == LOST
+    assert server.look() == Answer(LOST, 'the calibrator does not know any more how it ended')

@@ -87,7 +87,7 @@ def test_no_present_fault_is_hidden_and_none_that_is_over_is_told(steps):
 
 
 def test_one_call_ends_what_another_call_of_the_same_work_has_reported():
-    """Callers wrap a method anew for every call."""
+    """Callers wrap a method again for every call."""
     node, outcome = Reporting(), ['mount.off']
 
     class Disk:

@@ -34,7 +34,7 @@ HOLD_KEYS = ('detector', 'post_processor')
 
 @pytest.fixture(scope='module')
 def station(tmp_path_factory):
-    """One in whose processes the signal PAUSE has a thread wait for ever."""
+    """One in whose processes the signal PAUSE has a thread wait without end."""
     site = tmp_path_factory.mktemp('site')
     (site / 'sitecustomize.py').write_text(
         f'import ctypes\nc = ctypes.CDLL(None)\nc.signal({int(PAUSE)}, ctypes.cast(c.pause, ctypes.c_void_p))\n'
@@ -286,7 +286,7 @@ def test_an_axis_keeps_its_place_when_its_driver_is_killed(station):
 
 
 def hang_timers(pid):
-    """Have the thread that keeps the timers of DDS wait for ever, as in a deadlock; the others go on."""
+    """Have the thread that keeps the timers of DDS wait without end, as in a deadlock; the others go on."""
     (thread,) = (one for one in Path(f'/proc/{pid}/task').iterdir() if (one / 'comm').read_text().startswith('dds.ev.'))
     assert ctypes.CDLL(None).tgkill(pid, int(thread.name), PAUSE) == 0
 

@@ -41,7 +41,7 @@ def taken(tmp_path_factory):
 
 @pytest.mark.parametrize('simulated', [False, True])
 def test_the_announcement_of_a_session_is_always_the_same(taken, simulated):
-    """Cross clicks have random bases: drawn anew, they would be announced in both."""
+    """Cross clicks have random bases: drawn again, they would be announced in both."""
     folder, keys, manifest = taken
     manifest = manifest.model_copy(update={'simulated': simulated})
 

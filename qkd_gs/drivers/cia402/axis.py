@@ -237,9 +237,7 @@ class Axis:
         elif base == EMERGENCY and len(data) >= 2:
             self.error_code = int.from_bytes(data[:2], 'little') or self.error_code
         elif base == HEARTBEAT and data[:1] == bytes(1):
-            raise DeviceFault(
-                'mount.silent', f'the drive of the {self.name} has started anew and lost its configuration'
-            )
+            raise DeviceFault('mount.silent', f'the drive of the {self.name} has restarted and lost its configuration')
 
     def _take_status(self, statusword: int, now_ns: int) -> None:
         self.state = state_of(statusword)

@@ -32,7 +32,7 @@ from qkd_gs.settings.station import AxisSettings, MountSettings
 _MOST_EXTRAPOLATED_NS = 500_000_000
 _AT_ONCE = 0.5  # of the window of the following error: what the reference may move by after a cycle that was late
 _LONGEST_SEND_NS = 5_000_000
-_HELD_UP_NS, _TRIES = 1_000_000, 3  # set-points whose sending took so much longer than usual are sent anew
+_HELD_UP_NS, _TRIES = 1_000_000, 3  # set-points whose sending took so much longer than usual are made again
 _LATE = 0.7  # of the guarding time, since the last heartbeat: the drives may have taken the driver for dead
 
 

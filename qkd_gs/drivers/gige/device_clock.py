@@ -37,7 +37,7 @@ class LatchedClock:
     def latch(self, ticks: int, before_ns: int, after_ns: int) -> None:
         """The counter was latched at `ticks`, at a host time between these two."""
         if self._latches and ticks <= self._latches[-1][0]:
-            self._latches.clear()  # the camera has begun to count anew
+            self._latches.clear()  # the camera has restarted its count
         self._latches.append((ticks, (before_ns + after_ns) // 2, after_ns - before_ns))
         while self._latches[-1][1] - self._latches[0][1] > _SPAN_NS:
             self._latches.popleft()

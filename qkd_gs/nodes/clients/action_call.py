@@ -15,15 +15,16 @@ from qkd_gs.nodes.runtime.base import ABORT_PASS
 _CODES = ('DONE', 'REFUSED', 'BUSY', 'NOT_READY', 'ABORTED', 'DEVICE_FAULT', 'NO_LOCK', 'FAILED')
 _TRACK = 'track_pass'
 _OVER = (GoalStatus.STATUS_SUCCEEDED, GoalStatus.STATUS_CANCELED, GoalStatus.STATUS_ABORTED)
-_AGAIN = 5  # looks at a goal that is over, until its result is asked for once more
+_AGAIN = 5  # looks at a goal that is over or may be forgotten, until its result is asked for once more
 
 
 class ActionCall:
     """One goal: sent when its server is there, ended when it is asked to be, and followed to its end.
 
     A tracker that dies goes on with its pass when it is back, so the end of that is waited for.  Another server that
-    has died has forgotten the goal.  The result of a goal whose status says that it is over is asked for again, since
-    the answer to the first question may have been lost on a busy machine.
+    has died has forgotten the goal: its successor says so when it is asked for the result.  Its heartbeat is no proof,
+    since the goal may have been given to the successor before that was heard.  The result of a goal whose status says
+    that it is over is asked for again, since the answer to the first question may have been lost on a busy machine.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ class ActionCall:
         self._sent: Any = None
         self._handle: Any = None
         self._results: list[Any] = []  # one for each time that it was asked for
-        self._looks = 0  # at a goal that is over, since then
+        self._looks = 0  # at a goal that is over or may be forgotten, since then
         self.ending = False
         self._canceled: Any = None
         self._aborter: Any = None  # client of `ABORT_PASS`, once it is needed
@@ -63,7 +64,7 @@ class ActionCall:
         """End it; its answer comes when it has ended."""
         if not self.ending:
             self.ending = True
-            if self._handle is not None and not self._server.restarted:
+            if self._handle is not None and not (self._server.restarted and self.name == _TRACK):
                 self._canceled = self._handle.cancel_goal_async()
 
     def close(self) -> None:
@@ -86,29 +87,31 @@ class ActionCall:
             answer = self._take()
             if answer is not None or self._handle is None:
                 return answer
-        answered = self._answered()
+        answered = self._answered(snapshot.now_ns)
         if answered is not None:
             return answered
         if snapshot.session is not None:
             self._folder = snapshot.session.folder or self._folder
-        if self._server.restarted and self.name != _TRACK:
-            return Answer(LOST, f'the {self._server.name} has died before it was done')
-        if self._server.has_forgotten(snapshot):
+        if self.name == _TRACK and self._server.has_forgotten(snapshot):
             return Answer('DONE', '', {'folder': self._folder})
         if self.ending:
             self._keep_ending()
         return None
 
-    def _answered(self) -> Answer | None:
-        for asked in self._results:
-            if asked.done():
-                response = asked.result()
-                if response.status == GoalStatus.STATUS_UNKNOWN:
-                    return Answer(LOST, f'the {self._server.name} does not know any more how it ended')
+    def _answered(self, now_ns: int) -> Answer | None:
+        for asked in [one for one in self._results if one.done()]:
+            self._results.remove(asked)
+            response = asked.result()
+            if response.status != GoalStatus.STATUS_UNKNOWN:
                 return self._of(response.result)
-        if self._handle.status in _OVER:
+            if self._handle.status in _OVER:
+                return Answer(LOST, f'the {self._server.name} does not know any more how it ended')
+            if self.name != _TRACK:
+                return Answer(LOST, f'the {self._server.name} has died before it was done')
+            self._server.is_another(now_ns)
+        if self._handle.status in _OVER or (self._server.restarted and self.name != _TRACK):
             self._looks += 1
-            if self._looks % _AGAIN == 0:
+            if self._looks % _AGAIN == 1:
                 self._results.append(self._handle.get_result_async())
         return None
 

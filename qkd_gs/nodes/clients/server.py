@@ -5,6 +5,7 @@ from __future__ import annotations
 from qkd_gs.monitoring.snapshot import Snapshot
 from qkd_gs.tracking.types import Phase
 
+_NONE = -1  # no process has this number
 SERVERS = {
     'track_pass': 'tracker',
     'calibrate': 'calibrator',
@@ -35,6 +36,10 @@ class Server:
         if pid != self.pid and self.pid:
             self._restarted_ns = snapshot.now_ns
         self.pid = pid
+
+    def is_another(self, now_ns: int) -> None:
+        """A process that does not know what was asked has answered at `now_ns`, maybe before its heartbeat."""
+        self._asked_pid, self._restarted_ns = _NONE, now_ns
 
     @property
     def restarted(self) -> bool:

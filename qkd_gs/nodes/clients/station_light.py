@@ -51,7 +51,7 @@ class StationLight(StationDevice[CalibrationLight, CalibrationLightReading]):
             device.off(now_ns)
 
     def _lost(self, why: str) -> None:
-        """Opened again it is off, and stays so until it is ordered anew."""
+        """Opened again it is off, and stays so until it is ordered again."""
         super()._lost(why)
         self._ordered = 0.0
 
