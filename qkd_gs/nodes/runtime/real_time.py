@@ -1,7 +1,7 @@
 """Real-time priority of a node's process, within a budget of processor time.
 
 A real-time thread goes before every normal one, so a process that computes without end would take a processor away from
-the recorder, the planner and the operator's shell.  Linux limits little of that: `RLIMIT_RTTIME` starts again after each
+the recorder, the planner and the operator's shell.  Linux limits little of that: `RLIMIT_RTTIME` restarts after each
 sleep, so a loop that is busy in every period never reaches it, and all real-time threads together may take 95 % of a
 processor.  So the process watches itself: above its budget it goes on with normal priority until it is below again.
 """
