@@ -69,20 +69,17 @@ demo-relay: setup ## two cities joined by one satellite: a file is encrypted in 
 hil: setup ## a shortened pass with the real drivers before the twin, beside the simulated one; INSTALL=1 installs what it needs
 	tools/hil.sh '$(SESSION)'
 
-# One station at a time takes longest, so it does not wait until all other tests are collected.
-stations := $(sort $(wildcard test/nodes/test_graph_*.py))
 test: setup ## all checks and tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/vulture
 	@mkdir -p build
-	@echo 'mypy and the tests of whole stations, beside the others; what they say comes after them'
+	@echo 'mypy, beside the tests; what it says comes after them'
 	@$(BIN)/mypy > build/types.txt 2>&1 & types=$$!; \
-	$(BIN)/pytest -o cache_dir=.pytest_cache/stations $(stations) > build/stations.txt 2>&1 & stations=$$!; \
-	$(BIN)/pytest -n auto --maxprocesses 3 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(stations)); tests=$$?; \
-	wait $$stations; stations=$$?; wait $$types; types=$$?; cat build/stations.txt build/types.txt; \
-	exit $$((types || stations || tests))
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder; tests=$$?; \
+	wait $$types; types=$$?; cat build/types.txt; \
+	exit $$((types || tests))
 
 test-long: setup ## the longer campaigns, which `make test` leaves out
 	$(BIN)/pytest -m long
