@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from qkd_gs.drivers.cia402.objects import SDO_ANSWER, SDO_REQUEST, TPDO
@@ -107,9 +107,15 @@ class CanBus:
     def frames(self) -> list[Frame]:
         """Frames that have arrived; never waits."""
         frames, self._waiting = self._waiting, []
-        while (frame := self._receive(0.0)) is not None:
-            frames.append(frame)
+        frames += self._arriving(0.0)
         return frames
+
+    def _arriving(self, wait_s: float) -> Iterator[Frame]:
+        """The next frame, which is waited for, and those behind it that are there already."""
+        frame = self._receive(wait_s)
+        while frame is not None:
+            yield frame
+            frame = self._receive(0.0)
 
     def _receive(self, wait_s: float) -> Frame | None:
         message = self._any(wait_s)
@@ -137,11 +143,8 @@ class CanBus:
 
     def wait(self, seconds: float) -> None:
         """Let time pass; frames that arrive are kept."""
-        end_s = time.monotonic() + seconds
-        while (left_s := end_s - time.monotonic()) > 0:
-            frame = self._receive(left_s)
-            if frame is not None:
-                self._waiting.append(frame)
+        for left_s in looks(seconds):
+            self._waiting += self._arriving(left_s)
 
     # --- SDO; waits, so only while the device is opened ---
 
@@ -167,8 +170,7 @@ class CanBus:
     def _transfer(self, node: int, request: bytes, timeout_s: float) -> bytes:
         self.send(SDO_REQUEST + node, request)
         for left_s in looks(timeout_s):
-            frame = self._receive(left_s)
-            while frame is not None:
+            for frame in self._arriving(left_s):
                 if frame[0] != SDO_ANSWER + node or len(frame[1]) != 8 or frame[1][1:4] != request[1:4]:
                     self._waiting.append(frame)
                 elif frame[1][0] == _ABORTED:
@@ -176,7 +178,6 @@ class CanBus:
                     raise SdoAbort(index, subindex, int.from_bytes(frame[1][4:8], 'little'))
                 else:
                     return frame[1]
-                frame = self._receive(0.0)
         raise DeviceFault('mount.silent', f'{self._name}: node {node} does not answer within {timeout_s:g} s')
 
 

@@ -134,7 +134,7 @@ class Ledger:
         self._sql.execute('INSERT OR IGNORE INTO receipts VALUES (?, ?, ?)', (key_id, sae, now.timestamp()))
 
     def used_today(self, pair: str, now: datetime) -> int:
-        """Bits that a pair got on this day of UTC, or on a later one: a clock that was set back gives nothing again."""
+        """Bits that a pair got on this day of UTC, or on a later one: a clock that was set back renews nothing."""
         statement = 'SELECT SUM(bits) FROM usage WHERE pair = ? AND day >= ?'
         return int(self._sql.execute(statement, (pair, _day(now))).fetchone()[0] or 0)
 

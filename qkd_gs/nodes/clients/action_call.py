@@ -9,7 +9,7 @@ from std_srvs.srv import Trigger
 
 from qkd_gs.evening.heard import LOST, Answer
 from qkd_gs.monitoring.snapshot import Snapshot
-from qkd_gs.nodes.clients.server import SERVERS, Server
+from qkd_gs.nodes.clients.server import Server
 from qkd_gs.nodes.runtime.base import ABORT_PASS
 
 _CODES = ('DONE', 'REFUSED', 'BUSY', 'NOT_READY', 'ABORTED', 'DEVICE_FAULT', 'NO_LOCK', 'FAILED')
@@ -60,11 +60,16 @@ class ActionCall:
         """Whether the server has taken the goal."""
         return self._handle is not None
 
+    @property
+    def _resumes(self) -> bool:
+        """Whether a server that dies goes on with the goal when it is back."""
+        return self.name == _TRACK
+
     def end(self) -> None:
         """End it; its answer comes when it has ended."""
         if not self.ending:
             self.ending = True
-            if self._handle is not None and not (self._server.restarted and self.name == _TRACK):
+            if self._handle is not None and not (self._server.restarted and self._resumes):
                 self._canceled = self._handle.cancel_goal_async()
 
     def close(self) -> None:
@@ -92,7 +97,7 @@ class ActionCall:
             return answered
         if snapshot.session is not None:
             self._folder = snapshot.session.folder or self._folder
-        if self.name == _TRACK and self._server.has_forgotten(snapshot):
+        if self._resumes and self._server.has_forgotten(snapshot):
             return Answer('DONE', '', {'folder': self._folder})
         if self.ending:
             self._keep_ending()
@@ -106,10 +111,10 @@ class ActionCall:
                 return self._of(response.result)
             if self._handle.status in _OVER:
                 return Answer(LOST, f'the {self._server.name} does not know any more how it ended')
-            if self.name != _TRACK:
+            if not self._resumes:
                 return Answer(LOST, f'the {self._server.name} has died before it was done')
             self._server.is_another(now_ns)
-        if self._handle.status in _OVER or (self._server.restarted and self.name != _TRACK):
+        if self._handle.status in _OVER or (self._server.restarted and not self._resumes):
             self._looks += 1
             if self._looks % _AGAIN == 1:
                 self._results.append(self._handle.get_result_async())
@@ -145,7 +150,7 @@ class ActionCall:
         asked = not self._server.restarted and canceled is not None
         if asked and (not canceled.done() or canceled.result().goals_canceling):
             return
-        if SERVERS[self.name] != SERVERS[_TRACK] or self._told_pid == self._server.pid:
+        if not self._resumes or self._told_pid == self._server.pid:
             return
         if self._aborter is None:
             self._aborter = self._node.create_client(Trigger, ABORT_PASS)

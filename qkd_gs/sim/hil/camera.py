@@ -10,6 +10,7 @@ import time
 from collections import deque
 
 from qkd_gs.devices.camera import CameraSettings, Frame, Roi
+from qkd_gs.drivers.steady import looks
 from qkd_gs.errors import DeviceFault, StationError
 from qkd_gs.sim.hil import aravis
 from qkd_gs.sim.hil.place import CAMERAS, IMAGES, IN_TIME, Place, begun, say, serving
@@ -48,8 +49,7 @@ class Images:
 
     def send(self, buffer: aravis.Buffer) -> bool:
         """Put the next image of the buffer's size into it; False: there is none."""
-        end_s = time.monotonic() + _WAIT_S
-        while (left_s := end_s - time.monotonic()) > 0:
+        for left_s in looks(_WAIT_S):
             with self._came:
                 if not self._waiting:
                     self._came.wait(left_s)
