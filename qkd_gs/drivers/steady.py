@@ -47,20 +47,23 @@ class Waiting:
 
     A process that is held up for longer than a time-out, between taking the time and sending a question, would find
     the time-out over at its next look, when the device has hardly heard the question.  So of the time between two
-    looks no more than a tenth of a second counts.
+    looks no more than a tenth of a second counts, or the time between the two before: who always looks seldom waits
+    for one look more, not for many.
     """
 
     def __init__(self) -> None:
-        self._looked_ns = self._waited_ns = 0
+        self._looked_ns: int | None = None
+        self._between_ns = self._waited_ns = 0
 
     def begin(self, now_ns: int) -> None:
         """A question is sent."""
-        self._looked_ns, self._waited_ns = now_ns, 0
+        self._looked_ns, self._between_ns, self._waited_ns = now_ns, 0, 0
 
     def look(self, now_ns: int) -> float:
-        """Time waited, s, at a look at `now_ns` that has found no answer."""
-        self._waited_ns += min(max(now_ns - self._looked_ns, 0), _UNSEEN_NS)
-        self._looked_ns = now_ns
+        """Time waited, s, at a look at `now_ns` that has found no answer; the first look of all begins it."""
+        between_ns = max(now_ns - self._looked_ns, 0) if self._looked_ns is not None else 0
+        self._waited_ns += min(between_ns, max(self._between_ns, _UNSEEN_NS))
+        self._looked_ns, self._between_ns = now_ns, between_ns
         return self._waited_ns * 1e-9
 
 

@@ -3,6 +3,7 @@
 from itertools import count
 
 import pyvisa
+from pyvisa_sim.sessions import session
 
 RESOURCE = 'TCPIP0::laser::5025::SOCKET'
 _NUMBERS = count()  # PyVISA keeps a library by the name of its file, and folders of tests get the names of earlier ones
@@ -32,6 +33,18 @@ resources:
 """
 
 
+class _Waiting:
+    """Time of PyVISA-sim, which passes only while it waits for a laser: no busy machine makes one silent."""
+
+    now_s = 0.0
+
+    def monotonic(self):
+        return self.now_s
+
+    def sleep(self, seconds):
+        self.now_s += seconds
+
+
 class ScpiLaser:
     """The laser; faults are put in between PyVISA-sim's session and its device.
 
@@ -50,6 +63,7 @@ class ScpiLaser:
     def __init__(self, folder):
         path = folder / f'laser{next(_NUMBERS)}.yaml'
         path.write_text(DEFINITION, encoding='utf-8')
+        session.time = _Waiting()
         self.library = f'{path}@sim'
         self._library = pyvisa.ResourceManager(self.library).visalib  # kept: a new one would have new devices
         self._device = self._library.devices[RESOURCE]

@@ -276,7 +276,7 @@ def test_asking_who_is_there_changes_nothing(bench):
 
 def test_the_guard_process_drives_the_laser(bench):
     """PyVISA-sim runs in the process of the guard, with a laser of its own."""
-    rig = Rig(scpi, bench.options.model_copy(update={'power_query': None}))
+    rig = Rig(scpi, bench.options.model_copy(update={'power_query': None, 'timeout_s': 1.0}))
     device = rig.open()
     said = device.self_test(move=True)
     rig.close()

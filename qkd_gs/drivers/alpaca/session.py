@@ -22,7 +22,7 @@ from qkd_gs.devices.open_state import OpenState
 from qkd_gs.drivers.alpaca.http import parse_answer
 from qkd_gs.drivers.connection import Connection, checked_host
 from qkd_gs.drivers.percentiles import Latencies
-from qkd_gs.drivers.steady import Forward
+from qkd_gs.drivers.steady import Forward, Waiting
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.loader import Section
 
@@ -102,7 +102,7 @@ class AlpacaSession:
         self._next, self._transaction = 0, 0
         self._round_trips = Latencies()
         self._waiting: tuple[_Request, int] | None = None
-        self._answered_ns: int | None = None
+        self._silence = Waiting()
         self.values, self.commanded_ns = {}, 0
         self.state.is_open = True
 
@@ -120,7 +120,7 @@ class AlpacaSession:
         except DeviceFault:
             self.close()
             raise
-        self._forward, self._answered_ns, self.commanded_ns = Forward(self._code), None, 0
+        self._forward, self._silence, self.commanded_ns = Forward(self._code), Waiting(), 0
         self._round_trips = Latencies()
         self._waiting = (self._waiting[0], 0) if self._waiting is not None else None
         self.values = {name: Told(told.value, 0) for name, told in self.values.items()}
@@ -185,13 +185,12 @@ class AlpacaSession:
         """
         self.state.require()
         self._forward.check(now_ns)
-        self._answered_ns = now_ns if self._answered_ns is None else self._answered_ns
         data, self._closed = self._connection.receive()
         self._data += data
         if self._waiting is not None:
             self._take(now_ns)
-        if now_ns - self._answered_ns > self._options.timeout_s * 1e9:
-            quiet_s = (now_ns - self._answered_ns) * 1e-9
+        quiet_s = self._silence.look(now_ns)
+        if quiet_s > self._options.timeout_s:
             raise DeviceFault(f'{self._code}.silent', f'{self._name} has not answered for {quiet_s:.1f} s')
         if self._waiting is None:
             self._send(now_ns)
@@ -208,7 +207,8 @@ class AlpacaSession:
             if self._closed:
                 raise DeviceFault(f'{self._code}.silent', f'{self._name}: the server has closed the connection')
             return
-        self._waiting, self._data, self._answered_ns = None, b'', now_ns
+        self._waiting, self._data = None, b''
+        self._silence.begin(now_ns)
         if sent_ns:  # 0: sent before station time began
             self._round_trips.add((now_ns - sent_ns) * 1e-9)
         self._closed = answer.closes

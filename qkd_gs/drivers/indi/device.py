@@ -11,7 +11,7 @@ from qkd_gs.devices.open_state import OpenState
 from qkd_gs.drivers.connection import checked_host
 from qkd_gs.drivers.indi.client import IndiClient, Property
 from qkd_gs.drivers.percentiles import Latencies
-from qkd_gs.drivers.steady import Forward
+from qkd_gs.drivers.steady import Forward, Waiting
 from qkd_gs.errors import DeviceFault
 from qkd_gs.settings.loader import Section
 
@@ -49,13 +49,13 @@ class IndiDevice:
         self._state = OpenState(code)
         self._client = IndiClient(code, options.host, options.port, options.device)
         self._forward = Forward(code)
-        self._begun_ns: int | None = None
+        self._silence = Waiting()
 
     def open(self) -> None:
         """Begin to connect; the device itself is connected as soon as the server tells of it."""
         self._client.open()
         self._forward = Forward(self._code)
-        self._begun_ns, self._asked_ns = None, 0
+        self._silence, self._asked_ns = Waiting(), 0
         self._connecting = self._answered = False
         self._round_trips = Latencies()
         self._state.is_open = True
@@ -83,7 +83,7 @@ class IndiDevice:
             self._state.is_open = False
             self._client.close()
             raise
-        self._forward, self._begun_ns, self._asked_ns, self._client.heard_ns = Forward(self._code), None, 0, 0
+        self._forward, self._silence, self._asked_ns, self._client.heard_ns = Forward(self._code), Waiting(), 0, 0
         self._round_trips = Latencies()
 
     def close(self) -> None:
@@ -108,13 +108,15 @@ class IndiDevice:
         """
         self._state.require()
         self._forward.check(now_ns)
-        self._begun_ns = now_ns if self._begun_ns is None else self._begun_ns
+        heard_ns = self._client.heard_ns
         self._client.step(now_ns)
+        if self._client.heard_ns != heard_ns:
+            self._silence.begin(now_ns)
         if not self._answered and self._client.heard_ns > self._asked_ns > 0:
             self._answered = True
             self._round_trips.add((self._client.heard_ns - self._asked_ns) * 1e-9)
         self._ask(now_ns)
-        quiet_s = (now_ns - max(self._client.heard_ns, self._begun_ns)) * 1e-9
+        quiet_s = self._silence.look(now_ns)
         if quiet_s > self._options.timeout_s:
             where = f'{self._options.host}:{self._options.port}'
             raise DeviceFault(

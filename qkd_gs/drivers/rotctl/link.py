@@ -9,6 +9,7 @@ import time
 from math import degrees, isfinite, radians
 
 from qkd_gs.drivers.connection import Connection
+from qkd_gs.drivers.steady import Waiting
 from qkd_gs.errors import DeviceFault
 
 _WAIT_S = 0.005
@@ -19,9 +20,9 @@ class RotctlLink:
 
     def __init__(self, host: str, port: int, timeout_s: float) -> None:
         self._connection = Connection('mount', host, port)
-        self._timeout_ns = round(timeout_s * 1e9)
+        self._timeout_s = timeout_s
         self._waiting: tuple[str, int] | None = None
-        self._heard_ns: int | None = None
+        self._silence = Waiting()
         self.position_rad: tuple[float, float] | None = None
         self.asked_ns, self.refused = 0, ''
 
@@ -39,14 +40,15 @@ class RotctlLink:
 
     def _restart_clock(self) -> None:
         """Station time begins: what was timed by another clock does not count."""
-        self._heard_ns, self.asked_ns = None, 0
+        self._silence, self.asked_ns = Waiting(), 0
         self._waiting = (self._waiting[0], 0) if self._waiting is not None else None
 
     def begin(self) -> None:
         """Begin to connect."""
         self._connection.open()
         self._data = b''
-        self._waiting = self._heard_ns = self.position_rad = None
+        self._waiting = self.position_rad = None
+        self._silence = Waiting()
         self._target: tuple[float, float] | None = None
         self._stop = False
         self.asked_ns, self.refused = 0, ''
@@ -78,15 +80,14 @@ class RotctlLink:
         DeviceFault
             ``mount.silent``: the server is gone, does not answer, or answers something else.
         """
-        self._heard_ns = now_ns if self._heard_ns is None else self._heard_ns
         data, closed = self._connection.receive()
         self._data += data
         if self._waiting is not None:
             self._take(now_ns)
         if closed:
             raise DeviceFault('mount.silent', f'rotctld at {self._connection.name} has closed the connection')
-        if now_ns - self._heard_ns > self._timeout_ns:
-            silent_s = (now_ns - self._heard_ns) * 1e-9
+        silent_s = self._silence.look(now_ns)
+        if silent_s > self._timeout_s:
             raise DeviceFault('mount.silent', f'rotctld at {self._connection.name}: no answer for {silent_s:.1f} s')
         if self._waiting is None:
             self._send(now_ns)
@@ -110,7 +111,8 @@ class RotctlLink:
             return
         elif kind == 'P':
             self.refused = f'rotctld answers RPRT -{error}' if error else ''
-        self._waiting, self._data, self._heard_ns = None, b'', now_ns
+        self._waiting, self._data = None, b''
+        self._silence.begin(now_ns)
 
     @staticmethod
     def _error(line: bytes) -> int | None:
