@@ -24,7 +24,7 @@ extensions = [
 ]
 exclude_patterns = ['generated/README.md']
 source_suffix = {'.md': 'markdown', '.rst': 'restructuredtext'}
-myst_enable_extensions = ['colon_fence']
+myst_enable_extensions = ['colon_fence', 'tasklist']
 myst_heading_anchors = 3
 napoleon_google_docstring = False
 napoleon_use_rtype = False
