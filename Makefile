@@ -60,7 +60,7 @@ $(build_done): $(packages_done)
 	@$(BIN)/python tools/warm_up.py
 	@rm -f $(VENV)/done-build-* && touch $@
 
-demo: setup ## the station's ROS graph takes a pass over Shanghai and makes a key; SESSION=DIR puts the session there
+demo: setup ## the station's ROS graph tracks a pass over Shanghai and makes a key; SESSION=DIR puts the session there
 	$(BIN)/qkd-gs demo --session '$(SESSION)'
 
 demo-relay: setup ## two cities joined by one satellite: a file is encrypted in Shanghai and decrypted in Beijing

@@ -22,7 +22,7 @@ _PACKAGES = {
         'fit-pointing': 'fit the pointing model to observed stars',
     },
     'session': {
-        'simulate': 'take a pass in the twin, in lockstep, and make a key',
+        'simulate': 'track a pass in the twin, in lockstep, and make a key',
         'import': 'make a session of a file of time tags, or look into one',
         'session': 'check a session, or print the schema of session.json',
         'process': 'make the key of a session',
@@ -43,7 +43,7 @@ _PACKAGES = {
         'devices': 'list the drivers of every device, and test those that are chosen',
     },
     'operation': {
-        'track': 'ask a running station to take a pass',
+        'track': 'ask a running station to track a pass',
         'calibrate': 'ask a running station to calibrate its pointing',
         'park': 'ask a running station to move to its park position',
         'tonight': 'do the work of an evening, from self-test to park',

@@ -197,7 +197,7 @@ def _timescale(sealing: _Sealing, station: StationSettings, tag_map: TagMap, tag
     off_s = (at_ns - scale.first_utc_ns) * 1e-9
     if abs(off_s) > _START_TOLERANCE_S:
         raise StationError(
-            f'the PPS marks lie {abs(off_s):.2f} s off the seconds after start {tag_map.start}: which one is meant?',
+            f'the PPS pulses lie {abs(off_s):.2f} s off the seconds after start {tag_map.start}: which one is meant?',
             where=tags,
             hint=f'start must be right within {_START_TOLERANCE_S} s',
         )

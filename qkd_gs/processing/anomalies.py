@@ -21,7 +21,7 @@ _SIGMA = 6.0  # of chance: 1e-9 a look
 _MULTIPLE_FACTOR = 4.0  # turbulence gathers photons: the mean square of a scintillating signal is up to twice as large
 _JUMP_FACTOR = 5.0
 _JUMP_REACH = 10  # seconds either side that a second is compared with
-_STRETCH = 10  # seconds without a dark count that say something
+_INTERVAL = 10  # seconds without a dark count that say something
 _SILENT_MEAN = 40.0  # counts of the other three: chance alone leaves a detector out with e^-40
 _MAX_TOO_SOON = 1e-3  # of all clicks
 _MAX_TAIL = 1e-3  # afterpulses behind the hold-off, of all clicks
@@ -124,18 +124,18 @@ def _no_noise(clicks: ClickStatistics) -> Anomaly | None:
 
     A diode that counts single photons has tens of dark counts a second, and most fall outside the gate.
     """
-    starts = np.arange(0, len(clicks.counts) - _STRETCH + 1, _STRETCH)
+    starts = np.arange(0, len(clicks.counts) - _INTERVAL + 1, _INTERVAL)
     if not len(starts):
         return None
-    end = starts[-1] + _STRETCH
+    end = starts[-1] + _INTERVAL
     light = np.add.reduceat(clicks.counts[:end], starts, axis=0)
-    stretch, detector = np.nonzero(
-        (np.add.reduceat(clicks.outside[:end], starts, axis=0) == 0) & (light > _STRETCH * _SILENT_MEAN)
+    interval, detector = np.nonzero(
+        (np.add.reduceat(clicks.outside[:end], starts, axis=0) == 0) & (light > _INTERVAL * _SILENT_MEAN)
     )
-    if not len(stretch):
+    if not len(interval):
         return None
     names = sorted({QUANTUM[d].name for d in detector})
-    return Anomaly('no_noise', f'{", ".join(names)}: photons, but no dark count in {_STRETCH} s', True)
+    return Anomaly('no_noise', f'{", ".join(names)}: photons, but no dark count in {_INTERVAL} s', True)
 
 
 def _too_soon(clicks: ClickStatistics) -> Anomaly | None:

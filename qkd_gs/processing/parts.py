@@ -17,7 +17,7 @@ from qkd_gs.orbit.trajectory import Trajectory
 from qkd_gs.processing.agreement import tie_breaker_of
 from qkd_gs.processing.click_checks import click_figures, examination, receiver_of
 from qkd_gs.processing.parts_plan import BEHIND_NS, LAST_BEHIND_NS, Part, PartsPlan, load_plan, part_of
-from qkd_gs.processing.session_run import Distilled, SessionRun, report_unused
+from qkd_gs.processing.session_run import RunResult, SessionRun, report_unused
 from qkd_gs.processing.tag_runs import RunReports, predicted, scan_session
 from qkd_gs.processing.timing_stage import NumberedRun, Timed, naming
 from qkd_gs.qkd.finite_key.counts import MOST_PARTS
@@ -96,7 +96,7 @@ def as_begun(folder: Path, manifest: Manifest, store: KeyStore) -> Recorded | No
     return Recorded(plan.parts[0].log_ns[0] + _LOG_NS, ends_ns + rest)
 
 
-def distil_in_parts(run: SessionRun, recording: Recording) -> Distilled:
+def make_key_in_parts(run: SessionRun, recording: Recording) -> RunResult:
     """Make the key of a pass part after part; behind the last one all are hashed into one key.
 
     Parts of an earlier run are announced again as they were.
@@ -144,7 +144,7 @@ class _Parts:
             self._plan.expected,
         )
 
-    def finish(self, number: int) -> Distilled:
+    def finish(self, number: int) -> RunResult:
         """Announce the last part, and make the key."""
         ready = self._ready(number)
         made = self._run.session.make_key(
@@ -157,7 +157,7 @@ class _Parts:
             few_trips=bool(self._plan.few_trips),
         )
         report_unused(ready.reports)
-        return Distilled(ready.whole, ready.reports, made, ready.watched)
+        return RunResult(ready.whole, ready.reports, made, ready.watched)
 
     def _ready(self, number: int) -> _Ready:
         """Number the clicks of a part, and look at all parts so far, before a word is said about it."""

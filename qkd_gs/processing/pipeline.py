@@ -14,8 +14,8 @@ import numpy as np
 from qkd_gs.keys.entries import KeyStateName
 from qkd_gs.keys.folder import KeyFolder
 from qkd_gs.processing.agreement import agreed_terms, pre_shared_of, public_random, source_of
-from qkd_gs.processing.parts import Recording, as_begun, check_parts, distil_in_parts
-from qkd_gs.processing.session_run import Distilled, Progress, SessionRun
+from qkd_gs.processing.parts import Recording, as_begun, check_parts, make_key_in_parts
+from qkd_gs.processing.session_run import Progress, RunResult, SessionRun
 from qkd_gs.processing.stored_keys import (
     Link,
     check_never_simulated,
@@ -118,10 +118,10 @@ def process_session(
             )
             tape = keys.session_random_tape(manifest.session_id)
             run = SessionRun(folder, manifest, private_key, session, tape, spool, progress, window_s, settle)
-            distilled = _distilled(run, recording)
-            made = distilled.made
-            distilled.watched['transcript'] = transcript.seal()
-            result = _figures(manifest, distilled, window_s)
+            done = _run_result(run, recording)
+            made = done.made
+            done.watched['transcript'] = transcript.seal()
+            result = _figures(manifest, done, window_s)
             store.put(manifest.session_id, made.key_id, made.key, made.epsilon, result, made.refill, made.kept)
             destroy_session_key(keys, manifest, made.secret_bits, made.kept is not None)
             for held in (made.key, made.refill, made.kept):
@@ -130,27 +130,27 @@ def process_session(
             with confirming(manifest):
                 session.confirm()
                 store.confirm(manifest.session_id, made.key_id)
-    _add_telemetry(folder, distilled.timed, made)
+    _add_telemetry(folder, done.timed, made)
     return _finished(folder, result)
 
 
-def _distilled(run: SessionRun, recording: Recording | None) -> Distilled:
+def _run_result(run: SessionRun, recording: Recording | None) -> RunResult:
     """The key of a session, of all its clicks at once or in parts."""
     if recording is None:
         scanned = run.scan()  # before anything is asked: damage costs no disclosure
         run.session.open()
-        return run.distil(scanned)
+        return run.make_key(scanned)
     run.session.open()
-    return distil_in_parts(run, recording)
+    return make_key_in_parts(run, recording)
 
 
-def _figures(manifest: Manifest, distilled: Distilled, window_s: float) -> dict[str, Any]:
-    made, timed = distilled.made, distilled.timed
+def _figures(manifest: Manifest, done: RunResult, window_s: float) -> dict[str, Any]:
+    made, timed = done.made, done.timed
     window = {'sifted_bits_window': sum(made.window_bits), 'window_s': window_s, 'simulated': manifest.simulated}
     rate_hz = manifest.station.source.pulse_rate_hz
     return {
-        'timing': timing_figures(timed, distilled.reports, rate_hz),
-        'key': made.figures() | distilled.watched | window,
+        'timing': timing_figures(timed, done.reports, rate_hz),
+        'key': made.figures() | done.watched | window,
     }
 
 

@@ -30,7 +30,7 @@ Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
-class Distilled:
+class RunResult:
     """A key, and what is told of the clicks that it was made of."""
 
     timed: Timed
@@ -70,7 +70,7 @@ class SessionRun:
         self.progress('reading the sealed tags', 0.0)
         return scan_session(self.folder, self.manifest, self.private_key)
 
-    def distil(self, scanned: Scanned) -> Distilled:
+    def make_key(self, scanned: Scanned) -> RunResult:
         """Make the key of all clicks at once."""
         source = self.manifest.station.source
         if source.public_pulses:  # a later run must be told the same, so that it announces the same
@@ -90,7 +90,7 @@ class SessionRun:
             examination(self.manifest, timed),
             receiver_of(self.manifest, timed),
         )
-        return Distilled(timed, scanned.reports, made, watched)
+        return RunResult(timed, scanned.reports, made, watched)
 
     def numbered(
         self,

@@ -94,12 +94,9 @@ def error_rate(view: SessionView) -> Plot | None:
     mean = number(view.key, 'qber')
     if mean is not None:
         axes.axhline(100 * mean, color=INK, lw=1.0, label=f'whole pass {100 * mean:.2f} %')
-    bound = _phase_error(view)
-    if bound is not None:
-        axes.axhline(100 * bound, color=GREEN, lw=1.0, label=f'bound on the phase error {100 * bound:.2f} %')
     limit = view.manifest.station.key.max_qber
     axes.axhline(100 * limit, color=RED, lw=1.0, ls=(0, (4, 3)), label=f'given up above {100 * limit:g} %')
-    top = max(limit, mean or 0, bound or 0, float(np.quantile(t.qber[usable], 0.97)))
+    top = max(limit, mean or 0, float(np.quantile(t.qber[usable], 0.97)))
     axes.set_ylim(0, 115 * top)
     axes.set_ylabel('error rate, %')
     label_time(axes)
@@ -122,17 +119,6 @@ def _binomial_percent(qber: FloatArray, bits: IntArray) -> FloatArray | None:
     n = np.maximum(bits, 1)
     share = np.maximum(qber, 0.5 / n)
     return np.asarray(100 * np.sqrt(share * (1 - np.minimum(share, 1)) / n))
-
-
-def _phase_error(view: SessionView) -> float | None:
-    """The largest bound on the phase error among the groups of bits."""
-    bounds = view.key.get('bounds')
-    if not isinstance(bounds, dict):
-        return None
-    groups = [group for group in bounds.values() if isinstance(group, dict)] or [bounds]
-    found = [number(group, name) for group in groups for name in ('phase_error_upper', 'phase_error')]
-    known = [value for value in found if value is not None and value < 0.5]
-    return max(known) if known else None
 
 
 def clock_residual(view: SessionView) -> Plot | None:

@@ -33,7 +33,7 @@ STEPS = {
 
 @dataclass(frozen=True)
 class Step:
-    """One line of the account."""
+    """One step from the single photons to the key."""
 
     name: str
     why: str
@@ -42,10 +42,10 @@ class Step:
     is_total: bool
 
 
-def account(key: dict[str, Any]) -> list[Step]:
-    """The key's account from `key['cost']`: a total, then changes with their sign, then the total left.
+def length_steps(key: dict[str, Any]) -> list[Step]:
+    """The key's length from `key['cost']`: a total, then changes with their sign, then the total left.
 
-    Returns [] if there is none, or if it does not add up to the key (the report then shows no picture of it).
+    Returns [] if there is none, or if it does not add up to the key (the report then shows no figure of it).
     """
     cost = key.get('cost')
     if not isinstance(cost, dict) or len(cost) < 3:
@@ -67,7 +67,7 @@ def account(key: dict[str, Any]) -> list[Step]:
 
 def waterfall(view: SessionView) -> Plot | None:
     """From the sifted bits down to the key."""
-    steps = account(view.key)
+    steps = length_steps(view.key)
     if not steps:
         return None
     figure = new_figure(0.31 * len(steps) + 0.75)

@@ -23,10 +23,10 @@ from qkd_gs.report.style import RED, house_style, svg_of
 from qkd_gs.report.tables import (
     Table,
     Tile,
-    account_table,
     bounds_table,
     comparison,
     ledger_table,
+    length_table,
     pass_table,
     processing_table,
     tiles,
@@ -148,13 +148,13 @@ def _sections(view: SessionView, folder: Path) -> list[Section]:
         key.texts += _key_texts(view)
         if not key.plots and not view.key.get('cost'):
             key.texts.append('What each step cost was not recorded.')
-        tabulate = (forecast_table, counts_table, account_table, processing_table, bounds_table, ledger_table)
+        tabulate = (forecast_table, counts_table, length_table, processing_table, bounds_table, ledger_table)
         key.tables += [table for each in tabulate if (table := each(view)) is not None]
     else:
         key.texts.append('The session has not been processed: there is no key yet.')
     joined = view.joined
     if joined is not None:
-        of_a_key = (account_table, processing_table, bounds_table, ledger_table)
+        of_a_key = (length_table, processing_table, bounds_table, ledger_table)
         tables = [joined_table(joined), *(table for each in of_a_key if (table := each(joined)) is not None)]
         text = 'The sifted bits of this pass and of others were kept, and made into one key.'
         sections.append(Section('Key of several passes', texts=[text], tables=tables))
@@ -193,7 +193,7 @@ def _provenance(view: SessionView) -> Section:
         ('Software', m.software),
         ('Orbit', f'{m.elements_used} (file {m.elements_file})') if m.delay_s is None else _bench_link(m.delay_s),
         ('As tracked', f'{m.time_bias_s:+.3f} s along the orbit, {m.cross_track_m:+.0f} m across'.replace('-', MINUS)),
-        *_runs_of_the_converter(view),
+        *_runs_of_the_tdc(view),
         scenario_row(view),
         ('Locked', ', '.join(f'{_utc(s.start_ns)[11:]} – {_utc(s.end_ns)[11:]}' for s in m.locked) or 'never'),
     ]
@@ -205,7 +205,7 @@ def _provenance(view: SessionView) -> Section:
     return Section('Where this comes from', tables_before=[Table(('', ''), rows)])
 
 
-def _runs_of_the_converter(view: SessionView) -> list[tuple[str, str]]:
+def _runs_of_the_tdc(view: SessionView) -> list[tuple[str, str]]:
     """A row for each; a session that has not been processed does not tell."""
     rows = []
     for run in view.timing.get('runs', []):

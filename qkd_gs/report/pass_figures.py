@@ -1,4 +1,4 @@
-"""Figures of the pass itself: the way across the sky, the acquisition, the polarization frame."""
+"""Figures of the pass itself: the way across the sky, the acquisition, the polarization."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def _shade_phases(axes: Axes, view: SessionView, zero_ns: int) -> None:
 
 
 def polarization(view: SessionView) -> Plot | None:
-    """Frame error against time."""
+    """Error of the polarization angle against time."""
     t = view.telemetry
     if not np.isfinite(t.polarization_error_deg).any():
         return None
@@ -215,7 +215,7 @@ def polarization(view: SessionView) -> Plot | None:
             fontsize=8,
         )
     label_time(axes)
-    axes.set_ylabel('frame error, degrees')
+    axes.set_ylabel('polarization error, degrees')
     open_loop = number(view.manifest.polarization, 'open_loop_error_deg')
     before = (
         f' On the elements alone, before their time error was known, it would have been {open_loop:.2f}°.'
@@ -237,9 +237,9 @@ def polarization(view: SessionView) -> Plot | None:
     )
     return Plot(
         'polarization',
-        'Polarization frame',
+        'Polarization',
         figure,
         'Angle at the analyser (twice the half-wave plate’s) minus the satellite’s. The largest value counts '
         f'from lock on, above {view.manifest.station.tracking.data_el_deg:g}°.{before}{cost}{mean}{zero}',
-        'Frame error against time.',
+        'Polarization error against time.',
     )

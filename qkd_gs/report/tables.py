@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from qkd_gs.report.key_figures import account
+from qkd_gs.report.key_figures import length_steps
 from qkd_gs.report.paper import SPOT_RMS_X_URAD, SPOT_RMS_Y_URAD
 from qkd_gs.report.text import NONE, general, scientific, shown, signed
 from qkd_gs.report.view import SessionView, number, rms
@@ -41,6 +41,7 @@ def tiles(view: SessionView) -> list[Tile]:
     tracking, key, paper = view.manifest.tracking, view.key, view.published
     spot, counted = _spot_rms(view)
     lowest = view.manifest.station.tracking.data_el_deg
+    polarization = shown(number(view.manifest.polarization, 'max_error_deg'), 2)
     made = [
         Tile('Secret key', shown(number(key, 'secret_bits'), 1, 1e-3), 'kbit', 'whole pass, certified'),
         *_joined_tile(view),
@@ -50,9 +51,7 @@ def tiles(view: SessionView) -> list[Tile]:
         Tile('Spot RMS, µrad', spot, '', f'{counted}paper: {SPOT_RMS_X_URAD} × {SPOT_RMS_Y_URAD}'),
         Tile('Acquisition', shown(number(tracking, 'acquire_s'), 2), 's', 'first light to lock'),
         Tile('Locked', shown(number(tracking, 'locked_fraction'), 2, 100), '%', 'until the satellite sets'),
-        Tile(
-            'Frame error', shown(number(view.manifest.polarization, 'max_error_deg'), 2) + '°', '', 'largest after lock'
-        ),
+        Tile('Polarization error', f'{polarization}°', '', 'largest after lock'),
         Tile('Clock', shown(number(view.timing, 'sync_rms_ns'), 3), 'ns', 'RMS at held-out pulses'),
     ]
     return [tile for tile in made if view.processed or tile.what not in _OF_THE_KEY]
@@ -165,15 +164,15 @@ def _epsilon_parts(key: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [(f'… of {name}', scientific(number(dict(split), name)), NONE) for name in split]
 
 
-def account_table(view: SessionView) -> Table | None:
-    """The key's account in numbers; if it does not add up, as it was given."""
-    steps = account(view.key)
+def length_table(view: SessionView) -> Table | None:
+    """The key's length in numbers; if the steps do not add up to it, as they were given."""
+    steps = length_steps(view.key)
     if steps:
         rows = [(s.name, shown(s.bits, 0) if s.is_total else signed(s.bits), shown(s.total, 0), s.why) for s in steps]
         return Table(
             ('Step', 'Bits', 'Left', 'Why'),
             rows,
-            title='The account',
+            title='Key length',
             numbers=frozenset({1, 2}),
             totals=frozenset({0, len(rows) - 1}),
             last_is_why=True,
@@ -182,7 +181,7 @@ def account_table(view: SessionView) -> Table | None:
     if not isinstance(cost, Mapping) or not cost:
         return None
     given = [(name.replace('_', ' '), shown(number(dict(cost), name), 0)) for name in cost]
-    return Table(('Step', 'Bits'), given, title='The account', numbers=frozenset({1}), note='It does not add up.')
+    return Table(('Step', 'Bits'), given, title='Key length', numbers=frozenset({1}), note='It does not add up.')
 
 
 def processing_table(view: SessionView) -> Table | None:
@@ -195,7 +194,7 @@ def processing_table(view: SessionView) -> Table | None:
         ('Clock, single pulses', timing, 'residual_single_ns', 3, 1.0, ' ns'),
         ('Noise among gated photons', timing, 'noise_fraction', 2, 100.0, ' %'),
         ('Imbalance of the detectors', key, 'efficiency_mismatch', 1, 100.0, ' %'),
-        ('Frames corrected', key, 'frames', 0, 1.0, ''),
+        ('Blocks corrected', key, 'blocks', 0, 1.0, ''),
         ('Failed blocks', key, 'failed_blocks', 0, 1.0, ''),
         ('Bits disclosed by error correction', key, 'disclosed_bits', 0, 1.0, ''),
         ('Round trips to the satellite', key, 'round_trips', 0, 1.0, ''),

@@ -41,7 +41,7 @@ def after_pass(folder: Path, keys: KeyFolder, own: dict[str, Any] | None, progre
     release_left_behind(folder)
     bag = open_bag(folder / 'bag') if (folder / 'bag').is_dir() else None
     keep_telemetry(folder, bag)
-    keep_figures(folder, own if own is not None else own_figures(folder, bag))
+    keep_figures(folder, own if own is not None else metrics_from_bag(folder, bag))
     result = make_key(folder, keys, progress) if load_manifest(folder).locked else None
     progress('writing the report', 0.0)
     write_report(folder)
@@ -54,7 +54,7 @@ def keep_telemetry(folder: Path, bag: Bag | None) -> None:
         telemetry_of_bag(bag, load_manifest(folder).station, load_pointing(folder).model).save(folder)
 
 
-def own_figures(folder: Path, bag: Bag | None) -> dict[str, Any]:
+def metrics_from_bag(folder: Path, bag: Bag | None) -> dict[str, Any]:
     """Tracking metrics from the bag, for a pass not received from its start; empty without a bag."""
     if bag is None:
         return {}

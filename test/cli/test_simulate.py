@@ -5,12 +5,17 @@ import os
 import shutil
 import sqlite3
 import stat
+from importlib import import_module
+from pkgutil import iter_modules
 
 import numpy as np
 import pytest
 from command_line import ELEMENTS, qkd_gs
 
+from qkd_gs import report
 from qkd_gs.keys.folder import KeyFolder
+from qkd_gs.report import page
+from qkd_gs.report.view import number
 from qkd_gs.session.manifest import load_manifest, update_manifest
 from qkd_gs.session.tag_files import tags_paths
 from qkd_gs.sim.photons.satellite_record import load_record
@@ -136,6 +141,24 @@ def test_neither_channels_nor_key_stand_in_the_clear(taken, tmp_path):
             assert secret not in data, path.name
     for secret in secrets:
         assert secret not in taken.stderr.encode()
+
+
+def test_the_report_asks_for_no_figure_that_a_whole_session_does_not_have(taken, tmp_path, monkeypatch):
+    missing = set()
+
+    def counted(part, name):
+        value = number(part, name)
+        if value is None:
+            missing.add(name)
+        return value
+
+    for module in (import_module(f'{report.__name__}.{one.name}') for one in iter_modules(report.__path__)):
+        if hasattr(module, 'number'):
+            monkeypatch.setattr(module, 'number', counted)
+    folder = tmp_path / 'session'
+    shutil.copytree(taken.folder, folder, ignore=shutil.ignore_patterns('*.sealed', 'bag'))
+    page.write_report(folder)
+    assert not missing
 
 
 def test_the_report_stands_alone(taken):

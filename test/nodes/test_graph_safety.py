@@ -26,7 +26,7 @@ COMMAND = 'import sys; from qkd_gs.cli import main; sys.exit(main(sys.argv[1:]))
 
 
 class Pass:
-    """A station that takes a pass, asked for by `qkd-gs track` in a process of its own."""
+    """A station that tracks a pass, asked for by `qkd-gs track` in a process of its own."""
 
     def __init__(self, station):
         self.station = station

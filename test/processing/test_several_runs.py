@@ -20,7 +20,7 @@ FROM_S, TO_S, END_S = 8.0, 11.0, 19.0
 
 @pytest.fixture(scope='module')
 def interrupted(tmp_path_factory):
-    """Eight seconds, three without a converter, eight more."""
+    """Eight seconds, three without a TDC, eight more."""
     folder = tmp_path_factory.mktemp('interrupted')
     keys = KeyFolder.create(folder / 'keys')
     short_session(seconds=END_S, before_s=9.5, gain=6.0, outages=((FROM_S, TO_S),)).write(

@@ -16,11 +16,11 @@ from qkd_gs.orbit.timescale import format_utc
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.pointing_file import StoredPointing
 from qkd_gs.report import write_report
-from qkd_gs.report.key_figures import account
+from qkd_gs.report.key_figures import length_steps
 from qkd_gs.report.link_figures import calibration_stars
 from qkd_gs.report.paper import published_for
 from qkd_gs.report.result_tables import counts_table, forecast_table, losses_table
-from qkd_gs.report.tables import account_table, bounds_table, comparison, ledger_table
+from qkd_gs.report.tables import bounds_table, comparison, ledger_table, length_table
 from qkd_gs.report.tracking_bands import bands_table, spectrum
 from qkd_gs.report.tracking_figures import spot_offset, tracking_error
 from qkd_gs.report.view import SessionView
@@ -107,7 +107,7 @@ def test_a_key_of_several_passes(tmp_path):
     text = Page(write_at(tmp_path / 'joined', result | {'joined': joined})).text
     assert 'of 2 passes together' in text
     _, _, chapter = text.partition('The sifted bits of this pass and of others were kept')
-    for words in ('5' * 32 + ', ' + '7' * 32, 'a1b2', 'The account', 'Epsilon budget'):
+    for words in ('5' * 32 + ', ' + '7' * 32, 'a1b2', 'Key length', 'Epsilon budget'):
         assert words in chapter
 
 
@@ -154,19 +154,19 @@ def test_what_is_no_session_is_refused(tmp_path, capsys):
         write_report(tmp_path)
 
 
-def test_the_account_adds_up_to_the_key():
-    steps = account(synthetic.key_part())
+def test_the_steps_add_up_to_the_key():
+    steps = length_steps(synthetic.key_part())
     assert steps[0].bits + sum(s.bits for s in steps[1:-1]) == pytest.approx(steps[-1].bits, abs=1)
     assert [s.is_total for s in steps] == [True] + [False] * (len(steps) - 2) + [True]
-    table = account_table(view())
+    table = length_table(view())
     assert len(table.rows) == len(steps)
 
 
-def test_an_account_that_does_not_add_up_is_not_drawn():
+def test_steps_that_do_not_add_up_are_not_drawn():
     key = synthetic.key_part()
     key['cost'] = key['cost'] | {'secret_bits': key['secret_bits'] + 1000}
-    assert account(key) == []
-    shown = account_table(view(result={'key': key}))
+    assert length_steps(key) == []
+    shown = length_table(view(result={'key': key}))
     assert shown.note == 'It does not add up.'
 
 

@@ -37,7 +37,7 @@ def test_the_clock_is_right_to_a_fraction_of_the_single_pulse_jitter(faded, fitt
     error_ns = errors_ns(faded, fitted)
     assert np.sqrt(np.mean(error_ns**2)) < 0.05
     assert np.abs(error_ns).max() < 0.3  # the bridged fade included
-    assert 0.38 < fitted.residual_single_ns < 0.48  # 0.9 ns pulse, 0.4 ns diode, converter and log
+    assert 0.38 < fitted.residual_single_ns < 0.48  # 0.9 ns pulse, 0.4 ns diode, TDC and log
 
 
 def test_the_error_told_from_the_data_agrees_with_the_truth(faded, fitted):

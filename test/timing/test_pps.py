@@ -1,4 +1,4 @@
-"""Naming the second, through jitter, lost marks and stray ones."""
+"""Naming the second, through jitter, lost pulses and stray ones."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from qkd_gs.timing.clocks.pps import fit_pps
 UTC_NS = 1_538_582_000 * 10**9
 
 
-def marks(n: int, start_ps: int, rate: float, jitter_ps: float, rng: np.random.Generator) -> np.ndarray:
+def pulses(n: int, start_ps: int, rate: float, jitter_ps: float, rng: np.random.Generator) -> np.ndarray:
     second = np.arange(n)
     return start_ps + np.rint(second * 1e12 * (1 + rate) + rng.standard_normal(n) * jitter_ps).astype(np.int64)
 
@@ -25,7 +25,7 @@ def marks(n: int, start_ps: int, rate: float, jitter_ps: float, rng: np.random.G
 )
 def test_utc_comes_out_right(rate, start_ps, late_ns, seed):
     rng = np.random.default_rng(seed)
-    tagged = marks(200, start_ps + 20_000, rate, 15_000.0, rng)
+    tagged = pulses(200, start_ps + 20_000, rate, 15_000.0, rng)
     keep = rng.random(200) > 0.1
     keep[0] = True
     started_ns = UTC_NS - start_ps // 1000
@@ -38,9 +38,9 @@ def test_utc_comes_out_right(rate, start_ps, late_ns, seed):
     assert np.abs(scale.utc_ps(back) - np.rint(at_s * 1e9) * 1000).max() <= 1
 
 
-def test_a_stray_mark_is_left_out():
+def test_a_stray_pulse_is_left_out():
     rng = np.random.default_rng(0)
-    tagged = marks(100, 0, 1e-7, 15_000.0, rng)
+    tagged = pulses(100, 0, 1e-7, 15_000.0, rng)
     tagged[40] += 5_000_000
     scale = fit_pps(tagged, 0, UTC_NS)
     assert scale.rejected >= 1
@@ -54,15 +54,15 @@ def test_a_stray_mark_is_left_out():
         (np.arange(50) * 7 * 10**11, 'not a second apart'),
     ],
 )
-def test_marks_that_name_nothing_are_refused(tagged, why):
+def test_pulses_that_name_nothing_are_refused(tagged, why):
     with pytest.raises(StationError, match=why):
         fit_pps(tagged, 0, UTC_NS)
 
 
 def spoiled(kind: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Marks of 400 s with something wrong, and which of the sound ones must be used."""
+    """Pulses of 400 s with something wrong, and which of the sound ones must be used."""
     start_ps, rate = 300_000_000_000, 3e-7
-    sound = marks(400, start_ps, rate, 15_000.0, rng)
+    sound = pulses(400, start_ps, rate, 15_000.0, rng)
     kept, extra = np.ones(400, bool), []
     if kind == 'spurious':
         extra = [sound[100] + 487_000_000_000]
@@ -99,7 +99,7 @@ def spoiled(kind: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray
     ],
 )  # fmt: skip
 @pytest.mark.parametrize('seed', [0, 1, 2])
-def test_marks_as_they_come(kind, seed):
+def test_pulses_as_they_come(kind, seed):
     tagged, kept = spoiled(kind, np.random.default_rng(seed))
     start_ps = 300_000_000_000
     scale = fit_pps(tagged, 0, UTC_NS - start_ps // 1000 + 390_000_000)

@@ -131,7 +131,7 @@ def test_a_changed_start_of_the_run_is_found(tmp_path, blocks):
     raw = bytearray((tmp_path / 'tags').read_bytes())
     raw[26:34] = (STARTED_NS + SECOND).to_bytes(8, 'little')
     (tmp_path / 'tags').write_bytes(raw)
-    assert SealedFile(tmp_path / 'tags', PRIVATE).start_ns() == STARTED_NS + SECOND  # not vouched for yet
+    assert SealedFile(tmp_path / 'tags', PRIVATE).start_ns() == STARTED_NS + SECOND  # not authenticated yet
     with pytest.raises(StationError, match='chunk 0 has been changed'):
         read(tmp_path / 'tags')
 

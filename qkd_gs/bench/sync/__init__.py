@@ -20,8 +20,8 @@ from qkd_gs.bench.sync.links import (
     arrival,
     clock_figures,
     in_session,
-    marks,
     paths,
+    pps_pulses,
     start_of,
     tagged,
     transmitter_clock,
@@ -97,7 +97,7 @@ def _link(case: _Case) -> dict[str, Any]:
     noise_cps = min(_NOISE_CPS, _NOISE_SHARE * case.beacon_hz)
     noise_ps = rng.integers(0, SECONDS * PS, round(noise_cps * SECONDS))
     tag_ps = tagged(np.sort(np.concatenate([tag_ps, noise_ps])))
-    scale = fit_pps(marks(rng), 0, start_ns)
+    scale = fit_pps(pps_pulses(rng), 0, start_ns)
     from_scale_ps = (scale.first_utc_ns - predicted.epoch_ns) * 1000
     clock = recover_clock(
         tag_ps, scale, lambda utc_ps: predicted.emission_ps(utc_ps + from_scale_ps), PulseTimes.of(np.sort(log_ps))
@@ -108,7 +108,7 @@ def _link(case: _Case) -> dict[str, Any]:
 
 def _pps_cases() -> dict[str, Any]:
     rng = np.random.default_rng(20240802)
-    clean = marks(rng)
+    clean = pps_pulses(rng)
     lost = rng.random(len(clean)) < 0.3
     stray = rng.integers(0, SECONDS * PS, 20)
     late = clean.copy()

@@ -90,7 +90,7 @@ def clock_figures(clock: ClockFit, tags: int, arrival_ps: IntArray, emission_ps:
     }
 
 
-def marks(rng: np.random.Generator) -> IntArray:
+def pps_pulses(rng: np.random.Generator) -> IntArray:
     """PPS tags of the station's time tagger."""
     second_ps = np.arange(1, SECONDS) * PS
     tags: IntArray = second_ps + np.rint(

@@ -16,8 +16,8 @@ from qkd_gs.bench.sync.links import (
     arrival,
     clock_figures,
     in_session,
-    marks,
     paths,
+    pps_pulses,
     start_of,
     tagged,
     transmitter_clock,
@@ -82,7 +82,7 @@ def measure_photons(case: PhotonCase) -> dict[str, Any]:
     click_ps = np.concatenate([click_ps, rng.integers(0, SECONDS * PS, _NOISE_CPS * SECONDS)])
     click_ps = np.sort(tagged(click_ps))
     tags = TagBlock(click_ps, rng.integers(Channel.H, Channel.A + 1, len(click_ps)).astype(np.uint8))
-    scale = fit_pps(marks(rng), 0, start_ns)
+    scale = fit_pps(pps_pulses(rng), 0, start_ns)
     from_scale_ps = (scale.first_utc_ns - predicted.epoch_ns) * 1000
     rule = PublicPulses(block=round(_BLOCK_S * case.pulse_rate_hz), disclosed=case.disclosed)
     starts = disclosed_in(rule, int(first), int(last))

@@ -82,7 +82,7 @@ def _print_made(tags: Path, made: dict[str, Any]) -> None:
     for name, number in made['unused'].items():
         print(f'  {name:8} {number:14,}  named by no channel of the map, left out')
     pps, lost = made['pps'], made['lost']
-    print(f'PPS: {pps["used"]} marks used, {pps["left_out"]} left out, scatter {pps["rms_ns"]:.1f} ns')
+    print(f'PPS: {pps["used"]} pulses used, {pps["left_out"]} left out, scatter {pps["rms_ns"]:.1f} ns')
     if lost['records'] or lost['overflows']:
         print(f'Lost: {lost["records"]} records, {lost["overflows"]} overflows of the device')
     print(f'{tags} holds the raw key in the clear: erase it when the session is whole.')

@@ -22,8 +22,8 @@ def overhead(terms: Terms, sizes: list[int], joined: int = 0, earlier_bits: int 
     """Bits and failure probability of verifying blocks of these sizes and of the pass's tags.
 
     Each block discloses its digest and one bit that says whether the digests agree.  The tags of `joined` earlier runs
-    vouch for the bits, too; a run that may sift in `parts` has more of them.  Broken runs may have compared digests as
-    often as the bits that they disclosed allow.
+    authenticate the bits, too; a run that may sift in `parts` has more of them.  Broken runs may have compared digests
+    as often as the bits that they disclosed allow.
     """
     bits = len(sizes) * (terms.verification_bits + 1)
     once = sum(verify.collision_probability(size, terms.verification_bits) for size in sizes)

@@ -21,7 +21,7 @@ def tell_repeated(link: AuthenticatedChannel, account: LeakageAccount) -> None:
     """
     if account.broken_before:
         link.send(Kind.REPEATED, messages.Repeated(bits=account.own_repeated_bits))
-        _hear(link, account)
+        _receive(link, account)
 
 
 def answer_repeated(link: AuthenticatedChannel, account: LeakageAccount) -> None:
@@ -33,11 +33,11 @@ def answer_repeated(link: AuthenticatedChannel, account: LeakageAccount) -> None
         The ground takes back more than it charges.
     """
     if account.broken_before:
-        _hear(link, account)
+        _receive(link, account)
         link.send(Kind.REPEATED, messages.Repeated(bits=account.own_repeated_bits))
 
 
-def _hear(link: AuthenticatedChannel, account: LeakageAccount) -> None:
+def _receive(link: AuthenticatedChannel, account: LeakageAccount) -> None:
     theirs = link.receive_section(Kind.REPEATED, messages.Repeated).bits
     if theirs > account.other_earlier_bits:
         raise ProtocolError('disagreement', f'{theirs} of {account.other_earlier_bits} disclosed bits were said again')

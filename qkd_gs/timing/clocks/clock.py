@@ -40,7 +40,7 @@ class ClockFit:
     to_satellite : TimeMap
         TDC time of arrival (delays taken off) to satellite time of emission, ps.
     spans_ps : (m, 2) int64
-        Stretches of TDC time in which the clock holds.
+        Intervals of TDC time in which the clock holds.
     sync_rms_ns : float
         Error of the clock at held-out pulses, single-pulse jitter taken out.
     residual_single_ns : float
@@ -141,7 +141,7 @@ def corrected_clock(
 
 
 def _spans(pieces: Iterable[IntArray]) -> IntArray:
-    """Stretches without a gap that is too long to be bridged."""
+    """Intervals without a gap that is too long to be bridged."""
     firsts, lasts, before_ps = list[int](), list[int](), np.array([_NEVER_PS])
     for piece_ps in pieces:
         pulse_ps = np.concatenate([before_ps, piece_ps])

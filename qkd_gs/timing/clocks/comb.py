@@ -1,7 +1,7 @@
 """Which of the tags of a PPS input mark the second: the comb of a second that most of them agree with.
 
-A PPS input carries more than the marks: glitches of a cable, reflections, the other edge of each pulse, pulses of a
-receiver that restarts or drifts away.  The marks lie on a smooth curve: phase, rate and drift of the TDC's clock.  A
+A PPS input carries more than its pulses: glitches of a cable, reflections, the other edge of each pulse, pulses of a
+receiver that restarts or drifts away.  The pulses lie on a smooth curve: phase, rate and drift of the TDC's clock.  A
 curve through three tags is right if many seconds have a tag on it, so curves through many triples are tried.
 """
 
@@ -23,7 +23,7 @@ _MAX_DRIFT_S = 1e-7  # change of the rate a second
 _TRIPLES = 400
 _TOLERANCES_PS = (5e5, 5e6, 5e7)  # the tightest that most seconds agree with
 _COVERED = 0.5  # of the seconds in which there are tags
-_OTHER_EDGE = 0.5  # of the comb's marks that a comb of the other edges has at least
+_OTHER_EDGE = 0.5  # of the comb's pulses that a comb of the other edges has at least
 _LEAST_APART_PS = 1e9  # of a pulse's edges from each other, and from half a second
 _MAX_TAGS = 1_000_000
 _WHERE = 'PPS'

@@ -30,7 +30,7 @@ class _Window:
 
 @dataclass(frozen=True)
 class Track:
-    """A stretch in which the phase is known up to a whole number of cycles.
+    """An interval in which the phase is known up to a whole number of cycles.
 
     Attributes
     ----------

@@ -50,7 +50,7 @@ class SealedFile:
     frozen: bytes | None = None
 
     def start_ns(self) -> int:
-        """UTC at which the run began, ns.  It is vouched for once `blocks` has given its first block.
+        """UTC at which the run began, ns.  It is authenticated once `blocks` has given its first block.
 
         Raises
         ------
@@ -158,7 +158,7 @@ def _whole_chunk(file: BinaryIO) -> tuple[bool, bytes] | None:
 
 
 def check_header(path: Path, session_id: bytes, frozen: bytes) -> None:
-    """Look at the header of a sealed file; needs no key, so what is behind it is not vouched for.
+    """Look at the header of a sealed file; needs no key, so what is behind it is not authenticated.
 
     Raises
     ------

@@ -94,7 +94,7 @@ LOOKS = {
 
 
 def test_images_and_tags_are_the_same_bit_for_bit_in_other_processes(setup):
-    """One world with its cameras and converter in it, another that only tells its true state, in blocks."""
+    """One world with its cameras and TDC in it, another that only tells its true state, in blocks."""
     whole = Twin(setup.settings, setup.station, setup.truth, setup.site, setup.begin_ns, setup.seed, (setup.stars,))
     wires = {role: Wire(setup) for role in CameraRole}
     tdc_wire = Wire(setup)
