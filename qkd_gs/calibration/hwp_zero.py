@@ -1,6 +1,6 @@
 """Zero of the half-wave plate from trusted light of known linear polarization.
 
-A polarizer in front of the telescope, level with it, makes light of a known polarization angle.  Turning the plate by
+A polarizer in front of the telescope, level with it, makes light of a known polarization angle.  Turning the HWP by
 an angle a turns the polarization at the analyser by 2 a, so each detector's count varies as 1 + V cos 4 (a - a0):
 Malus' law.  The phase of this curve is the zero; neither the efficiencies nor the brightness of the light matter, as
 long as they stay.
@@ -26,7 +26,7 @@ _ANALYSER_RAD = np.array([0.0, pi / 2, pi / 4, -pi / 4])  # of H, V, D, A
 
 @dataclass(frozen=True)
 class HwpZero:
-    """Where the plate turns the telescope's horizontal onto the receiver's H axis.
+    """Where the HWP turns the telescope's horizontal onto the receiver's H axis.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class HwpZero:
 def fit_hwp_zero(
     hwp_rad: FloatArray, counts: IntArray, polarization_rad: float, near_rad: float, parity: int = 1
 ) -> HwpZero:
-    """Fit the zero to counts of the four detectors at several angles of the plate.
+    """Fit the zero to counts of the four detectors at several angles of the HWP.
 
     Parameters
     ----------

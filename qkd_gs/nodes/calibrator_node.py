@@ -36,7 +36,7 @@ from qkd_gs.errors import StationError
 from qkd_gs.monitoring.health import FOCUS
 from qkd_gs.nodes.clients.observation_run import Movers, ObservationRun
 from qkd_gs.nodes.clients.station_focuser import StationFocuser
-from qkd_gs.nodes.clients.station_light import StationLight, StationPlate
+from qkd_gs.nodes.clients.station_light import StationHwp, StationLight
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime.actions import conclude, take_or_answer
 from qkd_gs.nodes.runtime.base import CoreNode
@@ -82,7 +82,7 @@ class CalibratorNode(CoreNode):
         self._focuser = StationFocuser(self, self._station)
         if self._focuser.exists:
             self.every(_FOCUSER_S, self._look_at_focuser)
-        self._light, self._plate = StationLight(self, self._station), StationPlate(self)
+        self._light, self._hwp = StationLight(self, self._station), StationHwp(self)
         if self._light.exists:
             self.every(_LIGHT_S, self._light.read)
         self._commands = self.publisher(m.MountCommand, 'mount/command')
@@ -198,7 +198,7 @@ class CalibratorNode(CoreNode):
             observation = begin_observation(kind, place, TetraSolver(gaia, GAIA_EPOCH), now_ns)
         except StationError as error:
             return conclude(goal, Observe.Result(error_code=Observe.Result.NOT_READY, error_msg=str(error)))
-        movers = Movers(self._focuser, self._light, self._plate)
+        movers = Movers(self._focuser, self._light, self._hwp)
         self._observing = ObservationRun(self, observation, place.refined, movers)
         return self._begin(goal, observation.task, self._step_observe)
 

@@ -33,7 +33,7 @@ def hwp_angle(polarization_angle_rad: float, zero_rad: float, parity: int = 1) -
 
 
 def polarization_angle_at(hwp_rad: float, hwp: HwpSettings) -> float:
-    """Polarization angle whose H axis the plate at an angle turns onto the receiver's H; undoes `hwp_angle`."""
+    """Polarization angle whose H axis the HWP at an angle turns onto the receiver's H; undoes `hwp_angle`."""
     return 2 * hwp.parity * (hwp_rad - radians(hwp.zero_deg))
 
 

@@ -224,9 +224,9 @@ def polarization(view: SessionView) -> Plot | None:
     )
     measured = view.pointing.hwp_sigma_deg if view.pointing is not None else None
     zero = (
-        f' The zero of the plate is calibrated to {2 * measured:.2f}° of this angle.'
+        f' The zero of the HWP is calibrated to {2 * measured:.2f}° of this angle.'
         if measured is not None
-        else ' The zero of the plate was not calibrated: an error of it is not seen here, unless the pass is simulated.'
+        else ' The zero of the HWP was not calibrated: an error of it is not seen here, unless the pass is simulated.'
     )
     mean_cost = number(view.manifest.polarization, 'qber_cost')
     mean = f' Over the pass it adds {100 * mean_cost:.4f} %.' if mean_cost is not None else ''

@@ -147,7 +147,7 @@ def spot_scatter(view: SessionView) -> Plot | None:
         'spot_scatter',
         'Where the spot was',
         figure,
-        f'Each point is one picture of the tracking camera ({shown(int(use.sum()), 0)} of them). The receiver’s '
+        f'Each point is one image of the tracking camera ({shown(int(use.sum()), 0)} of them). The receiver’s '
         f'field is {FIELD_URAD:g} µrad wide: {FIELD_URAD / 2 / radial:.0f} times the radial RMS to its edge. '
         'Bars: how often each offset occurred. The paper’s circle is its two RMS values in quadrature.',
         f'Scatter of the spot, radial RMS {radial:.2f} microradians; paper {paper:.2f}.',

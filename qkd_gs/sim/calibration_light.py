@@ -1,4 +1,4 @@
-"""The measurements with the calibration light in lockstep: plate, light and detectors of the twin."""
+"""The measurements with the calibration light in lockstep: HWP, light and detectors of the twin."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ class LightBench:
         """Let time go by, and the observation take what was measured; its orders are obeyed."""
         before_ns, self.now_ns = self.now_ns, self.now_ns + _STEP_NS
         self.hwp.advance(self._samples)
-        plate, light = self.hwp.read(self.now_ns), self.light.read(self.now_ns)
+        hwp, light = self.hwp.read(self.now_ns), self.light.read(self.now_ns)
         self._dark.observe_dark(self.now_ns)
         if light.lit:
-            self._dark.add(self._photons.between(before_ns, self.now_ns, light.brightness, plate.angle_rad))
+            self._dark.add(self._photons.between(before_ns, self.now_ns, light.brightness, hwp.angle_rad))
         tags = self.received(self._dark.poll())
         mount = MountReading(self.now_ns, 0.0, 0.0, 0.0, 0.0, MountMode.HOLD)
         sensed = Sensed(
-            mount, bins=self._count(tags), dome=self.dome, hwp=plate, light=light, beacon_lit=self.beacon_lit,
+            mount, bins=self._count(tags), dome=self.dome, hwp=hwp, light=light, beacon_lit=self.beacon_lit,
             delays=self._told,
         )  # fmt: skip
         self._measure(observation.task, tags)

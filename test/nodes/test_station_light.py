@@ -1,4 +1,4 @@
-"""The calibration light of a running station and the plate that turns in it; the test plays device and node."""
+"""The calibration light of a running station and the HWP that turns in it; the test plays device and node."""
 
 from math import pi, radians
 from types import SimpleNamespace
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from qkd_gs.devices.calibration_light import CalibrationLightReading, Cover
 from qkd_gs.errors import DeviceFault
 from qkd_gs.nodes.clients import station_device as module
-from qkd_gs.nodes.clients.station_light import StationLight, StationPlate
+from qkd_gs.nodes.clients.station_light import StationHwp, StationLight
 from qkd_gs.pointing.hwp import HwpFollower
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.station import StationSettings
@@ -125,10 +125,10 @@ def test_a_station_without_one_has_none():
 
 
 @given(st.floats(-pi, pi), st.sampled_from([1, -1]), st.floats(-40, 40))
-def test_the_plate_goes_to_the_angle_that_is_ordered(hwp_rad, parity, zero_deg):
+def test_the_hwp_goes_to_the_angle_that_is_ordered(hwp_rad, parity, zero_deg):
     """By the polarization angle that its node follows, with whatever zero both know."""
     node, hwp = Node(), STATION.hwp.model_copy(update={'parity': parity, 'zero_deg': zero_deg})
-    StationPlate(node).turn(SECOND, hwp_rad, hwp)
+    StationHwp(node).turn(SECOND, hwp_rad, hwp)
     (message,) = node.published
     follower = HwpFollower(radians(zero_deg), 40_000_000, parity, 20_000_000)
     turned = follower.step(SECOND, message.polarization_angle_rad, message.polarization_rate_rad_s).angle_rad
@@ -136,12 +136,12 @@ def test_the_plate_goes_to_the_angle_that_is_ordered(hwp_rad, parity, zero_deg):
     assert abs((turned - hwp_rad + pi / 2) % pi - pi / 2) < 1e-9
 
 
-def test_the_plate_is_let_go_once():
+def test_the_hwp_is_let_go_once():
     node = Node()
-    plate = StationPlate(node)
-    plate.turn(SECOND, None, STATION.hwp)
-    plate.turn(SECOND, 0.3, STATION.hwp)
-    plate.turn(SECOND + 1, 0.3, STATION.hwp)  # it is told twenty times a second
-    plate.turn(2 * SECOND, None, STATION.hwp)
-    plate.turn(2 * SECOND, None, STATION.hwp)
+    hwp = StationHwp(node)
+    hwp.turn(SECOND, None, STATION.hwp)
+    hwp.turn(SECOND, 0.3, STATION.hwp)
+    hwp.turn(SECOND + 1, 0.3, STATION.hwp)  # it is told twenty times a second
+    hwp.turn(2 * SECOND, None, STATION.hwp)
+    hwp.turn(2 * SECOND, None, STATION.hwp)
     assert [message.follow for message in node.published] == [True, False]

@@ -1,6 +1,6 @@
 """A strip of sky from overlapping images, added up where they overlap.
 
-Only the elevation axis moves from image to image, so that the strip is a true picture of the sky whatever the zero
+Only the elevation axis moves from image to image, so that the strip is a true image of the sky whatever the zero
 points are; and since the stars themselves tell by how much two images are displaced, neither the turn of the sky nor
 the camera's scale and roll need be known.
 """
@@ -36,14 +36,14 @@ class Tile:
 
 @dataclass(frozen=True)
 class Strip:
-    """Stars of all images in the pixels of one picture, brightest first."""
+    """Stars of all images in the pixels of one image, brightest first."""
 
     x_px: FloatArray
     y_px: FloatArray
     flux: FloatArray
     width_px: int
     height_px: int
-    origins_px: FloatArray  # (tiles, 2) picture's x and y of each image's first pixel
+    origins_px: FloatArray  # (tiles, 2) x and y of the first pixel of each in the strip
     joined: int  # pairs of neighbours joined by stars
 
 
@@ -111,7 +111,7 @@ def _moved(image: Float32Array, shift: FloatArray) -> Float32Array:
 
 
 def _together(images: Sequence[Float32Array], origins: FloatArray) -> tuple[Detections, tuple[int, int]]:
-    """Stars of all images added up, and height and width of the picture."""
+    """Stars of all images added up, and height and width of the strip."""
     height, width = images[0].shape
     size = np.ceil(origins.max(axis=0)).astype(int) + 1
     total = np.zeros((height + size[1], width + size[0]), np.float32)

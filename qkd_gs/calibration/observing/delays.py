@@ -21,7 +21,7 @@ _COMPUTES_S = 60.0  # at most, beside everything else
 class DelayObservation(LightRun):
     """Lights all four detectors, and has the detector process measure.
 
-    No angle of the plate lights all four alike.  At one of them, 11.25 deg from where H and V are lit alone, the light
+    No angle of the HWP lights all four alike.  At one of them, 11.25 deg from where H and V are lit alone, the light
     is turned by 22.5 deg: H and D get 43 % of it each, V and A 7 %.
     """
 
@@ -32,7 +32,7 @@ class DelayObservation(LightRun):
         self._told: DelaysTold | None = None
 
     def _measure(self, sensed: Sensed) -> str:
-        """Turn the plate, look whether all detectors count, wait for the delays."""
+        """Turn the HWP, look whether all detectors count, wait for the delays."""
         turned_rad = radians(self._light.polarization_deg) - pi / 8
         if not self._turn(hwp_angle(turned_rad, radians(self._hwp.zero_deg), self._hwp.parity), sensed):
             return 'turns the half-wave plate to where all detectors are lit'

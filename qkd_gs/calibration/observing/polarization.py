@@ -54,7 +54,7 @@ def load_polarization(folder: Path) -> Polarization | None:
 
 
 class PolarizationObservation(LightRun):
-    """Turns the plate through half a turn, and counts at each angle."""
+    """Turns the HWP through half a turn, and counts at each angle."""
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)

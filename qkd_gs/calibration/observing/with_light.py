@@ -21,7 +21,7 @@ from qkd_gs.timing.tags import QUANTUM
 from qkd_gs.tracking.types import CALIBRATION_LIGHT, CameraRequest, CameraRole
 
 _S = 10**9
-_SILENT_S = 5.0  # without a count, or without a reading of plate or light
+_SILENT_S = 5.0  # without a count, or without a reading of HWP or light
 _STEADY_S, _OFF_S = 30.0, 10.0  # until the light is ready, or off
 _TURNED_S = 60.0  # half a turn of a slow rotator
 _REST_NS = 3 * 10**8
@@ -49,7 +49,7 @@ class LightRun(Observation):
         self._dark: list[LightBin] = []
         self._shines = self._lit = False
         self._over = ''  # what was reached: the light goes off
-        self._rest_ns = 0  # since when the plate stands at its angle
+        self._rest_ns = 0  # since when the HWP stands at its angle
         self._at_rad: float | None = None
 
     # ---- what a measurement does ----
@@ -62,7 +62,7 @@ class LightRun(Observation):
         self._over, self._since_ns = what, self._now_ns
 
     def _turn(self, hwp_rad: float, sensed: Sensed) -> bool:
-        """Have the plate turn to an angle; whether it stands there."""
+        """Have the HWP turn to an angle; whether it stands there."""
         if self._at_rad is None or self._at_rad != hwp_rad:
             self._at_rad, self._since_ns, self._rest_ns = hwp_rad, self._now_ns, 0
         assert sensed.hwp is not None

@@ -8,7 +8,7 @@ from typing import Any
 
 def print_summary(result: dict[str, Any], folder: Path, report: Path) -> None:
     """The whole of a simulated pass."""
-    found, tracking, plate = result['pass'], result['tracking'], result['polarization']
+    found, tracking, polarization = result['pass'], result['tracking'], result['polarization']
     print(f'\n{found["satellite"]} passed {found["max_elevation_deg"]:.1f} deg high at {found["culmination"]},')
     print(f'{found["min_range_km"]:.0f} km away at the nearest.\n')
     print('The telescope')
@@ -17,7 +17,7 @@ def print_summary(result: dict[str, Any], folder: Path, report: Path) -> None:
     print(f'  {"pointed to within (x / y, RMS)":34} {_pair(tracking["rms_x_urad"], tracking["rms_y_urad"])} urad')
     spot = _pair(tracking['spot_rms_x_urad'], tracking['spot_rms_y_urad'])
     print(f'  {"while the spot danced by":34} {spot} urad   (the paper: 4.41 / 2.99)')
-    _line('kept the polarization within', plate['max_error_deg'], 'deg   (the paper: 0.3)', 2)
+    _line('kept the polarization within', polarization['max_error_deg'], 'deg   (the paper: 0.3)', 2)
     print_key(result)
     run = result['run']
     print(f'\nSimulated {run["real_time_factor"]:.1f} times faster than real time, seed {run["seed"]}.')

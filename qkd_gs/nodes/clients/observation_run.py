@@ -17,7 +17,7 @@ from qkd_gs.devices.hwp import HwpReading
 from qkd_gs.devices.mount import MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.nodes.clients.station_focuser import StationFocuser
-from qkd_gs.nodes.clients.station_light import StationLight, StationPlate
+from qkd_gs.nodes.clients.station_light import StationHwp, StationLight
 from qkd_gs.nodes.conversions import delays, images, messages
 from qkd_gs.nodes.runtime.in_thread import InThread
 from qkd_gs.nodes.runtime.qos import IMAGES
@@ -32,7 +32,7 @@ class Movers:
 
     focuser: StationFocuser
     light: StationLight
-    plate: StationPlate
+    hwp: StationHwp
 
 
 class ObservationRun:
@@ -78,7 +78,7 @@ class ObservationRun:
     def close(self, now_ns: int) -> None:
         """Hear no more; the calibration light goes off, and the half-wave plate stands."""
         self._movers.light.shine(now_ns, 0.0)
-        self._movers.plate.turn(now_ns, None, self._station.hwp)
+        self._movers.hwp.turn(now_ns, None, self._station.hwp)
         while self._heard:
             self._node.destroy_subscription(self._heard.pop())
 
@@ -98,7 +98,7 @@ class ObservationRun:
                 self.observation.finish(now_ns, result)
         if self._focuses:
             self._focuser.read(now_ns)
-        light, plate = self._movers.light, self._movers.plate
+        light, hwp = self._movers.light, self._movers.hwp
         if self._shines:
             light.read(now_ns)
         frames, bins = tuple(self._frames), tuple(self._bins)
@@ -121,7 +121,7 @@ class ObservationRun:
         self._focuser.move(now_ns, out.focus_to)
         if self._shines:
             light.shine(now_ns, out.light)
-            plate.turn(now_ns, out.hwp_to, self._station.hwp)
+            hwp.turn(now_ns, out.hwp_to, self._station.hwp)
         if out.work is not None and self._work is None and out.state is ObservationState.RUNNING:
             self._work = InThread('the identification of stars', out.work)
         return out

@@ -56,7 +56,7 @@ class StationLight(StationDevice[CalibrationLight, CalibrationLightReading]):
         self._ordered = 0.0
 
 
-class StationPlate:
+class StationHwp:
     """Has the half-wave plate turn to an angle of its own scale, by the polarization angle that it follows.
 
     Only the tracker commands it otherwise, during a pass; the calibrator measures between two.
@@ -73,7 +73,7 @@ class StationPlate:
         Parameters
         ----------
         hwp : HwpSettings
-            With the zero as the node of the plate knows it.
+            With the zero as the node of the HWP knows it.
         """
         if hwp_rad is None:
             if self._follows:

@@ -102,7 +102,7 @@ class Ell14(SerialDevice):
 class TwinEll14(Ell14):
     """A stage that turns the twin's half-wave plate."""
 
-    _NEAR = COUNTS // 3600  # 0.1 deg: a move is over there, when the plate stands
+    _NEAR = COUNTS // 3600  # 0.1 deg: a move is over there, when the HWP stands
 
     def __init__(self, bus: Bus) -> None:
         super().__init__(counts=0)
@@ -115,7 +115,7 @@ class TwinEll14(Ell14):
         self._reading = reading
 
     def go(self, goal: int) -> None:
-        """Let the twin move its plate."""
+        """Let the twin move its HWP."""
         super().go(goal)
         self._moved_ns = self._now_ns or 0
         self._bus.send('hwp/move', goal * tau / COUNTS, self._moved_ns)
@@ -126,7 +126,7 @@ class TwinEll14(Ell14):
         super()._stop()
 
     def advance(self, now_ns: int) -> None:
-        """Position of the plate; the scale of the twin goes modulo pi, that of the stage goes on."""
+        """Position of the HWP; the scale of the twin goes modulo pi, that of the stage goes on."""
         self._now_ns = now_ns
         reading = self._reading
         if reading is None:

@@ -218,7 +218,7 @@ def test_between_passes_the_detectors_count_the_calibration_light_behind_the_clo
     assert counted[0][1:5].sum() < 200
     assert counted[0][Channel.BEACON] == 0
     assert counted[1][Channel.BEACON] == pytest.approx(setup.settings.surroundings.calibration_light.pulse_rate_hz)
-    assert np.any(np.abs(counted[1] - counted[2]) > 1000)  # the plate turns it from one detector to another
+    assert np.any(np.abs(counted[1] - counted[2]) > 1000)  # the HWP turns it from one detector to another
     tdc.stop(setup.begin_ns + 3 * SECOND_NS)
 
 
