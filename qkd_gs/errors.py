@@ -22,7 +22,7 @@ def _breaks(character: str) -> bool:
 
 
 class StationError(ValueError):
-    """What the user asked for cannot be done; `str()` is one clear sentence without a traceback.
+    """A request of the user cannot be carried out; `str()` is one clear sentence without a traceback.
 
     Parameters
     ----------

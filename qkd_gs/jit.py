@@ -156,7 +156,7 @@ class _Place:
         return str(self._folder)
 
     def get_source_stamp(self) -> str:
-        """What the files are valid for."""
+        """Stamp of the source code that the files are valid for."""
         return content_stamp(Path(self._py_file))
 
     def get_disambiguator(self) -> str:

@@ -27,7 +27,7 @@ _STORED = '(?:xg(?:Xz)?)?'
 
 @dataclass
 class Run:
-    """What a run said and disclosed."""
+    """Messages and leakage of a run."""
 
     transcript: Transcript
     members: Sequence[Run] = ()  # runs that sifted the sessions which this one joins

@@ -41,7 +41,7 @@ _MIDDLE_S = {
 
 @dataclass(frozen=True)
 class Case:
-    """What disturbs an evening.
+    """Disturbance of an evening.
 
     Attributes
     ----------

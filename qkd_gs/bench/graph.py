@@ -1,4 +1,4 @@
-"""What every node of the station costs while it tracks, and how well the fast loops keep their periods."""
+"""Cost of every node of the station while it tracks, and how well the fast loops keep their periods."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Window:
             self.done = True
 
     def figures(self) -> dict[str, Any]:
-        """What `run` gives."""
+        """Figures of `run`."""
         window_s = self._end_s - self._begin_s
         nodes = {
             name: {

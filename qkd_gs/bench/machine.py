@@ -29,7 +29,7 @@ _TAKEN = 0.5  # a window in which the loop got less of the processor says nothin
 
 @dataclass(frozen=True)
 class Windows:
-    """What a busy loop has done in successive windows; one row each.
+    """Work of a busy loop in successive windows; one row each.
 
     Attributes
     ----------

@@ -19,7 +19,7 @@ _IN_A_ROW = 5  # stars that are not found: the others are hidden, too
 
 
 class CalibrationRun:
-    """What a calibration begins with, keeps meanwhile, and stores.
+    """State of a calibration: what it begins with, keeps meanwhile, and stores.
 
     Parameters
     ----------

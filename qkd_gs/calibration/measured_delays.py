@@ -24,7 +24,7 @@ Four = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class DelaysTold:
-    """What the detector process tells of a measurement.
+    """Report of the detector process on a measurement.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class MeasuredDelays(Section):
 
     @classmethod
     def of(cls, now_ns: int, told: DelaysTold) -> MeasuredDelays:
-        """What was told, and kept at `now_ns`."""
+        """Measurement that was told, kept at `now_ns`."""
         return cls(
             utc=format_utc(now_ns, 0),
             delay_ns={name: round(one, 4) for name, one in zip(_NAMES, told.delay_ns, strict=True)},

@@ -1,4 +1,4 @@
-"""What is kept of a calibration: the model, where and when it was measured, and how far it is from the one before."""
+"""Outcome of a calibration: the model, where and when it was measured, and how far it is from the one before."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def contradiction(before: StoredPointing, model: MountModel) -> str:
 
 
 def aligned(found: Found, before: StoredPointing | None, station: StationSettings, now_ns: int) -> StoredPointing:
-    """What a telescope has found, from which a calibration starts; the half-wave plate keeps its zero."""
+    """Pointing that a telescope has found, from which a calibration starts; the half-wave plate keeps its zero."""
     camera, (az_rad, el_rad) = station.guiding_camera, found.direction
     reference = camera.reference_x_px, camera.reference_y_px
     hwp = (before.hwp_offset_deg, before.hwp_sigma_deg) if before is not None else (0.0, None)

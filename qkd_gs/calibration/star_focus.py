@@ -117,7 +117,7 @@ class StarFocus:
         return f'{self.run.message}, on {self.star.name}{at}'
 
     def result(self, now_ns: int) -> Focus:
-        """What is to be kept of a run that is done.
+        """Result of a run that is done, to be stored.
 
         Raises
         ------

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 @dataclass(frozen=True)
 class AircraftReport:
-    """What one message tells about an aircraft; None: it does not tell."""
+    """Contents of one message about an aircraft; None: it does not tell."""
 
     stamp_ns: int  # station time at which the message was sent at the earliest: its data may be older by its latency
     icao: str  # address of the transponder, six hexadecimal digits

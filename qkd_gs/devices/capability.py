@@ -1,4 +1,4 @@
-"""What a mount can do, as its driver tells it, and whether that is enough for the tracking camera."""
+"""Capability of a mount, as its driver states it, and whether that is enough for the tracking camera."""
 
 from __future__ import annotations
 

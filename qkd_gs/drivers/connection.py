@@ -88,7 +88,7 @@ class Connection:
             self._flush()
 
     def receive(self) -> tuple[bytes, bool]:
-        """What has arrived, and whether the other side has closed the connection.
+        """Bytes that have arrived, and whether the other side has closed the connection.
 
         Raises
         ------

@@ -32,7 +32,7 @@ class SlewedOptions(Section):
 
 
 def capability_of(options: SlewedOptions) -> MountCapability:
-    """What such a mount can do."""
+    """Capability of such a mount."""
     return MountCapability(options.command_rate_hz, options.latency_s, radians(options.step_deg), timed=False)
 
 

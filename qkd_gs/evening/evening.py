@@ -22,7 +22,7 @@ _OVER = (State.DONE, State.SKIPPED, State.NOT_NEEDED, State.UNAVAILABLE, State.F
 
 
 class Order(Enum):
-    """What to do now."""
+    """The next thing to do."""
 
     BEGIN = 'begin'  # the step of `Next.entry`
     WAIT = 'wait'  # and ask again later, at `Next.until_ns` at the latest
@@ -128,7 +128,7 @@ class Evening:
     # ---- whoever performs the steps ----
 
     def next(self, now_ns: int, conditions: Conditions = GOOD) -> Next:
-        """What to do now."""
+        """The next thing to do."""
         if self.journal.ended_utc:
             return Next(Order.OVER, self.journal.why_ended)
         why = self._why_no_more(now_ns)

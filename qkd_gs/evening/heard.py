@@ -1,4 +1,4 @@
-"""What a running station tells the evening, and what the evening asks of it; free of ROS."""
+"""Messages of a running station to the evening, and requests of the evening; free of ROS."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Aborted(StationError):
 
 @dataclass(frozen=True)
 class Doing:
-    """What a performance yields.
+    """Item that a performance yields.
 
     Attributes
     ----------

@@ -41,7 +41,7 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a pass is expected to give."""
+    """Expected result of a pass."""
 
     start_ns: int  # UTC, counted from here ...
     end_ns: int  # ... to here

@@ -43,7 +43,7 @@ Progress = Callable[[str, float], None]
 
 @dataclass
 class _Sealing:
-    """What became of the tags."""
+    """Counts of the tags while they are sealed."""
 
     counts: IntArray = field(default_factory=lambda: np.zeros(len(Channel) + 1, np.int64))
     unused: dict[int, int] = field(default_factory=dict)

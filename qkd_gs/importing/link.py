@@ -1,4 +1,4 @@
-"""What lay between source and receiver of an imported recording: an orbit over a site, or a fixed delay."""
+"""Link between source and receiver of an imported recording: an orbit over a site, or a fixed delay."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Link(Protocol):
     """A link as the manifest describes it."""
 
     def identity(self) -> list[Any]:
-        """What distinguishes it, for JSON."""
+        """Distinguishing values, for JSON."""
 
     def describe(self, first_ns: int, last_ns: int, folder: Path) -> dict[str, Any]:
         """Fields of the manifest of a recording between two times of UTC; may put a file into the session's folder."""
@@ -32,7 +32,7 @@ class BenchLink:
     name: str = 'bench source'
 
     def identity(self) -> list[Any]:
-        """What distinguishes it, for JSON."""
+        """Distinguishing values, for JSON."""
         return ['bench', self.delay_s]
 
     def describe(self, first_ns: int, last_ns: int, folder: Path) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class OrbitLink:
     force: bool = False
 
     def identity(self) -> list[Any]:
-        """What distinguishes it, for JSON."""
+        """Distinguishing values, for JSON."""
         return ['orbit', self.site.model_dump(mode='json'), self.satellite]
 
     def describe(self, first_ns: int, last_ns: int, folder: Path) -> dict[str, Any]:

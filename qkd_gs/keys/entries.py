@@ -1,4 +1,4 @@
-"""What the key store tells of its keys, and the pieces that it hands out."""
+"""Entries of the key store, and the pieces that it hands out."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def key_head(row: KeyRow, simulated: bool) -> bytes:
 
 
 class Purpose(StrEnum):
-    """What handed-out bits are for, seen from the own side."""
+    """Purpose of handed-out bits, seen from the own side."""
 
     SEND = 'send'
     RECEIVE = 'receive'

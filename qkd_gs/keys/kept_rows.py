@@ -43,7 +43,7 @@ class KeptRows:
         self._database.sql.execute('INSERT INTO kept VALUES (?, ?, ?, ?, ?, ?, ?)', row)
 
     def about(self, session_id: str) -> KeptPass | None:
-        """What is kept of a session, or None."""
+        """Record of a session, or None."""
         statement = f'SELECT {_COLUMNS} FROM kept WHERE key_id = ?'
         row = self._database.sql.execute(statement, (session_id,)).fetchone()
         return KeptPass(row[0], row[1], KeyCounts.model_validate_json(row[2]), row[3]) if row else None

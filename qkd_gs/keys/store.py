@@ -325,7 +325,7 @@ class KeyStore:
         return self._database.sql.execute(statement, (session_id,)).fetchone() is not None
 
     def kept(self, session_id: str) -> KeptPass | None:
-        """What is kept of a session to be joined with others, or None."""
+        """Kept bits of a session that is to be joined with others, or None."""
         return self._kept.about(session_id)
 
     def kept_sessions(self) -> list[str]:

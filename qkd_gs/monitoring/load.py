@@ -1,4 +1,4 @@
-"""What a station leaves out when its machine is too busy: never a loop, tags or safety."""
+"""Load shedding: work that a station leaves out when its machine is too busy; never a loop, tags or safety."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CALM_S = 30.0  # without trouble before something is taken up again
 
 
 class Stage(IntEnum):
-    """What is left out, in this order; each stage includes those before it."""
+    """Stages of load shedding, in their order; each includes those before it."""
 
     NOTHING = 0
     FEW_IMAGES = 1  # viewers get one image a second, which is what is recorded
@@ -56,7 +56,7 @@ class Load:
 
     @property
     def left_out(self) -> str:
-        """What is still left out of a machine that is no longer too busy; empty: nothing."""
+        """Work that is still left out though the machine is no longer too busy; empty: none."""
         return (
             f'{_LEFT_OUT[self.stage]} until it has not been busy for a while' if self.stage and not self.reason else ''
         )

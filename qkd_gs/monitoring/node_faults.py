@@ -71,7 +71,7 @@ class NodeFaults:
             return begins
 
     def end(self, source: Hashable, code: str) -> list[str]:
-        """What `source` has reported by `code` is over; messages of the faults that end (none, or one)."""
+        """End the fault that `source` has reported by `code`; messages of the faults that end (none, or one)."""
         with self._lock:
             return self._end(source, code)
 

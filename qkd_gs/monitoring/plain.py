@@ -20,7 +20,7 @@ WORDS = (
 
 
 def plain_status(now: Snapshot) -> list[str]:
-    """What goes on, a sentence each; what is wrong comes first, in the station's own words."""
+    """Sentences on the state of the station; troubles come first, in the station's own words."""
     sentences = []
     if now.readiness.level is Level.ERROR:
         sentences.append(f'Something is wrong. Tell the person in charge: "{now.readiness.sentence}".')

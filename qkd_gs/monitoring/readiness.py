@@ -150,7 +150,7 @@ def _pass_errors(facts: Facts) -> list[str]:
 
 
 def _still(facts: Facts, doing: Readiness) -> list[str]:
-    """What the pass does; of a tracker that is silent only what it did last is known."""
+    """Status of the pass; of a silent tracker only the last one is known."""
     if facts.tracker_silent_s > _SILENT_S:
         return [f'the tracker was last heard {facts.tracker_silent_s:.0f} s ago: {doing.sentence}']
     return [doing.sentence]
@@ -168,7 +168,7 @@ def countdown(seconds: float) -> str:
 
 
 def _troubles_of(node: NodeHealth, facts: Facts) -> list[tuple[int, float, str, str]]:
-    """What the troubles of a node are sorted by (rank, and since when), the trouble, and the node."""
+    """Key by which the troubles of a node are sorted (rank, and since when), the trouble, and the node."""
     if node.silent or not node.faults:
         lasting_s = facts.lasting_s.get(node.name, 0.0)
         return [(_DOES_NOT_WORK, -lasting_s, trouble, node.name) for trouble in node.troubles]

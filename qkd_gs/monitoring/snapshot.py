@@ -108,5 +108,5 @@ class Snapshot:
 
     @property
     def evening(self) -> str:
-        """What the evening does and waits for; empty: none is under way, or its node is silent."""
+        """Sentence on the evening's step and its wait; empty: no evening is under way, or its node is silent."""
         return next((node.doing for node in self.nodes if node.name == EVENING and not node.silent), '')

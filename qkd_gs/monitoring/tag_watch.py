@@ -22,7 +22,7 @@ def size_of_tags(folder: Path) -> int | None:
 
 
 class TagWatch:
-    """What is wrong with the tags of the pass under way; times are station time.
+    """Finds troubles of the tags of the pass under way; times are station time.
 
     Nobody but the disk and the published counts is believed: a detector that reports no fault may still record
     nothing.

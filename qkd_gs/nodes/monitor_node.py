@@ -269,7 +269,7 @@ class MonitorNode(CoreNode):
             self._changers[name].call_async(request)  # its heartbeat tells that it was taken, and whether it worked
 
     def _look_for_strangers(self) -> None:
-        """Who publishes on the topics that command or permit."""
+        """Find the publishers on the topics that command or permit."""
         self._strangers = strangers(
             self.get_namespace(),
             {
@@ -279,7 +279,7 @@ class MonitorNode(CoreNode):
         )
 
     def _watch_tags(self) -> None:
-        """What is wrong with the tags is told at once."""
+        """Report troubles of the tags at once."""
         if not self.clock.is_set:
             return
         folder = self._session_folder

@@ -103,7 +103,7 @@ class WorldNode(CoreNode):
         self.listen(m.Counts, 'detector/counts', lambda counts: world.count(messages.from_counts(counts)))
 
     def _align(self) -> None:
-        """What an operator does after setting up: centre one star by hand, or level the base and read a compass."""
+        """Align the mount as an operator does: one star centred by hand, or a level base and a compass."""
         if (self.state_dir / POINTING).exists():
             return
         setup, camera, compass = self._setup, self._setup.station.guiding_camera, self.text('alignment') == 'compass'

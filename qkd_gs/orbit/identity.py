@@ -35,7 +35,7 @@ T = TypeVar('T', bound=Identified)
 
 @dataclass(frozen=True)
 class Identity:
-    """What is known of a satellite's identity."""
+    """Names and numbers of a satellite, as far as they are known."""
 
     name: str  # folded; empty: not given
     number: int | None

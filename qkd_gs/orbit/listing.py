@@ -33,7 +33,7 @@ _ORBIT = Pass._fields.index('orbit')
 
 
 class Query(NamedTuple):
-    """What is searched for."""
+    """Parameters of a search."""
 
     start_ns: int  # UTC
     end_ns: int

@@ -35,7 +35,7 @@ _LARGEST = 16  # satellites in a share: so long an interrupt waits
 
 
 class Search(NamedTuple):
-    """What is searched for, of which satellites and where; `quiet`: the age of single sets is not logged."""
+    """Parameters of a search, its satellites and its site; `quiet`: the age of single sets is not logged."""
 
     satellites: Sequence[Sequence[Orbit]]
     places: Sequence[Place]

@@ -99,7 +99,7 @@ class StoredPointing(Section):
 
 
 def compass_pointing(camera: CameraModel, utc: str) -> StoredPointing:
-    """What is known of a station that was set up as doc/tonight.md says: level, its north mark to the north."""
+    """Pointing of a station that was set up as doc/tonight.md says: level, its north mark to the north."""
     reference = camera.reference_x_px, camera.reference_y_px
     return StoredPointing.of(MountModel(), reference, 'set up by a compass', utc, coarse=True, compass=True)
 

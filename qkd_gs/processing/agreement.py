@@ -1,4 +1,4 @@
-"""What both sides of a session's run agree on: terms, source, pre-shared bits, public random bytes."""
+"""Agreement of both sides on a session's run: terms, source, pre-shared bits, public random bytes."""
 
 from __future__ import annotations
 

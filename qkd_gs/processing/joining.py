@@ -104,7 +104,7 @@ def _that_fit(manifests: list[Manifest]) -> list[Manifest]:
 
 
 def _kept(store: KeyStore, manifest: Manifest) -> KeptPass:
-    """What is kept of a session at both sides."""
+    """Record of a session at both sides."""
     found, entry = store.kept(manifest.session_id), store.entry(manifest.session_id)
     if found is None or entry is None:
         raise not_kept(manifest.session_id)

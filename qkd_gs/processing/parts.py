@@ -222,7 +222,7 @@ def _share_of_first(run: SessionRun, recording: Recording) -> float:
 
 
 def _joined(folder: Path, manifest: Manifest, parts: list[Timed], log: BeaconLog) -> Timed:
-    """What is known of all parts together; the detections are those of the last one."""
+    """Timing of all parts together; the detections are those of the last one."""
     runs = [run for part in parts for run in part.runs]
     utc_ns, pulse_at_utc = naming(folder, manifest, runs, log)
     return Timed(

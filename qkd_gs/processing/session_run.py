@@ -41,7 +41,7 @@ class RunResult:
 
 @dataclass(frozen=True)
 class SessionRun:
-    """What a run works with.
+    """Resources of a run.
 
     Attributes
     ----------

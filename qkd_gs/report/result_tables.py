@@ -51,7 +51,7 @@ def counts_table(view: SessionView) -> Table | None:
 
 
 def joined_table(joined: SessionView) -> Table:
-    """What the key of several passes was made of; the view is that of `SessionView.joined`."""
+    """Sessions and bits of the key of several passes; the view is that of `SessionView.joined`."""
     key = joined.key
     rows = [
         ('Sessions', ', '.join(key.get('sessions', []))),
@@ -142,6 +142,6 @@ def _cause(view: SessionView, start_ns: int, end_ns: int) -> str:
 
 
 def scenario_row(view: SessionView) -> tuple[str, str]:
-    """What was simulated."""
+    """Row that names the simulated scenario."""
     scenario: Any = view.manifest.run.get('scenario')
     return 'Scenario', str(scenario) if scenario else ('none' if view.manifest.simulated else NONE)

@@ -12,7 +12,7 @@ _WELL_NS = 3_000_000_000  # without a fault for so long: the next pause is a sho
 
 
 class Readable(Protocol):
-    """What every device that is watched has."""
+    """Protocol of a device that is watched."""
 
     def open(self) -> None:
         """Open it."""

@@ -24,7 +24,7 @@ _ORDER_NS = 2_000_000_000  # an order is repeated so often until it is followed
 
 
 class ShutterOrder(Enum):
-    """What the shutter shall do now."""
+    """Order to the shutter."""
 
     OPEN = 'open'
     CLOSE = 'close'
@@ -32,7 +32,7 @@ class ShutterOrder(Enum):
 
 @dataclass(frozen=True)
 class Demand:
-    """What the station does, or is about to do.
+    """Activity of the station, under way or about to begin.
 
     Attributes
     ----------

@@ -37,7 +37,7 @@ _STEP_TOLERANCE = 0.01  # of the beacon's period, between two files: as the grou
 
 @dataclass(frozen=True)
 class _Piece:
-    """What is kept of a file."""
+    """Part of a file that is kept in memory."""
 
     path: Path
     head: LogHead

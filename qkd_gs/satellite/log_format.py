@@ -52,7 +52,7 @@ _MAX_PULSE = 1 << 56
 
 @dataclass(frozen=True)
 class LogHead:
-    """What the attributes of a log say.
+    """Attributes of a log.
 
     Attributes
     ----------

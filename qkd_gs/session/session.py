@@ -39,7 +39,7 @@ class Session:
 
     @property
     def result(self) -> dict[str, Any] | None:
-        """What `qkd-gs simulate --json` and `qkd-gs process --json` print; None before the key is made."""
+        """Result as `qkd-gs simulate --json` and `qkd-gs process --json` print it; None before the key is made."""
         return self.manifest.result
 
 

@@ -30,7 +30,7 @@ class ShutterSettings(Section):
 
 
 class EnclosureSettings(Section):
-    """What protects the telescope."""
+    """Protection of the telescope."""
 
     weather: WeatherSettings = Field(default_factory=WeatherSettings)
     shutter: ShutterSettings = Field(default_factory=ShutterSettings)

@@ -55,7 +55,7 @@ class KeepOutSector(Section):
 
 
 class LaserSafetySettings(Section):
-    """What must hold for our beacon to emit.  What is not decided forbids light."""
+    """Conditions under which our beacon may emit.  What is not decided forbids light."""
 
     aircraft: AircraftSettings = Field(default_factory=AircraftSettings)
     keep_out: Literal['none'] | tuple[KeepOutSector, ...] | None = Field(

@@ -50,7 +50,7 @@ def _holds_truth(value: Any) -> bool:
 
 
 def reason(error: ValidationError) -> str:
-    """What the first error says, with the key in front; without pydantic's own words."""
+    """Sentence of the first error, with the key in front; without pydantic's own words."""
     first = _first(error)
     key = '.'.join(str(part) for part in first['loc'])
     said = first['msg'].removeprefix('Value error, ')

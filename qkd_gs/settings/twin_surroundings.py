@@ -53,7 +53,7 @@ class TrueCalibrationLight(Section):
 
 
 class SurroundingsSettings(Section):
-    """What is around the station; far away there is always one aircraft."""
+    """Surroundings of the station; far away there is always one aircraft."""
 
     aircraft: tuple[CrossingAircraft, ...] = ()
     showers: tuple[Shower, ...] = ()

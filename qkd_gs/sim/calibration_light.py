@@ -81,7 +81,7 @@ class LightBench:
         return out.state
 
     def received(self, tags: TagBlock) -> TagBlock:
-        """What the time tagger makes of its tags: the same."""
+        """Return the tags unchanged, as a time tagger of the twin's settings."""
         return tags
 
     def _count(self, tags: TagBlock) -> tuple[LightBin, ...]:

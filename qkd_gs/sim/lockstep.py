@@ -43,7 +43,7 @@ class Progress:
 
 
 class TagSink(Protocol):
-    """What takes the tags of a pass; a `TagRecorder`."""
+    """Taker of the tags of a pass; a `TagRecorder`."""
 
     def step(self, now_ns: int, block: TagBlock) -> CountBin | None:
         """Take the tags up to `now_ns`; a bin of counts when one is full."""

@@ -57,7 +57,7 @@ def light_of(gain: float = 1.0) -> PhotonicsSettings:
 
 @dataclass(frozen=True)
 class Light:
-    """What is true of a pass: the satellite's path, its source, and the photons that arrive."""
+    """Truth of a pass: the satellite's path, its source, and the photons that arrive."""
 
     settings: PhotonicsSettings
     truth: Trajectory
@@ -155,7 +155,7 @@ class SyntheticSession:
         return manifest
 
     def light(self) -> Light:
-        """What is true of the pass."""
+        """Truth of the pass."""
         settings, site = self.photonics(), self._site()
         truth = Trajectory.predict(
             self._orbit(),

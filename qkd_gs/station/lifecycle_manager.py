@@ -104,7 +104,7 @@ class LifecycleManager:
         known.state, known.deactivated_by_operator, known.taken = state, deactivated_by_operator, taken
 
     def orders(self, now_s: float, in_reach: Callable[[str], bool] = lambda name: True) -> list[tuple[str, Order]]:
-        """What is to be ordered now.
+        """Order that is due now.
 
         Parameters
         ----------

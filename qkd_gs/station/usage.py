@@ -1,4 +1,4 @@
-"""What a process has used so far, as the kernel counts, and what it can give back."""
+"""Resources that a process has used so far, as the kernel counts, and memory that it can give back."""
 
 from __future__ import annotations
 

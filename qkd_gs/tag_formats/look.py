@@ -1,4 +1,4 @@
-"""What a file of tags holds: inputs, rates, gaps, overflows, and a histogram folded on a period."""
+"""Contents of a file of tags: inputs, rates, gaps, overflows, and a histogram folded on a period."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ _T3_RECORDS = (0x00010303, 0x00010304, 0x01010304, 0x00010305, 0x00010306, 0x000
 
 @dataclass(frozen=True)
 class PtuHeader:
-    """What the reader needs of the header.
+    """Fields of the header that the reader needs.
 
     Attributes
     ----------

@@ -40,7 +40,7 @@ class PulsePeriod:
 
     @cached_property
     def rest_ps(self) -> float:
-        """What is left, [0, 1)."""
+        """Fraction that is left, [0, 1)."""
         return float(self.exact_ps - self.whole_ps)
 
     @cached_property

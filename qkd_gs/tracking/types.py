@@ -36,7 +36,7 @@ RECORDED = (Phase.SLEW, Phase.WAIT, Phase.ACQUIRE, Phase.COARSE, Phase.FINE, Pha
 
 
 class MountTask(IntEnum):
-    """What moves the mount between passes, as `calibrator/busy` tells it."""
+    """Task that moves the mount between passes, as `calibrator/busy` tells it."""
 
     NONE = 0
     CALIBRATING = 1

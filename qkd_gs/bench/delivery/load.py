@@ -27,7 +27,7 @@ class Access:
 
 @dataclass
 class LoadRecord:
-    """What the applications saw.
+    """Results as the applications saw them.
 
     Attributes
     ----------

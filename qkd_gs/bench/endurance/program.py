@@ -30,7 +30,7 @@ _NEAR_NS = 360 * 10**9  # a pass that comes sooner is waited for
 
 @dataclass
 class _Process:
-    """What one process has used in the course of time."""
+    """Resources that one process has used in the course of time."""
 
     memory_mb: Trend = field(default_factory=Trend)  # its own, without what it shares with others
     files: Trend = field(default_factory=Trend)
@@ -123,7 +123,7 @@ class _Over(Exception):
 
 
 class _Evening:
-    """What the operator of an endurance run does."""
+    """Operator of an endurance run."""
 
     def __init__(self, place: Place, operator: Operator, began_s: float, end_s: float) -> None:
         self._place, self._operator, self._began_s, self._end_s = place, operator, began_s, end_s
@@ -183,7 +183,7 @@ class _Evening:
                 self._track(coming.culmination_ns)
 
     def figures(self) -> dict[str, Any]:
-        """What `run` gives."""
+        """Figures of `run`."""
         return {
             'hours': round(self._hour(), 3),
             'passes': self._passes,

@@ -1,4 +1,4 @@
-"""What a station of real processes makes of faults: whether it survives each, how soon it says so, which tags are lost.
+"""Fault injection into a station of real processes: whether it survives each, how soon it says so, which tags are lost.
 
 The demo's pass is taken in real time, again and again until every fault was injected, each when the satellite is held
 and the station has nothing to complain of.
@@ -56,7 +56,7 @@ class Station:
 
 
 class Lines:
-    """What the supervisor of the processes says."""
+    """Lines that the supervisor of the processes writes."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []

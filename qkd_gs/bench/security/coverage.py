@@ -55,7 +55,7 @@ def passes_of(light: Light, passes: int, rng: np.random.Generator) -> int:
 
 @dataclass(frozen=True)
 class _Pass:
-    """What both sides count of a pass, and what they cannot know."""
+    """Counts of both sides of a pass, and the truth that they cannot know."""
 
     counts: KeyCounts
     singles: int  # of the key

@@ -63,7 +63,7 @@ def _session(folder: Path) -> tuple[Path, KeyFolder]:
 
 
 def _fault(run: Callable[[], object]) -> str:
-    """What a run ends with, or nothing."""
+    """Fault that a run ends with, or nothing."""
     try:
         run()
     except StationError as error:

@@ -13,7 +13,7 @@ from qkd_gs.errors import DeviceFault, StationError
 
 @dataclass(frozen=True)
 class Row:
-    """What came of an attack.
+    """Outcome of an attack.
 
     Attributes
     ----------

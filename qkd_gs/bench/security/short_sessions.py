@@ -70,7 +70,7 @@ def make(folder: Path, **changes: Any) -> Processed:
 
 
 def unchanged(same: Any) -> Any:
-    """What is passed on as it is."""
+    """The same value."""
     return same
 
 

@@ -79,7 +79,7 @@ def in_session(arrival_ps: IntArray) -> BoolArray:
 
 
 def clock_figures(clock: ClockFit, tags: int, arrival_ps: IntArray, emission_ps: IntArray) -> dict[str, Any]:
-    """What a recovered clock tells of itself, and its error at pulses whose true times are known."""
+    """Figures of a recovered clock on itself, and its error at pulses whose true times are known."""
     error_ns = (clock.to_satellite(tagged(arrival_ps)) - emission_ps) * 1e-3
     return {
         'tags': tags,

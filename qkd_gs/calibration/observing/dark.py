@@ -1,4 +1,4 @@
-"""What the detectors count with the shutter closed; the mount stays where it is."""
+"""Dark counts of the detectors with the shutter closed; the mount stays where it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every observation has: its task, what it is given, and what it answers.
+"""Base of every observation: its task, its inputs, and its outputs.
 
 Each of them wraps a core that is stepped, and keeps its result in the state folder.  What it waits for at the
 beginning, an image or a count, is waited for without a limit: whoever has asked says when it is too late.
@@ -52,7 +52,7 @@ class ObservationState(Enum):
 
 @dataclass(frozen=True)
 class Sensed:
-    """What the station has measured since the last step, oldest first.
+    """Measurements of the station since the last step, oldest first.
 
     Attributes
     ----------

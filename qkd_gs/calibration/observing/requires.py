@@ -1,4 +1,4 @@
-"""What a station must have for an observation."""
+"""Requirements of an observation on the station."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qkd_gs.settings.station import StationSettings
 
 
 def lacking(kind: ObservationKind, station: StationSettings, devices: Collection[str]) -> str:
-    """What the station lacks for an observation of a kind, in words; empty: nothing.
+    """Devices that the station lacks for an observation of a kind, in words; empty: none.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the measurements with the calibration light have in common: the dark before it, what ends it, and its end.
+"""Common part of the measurements with the calibration light: the dark before it, what ends it, and its end.
 
 It shines only behind a closed shutter (or in its own closed cover) while our beacon is off, and goes off as soon as
 one of these is no longer so, the light is too bright, or the measurement is over.
@@ -132,7 +132,7 @@ class LightRun(Observation):
         return self._measure(sensed)
 
     def _waits(self, sensed: Sensed) -> str:
-        """What is not as it must be for the light; empty: nothing."""
+        """Sentence on what forbids the light; empty: nothing."""
         light = sensed.light
         if light is None or not light.stamp_ns or self._now_ns - light.stamp_ns > _SILENT_S * _S:
             return 'the calibration light is not heard'

@@ -58,7 +58,7 @@ def run(folder: KeyFolder, args: argparse.Namespace) -> int:
 
 
 def stock(folder: KeyFolder, config: Path | None) -> dict[str, dict[str, Any]]:
-    """What is left to give of each store of real keys, what pairs got today, and how many keys wait for a slave SAE."""
+    """Stock of each store of real keys, bits that pairs got today, and number of keys that wait for a slave SAE."""
     found = stock_of(folder, simulated=False, now=datetime.now(UTC), low_bits=_settings(config).low_stock_bits)
     return {name: one._asdict() for name, one in found.items()}
 

@@ -1,4 +1,4 @@
-"""What the commands `star-test` and `noise-map` share: options, site, state folder, history."""
+"""Options, site, state folder and history of the commands `star-test` and `noise-map`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the drivers of aircraft receivers share: the newest reports, silence, self-test."""
+"""Common part of the drivers of aircraft receivers: the newest reports, silence, self-test."""
 
 from __future__ import annotations
 
@@ -66,5 +66,5 @@ class Receiver:
         raise DeviceFault('aircraft.silent', f'{self._name}: no {self.first} within {_TEST_S:g} s')
 
     def _told(self, reading: AircraftReading) -> str:
-        """What the self-test says of the first reading."""
+        """Sentence of the self-test on the first reading."""
         raise NotImplementedError

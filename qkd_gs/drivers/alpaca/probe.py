@@ -46,7 +46,7 @@ def probe(address: str) -> list[Probed]:
 
 
 def _devices(where: tuple[str, int]) -> list[dict[str, Any]]:
-    """What the server says it has; of one without the management interface, the first of each kind."""
+    """Devices that the server lists; of one without the management interface, the first of each kind."""
     connection = HTTPConnection(*where, timeout=CONNECT_S)
     with suppress(OSError, HTTPException, ValueError), closing(connection):
         listed = _value(connection, '/management/v1/configureddevices')

@@ -179,7 +179,7 @@ class Axis:
         self._write(bus, parameters, 1, identifier, 4)
 
     def _write_limits(self, bus: CanBus) -> None:
-        """What the drive does by itself: limits, following error, and quick stop when the driver is not heard."""
+        """Set up the drive's own protection: limits, following error, and quick stop when the driver is not heard."""
         settings, options = self._settings, self._options
         ends = [
             self.counts(radians(settings.min_deg - _MARGIN_DEG)),

@@ -47,7 +47,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class ModuleInfo:
-    """What a module tells about itself (answer IN).
+    """Description that a module gives of itself (answer IN).
 
     Attributes
     ----------

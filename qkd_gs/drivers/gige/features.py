@@ -37,7 +37,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Abilities:
-    """What was found out about a camera.
+    """Features that were found out about a camera.
 
     Attributes
     ----------

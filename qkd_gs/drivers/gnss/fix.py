@@ -1,4 +1,4 @@
-"""What a navigation message tells, and checks of it against station time and site."""
+"""Fix of a navigation message, and its checks against station time and site."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the drivers of GPS receivers share: the newest fix, its checks, silence."""
+"""Common part of the drivers of GPS receivers: the newest fix, its checks, silence."""
 
 from __future__ import annotations
 

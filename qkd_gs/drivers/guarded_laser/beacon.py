@@ -24,7 +24,7 @@ _STALE_NS = 1_000_000_000  # the guard itself notices a silent laser much earlie
 
 
 class Guarded(Protocol):
-    """What owns the laser: a `GuardProcess`, which describes the methods, or a stand-in that follows a test's time."""
+    """Owner of the laser: a `GuardProcess`, which describes the methods, or a stand-in that follows a test's time."""
 
     state: LaserState
 

@@ -1,4 +1,4 @@
-"""What the control needs to know of the language of a laser."""
+"""Protocol of the language of a laser, as the control uses it."""
 
 from __future__ import annotations
 

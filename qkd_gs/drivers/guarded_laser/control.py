@@ -92,7 +92,7 @@ class LaserControl(ABC):
 
     @property
     def state(self) -> LaserState:
-        """What is known of the laser."""
+        """State of the laser."""
         commands = self._commands
         power_w = self._value(commands.measured, nan)
         fault = self._fault

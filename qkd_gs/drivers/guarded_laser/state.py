@@ -1,4 +1,4 @@
-"""What is known of a laser."""
+"""State of a laser."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class LaserState:
-    """What is known of the laser.
+    """State of the laser.
 
     Attributes
     ----------

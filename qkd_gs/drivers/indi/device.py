@@ -1,4 +1,4 @@
-"""What the drivers behind an INDI server have in common: connection, connecting the device, silence, faults."""
+"""Common part of the drivers behind an INDI server: connection, connecting the device, silence, faults."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class TagStreamOptions(Section):
 
 
 class Hello(BaseModel):
-    """What a TDC tells about itself."""
+    """Description that a TDC gives of itself."""
 
     model: str
     serial_number: str

@@ -23,7 +23,7 @@ _TABLES = (
 
 
 class Event(StrEnum):
-    """What was done."""
+    """Kinds of entries."""
 
     GIVEN = 'enc_keys'
     REFUSED = 'enc_keys refused'

@@ -1,4 +1,4 @@
-"""What the KMEs of two stations say to each other: which bits belong to which key ID."""
+"""Messages between the KMEs of two stations: which bits belong to which key ID."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a key management entity refuses, and how the standard has it said."""
+"""Refusals of a key management entity, in the form of the standard."""
 
 from __future__ import annotations
 

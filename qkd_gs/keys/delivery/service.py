@@ -64,7 +64,7 @@ class DeliveryService:
         self._holders = {store: self._hold_worker(name) for store, name in stores.items()}
 
     def partner(self, caller: str, other: str) -> tuple[Share, str]:
-        """What an SAE may share with another one, and the KME of that.
+        """Rights of an SAE with another one, and the KME of that.
 
         Raises
         ------

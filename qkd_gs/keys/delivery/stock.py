@@ -1,4 +1,4 @@
-"""What a key folder has left to give."""
+"""Stock of keys that a key folder has left to give."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _VERSION = 1
 
 
 class Share(Section):
-    """What a pair of SAEs may have, seen from one of them.
+    """Rights of a pair of SAEs, seen from one of them.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class Users:
         return self._by_fingerprint.get(certificate_fingerprint)
 
     def share(self, name: str, other: str) -> Share | None:
-        """What `name` may share with `other`; None if nothing."""
+        """Rights of `name` with `other`; None if there are none."""
         user = self.all().get(name)
         return None if user is None else user.shares.get(other)
 

@@ -1,4 +1,4 @@
-"""What the satellite announces: the sum (exclusive or) of two keys, with a tag for each station."""
+"""Announcement of the satellite: the sum (exclusive or) of two keys, with a tag for each station."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Announcement(Section):
         return value
 
     def tagged_bytes(self) -> bytes:
-        """What the tags cover."""
+        """Bytes that the tags cover."""
         return canonical(self.model_dump(exclude={'tags'}))
 
     def sum_bytes(self) -> bytes:

@@ -28,7 +28,7 @@ from qkd_gs.tracking.types import CALIBRATION_LIGHT, COUNTED, CameraRole, MountT
 
 @dataclass(frozen=True)
 class Movers:
-    """What an observation moves and switches besides the mount."""
+    """Devices that an observation moves and switches besides the mount."""
 
     focuser: StationFocuser
     light: StationLight

@@ -1,4 +1,4 @@
-"""What monitoring shows, from and into messages."""
+"""Conversion of monitoring's types from and into messages."""
 
 from __future__ import annotations
 

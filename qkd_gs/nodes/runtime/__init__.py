@@ -1,1 +1,1 @@
-"""What every node is built from: base classes, parameters, process main, links to the simulated world."""
+"""Building blocks of every node: base classes, parameters, process main, links to the simulated world."""

@@ -294,7 +294,7 @@ class StationMixin(FaultReports):
         return {}
 
     def own_warning(self) -> str:
-        """What needs attention although the node works; '' if nothing does."""
+        """Sentence on troubles with which the node still works; '' if there is none."""
         return self.warning
 
     def _beat(self) -> None:

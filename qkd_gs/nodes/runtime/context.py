@@ -34,7 +34,7 @@ def site_of(node: StationMixin) -> Site:
 
 
 def mount_capability(node: StationMixin) -> MountCapability | None:
-    """What the mount can do by its driver's word; None: all that the settings of the station say."""
+    """Capability of the mount as its driver states it; None: all that the settings of the station say."""
     loaded = load_driver(MOUNT.name, node.devices.choices()[MOUNT.name].driver)
     if loaded.capability is None:
         return None

@@ -1,4 +1,4 @@
-"""What goes wrong in a node: callbacks that fail, and faults that it works on with; all of them are told."""
+"""Faults of a node: callbacks that fail, and faults with which it works on; all of them are reported."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def _read_xml(path: Path, text: str) -> Iterator[MeanElements | Ephemeris | Stat
 
 
 def _refuse_web_page(path: Path, text: str) -> Iterator[StationError]:
-    """What a server answers instead of elements when it refuses: its title says why."""
+    """Page that a server sends instead of elements when it refuses: its title says why."""
     title = re.search(r'<title[^>]*>\s*([^<]{1,200})', text, re.IGNORECASE)
     said = f', its title is {" ".join(title[1].split())[:80]!r}' if title else ''
     raise StationError(f'is a web page, not orbit data{said}', where=path, hint='open it in a browser; fetch it again')

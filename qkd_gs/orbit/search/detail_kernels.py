@@ -25,7 +25,7 @@ _NEAR_RISEN = -0.18  # sine of an elevation below which a body does not rise in 
 
 @njit(cache=True, error_model='numpy')
 def details(arcs: FloatArray, bodies_m: FloatArray, sky: Nodes) -> FloatArray:
-    """What is listed of each interval (rise, culmination, set).
+    """Table of each interval (rise, culmination, set).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a receiver with flaws may add to the phase errors of the key, and the bits that it gives away.
+"""Phase errors that a receiver with flaws may add to the key, and the bits that it gives away.
 
 Derivations: ``doc/security.md``, "The receiver".
 """

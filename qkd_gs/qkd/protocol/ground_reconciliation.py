@@ -122,7 +122,7 @@ class GroundReconciliation:
         return self.corrected(bits, blocks, agreed)
 
     def corrected(self, bits: PackedBits, blocks: list[slice], agreed: ByteArray) -> Corrected:
-        """What was corrected, and what that disclosed."""
+        """The corrected key, and its leakage."""
         return Corrected(bits, blocks, agreed, self.disclosed, self._trips)
 
     def _cascade(self, bits: PackedBits, qber: float, seed: int, options: CascadeOptions, start: int = 0) -> None:

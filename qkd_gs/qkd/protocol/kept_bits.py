@@ -15,7 +15,7 @@ from qkd_gs.qkd.sifting.packed_bits import PackedBits
 
 @dataclass(frozen=True)
 class KeptPass:
-    """What is public of the kept bits of a session.
+    """Public part of the kept bits of a session.
 
     Attributes
     ----------

@@ -74,7 +74,7 @@ class LeakageAccount:
 
     @property
     def least_earlier_bits(self) -> int:
-        """What `earlier_bits` will be at least, if this run says again all that it can."""
+        """Least value of `earlier_bits`, if this run says again all that it can."""
         return self.own_earlier_bits + self.other_earlier_bits - self.repeatable_bits - self.other_repeatable_bits
 
     @property

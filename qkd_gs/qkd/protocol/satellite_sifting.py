@@ -29,7 +29,7 @@ DISCLOSED_NS = 10 * 10**9  # of pulses that nobody has announced: the errors of 
 
 
 class Sifted:
-    """What was sifted so far, of a pass that may have `most` parts."""
+    """Sifted bits so far, of a pass that may have `most` parts."""
 
     def __init__(self, most: int) -> None:
         self._most, self._earlier, self._expected = most, list[PackedBits](), 0
@@ -58,7 +58,7 @@ class Sifted:
 
     @property
     def parted(self) -> Parted | None:
-        """What the key pays for the parts."""
+        """Cost of the parts, paid by the key."""
         return Parted(parts=self._most, expected=self._expected) if self._most > 1 else None
 
 

@@ -141,7 +141,7 @@ class SessionRecord(Protocol):
         """
 
     def kept(self, session_id: str) -> KeptPass | None:
-        """What is kept of a session, or None."""
+        """Record of a session, or None."""
 
     def take_kept(self, joined_session: str, session_ids: Sequence[str]) -> list[KeptBits]:
         """Kept bits of these sessions, which from now on are for this joined session and no other.
@@ -238,7 +238,7 @@ class RecordInMemory:
             self._kept[session_id] = KeptBits(kept.about, kept.bits.copy(), kept.basis.copy())
 
     def kept(self, session_id: str) -> KeptPass | None:
-        """What is kept of a session."""
+        """Record of a session."""
         found = self._kept.get(session_id)
         return found.about if found else None
 

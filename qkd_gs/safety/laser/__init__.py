@@ -1,1 +1,1 @@
-"""What protects people from our beacon: aircraft, keep-out sectors, permitted times."""
+"""Protection of people from our beacon: aircraft, keep-out sectors, permitted times."""

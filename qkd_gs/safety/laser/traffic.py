@@ -68,7 +68,7 @@ class PossiblePlaces:
 
 @dataclass
 class _Pending:
-    """What an aircraft without a position has told."""
+    """Report of an aircraft without a position."""
 
     callsign: str = ''
     altitude_m: tuple[float, float] | None = None

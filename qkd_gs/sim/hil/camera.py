@@ -63,7 +63,7 @@ class Images:
 
 
 class Registers:
-    """What the client has written into the registers of a server.
+    """Values that the client has written into the registers of a server.
 
     The period of the images is taken out and replaced by a very short one: the server sends an image when it is ready,
     and the simulated camera keeps the period.

@@ -1,4 +1,4 @@
-"""What a counterpart needs to know: the world that it belongs to, its time, and where it listens."""
+"""Place of a counterpart: the world that it belongs to, its time, and where it listens."""
 
 from __future__ import annotations
 

@@ -216,12 +216,12 @@ class Twin:
         self._now_ns: int | None = None
 
     def send(self, message: Any) -> None:
-        """What canopen sends."""
+        """Send a frame of canopen."""
         if message.arbitration_id & 0x7F not in self.silent:
             self._send_frame(message)
 
     def send_periodic(self, message: Any, period: float) -> Twin:
-        """What canopen would send from a thread of its own: the heartbeat, which `Drive.advance` sends."""
+        """Ignore canopen's own periodic heartbeat: `Drive.advance` sends it."""
         return self
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""What the four detectors of the twin count without the satellite: a star in the field, the sky, and the dark."""
+"""Counts of the four detectors of the twin without the satellite: a star in the field, the sky, and the dark."""
 
 from __future__ import annotations
 
