@@ -288,12 +288,12 @@ class EveningNode(CoreNode):
         self._left_behind = self._ends_behind = False
 
     def _tell(self, now_ns: int, sequence: EveningSequence[Heard], progress: Progress) -> None:
-        news = progress.sentence != self._said
-        if news and (progress.ended is not None or progress.status is not Status.GOES_ON or not progress.step):
+        changed = progress.sentence != self._said
+        if changed and (progress.ended is not None or progress.status is not Status.GOES_ON or not progress.step):
             self.get_logger().info(progress.sentence)
         self._said = progress.sentence
         self.metrics = {EVENING: progress.sentence}
-        if self._goal is not None and (news or self._feedback_due.now(now_ns)):
+        if self._goal is not None and (changed or self._feedback_due.now(now_ns)):
             self._goal.publish_feedback(
                 Feedback(message=progress.sentence, step=progress.step, share=float(sequence.share))
             )

@@ -147,9 +147,9 @@ class MonitorNode(CoreNode):
 
     def _discipline_clock(self) -> None:
         before, idle = self._discipline.mapping, self._phase is Phase.IDLE and self._task is MountTask.NONE
-        news = self._discipline.step(*read_clocks(), may_jump=idle)
-        if news:
-            self.get_logger().warning(news)
+        warning = self._discipline.step(*read_clocks(), may_jump=idle)
+        if warning:
+            self.get_logger().warning(warning)
         if self._discipline.held_ns:
             off_s = self._discipline.held_ns * 1e-9
             words = f'the clock of this machine was set by {off_s:+.3f} s, station time goes on as before'
@@ -285,8 +285,8 @@ class MonitorNode(CoreNode):
         folder = self._session_folder
         size = size_of_tags(session_path(self.sessions_dir, folder)) if folder else None
         tags = self._tag_watch.trouble(self.clock.now_ns(), size)
-        news, self._tags = bool(tags) != bool(self._tags), tags
-        if news:
+        changed, self._tags = bool(tags) != bool(self._tags), tags
+        if changed:
             self._publish_readiness()
 
     def _publish_readiness(self) -> None:

@@ -33,7 +33,7 @@ class Trajectory:
 
     Every reading may be moved along the orbit: `time_bias_s` positive means that the satellite runs ahead of
     its elements (at t it is where they put it at t + bias, over the Earth as it stands at t); `cross_track_m`
-    positive is along the orbit normal r x v.  Azimuth and polarization frame run on continuously through the
+    positive is along the orbit normal r x v.  Azimuth and polarization angle run on continuously through the
     pass.  A track that such a move carries over to the zenith's other side (possible within 0.2 deg of the
     zenith) steps by a full turn at culmination.
 

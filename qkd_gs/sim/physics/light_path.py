@@ -95,14 +95,14 @@ class LightPath:
         """
         t_ns = self._now_ns + self._sample_ns * np.arange(1, samples + 1)
         self._now_ns = int(t_ns[-1])
-        az, el, range_m, frame, dispersion = self._target(t_ns)
+        az, el, range_m, polarization_angle, dispersion = self._target(t_ns)
         arguments = samples, self._dt_s, el_rad, slew_rad_s
         return AirSegment(
             t_ns=t_ns,
             az_rad=az,
             el_rad=el,
             range_m=range_m,
-            polarization_angle_rad=frame,
+            polarization_angle_rad=polarization_angle,
             dispersion_rad=dispersion,
             tilt_rad=self._tilt.advance(*arguments),
             scintillation=np.stack([self._guiding.advance(*arguments), self._tracking.advance(*arguments)]),

@@ -51,7 +51,7 @@ def test_it_waits_its_delay_and_then_runs_as_a_trapezoid(twin):
 
 
 def test_the_station_file_knows_the_total_delay_to_5_ms(twin, station):
-    """A plate that follows a turning frame with the stated lead is late by less than 5 ms."""
+    """An HWP that follows a turning polarization with the stated lead is late by less than 5 ms."""
     for seed in range(5):
         plate, rate = make(twin, seed), radians(1.4)  # half of 2.8 deg/s, a pass of 72 deg
         lead_s, late = station.hwp.delay_s, []

@@ -241,7 +241,7 @@ def test_the_region_lies_on_the_sensor_and_holds_the_spot(x_rad, y_rad):
         assert roi.y0_px <= y_px < roi.y0_px + FIELD_PX
 
 
-# --- polarization frame and aim ---
+# --- polarization angle and aim ---
 
 
 @pytest.mark.parametrize('model', [MountModel(), MODEL])
