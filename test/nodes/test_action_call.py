@@ -33,10 +33,18 @@ class Server:
     def server_is_ready(self):
         return self.ready
 
-    def send_goal_async(self, goal, feedback_callback):
+    def send_goal_async(self, goal, feedback_callback, goal_uuid):
         self.asked.append('sent')
-        self.hear = feedback_callback
+        self.hear, self.id = feedback_callback, goal_uuid
         return self.accepted
+
+    def _cancel_goal_async(self, handle):
+        assert handle.goal_id == self.id
+        return self.cancel_goal_async()
+
+    def _get_result_async(self, handle):
+        assert handle.goal_id == self.id
+        return self.get_result_async()
 
     # handle
     def cancel_goal_async(self):
@@ -109,12 +117,59 @@ def test_a_refused_goal():
     assert server.look() == Answer('REFUSED', 'the station does not take track_pass')
 
 
-def test_a_calibrator_that_dies_before_it_answers_has_lost_the_goal():
-    server = Server('calibrate')
+@pytest.mark.parametrize('name', KINDS)
+def test_a_server_that_dies_before_it_answers_has_lost_the_goal_and_its_successor_says_so(name):
+    server = Server(name)
     server.look()
     assert server.look() is None
     server.pid = 2
-    assert server.look() == Answer(LOST, 'the calibrator has died before it answered')
+    assert server.look() is None
+    server.finish(GoalStatus.STATUS_UNKNOWN)
+    answers = [server.look() for _ in range(3)]
+    assert next(filter(None, answers)) == Answer(LOST, f'the {KINDS[name][1]} has died before it answered')
+
+
+def test_a_goal_that_was_given_to_a_successor_before_anybody_answered_is_followed_and_can_be_ended():
+    server = Server('calibrate')
+    server.look()
+    server.pid = 2
+    assert server.look() is None
+    server.call.end()
+    server.look()
+    assert server.asked == ['sent', 'cancel']
+    server.finish(error_code=Calibrate.Result.ABORTED, error_msg='aborted by the operator')
+    assert server.look().code == 'ABORTED'
+
+
+def test_a_pass_that_was_given_to_a_successor_before_anybody_answered_ends_with_its_own_result():
+    server = Server()
+    server.look()
+    server.pid = 2
+    for phase in (Phase.IDLE, Phase.SLEW, Phase.FINE, Phase.IDLE):
+        server.phase = phase
+        assert server.look() is None
+    server.finish(error_code=TrackPass.Result.NO_LOCK, error_msg='never locked')
+    assert server.look().code == 'NO_LOCK'
+
+
+def test_an_end_before_anybody_answered_reaches_the_successor():
+    server = Server('calibrate')
+    server.look()
+    server.call.end()
+    server.pid = 2
+    assert server.look() is None
+    assert server.asked == ['sent', 'cancel']
+
+
+def test_a_pass_that_a_tracker_begins_and_its_successor_goes_on_with_is_followed_although_nobody_answered():
+    server = Server()
+    server.look()
+    server.pid, server.phase, server.folder = 2, Phase.SLEW, 'one'
+    assert server.look() is None
+    server.finish(GoalStatus.STATUS_UNKNOWN)
+    assert server.look() is None
+    server.phase, server.folder = Phase.IDLE, ''
+    assert server.look() == Answer('DONE', '', {'folder': 'one'})
 
 
 @pytest.mark.parametrize('heard_first', [False, True])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 from action_msgs.msg import GoalStatus
+from rclpy.action.client import ClientGoalHandle
 from std_srvs.srv import Trigger
 
 from qkd_gs.evening.heard import LOST, Answer
@@ -23,8 +25,9 @@ class ActionCall:
 
     A tracker that dies goes on with its pass when it is back, so the end of that is waited for.  Another server that
     has died has forgotten the goal: its successor says so when it is asked for the result.  Its heartbeat is no proof,
-    since the goal may have been given to the successor before that was heard.  The result of a goal whose status says
-    that it is over is asked for again, since the answer to the first question may have been lost on a busy machine.
+    since the goal may have been given to the successor before that was heard, even before it was answered.  The result
+    of a goal whose status says that it is over is asked for again, since the answer to the first question may have been
+    lost on a busy machine.
 
     Parameters
     ----------
@@ -39,8 +42,12 @@ class ActionCall:
     def __init__(self, node: Any, client: Any, kind: Any, name: str, goal: Any) -> None:
         self._node, self._client, self._kind, self.name, self._goal = node, client, kind, name, goal
         self._server = Server(name)
+        self._id = kind.Impl.SendGoalService.Request().goal_id
+        self._id.uuid = list(uuid4().bytes)
         self._sent: Any = None
         self._handle: Any = None
+        self._unanswered = False  # another process was heard before the goal was answered
+        self._unknown = False  # to the process that was asked for its result
         self._results: list[Any] = []  # one for each time that it was asked for
         self._looks = 0  # at a goal that is over or may be forgotten, since then
         self.ending = False
@@ -64,6 +71,10 @@ class ActionCall:
     def _resumes(self) -> bool:
         """Whether a server that dies goes on with the goal when it is back."""
         return self.name == _TRACK
+
+    @property
+    def _died(self) -> str:
+        return f'the {self._server.name} has died before it {"answered" if self._unanswered else "was done"}'
 
     def end(self) -> None:
         """End it; its answer comes when it has ended."""
@@ -97,8 +108,9 @@ class ActionCall:
             return answered
         if snapshot.session is not None:
             self._folder = snapshot.session.folder or self._folder
-        if self._resumes and self._server.has_forgotten(snapshot):
-            return Answer('DONE', '', {'folder': self._folder})
+        if self._resumes and self._server.has_forgotten(snapshot) and (self._unknown or not self._unanswered):
+            begun = self._folder or not self._unanswered
+            return Answer('DONE', '', {'folder': self._folder}) if begun else Answer(LOST, self._died)
         if self.ending:
             self._keep_ending()
         return None
@@ -112,9 +124,11 @@ class ActionCall:
             if self._handle.status in _OVER:
                 return Answer(LOST, f'the {self._server.name} does not know any more how it ended')
             if not self._resumes:
-                return Answer(LOST, f'the {self._server.name} has died before it was done')
+                return Answer(LOST, self._died)
+            self._unknown = True
             self._server.is_another(now_ns)
-        if self._handle.status in _OVER or (self._server.restarted and not self._resumes):
+        may_be_lost = not self._unknown and (self._unanswered or not self._resumes)
+        if self._handle.status in _OVER or (self._server.restarted and may_be_lost):
             self._looks += 1
             if self._looks % _AGAIN == 1:
                 self._results.append(self._handle.get_result_async())
@@ -124,18 +138,22 @@ class ActionCall:
         if self.ending:
             return Answer('ABORTED', 'ended before the station has taken it')
         if self._client.server_is_ready() and self._server.pid:
-            self._sent = self._client.send_goal_async(self._goal, feedback_callback=self._hear)
+            self._sent = self._client.send_goal_async(self._goal, feedback_callback=self._hear, goal_uuid=self._id)
         return None
 
     def _hear(self, message: Any) -> None:
         self.said = message.feedback.message
 
     def _take(self) -> Answer | None:
-        """See whether the server has taken the goal."""
-        if not self._sent.done():
-            lost = f'the {self._server.name} has died before it answered'
-            return Answer(LOST, lost) if self._server.restarted else None
-        handle = self._sent.result()
+        """See whether the server has taken the goal; a successor may have, so it is asked for the result."""
+        if self._sent.done():
+            handle = self._sent.result()
+        elif self._server.restarted:
+            self._unanswered = True
+            taken = self._kind.Impl.SendGoalService.Response(accepted=True)
+            handle = ClientGoalHandle(self._client, self._id, taken)
+        else:
+            return None
         if not handle.accepted:
             return Answer('REFUSED', f'the station does not take {self.name}')
         self._handle = handle
