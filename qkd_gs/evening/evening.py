@@ -51,11 +51,14 @@ class Conditions:
         When the telescope must be ready for the next usable pass; what is not needed for it waits until after it.
     dark_ns : int
         UTC from which the sky is dark; what needs the sky waits for it.
+    planned : bool
+        Whether `next_pass_ns` is known; None may mean that nobody has told it yet.  What could delay a pass waits.
     """
 
     bad_weather: str = ''
     next_pass_ns: int | None = None
     dark_ns: int = 0
+    planned: bool = True
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,9 @@ class Evening:
                 continue
             if entry.step is Step.PARK and waits is not None:
                 break
+            if RULES[entry.step].lasts_s and not conditions.planned:
+                said = f'{entry.name}: waits until the next pass is known'
+                return Next(Order.WAIT, said, entry, self.journal.until_ns)
             answer = self._answer(now_ns, entry, conditions)
             if answer.order is Order.BEGIN or RULES[entry.step].needed or entry.step is Step.PARK:
                 return answer

@@ -175,7 +175,8 @@ class Heard:
         """Weather, next pass and night."""
         coming = self.snapshot.coming
         ahead = coming is not None and coming.usable and coming.start_ns > self.now_ns
-        return Conditions(self.weather, coming.start_ns if ahead and coming is not None else None, self.dark_ns)
+        next_ns = coming.start_ns if ahead and coming is not None else None
+        return Conditions(self.weather, next_ns, self.dark_ns, coming is not None or self.snapshot.planned)
 
 
 class WeatherWatch:

@@ -40,7 +40,7 @@ def _pass(now: Snapshot) -> str:
     session, coming = now.session, now.coming
     if session is None or session.phase is Phase.IDLE:
         if coming is None:
-            return 'No satellite comes within a day.'
+            return 'No satellite comes within a day.' if now.planned else 'It is not known yet when a satellite comes.'
         when = f'The satellite {coming.satellite} comes into view in {_duration((coming.start_ns - now.now_ns) * 1e-9)}'
         return f'{when}.' if coming.usable else f'{when}, but this time it cannot be used: {coming.reasons}.'
     name = session.satellite or 'the satellite'

@@ -64,6 +64,8 @@ class Facts:
     ----------
     nodes : sequence of NodeHealth
         Every node of the station, with or without a heartbeat.
+    coming, planned : ComingPass or None, bool
+        As of `Snapshot`.
     el_rad : float
         Elevation of the line of sight (or of the satellite), rad; NaN: not known.
     forbidden : tuple of str
@@ -90,6 +92,7 @@ class Facts:
     calibrated: bool
     phase: Phase = Phase.IDLE
     coming: ComingPass | None = None
+    planned: bool = False
     task: MountTask = MountTask.NONE
     el_rad: float = float('nan')
     forbidden: tuple[str, ...] = ()
@@ -231,6 +234,8 @@ def _between_passes(now_ns: int, facts: Facts) -> Readiness:
     if not facts.calibrated:
         return Readiness(Level.WARN, 'not calibrated: run qkd-gs calibrate')
     also = f', making the key ({facts.making_key})' if facts.making_key else ''
+    if facts.coming is None and not facts.planned:
+        return Readiness(Level.WARN, f'the planner has not told yet which pass comes next{also}')
     if facts.coming is None:
         return Readiness(Level.OK, f'ready, no pass within a day{also}')
     when = f'{facts.coming.satellite} in {countdown((facts.coming.start_ns - now_ns) * 1e-9)}'

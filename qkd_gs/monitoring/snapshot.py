@@ -90,6 +90,10 @@ class Snapshot:
     ----------
     speed : float
         Seconds of station time per second.
+    coming : ComingPass or None
+        The pass that comes next; None: not known, or none within a day if it is `planned`.
+    planned : bool
+        Whether the planner has told it.
     el_rad, range_m : float
         Of the satellite.
     """
@@ -99,6 +103,7 @@ class Snapshot:
     readiness: Readiness = NO_STATION
     session: SessionStatus | None = None
     coming: ComingPass | None = None
+    planned: bool = False
     el_rad: float = nan
     range_m: float = nan
     spot: SpotStatistics = SpotStatistics()

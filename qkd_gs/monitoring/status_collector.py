@@ -59,6 +59,7 @@ class StatusCollector:
         self._readiness: tuple[Readiness, float] | None = None
         self._session: SessionStatus | None = None
         self._coming: ComingPass | None = None
+        self._planned = False
         self._target: TargetPosition | None = None
         self._counts: CountBin | None = None
         self._key: KeyProgress | None = None
@@ -79,7 +80,7 @@ class StatusCollector:
 
     def update_coming(self, coming: ComingPass | None) -> None:
         """From the planner; None: no pass within a day."""
-        self._coming = coming
+        self._coming, self._planned = coming, True
 
     def update_target(self, seen: TargetPosition) -> None:
         """From the planner."""
@@ -103,6 +104,7 @@ class StatusCollector:
             readiness=self._readiness_at(wall_s),
             session=self._session,
             coming=self._coming,
+            planned=self._planned,
             el_rad=target.el_rad if target is not None else nan,
             range_m=target.range_m if target is not None else nan,
             spot=self._spots.statistics(now_ns),

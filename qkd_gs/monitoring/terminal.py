@@ -75,7 +75,8 @@ def _coming_line(now: Snapshot) -> Text:
     phase = now.session.phase if now.session is not None else Phase.IDLE
     coming = now.coming
     if coming is None:
-        return _line('phase', f'{phase.name.lower()}, no pass within a day')
+        what = 'no pass within a day' if now.planned else 'next pass not known yet'
+        return _line('phase', f'{phase.name.lower()}, {what}')
     when = now.now_ns
     if when < coming.start_ns:
         left = f'starts in {countdown((coming.start_ns - when) * 1e-9)}'

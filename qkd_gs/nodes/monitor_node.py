@@ -94,6 +94,7 @@ class MonitorNode(CoreNode):
         self._strangers = ''
         self._troubled_s: dict[str, float] = {}  # since when a node does not work
         self._coming: ComingPass | None = None
+        self._planned = False
         self._task = MountTask.NONE
         self._making_key = ''
         self._safety_statuses = self.publisher(m.SafetyStatus, 'safety/status')
@@ -190,7 +191,7 @@ class MonitorNode(CoreNode):
         self._tag_watch.counted(messages.from_counts(message))
 
     def _take_next(self, message: m.NextPass) -> None:
-        self._coming = messages.from_next_pass(message)
+        self._coming, self._planned = messages.from_next_pass(message), True
 
     def _take_key(self, message: m.KeyState) -> None:
         self._making_key = message.step if message.state == m.KeyState.WORKING else ''
@@ -306,6 +307,7 @@ class MonitorNode(CoreNode):
             calibrated=self._calibrated,
             phase=self._phase,
             coming=self._coming,
+            planned=self._planned,
             task=self._task,
             el_rad=self._el_rad,
             forbidden=forbidden,

@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 
 from qkd_gs.errors import StationError
 from qkd_gs.evening.evening import Conditions, Evening, Order, Outcome
+from qkd_gs.evening.heard import Heard
 from qkd_gs.evening.journal import Journal, new_journal, unfinished_journal
 from qkd_gs.evening.steps import PREPARATION, RULES, State, Step
+from qkd_gs.monitoring.snapshot import Snapshot
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.settings.site import load_site
 
@@ -213,6 +215,23 @@ def test_a_measurement_that_no_pass_needs_waits_until_after_the_pass(tmp_path):
     evening.skip([Step.EFFICIENCY])
     for left_s, step in ((700, Step.NOISE), (1000, Step.POLARIZATION)):  # whose shutter opens ten minutes before a pass
         assert evening.next(START_NS, Conditions(next_pass_ns=START_NS + left_s * SECOND)).entry.step is step
+
+
+def test_a_measurement_that_no_pass_needs_waits_until_the_next_pass_is_known(tmp_path):
+    evening = Performer(tmp_path).evening()
+    for known in (False, False, True):  # a station in which the planner was not heard yet
+        order = evening.next(START_NS, Conditions(planned=known))
+        while order.order is Order.BEGIN and order.entry.step is not Step.FOCUS:
+            evening.begin(START_NS, order.entry)
+            evening.end(START_NS, Outcome(State.DONE, ''))
+            order = evening.next(START_NS, Conditions(planned=known))
+        assert order.entry.step is Step.FOCUS
+        assert order.order is (Order.BEGIN if known else Order.WAIT)
+
+
+def test_a_station_whose_planner_was_not_heard_does_not_say_that_no_pass_comes():
+    assert not Heard(Snapshot(START_NS)).conditions.planned
+    assert Heard(Snapshot(START_NS, planned=True)).conditions == Conditions()
 
 
 def test_an_evening_of_another_night_or_site_is_not_resumed(tmp_path):

@@ -32,7 +32,8 @@ def test_the_next_satellite():
     assert plain_status(READY) == ['The satellite MICIUS comes into view in 3 minutes.']
     hidden = replace(READY, coming=replace(COMING, usable=False, reasons='the Sun is up'))
     assert plain_status(hidden)[0].endswith('but this time it cannot be used: the Sun is up.')
-    assert plain_status(replace(READY, coming=None)) == ['No satellite comes within a day.']
+    assert plain_status(replace(READY, coming=None, planned=True)) == ['No satellite comes within a day.']
+    assert plain_status(replace(READY, coming=None)) == ['It is not known yet when a satellite comes.']
 
 
 def test_a_pass():

@@ -36,7 +36,8 @@ def without(name, **changes):
     ('changes', 'level', 'sentence'),
     [
         ({}, Level.OK, 'ready, MICIUS in 03:12'),
-        ({'coming': None}, Level.OK, 'ready, no pass within a day'),
+        ({'coming': None, 'planned': True}, Level.OK, 'ready, no pass within a day'),
+        ({'coming': None}, Level.WARN, 'the planner has not told yet which pass comes next'),
         ({'phase': Phase.WAIT}, Level.OK, 'armed, waiting for MICIUS in 03:12'),
         ({'phase': Phase.SLEW}, Level.OK, 'armed, slewing to the first point, MICIUS in 03:12'),
         ({'phase': Phase.FINE, 'el_rad': radians(43.1)}, Level.OK, 'tracking, locked, 43.1 deg'),

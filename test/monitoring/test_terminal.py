@@ -95,6 +95,8 @@ def test_brackets_in_a_message_are_no_markup():
     ('now', 'words'),
     [
         (Snapshot(NOW_NS), 'no station found'),
+        (Snapshot(NOW_NS), 'next pass not known yet'),
+        (Snapshot(NOW_NS, planned=True), 'no pass within a day'),
         (Snapshot(NOW_NS), 'no satellite near'),
         (Snapshot(NOW_NS), 'not seen in the last 30 s'),
         (Snapshot(NOW_NS), 'no counts'),

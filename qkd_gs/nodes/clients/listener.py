@@ -43,7 +43,6 @@ class StationListener:
     def __init__(self, namespace: str = '') -> None:
         use_loopback_profile()
         self._namespace = namespace
-        self._planned = False  # the planner has said which pass comes next, or that none does
         self._board = StatusCollector()
         self._clock = StationClock(must_be_set=False)  # the machine's own time, until a station publishes its clock
         self._context = Context()
@@ -60,7 +59,9 @@ class StationListener:
         self._listen(m.StationClock, 'station_clock', self._set_clock, TRANSIENT_LOCAL)
         self._gather(DiagnosticArray, '/diagnostics', self._take_heartbeats)
         self._listen(DiagnosticStatus, 'readiness', self._take_readiness, TRANSIENT_LOCAL)
-        self._listen(m.NextPass, 'next_pass', self._take_next, TRANSIENT_LOCAL)
+        self._listen(
+            m.NextPass, 'next_pass', lambda got: board.update_coming(messages.from_next_pass(got)), TRANSIENT_LOCAL
+        )
         self._gather(m.Target, 'target', lambda got: board.update_target(scene.seen(got)))
         self._gather(
             m.SessionState, 'session/state', lambda got: board.update_session(monitoring.from_session_state(got))
@@ -107,11 +108,6 @@ class StationListener:
         """Whether it is certain that no process of the station runs; never where it may run on another machine."""
         return on_this_machine_alone() and not station_runs(self._namespace)
 
-    @property
-    def planned(self) -> bool:
-        """Whether the planner was heard."""
-        return self._planned
-
     def close(self) -> None:
         """Leave the graph."""
         self._executor.shutdown()
@@ -140,10 +136,6 @@ class StationListener:
 
     def _set_clock(self, message: m.StationClock) -> None:
         self._clock.set(ClockMapping(message.epoch_ns, message.monotonic_ns, message.speed), message.began_ns)
-
-    def _take_next(self, message: m.NextPass) -> None:
-        self._planned = True
-        self._board.update_coming(messages.from_next_pass(message))
 
     def _take_heartbeats(self, data: bytes) -> None:
         for health in monitoring.from_diagnostics(data, self._namespace):

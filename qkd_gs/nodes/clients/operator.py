@@ -142,12 +142,11 @@ class Operator(StationListener):
         StationError
             No station, or no pass within a day.
         """
-        while not self.planned:
-            self._listen_to_station()
-        coming = self.listen(0.0).coming
-        if coming is None:
+        while not (snapshot := self._listen_to_station()).planned:
+            pass
+        if snapshot.coming is None:
             raise StationError('the station knows of no pass')
-        return coming.culmination_ns
+        return snapshot.coming.culmination_ns
 
     def _do(
         self,
