@@ -49,7 +49,7 @@ def test_every_node_is_active_and_the_station_says_that_it_is_ready(station):
     said = station.hear(DiagnosticStatus, 'readiness', TRANSIENT_LOCAL)
     station.until(lambda: said and said[-1].level == DiagnosticStatus.OK, 'ready')
     assert said[-1].message.startswith('ready, MICIUS in ')
-    assert sorted(station.beats) == sorted(station.names)
+    station.until(lambda: sorted(station.beats) == sorted(station.names), 'the heartbeat of every node')
     assert [name for name, line in station.lines if 'days old' in line] == ['planner']
     assert station.processes.starts() == dict.fromkeys(station.names, 1)
     for name in station.names:
