@@ -28,7 +28,7 @@ class Station:
     def server_is_ready(self):
         return 'ready' in self.did
 
-    def send_goal_async(self, goal, feedback_callback):
+    def send_goal_async(self, goal, feedback_callback, goal_uuid):
         self.did.append('sent')
         return self.accepted
 
