@@ -94,7 +94,7 @@ class MonitorNode(CoreNode):
         self._strangers = ''
         self._troubled_s: dict[str, float] = {}  # since when a node does not work
         self._coming: ComingPass | None = None
-        self._planned = False
+        self._unheard = {'session/state', 'calibrator/busy', 'next_pass'}
         self._task = MountTask.NONE
         self._making_key = ''
         self._safety_statuses = self.publisher(m.SafetyStatus, 'safety/status')
@@ -184,6 +184,7 @@ class MonitorNode(CoreNode):
 
     def _take_session(self, message: m.SessionState) -> None:
         self._phase, self._session_folder = Phase(message.phase), message.folder
+        self._unheard.discard('session/state')
         self._session_s = time.monotonic()
         self._tag_watch.session(self.clock.now_ns(), self._phase, message.folder)
 
@@ -191,13 +192,15 @@ class MonitorNode(CoreNode):
         self._tag_watch.counted(messages.from_counts(message))
 
     def _take_next(self, message: m.NextPass) -> None:
-        self._coming, self._planned = messages.from_next_pass(message), True
+        self._coming = messages.from_next_pass(message)
+        self._unheard.discard('next_pass')
 
     def _take_key(self, message: m.KeyState) -> None:
         self._making_key = message.step if message.state == m.KeyState.WORKING else ''
 
     def _take_task(self, message: UInt8) -> None:
         self._task = MountTask(message.data)
+        self._unheard.discard('calibrator/busy')
 
     # --- safety ---
 
@@ -223,7 +226,7 @@ class MonitorNode(CoreNode):
         known = mount is not None and now_ns - mount.stamp_ns <= _READING_NS
         at_park = known and mount is not None and rests_near_park(self._station.mount, mount)
         start_ns = self._coming.start_ns if self._coming is not None and self._coming.usable else None
-        return Demand(in_pass, self._task.under_the_sky, start_ns, at_park)
+        return Demand(in_pass, self._task.under_the_sky, start_ns, at_park, known=not self._unheard)
 
     def _break_off(self, why: str) -> None:
         """Ask the tracker to park the mount, once for each reason."""
@@ -307,7 +310,7 @@ class MonitorNode(CoreNode):
             calibrated=self._calibrated,
             phase=self._phase,
             coming=self._coming,
-            planned=self._planned,
+            planned='next_pass' not in self._unheard,
             task=self._task,
             el_rad=self._el_rad,
             forbidden=forbidden,

@@ -43,12 +43,15 @@ class Demand:
         Start of the next pass.
     at_park : bool
         The mount rests at its park position; false also if that is not known.
+    known : bool
+        All of this was told.  Until then, as after a restart in mid-pass, only bad weather moves the shutter.
     """
 
     in_pass: bool = False
     calibrating: bool = False
     next_start_ns: int | None = None
     at_park: bool = True
+    known: bool = True
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,8 @@ class Enclosure:
     def _wanted(self, now_ns: int, demand: Demand, bad: bool, serious: bool) -> ShutterOrder | None:
         busy = demand.in_pass or demand.calibrating
         waits = self._settings.shutter.close_after_park and (demand.in_pass or not demand.at_park)
+        if not demand.known and not serious:
+            return None
         if serious or self._dome is None:
             return None if waits else ShutterOrder.CLOSE
         soon = demand.next_start_ns is not None and (

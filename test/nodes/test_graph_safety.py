@@ -10,6 +10,7 @@ import pytest
 import qkd_gs.msg as m
 from graph_station import AT, running_station
 
+from qkd_gs.devices.dome import Shutter
 from qkd_gs.devices.mount import MountMode
 from qkd_gs.errors import StationError
 from qkd_gs.nodes.clients.operator import Operator
@@ -174,7 +175,8 @@ def test_without_a_safety_status_the_mount_stops(taking):
     station = taking.station
     taking.locked('the satellite is held')
     statuses = station.hear(m.SafetyStatus, 'safety/status')
-    station.until(lambda: statuses, 'the supervisor is heard')
+    domes = station.overhear('dome/state')
+    station.until(lambda: statuses and domes, 'the supervisor is heard')
     station.supervised = False
     try:
         station.kill('monitor')
@@ -191,6 +193,7 @@ def test_without_a_safety_status_the_mount_stops(taking):
     finally:
         station.supervised = True
     taking.locked('it goes on with a new safety status')
+    assert {dome.shutter for dome in domes} == {Shutter.OPEN}, 'a supervisor that has just begun closes nothing'
 
 
 def test_ctrl_c_parks_and_darkens(taking):

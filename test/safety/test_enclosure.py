@@ -99,6 +99,15 @@ def test_it_opens_before_a_pass_and_closes_after_it():
     assert made.step(NOW, Demand(next_start_ns=NOW + 5000 * SECOND)).order is ShutterOrder.CLOSE
 
 
+def test_a_supervisor_that_has_just_begun_and_heard_nobody_leaves_the_shutter_as_it_is():
+    nothing = Demand(at_park=False, known=False)
+    made = enclosure()
+    assert made.step(NOW, nothing).order is None, 'a pass may be under way'
+    assert made.step(NOW, replace(nothing, known=True)).order is ShutterOrder.CLOSE
+    assert enclosure(shutter=None).step(NOW, nothing).order is None
+    assert enclosure(replace(FINE, rain_mm_h=1)).step(NOW, nothing).order is ShutterOrder.CLOSE
+
+
 def test_an_order_that_is_not_followed_is_repeated():
     made = enclosure(shutter=Shutter.CLOSED)
     orders = [made.step(NOW + k * SECOND // 10, Demand(calibrating=True)).order for k in range(45)]
