@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from math import degrees, isfinite
@@ -64,8 +64,10 @@ class Facts:
     ----------
     nodes : sequence of NodeHealth
         Every node of the station, with or without a heartbeat.
-    coming, planned : ComingPass or None, bool
-        As of `Snapshot`.
+    coming : ComingPass or None
+        The next pass; None: none within a day.
+    unheard : collection of str
+        Topics whose first message has not come yet: what they tell is not known, whatever stands here.
     el_rad : float
         Elevation of the line of sight (or of the satellite), rad; NaN: not known.
     forbidden : tuple of str
@@ -92,7 +94,7 @@ class Facts:
     calibrated: bool
     phase: Phase = Phase.IDLE
     coming: ComingPass | None = None
-    planned: bool = False
+    unheard: Collection[str] = ()
     task: MountTask = MountTask.NONE
     el_rad: float = float('nan')
     forbidden: tuple[str, ...] = ()
@@ -229,13 +231,13 @@ _TASKS = {
 
 
 def _between_passes(now_ns: int, facts: Facts) -> Readiness:
+    if facts.unheard:
+        return Readiness(Level.WARN, f'starting: not heard yet: {", ".join(sorted(facts.unheard))}')
     if facts.task in _TASKS:
         return Readiness(Level.OK, _TASKS[facts.task])
     if not facts.calibrated:
         return Readiness(Level.WARN, 'not calibrated: run qkd-gs calibrate')
     also = f', making the key ({facts.making_key})' if facts.making_key else ''
-    if facts.coming is None and not facts.planned:
-        return Readiness(Level.WARN, f'the planner has not told yet which pass comes next{also}')
     if facts.coming is None:
         return Readiness(Level.OK, f'ready, no pass within a day{also}')
     when = f'{facts.coming.satellite} in {countdown((facts.coming.start_ns - now_ns) * 1e-9)}'

@@ -310,7 +310,7 @@ class MonitorNode(CoreNode):
             calibrated=self._calibrated,
             phase=self._phase,
             coming=self._coming,
-            planned='next_pass' not in self._unheard,
+            unheard=self._unheard,
             task=self._task,
             el_rad=self._el_rad,
             forbidden=forbidden,

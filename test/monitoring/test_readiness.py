@@ -36,8 +36,12 @@ def without(name, **changes):
     ('changes', 'level', 'sentence'),
     [
         ({}, Level.OK, 'ready, MICIUS in 03:12'),
-        ({'coming': None, 'planned': True}, Level.OK, 'ready, no pass within a day'),
-        ({'coming': None}, Level.WARN, 'the planner has not told yet which pass comes next'),
+        ({'coming': None}, Level.OK, 'ready, no pass within a day'),
+        (
+            {'coming': None, 'unheard': {'session/state', 'next_pass'}},
+            Level.WARN,
+            'starting: not heard yet: next_pass, session/state',
+        ),
         ({'phase': Phase.WAIT}, Level.OK, 'armed, waiting for MICIUS in 03:12'),
         ({'phase': Phase.SLEW}, Level.OK, 'armed, slewing to the first point, MICIUS in 03:12'),
         ({'phase': Phase.FINE, 'el_rad': radians(43.1)}, Level.OK, 'tracking, locked, 43.1 deg'),
