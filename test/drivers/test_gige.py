@@ -183,12 +183,14 @@ def images_of(device, settings, wanted):
 
 
 SMALL = CameraSettings(0.002, 1.0, 50.0, Roi(0, 0, 64, 48))
+# On a busy machine this process, which is the camera, too, may be held up for more than a second.
+PATIENT = GigeOptions(address=ADDRESS, pixel_format='keep', stamp_at='end').model_copy(update={'timeout_s': 10.0})
 
 
 @pytest.mark.parametrize('pixel_format', ['Mono12p', 'Mono12Packed', 'Mono10p', 'Mono16', 'Mono8'])
 def test_packed_pixels_of_a_stream_come_unpacked(port, pixel_format):
     with library_camera(pixel_format=pixel_format):
-        device = GigeCamera(GigeOptions(address=ADDRESS, pixel_format='keep', stamp_at='end'), small_model())
+        device = GigeCamera(PATIENT, small_model())
         device.open()
         image = images_of(device, SMALL, 1)[0].image
         device.close()
@@ -212,7 +214,7 @@ def test_two_pixels_of_twelve_bits_lie_in_three_bytes(pixel_format):
 
 def test_the_latched_clock_of_a_camera_gives_station_time(port):
     with library_camera():
-        device = GigeCamera(GigeOptions(address=ADDRESS, pixel_format='keep', stamp_at='end'), small_model())
+        device = GigeCamera(PATIENT, small_model())
         device.open()
         images = images_of(device, SMALL, 10)
         told = device.health()
@@ -225,7 +227,7 @@ def test_the_latched_clock_of_a_camera_gives_station_time(port):
 def test_half_and_lost_images_are_counted_and_told(port):
     dropped = [(block, 1) for block in range(3, 400, 2)] + [(block, 0) for block in range(4, 400, 4)]
     with library_camera(pixel_format='Mono16', packet_resend=False, drop_packets=dropped):
-        device = GigeCamera(GigeOptions(address=ADDRESS, pixel_format='keep', stamp_at='end'), small_model())
+        device = GigeCamera(PATIENT, small_model())
         device.open()
         images_of(device, SMALL, 1)
         assert soon(lambda: device.poll(time.time_ns()) is not None and device.trouble)
@@ -237,7 +239,7 @@ def test_half_and_lost_images_are_counted_and_told(port):
 
 def test_lost_packets_that_are_sent_again_lose_no_image(port):
     with library_camera(pixel_format='Mono16', drop_packets=[(block, 1) for block in range(3, 400, 10)]):
-        device = GigeCamera(GigeOptions(address=ADDRESS, pixel_format='keep', stamp_at='end'), small_model())
+        device = GigeCamera(PATIENT, small_model())
         device.open()
         images_of(device, SMALL, 30)
         told = device.health()

@@ -52,7 +52,9 @@ def peer():
 def device(peer):
     station = load_yaml(share_path('config', 'station.yaml'), StationSettings)
     model = station.tracking_camera.model_copy(update={'max_gain': 10.0})
-    device = GigeCamera(GigeOptions(address=ADDRESS, clock='ptp', stamp_at='end', late_s=0.05), model)
+    options = GigeOptions(address=ADDRESS, clock='ptp', stamp_at='end', late_s=0.05)
+    # on a busy machine this process, which is the server, too, may be held up for more than a second
+    device = GigeCamera(options.model_copy(update={'timeout_s': 10.0}), model)
     device.open()
     device.configure(time.time_ns(), SETTINGS)
     assert soon(lambda: device.poll(time.time_ns()))

@@ -43,7 +43,8 @@ class Bench:
         model = load_yaml(share_path('config', 'station.yaml'), StationSettings).tracking_camera
         model = model.model_copy(update={'width_px': SIZE.width_px, 'height_px': SIZE.height_px})
         options = GigeOptions(address=ADDRESS, clock='ptp', pixel_format='Mono16', packet_size=9000)
-        self.device = GigeCamera(options, model)
+        # on a busy machine this process, which is the server, too, may be held up for more than a second
+        self.device = GigeCamera(options.model_copy(update={'timeout_s': 10.0}), model)
 
     def send(self, buffer):
         sent = self.images.send(buffer)
