@@ -16,6 +16,7 @@ import pytest
 import qkd_gs.msg as m
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from leaving import leave_graph
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import SetParameters
@@ -149,9 +150,7 @@ class GraphStation:
         """
         if not self._context.ok():
             return
-        self._executor.shutdown()
-        self.node.destroy_node()
-        self._context.try_shutdown()
+        leave_graph(self._executor, self.node, self._context)
 
     def close(self) -> None:
         """Stop everything."""

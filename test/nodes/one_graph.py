@@ -10,6 +10,7 @@ from threading import Thread
 
 import qkd_gs.msg as m
 import rclpy
+from leaving import leave_graph
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -79,9 +80,7 @@ class Station:
         return next(call.result() for call in calls if call.done())
 
     def close(self):
-        self.executor.shutdown()
-        self.node.destroy_node()
-        self.context.try_shutdown()
+        leave_graph(self.executor, self.node, self.context)
 
 
 class Forked:
