@@ -81,7 +81,7 @@ class LightBench:
         return out.state
 
     def received(self, tags: TagBlock) -> TagBlock:
-        """Return the tags unchanged, as a time tagger of the twin's settings."""
+        """Tags as the time tagger gives them on: unchanged."""
         return tags
 
     def _count(self, tags: TagBlock) -> tuple[LightBin, ...]:

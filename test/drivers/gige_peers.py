@@ -11,9 +11,15 @@ from pathlib import Path
 import pytest
 
 from qkd_gs.devices.conformance.rig import START_NS, Counterpart
+from qkd_gs.drivers.gige.options import GigeOptions
 from qkd_gs.drivers.gige.session import find
 
 ADDRESS = '127.0.0.1'
+
+
+def patient(**options):
+    """Options for images whose camera runs in this process, which a busy machine may hold up for more than a second."""
+    return GigeOptions(address=ADDRESS, **options).model_copy(update={'timeout_s': 10.0})
 
 
 def the_only_camera():

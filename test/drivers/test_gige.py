@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import yaml
-from gige_peers import ADDRESS, ArvFakeCamera, the_only_camera
+from gige_peers import ADDRESS, ArvFakeCamera, patient, the_only_camera
 from pty_peer import soon
 
 from qkd_gs.devices.camera import CameraSettings, Roi
@@ -183,8 +183,7 @@ def images_of(device, settings, wanted):
 
 
 SMALL = CameraSettings(0.002, 1.0, 50.0, Roi(0, 0, 64, 48))
-# On a busy machine this process, which is the camera, too, may be held up for more than a second.
-PATIENT = GigeOptions(address=ADDRESS, pixel_format='keep', stamp_at='end').model_copy(update={'timeout_s': 10.0})
+PATIENT = patient(pixel_format='keep', stamp_at='end')
 
 
 @pytest.mark.parametrize('pixel_format', ['Mono12p', 'Mono12Packed', 'Mono10p', 'Mono16', 'Mono8'])

@@ -6,12 +6,11 @@ import time
 
 import numpy as np
 import pytest
-from gige_peers import ADDRESS, the_only_camera
+from gige_peers import ADDRESS, patient, the_only_camera
 from pty_peer import soon
 
 from qkd_gs.devices.camera import CameraSettings, Roi
 from qkd_gs.drivers.gige.camera import GigeCamera
-from qkd_gs.drivers.gige.options import GigeOptions
 from qkd_gs.errors import StationError
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.station import StationSettings
@@ -52,9 +51,7 @@ def peer():
 def device(peer):
     station = load_yaml(share_path('config', 'station.yaml'), StationSettings)
     model = station.tracking_camera.model_copy(update={'max_gain': 10.0})
-    options = GigeOptions(address=ADDRESS, clock='ptp', stamp_at='end', late_s=0.05)
-    # on a busy machine this process, which is the server, too, may be held up for more than a second
-    device = GigeCamera(options.model_copy(update={'timeout_s': 10.0}), model)
+    device = GigeCamera(patient(clock='ptp', stamp_at='end', late_s=0.05), model)
     device.open()
     device.configure(time.time_ns(), SETTINGS)
     assert soon(lambda: device.poll(time.time_ns()))

@@ -12,12 +12,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / 'drivers'))
 
-from gige_peers import ADDRESS, the_only_camera
+from gige_peers import ADDRESS, patient, the_only_camera
 from pty_peer import soon
 
 from qkd_gs.devices.camera import CameraSettings, Frame, Roi
 from qkd_gs.drivers.gige.camera import GigeCamera
-from qkd_gs.drivers.gige.options import GigeOptions
 from qkd_gs.errors import StationError
 from qkd_gs.settings.loader import load_yaml
 from qkd_gs.settings.station import StationSettings
@@ -42,9 +41,7 @@ class Bench:
         self.registers = Registers(self.server)
         model = load_yaml(share_path('config', 'station.yaml'), StationSettings).tracking_camera
         model = model.model_copy(update={'width_px': SIZE.width_px, 'height_px': SIZE.height_px})
-        options = GigeOptions(address=ADDRESS, clock='ptp', pixel_format='Mono16', packet_size=9000)
-        # on a busy machine this process, which is the server, too, may be held up for more than a second
-        self.device = GigeCamera(options.model_copy(update={'timeout_s': 10.0}), model)
+        self.device = GigeCamera(patient(clock='ptp', pixel_format='Mono16', packet_size=9000), model)
 
     def send(self, buffer):
         sent = self.images.send(buffer)
