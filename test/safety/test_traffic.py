@@ -160,6 +160,18 @@ def test_a_beam_that_moves_towards_an_aircraft_goes_off_before():
     assert codes(laser, NOW, az - radians(30), el, az_rate_rad_s=radians(1.2)) == ['laser.aircraft']
 
 
+@pytest.mark.parametrize(('ago_s', 'climbed_m'), [(8, 470), (9, -500), (25, 1_400), (55, -3_200)])
+def test_an_altitude_told_before_a_position_without_one_may_have_changed_since(ago_s, climbed_m):
+    lat, lon = SITE.latitude_deg + 0.03, SITE.longitude_deg
+    then = NOW - ago_s * SECOND
+    laser = watching(report(lat, lon, 6_000, then, speed_m_s=0, track_deg=0), now_ns=then, look_ahead_s=5)
+    laser.heard(NOW, AircraftReading(NOW, ()))
+    here = report(lat, lon, None, NOW, speed_m_s=0, track_deg=0, climb_m_s=0)
+    laser.heard(NOW, AircraftReading(NOW, (here,)))
+    az, el = (float(x) for x in seen_from_site(lat, lon, 6_000 + climbed_m))
+    assert 'laser.aircraft' in codes(laser, NOW, az, el)
+
+
 # --- what the feed must have told ---
 
 

@@ -21,7 +21,7 @@ CEILING_M = 20_000.0  # one that does not tell its altitude
 GEOMETRIC_M = 200.0  # largest error of an altitude above the ellipsoid
 PRESSURE_M, PRESSURE_SHARE = 400.0, 0.07  # of one above the standard pressure: weather, temperature, geoid
 _GROUND_M = 300.0  # height of what stands on the ground above or below the station
-_OLD_NS = 10 * 10**9  # a velocity that is older than the position by more is not used
+_OLD_NS = 10 * 10**9  # a velocity or an altitude that is older than the position by more is not used
 _LEAP_M_S = 700.0  # no aircraft moves faster: a position farther away belongs to another one, or is false
 _LEAP_M = 2_000.0
 _MOST = 2_000  # tracks; more are not air traffic
@@ -72,6 +72,7 @@ class _Pending:
 
     callsign: str = ''
     altitude_m: tuple[float, float] | None = None
+    altitude_ns: int = 0
     velocity: FloatArray | None = None
     climb_known: bool = False
     velocity_ns: int = 0
@@ -132,7 +133,7 @@ class Traffic:
         known.heard_ns = latest_ns
         known.callsign = report.callsign or known.callsign
         if report.altitude_m is not None or report.on_ground:
-            known.altitude_m = self._altitudes(report)
+            known.altitude_m, known.altitude_ns = self._altitudes(report), latest_ns
         if report.speed_m_s is not None and report.track_deg is not None:
             course = radians(report.track_deg)
             climb = report.climb_m_s or 0.0
@@ -154,11 +155,19 @@ class Traffic:
             return report.altitude_m - error_m, report.altitude_m + error_m
         return self._site.altitude_m - _GROUND_M, self._site.altitude_m + _GROUND_M
 
+    def _altitudes_at(self, time_ns: int, known: _Pending) -> tuple[float, float]:
+        """Of a position without one of its own: the newest that was told, and what the aircraft has climbed since."""
+        age_ns = abs(time_ns - known.altitude_ns)
+        if known.altitude_m is None or age_ns > _OLD_NS:
+            return self._site.altitude_m - _GROUND_M, CEILING_M
+        climbed_m = CLIMB_M_S * age_ns * 1e-9
+        return known.altitude_m[0] - climbed_m, known.altitude_m[1] + climbed_m
+
     def _place(self, earliest_ns: int, latest_ns: int, report: AircraftReport, known: _Pending) -> None:
         assert report.latitude_deg is not None
         assert report.longitude_deg is not None
         self.position_ns = max(self.position_ns or 0, latest_ns)
-        altitude_m = known.altitude_m or (self._site.altitude_m - _GROUND_M, CEILING_M)
+        altitude_m = self._altitudes_at(latest_ns, known)
         place = report.latitude_deg, report.longitude_deg
         ground = self._rotation @ (place_itrs_m(*place, 0.0) - self._origin)
         new = Track(report.icao, earliest_ns, latest_ns, ground, enu_axes(*place) @ self._rotation.T, altitude_m)
