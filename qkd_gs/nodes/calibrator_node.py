@@ -46,6 +46,7 @@ from qkd_gs.nodes.runtime.gathered import NEWEST
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.nodes.runtime.qos import SENSOR, TRANSIENT_LOCAL
 from qkd_gs.orbit.timescale import format_utc
+from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.pointing_file import FILE_NAME, compass_pointing, load_pointing
 from qkd_gs.station.loop_timing import Due
 from qkd_gs.tracking.control.parking import Parking, ParkState, away_rad, require_no_sun
@@ -206,15 +207,22 @@ class CalibratorNode(CoreNode):
         why_not = self._why_not()
         if why_not is not None:
             return conclude(goal, Park.Result(error_code=why_not[0], error_msg=why_not[1]))
-        now_ns = self.clock.now_ns()
-        try:
-            if self._mount is not None and (self.state_dir / FILE_NAME).exists():  # if not, the supervisor knows
-                model = load_pointing(self.state_dir).model
-                require_no_sun(self._station, self._site, model, self._mount, now_ns)
-        except StationError as error:
-            return conclude(goal, Park.Result(error_code=Park.Result.NOT_READY, error_msg=str(error)))
+        now_ns, model, mount = self.clock.now_ns(), self._known_model(), self._mount
+        if model is not None and mount is not None:
+            try:
+                require_no_sun(self._station, self._site, model, mount, now_ns)
+            except StationError as error:
+                return conclude(goal, Park.Result(error_code=Park.Result.NOT_READY, error_msg=str(error)))
         self._parking = Parking(self._station.mount, now_ns)
         return self._begin(goal, MountTask.PARKING, self._step_park)
+
+    def _known_model(self) -> MountModel | None:
+        """Model of the mount; None: the supervisor alone keeps a park away from the Sun."""
+        try:
+            return load_pointing(self.state_dir).model
+        except StationError as error:
+            self.get_logger().warning(f'parked all the same: {error}')
+            return None
 
     def _begin(self, goal: Any, task: MountTask, step: Callable[[int], None]) -> None:
         self._goal = goal

@@ -77,12 +77,15 @@ class MonitorNode(CoreNode):
             spec.name: self.create_client(ChangeState, f'{spec.name}/change_state') for spec in specs if spec.lifecycle
         }
         self._heartbeats: dict[str, tuple[float, dict[str, str], str]] = {}
-        self._pointing_mtime = -1.0
+        self._pointing_mtime, self._follow_pointing = -1.0, self.guarded(self._update_pointing)
         self._laser = LaserSafety(self._station, self._site)
         self._surroundings = Surroundings(self, self._station, self._laser)
         self._abort = self.create_client(Trigger, ABORT_PASS)
         self._broken_off = ''
-        self._use_model(MountModel(), pi)
+        self._model = MountModel()
+        self._supervisor = Supervisor(
+            self._station, self._model, lambda t_ns: sun_at(self._site, t_ns), self._laser, pi
+        )
         self._calibrated = False
         self._mount: MountReading | None = None
         self._beacon: BeaconReading | None = None
@@ -204,12 +207,6 @@ class MonitorNode(CoreNode):
 
     # --- safety ---
 
-    def _use_model(self, model: MountModel, uncertainty_rad: float) -> None:
-        self._model = model
-        self._supervisor = Supervisor(
-            self._station, model, lambda t_ns: sun_at(self._site, t_ns), self._laser, uncertainty_rad
-        )
-
     def _supervise(self, now_ns: int) -> None:
         enclosure = self._surroundings.step(now_ns, self.clock.steady_ns(), self._demand(now_ns))
         self._break_off(enclosure.break_off)
@@ -241,10 +238,14 @@ class MonitorNode(CoreNode):
         """Use the newest calibration."""
         path = self.state_dir / FILE_NAME
         written = path.stat().st_mtime if path.exists() else 0.0
-        if written != self._pointing_mtime and written:
+        if written == self._pointing_mtime:
+            return
+        self._calibrated = False  # until it has been read
+        if written:
             stored = load_pointing(self.state_dir)
             coarse_rad = _COMPASS_RAD if stored.compass else _COARSE_RAD
-            self._use_model(stored.model, coarse_rad if stored.coarse else 0.0)
+            self._model = stored.model
+            self._supervisor.use(stored.model, coarse_rad if stored.coarse else 0.0)
             self._calibrated = not stored.coarse
         self._pointing_mtime = written
 
@@ -294,7 +295,7 @@ class MonitorNode(CoreNode):
             self._publish_readiness()
 
     def _publish_readiness(self) -> None:
-        self._update_pointing()
+        self._follow_pointing()  # a damaged file is a fault that is told here, too
         if not self.clock.is_set:
             return
         now_s = time.monotonic()

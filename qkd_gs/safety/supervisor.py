@@ -59,7 +59,7 @@ class Supervisor:
     sun : callable
         Apparent azimuth and elevation (rad) of the Sun at a time (ns).
     laser : LaserSafety
-        Aircraft, sectors and times; outlives the supervisor when another model is used.
+        Aircraft, sectors and times.
     pointing_uncertainty_rad : float
         Largest error of the model, e.g. of the zero points before a calibration.  Widens the zones around the Sun and
         around aircraft, and raises the lowest elevation of our beacon.
@@ -73,15 +73,20 @@ class Supervisor:
         laser: LaserSafety,
         pointing_uncertainty_rad: float = 0.0,
     ):
-        self._mount, self._laser, self._uncertainty_rad = station.mount, laser, pointing_uncertainty_rad
-        self._model = model
+        self._station, self._mount, self._laser, self._sun_at = station, station.mount, laser, sun
         self._watchdog_ns = round(station.mount.watchdog_s * 1e9)
-        self._light_el_rad = radians(station.beacon.on_above_el_deg) + pointing_uncertainty_rad
-        self._sun = SunGuard(
-            sun, radians(station.sun.exclusion_deg) + pointing_uncertainty_rad, station.sun.stall_margin_s
-        )
         self._last: MountReading | None = None
         self._stopped = False
+        self.use(model, pointing_uncertainty_rad)
+
+    def use(self, model: MountModel, pointing_uncertainty_rad: float = 0.0) -> None:
+        """Go on with another mount model and its largest error; a stop of the motion still holds."""
+        station, uncertainty_rad = self._station, pointing_uncertainty_rad
+        self._model, self._uncertainty_rad = model, uncertainty_rad
+        self._light_el_rad = radians(station.beacon.on_above_el_deg) + uncertainty_rad
+        self._sun = SunGuard(
+            self._sun_at, radians(station.sun.exclusion_deg) + uncertainty_rad, station.sun.stall_margin_s
+        )
 
     def step(self, now_ns: int, inputs: SupervisorInputs) -> SafetyStatus:
         """Safety status at `now_ns`; any input may be missing or invalid."""

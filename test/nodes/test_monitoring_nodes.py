@@ -26,6 +26,10 @@ from qkd_gs.nodes.clients.operator import Operator
 from qkd_gs.nodes.conversions import messages, monitoring
 from qkd_gs.nodes.runtime.qos import TRANSIENT_LOCAL
 from qkd_gs.orbit.timescale import parse_utc
+from qkd_gs.pointing.pointing_file import FILE_NAME, compass_pointing
+from qkd_gs.settings.loader import load_yaml
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.share import share_path
 from qkd_gs.station.instance_lock import take_part
 from qkd_gs.tracking.types import Phase
 
@@ -132,6 +136,20 @@ def test_a_joint_that_is_not_measured_moves_no_frame(station, scene):
 
     station.until(lambda: station.heard['/tf'], tell)
     assert {step.child_frame_id for got in station.heard['/tf'] for step in got.transforms} == {'fork'}
+
+
+def test_a_damaged_pointing_file_is_told_and_the_readiness_goes_on(station, tmp_path):
+    station.state_dir = tmp_path
+    station.say('station_clock', real_time(), TRANSIENT_LOCAL)
+    station.hear(DiagnosticStatus, 'readiness', TRANSIENT_LOCAL)
+    told, path = station.heard['readiness'], tmp_path / FILE_NAME
+    settings = load_yaml(share_path('config', 'station.yaml'), StationSettings)
+    path.write_text('{"fitted_utc": "2018-10-03T1', encoding='utf-8')
+    with node_process('monitor', state_dir=f"'{tmp_path}'", sessions_dir=f"'{tmp_path}'"):
+        station.until(lambda: any(str(path) in one.message for one in told))
+        compass_pointing(settings.guiding_camera, '2018-10-03T12:00:00Z').save(tmp_path)
+        before = len(told)
+        station.until(lambda: len(told) > before + 1 and str(path) not in told[-1].message)
 
 
 def test_a_terminal_hears_the_station(station):

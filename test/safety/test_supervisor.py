@@ -147,6 +147,16 @@ def test_a_stop_holds_until_the_axes_rest():
     assert supervisor.step(NOW + 2 * STEP, inputs(rest, NOW + 2 * STEP)).motion_permitted
 
 
+def test_a_stop_holds_also_when_another_mount_model_is_used_meanwhile():
+    supervisor = Supervisor(STATION, MountModel(), night, UNWATCHED)
+    assert not supervisor.step(NOW, inputs(reading(az_deg=262, az_rate=20))).motion_permitted
+    supervisor.use(MountModel(IE=1e-3))
+    slower = reading(az_deg=262.3, az_rate=5, stamp_ns=NOW + STEP)
+    assert not supervisor.step(NOW + STEP, inputs(slower, NOW + STEP)).motion_permitted
+    rest = reading(az_deg=262.4, stamp_ns=NOW + 2 * STEP)
+    assert supervisor.step(NOW + 2 * STEP, inputs(rest, NOW + 2 * STEP)).motion_permitted
+
+
 def test_an_impossible_jump_of_an_encoder_stops():
     supervisor = Supervisor(STATION, MountModel(), night, UNWATCHED)
     supervisor.step(NOW, inputs(reading(az_deg=10)))

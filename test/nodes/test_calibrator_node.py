@@ -1,0 +1,46 @@
+"""The calibrator's process on a real graph, with this test as all other nodes."""
+
+import time
+from math import degrees
+
+import qkd_gs.msg as m
+from diagnostic_msgs.msg import DiagnosticArray
+from one_graph import node_process, real_time
+from qkd_gs.action import Park
+from rclpy.action.client import ActionClient
+
+from qkd_gs.devices.mount import MountMode, MountReading
+from qkd_gs.nodes.conversions import messages
+from qkd_gs.nodes.runtime.qos import TRANSIENT_LOCAL
+from qkd_gs.pointing.pointing_file import FILE_NAME
+from qkd_gs.settings.loader import load_yaml
+from qkd_gs.settings.station import StationSettings
+from qkd_gs.share import share_path
+
+
+def test_the_mount_is_parked_also_with_a_damaged_pointing_file(station, tmp_path):
+    """A roof may wait for it to close; the supervisor keeps the way off the Sun."""
+    mount = load_yaml(share_path('config', 'station.yaml'), StationSettings).mount
+    (tmp_path / FILE_NAME).write_text('{"fitted_utc": "2018-10-03T1', encoding='utf-8')
+    station.state_dir = tmp_path
+    station.say('station_clock', real_time(), TRANSIENT_LOCAL)
+    station.hear(DiagnosticArray, '/diagnostics')
+    station.hear(m.MountCommand, 'mount/command')
+    commands, client = station.heard['mount/command'], ActionClient(station.node, Park, 'park')
+
+    def tell():
+        reading = MountReading(time.time_ns(), 0.5, 0.5, 0.0, 0.0, MountMode.HOLD)
+        station.say('mount/state', messages.mount_state(reading))
+
+    def ready():
+        told = [one for got in station.heard['/diagnostics'] for one in got.status]
+        return any(value.key == 'state' and value.value == 'active' for one in told for value in one.values)
+
+    with node_process('calibrator', state_dir=f"'{tmp_path}'"):
+        station.until(lambda: ready() and client.server_is_ready(), tell)
+        asked = client.send_goal_async(Park.Goal())
+        station.until(lambda: asked.done() and commands, tell)
+        assert asked.result().accepted
+        first_rad = commands[0].el_rad
+        station.until(lambda: commands[-1].el_rad != first_rad, tell)
+        assert (commands[-1].el_rad > first_rad) == (mount.park_el_deg > degrees(first_rad))
