@@ -222,7 +222,10 @@ class EveningNode(CoreNode):
         if self._tried_to_resume or not self.clock.is_set:
             return
         self._tried_to_resume = True
-        self._resume()
+        try:
+            self._resume()
+        except StationError as error:
+            self.get_logger().error(f'no evening is resumed: {error}')
         while self._early:
             self._accept(self._early.pop(0))
 

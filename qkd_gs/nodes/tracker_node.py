@@ -220,10 +220,8 @@ class TrackerNode(CoreNode):
             'busy_ms': list(loop.busy_ms),
             'speed': round((now_ns - self._start_ns) / (time.monotonic_ns() - self._started_ns), 3),
         }
-        run.close(run={'loop': figures, 'pass_s': self._pass_s(run, now_ns)} | run.light.part())
-
-    def _pass_s(self, run: PassRun, now_ns: int) -> float:
-        return (now_ns - parse_utc(run.writer.manifest.created_utc, 'created_utc')) * 1e-9
+        pass_s = (now_ns - parse_utc(run.writer.manifest.created_utc, 'created_utc')) * 1e-9
+        run.close(run={'loop': figures, 'pass_s': pass_s} | run.light.part())
 
     def _cancel(self, goal: Any) -> CancelResponse:
         """Abort the pass of this goal; one that is over, or whose tracker has died, is not that of the present pass."""
@@ -253,7 +251,11 @@ class TrackerNode(CoreNode):
         if self._tried_to_resume or not self.clock.is_set:
             return
         self._tried_to_resume = True
-        folder = self._current.folder(self.clock.identity)
+        try:
+            folder = self._current.folder(self.clock.identity)
+        except StationError as error:
+            self.get_logger().error(f'no pass is resumed: {error}')
+            return
         if not folder:
             return
         try:

@@ -30,6 +30,7 @@ from qkd_gs.recording.summary import (
     missing_files,
     write_metadata,
 )
+from qkd_gs.session.atomic_file import damaged_name
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,7 @@ def _check_understood(folder: Path, files: list[FileContents], unfinished: bool)
 
 def _keep(path: Path) -> Path:
     """Give a file a second name, under which its bytes stay."""
-    numbers = ('', *(f'-{number}' for number in range(2, 1000)))
-    name = next(name for number in numbers if not (name := path.with_name(f'{path.name}.damaged{number}')).exists())
+    name = damaged_name(path)
     os.link(path, name)
     return name
 

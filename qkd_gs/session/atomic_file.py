@@ -1,4 +1,4 @@
-"""Replace a file as a whole: whatever happens, the old one or the new one is there, never a part of it."""
+"""Replace a file as a whole: whatever happens, the old one or the new one is there; keep one that is damaged."""
 
 from __future__ import annotations
 
@@ -38,3 +38,9 @@ def replace_file(path: Path, data: str | bytes, parents: bool = False) -> None:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
         raise StationError(f'cannot be written: {error.strerror}', where=path) from error
+
+
+def damaged_name(path: Path) -> Path:
+    """A name beside a damaged file under which its bytes can be kept; no file has it."""
+    numbers = ('', *(f'-{number}' for number in range(2, 1000)))
+    return next(name for number in numbers if not (name := path.with_name(f'{path.name}.damaged{number}')).exists())

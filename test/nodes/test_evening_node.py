@@ -157,6 +157,17 @@ def test_an_evening_that_is_asked_for_before_station_time_is_known_begins_with_i
         assert others.result(ended).error_code == Tonight.Result.ABORTED
 
 
+def test_a_damaged_note_of_an_evening_under_way_keeps_no_operator_waiting(others, options):
+    note = others.station.state_dir / 'current_evening.json'
+    note.write_text('{"folder": ', encoding='utf-8')
+    others.keeps_time = False
+    with node_process('evening', **options):
+        others.ask(skip=SKY)
+        others.keeps_time = True
+        others.until(lambda: others.goals)
+    assert note.with_name('current_evening.json.damaged').read_text(encoding='utf-8') == '{"folder": '
+
+
 def test_goals_are_refused_with_their_reason_and_an_evening_is_done_to_its_end(others, options):
     with node_process('evening', **options):
         for goal, code, why in (

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from qkd_gs.errors import StationError
+from qkd_gs.session.atomic_file import damaged_name, replace_file
 
 OF_A_PASS, OF_AN_EVENING = 'current_pass.json', 'current_evening.json'
 
@@ -41,11 +42,7 @@ class CurrentPass:
         StationError
             It cannot be written.
         """
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._draft.write_text(json.dumps({'folder': folder, 'clock': clock}) + '\n', encoding='utf-8')
-        except OSError as error:
-            raise StationError(f'cannot be written: {error.strerror}', where=self._path) from error
+        replace_file(self._draft, json.dumps({'folder': folder, 'clock': clock}) + '\n', parents=True)
 
     def keep(self) -> None:
         """The pass has begun: let the note count.
@@ -66,21 +63,30 @@ class CurrentPass:
         Raises
         ------
         StationError
-            The note cannot be read.
+            The note cannot be read; a damaged one has got another name, and the next pass is not kept from beginning.
         """
         try:
             noted = json.loads(self._path.read_text(encoding='utf-8'))
             folder, noted_clock = str(noted['folder']), str(noted['clock'])
         except FileNotFoundError:
             return ''
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except OSError as error:
+            raise StationError(f'cannot be read: {error.strerror}', where=self._path) from error
+        except (ValueError, KeyError, TypeError) as error:
             raise StationError(
-                f'cannot be read: {error}', where=self._path, hint='delete it: what was under way then does not go on'
-            ) from error
+                f'is damaged ({error}): what was under way does not go on', where=self._path,
+                hint=f'it is kept as {self._set_aside().name}',
+            ) from error  # fmt: skip
         if noted_clock != clock:
             self.forget()
             return ''
         return folder
+
+    def _set_aside(self) -> Path:
+        try:
+            return self._path.rename(damaged_name(self._path))
+        except OSError as error:
+            raise StationError(f'is damaged and cannot be renamed: {error.strerror}', where=self._path) from error
 
     def forget(self) -> None:
         """The pass is over.

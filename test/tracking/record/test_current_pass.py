@@ -1,6 +1,7 @@
 """The note of the pass under way: believed by the same world alone, and refused before a pass if it cannot be kept."""
 
 import os
+import re
 
 import pytest
 
@@ -36,11 +37,24 @@ def test_the_end_of_a_pass_leaves_nothing(tmp_path):
 
 
 @pytest.mark.parametrize('text', ['', 'no json', '[]', '{"folder": "one"}', '"one"', '{"folder": 1'])
-def test_a_damaged_note_is_refused_and_kept(tmp_path, text):
-    (tmp_path / 'current_pass.json').write_text(text)
-    with pytest.raises(StationError, match=r'current_pass\.json: cannot be read'):
+def test_a_damaged_note_is_refused_and_kept_under_another_name(tmp_path, text):
+    for kept in ('current_pass.json.damaged', 'current_pass.json.damaged-2'):
+        (tmp_path / 'current_pass.json').write_text(text)
+        with pytest.raises(StationError, match=r'current_pass\.json: is damaged .* kept as ' + re.escape(kept)):
+            CurrentPass(tmp_path).folder('utc')
+        assert (tmp_path / kept).read_text() == text
+    note = CurrentPass(tmp_path)
+    assert note.folder('utc') == ''
+    note.prepare('one', 'utc')
+    note.keep()
+    assert note.folder('utc') == 'one'
+
+
+def test_a_note_that_may_not_be_read_is_told_and_stays(tmp_path):
+    (tmp_path / 'current_pass.json').mkdir()
+    with pytest.raises(StationError, match=r'current_pass\.json: cannot be read: Is a directory'):
         CurrentPass(tmp_path).folder('utc')
-    assert (tmp_path / 'current_pass.json').read_text() == text
+    assert (tmp_path / 'current_pass.json').is_dir()
 
 
 def test_a_state_folder_that_cannot_be_written_is_one_sentence(tmp_path):
@@ -53,6 +67,6 @@ def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr('pathlib.Path.write_text', full)
+    monkeypatch.setattr('os.fsync', full)
     with pytest.raises(StationError, match='No space left on device'):
         CurrentPass(tmp_path).prepare('one', 'utc')
