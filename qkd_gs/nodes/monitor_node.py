@@ -325,10 +325,10 @@ class MonitorNode(CoreNode):
             tracker_silent_s=now_s - self._session_s,
             lasting_s={name: now_s - since_s for name, since_s in self._troubled_s.items()},
         )
-        self.metrics |= self._surroundings.values()
         message = monitoring.readiness(readiness(self.clock.now_ns(), facts))
         message.values = [KeyValue(key=node.name, value=node.trouble or 'ok') for node in nodes]
         self._ready.publish(message)
+        self.metrics |= self._surroundings.values()
 
     def _health(self, name: str, now_s: float) -> NodeHealth:
         if name not in self._heartbeats:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 
-from qkd_gs.errors import DeviceFault
+from qkd_gs.errors import DeviceFault, StationError
 
 _FIRST_NS, _LONGEST_NS = 500_000_000, 8_000_000_000  # between attempts to open it again
 _WELL_NS = 3_000_000_000  # without a fault for so long: the next pause is a short one again
@@ -26,6 +27,8 @@ D = TypeVar('D', bound=Readable)
 
 class DeviceWatch(Generic[D]):
     """Reads a device in every step; one that has a fault is closed and opened again, after 0.5, 1, 2 ... 8 s.
+
+    An error of the driver's program counts as a fault: who supervises must go on without this device.
 
     Parameters
     ----------
@@ -61,17 +64,23 @@ class DeviceWatch(Generic[D]):
                 device.open()
                 self.device, self._opened_ns = device, steady_ns
             self._read(self.device, now_ns)
-        except DeviceFault as fault:
-            self.fault = str(fault)
-            self._lost(self.fault)
-            self.close()
+        except Exception as error:  # noqa: BLE001  whatever a driver raises: nothing is known of its device
             self._next_ns, self._pause_ns = steady_ns + self._pause_ns, min(2 * self._pause_ns, _LONGEST_NS)
+            self.fault = in_words(error)
+            self._lost(self.fault)
+            with suppress(Exception):  # it may not even close; another one is made
+                self.close()
         else:
             if steady_ns - self._opened_ns > _WELL_NS:
                 self.fault, self._pause_ns = '', _FIRST_NS
 
     def close(self) -> None:
         """Close the device."""
-        if self.device is not None:
-            self.device.close()
-            self.device = None
+        device, self.device = self.device, None
+        if device is not None:
+            device.close()
+
+
+def in_words(error: Exception) -> str:
+    """Sentence of a fault, or of an error of a driver's program with its type."""
+    return str(error) if isinstance(error, DeviceFault | StationError) else f'{type(error).__name__}: {error}'

@@ -8,10 +8,9 @@ from qkd_gs.devices.aircraft import AircraftReceiver
 from qkd_gs.devices.dome import Dome
 from qkd_gs.devices.kinds import AIRCRAFT, DOME, WEATHER
 from qkd_gs.devices.weather import Weather
-from qkd_gs.errors import DeviceFault
 from qkd_gs.nodes.runtime.base import StationMixin
 from qkd_gs.nodes.runtime.context import device_of
-from qkd_gs.safety.device_watch import DeviceWatch
+from qkd_gs.safety.device_watch import DeviceWatch, in_words
 from qkd_gs.safety.enclosure import Demand, Enclosure, EnclosureStatus, ShutterOrder
 from qkd_gs.safety.laser.laser_safety import LaserSafety
 from qkd_gs.settings.station import StationSettings
@@ -69,8 +68,8 @@ class Surroundings:
                 dome.open_shutter(now_ns)
             else:
                 dome.close_shutter(now_ns)
-        except DeviceFault as fault:  # told, and found again by the next reading
-            self._enclosure.lost('dome', str(fault))
+        except Exception as error:  # noqa: BLE001  whatever a driver raises: told, and found again by the next reading
+            self._enclosure.lost('dome', in_words(error))
 
     def values(self) -> dict[str, str]:
         """Values for the diagnostics."""
