@@ -60,3 +60,8 @@ class DeviceFault(RuntimeError):
     def __reduce__(self) -> tuple[object, ...]:
         """As `pickle` needs it, which would pass the sentence alone: a fault may come from another process."""
         return type(self).__new__, (type(self), *self.args), self.__dict__
+
+
+def in_words(error: Exception) -> str:
+    """Sentence of a failure; of an error of a program also its type."""
+    return str(error) if isinstance(error, StationError | DeviceFault) else one_line(f'{type(error).__name__}: {error}')

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 
-from qkd_gs.errors import DeviceFault, StationError
+from qkd_gs.errors import in_words
 
 _FIRST_NS, _LONGEST_NS = 500_000_000, 8_000_000_000  # between attempts to open it again
 _WELL_NS = 3_000_000_000  # without a fault for so long: the next pause is a short one again
@@ -79,8 +79,3 @@ class DeviceWatch(Generic[D]):
         device, self.device = self.device, None
         if device is not None:
             device.close()
-
-
-def in_words(error: Exception) -> str:
-    """Sentence of a fault, or of an error of a driver's program with its type."""
-    return str(error) if isinstance(error, DeviceFault | StationError) else f'{type(error).__name__}: {error}'

@@ -1,6 +1,7 @@
 """Every present fault of a node is in its heartbeat, whatever else fails or recovers meanwhile."""
 
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 import rclpy
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rclpy.lifecycle import TransitionCallbackReturn
 
-from qkd_gs.errors import DeviceFault, StationError
+from qkd_gs.errors import DeviceFault, StationError, in_words
 from qkd_gs.monitoring.health import health_of
 from qkd_gs.nodes.conversions.diagnostics import read
 from qkd_gs.nodes.runtime.device import DeviceNode
@@ -217,3 +218,15 @@ def test_the_heartbeat_names_the_worst_and_lists_all(dome):
     dome.recovered('node.stranger')
     (status,) = read(sent[-1])
     assert (status.message, status.level) == ('no satellites', 1)  # a fault does not make it forgotten
+
+
+@pytest.mark.parametrize('error', [KeyError('temperature'), DeviceFault('dome.silent', 'no answer')])
+def test_a_driver_that_cannot_tell_of_its_device_does_not_stop_the_heartbeat(dome, error):
+    def health():
+        raise error
+
+    dome.device = SimpleNamespace(health=health)
+    dome.heartbeat()
+    assert dome.own_values()['device_health'] == in_words(error)
+    dome.device = SimpleNamespace(health=lambda: {'firmware': 3})
+    assert dome.own_values()['device_firmware'] == '3'

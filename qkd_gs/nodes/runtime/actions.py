@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from qkd_gs.errors import in_words
+
 
 def take_or_answer(
     goal: Any, take: Callable[[Any], None], taken: Callable[[], bool], failure: Callable[[str], Any]
@@ -22,7 +24,7 @@ def take_or_answer(
         take(goal)
     except Exception as error:
         if not taken():
-            conclude(goal, failure(f'{type(error).__name__}: {error}'))
+            conclude(goal, failure(in_words(error)))
         raise
 
 

@@ -11,6 +11,7 @@ from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from qkd_gs.monitoring.node_faults import Severity
 from qkd_gs.nodes.runtime.base import StationMixin
 from qkd_gs.nodes.runtime.fault_reports import BY_NODE
+from qkd_gs.nodes.runtime.heartbeat_values import device_values
 from qkd_gs.station.loop_timing import LoopWatch
 
 _DEVICE = 'device'  # source of what has closed the device
@@ -64,11 +65,10 @@ class DeviceNode(StationMixin, LifecycleNode):  # type: ignore[misc]
 
     def own_values(self) -> dict[str, str]:
         """Lifecycle of the node, and what the driver tells about its device (firmware, serial number ...)."""
-        health: dict[str, str] = self.device.health() if hasattr(self.device, 'health') else {}
         return {
             'deactivated_by_operator': str(self._deactivated_by_operator).lower(),
             'orders': str(self._orders_taken),
-        } | {f'device_{key}': value for key, value in health.items()}
+        } | {f'device_{key}': value for key, value in device_values(self.device).items()}
 
     @property
     def active(self) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import resource
+from typing import Any
 
+from qkd_gs.errors import in_words
 from qkd_gs.station.loop_timing import LoopWatch
 
 
@@ -19,6 +21,16 @@ def loop_values(period_s: float, watch: LoopWatch, end: str) -> dict[str, str]:
         if triple[0] == triple[0]:
             values[f'loop{end}_{what}_ms'] = ' '.join(f'{value:.2f}' for value in triple)
     return values
+
+
+def device_values(device: Any) -> dict[str, str]:
+    """What a driver tells of its device (firmware, serial number ...); of an error in that its words."""
+    if not hasattr(device, 'health'):
+        return {}
+    try:
+        return {key: str(value) for key, value in device.health().items()}
+    except Exception as error:  # noqa: BLE001  the heartbeat goes out, whatever a driver raises
+        return {'health': in_words(error)}
 
 
 def resident_mb() -> float:

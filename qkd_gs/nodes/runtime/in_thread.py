@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from qkd_gs.errors import StationError
+from qkd_gs.errors import StationError, in_words
 
 T = TypeVar('T')
 
@@ -38,4 +38,4 @@ class InThread(Generic[T]):
         except StationError as error:
             self.result = error
         except Exception as error:  # noqa: BLE001  whoever waits must be told
-            self.result = StationError(f'{self._name} has failed: {type(error).__name__}: {error}')
+            self.result = StationError(f'{self._name} has failed: {in_words(error)}')

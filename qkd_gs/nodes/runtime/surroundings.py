@@ -8,9 +8,11 @@ from qkd_gs.devices.aircraft import AircraftReceiver
 from qkd_gs.devices.dome import Dome
 from qkd_gs.devices.kinds import AIRCRAFT, DOME, WEATHER
 from qkd_gs.devices.weather import Weather
+from qkd_gs.errors import in_words
 from qkd_gs.nodes.runtime.base import StationMixin
 from qkd_gs.nodes.runtime.context import device_of
-from qkd_gs.safety.device_watch import DeviceWatch, in_words
+from qkd_gs.nodes.runtime.heartbeat_values import device_values
+from qkd_gs.safety.device_watch import DeviceWatch
 from qkd_gs.safety.enclosure import Demand, Enclosure, EnclosureStatus, ShutterOrder
 from qkd_gs.safety.laser.laser_safety import LaserSafety
 from qkd_gs.settings.station import StationSettings
@@ -77,9 +79,7 @@ class Surroundings:
         for name, watch in self._watches.items():
             if watch.fault:
                 told[f'{name}_fault'] = watch.fault
-            device: Any = watch.device
-            if hasattr(device, 'health'):
-                told |= {f'device_{name}_{key}': str(value) for key, value in device.health().items()}
+            told |= {f'device_{name}_{key}': value for key, value in device_values(watch.device).items()}
         return told
 
     def close(self, now_ns: int) -> None:
