@@ -7,16 +7,18 @@ still yield, for instance until a mount stands.  The sequence sleeps nowhere and
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
-from qkd_gs.errors import DeviceFault, StationError
+from qkd_gs.errors import DeviceFault, StationError, in_words
 from qkd_gs.evening.evening import GOOD, Conditions, Evening, Order, Outcome
 from qkd_gs.evening.journal import Entry, Journal
 from qkd_gs.evening.steps import State
 
+_log = logging.getLogger(__name__)
 H = TypeVar('H')
 
 
@@ -159,8 +161,10 @@ class EveningSequence(Generic[H]):
         except Aborted as error:
             self._aborting = self._aborting or error.what
             return self._end(now_ns, Outcome(State.PENDING, f'interrupted: {error.what}'))
-        except (StationError, DeviceFault) as error:
-            return self._end(now_ns, Outcome(State.FAILED, str(error)))
+        except Exception as error:  # noqa: BLE001  also of a program: the evening goes on, and parks the telescope
+            if not isinstance(error, StationError | DeviceFault):
+                _log.exception('the step %s has failed', self._step)
+            return self._end(now_ns, Outcome(State.FAILED, in_words(error)))
         self._sentence = f'{self._step}: {doing.sentence}' if doing.sentence else self._sentence
         return Progress(Status.GOES_ON, self._sentence, self._step, doing.ask)
 

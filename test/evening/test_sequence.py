@@ -6,7 +6,7 @@ from qkd_gs.errors import StationError
 from qkd_gs.evening.evening import Conditions, Evening, Outcome
 from qkd_gs.evening.journal import new_journal, unfinished_journal
 from qkd_gs.evening.sequence import Aborted, Doing, EveningSequence, Interrupted, Status
-from qkd_gs.evening.steps import State, Step
+from qkd_gs.evening.steps import RULES, State, Step
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.settings.site import load_site
 
@@ -141,3 +141,27 @@ def test_what_a_step_raises_is_its_outcome(tmp_path, error, state, status):
     entry = driver.journal.entry(Step.CALIBRATE)
     assert (entry.state, entry.tries) == (state, int(status is Status.GOES_ON))
     assert driver.go().status is status
+
+
+def test_an_error_of_the_program_is_told_as_the_outcome_and_the_telescope_is_parked(tmp_path, caplog):
+    steps = Steps()
+
+    def perform(entry, journal):
+        if entry.step is Step.SELF_TEST:
+            yield Doing('begins')
+            raise KeyError('rate_hz')
+        return (yield from steps.perform(entry, journal))
+
+    driver = Driver(tmp_path, perform)
+    driver.until('self-test')
+    tries = 0
+    while (progress := driver.go('over')).status is Status.GOES_ON:
+        if progress.ended is not None and progress.step == 'self-test':
+            assert progress.ended == Outcome(State.FAILED, "KeyError: 'rate_hz'")
+            tries += 1
+        if progress.waits:
+            driver.now_ns += 60 * SECOND
+    assert tries == RULES[Step.SELF_TEST].tries
+    assert steps.begun == [Step.PARK]
+    assert driver.journal.why_ended == "self-test failed: KeyError: 'rate_hz'"
+    assert 'Traceback' in caplog.text
