@@ -6,8 +6,8 @@ the light of stars and sky; `park` parks the mount.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
-from math import nan
 from typing import Any
 
 from rclpy.action.server import ActionServer, CancelResponse, GoalResponse
@@ -15,26 +15,17 @@ from std_msgs.msg import UInt8
 
 import qkd_gs.msg as m
 from qkd_gs.action import Calibrate, Observe, Park
-from qkd_gs.calibration.calibration_run import CalibrationRun, hidden
-from qkd_gs.calibration.calibrator import (
-    STAR_RULES,
-    STARS,
-    CalibrationInputs,
-    CalibrationState,
-    Calibrator,
-    star_tracks,
-    stars_to_visit,
-)
+from qkd_gs.calibration.calibrator import STARS, CalibrationInputs, CalibrationState
 from qkd_gs.calibration.observing.begin import begin_observation
 from qkd_gs.calibration.observing.observation import ObservationKind, ObservationState, Observed, Place
 from qkd_gs.calibration.observing.requires import lacking
-from qkd_gs.calibration.outcome import ENOUGH
 from qkd_gs.calibration.plate_solving.catalogues import GAIA_EPOCH, gaia
 from qkd_gs.calibration.plate_solving.solver import TetraSolver
 from qkd_gs.devices.mount import MountCommand, MountReading
-from qkd_gs.errors import StationError
+from qkd_gs.errors import StationError, in_words
 from qkd_gs.monitoring.health import FOCUS
 from qkd_gs.nodes.clients.observation_run import Movers, ObservationRun
+from qkd_gs.nodes.clients.star_calibration import StarCalibration, calibration_result
 from qkd_gs.nodes.clients.station_focuser import StationFocuser
 from qkd_gs.nodes.clients.station_light import StationHwp, StationLight
 from qkd_gs.nodes.conversions import messages
@@ -57,7 +48,6 @@ _FEEDBACK_NS = 500_000_000
 _WAIT_S = 0.1
 _FOCUSER_S = 5.0  # between two readings: its temperature says when to focus again
 _LIGHT_S = 0.5  # between two readings of the calibration light, which must be off
-_COMPASS = 'the orientation is known from a compass only: let the telescope find itself, or centre a star by hand'
 Result, Feedback = Calibrate.Result, Calibrate.Feedback
 
 
@@ -69,11 +59,9 @@ class CalibratorNode(CoreNode):
     def __init__(self) -> None:
         super().__init__()
         self._station, self._site = station_of(self), site_of(self)
-        self._calibrator: Calibrator | None = None
+        self._calibration: StarCalibration | None = None
         self._parking: Parking | None = None
         self._observing: ObservationRun | None = None
-        self._run: CalibrationRun | None = None  # of the calibrator
-        self._saved = 0  # stars visited that calibration-run.json knows
         self._goal: Any = None
         self._mount: MountReading | None = None
         self._in_pass = False
@@ -163,24 +151,15 @@ class CalibratorNode(CoreNode):
     def _take_goal(self, goal: Any) -> None:
         why_not = self._why_not()
         if why_not is not None:
-            return conclude(goal, _result(*why_not))
-        now_ns, count = self.clock.now_ns(), goal.request.stars or STARS
+            return conclude(goal, calibration_result(*why_not))
+        count, warn = goal.request.stars or STARS, self.get_logger().warning
         try:
-            if count < ENOUGH:
-                raise StationError(f'{count} stars are too few for a calibration, {ENOUGH} are needed')
-            start = load_pointing(self.state_dir)
-            if start.compass:
-                raise StationError(_COMPASS)
-            self._run = CalibrationRun(self.state_dir, self._site, now_ns)
-            already, stars = self._run.already, self._run.stars
-            stars = stars_to_visit(self._site, now_ns, count, start.aligned_rad, stars)
-            self._saved = len(already)
-            self._calibrator = Calibrator(
-                stars, star_tracks(self._site), start.model, start.refine(self._station), STAR_RULES, already
+            self._calibration = StarCalibration(
+                self._station, self._site, self.state_dir, self.clock.now_ns(), count, warn
             )
         except StationError as error:
-            return conclude(goal, _result(Result.NOT_READY, str(error)))
-        return self._begin(goal, MountTask.CALIBRATING, self._step)
+            return conclude(goal, calibration_result(Result.NOT_READY, str(error)))
+        return self._begin(goal, Calibrate, MountTask.CALIBRATING, self._step)
 
     def _take_observe(self, goal: Any) -> None:
         why_not, kinds = self._why_not(), [int(kind) for kind in ObservationKind]
@@ -201,7 +180,7 @@ class CalibratorNode(CoreNode):
             return conclude(goal, Observe.Result(error_code=Observe.Result.NOT_READY, error_msg=str(error)))
         movers = Movers(self._focuser, self._light, self._hwp)
         self._observing = ObservationRun(self, observation, place.refined, movers)
-        return self._begin(goal, observation.task, self._step_observe)
+        return self._begin(goal, Observe, observation.task, self._step_observe)
 
     def _take_park(self, goal: Any) -> None:
         why_not = self._why_not()
@@ -214,7 +193,7 @@ class CalibratorNode(CoreNode):
             except StationError as error:
                 return conclude(goal, Park.Result(error_code=Park.Result.NOT_READY, error_msg=str(error)))
         self._parking = Parking(self._station.mount, now_ns)
-        return self._begin(goal, MountTask.PARKING, self._step_park)
+        return self._begin(goal, Park, MountTask.PARKING, self._step_park)
 
     def _known_model(self) -> MountModel | None:
         """Model of the mount; None: the supervisor alone keeps a park away from the Sun."""
@@ -224,7 +203,7 @@ class CalibratorNode(CoreNode):
             self.get_logger().warning(f'parked all the same: {error}')
             return None
 
-    def _begin(self, goal: Any, task: MountTask, step: Callable[[int], None]) -> None:
+    def _begin(self, goal: Any, kind: Any, task: MountTask, step: Callable[[int], None]) -> None:
         self._goal = goal
         if self._parking is None:
             self._hears = [
@@ -232,7 +211,26 @@ class CalibratorNode(CoreNode):
             ]
         self._feedback_due = Due(_FEEDBACK_NS)
         self._tell(task)
-        self._timer = self.every(1 / self._station.tracking.control_rate_hz, step)
+
+        def attempt(now_ns: int) -> None:
+            try:
+                step(now_ns)
+            except Exception as error:  # noqa: BLE001  nobody waits for what cannot go on, and the mount can be parked
+                self.get_logger().error(traceback.format_exc())
+                self._give_up(now_ns, goal, _failed(kind.Result, in_words(error)))
+
+        self._timer = self.every(1 / self._station.tracking.control_rate_hz, attempt)
+
+    def _give_up(self, now_ns: int, goal: Any, result: Any) -> None:
+        """End what is under way after an error of the program."""
+        observing, self._observing = self._observing, None
+        self._calibration = self._parking = None
+        if self._goal is goal:
+            self._freed()
+        conclude(goal, result)
+        self._requests.stop(now_ns)
+        if observing is not None:
+            observing.close(now_ns)
 
     def _tell(self, task: MountTask) -> None:
         self._task = task
@@ -243,7 +241,7 @@ class CalibratorNode(CoreNode):
         if self._goal is None or goal.goal_id != self._goal.goal_id:
             return CancelResponse.REJECT
         observation = self._observing.observation if self._observing is not None else None
-        for task in (self._calibrator, self._parking, observation):
+        for task in (self._calibration, self._parking, observation):
             if task is not None:
                 task.abort()
         return CancelResponse.ACCEPT
@@ -317,10 +315,10 @@ class CalibratorNode(CoreNode):
         return goal
 
     def _step(self, now_ns: int) -> None:
-        calibrator = self._calibrator
-        if calibrator is None or self._mount is None:
+        calibration = self._calibration
+        if calibration is None or self._mount is None:
             return
-        outputs = calibrator.step(now_ns, CalibrationInputs(self._mount, *self._taken_spots()))
+        outputs = calibration.step(now_ns, CalibrationInputs(self._mount, *self._taken_spots()))
         if outputs.axes is not None:
             command = MountCommand(**vars(outputs.axes))
             self._commands.publish(messages.mount_command(command, m.MountCommand.CALIBRATOR))
@@ -328,62 +326,21 @@ class CalibratorNode(CoreNode):
         self._requests.ask(now_ns, CameraRole.TRACKING, TRACKING_STARS)
         if self._feedback_due.now(now_ns):
             self._goal.publish_feedback(Feedback(message=outputs.message, visited=outputs.visited, total=outputs.total))
-        if outputs.visited > self._saved and not calibrator.aborted:
-            self._saved = outputs.visited
-            self._keep(calibrator)
         if outputs.state is not CalibrationState.RUNNING:
-            self._end(now_ns, outputs.message)
+            self._end(now_ns, calibration, outputs.message)
 
-    def _keep(self, calibrator: Calibrator) -> None:
-        """Keep the stars visited so far; under a hidden sky no further one is visited."""
-        assert self._run is not None
-        reports = calibrator.report().stars
-        try:
-            self._run.keep(reports)
-        except StationError as error:  # the calibration goes on; it could not be resumed
-            self.get_logger().warning(str(error))
-        why = hidden(reports)
-        if why:
-            calibrator.abort(why)
-
-    def _end(self, now_ns: int, message: str) -> None:
+    def _end(self, now_ns: int, calibration: StarCalibration, message: str) -> None:
         """Store a good model, discard a bad one, stop both cameras."""
-        calibrator, self._calibrator = self._calibrator, None
-        assert calibrator is not None
+        self._calibration = None
         self._requests.stop(now_ns)
         goal = self._freed()
-        try:
-            result = self._stored(now_ns, calibrator, goal.is_cancel_requested, message)
-        except StationError as error:
-            result = _result(Result.FAILED, str(error))
-            result.summary = calibrator.report().summary
+        result = calibration.result(now_ns, goal.is_cancel_requested, message)
         self.get_logger().info(f'calibration: {result.error_msg}' if result.error_code else result.summary)
         conclude(goal, result)
-
-    def _stored(self, now_ns: int, calibrator: Calibrator, canceled: bool, message: str) -> Any:
-        """Result of a calibration; a good model is stored first."""
-        run, report = self._run, calibrator.report()
-        assert run is not None
-        if calibrator.state is not CalibrationState.DONE:
-            if not calibrator.aborted:
-                run.give_up(sum(one.measured for one in report.stars))
-            result = _result(Result.ABORTED if canceled else Result.FAILED, message)
-            result.summary = report.summary
-            return result
-        stored = run.accept(report, calibrator.model, load_pointing(self.state_dir), now_ns)
-        result = _result(Result.DONE, '')
-        result.summary = stored.summary
-        if report.fit is not None:
-            result.rms_rad, result.heldout_rms_rad = report.fit.rms_rad, report.fit.heldout_rms_rad or nan
-        return result
 
 
 def _failed(kind: Any, why: str) -> Any:
     return kind(error_code=kind.FAILED, error_msg=why)
-
-
-def _result(code: int, why: str) -> Any:
-    return Result(error_code=code, error_msg=why, rms_rad=nan, heldout_rms_rad=nan)
 
 
 def main(arguments: list[str] | None = None) -> int:
