@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import count
 from math import nan
-from pathlib import Path
 from typing import Any
 
 from rclpy.action.server import ActionServer, CancelResponse, GoalResponse
@@ -18,7 +17,7 @@ import qkd_gs.msg as m
 from qkd_gs.action import TrackPass
 from qkd_gs.devices.beacon import BeaconReading
 from qkd_gs.devices.mount import MountReading
-from qkd_gs.errors import StationError
+from qkd_gs.errors import StationError, in_words
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime import parameters
 from qkd_gs.nodes.runtime.actions import conclude, take_or_answer
@@ -28,10 +27,11 @@ from qkd_gs.nodes.runtime.context import mount_capability, site_of, station_of
 from qkd_gs.nodes.runtime.gathered import NEWEST
 from qkd_gs.nodes.runtime.process import run
 from qkd_gs.nodes.runtime.qos import SENSOR, TRANSIENT_LOCAL
-from qkd_gs.orbit.timescale import format_utc, parse_utc
+from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.pointing.pointing_file import load_pointing
 from qkd_gs.session.disk_space import require_space
 from qkd_gs.session.manifest import KEY, PENDING, session_path
+from qkd_gs.session.names import session_name, unused_name
 from qkd_gs.station.loop_timing import Due, LoopWatch
 from qkd_gs.tracking.record.current_pass import CurrentPass
 from qkd_gs.tracking.record.pass_run import Knowledge, PassRun
@@ -54,6 +54,7 @@ _IDLE_S = 0.5
 # A pass is not accepted on an older reading of the mount: the last one stays here when the mount's process has died.
 # This is a watchdog on the age of a measurement; how long anybody has waited does not matter.
 _READING_NS = 500_000_000
+_MOST_FAILING = 100  # steps one after the other that end in an error of the program; the mount stands after the first
 _SESSION = 'tracker.session'  # fault: the session's manifest is not kept
 Result, Feedback = TrackPass.Result, TrackPass.Feedback
 
@@ -152,7 +153,7 @@ class TrackerNode(CoreNode):
         except StationError as error:
             return conclude(goal, _result(Result.NOT_READY, str(error)))
         at_ns = messages.from_time(request.at)
-        name = request.session or _unused(self.sessions_dir, _session_name(at_ns, self._site.name))
+        name = request.session or unused_name(self.sessions_dir, session_name(at_ns, self._site.name))
         options = {'seed': int(self.options['seed']), 'scenario': self.text('scenario') or None}
         run = (options if self.simulated else {}) | {'calibration': knowledge.pointing.summary, KEY: PENDING}
         try:
@@ -182,7 +183,8 @@ class TrackerNode(CoreNode):
         self._start_ns, self._started_ns = self.clock.now_ns(), time.monotonic_ns()
         self._spots.clear()
         self._watch.clear()
-        self._timer = self.every(1 / self._station.tracking.control_rate_hz, self._step, self._watch)
+        self._failing = 0
+        self._timer = self.every(1 / self._station.tracking.control_rate_hz, self._attempt, self._watch)
         self.get_logger().info(f'{run.writer.manifest.satellite}: tracking the pass, session {run.writer.folder.name}')
         for note in run.notes:
             self.get_logger().warning(note)
@@ -274,6 +276,18 @@ class TrackerNode(CoreNode):
 
     # --- the loop ---
 
+    def _attempt(self, now_ns: int) -> None:
+        """One step; errors are told, and the next step may do better, but nobody waits for a pass that only fails."""
+        try:
+            self._step(now_ns)
+            self._failing = 0
+        except Exception as error:
+            self._failing += 1
+            if self._failing < _MOST_FAILING:
+                raise
+            self.get_logger().error(traceback.format_exc())
+            self._end(now_ns, Result.DEVICE_FAULT, in_words(error))
+
     def _step(self, now_ns: int) -> None:
         run = self._run
         if run is None or self._mount is None:
@@ -311,7 +325,8 @@ class TrackerNode(CoreNode):
 
     def _publish(self, now_ns: int, run: PassRun, outputs: TrackerOutputs) -> None:
         if self._beacon_due.now(now_ns):
-            self._log_light(now_ns, run, outputs.beacon_on)
+            if (status := self._safety) is not None:
+                run.light.step(now_ns, outputs.beacon_on, status.light_permitted, tuple(status.reasons.split()))
             self._light.publish(messages.beacon_command(now_ns, outputs.beacon_on))
         if self._angle_due.now(now_ns):
             follow = outputs.phase not in (Phase.IDLE, *OVER)
@@ -330,11 +345,6 @@ class TrackerNode(CoreNode):
             )
         if self._goal is not None and self._feedback_due.now(now_ns):
             self._goal.publish_feedback(self._feedback(now_ns, run, outputs))
-
-    def _log_light(self, now_ns: int, run: PassRun, wanted: bool) -> None:
-        status = self._safety
-        if status is not None:
-            run.light.step(now_ns, wanted, status.light_permitted, tuple(status.reasons.split()))
 
     def _feedback(self, now_ns: int, run: PassRun, outputs: TrackerOutputs) -> Any:
         until_s = (run.start_ns - now_ns) * 1e-9
@@ -379,16 +389,6 @@ class TrackerNode(CoreNode):
 
 def _result(code: int, why: str, folder: str = '', locked_s: float = 0.0) -> Any:
     return Result(error_code=code, error_msg=why, folder=folder, locked_s=locked_s)
-
-
-def _unused(sessions_dir: Path, name: str) -> str:
-    """A name like this that no session has: a pass that was aborted may be taken again."""
-    names = (name if number == 1 else f'{name}-{number}' for number in count(1))
-    return next(one for one in names if not (sessions_dir / one).exists())
-
-
-def _session_name(at_ns: int, site: str) -> str:
-    return f'{format_utc(at_ns, 0).replace(":", "").replace("-", "")}-{site.lower().replace(",", "_")}'
 
 
 def main(arguments: list[str] | None = None) -> int:

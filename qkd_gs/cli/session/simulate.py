@@ -12,8 +12,9 @@ from qkd_gs.cli.console.summary import print_summary
 from qkd_gs.cli.session.process import add_window_option
 from qkd_gs.errors import StationError
 from qkd_gs.orbit.elements import load_elements
-from qkd_gs.orbit.timescale import format_utc, parse_utc
+from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.report import write_report
+from qkd_gs.session.names import session_name, unused_name
 from qkd_gs.settings.site import load_site
 
 
@@ -40,14 +41,14 @@ def run(args: argparse.Namespace) -> int:
     elements = load_elements(args.elements)
     if args.satellite:
         elements = elements.only(args.satellite)
-    site, at_ns = load_site(args.site), parse_utc(args.at, '--at')
+    site, at_ns, sessions = load_site(args.site), parse_utc(args.at, '--at'), Path('sessions')
     watcher = ConsoleWatcher()
     try:
         session = simulate_pass(
             elements,
             site,
             at_ns,
-            args.session or _new_session(site.name, at_ns, args.seed),
+            args.session or sessions / unused_name(sessions, f'{session_name(at_ns, site.name)}-seed{args.seed}'),
             seed=args.seed,
             scenario=args.scenario,
             station=args.station,
@@ -66,13 +67,3 @@ def run(args: argparse.Namespace) -> int:
     else:
         print_summary(result, session.folder, report)
     return 0
-
-
-def _new_session(site: str, at_ns: int, seed: int) -> Path:
-    stamp = format_utc(at_ns, 0).replace(':', '').replace('-', '')
-    base = Path('sessions') / f'{stamp}-{site.lower().replace(",", "_")}-seed{seed}'
-    folder, number = base, 1
-    while folder.exists():
-        number += 1
-        folder = base.with_name(f'{base.name}-{number}')
-    return folder
