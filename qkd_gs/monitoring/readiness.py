@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from math import degrees, isfinite
+from math import degrees, inf, isfinite
 
 from qkd_gs.monitoring.health import NodeHealth
 from qkd_gs.monitoring.node_faults import Severity
@@ -74,6 +74,9 @@ class Facts:
         Reasons of the supervisor while it forbids motion; empty: motion is permitted.
     interlock_open : bool
         Of our beacon.
+    sun_s : float
+        Time until the Sun is too close to a telescope that nobody moves; inf: not within ten minutes, or it is parked
+        or covered.
     dark : sequence of LightLimit
         What protects people and forbids light of our beacon.
     making_key : str
@@ -99,6 +102,7 @@ class Facts:
     el_rad: float = float('nan')
     forbidden: tuple[str, ...] = ()
     interlock_open: bool = False
+    sun_s: float = inf
     dark: Sequence[LightLimit] = ()
     making_key: str = ''
     tags: str = ''
@@ -112,14 +116,14 @@ class Facts:
 def readiness(now_ns: int, facts: Facts) -> Readiness:
     """Readiness at station time `now_ns` (UTC).
 
-    Everything that is wrong comes first, the worst before the rest: motion forbidden during a pass, tags that are not
-    recorded, faults, nodes that are silent or not active, faults that a node works on with; of those what has lasted
-    longest before the rest.  Then the phase of the pass; between passes a calibration in progress, pointing not
-    calibrated, the next pass.
+    Everything that is wrong comes first, the worst before the rest: the Sun near the telescope, motion forbidden
+    during a pass, tags that are not recorded, faults, nodes that are silent or not active, faults that a node works on
+    with; of those what has lasted longest before the rest.  Then the phase of the pass; between passes a calibration in
+    progress, pointing not calibrated, the next pass.
     """
     in_pass = facts.phase is not Phase.IDLE
     doing = _in_pass(now_ns, facts) if in_pass else _between_passes(now_ns, facts)
-    errors = (_pass_errors(facts) if in_pass else []) + _troubles(facts, optional=False)
+    errors = _sun(facts) + (_pass_errors(facts) if in_pass else []) + _troubles(facts, optional=False)
     errors += [facts.strangers] if facts.strangers else []
     warnings = [facts.too_busy] if facts.too_busy else []
     warnings += _troubles(facts, optional=True) + (['the interlock is open'] if facts.interlock_open else [])
@@ -135,6 +139,13 @@ def readiness(now_ns: int, facts: Facts) -> Readiness:
     return Readiness(level, '; '.join([doing.sentence, *warnings, *([facts.left_out] if facts.left_out else [])]))
 
 
+def _sun(facts: Facts) -> list[str]:
+    if facts.sun_s == inf:
+        return []
+    comes, when = ('will be', f' in {countdown(facts.sun_s)}') if facts.sun_s > 0 else ('is', '')
+    return [f'the Sun {comes} too close to the telescope{when}, which nobody moves: park or cover it']
+
+
 def _dark(facts: Facts) -> list[str]:
     """Why our beacon may not shine; between passes only what does not depend on where the mount points."""
     in_pass = facts.phase is not Phase.IDLE
@@ -144,7 +155,7 @@ def _dark(facts: Facts) -> list[str]:
 
 def _starting(facts: Facts, missing: Sequence[str]) -> Readiness:
     heard = replace(facts, nodes=[node for node in facts.nodes if node.name not in missing])
-    errors = _troubles(heard, optional=False)
+    errors = _sun(facts) + _troubles(heard, optional=False)
     starting = f'starting: {len(heard.nodes)} of {len(facts.nodes)} nodes are there, waiting for {", ".join(missing)}'
     return Readiness(Level.ERROR if errors else Level.WARN, '; '.join([*errors, starting]))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import replace
-from math import isfinite, nan, pi, radians
+from math import inf, isfinite, nan, pi, radians
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from lifecycle_msgs.msg import Transition
@@ -32,7 +32,7 @@ from qkd_gs.nodes.runtime.surroundings import Surroundings
 from qkd_gs.orbit.sky import sun_at
 from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.pointing_file import FILE_NAME, load_pointing
-from qkd_gs.safety.enclosure import Demand
+from qkd_gs.safety.enclosure import DOME_CLOSED, Demand
 from qkd_gs.safety.laser.laser_safety import LaserSafety
 from qkd_gs.safety.supervisor import SafetyStatus, Supervisor, SupervisorInputs
 from qkd_gs.session.manifest import session_path
@@ -53,6 +53,7 @@ _STRANGERS_S = 2.0
 _CLOCK_S = 0.5
 _COARSE_RAD = radians(0.5)
 _COMPASS_RAD = pi  # it may have been misread
+_UNATTENDED_NS = 2_000_000_000  # without a command nobody moves the mount
 _READING_NS = 500_000_000  # a reading of the mount that is older says nothing of where it is
 _PROCESSORS = len(os.sched_getaffinity(0))
 
@@ -90,8 +91,9 @@ class MonitorNode(CoreNode):
         self._mount: MountReading | None = None
         self._beacon: BeaconReading | None = None
         self._control_ns: int | None = None  # when a command has come last
+        self._began_ns = self.clock.steady_ns()
         self._safety: SafetyStatus | None = None
-        self._phase, self._el_rad = Phase.IDLE, nan
+        self._phase, self._el_rad, self._sun_near_s = Phase.IDLE, nan, inf
         self._session_folder, self._session_s = '', time.monotonic()
         self._tag_watch, self._tags = TagWatch(), ''
         self._strangers = ''
@@ -208,7 +210,10 @@ class MonitorNode(CoreNode):
     # --- safety ---
 
     def _supervise(self, now_ns: int) -> None:
-        enclosure = self._surroundings.step(now_ns, self.clock.steady_ns(), self._demand(now_ns))
+        demand = self._demand(now_ns)
+        enclosure = self._surroundings.step(now_ns, self.clock.steady_ns(), demand)
+        covered = any(limit.code == DOME_CLOSED for limit in enclosure.limits)
+        self._sun_near_s = inf if covered else demand.sun_s
         self._break_off(enclosure.break_off)
         age_ns = None if self._control_ns is None else self.clock.steady_ns() - self._control_ns
         self._safety = self._supervisor.step(
@@ -223,7 +228,15 @@ class MonitorNode(CoreNode):
         known = mount is not None and now_ns - mount.stamp_ns <= _READING_NS
         at_park = known and mount is not None and rests_near_park(self._station.mount, mount)
         start_ns = self._coming.start_ns if self._coming is not None and self._coming.usable else None
-        return Demand(in_pass, self._task.under_the_sky, start_ns, at_park, known=not self._unheard)
+        sun_s = inf if at_park else self._sun_s()
+        return Demand(in_pass, self._task.under_the_sky, start_ns, at_park, sun_s, known=not self._unheard)
+
+    def _sun_s(self) -> float:
+        """Time until the Sun is too close to where the mount was seen last; inf: it is not, or somebody moves it."""
+        moved_ns = self._began_ns if self._control_ns is None else self._control_ns
+        if self._safety is None or self.clock.steady_ns() - moved_ns < _UNATTENDED_NS:
+            return inf
+        return self._safety.sun_margin_s
 
     def _break_off(self, why: str) -> None:
         """Ask the tracker to park the mount, once for each reason."""
@@ -316,6 +329,7 @@ class MonitorNode(CoreNode):
             el_rad=self._el_rad,
             forbidden=forbidden,
             interlock_open=self._beacon is not None and not self._beacon.interlock_closed,
+            sun_s=self._sun_near_s,
             dark=self._safety.light_limits if self._safety is not None else (),
             making_key=self._making_key,
             tags=self._tags,

@@ -1,5 +1,7 @@
 """Weather and shutter: light and passes only below an open shutter in good weather; bad weather closes it.
 
+So does the Sun when it comes close to a telescope that nobody moves.
+
 A device that is silent counts as bad weather (no light at once, the shutter closes after ten seconds), or as a shutter
 that is not open.
 """
@@ -8,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from math import isfinite
+from math import inf, isfinite
 
 from qkd_gs.devices.dome import DomeReading, Shutter
 from qkd_gs.devices.weather import WeatherReading
@@ -20,6 +22,7 @@ DOME_CLOSED = 'dome.closed'
 _UNKNOWN = 'weather.unknown'
 _GRACE_NS = 10_000_000_000  # weather that is not known: no light at once, shutter and pass after this
 _SHUTTER_STALE_NS = 5_000_000_000
+_SUN_S = 300.0  # a shutter needs less
 _ORDER_NS = 2_000_000_000  # an order is repeated so often until it is followed
 
 
@@ -43,14 +46,18 @@ class Demand:
         Start of the next pass.
     at_park : bool
         The mount rests at its park position; false also if that is not known.
+    sun_s : float
+        Time until the Sun is too close to a telescope that nobody moves and that is not parked; inf: it is not.
     known : bool
-        All of this was told.  Until then, as after a restart in mid-pass, only bad weather moves the shutter.
+        All of this was told.  Until then, as after a restart in mid-pass, only bad weather and the Sun move the
+        shutter.
     """
 
     in_pass: bool = False
     calibrating: bool = False
     next_start_ns: int | None = None
     at_park: bool = True
+    sun_s: float = inf
     known: bool = True
 
 
@@ -177,9 +184,10 @@ class Enclosure:
     def _wanted(self, now_ns: int, demand: Demand, bad: bool, serious: bool) -> ShutterOrder | None:
         busy = demand.in_pass or demand.calibrating
         waits = self._settings.shutter.close_after_park and (demand.in_pass or not demand.at_park)
-        if not demand.known and not serious:
+        threatened = serious or demand.sun_s < _SUN_S
+        if not demand.known and not threatened:
             return None
-        if serious or self._dome is None:
+        if threatened or self._dome is None:
             return None if waits else ShutterOrder.CLOSE
         soon = demand.next_start_ns is not None and (
             -900 * 10**9 < demand.next_start_ns - now_ns < self._settings.shutter.open_before_s * 1e9

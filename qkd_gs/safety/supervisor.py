@@ -43,7 +43,7 @@ class SafetyStatus:
     motion_permitted: bool
     light_permitted: bool
     reasons: tuple[str, ...]  # stable codes of everything that forbids something, e.g. 'azimuth.limit'
-    sun_margin_s: float  # time until the Sun is too close if the mount stalls now; inf at night
+    sun_margin_s: float  # until the Sun is too close to where the mount was seen last; inf: not within ten minutes
     light_limits: tuple[LightLimit, ...] = ()  # what protects people and forbids light, also in words
 
 
@@ -93,10 +93,10 @@ class Supervisor:
         reading = inputs.mount
         broken = self._reading_faults(now_ns, reading)
         self._last = reading if not broken else self._last
-        motion, margin_s = list(broken), inf
+        motion = list(broken)
+        margin_s = inf if self._last is None else self._sun.margin_s(now_ns, *self._direction(self._last, 0.0))
         if reading is not None and not broken:
             motion += self._travel_faults(reading)
-            margin_s = self._sun.margin_s(now_ns, *self._direction(reading, 0.0))
             motion += self._sun_faults(now_ns, reading)
         control = self._control_faults(inputs.command_age_ns)
         believed = reading if not broken else None

@@ -107,6 +107,22 @@ def without(name, **changes):
             Level.ERROR,
             'stopped for safety (sun.exclusion azimuth.limit); tracking, locked',
         ),
+        (
+            {'sun_s': 432.0},
+            Level.ERROR,
+            'not ready: the Sun will be too close to the telescope in 07:12, which nobody moves: park or cover it',
+        ),
+        (
+            {'sun_s': 0.0, 'phase': Phase.FINE},
+            Level.ERROR,
+            'the Sun is too close to the telescope, which nobody moves: park or cover it; tracking, locked',
+        ),
+        (
+            {'sun_s': 0.0, 'nodes': without('mount', heartbeat_age_s=None)},
+            Level.ERROR,
+            'the Sun is too close to the telescope, which nobody moves: park or cover it; '
+            'starting: 3 of 4 nodes are there, waiting for mount',
+        ),
         ({'forbidden': ('control.silent',)}, Level.OK, 'ready, MICIUS in 03:12'),  # nobody commands between passes
     ],
 )

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import qkd_gs.msg as m
+import yaml
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from one_graph import WAIT_S, node_process, real_time
 from std_msgs.msg import String, UInt8
@@ -15,7 +16,7 @@ from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
 from qkd_gs.cli import main
-from qkd_gs.devices.mount import MountMode, MountReading
+from qkd_gs.devices.mount import MountCommand, MountMode, MountReading
 from qkd_gs.errors import StationError
 from qkd_gs.monitoring.kinematics import FrameTree
 from qkd_gs.monitoring.load import Stage
@@ -25,9 +26,12 @@ from qkd_gs.nodes.clients.listener import StationListener
 from qkd_gs.nodes.clients.operator import Operator
 from qkd_gs.nodes.conversions import messages, monitoring
 from qkd_gs.nodes.runtime.qos import TRANSIENT_LOCAL
+from qkd_gs.orbit.sky import sun_at
 from qkd_gs.orbit.timescale import parse_utc
-from qkd_gs.pointing.pointing_file import FILE_NAME, compass_pointing
+from qkd_gs.pointing.mount_model import MountModel
+from qkd_gs.pointing.pointing_file import FILE_NAME, StoredPointing, compass_pointing
 from qkd_gs.settings.loader import load_yaml
+from qkd_gs.settings.site import load_site
 from qkd_gs.settings.station import StationSettings
 from qkd_gs.share import share_path
 from qkd_gs.station.instance_lock import take_part
@@ -150,6 +154,39 @@ def test_a_damaged_pointing_file_is_told_and_the_readiness_goes_on(station, tmp_
         compass_pointing(settings.guiding_camera, '2018-10-03T12:00:00Z').save(tmp_path)
         before = len(told)
         station.until(lambda: len(told) > before + 1 and str(path) not in told[-1].message)
+
+
+def test_a_telescope_that_nobody_moves_out_of_the_suns_way_is_told(station, tmp_path):
+    """A known mount model, by day; also after the mount was not heard any more, and not while it is commanded."""
+    noon_ns, site = parse_utc('2018-10-03T04:00:00Z'), load_site('shanghai')
+    settings = yaml.safe_load(share_path('config', 'station.yaml').read_text(encoding='utf-8'))
+    settings['enclosure'] = {kind: {'watch': False} for kind in ('weather', 'shutter')}  # it would be closed
+    (tmp_path / 'station.yaml').write_text(yaml.safe_dump(settings), encoding='utf-8')
+    StoredPointing.of(MountModel(), (640.0, 512.0), '20 stars', '2018-10-02T14:00:00Z').save(tmp_path)
+    sun_az, sun_el = sun_at(site, noon_ns)
+    station.state_dir = tmp_path
+    station.hear(DiagnosticStatus, 'readiness', TRANSIENT_LOCAL)
+    told, moved = station.heard['readiness'], [False]
+    clock = m.StationClock(epoch_ns=noon_ns, monotonic_ns=time.monotonic_ns(), speed=1.0)
+    station.say('station_clock', clock, TRANSIENT_LOCAL)
+
+    def tell():
+        now_ns = noon_ns + time.monotonic_ns() - clock.monotonic_ns
+        station.say('mount/state', messages.mount_state(MountReading(now_ns, sun_az, sun_el, 0, 0, MountMode.HOLD)))
+        if moved[0]:
+            command = MountCommand(now_ns, sun_az, sun_el)
+            station.say('mount/command', messages.mount_command(command, m.MountCommand.TRACKER))
+
+    def says(words, meanwhile=tell):
+        before = len(told)
+        station.until(lambda: any(words in one.message for one in told[before:]), meanwhile)
+
+    folders = dict.fromkeys(('state_dir', 'sessions_dir'), f"'{tmp_path}'")
+    with node_process('monitor', station=f"'{tmp_path / 'station.yaml'}'", **folders):
+        says('the Sun is too close to the telescope')
+        moved[0] = True
+        station.until(lambda: told and 'the Sun' not in told[-1].message, tell)
+        says('the Sun is too close to the telescope', lambda: None)
 
 
 def test_a_terminal_hears_the_station(station):

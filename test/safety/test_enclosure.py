@@ -108,6 +108,17 @@ def test_a_supervisor_that_has_just_begun_and_heard_nobody_leaves_the_shutter_as
     assert enclosure(replace(FINE, rain_mm_h=1)).step(NOW, nothing).order is ShutterOrder.CLOSE
 
 
+@pytest.mark.parametrize('what', [Demand(calibrating=True), Demand(in_pass=True), Demand(known=False)])
+def test_it_closes_before_the_sun_shines_into_a_telescope_that_nobody_moves(what):
+    made = enclosure()
+    assert made.step(NOW, replace(what, sun_s=310.0)).order is None
+    assert made.step(NOW, replace(what, sun_s=290.0)).order is ShutterOrder.CLOSE
+    closed = enclosure(shutter=Shutter.CLOSED)
+    assert closed.step(NOW, replace(what, sun_s=0.0)).order is None, 'it stays closed'
+    roof = enclosure(settings={'shutter': {'close_after_park': True}})
+    assert roof.step(NOW, replace(what, sun_s=0.0, at_park=False)).order is None, 'it would hit the telescope'
+
+
 def test_an_order_that_is_not_followed_is_repeated():
     made = enclosure(shutter=Shutter.CLOSED)
     orders = [made.step(NOW + k * SECOND // 10, Demand(calibrating=True)).order for k in range(45)]

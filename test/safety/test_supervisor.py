@@ -1,7 +1,7 @@
 """The supervisor: every fault that is put in must stop what it has to stop, and nothing else."""
 
 from dataclasses import replace
-from math import inf, nan, pi, radians
+from math import cos, inf, nan, pi, radians
 
 import pytest
 from hypothesis import given
@@ -167,6 +167,19 @@ def test_an_impossible_jump_of_an_encoder_stops():
 
 
 # --- the Sun ---
+
+
+@pytest.mark.parametrize(
+    'later', [None, reading(az_deg=nan), reading(az_deg=180, mode=MountMode.FAULT), reading(az_deg=180)]
+)
+def test_the_sun_is_watched_also_of_a_mount_that_is_not_heard_any_more(later):
+    """By where it was seen last."""
+    supervisor = Supervisor(STATION, MountModel(), day, UNWATCHED)
+    away_deg = 15 / cos(radians(45)) + 1.5  # along the Sun's way: six minutes until it is within 15 deg
+    first_s = supervisor.step(NOW, inputs(reading(180 + away_deg, 45))).sun_margin_s
+    assert 200 < first_s < 500
+    status = supervisor.step(NOW + 120 * 10**9, inputs(later))
+    assert status.sun_margin_s == pytest.approx(first_s - 120, abs=1)
 
 
 @pytest.mark.parametrize('away_deg', [1, 5, 14.9])
