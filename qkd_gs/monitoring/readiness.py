@@ -143,6 +143,7 @@ def _sun(facts: Facts) -> list[str]:
     if facts.sun_s == inf:
         return []
     comes, when = ('will be', f' in {countdown(facts.sun_s)}') if facts.sun_s > 0 else ('is', '')
+    comes = comes if facts.calibrated else 'may be'
     return [f'the Sun {comes} too close to the telescope{when}, which nobody moves: park or cover it']
 
 
