@@ -24,7 +24,7 @@ def loop_values(period_s: float, watch: LoopWatch, end: str) -> dict[str, str]:
 
 
 def device_values(device: Any) -> dict[str, str]:
-    """What a driver tells of its device (firmware, serial number ...); of an error in that its words."""
+    """Values that a driver tells of its device (firmware, serial number ...); if that fails, why."""
     if not hasattr(device, 'health'):
         return {}
     try:
