@@ -77,6 +77,8 @@ class Facts:
     sun_s : float
         Time until the Sun is too close to a telescope that nobody moves; inf: not within ten minutes, or it is parked
         or covered.
+    shines_on : bool
+        Our beacon shines although it may not.
     dark : sequence of LightLimit
         What protects people and forbids light of our beacon.
     making_key : str
@@ -103,6 +105,7 @@ class Facts:
     forbidden: tuple[str, ...] = ()
     interlock_open: bool = False
     sun_s: float = inf
+    shines_on: bool = False
     dark: Sequence[LightLimit] = ()
     making_key: str = ''
     tags: str = ''
@@ -116,14 +119,14 @@ class Facts:
 def readiness(now_ns: int, facts: Facts) -> Readiness:
     """Readiness at station time `now_ns` (UTC).
 
-    Everything that is wrong comes first, the worst before the rest: the Sun near the telescope, motion forbidden
-    during a pass, tags that are not recorded, faults, nodes that are silent or not active, faults that a node works on
-    with; of those what has lasted longest before the rest.  Then the phase of the pass; between passes a calibration in
-    progress, pointing not calibrated, the next pass.
+    Everything that is wrong comes first, the worst before the rest: light that must not be, the Sun near the
+    telescope, motion forbidden during a pass, tags that are not recorded, faults, nodes that are silent or not active,
+    faults that a node works on with; of those what has lasted longest before the rest.  Then the phase of the pass;
+    between passes a calibration in progress, pointing not calibrated, the next pass.
     """
     in_pass = facts.phase is not Phase.IDLE
     doing = _in_pass(now_ns, facts) if in_pass else _between_passes(now_ns, facts)
-    errors = _sun(facts) + (_pass_errors(facts) if in_pass else []) + _troubles(facts, optional=False)
+    errors = _dangers(facts) + (_pass_errors(facts) if in_pass else []) + _troubles(facts, optional=False)
     errors += [facts.strangers] if facts.strangers else []
     warnings = [facts.too_busy] if facts.too_busy else []
     warnings += _troubles(facts, optional=True) + (['the interlock is open'] if facts.interlock_open else [])
@@ -139,12 +142,13 @@ def readiness(now_ns: int, facts: Facts) -> Readiness:
     return Readiness(level, '; '.join([doing.sentence, *warnings, *([facts.left_out] if facts.left_out else [])]))
 
 
-def _sun(facts: Facts) -> list[str]:
+def _dangers(facts: Facts) -> list[str]:
+    shines = ['the beacon shines although it must not: take its power or its key'] if facts.shines_on else []
     if facts.sun_s == inf:
-        return []
+        return shines
     comes, when = ('will be', f' in {countdown(facts.sun_s)}') if facts.sun_s > 0 else ('is', '')
     comes = comes if facts.calibrated else 'may be'
-    return [f'the Sun {comes} too close to the telescope{when}, which nobody moves: park or cover it']
+    return [*shines, f'the Sun {comes} too close to the telescope{when}, which nobody moves: park or cover it']
 
 
 def _dark(facts: Facts) -> list[str]:
@@ -156,7 +160,7 @@ def _dark(facts: Facts) -> list[str]:
 
 def _starting(facts: Facts, missing: Sequence[str]) -> Readiness:
     heard = replace(facts, nodes=[node for node in facts.nodes if node.name not in missing])
-    errors = _sun(facts) + _troubles(heard, optional=False)
+    errors = _dangers(facts) + _troubles(heard, optional=False)
     starting = f'starting: {len(heard.nodes)} of {len(facts.nodes)} nodes are there, waiting for {", ".join(missing)}'
     return Readiness(Level.ERROR if errors else Level.WARN, '; '.join([*errors, starting]))
 

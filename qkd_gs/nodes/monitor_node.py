@@ -34,7 +34,7 @@ from qkd_gs.pointing.mount_model import MountModel
 from qkd_gs.pointing.pointing_file import FILE_NAME, load_pointing
 from qkd_gs.safety.enclosure import DOME_CLOSED, Demand
 from qkd_gs.safety.laser.laser_safety import LaserSafety
-from qkd_gs.safety.supervisor import SafetyStatus, Supervisor, SupervisorInputs
+from qkd_gs.safety.supervisor import STUCK_ON, SafetyStatus, Supervisor, SupervisorInputs
 from qkd_gs.session.manifest import session_path
 from qkd_gs.station.clock_discipline import ClockDiscipline, StoredMapping, read_clocks
 from qkd_gs.station.graph import nodes_of, strangers
@@ -330,6 +330,7 @@ class MonitorNode(CoreNode):
             forbidden=forbidden,
             interlock_open=self._beacon is not None and not self._beacon.interlock_closed,
             sun_s=self._sun_near_s,
+            shines_on=self._safety is not None and STUCK_ON in self._safety.reasons,
             dark=self._safety.light_limits if self._safety is not None else (),
             making_key=self._making_key,
             tags=self._tags,

@@ -20,9 +20,11 @@ from qkd_gs.safety.laser.laser_safety import BeamMotion, LaserSafety
 from qkd_gs.safety.sun_guard import SunGuard, SunPlace
 from qkd_gs.settings.station import AxisSettings, StationSettings
 
+STUCK_ON = 'beacon.stuck_on'  # reason: it shines although it may not
 REACTION_S = 0.05  # from the safety status to the brakes
 AT_REST_RAD_S = radians(0.01)
 ENCODER_SLACK_RAD = 1e-3
+_DARK_NS = 3_000_000_000  # a beacon that may not shine any more is dark by then
 _AHEAD_S = 0.1  # over which the motion of the beam is taken
 
 
@@ -77,6 +79,7 @@ class Supervisor:
         self._watchdog_ns = round(station.mount.watchdog_s * 1e9)
         self._last: MountReading | None = None
         self._stopped = False
+        self._permitted_ns: int | None = None  # when light was permitted last, or the first step
         self.use(model, pointing_uncertainty_rad)
 
     def use(self, model: MountModel, pointing_uncertainty_rad: float = 0.0) -> None:
@@ -103,11 +106,14 @@ class Supervisor:
         limits = self._laser.step(now_ns, self._beam(believed) if believed else None, self._uncertainty_rad)
         limits += inputs.surroundings
         light = self._light_faults(now_ns, inputs.beacon, believed) + list(dict.fromkeys(one.code for one in limits))
+        light_permitted = not broken and not control and not light
+        if self._shines_on(now_ns, inputs.beacon, light_permitted):
+            light.append(STUCK_ON)
         at_rest = not broken and reading is not None and _at_rest(reading)
         self._stopped = bool(motion) or (self._stopped and not at_rest)
         return SafetyStatus(
             motion_permitted=not self._stopped and not control,
-            light_permitted=not broken and not control and not light,
+            light_permitted=light_permitted,
             reasons=tuple(motion + control + light),
             sun_margin_s=margin_s,
             light_limits=tuple(limits),
@@ -202,6 +208,12 @@ class Supervisor:
         if reading is not None and reading.mode not in (MountMode.TRACK, MountMode.HOLD):
             faults.append('beacon.mount_not_held')
         return faults
+
+    def _shines_on(self, now_ns: int, beacon: BeaconReading | None, permitted: bool) -> bool:
+        """Whether the beacon shines long after that was forbidden; the orders to switch it off go on all the time."""
+        if permitted or self._permitted_ns is None:
+            self._permitted_ns = now_ns
+        return beacon is not None and beacon.emitting and beacon.stamp_ns > self._permitted_ns + _DARK_NS
 
 
 def braking_distance(rate_rad_s: float, axis: AxisSettings) -> float:

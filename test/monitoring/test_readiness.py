@@ -113,6 +113,11 @@ def without(name, **changes):
             'not ready: the Sun will be too close to the telescope in 07:12, which nobody moves: park or cover it',
         ),
         (
+            {'shines_on': True, 'phase': Phase.FINE},
+            Level.ERROR,
+            'the beacon shines although it must not: take its power or its key; tracking, locked',
+        ),
+        (
             {'sun_s': 0.0, 'calibrated': False},
             Level.ERROR,
             'not ready: the Sun may be too close to the telescope, which nobody moves: park or cover it',

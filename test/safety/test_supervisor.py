@@ -166,6 +166,22 @@ def test_an_impossible_jump_of_an_encoder_stops():
     assert not status.motion_permitted
 
 
+def test_a_beacon_that_goes_on_shining_is_told():
+    supervisor, second = Supervisor(STATION, MountModel(), night, UNWATCHED), 10**9
+
+    def reasons(after_s, emitting, interlock_closed=True):
+        now_ns = NOW + round(after_s * second)
+        beacon = BeaconReading(now_ns, emitting, 1.0, interlock_closed)
+        return supervisor.step(now_ns, inputs(reading(stamp_ns=now_ns), beacon=beacon)).reasons
+
+    assert reasons(0, True) == reasons(9, True) == ()
+    assert reasons(10, True, interlock_closed=False) == ('beacon.interlock',)
+    assert reasons(11, True, interlock_closed=False) == ('beacon.interlock',)  # it is being switched off
+    assert reasons(13, True, interlock_closed=False) == ('beacon.interlock', 'beacon.stuck_on')
+    assert reasons(14, False, interlock_closed=False) == ('beacon.interlock',)
+    assert reasons(15, True) == ()
+
+
 # --- the Sun ---
 
 
