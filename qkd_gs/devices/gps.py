@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+_SECOND_S = 1.0
+_DELAY_S = 0.5  # of a message
+
 
 @dataclass(frozen=True)
 class GpsReading:
@@ -17,6 +20,17 @@ class GpsReading:
     altitude_m: float  # above the ellipsoid
     satellites: int  # -1: a fix, but their number is not told
     time_accuracy_s: float  # receiver's own one-sigma estimate of the PPS edge
+
+    @property
+    def clock_off_s(self) -> float:
+        """Least time by which station time is off UTC, ahead positive, s; 0: it may be right, or there is no fix.
+
+        The message says which second began last, and comes up to half a second later.
+        """
+        if self.pps_utc_ns == 0 or self.satellites == 0:
+            return 0.0
+        since_s = (self.stamp_ns - self.pps_utc_ns) * 1e-9
+        return since_s if since_s < 0 else max(since_s - _SECOND_S - _DELAY_S, 0.0)
 
 
 @runtime_checkable

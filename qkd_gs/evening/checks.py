@@ -11,8 +11,6 @@ from qkd_gs.settings.site import Site
 
 PLACE_M = 100.0  # 0.2 mrad for a satellite overhead
 HEIGHT_M = 200.0  # a map's height above the sea is up to 100 m off that above the ellipsoid
-_SECOND_S = 1.0
-_DELAY_S = 0.5  # of a message
 _STALE_S = 3.0
 _DEGREE_M = 111_200.0
 
@@ -28,8 +26,7 @@ def time_and_place(reading: GpsReading, now_ns: int, site: Site) -> Outcome:
     age_s = (now_ns - reading.stamp_ns) * 1e-9
     if not 0 <= age_s < _STALE_S:
         return Outcome(State.FAILED, f'the last message of the GPS receiver is {age_s:.0f} s old')
-    since_s = (reading.stamp_ns - reading.pps_utc_ns) * 1e-9  # of the second that began last: less than one
-    off_s = since_s if since_s < 0 else max(since_s - _SECOND_S - _DELAY_S, 0.0)
+    off_s = reading.clock_off_s
     north_m = (reading.latitude_deg - site.latitude_deg) * _DEGREE_M
     east_deg = (reading.longitude_deg - site.longitude_deg + 180) % 360 - 180
     east_m = east_deg * _DEGREE_M * cos(radians(site.latitude_deg))

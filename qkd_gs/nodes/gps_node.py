@@ -12,6 +12,8 @@ from qkd_gs.nodes.runtime.device import DeviceNode, require_open
 from qkd_gs.nodes.runtime.process import run
 
 _POLL_S = 0.1
+_CLOCK = 'gps.clock'  # fault: station time is wrong, and with it the Sun, the stars and every pass
+_MESSAGES = 3  # one after the other; a single one may have come late
 
 
 class GpsNode(DeviceNode):
@@ -22,7 +24,7 @@ class GpsNode(DeviceNode):
     def __init__(self) -> None:
         super().__init__()
         self._gps: Gps | None = None
-        self._last_ns = 0
+        self._last_ns = self._off = 0
         self._fixes = self.publisher(NavSatFix, 'gps/fix')
         self._times = self.publisher(TimeReference, 'gps/time')
 
@@ -43,16 +45,25 @@ class GpsNode(DeviceNode):
 
     def _step(self, now_ns: int) -> None:
         reading = require_open(self._gps).read(now_ns)
-        if reading.stamp_ns <= self._last_ns:
+        if reading.stamp_ns == self._last_ns:  # not 'older': the clock may have been set back
             return
         self._last_ns = reading.stamp_ns
         self._fixes.publish(messages.gps_fix(reading))
         self._times.publish(messages.gps_time(reading))
+        self._compare(reading.clock_off_s)
         self.warning = '' if reading.satellites else 'no satellites'
         self.metrics = {
             'satellites': str(reading.satellites),
             'time_accuracy_ns': f'{reading.time_accuracy_s * 1e9:.0f}',
         }
+
+    def _compare(self, off_s: float) -> None:
+        """Tell when the clock contradicts the receiver."""
+        self._off = self._off + 1 if off_s else 0
+        if self._off >= _MESSAGES:
+            self.degraded(_CLOCK, f'the clock is {abs(off_s):.1f} s off the GPS time or more: set it by NTP')
+        elif not self._off:
+            self.recovered(_CLOCK)
 
 
 def main(arguments: list[str] | None = None) -> int:
