@@ -45,7 +45,7 @@ class GpsNode(DeviceNode):
 
     def _step(self, now_ns: int) -> None:
         reading = require_open(self._gps).read(now_ns)
-        if reading.stamp_ns == self._last_ns:  # not 'older': the clock may have been set back
+        if reading.stamp_ns in (0, self._last_ns):  # nothing yet, or nothing new; not 'older': clocks are set back
             return
         self._last_ns = reading.stamp_ns
         self._fixes.publish(messages.gps_fix(reading))

@@ -31,10 +31,10 @@ from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.pointing.pointing_file import load_pointing
 from qkd_gs.session.disk_space import require_space
 from qkd_gs.session.manifest import KEY, PENDING, session_path
-from qkd_gs.session.names import session_name, unused_name
 from qkd_gs.station.loop_timing import Due, LoopWatch
 from qkd_gs.tracking.record.current_pass import CurrentPass
 from qkd_gs.tracking.record.pass_run import Knowledge, PassRun
+from qkd_gs.tracking.record.session_names import session_name, unused_name
 from qkd_gs.tracking.types import (
     OVER,
     CameraRole,

@@ -1,6 +1,7 @@
 """The receiver's node and a clock that is wrong; rclpy is there, the rest of the station is not."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import rclpy
@@ -18,7 +19,8 @@ GOOD = GpsReading(UTC_NS + SECOND // 5, UTC_NS, 31.1, 121.5, 25.0, 8, 1e-8)
 def hears(domain, tmp_path):
     rclpy.init(args=['--ros-args', '-p', f"state_dir:='{tmp_path}'"])
     try:
-        node, second = GpsNode(), [0]
+        node, second, told = GpsNode(), [0], []
+        node._fixes = SimpleNamespace(publish=told.append)
 
         def hear(off_s, **changes):
             second[0] += 1
@@ -26,6 +28,10 @@ def hears(domain, tmp_path):
             given = replace(GOOD, stamp_ns=stamp_ns + round(off_s * SECOND), pps_utc_ns=utc_ns, **changes)
             node._gps = type('Receiver', (), {'read': lambda self, now_ns: given})()
             node._step(given.stamp_ns)
+            node._step(given.stamp_ns)  # no new message
+            node._gps = type('Receiver', (), {'read': lambda self, now_ns: replace(given, stamp_ns=0)})()
+            node._step(given.stamp_ns)  # one that was opened again, and has told nothing yet
+            assert len(told) == second[0]
             return node.faults.present(0.0)
 
         yield hear

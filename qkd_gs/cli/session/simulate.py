@@ -14,8 +14,8 @@ from qkd_gs.errors import StationError
 from qkd_gs.orbit.elements import load_elements
 from qkd_gs.orbit.timescale import parse_utc
 from qkd_gs.report import write_report
-from qkd_gs.session.names import session_name, unused_name
 from qkd_gs.settings.site import load_site
+from qkd_gs.tracking.record.session_names import session_name, unused_name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
