@@ -142,7 +142,7 @@ class Emulator(Counterpart):
     def options(self) -> RotatorOptions:
         """Options that connect a driver to this emulator."""
         host, port = self._server.server_address[:2]
-        return RotatorOptions(host=str(host), port=int(port), timeout_s=0.2)
+        return RotatorOptions(host=str(host), port=int(port), timeout_s=2.0)  # it shares a busy process
 
     def answer(self, words: list[str]) -> str:
         """Answer to a line."""
