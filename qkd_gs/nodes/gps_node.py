@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from sensor_msgs.msg import NavSatFix, TimeReference
 
-from qkd_gs.devices.gps import Gps
+from qkd_gs.devices.gps import Gps, GpsReading
 from qkd_gs.devices.kinds import GPS
+from qkd_gs.evening.checks import wrong_place
 from qkd_gs.nodes.conversions import messages
-from qkd_gs.nodes.runtime.context import device_of, station_of
+from qkd_gs.nodes.runtime.context import device_of, site_of, station_of
 from qkd_gs.nodes.runtime.device import DeviceNode, require_open
 from qkd_gs.nodes.runtime.process import run
 
 _POLL_S = 0.1
 _CLOCK = 'gps.clock'  # fault: station time is wrong, and with it the Sun, the stars and every pass
+_PLACE = 'gps.position'  # fault, as that of a driver: so they are seen from another place
 _MESSAGES = 3  # one after the other; a single one may have come late
 
 
@@ -24,7 +26,9 @@ class GpsNode(DeviceNode):
     def __init__(self) -> None:
         super().__init__()
         self._gps: Gps | None = None
-        self._last_ns = self._off = 0
+        self._last_ns = 0
+        self._contradicted = {_CLOCK: 0, _PLACE: 0}  # messages one after the other
+        self._site = site_of(self)
         self._fixes = self.publisher(NavSatFix, 'gps/fix')
         self._times = self.publisher(TimeReference, 'gps/time')
 
@@ -50,20 +54,23 @@ class GpsNode(DeviceNode):
         self._last_ns = reading.stamp_ns
         self._fixes.publish(messages.gps_fix(reading))
         self._times.publish(messages.gps_time(reading))
-        self._compare(reading.clock_off_s)
+        self._compare(reading)
         self.warning = '' if reading.satellites else 'no satellites'
         self.metrics = {
             'satellites': str(reading.satellites),
             'time_accuracy_ns': f'{reading.time_accuracy_s * 1e9:.0f}',
         }
 
-    def _compare(self, off_s: float) -> None:
-        """Tell when the clock contradicts the receiver."""
-        self._off = self._off + 1 if off_s else 0
-        if self._off >= _MESSAGES:
-            self.degraded(_CLOCK, f'the clock is {abs(off_s):.1f} s off the GPS time or more: set it by NTP')
-        elif not self._off:
-            self.recovered(_CLOCK)
+    def _compare(self, reading: GpsReading) -> None:
+        """Tell when the clock or the site contradicts the receiver."""
+        off_s = reading.clock_off_s
+        clock = f'the clock is {abs(off_s):.1f} s off the GPS time or more: set it by NTP' if off_s else ''
+        for code, wrong in ((_CLOCK, clock), (_PLACE, wrong_place(reading, self._site))):
+            self._contradicted[code] = self._contradicted[code] + 1 if wrong else 0
+            if self._contradicted[code] >= _MESSAGES:
+                self.degraded(code, wrong)
+            elif not wrong:
+                self.recovered(code)
 
 
 def main(arguments: list[str] | None = None) -> int:

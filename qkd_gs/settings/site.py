@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import asin, cos, radians, sin, sqrt
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -13,6 +14,7 @@ from qkd_gs.settings.coordinates import parse_angle, parse_place
 from qkd_gs.settings.loader import Section, load_yaml, reason
 from qkd_gs.share import share_path
 
+_EARTH_M = 6_371_000.0
 _WEATHER = 0.2  # largest part by which the air pressure differs from the standard atmosphere's
 _OTHER_UNITS = {'inches of mercury': 33.8639, 'mm of mercury': 1.33322, 'kPa': 10.0, 'Pa': 0.01, 'atmospheres': 1013.25}
 
@@ -85,6 +87,12 @@ class Site(Section):
             f'{value:g} mbar is no air pressure at {altitude_m:g} m, where it is about {standard_mbar:.0f}'
             + (f'; is it {meant[0]}?' if meant else '')
         )
+
+    def distance_m(self, latitude_deg: float, longitude_deg: float) -> float:
+        """Distance of another place along a sphere as large as the Earth, m; good to 0.6 %."""
+        north, east = radians(latitude_deg - self.latitude_deg), radians(longitude_deg - self.longitude_deg)
+        across = cos(radians(latitude_deg)) * cos(radians(self.latitude_deg)) * sin(east / 2) ** 2
+        return 2 * _EARTH_M * asin(min(sqrt(sin(north / 2) ** 2 + across), 1.0))
 
 
 def standard_pressure_pa(altitude_m: float) -> float:

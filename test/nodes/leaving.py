@@ -4,13 +4,18 @@ from rclpy.action import ActionClient, ActionServer
 
 
 def leave_graph(executor, node, context):
-    """Take the node and all that it has off the graph.
+    """Take the node, all that it has, and its context off the graph."""
+    executor.shutdown()
+    destroy(node)
+    context.try_shutdown()
+
+
+def destroy(node):
+    """Take a node and all that it has off the graph.
 
     rclpy leaves clients and servers of actions to the garbage collector.  That may come in mid-test, while a message is
     read, and then hang in a deadlock of Fast DDS (eProsima/Fast-DDS issue 6502).
     """
-    executor.shutdown()
     for action in [one for one in node.waitables if isinstance(one, ActionClient | ActionServer)]:
         action.destroy()
     node.destroy_node()
-    context.try_shutdown()

@@ -10,7 +10,7 @@ from threading import Thread
 
 import qkd_gs.msg as m
 import rclpy
-from leaving import leave_graph
+from leaving import destroy, leave_graph
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -81,6 +81,23 @@ class Station:
 
     def close(self):
         leave_graph(self.executor, self.node, self.context)
+
+
+@contextmanager
+def in_this_process(kind, **parameters):
+    """A node of the station in the test's own process, which calls it itself; nobody else is there."""
+    rclpy.init(
+        args=['--ros-args', *(part for name, value in parameters.items() for part in ('-p', f"{name}:='{value}'"))]
+    )
+    try:
+        node = kind()
+        try:
+            yield node
+        finally:
+            node.finish()
+            destroy(node)
+    finally:
+        rclpy.try_shutdown()
 
 
 class Forked:

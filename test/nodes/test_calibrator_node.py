@@ -6,9 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 import qkd_gs.msg as m
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from one_graph import node_process, real_time
+from one_graph import in_this_process, node_process, real_time
 from qkd_gs.action import Park
 from rclpy.action.client import ActionClient
 
@@ -71,16 +70,8 @@ class Goal:
 
 @pytest.fixture
 def calibrator(domain, tmp_path):
-    rclpy.init(args=['--ros-args', '-p', f"state_dir:='{tmp_path}'"])
-    try:
-        node = CalibratorNode()
-        try:
-            yield node
-        finally:
-            node.finish()
-            node.destroy_node()
-    finally:
-        rclpy.try_shutdown()
+    with in_this_process(CalibratorNode, state_dir=tmp_path) as node:
+        yield node
 
 
 def test_an_error_of_the_program_ends_what_is_under_way_and_the_mount_can_be_parked(calibrator, monkeypatch):

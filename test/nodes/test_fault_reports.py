@@ -1,12 +1,11 @@
 """Every present fault of a node is in its heartbeat, whatever else fails or recovers meanwhile."""
 
-from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
-import rclpy
 from hypothesis import given
 from hypothesis import strategies as st
+from one_graph import in_this_process
 from rclpy.lifecycle import TransitionCallbackReturn
 
 from qkd_gs.errors import DeviceFault, StationError, in_words
@@ -105,19 +104,6 @@ def test_one_call_ends_what_another_call_of_the_same_work_has_reported():
     assert node.fault == ''
 
 
-@contextmanager
-def device_node(domain):
-    rclpy.init(args=[])
-    try:
-        node = Dome()
-        try:
-            yield node
-        finally:
-            node.destroy_node()
-    finally:
-        rclpy.try_shutdown()
-
-
 class Dome(DeviceNode):
     """A device whose every action may fail."""
 
@@ -149,7 +135,7 @@ class Dome(DeviceNode):
 
 @pytest.fixture
 def dome(domain):
-    with device_node(domain) as node:
+    with in_this_process(Dome) as node:
         yield node
 
 

@@ -5,8 +5,7 @@ from math import nan
 from types import SimpleNamespace
 
 import pytest
-import rclpy
-from one_graph import real_time
+from one_graph import in_this_process, real_time
 from qkd_gs.action import TrackPass
 
 from qkd_gs.devices.mount import MountMode, MountReading
@@ -45,9 +44,8 @@ class Pass:
 
 @pytest.fixture
 def tracker(domain, tmp_path):
-    rclpy.init(args=['--ros-args', '-p', f"state_dir:='{tmp_path}'", '-p', f"sessions_dir:='{tmp_path}'"])
-    try:
-        node, run, answers, now_s = TrackerNode(), Pass(), [], [time.monotonic()]
+    with in_this_process(TrackerNode, state_dir=tmp_path, sessions_dir=tmp_path) as node:
+        run, answers, now_s = Pass(), [], [time.monotonic()]
         goal = SimpleNamespace(is_cancel_requested=False, abort=lambda: None, publish_feedback=lambda feedback: None)
         goal.execute = lambda end: answers.append(end(goal))
         node._set_clock(real_time())
@@ -62,10 +60,6 @@ def tracker(domain, tmp_path):
                 node.schedule.run(now_s[0])
 
         yield SimpleNamespace(node=node, run=run, answers=answers, go=go)
-        node.finish()
-        node.destroy_node()
-    finally:
-        rclpy.try_shutdown()
 
 
 def test_a_pass_goes_on_after_some_errors_and_ends_with_an_answer_when_they_do_not_stop(tracker):

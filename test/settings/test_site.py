@@ -1,8 +1,10 @@
 """Sites: names, files and coordinates, and the mistakes that are made in them."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from skyfield.api import wgs84
 
 from qkd_gs.cli import main
 from qkd_gs.errors import StationError
@@ -110,3 +112,11 @@ def test_a_negative_latitude_may_be_a_word_of_its_own(capsys):
     span = ['--start', '2018-10-03T00:00:00Z', '--end', '2018-10-03T12:00:00Z']
     assert main(['passes', '--elements', elements, '--site', '-33.8688,151.2093,58', *span]) == 0
     assert 'Passes over -33.8688,151.2093,58' in capsys.readouterr().out
+
+
+@given(st.floats(-80, 80), st.floats(-180, 180), st.floats(-0.5, 0.5), st.floats(-0.5, 0.5))
+def test_the_distance_of_two_places_is_that_of_skyfield(latitude_deg, longitude_deg, north_deg, east_deg):
+    site = load_site(f'{latitude_deg:.6f},{longitude_deg:.6f},0')
+    other = (site.latitude_deg + north_deg, (site.longitude_deg + east_deg + 180) % 360 - 180)
+    chord = wgs84.latlon(*other).itrs_xyz.m - wgs84.latlon(site.latitude_deg, site.longitude_deg).itrs_xyz.m
+    assert site.distance_m(*other) == pytest.approx(np.linalg.norm(chord), rel=0.006, abs=1e-3)

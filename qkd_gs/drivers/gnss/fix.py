@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import cos, hypot, isfinite, nan, radians
+from math import isfinite, nan
 
 from pydantic import Field
 
@@ -13,7 +13,6 @@ from qkd_gs.orbit.timescale import format_utc, tai_minus_utc_ns
 from qkd_gs.settings.loader import Section
 from qkd_gs.settings.site import Site
 
-_EARTH_M = 6_371_000.0
 _SECOND_NS = 1_000_000_000
 _TAI_MINUS_GPS_S = 19
 _EARLY_NS = 1_000_000  # a receiver solves for some ns before or after the second
@@ -134,10 +133,7 @@ class FixChecks:
     def _check_position(self, fix: Fix) -> None:
         if not isfinite(fix.latitude_deg) or not isfinite(fix.longitude_deg):
             return
-        north_m = radians(fix.latitude_deg - self._site.latitude_deg) * _EARTH_M
-        turn_deg = (fix.longitude_deg - self._site.longitude_deg + 180) % 360 - 180
-        east_m = radians(turn_deg) * _EARTH_M * cos(radians(self._site.latitude_deg))
-        self.distance_m = hypot(north_m, east_m)
+        self.distance_m = self._site.distance_m(fix.latitude_deg, fix.longitude_deg)
         if self.distance_m > self._limits.max_distance_m:
             raise DeviceFault(
                 'gps.position',
