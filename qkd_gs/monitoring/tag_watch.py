@@ -11,6 +11,7 @@ from qkd_gs.tracking.types import RECORDED, Phase
 
 _STILL_NS = 1_500_000_000  # a chunk is written every 0.4 s; in the dark, too, there are PPS pulses and dark counts
 _DETECTORS = ('H', 'V', 'D', 'A')
+_MOST_DEAD = 0.2  # of the time; a pass, its noise included, keeps a detector dead for less than a thousandth
 
 
 def size_of_tags(folder: Path) -> int | None:
@@ -26,14 +27,20 @@ class TagWatch:
 
     Nobody but the disk and the published counts is believed: a detector that reports no fault may still record
     nothing.
+
+    Parameters
+    ----------
+    dead_time_ns : float
+        Dead time of a detector.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, dead_time_ns: float) -> None:
+        self._dead_time_s = dead_time_ns * 1e-9
         self._folder = ''
         self._size = 0
         self._grown_ns = 0
         self._locked_ns: int | None = None  # since when the satellite is held
-        self._dark = ''
+        self._wrong = ''
 
     def session(self, now_ns: int, phase: Phase, folder: str) -> None:
         """Take the state of the pass."""
@@ -43,21 +50,26 @@ class TagWatch:
             self._locked_ns = now_ns
         folder = folder if phase in RECORDED else ''
         if folder != self._folder:
-            self._folder, self._size, self._grown_ns, self._dark = folder, 0, now_ns, ''
+            self._folder, self._size, self._grown_ns, self._wrong = folder, 0, now_ns, ''
 
     def counted(self, counts: CountBin) -> None:
         """Take the counts of a bin."""
         photons, beacon = counts.counts[:4], counts.counts[4]
         locked = self._locked_ns is not None and counts.start_ns >= self._locked_ns
+        rates_cps = [count / counts.seconds for count in photons]
+        bright = [name for name, cps in zip(_DETECTORS, rates_cps, strict=True) if cps * self._dead_time_s > _MOST_DEAD]
         blind = [name for name, count in zip(_DETECTORS, photons, strict=True) if not count]
-        if len(blind) == len(_DETECTORS):
-            self._dark = 'no photons are counted'
+        if bright:
+            said = f'detector {" and ".join(bright)} counts up to {max(rates_cps) * 1e-6:.1f} million a second'
+            self._wrong = f'too much light: {said}'
+        elif len(blind) == len(_DETECTORS):
+            self._wrong = 'no photons are counted'
         elif blind and locked:
-            self._dark = f'detector {" and ".join(blind)} counts nothing'
+            self._wrong = f'detector {" and ".join(blind)} counts nothing'
         elif locked and not beacon:
-            self._dark = 'no synchronization pulses are counted'
+            self._wrong = 'no synchronization pulses are counted'
         else:
-            self._dark = ''
+            self._wrong = ''
 
     def trouble(self, now_ns: int, size: int | None) -> str:
         """Say what is wrong; empty: tags are recorded, or no pass is under way.
@@ -73,7 +85,7 @@ class TagWatch:
             self._size, self._grown_ns = size, now_ns
         still_ns = now_ns - self._grown_ns
         if still_ns <= _STILL_NS:
-            return self._dark
+            return self._wrong
         if not size:
             return f'no tags are recorded: there is no tag file in {self._folder}'
         return f'no tags are recorded: their file has not grown for {still_ns * 1e-9:.1f} s'

@@ -95,7 +95,7 @@ class MonitorNode(CoreNode):
         self._safety: SafetyStatus | None = None
         self._phase, self._el_rad, self._sun_near_s = Phase.IDLE, nan, inf
         self._session_folder, self._session_s = '', time.monotonic()
-        self._tag_watch, self._tags = TagWatch(), ''
+        self._tag_watch, self._tags = TagWatch(self._station.detectors.dead_time_ns), ''
         self._strangers = ''
         self._troubled_s: dict[str, float] = {}  # since when a node does not work
         self._coming: ComingPass | None = None
@@ -140,7 +140,10 @@ class MonitorNode(CoreNode):
 
     def _keep_clock(self) -> None:
         self._stored_mapping = StoredMapping(self.state_dir)
-        self._discipline = ClockDiscipline(self._stored_mapping.load())
+        mapping, damage = self._stored_mapping.load()
+        if damage:
+            self.get_logger().error(damage)
+        self._discipline = ClockDiscipline(mapping)
         self._clocks = self.publisher(m.StationClock, 'station_clock', TRANSIENT_LOCAL)
         self._publish_clock()
         self.every_real(_CLOCK_S, self._discipline_clock)

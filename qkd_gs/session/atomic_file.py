@@ -44,3 +44,17 @@ def damaged_name(path: Path) -> Path:
     """A name beside a damaged file under which its bytes can be kept; no file has it."""
     numbers = ('', *(f'-{number}' for number in range(2, 1000)))
     return next(name for number in numbers if not (name := path.with_name(f'{path.name}.damaged{number}')).exists())
+
+
+def set_aside(path: Path) -> Path:
+    """Give a damaged file another name, under which its bytes stay.
+
+    Raises
+    ------
+    StationError
+        It cannot be renamed.
+    """
+    try:
+        return path.rename(damaged_name(path))
+    except OSError as error:
+        raise StationError(f'is damaged and cannot be renamed: {error.strerror}', where=path) from error

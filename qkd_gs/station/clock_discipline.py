@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from qkd_gs.errors import StationError
-from qkd_gs.session.atomic_file import replace_file
+from qkd_gs.session.atomic_file import replace_file, set_aside
 from qkd_gs.station.station_clock import ClockMapping
 
 NOISE_NS = 50_000  # of two clocks that are read one after the other
@@ -102,26 +102,37 @@ class StoredMapping:
         self._path = state_dir / _FILE
         self._boot = _BOOT.read_text(encoding='ascii').strip() if boot is None else boot
 
-    def load(self, clocks: Callable[[], tuple[int, int]] = read_clocks) -> ClockMapping:
+    def load(self, clocks: Callable[[], tuple[int, int]] = read_clocks) -> tuple[ClockMapping, str]:
         """The stored mapping; without one that holds, one that begins now.
+
+        Returns
+        -------
+        mapping : ClockMapping
+        damage : str
+            What was wrong with the file, which has another name then; empty: nothing.
 
         Raises
         ------
         StationError
-            The file cannot be read.
+            The file cannot be read, or is damaged and cannot be renamed.
         """
+        damage = ''
         try:
             stored = json.loads(self._path.read_text(encoding='utf-8'))
             if stored.pop('boot') == self._boot:
-                return ClockMapping(int(stored['epoch_ns']), int(stored['monotonic_ns']), float(stored['speed']))
+                found = ClockMapping(int(stored['epoch_ns']), int(stored['monotonic_ns']), float(stored['speed']))
+                if not abs(found.speed - 1) < 2 * SLEW:
+                    raise ValueError(f'a speed of {found.speed}')
+                return found, ''
         except FileNotFoundError:
             pass
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StationError(
-                f'cannot be read: {error}', where=self._path, hint='delete it: station time then begins with UTC'
-            ) from error
+        except OSError as error:
+            raise StationError(f'cannot be read: {error.strerror}', where=self._path) from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            kept = set_aside(self._path).name
+            damage = f'{self._path}: is damaged ({error}); station time begins with UTC (it is kept as {kept})'
         monotonic_ns, utc_ns = clocks()
-        return ClockMapping(utc_ns, monotonic_ns, 1.0)
+        return ClockMapping(utc_ns, monotonic_ns, 1.0), damage
 
     def save(self, mapping: ClockMapping) -> None:
         """Store a mapping.

@@ -10,11 +10,12 @@ from qkd_gs.tracking.types import Phase
 
 S = 10**9
 T0 = 1_538_581_000 * S
+BRIGHT = 'too much light: detector'
 
 
 @pytest.fixture
 def watch():
-    made = TagWatch()
+    made = TagWatch(50.0)
     made.session(T0, Phase.SLEW, 'one')
     return made
 
@@ -58,6 +59,13 @@ def test_between_passes_nothing_is_wanted(watch):
         (Phase.FINE, (0, 0, 905, 890, 5000, 1), 'detector H and V counts nothing'),
         (Phase.FINE, (900, 910, 905, 890, 0, 1), 'no synchronization pulses are counted'),
         (Phase.LOST, (900, 910, 905, 890, 0, 1), ''),
+        (Phase.FINE, (100_000, 910, 905, 890, 5000, 1), ''),  # a bright star beside the satellite
+        (Phase.WAIT, (4_100_000, 90, 0, 60, 0, 1), f'{BRIGHT} H counts up to 4.1 million a second'),
+        (
+            Phase.FINE,
+            (9e6, 9e6, 8e6, 9e6, 0, 1),
+            f'{BRIGHT} H and V and D and A counts up to 9.0 million a second',
+        ),
     ],
 )
 def test_counts(watch, phase, counts, told):

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qkd_gs.errors import StationError
 from qkd_gs.station.clock_discipline import LARGEST_SLEW_NS, SLEW, ClockDiscipline, StoredMapping, read_clocks
 from qkd_gs.station.station_clock import ClockMapping, StationClock
 
@@ -89,21 +88,40 @@ def test_small_steps_are_slewed_and_station_time_never_runs_unevenly(steps):
         assert abs(b - a - 10_000_000) <= 10_000_000 * SLEW + 1
 
 
-def test_a_killed_monitor_goes_on_with_the_same_time(tmp_path):
-    mapping = ClockMapping(UTC_NS, BOOT_NS, 1.0)
+@pytest.mark.parametrize('speed', [1.0, 1 + SLEW, 1 - SLEW])
+def test_a_killed_monitor_goes_on_with_the_same_time(tmp_path, speed):
+    mapping = ClockMapping(UTC_NS, BOOT_NS, speed)
     StoredMapping(tmp_path / 'state', 'boot 1').save(mapping)
-    assert StoredMapping(tmp_path / 'state', 'boot 1').load() == mapping
+    assert StoredMapping(tmp_path / 'state', 'boot 1').load() == (mapping, '')
     fresh = StoredMapping(tmp_path / 'state', 'boot 2').load(lambda: (7, UTC_NS + 1))
-    assert fresh == ClockMapping(UTC_NS + 1, 7, 1.0)
-    assert StoredMapping(tmp_path / 'none', 'boot 1').load(lambda: (7, 9)) == ClockMapping(9, 7, 1.0)
+    assert fresh == (ClockMapping(UTC_NS + 1, 7, 1.0), '')
+    assert StoredMapping(tmp_path / 'none', 'boot 1').load(lambda: (7, 9)) == (ClockMapping(9, 7, 1.0), '')
 
 
-@pytest.mark.parametrize('text', ['', '[]', '{}', '{"boot": "1"}', json.dumps({'boot': '1', 'epoch_ns': 'x'})])
-def test_a_damaged_file_is_refused_and_kept(tmp_path, text):
-    (tmp_path / 'station_clock.json').write_text(text)
-    with pytest.raises(StationError, match=r'station_clock\.json: cannot be read'):
-        StoredMapping(tmp_path, '1').load()
-    assert (tmp_path / 'station_clock.json').read_text() == text
+SLOW = {'boot': '1', 'epoch_ns': 1, 'monotonic_ns': 1, 'speed': 0.5}
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        '',
+        '[]',
+        '{}',
+        '{"boot": "1"}',
+        json.dumps({'boot': '1', 'epoch_ns': 'x'}),
+        json.dumps(SLOW),
+        '{"boot": "1", "ep',
+    ],
+)
+def test_a_damaged_file_is_kept_and_station_time_begins_with_utc(tmp_path, text):
+    stored, file = StoredMapping(tmp_path, '1'), tmp_path / 'station_clock.json'
+    file.write_text(text)
+    mapping, damage = stored.load(lambda: (7, UTC_NS))
+    assert mapping == ClockMapping(UTC_NS, 7, 1.0)
+    assert damage.startswith(f'{file}: is damaged')
+    assert (tmp_path / 'station_clock.json.damaged').read_text() == text
+    stored.save(mapping)
+    assert stored.load() == (mapping, '')
 
 
 def test_ages_do_not_depend_on_the_clock_of_the_machine(monkeypatch):

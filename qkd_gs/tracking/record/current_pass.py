@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from qkd_gs.errors import StationError
-from qkd_gs.session.atomic_file import damaged_name, replace_file
+from qkd_gs.session.atomic_file import replace_file, set_aside
 
 OF_A_PASS, OF_AN_EVENING = 'current_pass.json', 'current_evening.json'
 
@@ -75,18 +75,12 @@ class CurrentPass:
         except (ValueError, KeyError, TypeError) as error:
             raise StationError(
                 f'is damaged ({error}): what was under way does not go on', where=self._path,
-                hint=f'it is kept as {self._set_aside().name}',
+                hint=f'it is kept as {set_aside(self._path).name}',
             ) from error  # fmt: skip
         if noted_clock != clock:
             self.forget()
             return ''
         return folder
-
-    def _set_aside(self) -> Path:
-        try:
-            return self._path.rename(damaged_name(self._path))
-        except OSError as error:
-            raise StationError(f'is damaged and cannot be renamed: {error.strerror}', where=self._path) from error
 
     def forget(self) -> None:
         """The pass is over.
