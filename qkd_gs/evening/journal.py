@@ -9,7 +9,7 @@ from pydantic import Field
 
 from qkd_gs.evening.choice import LEAST_BITS
 from qkd_gs.evening.steps import PREPARATION, RULES, State, Step
-from qkd_gs.orbit.timescale import format_utc, parse_utc
+from qkd_gs.orbit.timescale import basic_utc, format_utc, parse_utc
 from qkd_gs.session.atomic_file import replace_file
 from qkd_gs.settings.loader import Section, load_yaml
 from qkd_gs.settings.site import Site
@@ -64,7 +64,7 @@ class Journal(Section):
 
     def path(self, folder: Path) -> Path:
         """Its file in a state folder."""
-        return folder / FOLDER / f'{self.begun_utc[:_PASS_TEXT].replace(":", "").replace("-", "")}Z.json'
+        return folder / FOLDER / f'{basic_utc(parse_utc(self.begun_utc))}.json'
 
     def save(self, folder: Path) -> None:
         """Write it, in one piece.

@@ -14,7 +14,7 @@ from queue import Queue
 from typing import Any
 
 import qkd_gs.msg as m
-from qkd_gs.errors import DeviceFault, StationError
+from qkd_gs.errors import DeviceFault, StationError, in_words
 from qkd_gs.keys.delivery.stock import StockWatch
 from qkd_gs.keys.folder import KeyFolder, find_key_folder
 from qkd_gs.nodes.conversions import messages
@@ -119,8 +119,8 @@ class PostProcessorNode(CoreNode):
             except (StationError, DeviceFault) as error:
                 self._updates.put({'state': m.KeyState.FAILED, 'message': str(error)})
             except Exception as error:  # noqa: BLE001  the thread must live on for the next session
-                message = f'{type(error).__name__}: {error}'
-                self._updates.put({'state': m.KeyState.FAILED, 'message': message, 'trace': traceback.format_exc()})
+                told = {'state': m.KeyState.FAILED, 'message': in_words(error), 'trace': traceback.format_exc()}
+                self._updates.put(told)
             give_back_memory()
 
     def _meanwhile(self, folder: Path) -> None:

@@ -160,3 +160,8 @@ def format_utc(t_ns: int, digits: int = 3) -> str:
     seconds, fraction = divmod(units, 10**digits)
     stamp = (_UNIX_EPOCH + timedelta(seconds=seconds)).strftime('%Y-%m-%dT%H:%M:%S')
     return f'{stamp}.{fraction:0{digits}d}Z' if digits else f'{stamp}Z'
+
+
+def basic_utc(t_ns: int) -> str:
+    """ISO 8601 UTC in the basic format, rounded to the second: names of files have it, e.g. ``20181003T155642Z``."""
+    return format_utc(t_ns, 0).replace(':', '').replace('-', '')

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
-from qkd_gs.errors import DeviceFault, StationError
+from qkd_gs.errors import DeviceFault, StationError, in_words
 from qkd_gs.monitoring.node_faults import NodeFaults, Severity
 
 _REPEAT_S = 5.0  # a repeated fault is logged once in this time
@@ -47,7 +47,7 @@ class FaultReports:
             except StationError as error:
                 self._failed(by, 'node.refused', str(error))
             except Exception as error:  # noqa: BLE001  no exception may leave a callback
-                self._failed(by, 'node.error', f'{type(error).__name__}: {error}', traceback.format_exc())
+                self._failed(by, 'node.error', in_words(error), traceback.format_exc())
             else:
                 self.end_reports(by)
                 return result

@@ -29,6 +29,7 @@ from qkd_gs.sim.simulate import Watcher, track_pass
 from qkd_gs.sim.simulation_setup import SimulationSetup
 from qkd_gs.tracking.control.parking import Parking, ParkState
 from qkd_gs.tracking.record.manifest_writer import new_folder
+from qkd_gs.tracking.record.session_names import session_name
 
 _STEP_NS = 10**7
 
@@ -112,8 +113,8 @@ def arm(given: EveningSimulation, now_ns: int, until_ns: int, gain: float, has_m
 
 def session_folder(given: EveningSimulation, pass_utc: str) -> Path:
     """Session of a pass."""
-    stamp = pass_utc[:19].replace(':', '').replace('-', '')
-    return given.sessions_dir / f'{stamp}Z-{given.simulation.site.name.lower()}-seed{given.simulation.seed}'
+    name = session_name(parse_utc(pass_utc), given.simulation.site.name)
+    return given.sessions_dir / f'{name}-seed{given.simulation.seed}'
 
 
 def track(given: EveningSimulation, world: EveningWorld, now_ns: int, pass_utc: str, progress: Progress) -> Result:

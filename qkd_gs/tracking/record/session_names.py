@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from itertools import count
 from pathlib import Path
 
-from qkd_gs.orbit.timescale import format_utc
+from qkd_gs.orbit.timescale import basic_utc
+
+_LONGEST = 60  # characters of the site, which may have four bytes each; a name has 255 bytes
 
 
 def session_name(at_ns: int, site: str) -> str:
-    """Name after culmination (UTC ns) and site, e.g. ``20181003T155642Z-shanghai``."""
-    return f'{format_utc(at_ns, 0).replace(":", "").replace("-", "")}-{site.lower().replace(",", "_")}'
+    """Name after culmination (UTC ns) and site, e.g. ``20181003T155642Z-shanghai``.
+
+    What a folder's name must not have, or a shell takes for something else, is ``_`` in it.
+    """
+    plain = re.sub(r'[^\w.+-]', '_', site.lower())
+    return f'{basic_utc(at_ns)}-{plain[:_LONGEST]}'
 
 
 def unused_name(sessions_dir: Path, name: str) -> str:
