@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ def own_domain() -> Iterator[int]:
         patch.setenv('ROS_DOMAIN_ID', str(domain))
         use_loopback_profile()
         yield domain
+        left = re.findall(rf'@(qkd_gs/{domain}/\S+/{os.getpid()})$', Path('/proc/net/unix').read_text(), re.MULTILINE)
+        assert not left, f'a node of a test is still there, and the next test would hear it: {left}'
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def coming_pass(path, now_s):
     now_ns = int(now_s * 1e9)
     for step in range(12):
         elements = midnight_orbit(path, now_s, step * 2 * pi / 12)
-        window = next_pass_window(load_elements(elements), load_site('shanghai'), now_ns, settings)
+        window = next_pass_window(load_elements(elements), load_site('shanghai'), now_ns + HOUR_NS, settings)
         if window is not None and window.start_ns > now_ns + HOUR_NS:
             return elements, window
     raise AssertionError('no pass in the next night')

@@ -192,6 +192,8 @@ class StationMixin(FaultReports):
         while self._gathered:
             self._gathered.pop().destroy()
         super().destroy_node()  # type: ignore[misc]
+        if self._part is not None:
+            self._part.close()
 
     def publisher(self, kind: type, topic: str, qos: QoSProfile = RELIABLE) -> Any:
         """Publisher of a topic; it signs messages of a type that carries a proof of its origin."""
