@@ -9,6 +9,8 @@ import logging
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from qkd_gs import __version__
 from qkd_gs.errors import DeviceFault, StationError
@@ -81,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 done, 2 the user's input was refused (one sentence on standard error), 1 anything else.
     """
     argv = _with_negative_values(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(prog='qkd-gs', description='Ground station for satellite quantum key distribution')
+    parser = _Parser(prog='qkd-gs', description='Ground station for satellite quantum key distribution')
     parser.add_argument('--version', action='version', version=f'qkd-gs {__version__}')
     parser.add_argument('-v', '--verbose', action='store_true', help='log what the program does, to standard error')
     subparsers = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
@@ -111,6 +113,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except BrokenPipeError:  # the reader of our output has gone, e.g. `| head`
         return 1
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser, also of a command, to which an empty text names no file and no folder.
+
+    `Path` takes it for the folder that one is in: a script whose variable is not set would put keys there.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.register('type', Path, _path)
+
+
+def _path(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError('names no file or folder: it is empty')
+    return Path(text)
 
 
 def _with_negative_values(words: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from command_line import AT, ELEMENTS, qkd_gs
 
+from qkd_gs.cli import main
 from qkd_gs.share import share_path
 
 GOOD = ['--elements', ELEMENTS, '--site', 'Shanghai', '--at', AT]
@@ -98,3 +99,18 @@ def test_words_that_no_command_knows_give_the_usage():
     done = qkd_gs('conquer')
     assert done.returncode == 2
     assert 'usage' in done.stderr
+
+
+@pytest.mark.parametrize(
+    'arguments',
+    [['keys', 'init', ''], ['report', ''], ['process', '--keys', '', 'session'], ['simulate', *GOOD, '--session', '']],
+    ids=' '.join,
+)
+def test_an_empty_text_is_not_the_folder_that_one_is_in(arguments, tmp_path, monkeypatch, capsys):
+    """As of a variable of a script that is not set."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.endswith('names no file or folder: it is empty\n')
+    assert not list(tmp_path.iterdir())
