@@ -27,11 +27,11 @@ class StationError(ValueError):
     Parameters
     ----------
     what : str
-        What is wrong, e.g. ``'checksum of line 2 is 7, not 4'``.
+        The error, e.g. ``'checksum of line 2 is 7, not 4'``.
     where : str or Path, optional
         File (and ``:line``), key or option at fault; put in front of the sentence.
     hint : str, optional
-        What to do about it; put behind the sentence.
+        Advice what to do about it; put behind the sentence.
     """
 
     def __init__(self, what: str, where: str | Path | None = None, hint: str | None = None):
@@ -50,7 +50,7 @@ class DeviceFault(RuntimeError):
     code : str
         Stable identifier for logs, diagnostics and operators, e.g. ``'mount.following_error'``.
     message : str
-        What happened, with the measured value and the limit it broke.
+        The event, with the measured value and the limit it broke.
     """
 
     def __init__(self, code: str, message: str):

@@ -85,7 +85,7 @@ class _KernelCache(NullCache):  # type: ignore[misc]
 
     @property
     def cache_path(self) -> str | None:
-        """Where compiled code is written; None: nowhere."""
+        """Folder in which compiled code is written; None: none."""
         path: str | None = self._written.cache_path
         return path
 

@@ -1,4 +1,4 @@
-"""Where the package's own data files (config/, launch/) are, in a source tree, a wheel or a colcon install."""
+"""Paths of the package's own data files (config/, launch/), in a source tree, a wheel or a colcon install."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def find_passes(
     min_elevation_deg : float or sequence of float
         Geometric elevation (without refraction) at rise and set; of several the lowest, the others in `Pass.above`.
     limits : Limits, optional
-        What makes a pass usable: elevation of the Sun, culmination, angle to the Sun.
+        Limits of a usable pass: elevation of the Sun, culmination, angle to the Sun.
     force : bool
         Use elements more than 60 days away.
     in_progress : bool

@@ -76,7 +76,7 @@ def import_tags(
     tags : str or Path
         The file; it is read in pieces, and stays as it is.
     map_file : str or Path
-        Which input is what (doc/laboratory.md).
+        Meaning of each input (doc/laboratory.md).
     session : str or Path
         Folder of the new session; must not exist, or be empty.
     keys : str or Path, optional

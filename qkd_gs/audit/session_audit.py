@@ -38,11 +38,11 @@ class Audit:
     secret_bits : int
         Length of the key as the auditor computes it.
     differences : list of str
-        Where the session is not what its transcript says; empty if it agrees.
+        Differences of the session from its transcript; empty if it agrees.
     checked : dict
         Figures that the auditor has computed.
     not_seen : list of str
-        What cannot be told from public data.
+        Statements that public data cannot prove.
     """
 
     agrees: bool

@@ -59,7 +59,7 @@ class Window:
     Parameters
     ----------
     costs : callable
-        What each node has used so far.
+        Processor time of each node so far.
     settled_s, window_s : float
         For so long it is held before anything is counted, and so long it is counted.
 

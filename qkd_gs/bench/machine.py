@@ -82,7 +82,7 @@ def busy_windows(
 
 
 def speed_figures(windows: Windows) -> dict[str, float]:
-    """How steady the speed of a processor was.
+    """Steadiness of the speed of a processor.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""How soon a station of real processes is ready, has back what was killed in mid-pass, and has ended.
+"""Times until a station of real processes is ready, has back what was killed in mid-pass, and has ended.
 
 Every node but the twin's world is killed once while the satellite is held, the next one when it is held again.
 """

@@ -16,7 +16,7 @@ _OVER = ConnectionError, asyncio.CancelledError
 
 
 class Pace:
-    """When packets arrive at the far end of one direction.
+    """Times at which packets arrive at the far end of one direction.
 
     Parameters
     ----------

@@ -90,7 +90,7 @@ class CalibrationRun:
 
 
 def hidden(reports: Sequence[StarReport]) -> str:
-    """Why it is in vain to go on after these visits; empty: it is not."""
+    """Reason why it is in vain to go on after these visits; empty: it is not."""
     last = reports[-_IN_A_ROW:]
     if len(last) < _IN_A_ROW or any(one.measured for one in last):
         return ''

@@ -50,7 +50,7 @@ def stars_to_visit(
     Parameters
     ----------
     first : (az_rad, el_rad)
-        Where the alignment is known: the first star is the nearest to it. None: the operator's, in the south.
+        Direction in which the alignment is known, near the first star. None: the operator's, in the south.
     catalogue : sequence of Star, optional
         Stars to choose from; all of config/stars.csv if not given.
     """

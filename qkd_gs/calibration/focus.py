@@ -78,7 +78,7 @@ class Autofocus:
     Parameters
     ----------
     start : FocuserReading
-        Where it stands.
+        Its position.
     travel : (int, int)
         Of the focuser.
     span : int
@@ -241,7 +241,7 @@ def note_start(folder: Path, now_ns: int, position: int) -> None:
 
 
 def noted_start(folder: Path, now_ns: int) -> int | None:
-    """Where the focuser stood before an autofocus that was cut off in the last two hours; None: none was.
+    """Position of the focuser before an autofocus that was cut off in the last two hours; None: none was.
 
     Raises
     ------
@@ -261,7 +261,7 @@ def forget_start(folder: Path) -> None:
 
 
 def temperature_warning(folder: Path, temperature_c: float) -> str:
-    """Why the focus should be found again; '' if the temperature is not known or near that of the last autofocus.
+    """Reason to find the focus again; '' if the temperature is not known or near that of the last autofocus.
 
     Raises
     ------

@@ -26,7 +26,7 @@ _ANALYSER_RAD = np.array([0.0, pi / 2, pi / 4, -pi / 4])  # of H, V, D, A
 
 @dataclass(frozen=True)
 class HwpZero:
-    """Where the HWP turns the telescope's horizontal onto the receiver's H axis.
+    """Angle of the HWP that turns the telescope's horizontal onto the receiver's H axis.
 
     Attributes
     ----------

@@ -36,7 +36,7 @@ class DelaysTold:
         Largest standard error, and largest error.
     clicks : tuple of int
     fault : str
-        Why there are none; empty: there are.
+        Reason why there are none; empty: there are.
     """
 
     begun_ns: int

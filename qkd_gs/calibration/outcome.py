@@ -20,7 +20,7 @@ LIMIT_RAD = 60e-6  # held-out RMS; the published calibration was good to 56 urad
 
 
 def shortcoming(used: int, visited: int, heldout_rad: float | None) -> str:
-    """Why a calibration is not good enough to track a pass with; empty: it is."""
+    """Reason why a calibration is not good enough to track a pass with; empty: it is."""
     if used < ENOUGH or heldout_rad is None:
         return f'only {used} of {visited} stars are in the fit, {ENOUGH} are needed'
     if not heldout_rad <= LIMIT_RAD:
@@ -29,7 +29,7 @@ def shortcoming(used: int, visited: int, heldout_rad: float | None) -> str:
 
 
 def contradiction(before: StoredPointing, model: MountModel) -> str:
-    """Why a calibration cannot be right that began where the telescope had found itself; empty: nothing is against it.
+    """Reason against a calibration that began where the telescope had found itself; empty: none.
 
     A list of stars that is turned as a whole leads to a model that fits it, and points elsewhere.  The telescope has
     found itself by another catalogue.

@@ -44,7 +44,7 @@ class StarFocusOutputs:
     axes : AxisMotion or None
         None: stop.
     focus_to : int or None
-        Where the focuser shall be; None: where it is.
+        Position that the focuser shall have; None: the present one.
     """
 
     state: FocusState
@@ -63,7 +63,7 @@ class StarFocus:
     model, station
         As calibrated.
     home : int or None
-        Where the focuser is left if it fails, and about which the focus is looked for; None: where it is at first.
+        Position at which the focuser is left if it fails, and about which the focus is looked for; None: the first one.
     """
 
     def __init__(

@@ -38,7 +38,7 @@ class MountCapability:
 
 
 def why_too_coarse(capability: MountCapability, rate_rad_s: float, station: StationSettings) -> str:
-    """Why a mount cannot hold a satellite in the tracking camera, in one sentence; empty: it can.
+    """Reason why a mount cannot hold a satellite in the tracking camera, in one sentence; empty: it can.
 
     Parameters
     ----------

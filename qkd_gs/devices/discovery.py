@@ -40,7 +40,7 @@ class Found:
     options : dict
         Of that driver, as far as they could be found.
     said : str
-        What the device told about itself.
+        Statements of the device about itself.
     """
 
     kind: str

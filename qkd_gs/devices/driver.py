@@ -56,7 +56,7 @@ class Probed:
     options : dict
         Options that lead to it.
     said : str
-        What it told about itself.
+        Its statements about itself.
     kind : str
         Kind of device; empty: that of the driver.  A server of many devices has one probe for all its kinds, whose
         drivers have the same name.

@@ -46,7 +46,7 @@ class SlewLink(Protocol):
     asked_ns : int
         Station time of that position; 0: of before the station's time began.
     refused : str
-        Why the mount did not take a set-point; empty: it did.
+        Reason why the mount did not take a set-point; empty: it did.
     """
 
     position_rad: tuple[float, float] | None

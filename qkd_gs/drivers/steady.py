@@ -43,7 +43,7 @@ class Forward:
 
 
 class Waiting:
-    """How long an answer has been waited for, as far as somebody looked for it.
+    """Time for which an answer has been waited for, as far as somebody looked for it.
 
     A process that is held up for longer than a time-out, between taking the time and sending a question, would find
     the time-out over at its next look, when the device has hardly heard the question.  So of the time between two

@@ -57,7 +57,7 @@ class MeasuredLight:
 
 
 def ready_s(mount: MountSettings) -> float:
-    """How long before a pass a telescope must be free that may look anywhere: to slew to it, and to wait there; s."""
+    """Time before a pass for which a telescope that may look anywhere must be free, s: to slew to it, and to wait."""
     return longest_slew_s(mount) + ARMED_S + _SETTLE_S
 
 

@@ -1,4 +1,4 @@
-"""When the night begins and ends."""
+"""Begin and end of the night."""
 
 from __future__ import annotations
 

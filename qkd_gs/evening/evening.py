@@ -46,7 +46,7 @@ class Conditions:
     Attributes
     ----------
     bad_weather : str
-        Why nothing is done under the sky at present; empty: the weather is good.
+        Reason why nothing is done under the sky at present; empty: the weather is good.
     next_pass_ns : int or None
         When the telescope must be ready for the next usable pass; what is not needed for it waits until after it.
     dark_ns : int
@@ -187,7 +187,7 @@ class Evening:
         self._change(entry, state=State.RUNNING, begun_utc=format_utc(now_ns), sentence=RULES[entry.step].purpose)
 
     def interruption(self, now_ns: int, bad_weather: str) -> str:
-        """Why the step under way must be ended now; empty: it goes on."""
+        """Reason why the step under way must be ended now; empty: it goes on."""
         entry = self.running
         if entry is None or not RULES[entry.step].under_the_sky:
             return ''
@@ -232,7 +232,7 @@ class Evening:
         return [entry for entry in self.journal.entries if entry.step is not Step.PARK] + park
 
     def _why_no_more(self, now_ns: int) -> str:
-        """Why nothing more is done under the sky; empty: it is."""
+        """Reason why nothing more is done under the sky; empty: it is."""
         if now_ns >= self.journal.until_ns:
             return 'it is dawn'
         for entry in self.journal.entries:

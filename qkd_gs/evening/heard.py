@@ -61,7 +61,7 @@ class Ask:
     at_ns : int
         UTC of the culmination of the pass to be tracked.
     kind : ObservationKind or None
-        What is to be observed; None: something else is asked for.
+        Observation that is asked for; None: something else is.
     """
 
     action: Action
@@ -111,11 +111,11 @@ class Heard:
     Attributes
     ----------
     weather : str
-        Why nothing is done under the sky; empty: nothing is known against it.
+        Reason why nothing is done under the sky; empty: nothing is known against it.
     dark_ns : int
         UTC from which the sky is dark.
     task : MountTask
-        What the calibrator does.
+        Task of the calibrator.
     gps, mount : reading or None
         The newest; None: none yet.
     said : str
@@ -167,7 +167,7 @@ class Heard:
 
     @property
     def focus(self) -> str:
-        """Why to focus the telescope again; empty: nothing is known."""
+        """Reason to focus the telescope again; empty: nothing is known."""
         return next((node.focus for node in self.snapshot.nodes if node.focus), '')
 
     @property
@@ -196,7 +196,7 @@ class WeatherWatch:
         self._bad_ns: int | None = None
 
     def step(self, now_ns: int, reasons: Iterable[str]) -> str:
-        """Why nothing is done under the sky, in words; empty: it is."""
+        """Reason why nothing is done under the sky, in words; empty: it is."""
         codes = [one for one in reasons if one.startswith('weather.')]
         if codes == [_UNKNOWN]:
             self._unknown_ns = now_ns if self._unknown_ns is None else self._unknown_ns

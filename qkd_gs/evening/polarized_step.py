@@ -44,7 +44,7 @@ def polarization(
     again : bool
         Also what has been measured.
     make_dark : callable
-        What must be done that the shutter can close.
+        Steps that must be done so that the shutter can close.
     measure : callable
         Asks for an observation, which is ended before a pass; given its kind and the codes of good answers.
     """

@@ -37,7 +37,7 @@ class Doing:
     Attributes
     ----------
     sentence : str
-        What it does and waits for; empty: as before.
+        Its work and what it waits for; empty: as before.
     ask : Any
         Something to be done by whoever drives the sequence, once; None: nothing.
     """

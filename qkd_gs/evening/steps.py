@@ -53,7 +53,7 @@ class StepRules:
     needed : bool
         Without it no pass can be tracked: its failure ends the evening.
     tries : int
-        How often it is tried before it counts as failed.
+        Number of attempts before it counts as failed.
     after_restart : bool
         It is done again after a restart, because devices may have changed.
     lasts_s : float

@@ -54,7 +54,7 @@ class OrbitLink:
     elements : Path
         File of the orbit; copied into the session.
     satellite : str, optional
-        Which one of the file.
+        Name or number of one in the file.
     force : bool
         Take elements older than 60 days.
     """

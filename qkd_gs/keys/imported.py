@@ -1,4 +1,4 @@
-"""Which sessions were imported from which tag file: the same photons make one key, whatever is said about them."""
+"""Record of the tag file of each imported session: the same photons make one key, whatever is said about them."""
 
 from __future__ import annotations
 

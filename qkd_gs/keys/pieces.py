@@ -1,4 +1,4 @@
-"""Which bits of which key make a piece, and cutting them out."""
+"""Bits of a key that make a piece, and cutting them out."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def protect_memory() -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        What does not protect it, which is logged, too; empty if all does.
+        Protections that failed, which are logged, too; empty if none did.
     """
     missing = []
     libc = ctypes.CDLL(None, use_errno=True)

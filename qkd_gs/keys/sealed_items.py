@@ -38,7 +38,7 @@ class SealedItems:
     wrapping_key : bytes
         Of the present state.
     group_keys : bytes, optional
-        What the last `finish` returned; none for a new store.
+        Result of the last `finish`; none for a new store.
 
     Raises
     ------

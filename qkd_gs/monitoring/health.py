@@ -34,9 +34,9 @@ class NodeHealth:
     period_ms : (float, float, float)
         50, 95 and 99 % of its first loop's periods, of station time; NaN without a loop.
     doing : str
-        What it does and waits for, in words: of the evening; empty: nothing, or it does not say.
+        Its work and what it waits for, in words: of the evening; empty: nothing, or it does not say.
     focus : str
-        Why to focus the telescope, in words: of the calibrator; empty: nothing is known.
+        Reason to focus the telescope, in words: of the calibrator; empty: nothing is known.
     """
 
     name: str
@@ -59,7 +59,7 @@ class NodeHealth:
 
     @property
     def troubles(self) -> tuple[str, ...]:
-        """Why it does not work, as phrases that follow its name; of several faults each has its own."""
+        """Reasons why it does not work, as phrases that follow its name; of several faults each has its own."""
         if self.heartbeat_age_s is None:
             return ('has sent no heartbeat',)
         if self.silent:
@@ -72,7 +72,7 @@ class NodeHealth:
 
     @property
     def trouble(self) -> str:
-        """Why it does not work, in one phrase; empty if it works."""
+        """Reason why it does not work, in one phrase; empty if it works."""
         return '; '.join(self.troubles)
 
     @property

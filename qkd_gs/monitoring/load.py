@@ -37,9 +37,9 @@ class Load:
     Attributes
     ----------
     stage : Stage
-        What is to be left out now.
+        Messages that are to be left out now.
     reason : str
-        Why the machine is too busy; empty: it is not.
+        Reason why the machine is too busy; empty: it is not.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""How many periods the loops of the station's nodes miss."""
+"""Periods that the loops of the station's nodes miss."""
 
 from __future__ import annotations
 

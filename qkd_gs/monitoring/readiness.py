@@ -44,7 +44,7 @@ class ComingPass:
     start_ns, culmination_ns, end_ns : int
         UTC.
     reasons : str
-        Why it is not usable, or other remarks.
+        Reasons why it is not usable, or other remarks.
     """
 
     satellite: str
@@ -80,19 +80,19 @@ class Facts:
     shines_on : bool
         Our beacon shines although it may not.
     dark : sequence of LightLimit
-        What protects people and forbids light of our beacon.
+        Limits that protect people and forbid light of our beacon.
     making_key : str
         Step of the post-processing under way; empty: none.
     tags : str
-        What is wrong with the recording of tags; empty: nothing.
+        Trouble of the recording of tags; empty: none.
     strangers : str
         Nodes that publish commands and are not of the station; empty: none.
     too_busy, left_out : str
-        Why the machine is too busy and what is left out; what is still left out after that; empty: it is not.
+        Reason why the machine is too busy and what is left out; what is still left out after that; empty: it is not.
     tracker_silent_s : float
         Time since the tracker has last told its state.
     lasting_s : mapping
-        How long nodes have been silent or not active; their faults tell it themselves.
+        Time for which nodes have been silent or not active; their faults tell it themselves.
     """
 
     nodes: Sequence[NodeHealth]
@@ -152,7 +152,7 @@ def _dangers(facts: Facts) -> list[str]:
 
 
 def _dark(facts: Facts) -> list[str]:
-    """Why our beacon may not shine; between passes only what does not depend on where the mount points."""
+    """Reasons why our beacon may not shine; between passes only those that do not depend on where the mount points."""
     in_pass = facts.phase is not Phase.IDLE
     told = [one.words for one in facts.dark if in_pass or one.code.startswith(STANDING)]
     return [f'no light: {", ".join(told)}'] if told else []

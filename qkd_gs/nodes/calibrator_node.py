@@ -94,7 +94,7 @@ class CalibratorNode(CoreNode):
         self.metrics = {FOCUS: self.warning}
 
     def own_warning(self) -> str:
-        """Why to focus again, or what is wrong with focuser or calibration light."""
+        """Reason to focus again, or trouble of focuser or calibration light."""
         return self.warning or self._light.trouble
 
     def finish(self) -> None:

@@ -75,7 +75,7 @@ class PlannerNode(CoreNode):
         return message
 
     def _too_coarse(self, window: PassWindow) -> list[str]:
-        """Why the mount cannot hold the satellite in the tracking camera; empty: it can."""
+        """Reason why the mount cannot hold the satellite in the tracking camera; empty: it can."""
         if self._capability is None:
             return []
         t_ns = np.arange(window.start_ns, window.end_ns, 10**9, dtype=np.int64)

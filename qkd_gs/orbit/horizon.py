@@ -55,5 +55,5 @@ def behind_horizon(one: Pass, view: View, site: Site) -> Pass:
 
 
 def _zero(t_s: FloatArray, clear: FloatArray, k: int) -> float:
-    """Where a line through two samples is zero."""
+    """Zero of a line through two samples."""
     return float(t_s[k] - clear[k] * (t_s[k + 1] - t_s[k]) / (clear[k + 1] - clear[k]))

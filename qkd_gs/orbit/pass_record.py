@@ -42,7 +42,7 @@ class Pass(NamedTuple):
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why it cannot be used; empty if it can."""
+        """Reason why it cannot be used; empty if it can."""
         reasons = []
         limits = self.limits
         if self.sun_elevation_deg > limits.sun_elevation_deg:

@@ -179,7 +179,7 @@ class MeanElements:
         return t_ns, ''
 
     def _doubt(self, t_ns: int) -> str:
-        """Why the mean orbit at a time cannot be believed; empty if it can."""
+        """Reason why the mean orbit at a time cannot be believed; empty if it can."""
         error, (x, y, z), _ = self.satrec.sgp4_tsince((t_ns - self.epoch_ns) / (DAY_NS / 1440))
         semi_major = self.satrec.am  # Earth radii
         perigee_km = (semi_major * (1 - self.satrec.em) - 1) * self.satrec.radiusearthkm

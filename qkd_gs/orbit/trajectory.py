@@ -42,7 +42,7 @@ class Trajectory:
     satellite : str
         Name of the orbit's satellite.
     site : Site
-        Where it is seen from; its air refracts the light.
+        Place that it is seen from; its air refracts the light.
     start_ns, end_ns : int
         UTC, ns since the Unix epoch; readings reach some seconds farther.
     along_track_s, cross_track_m : float

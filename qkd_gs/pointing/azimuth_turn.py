@@ -1,4 +1,4 @@
-"""Which turn of the azimuth axis to take."""
+"""Choice of the turn of the azimuth axis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where and when our beacon may shine: keep-out sectors, permitted times, and both along a whole pass."""
+"""Limits of our beacon in direction and time: keep-out sectors, permitted times, and both along a whole pass."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class LightLimits:
         self._times = PermittedTimes(settings, time_zone)
 
     def at(self, now_ns: int, az_rad: float, el_rad: float, uncertainty_rad: float = 0.0) -> list[LightLimit]:
-        """Why light is not permitted at a time in an apparent direction, known to `uncertainty_rad`; empty: it is."""
+        """Reasons against light at a time in an apparent direction, known to `uncertainty_rad`; empty: none."""
         if abs(el_rad) > pi / 2:  # over the top
             az_rad, el_rad = az_rad + pi, copysign(pi, el_rad) - el_rad
         found = []

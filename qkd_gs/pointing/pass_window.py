@@ -103,7 +103,7 @@ def above(predicted: Trajectory, found: Pass, start_el_rad: float, end_el_rad: f
 def spans_without_light(
     predicted: Trajectory, start_ns: int, end_ns: int, station: StationSettings, site: Site
 ) -> tuple[str, ...]:
-    """Where along a pass keep-out sectors or permitted times forbid light, in words; empty: nowhere."""
+    """Parts of a pass in which keep-out sectors or permitted times forbid light, in words; empty: none."""
     t_ns = np.arange(start_ns, end_ns + 1, 10**9, dtype=np.int64)
     seen = predicted.table(t_ns)
     up = seen.el_rad >= radians(station.beacon.on_above_el_deg)

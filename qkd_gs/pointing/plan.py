@@ -84,7 +84,7 @@ class PassPlan:
         motion : AxisMotion
             `MountModel.encoder_command` of the target at the time of the command, on any turn.
         time_bias_s : float
-            How far the satellite is ahead of the elements used for the plan.
+            Time by which the satellite is ahead of the elements used for the plan.
         """
         t_s = (motion.at_ns - self.start_ns) * 1e-9 + time_bias_s
         last = len(self.az_path) - 1

@@ -33,7 +33,7 @@ def replan_gaps(
     Parameters
     ----------
     time_bias_s, cross_track_m : float
-        Where the satellite was found against its elements.
+        Place at which the satellite was found against its elements.
 
     Returns
     -------

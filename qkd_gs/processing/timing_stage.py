@@ -48,7 +48,7 @@ class NumberedRun:
     slots : Slots
         Its clock and the spans in which clicks count.
     profile : SlotProfile
-        Where in the slot its clicks lie.
+        Places of its clicks in the slot.
     pulse_spans : tuple of (first, last)
         Pulses of the satellite that could have been counted in it.
     """

@@ -41,7 +41,7 @@ class FileContents:
     lost : int
         Messages that are known to be lost.
     told : About or None
-        What the tracker says of the pass, in a file that another recorder has written (``ros2 bag record``).
+        Words of the tracker on the pass, in a file that another recorder has written (``ros2 bag record``).
     """
 
     summary: FileSummary

@@ -174,7 +174,7 @@ class PassRecorder:
         Returns
         -------
         str
-            What is not recorded, and why; empty: everything is.
+            Topics that are not recorded, with the reason; empty: none.
 
         Raises
         ------

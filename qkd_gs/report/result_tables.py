@@ -104,7 +104,7 @@ def forecast_table(view: SessionView) -> Table | None:
 
 
 def losses_table(view: SessionView) -> Table | None:
-    """When the lock was lost above the elevation of the data, for how long, and why."""
+    """Losses of the lock above the elevation of the data: time, duration, reason."""
     t = view.telemetry
     if len(t.t_ns) < 2 or not view.manifest.locked:
         return None

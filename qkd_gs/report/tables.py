@@ -104,7 +104,7 @@ def pass_table(view: SessionView) -> Table:
 
 
 def _dark_spans(run: Mapping[str, Any]) -> list[str]:
-    """When and why our beacon was wanted and not permitted."""
+    """Times at which our beacon was wanted and not permitted, with the reasons."""
     spans = run.get('light_off')
     if not isinstance(spans, Sequence):
         return []

@@ -109,7 +109,7 @@ def _against_time(
 
 
 def _counted(view: SessionView, lost: bool, every_urad: list[float]) -> str:
-    """Which samples the RMS of the figure counts."""
+    """Samples that the RMS of the figure counts."""
     above = f'above {view.manifest.station.tracking.data_el_deg:g}°'
     if not lost:
         return f'RMS over every sample from the first lock on, {above}'

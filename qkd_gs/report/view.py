@@ -93,7 +93,7 @@ class SessionView:
         return np.asarray(np.interp(seconds, known, t.el_rad, left=np.nan, right=np.nan))
 
     def above(self, times_ns: IntArray) -> BoolArray:
-        """Which times count for statistics: locked, and above the elevation where data are taken."""
+        """Times that count for statistics: locked, and above the elevation where data are taken."""
         limit_rad = np.deg2rad(self.manifest.station.tracking.data_el_deg)
         elevation = self.elevation_at(times_ns)
         high_enough: BoolArray = np.isnan(elevation) | (elevation >= limit_rad)

@@ -68,9 +68,9 @@ class EnclosureStatus:
     Attributes
     ----------
     limits : tuple of LightLimit
-        Why light is not permitted; empty: it is.
+        Reason why light is not permitted; empty: it is.
     break_off : str
-        Why a pass must be broken off and the mount parked, in words; empty: it need not.
+        Reason why a pass must be broken off and the mount parked, in words; empty: it need not.
     order : ShutterOrder or None
         To be sent now.
     """

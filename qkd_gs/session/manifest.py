@@ -121,7 +121,7 @@ class Manifest(Section):
 
     @property
     def place(self) -> str:
-        """Where it was recorded, for people."""
+        """Place at which it was recorded, for people."""
         return self.site.name if self.site is not None else 'a bench link'
 
 

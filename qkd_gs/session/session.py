@@ -18,7 +18,7 @@ class Session:
     Attributes
     ----------
     folder : Path
-        Where it lies; its bag is read with `qkd_gs.open_bag`.
+        Its folder; its bag is read with `qkd_gs.open_bag`.
     manifest : Manifest
         Satellite, site, settings, locked intervals and figures, as ``session.json`` has them.
     """

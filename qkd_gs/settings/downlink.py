@@ -41,7 +41,7 @@ class NoiseSettings(Section):
 
 
 class SpreadSettings(Section):
-    """How far single passes lie from the expectation."""
+    """Scatter of single passes about the expectation."""
 
     link_db: float = Field(gt=0, le=20, description='standard deviation of the link: weather, seeing, satellite')
     error: float = Field(ge=0, le=0.1, description='standard deviation of the error of the optics')

@@ -8,7 +8,7 @@ from qkd_gs.settings.loader import Section
 
 
 class PublicPulses(Section):
-    """Which pulses are public, as agreed between both sides: known by their number alone, and never part of the key.
+    """Pulses that are public, as agreed between both sides: known by their number alone, and never part of the key.
 
     Pulses are counted in blocks, and of so many blocks that follow each other one is public.  Of so many public blocks
     one is disclosed: the transmitter tells its intensities, which number the pulses of the others.

@@ -1,4 +1,4 @@
-"""Where the other side of the link answers: config/satellite.yaml."""
+"""Address at which the other side of the link answers: config/satellite.yaml."""
 
 from __future__ import annotations
 

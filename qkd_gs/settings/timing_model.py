@@ -1,4 +1,4 @@
-"""How the clock of a source is recovered: what may be expected of its beacon, its clock and its orbit."""
+"""Recovery of the clock of a source: what may be expected of its beacon, its clock and its orbit."""
 
 from __future__ import annotations
 

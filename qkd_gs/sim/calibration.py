@@ -64,7 +64,7 @@ def calibrate(
     Parameters
     ----------
     found : Found, optional
-        What the telescope has found by itself; not given: one star that the operator has centred by hand.
+        Alignment that the telescope has found by itself; not given: one star that the operator has centred by hand.
     count : int
         Number of stars at most.
     already : sequence of StarReport

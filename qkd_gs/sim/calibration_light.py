@@ -38,7 +38,7 @@ class LightBench:
     beacon_lit : bool
         Whether our beacon emits.
     said : str
-        What the observation does.
+        Task of the observation.
     """
 
     def __init__(self, settings: TwinSettings, station: StationSettings, site: Site, seed: int, start_ns: int) -> None:

@@ -28,7 +28,7 @@ class DarkPass:
     Attributes
     ----------
     predicted, truth : Trajectory
-        Where the satellite was expected, and where it was.
+        Places where the satellite was expected and where it was.
     station : StationSettings
         As calibrated.
     gaps_ns : list of (first, last)

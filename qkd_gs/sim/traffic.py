@@ -66,7 +66,7 @@ class _Path:
         self._place_deg = _place_on_line(setup.site, seen.az_rad, seen.el_rad, settings.altitude_m)
 
     def report(self, now_ns: int) -> AircraftReport:
-        """Where it is."""
+        """Its place."""
         way_m = self._settings.speed_m_s * (now_ns - self._crosses_ns) * 1e-9
         course, (lat, lon) = radians(self._settings.track_deg), self._place_deg
         north, east = way_m * cos(course), way_m * sin(course)

@@ -107,7 +107,7 @@ class Verifier:
         self._last = 0
 
     def objection(self, data: bytes) -> str:
-        """Why a serialized message is refused; empty: it is accepted, and not accepted again."""
+        """Reason why a serialized message is refused; empty: it is accepted, and not accepted again."""
         body, tag = data[:-_TAG_BYTES], data[-_TAG_BYTES:]
         if len(body) < 4 + _COUNTER.size or body[1] != _LITTLE_ENDIAN:
             return 'is not of this station'

@@ -109,7 +109,7 @@ class StoredMapping:
         -------
         mapping : ClockMapping
         damage : str
-            What was wrong with the file, which has another name then; empty: nothing.
+            Damage of the file, which has another name then; empty: none.
 
         Raises
         ------

@@ -163,7 +163,7 @@ class Log:
     Attributes
     ----------
     trouble : str
-        Why the last line is not in it; empty: it is.
+        Reason why the last line is not in it; empty: it is.
     """
 
     def __init__(self, path: Path) -> None:

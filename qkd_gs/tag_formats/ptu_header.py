@@ -45,7 +45,7 @@ _WITH_DATA = (EntryType.FLOAT_ARRAY, EntryType.ANSI_STRING, EntryType.WIDE_STRIN
 
 
 class RecordLayout(IntEnum):
-    """How the 32 bits of a record are divided."""
+    """Layout of the 32 bits of a record."""
 
     PICOHARP = 0  # channel (4) | time (28); channel 15 is special, and its overflow adds 210,698,240 counts
     HYDRAHARP_1 = 1  # special | channel (6) | time (25); an overflow adds 33,552,000 counts

@@ -74,7 +74,7 @@ class TagRecorder:
 
     @property
     def trouble(self) -> StationError | None:
-        """Why tags are not in the file yet; None: all of them are."""
+        """Reason why tags are not in the file yet; None: all of them are."""
         return self._writer.trouble
 
     def close(self) -> None:

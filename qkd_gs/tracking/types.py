@@ -11,7 +11,7 @@ from qkd_gs.devices.mount import MountCommand, MountReading
 
 
 class CameraRole(IntEnum):
-    """Which camera."""
+    """One of the two cameras."""
 
     GUIDING = 0
     TRACKING = 1

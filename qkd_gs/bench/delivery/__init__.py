@@ -48,7 +48,7 @@ def run(minutes: float | None = None) -> dict[str, Any]:
     Parameters
     ----------
     minutes : float, optional
-        How long the loads ``steady`` and ``broken`` last, each.
+        Duration of the loads ``steady`` and ``broken``, each.
 
     Returns
     -------

@@ -18,7 +18,7 @@ _OPENED_AT_ONCE = 16  # handshakes
 
 @dataclass(frozen=True)
 class Access:
-    """How the applications of one station reach its KME."""
+    """Connection of the applications of one station to its KME."""
 
     host: str
     port: int

@@ -50,7 +50,7 @@ class Campaign:
     faults : sequence of Fault
         In this order.
     lines : callable
-        What the supervisor of the processes has said since the last call.
+        Sentences of the supervisor of the processes since the last call.
     told : callable
         Called with each outcome once it is known.
     calm_s : float

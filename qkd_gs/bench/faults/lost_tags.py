@@ -1,4 +1,4 @@
-"""How long no tag was recorded in a session, and when."""
+"""Intervals of a session in which no tag was recorded."""
 
 from __future__ import annotations
 

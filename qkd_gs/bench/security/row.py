@@ -19,13 +19,13 @@ class Row:
     ----------
     attack : str
     eve : str
-        What she knows, of what she wants to know.
+        Part that she knows of what she wants to know.
     qber : float or None
         None where the run ended before it is known.
     certified_bits : int
         Of the key that was made in spite of her.
     stopped_by : str
-        What ended the run, or what the attack costs.
+        Reason why the run ended, or the cost of the attack.
     held : bool
         False: the attack succeeded.
     """

@@ -73,7 +73,7 @@ def tagged(arrival_ps: IntArray) -> IntArray:
 
 
 def in_session(arrival_ps: IntArray) -> BoolArray:
-    """Which arrivals lie within the time that a session counts."""
+    """Mask of the arrivals within the time that a session counts."""
     inside: BoolArray = np.abs(arrival_ps - SECONDS * PS // 2) < (SECONDS // 2 - MARGIN_S) * PS
     return inside
 

@@ -91,7 +91,7 @@ class Observed:
     work : callable or None
         Seconds of computing; whoever steps has it done elsewhere, once, and gives the result to `Observation.finish`.
     focus_to : int or None
-        Where the focuser shall be; None: where it is.
+        Position that the focuser shall have; None: the present one.
     hwp_to : float or None
         Angle on the rotator's own scale to which the half-wave plate shall turn, rad; None: it stands.
     light : float

@@ -1,1 +1,1 @@
-"""Where the telescope points, from the stars that the guiding camera sees, without any star centred by hand."""
+"""Direction of the telescope from the stars that the guiding camera sees, without any star centred by hand."""

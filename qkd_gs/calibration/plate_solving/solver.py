@@ -51,7 +51,7 @@ class Sighting:
 
 @dataclass(frozen=True)
 class PlateSolution:
-    """Where a field is.
+    """Place of a field.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class PlateSolution:
 
 @dataclass(frozen=True)
 class NoSolution:
-    """Why there is none."""
+    """Reason why there is none."""
 
     reason: str
 
@@ -93,7 +93,7 @@ class PlateSolver(Protocol):
         near_deg : (float, float)
             RA and Dec near which the centre is.
         within_deg : float
-            How near.
+            Largest distance.
         year : float
             Julian epoch of the images.
         """

@@ -1,4 +1,4 @@
-"""Which SYNC an answer of a drive is of: a PDO does not say.
+"""The SYNC that an answer of a drive belongs to: a PDO does not say.
 
 Pure: all times are arguments.
 """

@@ -30,7 +30,7 @@ class GigeCamera:
     Attributes
     ----------
     trouble : str
-        What is wrong with the images although the camera works; empty: nothing.
+        Trouble of the images although the camera works; empty: none.
     """
 
     def __init__(self, options: GigeOptions, model: CameraModel) -> None:
@@ -190,7 +190,7 @@ class GigeCamera:
         return self._session
 
     def _waited_s(self, since_ns: int) -> float:
-        """How long the camera has been waited for by its thread, since a monotonic time; 0: it is not."""
+        """Time for which the camera's thread has waited for it, since a monotonic time; 0: it does not."""
         if since_ns != self._busy_since_ns:
             self._busy_since_ns = since_ns
             self._answer.begin(since_ns)

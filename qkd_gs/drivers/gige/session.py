@@ -101,7 +101,7 @@ class Session:
         Set when the camera is connected and known, or `fault` is.
     received : deque of Received
     fault : DeviceFault, optional
-        Why the connection is over.
+        Reason why the connection is over.
     busy_since_ns : int
         Since when the camera has been waited for, monotonic; 0: it is not.
     """

@@ -28,7 +28,7 @@ class IssueRequest:
     number, size : int
         Keys, and bits of each.
     share : Share
-        What the pair may have.
+        Limits of the pair.
     """
 
     master: str
@@ -179,7 +179,7 @@ class Issuer:
         return issued
 
     def _refusals(self, requests: Sequence[IssueRequest], now: datetime) -> list[Refusal | None]:
-        """Why requests are refused, by quota and reserve; each as if those before it were granted."""
+        """Reasons to refuse requests, by quota and reserve; each as if those before it were granted."""
         left = sum(part for part in self.left_bits().values())
         used: dict[str, int] = {}
         refusals: list[Refusal | None] = []

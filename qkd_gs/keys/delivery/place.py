@@ -1,4 +1,4 @@
-"""Where a key folder keeps what key delivery needs, and the certificate of the KME."""
+"""Files of key delivery in a key folder, and the certificate of the KME."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class StockWatch:
         return self._values
 
     def warning(self) -> str:
-        """Which stores are low, or why they cannot be read, where applications are registered; '' if all is well."""
+        """Stores that are low or cannot be read, where applications are registered; '' if all is well."""
         stock = self.values().get('key_stock', 'ok')
         return f'key stock: {stock}' if stock != 'ok' and has_users(self._folder.path, self._simulated) else ''
 

@@ -1,4 +1,4 @@
-"""Which bits of a key store went into which relayed key."""
+"""Record of the bits of a key store that went into each relayed key."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class StationFocuser(StationDevice[Focuser, FocuserSeen]):
         self._ordered = None
 
     def advice(self) -> str:
-        """Why to focus, or what is wrong with the focuser; empty: nothing."""
+        """Reason to focus, or trouble of the focuser; empty: neither."""
         if self.trouble or self.seen is None:
             return self.trouble
         try:

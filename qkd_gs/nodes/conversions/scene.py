@@ -26,7 +26,7 @@ def positions(message: JointState) -> dict[str, float]:
 
 
 def seen(message: m.Target) -> TargetPosition:
-    """Where the satellite appears."""
+    """Place at which the satellite appears."""
     return TargetPosition(message.satellite, stamp_of(message), message.az_rad, message.el_rad, message.range_m)
 
 

@@ -17,7 +17,7 @@ class InThread(Generic[T]):
     Parameters
     ----------
     name : str
-        What it does.
+        Its work.
     work : callable
         Gives the result.
 

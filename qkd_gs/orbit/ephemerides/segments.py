@@ -28,7 +28,7 @@ _LOWEST_M = 6.35e6
 
 
 class Method(StrEnum):
-    """How to interpolate, as OEM names it."""
+    """Method of interpolation, as OEM names it."""
 
     LAGRANGE = 'LAGRANGE'
     HERMITE = 'HERMITE'

@@ -48,7 +48,7 @@ def fit_arc(
     range_m : (n,) array, optional
         Distances; without them they follow from the motion.
     margin_s : float
-        How far the orbit is to reach beyond the first and last time.
+        Time by which the orbit is to reach beyond the first and last time.
 
     Returns
     -------

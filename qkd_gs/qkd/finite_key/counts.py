@@ -63,7 +63,7 @@ class Intensities(Section):
 
 
 class SourceTolerance(Section):
-    """How far the true source may be from the declared one: relative deviations, 0 for an exact source."""
+    """Largest deviations of the true source from the declared one: relative, 0 for an exact source."""
 
     intensity: float = Field(default=0.0, ge=0, le=0.5, description='of the mean photon numbers of signal and decoy')
     probability: float = Field(default=0.0, ge=0, le=0.5, description='of the probabilities of the intensities')

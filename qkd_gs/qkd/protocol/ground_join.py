@@ -30,7 +30,7 @@ class GroundJoin(GroundSession):
         To the satellite's side.
     terms : Terms
     passes : sequence of KeptPass
-        What the record keeps of them.
+        Their part in the record.
     record : SessionRecord
     **more
         As of `GroundSession`.

@@ -72,7 +72,7 @@ class LaserSafety:
 
     @property
     def aircraft(self) -> str:
-        """How many aircraft are known, in words."""
+        """Number of aircraft that are known, in words."""
         unplaced = self._traffic.unplaced()
         return f'{len(self._traffic.tracks)} aircraft' + (f', {unplaced} more without position' if unplaced else '')
 

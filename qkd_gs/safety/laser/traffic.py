@@ -50,7 +50,7 @@ class Track:
 
 @dataclass(frozen=True)
 class PossiblePlaces:
-    """Where aircraft may be, at n aircraft and m times.
+    """Places where aircraft may be, at n aircraft and m times.
 
     Attributes
     ----------
@@ -188,7 +188,7 @@ class Traffic:
         return bool(np.linalg.norm(new.ground - old.ground) <= _LEAP_M + _LEAP_M_S * apart_s)
 
     def places(self, times_ns: FloatArray, slack_s: float) -> PossiblePlaces:
-        """Where every aircraft may be.
+        """Places where each aircraft may be.
 
         Parameters
         ----------

@@ -118,7 +118,7 @@ class EveningWorld:
         return weather
 
     def bad_weather(self, now_ns: int) -> str:
-        """Why nothing is done under the sky; empty: the weather is good."""
+        """Reason why nothing is done under the sky; empty: the weather is good."""
         reading = self._weather.read(now_ns)
         return f'it rains, {reading.rain_mm_h:.0f} mm/h' if reading.rain_mm_h > 0 else ''
 

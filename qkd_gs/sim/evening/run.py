@@ -92,7 +92,7 @@ class _Runner:
         return Outcome(outcome.state, outcome.sentence, values)
 
     def _next_pass_ns(self) -> int | None:
-        """When the telescope must be ready for the pass that this evening is for."""
+        """Time at which the telescope must be ready for the pass that this evening is for."""
         start_ns = self._world.setup.window.start_ns
         return start_ns if self._now_ns < start_ns else None
 

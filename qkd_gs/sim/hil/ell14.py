@@ -22,7 +22,7 @@ class Ell14(SerialDevice):
     status : int
         Answered to the next request instead of doing it, once.
     requests : list of str
-        What was asked.
+        The request.
     """
 
     SPEED = COUNTS / 360 * 200  # counts a second

@@ -23,13 +23,13 @@ class Drive:
     ----------
     position, velocity : float
     target : int
-        Where it stood in the beginning.
+        Position in the beginning.
     status, error : int
         Statusword and error code.
     blocked : bool
         The axis does not turn.
     quick_stops : list of str
-        Why it has stopped.
+        Reason why it has stopped.
     """
 
     _word, _syncing = 0, False

@@ -62,7 +62,7 @@ class BB84Module:
 
 
 def alive(time_ps: IntArray, channel: ByteArray, dead_ps: dict[int, int], last_ps: dict[int, int]) -> BoolArray:
-    """Which clicks of an ordered stream come after their diode's dead time (non-paralysable).
+    """Mask of the clicks of an ordered stream that come after their diode's dead time (non-paralysable).
 
     Parameters
     ----------

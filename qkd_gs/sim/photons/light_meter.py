@@ -31,7 +31,7 @@ _FAR_M = 1e9  # of a satellite that is not there
 
 @dataclass(frozen=True)
 class View:
-    """Where the telescope truly looks at one time, and through what."""
+    """True view of the telescope at one time: its direction, and what it looks through."""
 
     t_ns: int
     az_rad: float

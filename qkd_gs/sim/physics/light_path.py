@@ -123,7 +123,7 @@ class LightPath:
 
 
 def rise_ns(trajectory: Trajectory, el_rad: float) -> int:
-    """When the satellite first reaches an elevation, to a second; the start of the trajectory if it never does."""
+    """Time at which the satellite first reaches an elevation, to a second; the trajectory's start if it never does."""
     t_ns = np.arange(trajectory.start_ns, trajectory.end_ns, 10**9, dtype=np.int64)
     above = np.flatnonzero(trajectory.table(t_ns).el_rad >= el_rad)
     return int(t_ns[above[0]]) if len(above) else trajectory.start_ns

@@ -37,7 +37,7 @@ _FEW, _MANY = 1024, 512  # values kept: of a channel, and of the true state (5 s
 
 
 class Kind(NamedTuple):
-    """How a channel's values lie in memory, each behind the station time at which it was sent."""
+    """Layout of a channel's values in memory, each behind the station time at which it was sent."""
 
     layout: struct.Struct
     pack: Callable[[Any], tuple[Any, ...]]
@@ -120,7 +120,7 @@ CHANNELS = {
 
 
 def _places() -> tuple[dict[str, int], int]:
-    """Where each ring begins, and the size of all."""
+    """Offset of each ring, and the size of all."""
     places, at = {}, _WORD.size
     for name, kind in CHANNELS.items():
         places[name] = at
@@ -149,7 +149,7 @@ class Bus:
         When the world began whose devices are meant, CLOCK_MONOTONIC; 0: not known yet.  With another one the bus is
         another file under the same name.
     setup : object
-        What all simulated devices agree on, for those that draw from the seed themselves.
+        Setup that all simulated devices share, for those that draw from the seed themselves.
     """
 
     def __init__(self, path: Path, began_ns: Callable[[], int], setup: Any = None) -> None:

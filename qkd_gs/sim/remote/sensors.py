@@ -217,6 +217,6 @@ class RemoteDome(SimDome):
 
 
 def _view(block: TruthBlock) -> View:
-    """Where the telescope looks at the end of a block."""
+    """View of the telescope at the end of a block."""
     columns = Column.AZ, Column.EL, Column.TILT_X, Column.TILT_Y, len(Column) + Received.FADE
     return View(block.end_ns, *(float(block.rows[column, -1]) for column in columns))

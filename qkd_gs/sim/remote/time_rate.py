@@ -1,4 +1,4 @@
-"""How fast simulated time may run: as fast as every loop of the graph keeps its period, below real time if need be.
+"""Speed of simulated time: as fast as every loop of the graph keeps its period, below real time if need be.
 
 Time begins slowly, until every node of the station has been heard; then it runs at real time and rises while all goes
 well.  Loops that miss many periods, or a node that is not heard, slow it down at once, without a lower limit that
@@ -41,7 +41,7 @@ _CALM = 6  # decisions without trouble after which it surely is: the most grows 
 
 
 class Heartbeats:
-    """When each node of the station was last heard.
+    """Times at which each node of the station was last heard.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class Pace:
     speed : float
         Seconds of station time a second.
     reason : str
-        Why time was slowed down last.
+        Reason why time was slowed down last.
     """
 
     def __init__(self, most: float = 8.0) -> None:
@@ -211,7 +211,7 @@ class Pace:
 
 
 class Processors:
-    """How busy the processors are on which this process may run, as the kernel counts.
+    """Use of the processors on which this process may run, as the kernel counts.
 
     Parameters
     ----------

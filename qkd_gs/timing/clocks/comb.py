@@ -1,4 +1,4 @@
-"""Which of the tags of a PPS input mark the second: the comb of a second that most of them agree with.
+"""Tags of a PPS input that mark the second: the comb of a second that most of them agree with.
 
 A PPS input carries more than its pulses: glitches of a cable, reflections, the other edge of each pulse, pulses of a
 receiver that restarts or drifts away.  The pulses lie on a smooth curve: phase, rate and drift of the TDC's clock.  A

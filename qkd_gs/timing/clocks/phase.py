@@ -47,12 +47,12 @@ class Track:
 
     @property
     def start_s(self) -> float:
-        """Where it begins."""
+        """Start, s."""
         return float(self.t_s[0]) - self.window_s / 2
 
     @property
     def end_s(self) -> float:
-        """Where it ends."""
+        """End, s."""
         return float(self.t_s[-1]) + self.window_s / 2
 
     def at(self, t_s: AnyFloatArray) -> AnyFloatArray:

@@ -68,7 +68,7 @@ def fit_pps(pulse_ps: IntArray, delay_ps: int, start_utc_ns: int, edge: PpsEdge 
     start_utc_ns : int
         UTC at which the TDC started, good to 0.4 s: it identifies the first second, the pulses the others.
     edge : {'rising', 'falling'}
-        Which edge of a pulse marks the second, where both are tagged.
+        Edge of a pulse that marks the second, where both are tagged.
 
     Raises
     ------

@@ -58,7 +58,7 @@ class SealedWriter:
     discarded : int
         Tags that were discarded since more waited for the disk than this process keeps.
     trouble : StationError or None
-        Why what was appended is not in the file; None: all of it is.
+        Reason why what was appended is not in the file; None: all of it is.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""When our beacon was wanted and not permitted, for the manifest and the report."""
+"""Times at which our beacon was wanted and not permitted, for the manifest and the report."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class PassRun:
     ----------
     tracker : Tracker
     notes : tuple of str
-        How the plan was trimmed, for the operator.
+        Trimming of the plan, for the operator.
     light : LightLog
     start_ns, end_ns : int
         Predicted UTC between which the satellite is above the start elevation.

@@ -14,7 +14,7 @@ _LONGEST = 60  # characters of the site, which may have four bytes each; a name 
 def session_name(at_ns: int, site: str) -> str:
     """Name after culmination (UTC ns) and site, e.g. ``20181003T155642Z-shanghai``.
 
-    What a folder's name must not have, or a shell takes for something else, is ``_`` in it.
+    Characters that a folder's name must not have, or that a shell takes for something else, are ``_`` in it.
     """
     plain = re.sub(r'[^\w.+-]', '_', site.lower())
     return f'{basic_utc(at_ns)}-{plain[:_LONGEST]}'

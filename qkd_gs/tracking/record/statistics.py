@@ -102,7 +102,7 @@ def held_s(t_ns: IntArray) -> FloatArray:
 
 
 def counted_samples(samples: PassSamples, data_el_rad: float) -> BoolArray:
-    """Which samples count, (n,)."""
+    """Samples that count, (n,)."""
     counted: BoolArray = np.maximum.accumulate(samples.locked) & (samples.el_rad >= data_el_rad) & samples.lit
     return counted
 
