@@ -16,8 +16,8 @@ settings.load_profile('project')
 MEMORY = '/dev/shm'
 ROOM_BYTES = 6 * 2**30  # the sessions of all workers, several times over
 
-STATIONS = 'nodes/test_graph_'  # whole stations, one at a time
-WAITING = ('drivers/test_indi', 'drivers/test_gige', 'drivers/test_alpaca.', 'drivers/test_rotctl')  # for their servers
+STATIONS = 'nodes/graph/'  # whole stations, one at a time
+WAITING = ('drivers/indi/', 'drivers/gige/', 'drivers/alpaca/test_alpaca.', 'drivers/test_rotctl')  # for their servers
 # A worker takes a file at a time, all stations as one file and all that wait as another; these first, so that nobody is
 # left with a long one at the end.
 LONGEST = (

@@ -2,13 +2,10 @@
 
 import asyncio
 import ssl
-import sys
-from pathlib import Path
+
+from kmes import Kmes
 
 from qkd_gs.bench.delivery.load import Access, Pair, load
-
-sys.path.insert(0, str(Path(__file__).parents[1] / 'keys' / 'delivery'))
-from kmes import Kmes
 
 
 def access(kmes, sae, name):

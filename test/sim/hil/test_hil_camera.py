@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / 'drivers'))
-
 from gige_peers import ADDRESS, patient, the_only_camera
 from pty_peer import soon
 

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from math import radians
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / 'drivers'))
-
 from cia402_drives import Drives
 from world_link import WorldLink
 

@@ -64,7 +64,7 @@ def on_bus(group):
 
 @pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGSTOP])
 def test_the_drives_stop_when_the_program_is_killed_or_hangs(process, group, number):
-    environment = {**os.environ, 'PYTHONPATH': str(Path(__file__).parents[2])}
+    environment = {**os.environ, 'PYTHONPATH': str(Path(__file__).parents[3])}
     program = subprocess.Popen([sys.executable, '-c', PROGRAM, on_bus(group).model_dump_json()], env=environment)
     try:
         assert soon(lambda: process.told.endswith('moving'))
