@@ -5,8 +5,8 @@ from __future__ import annotations
 from sensor_msgs.msg import NavSatFix, TimeReference
 
 from qkd_gs.devices.gps import Gps, GpsReading
+from qkd_gs.devices.gps_checks import wrong_clock, wrong_place
 from qkd_gs.devices.kinds import GPS
-from qkd_gs.evening.checks import wrong_place
 from qkd_gs.nodes.conversions import messages
 from qkd_gs.nodes.runtime.context import device_of, site_of, station_of
 from qkd_gs.nodes.runtime.device import DeviceNode, require_open
@@ -63,9 +63,7 @@ class GpsNode(DeviceNode):
 
     def _compare(self, reading: GpsReading) -> None:
         """Tell when the clock or the site contradicts the receiver."""
-        off_s = reading.clock_off_s
-        clock = f'the clock is {abs(off_s):.1f} s off the GPS time or more: set it by NTP' if off_s else ''
-        for code, wrong in ((_CLOCK, clock), (_PLACE, wrong_place(reading, self._site))):
+        for code, wrong in ((_CLOCK, wrong_clock(reading)), (_PLACE, wrong_place(reading, self._site))):
             self._contradicted[code] = self._contradicted[code] + 1 if wrong else 0
             if self._contradicted[code] >= _MESSAGES:
                 self.degraded(code, wrong)
